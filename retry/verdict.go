@@ -1,0 +1,89 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Verdict is what an attempt's error means for the next attempt.
+type Verdict uint8
+
+const (
+	// Success is the verdict of a nil error.
+	Success Verdict = iota
+	// Transient errors are worth another attempt, when the policy allows one.
+	Transient
+	// Final errors will not go away by trying again.
+	Final
+	// Postponed means that nothing was tried. Such an attempt is not counted.
+	Postponed
+)
+
+// String returns the verdict in lower case.
+func (v Verdict) String() string {
+	switch v {
+	case Success:
+		return "success"
+	case Transient:
+		return "transient"
+	case Final:
+		return "permanent"
+	case Postponed:
+		return "postponed"
+	}
+	return "unknown"
+}
+
+// Result is the outcome of [Classify].
+type Result struct {
+	Verdict Verdict
+	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a Transient error,
+	// the wished pause after a Postponed one. Never negative; 0 = no wish.
+	Delay time.Duration
+}
+
+// marked carries a verdict through errors.As. It prints as the error it marks.
+type marked struct {
+	err    error
+	result Result
+}
+
+func (m *marked) Error() string { return m.err.Error() }
+func (m *marked) Unwrap() error { return m.err }
+
+func mark(err error, v Verdict, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &marked{err: err, result: Result{Verdict: v, Delay: max(d, 0)}}
+}
+
+// Permanent marks err as one that another attempt cannot mend: a rejected payload, a wrong credential. The error
+// prints and unwraps as err. Permanent(nil) is nil.
+func Permanent(err error) error { return mark(err, Final, 0) }
+
+// Delay marks err as transient with a wish of the other side: not sooner than d from now (Retry-After, RFC 9110
+// section 10.2.3). The policy's own pause counts when it is longer. A negative d counts as 0. Delay(nil, d) is nil.
+func Delay(err error, d time.Duration) error { return mark(err, Transient, d) }
+
+// Postpone marks err as "nothing was tried": the attempt is not counted and should be made d from now, for example
+// because another worker is sending the same thing. A negative d counts as 0. Postpone(nil, d) is nil.
+func Postpone(err error, d time.Duration) error { return mark(err, Postponed, d) }
+
+// Classify returns the verdict on err, the outcome of an attempt made on behalf of ctx, the caller's context (not one
+// with the attempt's own timeout). The outermost mark in the error chain counts. When ctx is done the verdict is
+// Postponed for any error that is not Permanent, because a shutdown is not a failed attempt.
+func Classify(ctx context.Context, err error) Result {
+	if err == nil {
+		return Result{}
+	}
+	result := Result{Verdict: Transient}
+	if m, ok := errors.AsType[*marked](err); ok {
+		result = m.result
+	}
+	if result.Verdict == Transient && ctx.Err() != nil {
+		result.Verdict = Postponed
+	}
+	return result
+}

@@ -1,0 +1,47 @@
+package event
+
+// RouteFailure is what the library's own events say about a route that cannot deliver. A filter passes these events
+// only when it names them (see [Filter]).
+type RouteFailure struct {
+	Route     string    `json:"route" doc:"Name of the route that cannot deliver."`
+	Since     Timestamp `json:"since,omitzero" doc:"When the failures began, in epoch seconds."`
+	Attempts  int       `json:"attempts" doc:"Failed attempts since then."`
+	LastError string    `json:"last_error,omitempty" doc:"What the last failed attempt reported, without secrets."`
+	// FailedID and FailedType are of the event that could not be delivered.
+	FailedID   string `json:"event_id,omitempty" doc:"Id of the event that could not be delivered."`
+	FailedType Type   `json:"event_type,omitempty" doc:"Type of that event."`
+}
+
+// EventSubject is the route's name: all news about a route share it.
+func (f RouteFailure) EventSubject() string { return f.Route }
+
+// ChannelFailing says that a route has been failing for a while; it is repeated while that lasts.
+type ChannelFailing struct{ RouteFailure }
+
+// ChannelRecovered says that a route which was reported as failing delivers again.
+type ChannelRecovered struct{ RouteFailure }
+
+// ChannelDisabled says that the library stopped using a route, for example because its destination is gone for good.
+type ChannelDisabled struct {
+	RouteFailure
+	Reason string `json:"reason" doc:"Why it is not used any more."`
+}
+
+// DeliveryDead says that one delivery was given up.
+type DeliveryDead struct {
+	RouteFailure
+	DeliveryID string `json:"delivery_id" doc:"Id of the delivery, as the receiver would have seen it."`
+	Reason     string `json:"reason" doc:"Why it was given up, for example that all retries failed."`
+}
+
+// EventType is tocsin.channel_failing.
+func (ChannelFailing) EventType() Type { return TypeChannelFailing }
+
+// EventType is tocsin.channel_recovered.
+func (ChannelRecovered) EventType() Type { return TypeChannelRecovered }
+
+// EventType is tocsin.channel_disabled.
+func (ChannelDisabled) EventType() Type { return TypeChannelDisabled }
+
+// EventType is tocsin.delivery_dead.
+func (DeliveryDead) EventType() Type { return TypeDeliveryDead }

@@ -1,0 +1,135 @@
+package event
+
+import (
+	"cmp"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Meta is what is known about an event besides its payload. The zero Meta is valid. Source, Tenant and Subject are at
+// most 255 bytes of UTF-8 without control characters.
+type Meta struct {
+	// ID identifies the event in every delivery: 1 to 100 letters, digits, '-' and '_' (no dots, because receivers sign
+	// "id.timestamp.body"). Empty means a new UUIDv7.
+	ID string
+	// Source says where the event comes from, for example the product's address. Empty means the dispatcher's default.
+	Source string
+	// Tenant is the customer the event belongs to. Empty means that it belongs to none.
+	Tenant string
+	// Subject is what the event is about, for example a request's id: the key for correlation, order and threads.
+	// Empty means what the payload says, see [Subjecter].
+	Subject string
+	// Time is when it happened, in the years 1 to 9999. Zero means now.
+	Time time.Time
+	// Attributes are further facts for routing and payloads, such as custom fields, never secrets. At most 64, together
+	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'; values are at
+	// most 1,024 bytes of UTF-8.
+	Attributes map[string]string
+}
+
+const (
+	maxIDLength       = 100
+	maxTextLength     = 255
+	maxAttributes     = 64
+	maxAttributeName  = 64
+	maxAttributeValue = 1024
+)
+
+type attribute struct{ name, value string }
+
+// Err reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
+// payload that adds nothing to it.
+func (m Meta) Err() error {
+	_, err := m.check()
+	return err
+}
+
+// check returns the attributes sorted by name, or the first error.
+func (m Meta) check() ([]attribute, error) {
+	if m.ID != "" {
+		if err := checkID(m.ID); err != nil {
+			return nil, err
+		}
+	}
+	if !m.Time.IsZero() && !inRange(m.Time.Unix()) {
+		return nil, &InvalidError{Field: "time", Problem: "is outside the years 1 to 9999", Remedy: "correct it, or leave it zero for now"}
+	}
+	for _, f := range [...]struct{ name, value string }{{"source", m.Source}, {"tenant", m.Tenant}, {"subject", m.Subject}} {
+		if err := checkText(f.name, f.value); err != nil {
+			return nil, err
+		}
+	}
+	return checkAttributes(m.Attributes)
+}
+
+func checkID(id string) error {
+	if len(id) > maxIDLength {
+		return &InvalidError{Field: "id", Problem: "is longer than 100 characters", Remedy: "shorten or hash it"}
+	}
+	for i := range len(id) {
+		if c := id[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
+			return &InvalidError{Field: "id", Problem: "holds a character other than letters, digits, '-' and '_'", Remedy: "replace it"}
+		}
+	}
+	return nil
+}
+
+func checkText(field, s string) error {
+	if len(s) > maxTextLength {
+		return &InvalidError{Field: field, Problem: "is longer than 255 bytes", Remedy: "shorten or hash it"}
+	}
+	if !utf8.ValidString(s) {
+		return &InvalidError{Field: field, Problem: "is not valid UTF-8", Remedy: "convert it"}
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return &InvalidError{Field: field, Problem: "holds a control character", Remedy: "remove it"}
+		}
+	}
+	return nil
+}
+
+func checkAttributes(given map[string]string) ([]attribute, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	if len(given) > maxAttributes {
+		return nil, &InvalidError{Field: "attributes", Problem: "are more than 64", Remedy: "move some into the payload"}
+	}
+	list := make([]attribute, 0, len(given))
+	for name, value := range given {
+		list = append(list, attribute{name, value})
+	}
+	slices.SortFunc(list, func(a, b attribute) int { return cmp.Compare(a.name, b.name) })
+	for _, a := range list {
+		if !validAttributeName(a.name) {
+			return nil, &InvalidError{
+				Field:   "attributes",
+				Problem: "have a name that is not 1 to 64 letters, digits, '_', '.' and '-'",
+				Remedy:  "rename it",
+			}
+		}
+		if len(a.value) > maxAttributeValue {
+			return nil, &InvalidError{Field: "attributes." + a.name, Problem: "is longer than 1,024 bytes", Remedy: "move it into the payload"}
+		}
+		if !utf8.ValidString(a.value) {
+			return nil, &InvalidError{Field: "attributes." + a.name, Problem: "is not valid UTF-8", Remedy: "convert it"}
+		}
+	}
+	return list, nil
+}
+
+func validAttributeName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; !isAlphanumeric(c) && c != '_' && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxAttributeName
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

@@ -52,6 +52,7 @@ func (l *loop) NextBackOff() time.Duration {
 			return backoff.Stop
 		}
 		return max(d, result.Delay)
+	default:
+		return backoff.Stop
 	}
-	return backoff.Stop
 }

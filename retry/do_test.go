@@ -2,7 +2,6 @@ package retry_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +81,6 @@ func TestDoEndsWithItsContext(t *testing.T) {
 			return ctx.Err()
 		})
 		require.ErrorIs(t, err, context.Canceled)
-		assert.False(t, errors.Is(err, errBoom))
+		require.NotErrorIs(t, err, errBoom)
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-const never = time.Duration(-1)
+const never = -1
 
 // pauses asks p for the pause after each of the first n attempts, each attempt starting as soon as it may.
 func pauses(p retry.Policy, n int) []time.Duration {
@@ -31,13 +31,15 @@ func pauses(p retry.Policy, n int) []time.Duration {
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	steady := retry.Exponential{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond, Jitter: -1}
-	ms := func(values ...time.Duration) []time.Duration {
-		for i := range values {
-			if values[i] >= 0 {
-				values[i] *= time.Millisecond
+	ms := func(values ...int) []time.Duration {
+		pauses := make([]time.Duration, len(values))
+		for i, v := range values {
+			pauses[i] = never
+			if v >= 0 {
+				pauses[i] = time.Duration(v) * time.Millisecond
 			}
 		}
-		return values
+		return pauses
 	}
 	for name, tc := range map[string]struct {
 		policy retry.Policy

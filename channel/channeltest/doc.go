@@ -1,0 +1,3 @@
+// Package channeltest helps to test code that uses or implements channel.Channel: [Recorder] is a fake destination for
+// tests of dispatching code, [Run] is the conformance suite for an own channel.
+package channeltest

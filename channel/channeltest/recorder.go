@@ -1,0 +1,101 @@
+package channeltest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tocsin-go/tocsin/channel"
+)
+
+// Recorder is a channel.Channel that keeps what it is given and answers as scripted. The zero value is ready for use
+// and takes everything. All methods are safe for concurrent use, also inside a testing/synctest bubble. It must not be
+// copied after first use.
+type Recorder struct {
+	mu         sync.Mutex
+	script     []Step
+	deliveries []channel.Delivery
+	attempts   map[string]int
+	grown      chan struct{} // closed at the next delivery; nil = nobody waits
+}
+
+var _ channel.Channel = (*Recorder)(nil)
+
+// Script appends steps. Each attempt uses up one, in the order in which the attempts arrive; without steps left, attempts
+// succeed with the zero Receipt.
+func (r *Recorder) Script(steps ...Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.script = append(r.script, steps...)
+}
+
+// Send records d at once and then plays the next step, which may take its time: others are recorded meanwhile.
+func (r *Recorder) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	if step := r.record(d); step != nil {
+		return step(ctx, d)
+	}
+	return channel.Receipt{}, nil
+}
+
+func (r *Recorder) record(d channel.Delivery) Step {
+	id := d.ID()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deliveries = append(r.deliveries, d)
+	if r.attempts == nil {
+		r.attempts = make(map[string]int)
+	}
+	r.attempts[id]++
+	if r.grown != nil {
+		close(r.grown)
+		r.grown = nil
+	}
+	if len(r.script) == 0 {
+		return nil
+	}
+	step := r.script[0]
+	r.script = r.script[1:]
+	return step
+}
+
+// Deliveries returns a copy of what was recorded so far, in the order of arrival: every attempt, whatever its outcome.
+func (r *Recorder) Deliveries() []channel.Delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.deliveries)
+}
+
+// Attempts tells how often the delivery of that id (channel.Delivery.ID) was recorded.
+func (r *Recorder) Attempts(id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.attempts[id]
+}
+
+// Wait returns nil once n deliveries are recorded in all. A recorded attempt may still be under way. When ctx is done
+// first, Wait returns an error that wraps ctx's and tells how many there were.
+func (r *Recorder) Wait(ctx context.Context, n int) error {
+	for {
+		have, grown := r.watch(n)
+		if have >= n {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return fmt.Errorf("recorded %d of %d deliveries: %w", have, n, ctx.Err())
+		}
+	}
+}
+
+// watch returns the number of deliveries and, when they are fewer than n, a channel that is closed at the next one. The
+// channel is made here, by the waiting goroutine, because it has to belong to that goroutine's synctest bubble.
+func (r *Recorder) watch(n int) (int, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.deliveries) < n && r.grown == nil {
+		r.grown = make(chan struct{})
+	}
+	return len(r.deliveries), r.grown
+}

@@ -39,5 +39,5 @@ type Checker interface {
 }
 
 // ErrGone says that a destination no longer exists and that no later attempt can succeed until somebody changes the
-// configuration: HTTP 410, a deleted Slack channel. Channels wrap it: fmt.Errorf("…: %w", ErrGone).
+// configuration: HTTP 410, a deleted Slack channel. Channels wrap it: retry.Permanent(fmt.Errorf("…: %w", ErrGone)).
 var ErrGone = errors.New("destination is gone")

@@ -25,8 +25,8 @@ type Suite struct {
 }
 
 // Run checks that the channels s makes keep the contract of channel.Channel: one sub-test per rule, and the rule is
-// printed when it fails. It takes about half a second. Use it with -race, or half of the concurrency rules are
-// not checked.
+// printed when it fails. It takes about half a second. Run it with -race as well: without, concurrency is checked only
+// by its effects.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
 	s.check(t)

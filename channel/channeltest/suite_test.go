@@ -1,6 +1,7 @@
 package channeltest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,17 @@ func TestInChild(t *testing.T) {
 func TestRunPassesGoodChannel(t *testing.T) {
 	t.Parallel()
 	channeltest.Run(t, suiteOf(honest))
+}
+
+func TestRunPassesRecorder(t *testing.T) {
+	t.Parallel()
+	channeltest.Run(t, suiteOf(func(a channeltest.Answer) channel.Func {
+		var r channeltest.Recorder
+		return func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+			r.Script(channeltest.Step(honest(a)))
+			return r.Send(ctx, d)
+		}
+	}))
 }
 
 func TestRunPassesWithUnsupportedAnswers(t *testing.T) {

@@ -1,0 +1,43 @@
+package webhook
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// Error is the error of a failed attempt. It holds nothing of the URL but its origin, and nothing the receiver said but
+// its status. The network's own error cannot be reached through it, because it may quote the URL; errors.Is finds
+// channel.ErrGone, context.Canceled and context.DeadlineExceeded where they apply.
+type Error struct {
+	Kind   Kind
+	Status int    // of the answer; 0 = there was none
+	Method string // of the request
+	Origin string // scheme://host or scheme://host:port
+
+	detail string // fixed words or a system error's text; "" = none
+	cause  error  // one of the sentinels named above
+}
+
+// Error returns method, origin and what happened, in one line.
+func (e *Error) Error() string {
+	text := e.Kind.text()
+	if e.Kind == KindStatus || e.Kind == KindRedirect {
+		text = "answered " + statusLine(e.Status)
+	}
+	if e.detail != "" {
+		text += ": " + e.detail
+	}
+	return e.Method + " " + e.Origin + ": " + text
+}
+
+// Unwrap returns channel.ErrGone, the context's error or nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// statusLine describes a status in the words of RFC 9110, never in the receiver's.
+func statusLine(status int) string {
+	text := http.StatusText(status)
+	if text == "" {
+		return strconv.Itoa(status)
+	}
+	return strconv.Itoa(status) + " " + text
+}

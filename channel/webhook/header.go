@@ -1,0 +1,100 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Header is one header of every request.
+type Header struct {
+	// Name is a token (RFC 9110 section 5.6.2), unique without regard to case. Names that the channel or HTTP itself sets
+	// are refused: Host, Content-Type, Content-Length, Content-Encoding, Accept-Encoding, Transfer-Encoding, Connection,
+	// Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, and Authorization beside an Auth.
+	Name string
+	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
+	Value string
+	// Sensitive hides the value in receipts and removes it from what the receiver answers. Authorization and Cookie are
+	// sensitive in any case.
+	Sensitive bool
+}
+
+// Format prints the name only, whatever the verb.
+func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
+
+const (
+	maxHeaders     = 25
+	maxHeaderValue = 8 << 10
+)
+
+// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own.
+func buildHeader(given []Header, auth bool) (http.Header, error) {
+	var errs []error
+	if len(given) > maxHeaders {
+		errs = append(errs, &ConfigError{"Headers", "are more than 25", "remove some"})
+	}
+	header := make(http.Header, len(given)+5)
+	for i, h := range given {
+		field := fmt.Sprintf("Headers[%d]", i)
+		name := http.CanonicalHeaderKey(h.Name)
+		switch {
+		case !isToken(h.Name):
+			errs = append(errs, &ConfigError{field + ".Name", "is empty or holds a character that header names must not have",
+				"use letters, digits and hyphens"})
+			continue
+		case reserved(name):
+			errs = append(errs, &ConfigError{field + ".Name", "is a header that is set by this channel or by HTTP itself", "remove it"})
+			continue
+		case auth && name == "Authorization":
+			errs = append(errs, &ConfigError{field + ".Name", "is Authorization, which Auth sets", "remove one of them"})
+			continue
+		case header[name] != nil:
+			errs = append(errs, &ConfigError{field + ".Name", "repeats an earlier header", "remove one of them"})
+			continue
+		}
+		value, problem := headerValue(h.Value)
+		if problem != "" {
+			errs = append(errs, &ConfigError{field + ".Value", problem, "shorten or encode it"})
+		}
+		header[name] = []string{value}
+	}
+	return header, errors.Join(errs...)
+}
+
+// headerValue returns v without blanks around it, and what is wrong with it, or "".
+func headerValue(v string) (value, problem string) {
+	value = strings.Trim(v, " \t")
+	switch {
+	case len(value) > maxHeaderValue:
+		return "", "is longer than 8 KiB"
+	case strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }):
+		return "", "holds a character that is not printable ASCII"
+	}
+	return value, ""
+}
+
+// isToken tells whether s is a token in the sense of RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// reserved tells whether a header of that canonical name is not the user's to set.
+func reserved(name string) bool {
+	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Webhook-") || slices.Contains([]string{
+		"Host", "Content-Type", "Content-Length", "Content-Encoding", "Accept-Encoding", "Transfer-Encoding", "Connection",
+		"Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Http2-Settings",
+	}, name)
+}
+
+// alwaysSensitive tells whether the values of that canonical name are credentials by definition.
+func alwaysSensitive(name string) bool { return name == "Authorization" || name == "Cookie" }

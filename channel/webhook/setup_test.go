@@ -1,0 +1,123 @@
+package webhook_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// roleVariable gives a child process of the tests another task than to run them all.
+const roleVariable = "WEBHOOK_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleVariable) == "receiver" {
+		receive(os.Stdin, os.Stdout)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// sample is a realistic delivery.
+func sample() channel.Delivery {
+	e, _ := event.Sample(event.TypeRequestApproved)
+	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+}
+
+// newChannel makes a channel that is closed with the test.
+func newChannel(t testing.TB, c webhook.Config) *webhook.Channel {
+	t.Helper()
+	hook, err := webhook.New(c)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hook.Close()) })
+	return hook
+}
+
+// serve starts a receiver on loopback and returns its URL. Connections are closed with the test.
+func serve(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.URL
+}
+
+// answerWith starts a receiver that gives every request the same answer.
+func answerWith(t testing.TB, status int, header http.Header, body string) string {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+}
+
+// serveRaw starts a receiver below HTTP and returns its URL. talk gets each connection with its number from 1 on, and a
+// context that is done at the end of the test; the connection is closed after it.
+func serveRaw(t testing.TB, talk func(ctx context.Context, n int, conn net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 1; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				defer context.AfterFunc(ctx, func() { conn.Close() })()
+				talk(ctx, n, conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		l.Close()
+		wg.Wait()
+	})
+	return "http://" + l.Addr().String()
+}
+
+// readRequest reads one request with its body.
+func readRequest(r *bufio.Reader) error {
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, req.Body)
+	return err
+}
+
+// within returns a context with a timeout that ends with the test.
+func within(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// failure returns err as the channel's own error.
+func failure(t testing.TB, err error) *webhook.Error {
+	t.Helper()
+	e, ok := errors.AsType[*webhook.Error](err)
+	require.True(t, ok, "%v", err)
+	return e
+}

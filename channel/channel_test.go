@@ -184,6 +184,7 @@ func TestWithDedupNeverSuppresses(t *testing.T) {
 		"break-glass unless named": {channel.DedupOptions{Window: time.Hour, BreakGlass: true}, glass, 1},
 		"redelivery on purpose":    {window, redelivery, 2},
 		"no window":                {channel.DedupOptions{}, delivery(t), 2},
+		"empty key":                {channel.DedupOptions{Window: time.Hour, FailClosed: true, Key: func(channel.Delivery) string { return "" }}, delivery(t), 2},
 		"own key":                  {channel.DedupOptions{Window: time.Hour, Key: func(channel.Delivery) string { return "same" }}, delivery(t), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -273,6 +274,39 @@ type leases struct {
 func (l *leases) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
 	l.asked = append(l.asked, lease)
 	return l.Store.Claim(ctx, key, lease)
+}
+
+// broken is a store that is down.
+type broken struct{ dedup.Store }
+
+func (broken) Claim(context.Context, string, time.Duration) (dedup.Claim, error) {
+	return dedup.Claim{}, errBoom
+}
+
+func TestWithDedupWhileTheStoreFails(t *testing.T) {
+	t.Parallel()
+	t.Run("delivers and tells", func(t *testing.T) {
+		t.Parallel()
+		var told []error
+		rec := new(channeltest.Recorder)
+		c := channel.Chain(rec, channel.WithDedup(broken{}, channel.DedupOptions{
+			Window: time.Hour, OnStoreError: func(err *dedup.StoreError) { told = append(told, err) },
+		}))
+		_, err := c.Send(t.Context(), delivery(t))
+		require.NoError(t, err)
+		assert.Len(t, rec.Deliveries(), 1)
+		require.Len(t, told, 1)
+		assert.ErrorIs(t, told[0], errBoom)
+	})
+	t.Run("or postpones", func(t *testing.T) {
+		t.Parallel()
+		rec := new(channeltest.Recorder)
+		c := channel.Chain(rec, channel.WithDedup(broken{}, channel.DedupOptions{Window: time.Hour, FailClosed: true}))
+		_, err := c.Send(t.Context(), delivery(t))
+		require.ErrorIs(t, err, errBoom)
+		assert.Equal(t, retry.Result{Verdict: retry.Postponed, Delay: time.Second}, retry.Classify(t.Context(), err))
+		assert.Empty(t, rec.Deliveries())
+	})
 }
 
 func TestRecover(t *testing.T) {

@@ -10,8 +10,9 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// inFlightPause is when to ask again about a delivery in flight: most are over long before their lease ends.
-const inFlightPause = time.Second
+// dedupPause is when to ask again: most deliveries in flight are over long before their lease ends, and a store that
+// fails may be back.
+const dedupPause = time.Second
 
 // DedupOptions say what counts as a duplicate. The zero value suppresses nothing.
 type DedupOptions struct {
@@ -21,12 +22,15 @@ type DedupOptions struct {
 	// Lease is how long one attempt may take before another worker may make it; 0 = 5 s more than is left of the
 	// attempt's deadline, or 5 minutes without one.
 	Lease time.Duration
-	// Key names what must not be repeated; nil = DedupKey.
+	// Key names what must not be repeated; nil = DedupKey. A delivery with the key "" is never suppressed.
 	Key func(Delivery) string
 	// BreakGlass also suppresses repeated request.break_glass events, which are otherwise always delivered.
 	BreakGlass bool
 	// FailClosed postpones a delivery while the store fails; the default is to deliver, perhaps twice.
 	FailClosed bool
+	// OnStoreError is told of each failure of the store that did not become a delivery's error; nil = nobody. It is called
+	// from many goroutines at once and returns quickly. A dispatcher logs them unless it is set.
+	OnStoreError func(*dedup.StoreError)
 }
 
 func (o DedupOptions) lease(ctx context.Context) time.Duration {
@@ -60,9 +64,13 @@ func WithDedup(s dedup.Store, o DedupOptions) Middleware {
 			if o.Window <= 0 || d.Generation != 0 || exempt {
 				return next.Send(ctx, d)
 			}
+			key := o.Key(d)
+			if key == "" {
+				return next.Send(ctx, d)
+			}
 			var receipt Receipt
-			skipped, err := dedup.Once(ctx, s, o.Key(d), dedup.Options{
-				Window: o.Window, Lease: o.lease(ctx), FailClosed: o.FailClosed,
+			skipped, err := dedup.Once(ctx, s, key, dedup.Options{
+				Window: o.Window, Lease: o.lease(ctx), FailClosed: o.FailClosed, OnStoreError: o.OnStoreError,
 			}, func(ctx context.Context) error {
 				var err error
 				receipt, err = next.Send(ctx, d)
@@ -72,7 +80,10 @@ func WithDedup(s dedup.Store, o DedupOptions) Middleware {
 				return Receipt{Skipped: true}, nil
 			}
 			if busy, ok := errors.AsType[*dedup.InFlightError](err); ok {
-				return receipt, retry.Postpone(err, min(busy.Remaining, inFlightPause))
+				return receipt, retry.Postpone(err, min(busy.Remaining, dedupPause))
+			}
+			if _, ok := errors.AsType[*dedup.StoreError](err); ok { // FailClosed, or ctx is done: nothing was sent
+				return receipt, retry.Postpone(err, dedupPause)
 			}
 			return receipt, err
 		})

@@ -1,0 +1,151 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// bound is a route with its defaults filled in, its channel wrapped, and a count of the sends that use it. A change of
+// routes makes a new one; the old one lasts until its last send has returned.
+type bound struct {
+	Route
+	lane *lane
+	send channel.Channel
+
+	sending atomic.Int64
+	retired atomic.Bool
+	once    sync.Once
+	idle    chan struct{} // closed when it is retired and nothing sends
+}
+
+// newBound wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
+func newBound(r Route, index int, store dedup.Store) (b *bound, err error) {
+	r = r.withDefaults()
+	b = &bound{Route: r, idle: make(chan struct{}), send: r.Channel}
+	i := len(r.Use)
+	bad := func(problem string) error {
+		return &ConfigError{Route: r.Name, Index: index, Field: "Use", Problem: fmt.Sprintf(problem, i), Remedy: "mend that middleware"}
+	}
+	defer func() {
+		if recover() != nil {
+			err = bad("has a middleware at %d that panics when it wraps the channel")
+		}
+	}()
+	for i > 0 {
+		i--
+		if b.send = r.Use[i](b.send); b.send == nil {
+			return nil, bad("has a middleware at %d that returns nil")
+		}
+	}
+	if r.Dedup.Window > 0 {
+		b.send = channel.WithDedup(store, scoped(r.Dedup))(b.send)
+	}
+	b.send = channel.Recover(b.send)
+	return b, nil
+}
+
+// scoped makes the route's own key function, if it has one, speak for one tenant and route only: routes share a store,
+// and what one of them delivered must not be missing at another. An empty key stays empty, which suppresses nothing.
+func scoped(o channel.DedupOptions) channel.DedupOptions {
+	own := o.Key
+	if own == nil {
+		return o
+	}
+	o.Key = func(d channel.Delivery) string {
+		key := own(d)
+		if key == "" {
+			return ""
+		}
+		return dedup.Key([]byte(d.Event.Tenant()), []byte(d.Route), []byte(key))
+	}
+	return o
+}
+
+// isIdle reports whether b was replaced and its last send has returned.
+func (b *bound) isIdle() bool {
+	select {
+	case <-b.idle:
+		return true
+	default:
+		return false
+	}
+}
+
+// attempt sends with the route's timeout. The verdict is the caller's: only its own context ending means shutdown.
+func (b *bound) attempt(ctx context.Context, d channel.Delivery) (channel.Receipt, retry.Result, error) {
+	limited := ctx
+	if b.Timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, b.Timeout)
+		defer cancel()
+	}
+	receipt, err := b.send.Send(limited, d)
+	return receipt, retry.Classify(ctx, err), err
+}
+
+// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of
+// a route has passed to one while it waited.
+func (b *bound) refuses(j queue.Job, at time.Time) string {
+	switch {
+	case !b.takes(j.Event.Tenant()):
+		return "the route is for another tenant now"
+	case b.tooOld(j, at):
+		return fmt.Sprintf("older than the route's MaxAge of %v", b.MaxAge)
+	}
+	return ""
+}
+
+// tooOld reports whether j is not worth an attempt at that time.
+func (b *bound) tooOld(j queue.Job, at time.Time) bool {
+	return b.MaxAge > 0 && !j.Enqueued.IsZero() && at.Sub(j.Enqueued) > b.MaxAge
+}
+
+// next asks the route's policy. One that panics must not cost the delivery, so the default takes its place.
+func (b *bound) next(f retry.Failure) (delay time.Duration, again bool) {
+	defer func() {
+		if recover() != nil {
+			delay, again = retry.Exponential{}.Next(f)
+		}
+	}()
+	return b.Retry.Next(f)
+}
+
+// acquire returns the current route with a send marked as begun, or nil when there is no route. The second look makes
+// sure that whoever replaced the route in between sees the mark.
+func acquire(current *atomic.Pointer[bound]) *bound {
+	for {
+		b := current.Load()
+		if b == nil {
+			return nil
+		}
+		b.sending.Add(1)
+		if current.Load() == b {
+			return b
+		}
+		b.release()
+	}
+}
+
+// release ends a send. The count is read again after retired: when it fell to 0 the bound could still be acquired, and
+// may have been before it was retired.
+func (b *bound) release() {
+	if b.sending.Add(-1) == 0 && b.retired.Load() && b.sending.Load() == 0 {
+		b.once.Do(func() { close(b.idle) })
+	}
+}
+
+// retire is called once b can no longer be acquired.
+func (b *bound) retire() {
+	b.retired.Store(true)
+	if b.sending.Load() == 0 {
+		b.once.Do(func() { close(b.idle) })
+	}
+}

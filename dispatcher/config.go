@@ -1,0 +1,132 @@
+package dispatcher
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Config configures an Engine. The zero value works and delivers nothing, for want of routes.
+type Config struct {
+	Routes     []Route
+	Queue      queue.Queue  // nil = in memory
+	DedupStore dedup.Store  // for routes with Dedup; nil = in memory
+	Observers  []Observer   // told of everything, in this order
+	Logger     *slog.Logger // nil = slog.Default
+	Source     string       // source of events that have none
+}
+
+// MaxNameLength is the most characters of a route's name.
+const MaxNameLength = 100
+
+// reservedPrefix begins the names of lanes that are the library's own.
+const reservedPrefix = "tocsin."
+
+// bind makes routes ready to send, or reports everything that is wrong with them, in their order.
+func (e *Engine) bind(routes []Route) ([]*bound, error) {
+	var errs []error
+	all := make([]*bound, len(routes))
+	seen := make(map[string]int, len(routes))
+	for i, r := range routes {
+		err := r.validate(i, e.queue.Properties())
+		if err == nil {
+			if r.Dedup.OnStoreError == nil {
+				r.Dedup.OnStoreError = e.storeFailed(r.Name)
+			}
+			all[i], err = newBound(r, i, e.dedup)
+		}
+		errs = append(errs, err)
+		if first, twice := seen[r.Name]; twice && r.Name != "" {
+			errs = append(errs, &ConfigError{Route: clip(r.Name), Index: i, Field: "Name",
+				Problem: fmt.Sprintf("is also the name of Routes[%d]", first), Remedy: "give every route its own name"})
+			continue
+		}
+		seen[r.Name] = i
+	}
+	return all, errors.Join(errs...)
+}
+
+// storeFailed logs failures of the dedup store, which otherwise nobody would notice: the events are delivered.
+func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
+	return func(err *dedup.StoreError) {
+		e.log.Warn("tocsin: the dedup store fails, duplicates are possible", "route", route, "error", err)
+	}
+}
+
+func checkSource(source string) error {
+	err := event.Meta{Source: source}.Err()
+	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
+		return &ConfigError{Index: -1, Field: "Source", Problem: invalid.Problem, Remedy: invalid.Remedy}
+	}
+	return err
+}
+
+func (r *Route) validate(index int, p queue.Properties) error {
+	var errs []error
+	bad := func(field, problem, remedy string) {
+		errs = append(errs, &ConfigError{Route: clip(r.Name), Index: index, Field: field, Problem: problem, Remedy: remedy})
+	}
+	switch {
+	case r.Name == "":
+		bad("Name", "is empty", "give every route a name of its own")
+	case utf8.RuneCountInString(r.Name) > MaxNameLength:
+		bad("Name", fmt.Sprintf("has %d characters", utf8.RuneCountInString(r.Name)), fmt.Sprintf("use at most %d", MaxNameLength))
+	case !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unicode.IsControl):
+		bad("Name", "has a control character or is not UTF-8", "use printable text")
+	case strings.HasPrefix(r.Name, reservedPrefix):
+		bad("Name", "begins with "+reservedPrefix, "choose another name: this prefix is the library's own")
+	}
+	if r.Channel == nil {
+		bad("Channel", "is nil", "set the channel that delivers")
+	}
+	if err := r.Events.Err(); err != nil {
+		bad("Events", err.Error(), "")
+	}
+	if r.Concurrency < 0 {
+		bad("Concurrency", "is negative", "use 0 for the default of 4, or State Paused to stop")
+	}
+	if r.Order > Strict {
+		bad("Order", "is unknown", "use Parallel, BySubject or Strict")
+	}
+	if r.Order == BySubject && !p.KeyedOrder {
+		bad("Order", "is BySubject, which this queue does not offer", "use Strict, or another queue")
+	}
+	if r.State > Paused {
+		bad("State", "is unknown", "use Enabled, Disabled or Paused")
+	}
+	if r.Rate.Events < 0 || r.Rate.Per < 0 || r.Rate.Burst < 0 {
+		bad("Rate", "has a negative value", "use for example Rate{Events: 1, Per: time.Second}")
+	} else if r.Rate.Events > 0 && r.Rate.interval() <= 0 {
+		bad("Rate", "is above one per nanosecond", "leave it zero for no limit")
+	}
+	if r.Backlog.Jobs < 0 {
+		bad("Backlog", "is negative", "use 0 for the default of 10,000")
+	}
+	if r.Backlog.Overflow > DropOldest {
+		bad("Backlog", "has an unknown Overflow", "use RejectNew or DropOldest")
+	}
+	if r.Dedup.Window < 0 || r.Dedup.Lease < 0 {
+		bad("Dedup", "has a negative duration", "use 0 for off")
+	}
+	for i, mw := range r.Use {
+		if mw == nil {
+			bad("Use", fmt.Sprintf("has nil at %d", i), "remove it")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// clip keeps an overlong name readable in an error.
+func clip(name string) string {
+	if utf8.RuneCountInString(name) <= MaxNameLength {
+		return name
+	}
+	return string([]rune(name)[:20]) + "…"
+}

@@ -1,0 +1,257 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// unkeyed is a queue that can order whole lanes only.
+type unkeyed struct{ *queue.Memory }
+
+func (u unkeyed) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	jobs = slices.Clone(jobs)
+	for i := range jobs {
+		jobs[i].OrderKey = ""
+	}
+	return u.Memory.Enqueue(ctx, jobs...)
+}
+
+func (u unkeyed) Properties() queue.Properties {
+	p := u.Memory.Properties()
+	p.KeyedOrder = false
+	return p
+}
+
+// configErrors lists all *ConfigErrors joined in err, in their order.
+func configErrors(t *testing.T, err error) []*dispatcher.ConfigError {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*dispatcher.ConfigError
+		for _, each := range joined.Unwrap() {
+			all = append(all, configErrors(t, each)...)
+		}
+		return all
+	}
+	c, ok := errors.AsType[*dispatcher.ConfigError](err)
+	require.True(t, ok, "not a ConfigError: %v", err)
+	return []*dispatcher.ConfigError{c}
+}
+
+func TestConfigErrorNamesTheField(t *testing.T) {
+	t.Parallel()
+	wrap := func(next channel.Channel) channel.Channel { return next }
+	for name, tc := range map[string]struct {
+		spoil       func(r *dispatcher.Route)
+		field, says string
+	}{
+		"no name":           {func(r *dispatcher.Route) { r.Name = "" }, "Name", "is empty"},
+		"name too long":     {func(r *dispatcher.Route) { r.Name = strings.Repeat("ä", 101) }, "Name", "has 101 characters: use at most 100"},
+		"name with control": {func(r *dispatcher.Route) { r.Name = "a\nb" }, "Name", "control character"},
+		"name not UTF-8":    {func(r *dispatcher.Route) { r.Name = "a\xff" }, "Name", "not UTF-8"},
+		"name reserved":     {func(r *dispatcher.Route) { r.Name = "tocsin.x" }, "Name", "library's own"},
+		"no channel":        {func(r *dispatcher.Route) { r.Channel = nil }, "Channel", "is nil"},
+		"bad pattern":       {func(r *dispatcher.Route) { r.Events = event.Types("request.*", "Bad Pattern") }, "Events", "Bad Pattern"},
+		"Concurrency":       {func(r *dispatcher.Route) { r.Concurrency = -1 }, "Concurrency", "is negative"},
+		"Order unknown":     {func(r *dispatcher.Route) { r.Order = 9 }, "Order", "is unknown"},
+		"State unknown":     {func(r *dispatcher.Route) { r.State = 9 }, "State", "is unknown"},
+		"Rate.Events":       {func(r *dispatcher.Route) { r.Rate.Events = -1 }, "Rate", "negative"},
+		"Rate.Per":          {func(r *dispatcher.Route) { r.Rate.Per = -1 }, "Rate", "negative"},
+		"Rate.Burst":        {func(r *dispatcher.Route) { r.Rate.Burst = -1 }, "Rate", "negative"},
+		"Rate too high":     {func(r *dispatcher.Route) { r.Rate = dispatcher.Rate{Events: 2, Per: 1} }, "Rate", "one per nanosecond"},
+		"Backlog.Jobs":      {func(r *dispatcher.Route) { r.Backlog.Jobs = -1 }, "Backlog", "is negative"},
+		"Backlog.Overflow":  {func(r *dispatcher.Route) { r.Backlog.Overflow = 9 }, "Backlog", "unknown Overflow"},
+		"Dedup.Window":      {func(r *dispatcher.Route) { r.Dedup.Window = -1 }, "Dedup", "negative"},
+		"Dedup.Lease":       {func(r *dispatcher.Route) { r.Dedup.Lease = -1 }, "Dedup", "negative"},
+		"nil middleware":    {func(r *dispatcher.Route) { r.Use = []channel.Middleware{wrap, nil} }, "Use", "has nil at 1"},
+		"panicking middleware": {func(r *dispatcher.Route) {
+			r.Use = []channel.Middleware{func(channel.Channel) channel.Channel { panic("x") }, wrap}
+		}, "Use", "at 0 that panics"},
+		"middleware without result": {func(r *dispatcher.Route) {
+			r.Use = []channel.Middleware{wrap, func(channel.Channel) channel.Channel { return nil }}
+		}, "Use", "at 1 that returns nil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad := dispatcher.Route{Name: "spoilt", Channel: new(channeltest.Recorder)}
+			tc.spoil(&bad)
+			good := dispatcher.Route{Name: "good", Channel: new(channeltest.Recorder)}
+			_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{good, bad}})
+			all := configErrors(t, err)
+			require.Len(t, all, 1, "%v", err)
+			assert.Equal(t, 1, all[0].Index)
+			assert.Equal(t, tc.field, all[0].Field)
+			assert.ErrorContains(t, err, tc.says)
+			assert.ErrorContains(t, err, "Routes[1]")
+			assert.NotContains(t, err.Error(), "\n", "one line per problem, whatever the name holds")
+			assert.Less(t, len(err.Error()), 300)
+
+			b := setup(t, good)
+			_, err = b.Test(t.Context(), bad, notes(1)[0])
+			require.Len(t, configErrors(t, err), 1)
+			assert.Equal(t, tc.field, configErrors(t, err)[0].Field, "Test checks the same")
+			require.Len(t, configErrors(t, b.SetRoutes(t.Context(), []dispatcher.Route{good, bad})), 1, "and so does SetRoutes")
+		})
+	}
+}
+
+func TestBestConfigIsAccepted(t *testing.T) {
+	t.Parallel()
+	_, err := dispatcher.New(dispatcher.Config{Source: "pam.example", Routes: []dispatcher.Route{{
+		Name: strings.Repeat("ä", 100), Channel: new(channeltest.Recorder), Timeout: -1, MaxAge: -1,
+		Order: dispatcher.Strict, State: dispatcher.Paused, Rate: dispatcher.Rate{Events: 1, Burst: 9},
+		Backlog: dispatcher.Backlog{Jobs: 1, Overflow: dispatcher.DropOldest}, Tenant: dispatcher.AnyTenant,
+	}}})
+	require.NoError(t, err)
+	_, err = dispatcher.New(dispatcher.Config{})
+	require.NoError(t, err, "the zero Config works")
+}
+
+func TestSourceIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := dispatcher.New(dispatcher.Config{Source: "two\nlines", Routes: []dispatcher.Route{{Name: "r"}}})
+	all := configErrors(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, "Source", all[0].Field)
+	assert.Equal(t, -1, all[0].Index)
+	assert.Equal(t, "Config: Source holds a control character: remove it", all[0].Error())
+	assert.Equal(t, "Channel", all[1].Field)
+}
+
+func TestDuplicateNames(t *testing.T) {
+	t.Parallel()
+	r := dispatcher.Route{Name: "same", Channel: new(channeltest.Recorder)}
+	other := dispatcher.Route{Name: "other", Channel: new(channeltest.Recorder)}
+	_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{r, other, r, r}})
+	all := configErrors(t, err)
+	require.Len(t, all, 2)
+	for i, index := range []int{2, 3} {
+		assert.Equal(t, index, all[i].Index)
+		assert.Equal(t, "Name", all[i].Field)
+		assert.Equal(t, "same", all[i].Route)
+		assert.Contains(t, all[i].Problem, "Routes[0]")
+	}
+}
+
+func TestOrderNeedsTheQueue(t *testing.T) {
+	t.Parallel()
+	for order, ok := range map[dispatcher.Order]bool{dispatcher.Parallel: true, dispatcher.Strict: true, dispatcher.BySubject: false} {
+		_, err := dispatcher.New(dispatcher.Config{
+			Queue:  unkeyed{queue.NewMemory(queue.MemoryOptions{})},
+			Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Order: order}},
+		})
+		if ok {
+			require.NoError(t, err, order)
+			continue
+		}
+		all := configErrors(t, err)
+		require.Len(t, all, 1)
+		assert.Equal(t, "Order", all[0].Field)
+		assert.Contains(t, all[0].Problem, "this queue does not offer")
+	}
+}
+
+// All problems are reported, by route and within a route by field, the same way every time.
+func TestAllProblemsInFixedOrder(t *testing.T) {
+	t.Parallel()
+	routes := []dispatcher.Route{
+		{},
+		{Name: "b", Channel: new(channeltest.Recorder), Concurrency: -1, Order: 9, State: 9, Rate: dispatcher.Rate{Events: -1},
+			Backlog: dispatcher.Backlog{Jobs: -1, Overflow: 9}, Dedup: channel.DedupOptions{Window: -1}, Use: []channel.Middleware{nil, nil}},
+		{Name: "b", Events: event.Types("*.*.*")},
+	}
+	want := "0 Name,0 Channel,1 Concurrency,1 Order,1 State,1 Rate,1 Backlog,1 Backlog,1 Dedup,1 Use,1 Use,2 Channel,2 Events,2 Name"
+	for range 5 {
+		_, err := dispatcher.New(dispatcher.Config{Routes: routes})
+		var got []string
+		for _, c := range configErrors(t, err) {
+			got = append(got, string(rune('0'+c.Index))+" "+c.Field)
+		}
+		assert.Equal(t, want, strings.Join(got, ","))
+	}
+}
+
+func TestFailedSetRoutesChangesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first, second := new(channeltest.Recorder), new(channeltest.Recorder)
+		b := start(t, dispatcher.Route{Name: "r", Channel: first}, dispatcher.Route{Name: "gone", Channel: first, Events: event.Types("other.*")})
+		before := b.Status()
+		err := b.SetRoutes(t.Context(), []dispatcher.Route{
+			{Name: "r", Channel: second}, {Name: "new", Channel: second}, {Name: "bad", Channel: second, Concurrency: -1},
+		})
+		require.Len(t, configErrors(t, err), 1)
+		assert.Equal(t, before, b.Status())
+		b.dispatch(notes(1)...)
+		synctest.Wait()
+		assertIDs(t, []string{"e-0"}, first.Deliveries())
+		assert.Empty(t, second.Deliveries())
+	})
+}
+
+// stuck is a queue whose lanes of one name cannot be opened.
+type stuck struct {
+	*queue.Memory
+	name string
+	err  error
+}
+
+func (s *stuck) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	if lane == s.name {
+		return nil, s.err
+	}
+	return s.Memory.Open(lane, o, h)
+}
+
+func TestLaneThatCannotBeOpened(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		var rec channeltest.Recorder
+		good := func(name string) dispatcher.Route { return dispatcher.Route{Name: name, Channel: &rec} }
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{good("r")}})
+		b.run()
+		synctest.Wait()
+		err := b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new"), good("bad")})
+		require.ErrorIs(t, err, broken)
+		require.ErrorContains(t, err, `open lane "bad"`)
+		assert.Len(t, b.Status(), 1, "the old set is in force")
+		require.NoError(t, b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new")}), "no lane was left open")
+		b.dispatch(notes(1)...)
+		synctest.Wait()
+		assert.Len(t, rec.Deliveries(), 2)
+
+	})
+}
+
+func TestRunThatCannotOpenItsLanesCanBeRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		var rec channeltest.Recorder
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
+			{Name: "a", Channel: &rec}, {Name: "bad", Channel: &rec}, {Name: "c", Channel: &rec},
+		}})
+		b.dispatch(notes(1)...)
+		require.ErrorIs(t, b.Run(t.Context()), broken)
+		assert.Empty(t, rec.Deliveries()[min(len(rec.Deliveries()), 2):], "the lane that does not open delivers nothing")
+		q.name = ""
+		b.run()
+		synctest.Wait()
+		assert.Len(t, rec.Deliveries(), 3, "each once")
+	})
+}

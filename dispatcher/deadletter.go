@@ -1,0 +1,49 @@
+package dispatcher
+
+import (
+	"context"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000.
+// ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
+func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
+	inspector, ok := e.queue.(queue.Inspector)
+	if !ok {
+		return nil, ErrUnsupported
+	}
+	return inspector.DeadLetters(ctx, s)
+}
+
+// RedeliverDead queues the selected dead letters again, as Redeliver does: one (IDs), all of a route since a time (Lane
+// and Since), or all. It reports how many.
+func (e *Engine) RedeliverDead(ctx context.Context, s queue.Selection) (int, error) {
+	inspector, ok := e.queue.(queue.Inspector)
+	if !ok {
+		return 0, ErrUnsupported
+	}
+	if !e.accept.enter() {
+		return 0, ErrShutdown
+	}
+	defer e.accept.leave()
+	return inspector.Requeue(ctx, s, e.nextGeneration())
+}
+
+// DiscardDead removes the selected dead letters for good and reports how many.
+func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error) {
+	inspector, ok := e.queue.(queue.Inspector)
+	if !ok {
+		return 0, ErrUnsupported
+	}
+	return inspector.Discard(ctx, s)
+}
+
+// Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
+func (e *Engine) Purge(ctx context.Context, route string) (int, error) {
+	inspector, ok := e.queue.(queue.Inspector)
+	if !ok {
+		return 0, ErrUnsupported
+	}
+	return inspector.Purge(ctx, route)
+}

@@ -1,0 +1,22 @@
+// Package dispatcher takes events and gives each to every route that wants it: asynchronously, at least once, each
+// route in a lane of its own.
+//
+// Product code depends on the small [Dispatcher] interface and is tested with package dispatchertest. [Engine] is the
+// implementation: it matches events to routes, keeps deliveries in a queue (package queue), makes attempts through
+// channels, reschedules failed ones, and reports to observers.
+package dispatcher
+
+import (
+	"context"
+
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Dispatcher is all that product code needs, and all that a test has to fake.
+type Dispatcher interface {
+	// Dispatch hands events to the lane of every matching route and returns once they are stored (durable queue) or
+	// queued (memory). It never waits for a destination. A bad event is an *EventError that names it, and nothing is
+	// queued. Lanes without room are named by a *BacklogError; the other lanes have their jobs, and dispatching the same
+	// event again is safe: known jobs are skipped. An event that no route wants is not an error. Safe for concurrent use.
+	Dispatch(ctx context.Context, events ...event.Event) error
+}

@@ -1,0 +1,172 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Engine is the Dispatcher that delivers. All methods are safe for concurrent use. It never closes channels: whoever
+// made one closes it, after SetRoutes or Shutdown returned.
+type Engine struct {
+	queue     queue.Queue
+	dedup     dedup.Store
+	observers observers
+	log       *slog.Logger
+	source    string
+	unrouted  unrouted
+	index     atomic.Pointer[index]
+
+	jobs sync.Pool // *[]queue.Job, kept for reuse because Dispatch is on the product's own path
+
+	// accept lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
+	accept     gate
+	generation atomic.Int64
+
+	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
+	admin    chan struct{}
+	running  context.Context  // Run's; nil before
+	lanes    map[string]*lane // by route name, also of removed routes that still send
+	former   []*bound         // routes that were replaced or removed and may still send
+	schedule queue.Lane
+
+	finished chan struct{}  // closed when nothing runs any more, after the fields below were set
+	sending  map[string]int // sends that ignored the end of their context, by lane
+	cause    error          // why Run's context had ended by then; nil = it had not
+}
+
+var _ Dispatcher = (*Engine)(nil)
+
+// New makes an Engine. It reports every mistake in c at once, as joined *ConfigErrors. Nothing is delivered before Run,
+// but Dispatch already queues.
+func New(c Config) (*Engine, error) {
+	e := &Engine{
+		queue:    c.Queue,
+		dedup:    c.DedupStore,
+		log:      c.Logger,
+		source:   c.Source,
+		accept:   gate{empty: make(chan struct{})},
+		admin:    make(chan struct{}, 1),
+		finished: make(chan struct{}),
+		lanes:    map[string]*lane{},
+	}
+	if e.queue == nil {
+		e.queue = queue.NewMemory(queue.MemoryOptions{})
+	}
+	if e.dedup == nil {
+		e.dedup = dedup.NewMemory(dedup.MemoryOptions{})
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	e.observers = newObservers(c.Observers, e.log)
+	routes, err := e.bind(c.Routes)
+	if err := errors.Join(checkSource(c.Source), err); err != nil {
+		return nil, err
+	}
+	if b, ok := e.queue.(queue.Bounder); ok {
+		b.Bound(ScheduleLane, queue.Bound{Jobs: maxScheduled})
+	}
+	if _, err := e.install(routes); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Dispatch implements Dispatcher.
+func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
+	if err := check(events); err != nil {
+		return err
+	}
+	if !e.accept.enter() {
+		return ErrShutdown
+	}
+	defer e.accept.leave()
+	return e.fanOut(ctx, events)
+}
+
+func check(events []event.Event) error {
+	for i, ev := range events {
+		if ev.IsZero() {
+			return &EventError{Index: i, Err: errNoEvent}
+		}
+	}
+	return nil
+}
+
+var errNoEvent = errors.New("its Type is empty: make events with event.New")
+
+// fanOut stores a job for each event and matching route.
+func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
+	pooled, _ := e.jobs.Get().(*[]queue.Job)
+	if pooled == nil {
+		pooled = new([]queue.Job)
+	}
+	batch := (*pooled)[:0]
+	defer func() {
+		clear(batch)
+		*pooled = batch[:0]
+		e.jobs.Put(pooled)
+	}()
+	var few [4]event.Event
+	unwanted := few[:0]
+	now := time.Now()
+	x := e.index.Load()
+	for _, ev := range events {
+		ev = ev.WithSource(e.source)
+		before := len(batch)
+		for _, b := range x.candidates(ev.Tenant(), ev.Type()) {
+			if b.Events.Match(ev) {
+				batch = append(batch, queue.Job{Event: ev, Route: b.Name, OrderKey: b.orderKey(ev), Enqueued: now})
+			}
+		}
+		if len(batch) == before {
+			unwanted = append(unwanted, ev)
+		}
+	}
+	if err := e.enqueue(ctx, batch); err != nil {
+		return named(err, events)
+	}
+	for _, ev := range unwanted {
+		e.missed(x, ev, now)
+	}
+	for _, told := range e.observers.dispatched {
+		for i := 0; i < len(batch); {
+			n := 1
+			for i+n < len(batch) && batch[i+n].Event.ID() == batch[i].Event.ID() {
+				n++
+			}
+			told(batch[i].Event, n)
+			i += n
+		}
+	}
+	return nil
+}
+
+func (e *Engine) enqueue(ctx context.Context, batch []queue.Job) error {
+	if len(batch) == 0 {
+		return ctx.Err()
+	}
+	return e.queue.Enqueue(ctx, batch...)
+}
+
+// named says which of the events a conflict is about.
+func named(err error, events []event.Event) error {
+	conflict, ok := errors.AsType[*ConflictError](err)
+	if !ok {
+		return err
+	}
+	for i, ev := range events {
+		if ev.ID() == conflict.EventID {
+			return &EventError{Index: i, ID: ev.ID(), Err: err}
+		}
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package dispatcher
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+var (
+	// ErrShutdown is returned once Shutdown was called or Run has ended.
+	ErrShutdown = errors.New("dispatcher is shut down")
+	// ErrRunning is returned by a second Run.
+	ErrRunning = errors.New("dispatcher runs already")
+	// ErrUnsupported is returned when the queue lacks what a method needs.
+	ErrUnsupported = errors.New("the queue does not support this")
+)
+
+// BacklogError names the lanes that had no room.
+type BacklogError = queue.BacklogError
+
+// ConflictError says that an event id is known with other data.
+type ConflictError = queue.ConflictError
+
+// ConfigError says what is wrong with a route, or with the Config itself, and what to do. New and SetRoutes join one for
+// each problem.
+type ConfigError struct {
+	Route   string // its name; the beginning of one that is too long
+	Index   int    // in the list of routes; -1 = Field is of Config
+	Field   string // of Route
+	Problem string
+	Remedy  string
+}
+
+func (e *ConfigError) Error() string {
+	s := fmt.Sprintf("Routes[%d] %q: %s %s", e.Index, e.Route, e.Field, e.Problem)
+	if e.Index < 0 {
+		s = fmt.Sprintf("Config: %s %s", e.Field, e.Problem)
+	}
+	if e.Remedy != "" {
+		s += ": " + e.Remedy
+	}
+	return s
+}
+
+// EventError names an event that cannot be dispatched.
+type EventError struct {
+	Index int    // among those of the call
+	ID    string // "" = it has none
+	Err   error
+}
+
+func (e *EventError) Error() string { return fmt.Sprintf("event %d (id %q): %v", e.Index, e.ID, e.Err) }
+
+// Unwrap returns the reason.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// RouteError says why a named route cannot take an event.
+type RouteError struct {
+	Route   string
+	Problem string
+}
+
+func (e *RouteError) Error() string { return fmt.Sprintf("route %q: %s", e.Route, e.Problem) }
+
+// InUseError says that routes were replaced but sends through their former channels have not returned: closing those
+// channels now would break them.
+type InUseError struct {
+	Routes []string
+	Err    error // why the wait ended
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("the new routes are in force, but sends through the former channels of %s still run: %v",
+		strings.Join(quoted(e.Routes), ", "), e.Err)
+}
+
+// Unwrap returns why the wait ended.
+func (e *InUseError) Unwrap() error { return e.Err }
+
+// ShutdownError says what a shutdown left.
+type ShutdownError struct {
+	Left    []Left // the routes that have something left, by name; scheduled events are under ScheduleLane
+	Durable bool   // the queue keeps it for the next start; otherwise it is lost
+}
+
+// Left is what one route has left.
+type Left struct {
+	Route   string
+	Queued  int // jobs that wait
+	Sending int // sends that ignore the end of their context
+}
+
+func (e *ShutdownError) Error() string {
+	var b strings.Builder
+	fate := "lost with this process"
+	if e.Durable {
+		fate = "kept for the next start"
+	}
+	fmt.Fprintf(&b, "shut down with deliveries left, which are %s:", fate)
+	for i, l := range e.Left {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %q %d queued", l.Route, l.Queued)
+		if l.Sending > 0 {
+			fmt.Fprintf(&b, " and %d still sending", l.Sending)
+		}
+	}
+	return b.String()
+}
+
+func quoted(names []string) []string {
+	q := make([]string, len(names))
+	for i, n := range names {
+		q[i] = fmt.Sprintf("%q", n)
+	}
+	return q
+}
+
+// KeyError says that a schedule key is empty or too long.
+type KeyError struct{ Length int }
+
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("schedule key has %d bytes: use 1 to %d, such as \"expiring/\" and the grant's id", e.Length, maxKeyLength)
+}

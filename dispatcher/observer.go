@@ -1,0 +1,109 @@
+package dispatcher
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// Observer is told what happens; nil fields are skipped. The functions are called from many goroutines at once, between
+// deliveries, so they return quickly and do not call the Engine's SetRoutes or Shutdown. A panic in one is logged and
+// otherwise ignored.
+type Observer struct {
+	Dispatched func(e event.Event, routes int)    // accepted for this many routes
+	Unrouted   func(e event.Event, reason Reason) // no route wanted it
+	Attempted  func(Attempt)                      // a channel was asked to send
+	Settled    func(Settlement)                   // a delivery is over
+	Disabled   func(route string, reason error)   // the destination is gone; the lane waits for SetRoutes
+}
+
+// Reason says why no route took an event: the nearest miss.
+type Reason string
+
+const (
+	NoType   Reason = "type"   // no route of any tenant has a filter that wants it
+	NoTenant Reason = "tenant" // filters want it, but those of routes for other tenants
+	NoState  Reason = "state"  // a route would take it, but is disabled
+)
+
+// Attempt is one call of a channel.
+type Attempt struct {
+	Delivery channel.Delivery
+	Receipt  channel.Receipt
+	Err      error // nil = delivered, or skipped as a duplicate
+	Verdict  retry.Verdict
+	Began    time.Time
+	Duration time.Duration
+	Next     time.Duration // until the next attempt; 0 = at once, or there is none
+}
+
+// Settlement is the end of a delivery.
+type Settlement struct {
+	Delivery channel.Delivery
+	Result   Result
+	Reason   string // why it is dead, in words; "" otherwise
+	Err      error  // the last attempt's error, if one was made; nil otherwise
+}
+
+// Result is how a delivery ended.
+type Result uint8
+
+const (
+	Delivered  Result = iota
+	Skipped           // an identical one was delivered within the dedup window
+	DeadLetter        // given up: permanent failure, end of the policy, too old, or dropped from a full backlog
+)
+
+// String returns the result in lower case.
+func (r Result) String() string { return name(r, "delivered", "skipped", "dead") }
+
+// observers holds the functions that are set, so that what nobody observes costs nothing.
+type observers struct {
+	dispatched []func(event.Event, int)
+	unrouted   []func(event.Event, Reason)
+	attempted  []func(Attempt)
+	settled    []func(Settlement)
+	disabled   []func(string, error)
+}
+
+func newObservers(all []Observer, log *slog.Logger) observers {
+	var o observers
+	for _, each := range all {
+		o.dispatched = with2(o.dispatched, each.Dispatched, "Dispatched", log)
+		o.unrouted = with2(o.unrouted, each.Unrouted, "Unrouted", log)
+		o.attempted = with1(o.attempted, each.Attempted, "Attempted", log)
+		o.settled = with1(o.settled, each.Settled, "Settled", log)
+		o.disabled = with2(o.disabled, each.Disabled, "Disabled", log)
+	}
+	return o
+}
+
+// with1 appends f, if it is set, so that its panic harms neither the delivery nor the next observer.
+func with1[A any](fs []func(A), f func(A), hook string, log *slog.Logger) []func(A) {
+	if f == nil {
+		return fs
+	}
+	return append(fs, func(a A) {
+		defer contain(hook, log)
+		f(a)
+	})
+}
+
+func with2[A, B any](fs []func(A, B), f func(A, B), hook string, log *slog.Logger) []func(A, B) {
+	if f == nil {
+		return fs
+	}
+	return append(fs, func(a A, b B) {
+		defer contain(hook, log)
+		f(a, b)
+	})
+}
+
+func contain(hook string, log *slog.Logger) {
+	if recover() != nil {
+		log.Error("tocsin: an observer panicked", "hook", hook)
+	}
+}

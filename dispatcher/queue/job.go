@@ -1,0 +1,35 @@
+package queue
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Job is one event on its way to one route. A queue carries every field; durable ones carry the event's bytes as they
+// are.
+type Job struct {
+	Event event.Event
+	Route string // name of the lane
+	// OrderKey orders a job among those of its lane with an equal key; "" is unordered.
+	OrderKey string
+	// Generation is 0, or another number for each redelivery on purpose.
+	Generation int64
+	Enqueued   time.Time         // when the dispatcher accepted it; its age counts from here
+	NotBefore  time.Time         // zero = at once
+	FirstTried time.Time         // when its first counted attempt began; zero = not tried
+	Attempt    int               // counted attempts made so far
+	Headers    map[string]string // for adapters, such as trace context; must not be modified
+}
+
+// ID identifies the job: the delivery's id and, for a redelivery on purpose, "~" and the generation. A queue stores a
+// job id once.
+func (j Job) ID() string {
+	id := channel.Delivery{Event: j.Event, Route: j.Route}.ID()
+	if j.Generation == 0 {
+		return id
+	}
+	return id + "~" + strconv.FormatInt(j.Generation, 10)
+}

@@ -1,0 +1,20 @@
+package queue
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestJobID: the delivery's id, and the generation of a redelivery.
+func TestJobID(t *testing.T) {
+	t.Parallel()
+	j := Job{Event: revoked("e", ""), Route: "a"}
+	first := j.ID()
+	assert.True(t, strings.HasPrefix(first, "e_"))
+	j.Generation = 12
+	assert.Equal(t, first+"~12", j.ID())
+	j.Route = "b"
+	assert.NotEqual(t, first+"~12", j.ID())
+}

@@ -1,0 +1,268 @@
+package queue
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// freeEntries is how many settled entries a lane keeps for reuse, so that a burst does not hold its memory for ever.
+const freeEntries = 1024
+
+// lane is one route's share of a Memory. Workers are goroutines that live while there is work: the lane starts one when
+// a job becomes ready, a worker that takes a job starts the next while more are ready, and each leaves when none is.
+type lane struct {
+	name   string
+	memory *Memory
+	number int
+
+	mu      sync.Mutex
+	handler Handler // nil = closed
+	admit   func() time.Duration
+	ctx     context.Context
+	abort   context.CancelFunc
+	limit   int
+	bound   Bound
+	// workers counts the goroutines, starting says that one of them has not looked for its job yet, running counts
+	// handlers.
+	workers, running int
+	starting         bool
+	heldUntil        int64 // Admit said not before; unset = free
+	changed          chan struct{}
+
+	ready   list
+	later   heap[*entry]
+	overdue bool              // some of later are due, and wait for the ready ones to be fewer
+	byAge   list              // all that wait, the oldest first
+	keys    map[string]*order // busy order keys
+	named   map[string]*entry // scheduled jobs that have not started
+	free    []*entry
+	bell    bell
+}
+
+// order is a busy order key: one entry of it is ready, later or running, the others follow.
+type order struct {
+	head      *entry
+	followers list
+}
+
+func newLane(m *Memory, name string, number int) *lane {
+	l := &lane{
+		name: name, memory: m, number: number, heldUntil: unset,
+		keys: map[string]*order{}, named: map[string]*entry{},
+	}
+	l.byAge.link = byAge
+	l.bell = bell{lane: l, asked: unset, index: -1}
+	return l
+}
+
+var _ Lane = (*lane)(nil)
+
+func (l *lane) open(o LaneOptions, h Handler) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.handler != nil {
+		return ErrLaneOpen
+	}
+	l.handler, l.admit, l.limit = h, o.Admit, o.Limit
+	l.heldUntil = unset
+	l.ctx, l.abort = context.WithCancel(context.Background())
+	l.promote(l.memory.now())
+	l.kick()
+	return nil
+}
+
+// Limit implements Lane.
+func (l *lane) Limit(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = n
+	l.heldUntil = unset
+	l.kick()
+	l.signal()
+}
+
+func (l *lane) setBound(b Bound) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bound = b
+}
+
+// Drain implements Lane.
+func (l *lane) Drain(ctx context.Context) error {
+	return l.await(ctx, func() bool {
+		return l.workers == 0 && (l.limit <= 0 || l.handler == nil || l.ready.n == 0 && !l.anyDue(l.memory.now()))
+	})
+}
+
+// Stop implements Lane.
+func (l *lane) Stop(ctx context.Context) error {
+	l.mu.Lock()
+	l.handler = nil
+	abort := l.abort
+	l.memory.alarm.set(&l.bell, unset)
+	l.signal()
+	l.mu.Unlock()
+	defer abort()
+	quiet := func() bool { return l.workers == 0 }
+	if l.await(ctx, quiet) == nil {
+		return nil
+	}
+	abort()
+	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), StopGrace)
+	defer stop()
+	running := 0
+	if l.await(grace, func() bool { running = l.running; return quiet() }) == nil {
+		return nil
+	}
+	return &StillRunningError{Lane: l.name, Handlers: running}
+}
+
+// await returns nil once ok, which is asked with the lane locked after each change, or the error of ctx.
+func (l *lane) await(ctx context.Context, ok func() bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !ok() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+	}
+	return nil
+}
+
+func (l *lane) signal() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// kick starts a worker if one is needed.
+func (l *lane) kick() {
+	if l.starting || l.ready.n == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
+		return
+	}
+	l.starting = true
+	l.workers++
+	go l.work()
+}
+
+// work runs jobs until there is none to run. One locking settles a job and takes the next.
+func (l *lane) work() {
+	first, left := true, false
+	var e *entry
+	var out Outcome
+	defer func() {
+		if !left {
+			l.desert(e)
+		}
+	}()
+	for {
+		l.mu.Lock()
+		if e != nil {
+			l.settle(e, out)
+		}
+		if first {
+			l.starting, first = false, false
+		}
+		if e = l.take(); e == nil {
+			l.workers--
+			l.signal()
+			l.mu.Unlock()
+			left = true
+			return
+		}
+		job := l.memory.job(e, l.name)
+		handler, ctx := l.handler, l.ctx
+		l.kick()
+		l.mu.Unlock()
+		out = run(ctx, handler, job)
+	}
+}
+
+// run contains a handler's panic.
+func run(ctx context.Context, h Handler, j Job) (out Outcome) {
+	defer func() {
+		if recover() != nil {
+			out = crashed()
+		}
+	}()
+	return h(ctx, j)
+}
+
+// crashed is the outcome of a handler that did not return.
+func crashed() Outcome { return Outcome{Action: Retry, Delay: time.Second, Began: time.Now()} }
+
+// desert settles the job of a handler that has ended its goroutine, as testing's FailNow does.
+func (l *lane) desert(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle(e, crashed())
+	l.workers--
+	l.kick()
+	l.signal()
+}
+
+// take returns the next job to run, or nil.
+func (l *lane) take() *entry {
+	if l.overdue && l.ready.n == 0 {
+		l.promote(l.memory.now())
+	}
+	if l.ready.n == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
+		return nil
+	}
+	if l.admit != nil {
+		if wait := l.admit(); wait > 0 {
+			l.heldUntil = l.memory.after(wait)
+			l.setAlarm()
+			return nil
+		}
+	}
+	e := l.ready.front
+	l.leave(e)
+	l.running++
+	return e
+}
+
+// settle applies the outcome of e, which was running.
+func (l *lane) settle(e *entry, out Outcome) {
+	l.running--
+	if out.Action == Retry || out.Action == Dead && !out.Began.IsZero() {
+		e.attempt++
+		if e.firstTried == unset {
+			e.firstTried = l.memory.stamp(out.Began)
+		}
+	}
+	switch out.Action {
+	case Retry, Postpone:
+		l.comeBack(e, out.Delay)
+	case Dead:
+		l.bury(e, out.Reason)
+		l.finish(e)
+	default:
+		l.finish(e)
+	}
+}
+
+// wakeUp is the alarm's call.
+func (l *lane) wakeUp(now int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bell.asked = unset
+	if l.heldUntil <= now {
+		l.heldUntil = unset
+	}
+	l.promote(now)
+	l.kick()
+	l.signal()
+}

@@ -1,0 +1,105 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Queue stores jobs and runs a handler for each. All methods are safe for concurrent use.
+type Queue interface {
+	// Enqueue stores jobs; nil means stored as Properties promises. A job whose id is known (within the window that
+	// Properties states) is skipped, so enqueueing again after an error is safe. A known event id with other data is a
+	// *ConflictError; lanes without room are named by a *BacklogError while the other lanes got their jobs. Jobs of a lane
+	// that is not open wait for it.
+	Enqueue(ctx context.Context, jobs ...Job) error
+	// Open starts serving a lane and returns at once; h is called for each job, at most o.Limit at a time. Jobs with equal
+	// OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A crash
+	// before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
+	Open(lane string, o LaneOptions, h Handler) (Lane, error)
+	// Properties says what this queue promises.
+	Properties() Properties
+}
+
+// Properties are a queue's promises.
+type Properties struct {
+	Durable    bool          // jobs survive the process
+	Precision  time.Duration // a job starts at most this much after its time, when its lane has room
+	IDWindow   string        // how long a job id is known, for people to read
+	KeyedOrder bool          // OrderKey is honoured; otherwise only a lane as a whole can be ordered, by Limit 1
+}
+
+// LaneOptions configure an opened lane.
+type LaneOptions struct {
+	Limit int // handlers at a time; 0 = paused
+	// Admit is asked before each start, with the lane locked: 0 lets the job start, a positive duration asks again after
+	// it. nil = always start. It must be quick and must not call the queue.
+	Admit func() time.Duration
+}
+
+// Lane is an open lane.
+type Lane interface {
+	// Limit sets the number of handlers at a time, live. Running handlers finish; 0 or less pauses the lane. It also
+	// asks Admit again.
+	Limit(n int)
+	// Drain waits until no job is due and none runs, or the lane is paused and none runs, or ctx is done (its error).
+	// Jobs with a later time stay. Jobs added meanwhile are waited for too.
+	Drain(ctx context.Context) error
+	// Stop closes the lane: no new job starts, and it waits for the running handlers. When ctx is done first, it cancels
+	// their contexts and waits up to StopGrace more; *StillRunningError says how many did not return. The jobs stay, and
+	// the lane can be opened again.
+	Stop(ctx context.Context) error
+}
+
+// StopGrace is how long Stop waits for handlers whose context it has cancelled.
+const StopGrace = time.Second
+
+// Handler runs one job. ctx ends when the lane is stopped and out of patience. A panic counts as Retry after a second, as
+// does runtime.Goexit.
+type Handler func(ctx context.Context, j Job) Outcome
+
+// Action says what becomes of a job.
+type Action uint8
+
+const (
+	Done     Action = iota // delivered; the job is removed
+	Retry                  // failed: run again after Delay; the queue counts the attempt
+	Postpone               // not tried: run again after Delay, not counted
+	Dead                   // given up: kept as evidence with Reason
+)
+
+// Outcome is a handler's answer.
+type Outcome struct {
+	Action Action
+	Delay  time.Duration // for Retry and Postpone; below 0 = 0
+	// Began is when the attempt began; that of the first counted attempt becomes the job's FirstTried. Dead with a Began
+	// counts an attempt too, without one it was given up untried.
+	Began  time.Time
+	Reason string // for Dead, in words; holds no secret
+}
+
+// Bound limits the backlog of a lane: jobs that wait, not those that run.
+type Bound struct {
+	Jobs       int                    // 0 = DefaultBacklog
+	DropOldest bool                   // make room by giving up the oldest waiting job, instead of refusing the new one
+	Keep       func(event.Event) bool // never dropped; nil = none; asked with the lane locked, as Admit is
+	Dropped    func(Job)              // told of each drop, after it became a dead letter; nil = nobody
+}
+
+// DefaultBacklog is the bound of a lane for which none was set.
+const DefaultBacklog = 10_000
+
+// Bounder is implemented by queues that hold jobs in memory. Bound may be called before the lane is opened and again at
+// any time; a lower bound drops nothing that waits.
+type Bounder interface {
+	Bound(lane string, b Bound)
+}
+
+// Scheduler is implemented by queues that can hold a named job until its NotBefore and give it back.
+type Scheduler interface {
+	// Schedule stores j under a key that is unique in j's lane. A job with the same key that has not started is replaced.
+	Schedule(ctx context.Context, key string, j Job) error
+	// Cancel removes the job with this key and reports whether there was one that had not started.
+	Cancel(ctx context.Context, lane, key string) (bool, error)
+}

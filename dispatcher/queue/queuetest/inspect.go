@@ -1,0 +1,251 @@
+package queuetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// counts waits until the lane's counts are as wanted: an outcome is applied after its handler has returned.
+func (p *probe) counts(name string, want queue.Counts) {
+	p.tb.Helper()
+	i, ok := p.q.(queue.Inspector)
+	if !ok {
+		return
+	}
+	var got queue.Counts
+	deadline := time.Now().Add(p.s.Patience)
+	for {
+		var err error
+		got, err = i.Count(p.ctx, name)
+		p.must("Count", err)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.fail("Count of lane %q is %+v, want %+v", name, got, want)
+		}
+		<-time.After(p.s.Unit / 10)
+	}
+}
+
+func (p *probe) letters(s queue.Selection) []queue.DeadLetter {
+	p.tb.Helper()
+	letters, err := p.q.(queue.Inspector).DeadLetters(p.ctx, s)
+	p.must("DeadLetters", err)
+	return letters
+}
+
+func (p *probe) laneNames(want ...string) {
+	p.tb.Helper()
+	var names []string
+	p.until(fmt.Sprintf("Lanes lists %q", want), func() bool {
+		var err error
+		names, err = p.q.(queue.Inspector).Lanes(p.ctx)
+		p.must("Lanes", err)
+		return slices.Equal(names, want)
+	})
+}
+
+func countsRule(p *probe) {
+	p.counts("a", queue.Counts{})
+	p.laneNames()
+	p.enqueue(p.job("b"), p.delayed("a", time.Hour), p.job("a"), p.job("a"), p.delayed("a", p.s.Unit))
+	p.counts("a", queue.Counts{Due: 3, Later: 1})
+	p.counts("b", queue.Counts{Due: 1})
+	p.laneNames("a", "b")
+	l := p.open("a", 1)
+	c := l.next()
+	p.counts("a", queue.Counts{Due: 2, Later: 1, Running: 1})
+	c.retry(time.Hour)
+	c = l.next()
+	p.counts("a", queue.Counts{Due: 1, Later: 2, Running: 1})
+	c.die("no use")
+	l.next().done()
+	p.counts("a", queue.Counts{Later: 2, Dead: 1})
+	p.open("c", 1)
+	p.laneNames("a", "b", "c")
+	if n, err := p.q.(queue.Inspector).Purge(p.ctx, "a"); n != 2 || err != nil {
+		p.fail("Purge of 2 later jobs: %d, %v", n, err)
+	}
+	l.stop()
+	p.laneNames("a", "b", "c")
+	if n, err := p.q.(queue.Inspector).Discard(p.ctx, queue.Selection{}); n != 1 || err != nil {
+		p.fail("Discard of 1 dead letter: %d, %v", n, err)
+	}
+	p.laneNames("b", "c")
+	if c := (queue.Counts{Due: 2, Later: 3, Running: 4, Dead: 5}); c.Waiting() != 5 {
+		p.fail("Waiting of %+v is %d", c, c.Waiting())
+	}
+}
+
+func purgeRule(p *probe) {
+	i := p.q.(queue.Inspector)
+	if n, err := i.Purge(p.ctx, "nobody's"); n != 0 || err != nil {
+		p.fail("Purge of an unknown lane: %d, %v", n, err)
+	}
+	l := p.open("a", 1)
+	p.enqueue(p.keyed("a", "x"), p.keyed("a", "x"), p.keyed("a", "y"), p.keyed("a", "y"), p.delayed("a", p.s.Unit), p.job("b"))
+	c := l.expect("e1")
+	if n, err := i.Purge(p.ctx, "a"); n != 4 || err != nil {
+		p.fail("Purge of 4 waiting jobs beside a running one: %d, %v", n, err)
+	}
+	p.counts("a", queue.Counts{Running: 1})
+	c.retry(p.s.Unit)
+	l.expect("e1").done()
+	l.quiet("that was purged")
+	p.enqueue(p.keyed("a", "x"), p.keyed("a", "y"))
+	l.expect("e7").done()
+	l.expect("e8").done()
+	p.open("b", 1).expect("e6").done()
+}
+
+// bury makes dead letters of the lane's next n jobs.
+func (l *lane) bury(n int) {
+	l.p.tb.Helper()
+	for range n {
+		c := l.next()
+		c.die("reason " + c.Event.ID())
+		c.settledDead()
+	}
+}
+
+// settledDead waits until the dead letter is there.
+func (c *call) settledDead() {
+	l := c.lane
+	l.p.tb.Helper()
+	l.p.until("dead letter "+c.ID(), func() bool {
+		return len(l.p.letters(queue.Selection{Lane: l.name, IDs: []string{c.ID()}})) == 1
+	})
+}
+
+func lettersRule(p *probe) {
+	began := time.Now()
+	a, b := p.open("a", 1), p.open("b", 1)
+	keyed := p.keyed("a", "x")
+	keyed.Headers = map[string]string{"trace": "1"}
+	p.enqueue(keyed)
+	a.bury(1)
+	p.enqueue(p.job("b"))
+	b.bury(1)
+	p.enqueue(p.jobs("a", 3)...)
+	a.bury(3)
+	all := p.letters(queue.Selection{})
+	var got []string
+	for n, letter := range all {
+		got = append(got, letter.Event.ID())
+		if n > 0 && (letter.Seq <= all[n-1].Seq || letter.Died.Before(all[n-1].Died)) {
+			p.fail("dead letter %d has Seq %d and died %v, the one before %d and %v", n, letter.Seq, letter.Died, all[n-1].Seq, all[n-1].Died)
+		}
+		if letter.Reason != "reason "+letter.Event.ID() {
+			p.fail("dead letter %s has reason %q", letter.ID(), letter.Reason)
+		}
+		if letter.Died.Before(began.Add(-time.Millisecond)) || letter.Died.After(time.Now().Add(time.Millisecond)) {
+			p.fail("dead letter %s died at %v, which is not when it did", letter.ID(), letter.Died)
+		}
+	}
+	if strings.Join(got, " ") != "e1 e2 e3 e4 e5" {
+		p.fail("dead letters are listed as %v, want the earliest death first", got)
+	}
+	keyed.Attempt, keyed.FirstTried, keyed.NotBefore = 1, all[0].FirstTried, all[0].NotBefore
+	p.identical(keyed, all[0].Job)
+	for _, s := range []queue.Selection{
+		{Lane: "a"}, {Lane: "none"}, {Since: all[2].Died}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
+		{IDs: []string{all[4].ID(), all[0].ID(), "none"}}, {IDs: []string{}}, {Limit: 2}, {Limit: 9},
+		{Lane: "a", After: all[0].Seq, Limit: 2}, {Lane: "b", IDs: []string{all[0].ID()}},
+	} {
+		var want, got []string
+		for _, letter := range all {
+			if s.Match(letter) && (s.Limit == 0 || len(want) < s.Limit) {
+				want = append(want, letter.ID())
+			}
+		}
+		for _, letter := range p.letters(s) {
+			got = append(got, letter.ID())
+		}
+		if !slices.Equal(got, want) {
+			p.fail("dead letters of %+v: %v, want %v", s, got, want)
+		}
+	}
+	var paged int
+	for s := (queue.Selection{Limit: 2}); ; {
+		page := p.letters(s)
+		if len(page) == 0 || paged > len(all) {
+			break
+		}
+		paged += len(page)
+		s.After = page[len(page)-1].Seq
+	}
+	if paged != len(all) {
+		p.fail("paging two at a time did not find %d dead letters, each once", len(all))
+	}
+	a.quiet("that is dead")
+}
+
+func requeueRule(p *probe) {
+	i := p.q.(queue.Inspector)
+	a := p.open("a", 1)
+	keyed := p.keyed("a", "x")
+	keyed.Headers = map[string]string{"trace": "1"}
+	keyed.Attempt, keyed.FirstTried, keyed.Enqueued = 3, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour)
+	p.enqueue(keyed)
+	a.bury(1)
+	p.enqueue(p.jobs("a", 3)...)
+	a.bury(3)
+	a.stop()
+	if b, ok := p.q.(queue.Bounder); ok {
+		b.Bound("a", queue.Bound{Jobs: 1})
+	}
+	requeued := time.Now()
+	all := p.letters(queue.Selection{})
+	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "b"}, 5); n != 0 || err != nil {
+		p.fail("Requeue of no dead letter: %d, %v", n, err)
+	}
+	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "a", After: all[0].Seq, Limit: 2}, 5); n != 2 || err != nil {
+		p.fail("Requeue of 2 dead letters: %d, %v", n, err)
+	}
+	if n, err := i.Requeue(p.ctx, queue.Selection{IDs: []string{all[0].ID()}}, 6); n != 1 || err != nil {
+		p.fail("Requeue of 1 dead letter: %d, %v", n, err)
+	}
+	p.counts("a", queue.Counts{Due: 3, Dead: 1})
+	a = p.open("a", 1)
+	a.expect("e2").done()
+	a.expect("e3").done()
+	c := a.expect("e1")
+	if c.Enqueued.Before(requeued.Add(-time.Millisecond)) || c.Enqueued.After(time.Now().Add(time.Millisecond)) {
+		p.fail("a requeued job was enqueued at %v, want now", c.Enqueued)
+	}
+	want := queue.Job{
+		Event: keyed.Event, Route: "a", OrderKey: "x", Generation: 6, Headers: keyed.Headers, Enqueued: c.Enqueued,
+	}
+	p.identical(want, c.Job)
+	c.die("again")
+	c.settledDead()
+	a.quiet("that is dead")
+	p.counts("a", queue.Counts{Dead: 2})
+}
+
+func discardRule(p *probe) {
+	i := p.q.(queue.Inspector)
+	a, b := p.open("a", 1), p.open("b", 1)
+	p.enqueue(p.jobs("a", 3)...)
+	a.bury(3)
+	p.enqueue(p.jobs("b", 1)...)
+	b.bury(1)
+	all := p.letters(queue.Selection{})
+	if n, err := i.Discard(p.ctx, queue.Selection{IDs: []string{all[1].ID()}}); n != 1 || err != nil {
+		p.fail("Discard of 1 dead letter: %d, %v", n, err)
+	}
+	if n, err := i.Discard(p.ctx, queue.Selection{Lane: "a", Limit: 1}); n != 1 || err != nil {
+		p.fail("Discard of the first dead letter: %d, %v", n, err)
+	}
+	left := p.letters(queue.Selection{})
+	if len(left) != 2 || left[0].ID() != all[2].ID() || left[1].ID() != all[3].ID() {
+		p.fail("after Discard of %s and %s these are left: %v", all[1].ID(), all[0].ID(), left)
+	}
+	a.quiet("that was discarded")
+	p.counts("a", queue.Counts{Dead: 1})
+}

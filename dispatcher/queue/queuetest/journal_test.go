@@ -1,0 +1,185 @@
+//go:build unix
+
+package queuetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// journal is the file that makes a naive durable: a line per change. A write survives kill -9, which is all that can be
+// tested here. Processes that share a journal lock it for each call and read what the others wrote.
+type journal struct {
+	file   *os.File
+	shared bool
+	defect defect
+	queue  *naive
+	offset int64  // up to where the file was read
+	unsent []byte // what a defect has not written yet
+	err    error  // the first one
+}
+
+// change is a line of the journal.
+type change struct {
+	Op   string
+	Seq  int64
+	PID  int    `json:",omitempty"`
+	Key  string `json:",omitempty"`
+	Job  *stored
+	Died time.Time
+	Why  string `json:",omitempty"`
+}
+
+// stored is a job as the journal keeps it: the event as bytes.
+type stored struct {
+	Event                           []byte
+	Route, OrderKey                 string
+	Generation                      int64
+	Enqueued, NotBefore, FirstTried time.Time
+	Attempt                         int
+	Headers                         map[string]string
+}
+
+// openJournal opens a naive that keeps its jobs in a file.
+func openJournal(path string, shared bool, d defect) (*naive, func() error, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := newNaive(d)
+	n.journal = &journal{file: file, shared: shared, defect: d, queue: n}
+	switch d {
+	case "forgets at restart":
+		n.journal.err = file.Truncate(0)
+	case "starts slowly":
+		<-time.After(1500 * time.Millisecond)
+	}
+	n.journal.lock(n)
+	n.journal.unlock()
+	return n, func() error { return errors.Join(n.journal.err, file.Close()) }, n.journal.err
+}
+
+func (j *journal) lock(n *naive) {
+	j.keep(syscall.Flock(int(j.file.Fd()), syscall.LOCK_EX))
+	_, err := j.file.Seek(j.offset, io.SeekStart)
+	j.keep(err)
+	b, err := io.ReadAll(j.file)
+	j.keep(err)
+	for {
+		line, rest, whole := bytes.Cut(b, []byte("\n"))
+		if !whole {
+			break
+		}
+		var c change
+		j.keep(json.Unmarshal(line, &c))
+		j.apply(n, c)
+		j.offset += int64(len(line)) + 1
+		b = rest
+	}
+	for _, k := range n.jobs { // the dead have no claims
+		if k.claimed != 0 && errors.Is(syscall.Kill(k.claimed, 0), syscall.ESRCH) {
+			k.claimed = 0
+		}
+	}
+}
+
+func (j *journal) unlock() { j.keep(syscall.Flock(int(j.file.Fd()), syscall.LOCK_UN)) }
+
+func (j *journal) keep(err error) {
+	if j.err == nil {
+		j.err = err
+	}
+}
+
+func (j *journal) apply(n *naive, c change) {
+	n.seq = max(n.seq, c.Seq)
+	at := slices.IndexFunc(n.jobs, func(k *naiveJob) bool { return k.seq == c.Seq })
+	switch c.Op {
+	case "put":
+		job := c.Job.job()
+		n.ids[job.ID()], n.facts[job.Event.ID()] = true, job.Event
+		switch n.defect {
+		case "forgets attempts at restart":
+			job.Attempt = 0
+		case "forgets keys at restart":
+			c.Key = ""
+		case "forgets order at restart":
+			job.OrderKey = ""
+		}
+		if at >= 0 {
+			n.jobs[at].Job, n.jobs[at].claimed = job, 0
+		} else {
+			n.jobs = append(n.jobs, &naiveJob{Job: job, seq: c.Seq, key: c.Key})
+		}
+	case "claim":
+		if at >= 0 && c.PID != os.Getpid() {
+			n.jobs[at].claimed = c.PID
+		}
+	case "remove":
+		if at >= 0 {
+			n.jobs = slices.Delete(n.jobs, at, at+1)
+		}
+	case "bury":
+		n.dead = append(n.dead, queue.DeadLetter{Job: c.Job.job(), Seq: c.Seq, Died: c.Died, Reason: c.Why})
+	case "raise":
+		n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool { return l.Seq == c.Seq })
+	}
+}
+
+func (j *journal) write(c change) {
+	b, err := json.Marshal(c)
+	j.keep(err)
+	j.unsent = append(append(j.unsent, b...), '\n')
+	if j.defect == "acknowledges before it stores" && len(j.unsent) < 1<<14 {
+		return
+	}
+	written, err := j.file.WriteAt(j.unsent, j.offset)
+	j.keep(err)
+	j.offset += int64(written)
+	j.unsent = nil
+}
+
+func (j *journal) put(k *naiveJob) {
+	j.write(change{Op: "put", Seq: k.seq, Key: k.key, Job: store(k.Job)})
+}
+
+func (j *journal) claim(k *naiveJob) { j.write(change{Op: "claim", Seq: k.seq, PID: os.Getpid()}) }
+
+func (j *journal) remove(k *naiveJob) {
+	if j.defect != "forgets what is done" {
+		j.write(change{Op: "remove", Seq: k.seq})
+	}
+}
+
+func (j *journal) bury(l queue.DeadLetter) {
+	j.write(change{Op: "bury", Seq: l.Seq, Job: store(l.Job), Died: l.Died, Why: l.Reason})
+}
+
+func (j *journal) raise(l queue.DeadLetter) { j.write(change{Op: "raise", Seq: l.Seq}) }
+
+func store(j queue.Job) *stored {
+	return &stored{
+		Event: j.Event.JSON(), Route: j.Route, OrderKey: j.OrderKey, Generation: j.Generation, Enqueued: j.Enqueued,
+		NotBefore: j.NotBefore, FirstTried: j.FirstTried, Attempt: j.Attempt, Headers: j.Headers,
+	}
+}
+
+func (s *stored) job() queue.Job {
+	e, err := event.Parse(s.Event)
+	if err != nil {
+		e = fact("unreadable", err.Error()) // the rules see that it is not what was enqueued
+	}
+	return queue.Job{
+		Event: e, Route: s.Route, OrderKey: s.OrderKey, Generation: s.Generation, Enqueued: s.Enqueued,
+		NotBefore: s.NotBefore, FirstTried: s.FirstTried, Attempt: s.Attempt, Headers: s.Headers,
+	}
+}

@@ -1,0 +1,152 @@
+package queuetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// reporter is the part of testing.TB the rules use.
+type reporter interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+// probe uses a queue on behalf of one rule.
+type probe struct {
+	t    *testing.T // for the hooks
+	tb   reporter
+	ctx  context.Context
+	rule rule
+	q    queue.Queue
+	s    Suite
+	made int // events
+
+	over  chan struct{} // closed at the end: handlers give up
+	once  sync.Once
+	lanes []*lane
+
+	mu      sync.Mutex
+	problem string // the first one a handler saw
+}
+
+func newProbe(t *testing.T, tb reporter, r rule, s Suite) *probe {
+	return &probe{t: t, tb: tb, ctx: t.Context(), rule: r, q: s.New(t), s: s, over: make(chan struct{})}
+}
+
+// fail ends the sub-test with what was seen and the rule.
+func (p *probe) fail(format string, args ...any) {
+	p.tb.Helper()
+	p.tb.Fatal(fmt.Sprintf(format, args...) + "\nrule: " + p.rule.text)
+}
+
+// note is fail for other goroutines; it takes effect at the end.
+func (p *probe) note(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.problem == "" {
+		p.problem = fmt.Sprintf(format, args...)
+	}
+}
+
+func (p *probe) must(call string, err error) {
+	p.tb.Helper()
+	if err != nil {
+		p.fail("%s: %v", call, err)
+	}
+}
+
+// end releases all handlers and stops all lanes.
+func (p *probe) end() {
+	p.once.Do(func() {
+		close(p.over)
+		for _, l := range p.lanes {
+			if err := l.halt(); err != nil {
+				p.note("Stop of lane %q at the end: %v", l.name, err)
+			}
+		}
+	})
+}
+
+func (p *probe) finish() {
+	p.tb.Helper()
+	p.end()
+	p.mu.Lock()
+	problem := p.problem
+	p.mu.Unlock()
+	if problem != "" {
+		p.fail("%s", problem)
+	}
+}
+
+// reopen stops all lanes and opens the store again.
+func (p *probe) reopen() {
+	p.tb.Helper()
+	for _, l := range p.lanes {
+		if err := l.halt(); err != nil {
+			p.fail("Stop of lane %q before the restart: %v", l.name, err)
+		}
+	}
+	p.lanes = nil
+	p.q = p.s.Reopen(p.t, p.q)
+}
+
+// wait returns once c is closed or has a value, and fails after the suite's patience.
+func wait[T any](p *probe, c <-chan T, what string) (v T) {
+	p.tb.Helper()
+	timer := time.NewTimer(p.s.Patience)
+	defer timer.Stop()
+	select {
+	case v = <-c:
+	case <-timer.C:
+		p.fail("%s: not within %v", what, p.s.Patience)
+	}
+	return v
+}
+
+// still fails when c is closed or has a value within a unit.
+func still[T any](p *probe, c <-chan T, what string) {
+	p.tb.Helper()
+	timer := time.NewTimer(p.s.Unit)
+	defer timer.Stop()
+	select {
+	case <-c:
+		p.fail("%s", what)
+	case <-timer.C:
+	}
+}
+
+// inBackground runs f and returns a channel for its result.
+func inBackground(f func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return done
+}
+
+// until asks again and again, until ok or the suite's patience ends.
+func (p *probe) until(what string, ok func() bool) {
+	p.tb.Helper()
+	deadline := time.Now().Add(p.s.Patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			p.fail("%s: not within %v", what, p.s.Patience)
+		}
+		<-time.After(p.s.Unit / 10)
+	}
+}
+
+// timely checks when something that was due at a time happened. A millisecond too early is forgiven: clocks are slewed.
+func (p *probe) timely(what string, due, at time.Time) {
+	p.tb.Helper()
+	due, at = due.Round(0), at.Round(0)
+	if at.Before(due.Add(-time.Millisecond)) {
+		p.fail("%s started %v before its time", what, due.Sub(at))
+	}
+	if late := at.Sub(due); late > p.q.Properties().Precision+p.s.Slack {
+		p.fail("%s started %v late; the stated precision is %v", what, late, p.q.Properties().Precision)
+	}
+}

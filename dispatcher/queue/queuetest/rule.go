@@ -1,0 +1,152 @@
+package queuetest
+
+import "github.com/tocsin-go/tocsin/dispatcher/queue"
+
+// rule is one promise of a queue.
+type rule struct {
+	name  string
+	text  string
+	needs func(p *probe) string // why the rule does not apply, "" = it does; nil = it always does
+	check func(p *probe)
+}
+
+// run checks the rule, or returns why it does not apply.
+func (r rule) run(p *probe) string {
+	defer p.end()
+	if r.needs != nil {
+		if reason := r.needs(p); reason != "" {
+			return reason
+		}
+	}
+	r.check(p)
+	p.finish()
+	return ""
+}
+
+func rules() []rule {
+	return []rule{
+		{"hooks", "a queue that declares itself durable shows it: Suite.Reopen and Suite.Process are set", nil, hooksRule},
+		{"open", "Open returns at once; a lane that is open is ErrLaneOpen, and once stopped it can be opened again", nil, openRule},
+		{"Q1/waits", "Enqueue returning nil means stored: jobs of a lane that is not open wait for it", nil, waitsRule},
+		{"Q1/context", "with ctx done a call returns ctx's error and changes nothing", nil, contextRule},
+		{"Q1/restart", "what was enqueued and not settled is there after a restart, as it was; what was settled is not", needsReopen, restartRule},
+		{"Q1/kill", "kill -9 at any point loses nothing acknowledged, and repeats no more than what was in flight", needsProcess, killRule},
+		{"Q2/known", "a job id is stored once: enqueueing it again is safe, before, while and after it runs", nil, knownRule},
+		{"Q2/race", "of concurrent calls with the same job exactly one stores it", nil, knownRaceRule},
+		{"Q2/conflict", "a known event id with other data is a *ConflictError, and nothing of that event is stored", nil, conflictRule},
+		{"Q3/identical", "every field of a job and every byte of its event come back identical", nil, identicalRule},
+		{"Q4/not-before", "a job starts not before its time and late by at most the stated precision", nil, notBeforeRule},
+		{"Q4/delay", "a retried or postponed job starts not before its delay and late by at most the stated precision", nil, delayRule},
+		{"Q5/limit", "never more handlers at a time than the lane's limit, also after it was raised, lowered or set to 0", nil, limitRule},
+		{"Q5/live", "while the limit changes all the time, no more handlers run than the greatest limit, and each job runs once", nil, liveLimitRule},
+		{"Q5/isolation", "a lane with many jobs and handlers that never return delays no other lane", nil, isolationRule},
+		{"admit", "Admit is asked before each start, one call at a time, and again after the time it named or at Limit", nil, admitRule},
+		{"admit/reopen", "a lane that is opened again asks its new Admit, whatever the old one said", nil, admitReopenRule},
+		{"Q6/done", "a job that is done does not run again", nil, doneRule},
+		{"Q6/retry", "Retry runs the job again with one more attempt counted; FirstTried is when the first of them began", nil, retryRule},
+		{"Q6/postpone", "Postpone runs the job again without counting an attempt", nil, postponeRule},
+		{"Q6/dead", "Dead removes the job; an outcome that says when the attempt began counts it", nil, deadRule},
+		{"Q6/panic", "a handler that panics or ends its goroutine counts as Retry after a second, and harms no other job", nil, panicRule},
+		{"Q7/lane", "a lane with limit 1 starts jobs that are not retried in the order enqueued", nil, laneOrderRule},
+		{"Q7/keyed", "jobs with equal OrderKey run one at a time in the order enqueued; other keys are not held up", needsKeys, keyedRule},
+		{"Q7/retry", "a job that is to be retried holds its followers back, and nobody else; a dead one lets them go", needsKeys, keyedRetryRule},
+		{"Q7/strict", "with one key for all jobs a lane is strictly in order, whatever its limit, and across retries", needsKeys, strictRule},
+		{"Q7/enqueuers", "jobs of one key from concurrent enqueuers run in the order in which each enqueued them", needsKeys, enqueuersRule},
+		{"Q7/restart", "the order of a key outlasts changes of the limit, Stop and a restart", needsKeys, keyedRestartRule},
+		{"Q8/stop", "Stop starts no more jobs and returns when the running ones have; their outcomes count", nil, stopRule},
+		{"Q8/cancel", "Stop whose ctx is done cancels the handlers; a job without an outcome runs again, as often tried as before", nil, stopCancelRule},
+		{"Q8/stuck", "Stop gives up StopGrace after its ctx and names the lane and the handlers in a *StillRunningError", nil, stuckRule},
+		{"Q9/lease", "a job with a handler that stalls is not given to another", nil, leaseRule},
+		{"drain", "Drain waits for what is due and runs, also if added meanwhile; not for later jobs, a paused lane, or beyond ctx", nil, drainRule},
+		{"drain/removed", "Drain does not wait for jobs that are removed meanwhile", needsInspector, drainRemovedRule},
+		{"Q10/counts", "Inspector counts jobs per lane and state, and lists the lanes that are open or hold something", needsInspector, countsRule},
+		{"Q10/purge", "Purge removes what waits in one lane, also behind a running job, and nothing else", needsInspector, purgeRule},
+		{"Q10/letters", "dead letters keep job, time and reason, are listed the earliest first and selected by every field", needsInspector, lettersRule},
+		{"Q10/requeue", "Requeue gives the selected dead letters back as new jobs of its generation, untried and as old as now", needsInspector, requeueRule},
+		{"Q10/discard", "Discard removes the selected dead letters and no others", needsInspector, discardRule},
+		{"Q11/schedule", "a scheduled job starts at its time; Cancel removes it until it has started, and says whether it did", needsScheduler, scheduleRule},
+		{"Q11/replace", "scheduling under a key in use replaces the job that has not started; keys are unique per lane", needsScheduler, replaceRule},
+		{"Q11/restart", "a scheduled job and its key outlast a restart", needsSchedulerReopen, scheduleRestartRule},
+		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounder, rejectRule},
+		{"bound/drop", "DropOldest gives up the oldest waiting job that Keep does not keep: a dead letter, and Dropped is told", needsBounder, dropRule},
+		{"bound/replace", "replacing a scheduled job needs no room", needsBounderScheduler, boundReplaceRule},
+		{"Q12/shared", "two processes share a lane, and no job runs twice while both live", needsShared, sharedRule},
+		{"Q13/crowd", "after a restart with many jobs pending a lane serves within a second", needsReopen, crowdRule},
+	}
+}
+
+func needsReopen(p *probe) string {
+	if p.s.Reopen == nil {
+		return "the queue is not durable"
+	}
+	return ""
+}
+
+func needsProcess(p *probe) string {
+	if p.s.Process == nil {
+		return "the queue is not durable"
+	}
+	return ""
+}
+
+func needsShared(p *probe) string {
+	if p.s.Process == nil || !p.s.Process.Shared {
+		return "the queue belongs to one process"
+	}
+	return ""
+}
+
+func needsKeys(p *probe) string {
+	if !p.q.Properties().KeyedOrder {
+		return "the queue does not declare KeyedOrder"
+	}
+	return ""
+}
+
+func needsInspector(p *probe) string {
+	if _, ok := p.q.(queue.Inspector); !ok {
+		return "the queue is not an Inspector"
+	}
+	return ""
+}
+
+func needsScheduler(p *probe) string {
+	if _, ok := p.q.(queue.Scheduler); !ok {
+		return "the queue is not a Scheduler"
+	}
+	return ""
+}
+
+func needsBounder(p *probe) string {
+	if _, ok := p.q.(queue.Bounder); !ok {
+		return "the queue is not a Bounder"
+	}
+	return ""
+}
+
+func needsSchedulerReopen(p *probe) string {
+	if reason := needsScheduler(p); reason != "" {
+		return reason
+	}
+	return needsReopen(p)
+}
+
+func needsBounderScheduler(p *probe) string {
+	if reason := needsBounder(p); reason != "" {
+		return reason
+	}
+	return needsScheduler(p)
+}
+
+func hooksRule(p *probe) {
+	durable := p.q.Properties().Durable
+	if durable && (p.s.Reopen == nil || p.s.Process == nil) {
+		p.fail("Properties.Durable is true, but Suite has no Reopen or no Process")
+	}
+	if !durable && (p.s.Reopen != nil || p.s.Process != nil) {
+		p.fail("Properties.Durable is false, but Suite has Reopen or Process")
+	}
+	if p.q.Properties().Precision <= 0 || p.q.Properties().IDWindow == "" {
+		p.fail("Properties does not state Precision and IDWindow")
+	}
+}

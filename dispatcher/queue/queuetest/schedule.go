@@ -1,0 +1,75 @@
+package queuetest
+
+import (
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+func (p *probe) schedule(key string, j queue.Job) {
+	p.tb.Helper()
+	p.must("Schedule", p.q.(queue.Scheduler).Schedule(p.ctx, key, j))
+}
+
+func (p *probe) cancel(lane, key string, want bool, why string) {
+	p.tb.Helper()
+	found, err := p.q.(queue.Scheduler).Cancel(p.ctx, lane, key)
+	p.must("Cancel", err)
+	if found != want {
+		p.fail("Cancel of key %q in lane %q, %s: %v, want %v", key, lane, why, found, want)
+	}
+}
+
+func scheduleRule(p *probe) {
+	l := p.open("a", 1)
+	p.cancel("a", "k", false, "never scheduled")
+	p.schedule("k", p.delayed("a", p.s.Unit))
+	c := l.expect("e1")
+	p.timely("a scheduled job", c.NotBefore, c.at)
+	p.cancel("a", "k", false, "running")
+	c.retry(p.s.Unit)
+	c = l.expect("e1")
+	c.done()
+	p.cancel("a", "k", false, "done")
+
+	p.schedule("k", p.delayed("a", p.s.Unit))
+	p.cancel("a", "k", true, "waiting for its time")
+	p.cancel("a", "k", false, "cancelled before")
+	<-time.After(p.s.Unit)
+	l.quiet("that was cancelled")
+
+	p.schedule("k", p.job("a"))
+	c = l.expect("e3")
+	p.schedule("due", p.job("a"))
+	p.cancel("a", "due", true, "due, while the lane is busy")
+	c.done()
+	l.quiet("that was cancelled")
+}
+
+func replaceRule(p *probe) {
+	a, b := p.open("a", 4), p.open("b", 4)
+	p.schedule("k", p.delayed("a", time.Hour))
+	p.schedule("k", p.delayed("b", p.s.Unit))
+	p.schedule("k", p.delayed("a", p.s.Unit))
+	p.schedule("other", p.delayed("a", 3*p.s.Unit))
+	b.expect("e2").done()
+	running := a.expect("e3")
+	p.schedule("k", p.delayed("a", p.s.Unit))
+	p.schedule("k", p.delayed("a", time.Hour))
+	a.expect("e4").done()
+	a.quiet("that was replaced")
+	p.cancel("a", "k", true, "scheduled while the former one runs")
+	running.done()
+	p.cancel("b", "k", false, "done in its lane")
+}
+
+func scheduleRestartRule(p *probe) {
+	p.schedule("k", p.delayed("a", time.Hour))
+	p.schedule("fires", p.delayed("a", p.s.Unit))
+	p.reopen()
+	p.cancel("a", "k", true, "after a restart")
+	l := p.open("a", 1)
+	c := l.expect("e2")
+	p.cancel("a", "fires", false, "running")
+	c.done()
+}

@@ -1,0 +1,101 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestStress: 64 producers, lanes that fail, retry, die and are paused, stopped and opened again, under -race: each job is
+// settled once per lane, and afterwards the queue is as empty as a new one.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	const producers, each, lanes = 64, 40, 8
+	m := NewMemory(MemoryOptions{DeadLetters: producers * each * lanes})
+	var settled [lanes]sync.Map
+	var count atomic.Int64
+	finished := make(chan struct{})
+	handler := func(lane int) Handler {
+		return func(_ context.Context, j Job) Outcome {
+			n := len(j.Event.ID()) + int(j.Event.ID()[len(j.Event.ID())-1]) + lane
+			switch {
+			case j.Attempt < n%3:
+				if n%5 == 0 {
+					return Outcome{Action: Retry, Began: time.Now()}
+				}
+				return Outcome{Action: Retry, Began: time.Now(), Delay: time.Duration(n%7) * time.Millisecond}
+			case n%11 == 0 && j.NotBefore.IsZero():
+				return Outcome{Action: Postpone, Delay: time.Millisecond}
+			}
+			if _, twice := settled[lane].LoadOrStore(j.Event.ID(), true); twice {
+				assert.Fail(t, "settled twice", j.ID())
+			}
+			if count.Add(1) == producers*each*lanes {
+				close(finished)
+			}
+			if n%13 == 0 {
+				return Outcome{Action: Dead, Reason: "stress"}
+			}
+			return Outcome{}
+		}
+	}
+	open := make([]Lane, lanes)
+	for i := range lanes {
+		l, err := m.Open(fmt.Sprint(i), LaneOptions{Limit: 4}, handler(i))
+		require.NoError(t, err)
+		open[i] = l
+	}
+	var wg sync.WaitGroup
+	for p := range producers {
+		wg.Go(func() {
+			for n := range each {
+				e := revoked(fmt.Sprintf("e%d-%d", p, n), "")
+				var jobs []Job
+				for i := range lanes {
+					j := Job{Event: e, Route: fmt.Sprint(i)}
+					if i%2 == 0 {
+						j.OrderKey = fmt.Sprint(n % 5)
+					}
+					jobs = append(jobs, j)
+				}
+				assert.NoError(t, m.Enqueue(context.Background(), jobs...))
+				if n%8 == 0 {
+					assert.NoError(t, m.Enqueue(context.Background(), jobs...))
+				}
+				if i := p % lanes; n%10 == 0 {
+					open[i].Limit(n / 10 % 3)
+				} else {
+					open[i].Limit(1 + n%6)
+				}
+			}
+		})
+	}
+	for range 20 { // while they enqueue
+		assert.NoError(t, open[0].Stop(t.Context()))
+		_, err := m.Open("0", LaneOptions{Limit: 4}, handler(0)) // the same lane, whose limit the producers go on setting
+		require.NoError(t, err)
+	}
+	wg.Wait()
+	for _, l := range open {
+		l.Limit(4)
+	}
+	<-finished
+	for i, l := range open {
+		require.NoError(t, l.Drain(t.Context()))
+		stop(t, l)
+		c, err := m.Count(t.Context(), fmt.Sprint(i))
+		require.NoError(t, err)
+		assert.Zero(t, c.Waiting()+c.Running)
+		inner := l.(*lane)
+		assert.Zero(t, inner.workers)
+		assert.Empty(t, inner.keys)
+		assert.Empty(t, inner.named)
+		assert.LessOrEqual(t, len(inner.free), freeEntries+16)
+	}
+}

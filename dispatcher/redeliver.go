@@ -1,0 +1,95 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Redeliver gives an event to the named routes again on purpose, or without names to every route that wants it now:
+// delivered before or not, with the same delivery id (webhook-id) but no dedup, as if it were dispatched now. A named
+// route takes it whatever its filter says, but never across tenants, and not while it is disabled: joined *RouteErrors,
+// and nothing is queued.
+func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string) error {
+	if err := check([]event.Event{ev}); err != nil {
+		return err
+	}
+	if !e.accept.enter() {
+		return ErrShutdown
+	}
+	defer e.accept.leave()
+	to, err := e.chosen(ev, routes)
+	if err != nil {
+		return err
+	}
+	ev = ev.WithSource(e.source)
+	again := make([]queue.Job, len(to))
+	now, generation := time.Now(), e.nextGeneration()
+	for i, b := range to {
+		again[i] = queue.Job{Event: ev, Route: b.Name, OrderKey: b.orderKey(ev), Generation: generation, Enqueued: now}
+	}
+	return e.enqueue(ctx, again)
+}
+
+func (e *Engine) chosen(ev event.Event, names []string) ([]*bound, error) {
+	x := e.index.Load()
+	var to []*bound
+	if len(names) == 0 {
+		for _, b := range x.candidates(ev.Tenant(), ev.Type()) {
+			if b.Events.Match(ev) {
+				to = append(to, b)
+			}
+		}
+		return to, nil
+	}
+	byName := make(map[string]*bound, len(x.routes))
+	for _, b := range x.routes {
+		byName[b.Name] = b
+	}
+	var errs []error
+	for _, name := range names {
+		b := byName[name]
+		switch {
+		case b == nil:
+			errs = append(errs, &RouteError{Route: name, Problem: "does not exist"})
+		case !b.takes(ev.Tenant()):
+			errs = append(errs, &RouteError{Route: name, Problem: "is not for the event's tenant"})
+		case b.State == Disabled:
+			errs = append(errs, &RouteError{Route: name, Problem: "is disabled; enable it first"})
+		default:
+			to = append(to, b)
+		}
+	}
+	return to, errors.Join(errs...)
+}
+
+// nextGeneration returns a number no redelivery had before: the clock, so that it need not be stored.
+func (e *Engine) nextGeneration() int64 {
+	for {
+		last := e.generation.Load()
+		next := max(time.Now().UnixNano(), last+1)
+		if e.generation.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// Test makes one attempt to give ev to r, which need not be one of the Engine's routes: the same middleware, timeout
+// and channel as a real delivery, but nothing is stored, retried, suppressed or observed, and State, Events, Tenant and
+// Rate are not asked. It returns the complete exchange. A mistake in r is a *ConfigError.
+func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Receipt, error) {
+	if err := check([]event.Event{ev}); err != nil {
+		return channel.Receipt{}, err
+	}
+	routes, err := e.bind([]Route{r})
+	if err != nil {
+		return channel.Receipt{}, err
+	}
+	d := channel.Delivery{Event: ev.WithSource(e.source), Route: r.Name, Attempt: 1, Generation: e.nextGeneration()}
+	receipt, _, err := routes[0].attempt(ctx, d)
+	return receipt, err
+}

@@ -1,0 +1,128 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// AnyTenant as a route's Tenant takes the events of the whole platform.
+const AnyTenant = "*"
+
+// Route says which events go to a channel, and how. Name and Channel are required; the zero value of every other field
+// is its default.
+type Route struct {
+	// Name identifies the route and its lane: unique, 1 to 100 characters, no control characters, not beginning with
+	// "tocsin.".
+	Name    string
+	Channel channel.Channel
+	// Tenant is whose events the route takes: "" = only events without a tenant, AnyTenant = all. It is checked before
+	// Events, so an empty filter never crosses tenants.
+	Tenant string
+	Events event.Filter // zero = every lifecycle event
+	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
+	// receiver that is down for an hour loses nothing. A policy that panics counts as nil.
+	Retry retry.Policy
+	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none.
+	Timeout     time.Duration
+	Concurrency int   // attempts at a time; 0 = 4; always 1 with Strict
+	Order       Order // of events dispatched from now on; zero = Parallel
+	// Dedup suppresses identical deliveries within a window; zero = off. Its store is Config.DedupStore. A Key function of
+	// its own is asked within the tenant and the route, so it cannot suppress what another route or tenant gets.
+	Dedup   channel.DedupOptions
+	Rate    Rate // zero = unlimited
+	Backlog Backlog
+	// MaxAge is how long after it was dispatched an event is still worth delivering; 0 = 24 h, negative = for ever.
+	// Older deliveries are dead: nobody wants yesterday's approvals after an outage.
+	MaxAge time.Duration
+	State  State // zero = Enabled
+	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.
+	Use []channel.Middleware
+}
+
+// Order says which deliveries of a route wait for each other.
+type Order uint8
+
+const (
+	Parallel  Order = iota // none
+	BySubject              // events about the same subject, in the order dispatched, also across retries
+	Strict                 // all: a failing delivery holds up every later one (head of line)
+)
+
+// State says whether a route takes and sends.
+type State uint8
+
+const (
+	Enabled  State = iota // takes events and sends
+	Disabled              // takes no new events; what was queued is held
+	Paused                // takes events, sends nothing
+)
+
+// String returns the state in lower case.
+func (s State) String() string { return name(s, "enabled", "disabled", "paused") }
+
+// String returns the order in lower case.
+func (o Order) String() string { return name(o, "parallel", "by subject", "strict") }
+
+func name[T ~uint8](v T, names ...string) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "unknown"
+}
+
+// Backlog bounds what waits in a lane of a memory queue. A durable queue is limited by its disk.
+type Backlog struct {
+	Jobs     int // 0 = 10,000
+	Overflow Overflow
+}
+
+// Overflow says what gives way when a backlog is full.
+type Overflow uint8
+
+const (
+	// RejectNew refuses the new event for this route: Dispatch returns a *BacklogError.
+	RejectNew Overflow = iota
+	// DropOldest gives up the oldest waiting delivery, which becomes a dead letter. A request.break_glass event is never
+	// given up; a backlog full of them refuses.
+	DropOldest
+)
+
+// Defaults of Route.
+const (
+	DefaultTimeout     = 30 * time.Second
+	DefaultConcurrency = 4
+	DefaultMaxAge      = 24 * time.Hour
+)
+
+func (r Route) withDefaults() Route {
+	if r.Retry == nil {
+		r.Retry = retry.Exponential{}
+	}
+	if r.Timeout == 0 {
+		r.Timeout = DefaultTimeout
+	}
+	if r.Concurrency == 0 {
+		r.Concurrency = DefaultConcurrency
+	}
+	if r.MaxAge == 0 {
+		r.MaxAge = DefaultMaxAge
+	}
+	return r
+}
+
+// takes reports whether the route is for events of this tenant.
+func (r *Route) takes(tenant string) bool { return r.Tenant == AnyTenant || r.Tenant == tenant }
+
+func (r *Route) orderKey(e event.Event) string {
+	switch r.Order {
+	case BySubject:
+		return e.Subject()
+	case Strict:
+		return "strict"
+	case Parallel:
+	}
+	return ""
+}

@@ -1,0 +1,212 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+func (b *bundle) schedule(in time.Duration, key string, e event.Event) {
+	b.t.Helper()
+	require.NoError(b.t, b.Schedule(context.Background(), time.Now().Add(in), key, e))
+}
+
+func (b *bundle) cancelled(key string) bool {
+	b.t.Helper()
+	was, err := b.Cancel(context.Background(), key)
+	require.NoError(b.t, err)
+	return was
+}
+
+func TestScheduleFiresAtItsTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var early, late channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "early", Channel: &early})
+		all := notes(4)
+		b.schedule(time.Hour, "hour", all[0])
+		b.schedule(48*time.Hour, "days", all[1])
+		b.schedule(-time.Hour, "past", all[2])
+		synctest.Wait()
+		assertIDs(t, []string{"e-2"}, early.Deliveries(), "a time in the past is now")
+		advance(time.Hour - time.Nanosecond)
+		assert.Len(t, early.Deliveries(), 1)
+		advance(time.Nanosecond)
+		assertIDs(t, []string{"e-2", "e-0"}, early.Deliveries())
+		assert.Equal(t, []time.Duration{0, time.Hour}, b.times("early"))
+
+		b.setRoutes(dispatcher.Route{Name: "late", Channel: &late, MaxAge: time.Minute})
+		advance(47 * time.Hour)
+		assertIDs(t, []string{"e-1"}, late.Deliveries(), "to the routes of that moment, and its age counts from then")
+		assert.Len(t, early.Deliveries(), 2)
+		require.NoError(t, b.Schedule(t.Context(), time.Time{}, "zero", all[3]))
+		synctest.Wait()
+		assert.Len(t, late.Deliveries(), 2)
+	})
+}
+
+func TestScheduleAgainReplaces(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec})
+		all := notes(3)
+		b.schedule(time.Hour, "k", all[0])
+		b.schedule(time.Minute, "k", all[1])
+		b.schedule(time.Hour, "other", all[2])
+		advance(2 * time.Hour)
+		assertIDs(t, []string{"e-1", "e-2"}, rec.Deliveries())
+		assert.Equal(t, []time.Duration{time.Minute, time.Hour}, b.times("r"))
+	})
+}
+
+func TestCancel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec})
+		all := notes(2)
+		b.schedule(time.Hour, "expiring/grant-7", all[0])
+		b.schedule(time.Hour, "expiring/grant-8", all[1])
+		assert.True(t, b.cancelled("expiring/grant-7"))
+		assert.False(t, b.cancelled("expiring/grant-7"))
+		assert.False(t, b.cancelled("unknown"))
+		advance(time.Hour)
+		assertIDs(t, []string{"e-1"}, rec.Deliveries())
+		assert.False(t, b.cancelled("expiring/grant-8"), "it was dispatched")
+		b.schedule(time.Hour, "expiring/grant-7", newNote(5, event.Meta{ID: "again"}))
+		advance(time.Hour)
+		assertIDs(t, []string{"e-1", "again"}, rec.Deliveries(), "a key can be used again")
+	})
+}
+
+func TestScheduleBeforeRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := setup(t, dispatcher.Route{Name: "r", Channel: &rec})
+		all := notes(3)
+		b.schedule(time.Minute, "a", all[0])
+		b.schedule(time.Hour, "b", all[1])
+		b.schedule(time.Minute, "c", all[2])
+		assert.True(t, b.cancelled("c"))
+		advance(10 * time.Minute)
+		assert.Empty(t, rec.Deliveries())
+		b.run()
+		synctest.Wait()
+		assertIDs(t, []string{"e-0"}, rec.Deliveries())
+		advance(time.Hour)
+		assert.Len(t, rec.Deliveries(), 2)
+	})
+}
+
+func TestScheduleKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t)
+		for _, key := range []string{"", strings.Repeat("k", 256)} {
+			bad, ok := errors.AsType[*dispatcher.KeyError](b.Schedule(t.Context(), b.began, key, notes(1)[0]))
+			require.True(t, ok)
+			assert.Equal(t, len(key), bad.Length)
+			assert.ErrorContains(t, bad, "use 1 to 255")
+		}
+		require.NoError(t, b.Schedule(t.Context(), b.began, strings.Repeat("k", 255), notes(1)[0]))
+	})
+}
+
+// A lane without room makes the event come again, and only the lanes that missed it get it.
+func TestScheduleWaitsForRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var full, free channeltest.Recorder
+		routes := func(s dispatcher.State) []dispatcher.Route {
+			return []dispatcher.Route{{Name: "full", Channel: &full, Backlog: dispatcher.Backlog{Jobs: 1}, State: s}, {Name: "free", Channel: &free}}
+		}
+		b := start(t, routes(dispatcher.Paused)...)
+		all := notes(2)
+		b.dispatch(all[0])
+		b.schedule(time.Minute, "k", all[1])
+		advance(2 * time.Minute)
+		assert.Len(t, free.Deliveries(), 2)
+		assert.False(t, b.cancelled("k"), "it was dispatched, though not to all")
+		b.setRoutes(routes(dispatcher.Enabled)...)
+		advance(time.Minute)
+		assert.ElementsMatch(t, []string{"e-0", "e-1"}, ids(full.Deliveries()))
+		assert.Len(t, free.Deliveries(), 2, "not again to those that had it")
+		warnings := b.log.lines(t, slog.LevelWarn)
+		require.Len(t, warnings, 1, "one line, however long it waits")
+		assert.Equal(t, "e-1", warnings[0]["event_id"])
+	})
+}
+
+func TestScheduledEventInConflictIsDead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec})
+		b.dispatch(newNote(1, event.Meta{ID: "x"}))
+		b.schedule(time.Minute, "k", newNote(2, event.Meta{ID: "x"}))
+		advance(time.Hour)
+		assert.Len(t, rec.Deliveries(), 1)
+		letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: dispatcher.ScheduleLane})
+		require.NoError(t, err)
+		require.Len(t, letters, 1)
+		assert.Contains(t, letters[0].Reason, "known with different data")
+		require.Len(t, b.log.lines(t, slog.LevelError), 1)
+		assert.Equal(t, "x", b.log.lines(t, slog.LevelError)[0]["event_id"])
+	})
+}
+
+// A scheduled event that was dispatched meanwhile is not delivered again.
+func TestScheduledEventThatIsKnownIsSkipped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec})
+		b.schedule(time.Minute, "k", notes(1)[0])
+		b.dispatch(notes(1)...)
+		advance(time.Hour)
+		assert.Len(t, rec.Deliveries(), 1)
+	})
+}
+
+// bare is a queue that can do nothing but the least.
+type bare struct{ q *queue.Memory }
+
+func (b bare) Enqueue(ctx context.Context, jobs ...queue.Job) error { return b.q.Enqueue(ctx, jobs...) }
+func (b bare) Properties() queue.Properties                         { return b.q.Properties() }
+func (b bare) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	return b.q.Open(lane, o, h)
+}
+
+func TestQueueWithoutExtras(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := setupWith(t, dispatcher.Config{Queue: bare{queue.NewMemory(queue.MemoryOptions{})},
+			Routes: []dispatcher.Route{{Name: "r", Channel: &rec}}})
+		b.run()
+		ctx := t.Context()
+		require.ErrorIs(t, b.Schedule(ctx, b.began, "k", notes(1)[0]), dispatcher.ErrUnsupported)
+		_, err := b.Cancel(ctx, "k")
+		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		_, err = b.DeadLetters(ctx, everyDead)
+		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		for _, f := range []func(context.Context, queue.Selection) (int, error){b.RedeliverDead, b.DiscardDead} {
+			_, err = f(ctx, everyDead)
+			require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		}
+		_, err = b.Purge(ctx, "r")
+		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		b.dispatch(notes(2)...)
+		synctest.Wait()
+		assert.Len(t, rec.Deliveries(), 2)
+		s := b.status("r")
+		assert.Equal(t, []int{-1, -1, -1}, []int{s.Queued, s.InFlight, s.Dead})
+		assert.EqualValues(t, 2, s.Delivered)
+		require.NoError(t, b.Shutdown(ctx))
+	})
+}

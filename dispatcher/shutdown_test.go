@@ -1,0 +1,243 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+func TestShutdownDeliversWhatIsDue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec, scheduled channeltest.Recorder
+		second := channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+			<-time.After(time.Second)
+			return rec.Send(ctx, d)
+		})
+		b := start(t,
+			dispatcher.Route{Name: "r", Channel: second, Events: event.Types("note.*"), Concurrency: 2},
+			dispatcher.Route{Name: "grants", Channel: &scheduled, Events: event.Types("grant.*")})
+		synctest.Wait()
+		soon, _ := event.Sample(event.TypeGrantExpiringSoon)
+		later, _ := event.Sample(event.TypeGrantExpired)
+		require.NoError(t, b.Schedule(t.Context(), b.began.Add(-time.Hour), "due", soon))
+		require.NoError(t, b.Schedule(t.Context(), b.began.Add(time.Hour), "later", later))
+		b.dispatch(notes(20)...)
+		left := leftBy(t, b.Shutdown(t.Context()))
+		assert.Equal(t, 10*time.Second, time.Since(b.began))
+		assert.Len(t, rec.Deliveries(), 20)
+		assertIDs(t, []string{soon.ID()}, scheduled.Deliveries(), "a due schedule is due")
+		assert.Equal(t, []dispatcher.Left{{Route: dispatcher.ScheduleLane, Queued: 1}}, left.Left)
+		assert.False(t, left.Durable)
+		<-b.ended
+		require.NoError(t, b.err)
+	})
+}
+
+// The schedule feeds the lanes, so it is emptied before them.
+func TestShutdownWaitsForTheScheduleFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		second := event.Where(func(event.Event) bool { // so that to dispatch an event takes a second
+			<-time.After(time.Second)
+			return true
+		})
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec, Events: second})
+		synctest.Wait()
+		for i, e := range notes(3) {
+			b.schedule(0, fmt.Sprint(i), e)
+		}
+		require.NoError(t, b.Shutdown(t.Context()))
+		assertIDs(t, []string{"e-0", "e-1", "e-2"}, rec.Deliveries())
+	})
+}
+
+func TestShutdownReportsWhatItLeaves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var down channeltest.Recorder
+		down.Script(channeltest.Fail(errDown), channeltest.Fail(errDown))
+		b := start(t,
+			dispatcher.Route{Name: "retries", Channel: &down, Retry: retry.Fixed{Interval: time.Hour}, Order: dispatcher.Strict},
+			dispatcher.Route{Name: "paused", Channel: &down, State: dispatcher.Paused},
+			dispatcher.Route{Name: "removed", Channel: &down, State: dispatcher.Paused},
+			dispatcher.Route{Name: "healthy", Channel: new(channeltest.Recorder)})
+		b.dispatch(notes(3)...)
+		synctest.Wait()
+		b.setRoutes(
+			dispatcher.Route{Name: "retries", Channel: &down, Retry: retry.Fixed{Interval: time.Hour}, Order: dispatcher.Strict},
+			dispatcher.Route{Name: "paused", Channel: &down, State: dispatcher.Paused},
+			dispatcher.Route{Name: "healthy", Channel: new(channeltest.Recorder)})
+		err := b.Shutdown(t.Context())
+		assert.Equal(t, []dispatcher.Left{{Route: "paused", Queued: 3}, {Route: "removed", Queued: 3}, {Route: "retries", Queued: 3}},
+			leftBy(t, err).Left)
+		require.EqualError(t, err, "shut down with deliveries left, which are lost with this process:"+
+			` "paused" 3 queued, "removed" 3 queued, "retries" 3 queued`)
+		assert.Equal(t, time.Duration(0), time.Since(b.began), "what is not due is not waited for")
+		require.EqualError(t, b.Shutdown(t.Context()), err.Error(), "asked again it says the same")
+	})
+}
+
+func TestShutdownErrorOfADurableQueue(t *testing.T) {
+	t.Parallel()
+	err := &dispatcher.ShutdownError{Durable: true, Left: []dispatcher.Left{{Route: "a", Queued: 1, Sending: 2}}}
+	require.EqualError(t, err, `shut down with deliveries left, which are kept for the next start: "a" 1 queued and 2 still sending`)
+}
+
+func TestShutdownBeforeRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, dispatcher.Route{Name: "r", Channel: new(channeltest.Recorder)})
+		b.dispatch(notes(2)...)
+		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 2}}, leftBy(t, b.Shutdown(t.Context())).Left)
+		require.ErrorIs(t, b.Run(t.Context()), dispatcher.ErrShutdown)
+		require.NoError(t, setup(t).Shutdown(t.Context()))
+	})
+}
+
+func TestShutdownDeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		for range 4 {
+			rec.Script(channeltest.Hang())
+		}
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec, Timeout: -1})
+		b.dispatch(notes(6)...)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 6}}, leftBy(t, b.Shutdown(ctx)).Left, "with the four that were cancelled")
+		assert.Equal(t, 5*time.Second, time.Since(b.began))
+		attempts := b.seen.attemptsOf("r")
+		assert.Len(t, attempts, 4)
+		for _, a := range attempts {
+			assert.Equal(t, retry.Postponed, a.Verdict)
+		}
+		assert.Zero(t, b.status("r").Failed)
+	})
+}
+
+func TestShutdownReportsSendsThatIgnoreTheirContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		deaf := &slow{takes: time.Hour}
+		b := start(t, dispatcher.Route{Name: "deaf", Channel: deaf, Concurrency: 2}, dispatcher.Route{Name: "r", Channel: new(channeltest.Recorder)})
+		b.dispatch(notes(3)...)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		left := leftBy(t, b.Shutdown(ctx))
+		assert.Equal(t, []dispatcher.Left{{Route: "deaf", Queued: 1, Sending: 2}}, left.Left)
+		assert.Equal(t, 6*time.Second, time.Since(b.began), "the deadline and the grace")
+		<-b.ended
+		require.NoError(t, b.err)
+		advance(time.Hour)
+		assert.Equal(t, 2, b.seen.results("deaf")[dispatcher.Delivered], "when they end, they end as they do")
+	})
+}
+
+func TestRunContextEndsDuringShutdown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(channeltest.Hang())
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec, Timeout: -1})
+		b.dispatch(notes(1)...)
+		synctest.Wait()
+		down := make(chan error, 1)
+		go func() { down <- b.Shutdown(context.Background()) }()
+		advance(time.Minute)
+		assert.Empty(t, down)
+		cause := errors.New("no more patience")
+		b.abort(cause)
+		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 1}}, leftBy(t, <-down).Left)
+		<-b.ended
+		require.ErrorIs(t, b.err, cause)
+		assert.Equal(t, time.Minute, time.Since(b.began))
+	})
+}
+
+func TestConcurrentShutdowns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &slow{takes: time.Minute}
+		b := start(t, dispatcher.Route{Name: "r", Channel: s}, dispatcher.Route{Name: "p", Channel: s, State: dispatcher.Paused})
+		b.dispatch(notes(1)...)
+		synctest.Wait()
+		results := make(chan error, 5)
+		for range 4 {
+			go func() { results <- b.Shutdown(context.Background()) }()
+		}
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, b.Shutdown(short), context.DeadlineExceeded, "one that comes second does not cut the first one short")
+		require.ErrorIs(t, b.SetRoutes(t.Context(), nil), dispatcher.ErrShutdown, "which does not wait")
+		assert.Equal(t, time.Second, time.Since(b.began))
+		for range 4 {
+			assert.Equal(t, []dispatcher.Left{{Route: "p", Queued: 1}}, leftBy(t, <-results).Left)
+		}
+		assert.Equal(t, time.Minute, time.Since(b.began))
+		assert.Len(t, s.Deliveries(), 1)
+	})
+}
+
+// Whatever the moment of the shutdown: an event whose Dispatch returned nil was delivered or is reported.
+func TestNothingAcceptedIsLostSilently(t *testing.T) {
+	t.Parallel()
+	for round := range 30 {
+		var delivered, accepted, refused atomic.Int64
+		counts := channel.Func(func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
+			if strings.HasSuffix(d.Event.ID(), "7") && d.Attempt == 1 {
+				return channel.Receipt{}, errDown
+			}
+			delivered.Add(1)
+			return channel.Receipt{}, nil
+		})
+		b := setup(t, dispatcher.Route{Name: "r", Channel: counts, Retry: retry.Fixed{Interval: time.Duration(round%3) * time.Millisecond},
+			Order: dispatcher.Order(round % 3)})
+		b.run()
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					e := newNote(i, event.Meta{ID: fmt.Sprintf("%d-%d", g, i), Subject: fmt.Sprint(i % 5)})
+					switch err := b.Dispatch(context.Background(), e); {
+					case err == nil:
+						accepted.Add(1)
+					case errors.Is(err, dispatcher.ErrShutdown):
+						return
+					default:
+						refused.Add(1) // no room
+					}
+				}
+			})
+		}
+		for accepted.Load() < int64(20*(round%5)) {
+			runtime.Gosched() // until the producers are at it
+		}
+		if round%4 == 3 {
+			b.abort(nil)
+			<-b.ended
+		}
+		err := b.Shutdown(t.Context())
+		wg.Wait()
+		left := 0
+		if err != nil {
+			for _, l := range leftBy(t, err).Left {
+				left += l.Queued + l.Sending
+			}
+		}
+		require.Equal(t, accepted.Load(), delivered.Load()+int64(left), "round %d, %v", round, err)
+	}
+}

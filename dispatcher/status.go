@@ -1,0 +1,101 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// RouteStatus is how one route is doing.
+type RouteStatus struct {
+	Name   string
+	Tenant string
+	State  State
+	// Gone says that the destination no longer exists; the lane is paused until SetRoutes.
+	Gone         bool
+	Queued       int // deliveries that wait, retries included; -1 when the queue cannot tell
+	InFlight     int // sends running now; -1 when the queue cannot tell
+	Dead         int // dead letters kept; -1 when the queue cannot tell
+	Delivered    int64
+	Skipped      int64     // suppressed as duplicates
+	Failed       int64     // failed attempts
+	Died         int64     // deliveries given up
+	FailingSince time.Time // first failed attempt since the last success; zero = not failing
+	LastSuccess  time.Time // zero = none yet
+	LastError    string    // of the last failed attempt, also after a later success; "" = none yet
+	LastErrorAt  time.Time
+}
+
+// Status describes every route, in the order configured. Counters begin with the route's first appearance.
+func (e *Engine) Status() []RouteStatus {
+	inspector, _ := e.queue.(queue.Inspector)
+	routes := e.index.Load().routes
+	all := make([]RouteStatus, len(routes))
+	for i, b := range routes {
+		s := &all[i]
+		*s = RouteStatus{Name: b.Name, Tenant: b.Tenant, State: b.State, Queued: -1, InFlight: -1, Dead: -1}
+		if inspector != nil {
+			if c, err := inspector.Count(context.Background(), b.Name); err == nil {
+				s.Queued, s.InFlight, s.Dead = c.Waiting(), c.Running, c.Dead
+			}
+		}
+		b.lane.mu.Lock()
+		s.Gone = b.lane.gone
+		b.lane.mu.Unlock()
+		b.lane.record.fill(s)
+	}
+	return all
+}
+
+// record is what a lane remembers of its attempts. A success, the hot case, touches two counters only.
+type record struct {
+	delivered, skipped, died atomic.Int64
+	lastSuccess              atomic.Int64 // Unix nanoseconds; 0 = none
+	failing                  atomic.Bool
+
+	mu           sync.Mutex
+	failed       int64
+	failingSince time.Time
+	lastError    string
+	lastErrorAt  time.Time
+}
+
+func (r *record) success(at time.Time, skipped bool) {
+	if skipped {
+		r.skipped.Add(1)
+		return
+	}
+	r.delivered.Add(1)
+	r.lastSuccess.Store(at.UnixNano())
+	if r.failing.Load() {
+		r.mu.Lock()
+		r.failing.Store(false)
+		r.failingSince = time.Time{}
+		r.mu.Unlock()
+	}
+}
+
+func (r *record) failure(at time.Time, err error) {
+	text := err.Error()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed++
+	if r.failingSince.IsZero() {
+		r.failingSince = at
+	}
+	r.failing.Store(true)
+	r.lastError, r.lastErrorAt = text, at
+}
+
+func (r *record) fill(s *RouteStatus) {
+	s.Delivered, s.Skipped, s.Died = r.delivered.Load(), r.skipped.Load(), r.died.Load()
+	if ns := r.lastSuccess.Load(); ns != 0 {
+		s.LastSuccess = time.Unix(0, ns)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Failed, s.FailingSince, s.LastError, s.LastErrorAt = r.failed, r.failingSince, r.lastError, r.lastErrorAt
+}

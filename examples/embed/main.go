@@ -1,0 +1,90 @@
+// Embed is the README's embedding example as a program: wiring, dispatching, and a shutdown on SIGTERM that loses
+// nothing silently. It plays the orchestrator itself: it sends itself the signal while deliveries are under way.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+func main() {
+	var arrived atomic.Int64
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
+	defer receiver.Close()
+	if err := run(receiver.URL, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("the receiver got %d events\n", arrived.Load())
+}
+
+func run(url string, out io.Writer) error {
+	// README: wiring
+	hook, err := webhook.New(webhook.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	defer hook.Close()
+	engine, err := dispatcher.New(dispatcher.Config{
+		Routes: []dispatcher.Route{{Name: "audit", Channel: hook, Events: event.Types("request.*", "grant.*")}},
+	})
+	if err != nil {
+		return err
+	}
+	go engine.Run(context.Background())
+	// README: end
+	// README: shutdown
+	terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := serve(terminated, engine); err != nil { // your product, until it is told to end
+		return err
+	}
+	limited, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err = engine.Shutdown(limited) // nil, or a *dispatcher.ShutdownError that says what is left
+	// README: end
+	if left, ok := errors.AsType[*dispatcher.ShutdownError](err); ok {
+		fmt.Fprintln(out, left)
+		return nil
+	}
+	return err
+}
+
+// burst is how many events are on their way when the signal comes.
+const burst = 200
+
+// serve is the product: it has a busy moment, schedules tomorrow's reminder, and is then told to end.
+func serve(terminated context.Context, events *dispatcher.Engine) error {
+	request := event.AccessRequest{ID: "request-1", Justification: "INC-48213"}
+	for range burst {
+		if err := events.Dispatch(terminated, event.Must(event.RequestPending{AccessRequest: request}, event.Meta{})); err != nil {
+			return err
+		}
+	}
+	reminder := event.Must(event.GrantExpiringSoon{Grant: event.Grant{AccessRequest: request}}, event.Meta{})
+	if err := events.Schedule(terminated, time.Now().Add(24*time.Hour), "expiring/grant-7", reminder); err != nil {
+		return err
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	<-terminated.Done()
+	return nil
+}

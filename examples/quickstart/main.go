@@ -1,0 +1,114 @@
+// Quickstart sends access-request events to four real HTTP receivers on this machine: a healthy one, one that fails
+// twice, one that always fails, and one that never answers. Nothing to install, nothing leaves the machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// receivers are the four ends of the story.
+type receivers struct{ chat, tickets, legacy, pager *receiver }
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := run(ctx, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run tells the story on out and returns the receivers, for a test to look at what really arrived.
+func run(ctx context.Context, out io.Writer) (*receivers, error) {
+	r := &receivers{
+		chat:    newReceiver(always(http.StatusOK)),
+		tickets: newReceiver(recovers),
+		legacy:  newReceiver(always(http.StatusInternalServerError)),
+		pager:   newReceiver(always(0)),
+	}
+	story := &printer{out: out, began: time.Now()}
+	fast := retry.AtMost(3, retry.Fixed{Interval: 100 * time.Millisecond})
+	var routes []dispatcher.Route
+	for _, to := range []struct {
+		name string
+		*receiver
+	}{{"chat", r.chat}, {"tickets", r.tickets}, {"legacy", r.legacy}, {"pager", r.pager}} {
+		defer to.Close()
+		hook, err := webhook.New(webhook.Config{URL: to.URL})
+		if err != nil {
+			return r, err
+		}
+		defer hook.Close()
+		routes = append(routes, dispatcher.Route{Name: to.name, Channel: hook, Retry: fast})
+	}
+	routes[0].Dedup = channel.DedupOptions{Window: 2 * time.Hour}
+
+	pending, _ := event.Sample(event.TypeRequestPending)
+	told := make(chan struct{}) // closed once the chat has taken it
+	engine, err := dispatcher.New(dispatcher.Config{
+		Routes:    routes,
+		Observers: []dispatcher.Observer{story.observer(), {Settled: func(s dispatcher.Settlement) {
+			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
+				close(told)
+			}
+		}}},
+		Logger:    slog.New(slog.DiscardHandler), // the printer tells it all
+	})
+	if err != nil {
+		return r, err
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- engine.Run(ctx) }()
+
+	story.say("Priya asks for access; the product dispatches the event and goes on at once.")
+	request, err := event.Decode[event.RequestPending](pending)
+	if err != nil {
+		return r, err
+	}
+	again := event.Must(request, event.Meta{}) // the same fact, dispatched twice by mistake
+	grant := event.Grant{AccessRequest: request.AccessRequest, Granted: event.Granted{ID: "grant-7"}}
+	reminder := event.Must(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
+	never := event.Must(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
+	if err := engine.Dispatch(ctx, pending); err != nil {
+		return r, err
+	}
+	<-told
+	if err := errors.Join(
+		engine.Dispatch(ctx, again),
+		engine.Dispatch(ctx, event.Must(event.GrantActive{Grant: grant}, event.Meta{})),
+		engine.Schedule(ctx, time.Now().Add(300*time.Millisecond), "expiring/grant-7", reminder),
+		engine.Schedule(ctx, time.Now().Add(400*time.Millisecond), "expiring/grant-8", never),
+	); err != nil {
+		return r, err
+	}
+	story.say("A reminder is scheduled for two grants; one is revoked, so its reminder is cancelled.")
+	cancelled, err := engine.Cancel(ctx, "expiring/grant-8")
+	if err != nil || !cancelled {
+		return r, fmt.Errorf("cancel: %v, %w", cancelled, err)
+	}
+	// pending, active and the reminder reach the chat; tickets and legacy see the repeated event as well.
+	if err := errors.Join(r.chat.wait(ctx, 3), r.tickets.wait(ctx, 4*3), r.legacy.wait(ctx, 4*3)); err != nil {
+		return r, err
+	}
+
+	story.say("Shutdown: what is due is delivered; the pager still hangs, so half a second is all it gets.")
+	limited, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	left := engine.Shutdown(limited)
+	fmt.Fprintf(out, "\n  %v\n\n", left)
+	story.table(engine.Status())
+	return r, <-stopped
+}

@@ -3,6 +3,7 @@ module github.com/tocsin-go/tocsin
 go 1.26
 
 require (
+	github.com/aymerick/raymond v2.0.2+incompatible
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0

@@ -1,0 +1,143 @@
+package template
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// builtin is a helper of this package. It cannot fail on data: what it cannot treat it returns as it is.
+type builtin struct {
+	min, max int
+	block    bool // {{#name}} … {{else}} … {{/name}} shows a branch by the result's truth
+	call     func(m *machine, args []any) any
+}
+
+// findBuiltin returns the built-in value helper of a name.
+func findBuiltin(name string) (builtin, bool) {
+	switch name {
+	case "equal":
+		return builtin{2, 2, true, func(_ *machine, a []any) any { return isEqual(a[0], a[1]) }}, true
+	case "lookup":
+		return builtin{2, 2, false, func(_ *machine, a []any) any { return lookup(a[0], a[1]) }}, true
+	case "json":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return string(m.appendJSON(nil, a[0], 0)) }}, true
+	case "upper":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return strings.ToUpper(m.textOf(a[0])) }}, true
+	case "lower":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return strings.ToLower(m.textOf(a[0])) }}, true
+	case "default":
+		return builtin{2, 2, false, func(_ *machine, a []any) any { return defaultTo(a[0], a[1]) }}, true
+	case "join":
+		return builtin{1, 2, false, join}, true
+	case "truncate":
+		return builtin{2, 2, false, truncate}, true
+	case "date":
+		return builtin{1, 2, false, date}, true
+	case "slack":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return string(appendString(nil, outSlack, m.textOf(a[0]))) }}, true
+	case "url":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return string(appendURL(nil, m.textOf(a[0]))) }}, true
+	}
+	return builtin{}, false
+}
+
+// builtinNames lists the built-in helpers and blocks, for suggestions.
+func builtinNames() []string {
+	return []string{"date", "default", "each", "equal", "if", "join", "json", "lookup", "lower", "slack", "truncate", "unless",
+		"upper", "url", "with"}
+}
+
+func isBuiltin(name string) bool {
+	_, ok := findBuiltin(name)
+	return ok
+}
+
+// isBlockHelper reports whether name is one of the helpers that exist as blocks only.
+func isBlockHelper(name string) bool {
+	return name == "if" || name == "unless" || name == "each" || name == "with"
+}
+
+// plain makes the machine's own ints numbers of data.
+func plain(v any) any {
+	if n, ok := v.(int); ok {
+		return json.Number(strconv.Itoa(n))
+	}
+	return v
+}
+
+// textOf is the text a value has in a text template.
+func (m *machine) textOf(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return string(m.appendText(nil, v, 0))
+}
+
+// lookup is handlebars.js's: a falsy container is returned itself.
+func lookup(container, name any) any {
+	if !isTrue(container) {
+		if _, list := container.([]any); !list {
+			return container
+		}
+	}
+	key, ok := scalarText(name)
+	if !ok {
+		return nil
+	}
+	s := newSegment(key)
+	return member(container, &s)
+}
+
+func defaultTo(v, other any) any {
+	if v == nil || v == "" {
+		return other
+	}
+	return v
+}
+
+// join puts a separator, ", " by default, between the texts of a list. Anything but a list is returned as it is.
+func join(m *machine, args []any) any {
+	list, ok := args[0].([]any)
+	if !ok {
+		return args[0]
+	}
+	separator := ", "
+	if len(args) > 1 {
+		separator = m.textOf(args[1])
+	}
+	var out []byte
+	for i, e := range list {
+		if !m.descend(len(out), 0) {
+			return nil
+		}
+		if i > 0 {
+			out = append(out, separator...)
+		}
+		out = m.appendText(out, e, 1)
+	}
+	return string(out)
+}
+
+// truncate shortens a text to at most so many characters, the last of which is then an ellipsis.
+func truncate(m *machine, args []any) any {
+	size, _ := scalarText(args[1])
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 0 {
+		return args[0]
+	}
+	s := m.textOf(args[0])
+	if utf8.RuneCountInString(s) <= n {
+		return args[0]
+	}
+	if n == 0 {
+		return ""
+	}
+	end := 0
+	for range n - 1 {
+		_, size := utf8.DecodeRuneInString(s[end:])
+		end += size
+	}
+	return s[:end] + "…"
+}

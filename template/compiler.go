@@ -1,0 +1,286 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aymerick/raymond/ast"
+)
+
+// compiler turns raymond's tree into a program and tracks where the text is in its document.
+type compiler struct {
+	options Options
+	source  string
+	lines   *lineIndex
+	places  *rewritten // nil for macros, whose offsets are the source's
+	texts   map[*ast.ContentStatement]*trimmed
+	code    []instruction
+	params  [][]string // block parameters by scope level; the root has none
+
+	json     jsonContext
+	quote    int    // source offset of the quote that opened the current JSON string
+	url      string // URL mode: the text before the first value
+	urlKnown bool   // URL mode: scheme, host and port are complete
+	err      error
+}
+
+func (c *compiler) at(offset int) int {
+	if c.places == nil {
+		return offset
+	}
+	return c.places.at(offset)
+}
+
+// syntax keeps the first error; offset is one of the source.
+func (c *compiler) syntax(kind Kind, offset int, message, hint string) {
+	if c.err == nil {
+		c.err = &SyntaxError{Position: c.lines.at(offset), Kind: kind, Message: message, Hint: hint}
+	}
+}
+
+func (c *compiler) notJSON(kind Kind, offset int, message, hint string) {
+	if c.err == nil {
+		c.err = &JSONError{Position: c.lines.at(offset), Kind: kind, Message: message, Hint: hint}
+	}
+}
+
+func (c *compiler) emit(in instruction) int {
+	c.code = append(c.code, in)
+	return len(c.code) - 1
+}
+
+func (c *compiler) program(p *ast.Program) {
+	if p == nil {
+		return
+	}
+	for _, n := range p.Body {
+		if c.err != nil {
+			return
+		}
+		switch n := n.(type) {
+		case *ast.ContentStatement:
+			text := c.texts[n]
+			c.text(c.at(n.Pos+text.left), text.value())
+		case *ast.MustacheStatement:
+			c.mustache(n)
+		case *ast.BlockStatement:
+			c.block(n)
+		}
+	}
+}
+
+// text emits literal text that stands at offset in the source.
+func (c *compiler) text(offset int, text string) {
+	if text == "" {
+		return
+	}
+	in := instruction{op: opText, text: text, pos: offset}
+	switch c.options.Mode {
+	case JSON:
+		in.joins = c.json == jsonOutside && joinsJSON(text[0])
+		if !c.jsonText(offset, text) {
+			return
+		}
+	case Header:
+		in.text = string(appendHeader(nil, text))
+	case URL:
+		if endsInEscape(text) {
+			c.syntax(KindPlace, offset+len(text)-1, "an incomplete %XX ends this text", "write the two digits here, or %25 for a percent sign")
+		}
+		if !c.urlKnown {
+			c.url += text
+		}
+	default:
+	}
+	c.emit(in)
+}
+
+func (c *compiler) jsonText(offset int, text string) bool {
+	end, at, quote, kind := c.json.advance(text)
+	c.json = end
+	if quote >= 0 {
+		c.quote = offset + quote
+	}
+	switch kind {
+	case "":
+		return true
+	case KindControl:
+		c.notJSON(kind, offset+at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[at]),
+			"write it as an escape such as \\n, or look for a missing quote before it")
+	default:
+		c.notJSON(kind, offset+at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
+	}
+	return false
+}
+
+// place checks that a value, or a block, may stand at offset, and says how a value is written there.
+func (c *compiler) place(offset int) output {
+	switch c.options.Mode {
+	case JSON:
+		if c.json == jsonOutside {
+			return outJSONValue
+		}
+		if c.json == jsonString {
+			return outJSONString
+		}
+		hint := "finish the escape sequence before it"
+		if c.options.Syntax == Handlebars {
+			hint = "Handlebars takes one of two backslashes before {{ for itself: write three for a JSON \\\\ before an expression"
+		}
+		c.notJSON(KindBackslash, offset, "this stands inside an escape sequence of a JSON string", hint)
+	case HTML:
+		return outHTML
+	case Header:
+		return outHeader
+	case Slack:
+		return outSlack
+	case URL:
+		if !c.urlKnown && !afterAuthority(c.url) {
+			c.syntax(KindPlace, offset, "scheme, host and port of a URL cannot come from data",
+				"write them out up to the first slash; values may follow in path, query and fragment")
+		}
+		c.urlKnown = true
+		return outURL
+	default:
+	}
+	return outText
+}
+
+func (c *compiler) mustache(n *ast.MustacheStatement) {
+	offset := c.at(n.Pos)
+	out := c.place(offset)
+	if n.Unescaped && c.options.Mode == HTML {
+		if !c.options.AllowRaw {
+			c.syntax(KindRaw, offset, "raw output is not allowed in HTML", "write {{name}} with two braces")
+		}
+		out = outText
+	}
+	arg := c.expression(n.Expression)
+	if arg.base == baseCall && arg.call.name == "json" && arg.call.builtin.call != nil && out == outJSONValue {
+		arg = arg.call.args[0] // the value itself
+	}
+	c.emit(instruction{op: opValue, out: out, arg: arg, pos: offset})
+}
+
+// block emits the jumps around the branches of a block and checks that they fit the document.
+func (c *compiler) block(n *ast.BlockStatement) {
+	offset := c.at(n.Pos)
+	c.place(offset)
+	if c.err != nil {
+		return
+	}
+	head := c.head(n)
+	if c.err != nil {
+		return
+	}
+	loops := head.op == opEach || head.op == opSection
+	scoped := loops || head.op == opWith
+	before, beforeQuote := c.json, c.quote
+
+	start := c.emit(head)
+	if scoped {
+		c.params = append(c.params, paramsOf(n))
+	}
+	c.program(n.Program)
+	if scoped {
+		c.params = c.params[:len(c.params)-1]
+		c.emit(instruction{op: opNext, target: start + 1, pos: offset})
+	}
+	after := c.json
+	if c.err == nil && loops && after != before {
+		c.notJSON(KindLoop, offset, "the body of this loop "+drift(before, after), "open and close every string inside the body")
+		return
+	}
+	c.json, c.quote = before, beforeQuote
+	if n.Inverse == nil {
+		c.code[start].target = len(c.code)
+	} else {
+		jump := c.emit(instruction{op: opJump, pos: offset})
+		c.code[start].target = len(c.code)
+		c.program(n.Inverse)
+		c.code[jump].target = len(c.code)
+	}
+	if c.err == nil && c.json != after {
+		c.notJSON(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside",
+			"open and close every string inside each branch")
+	}
+}
+
+func drift(before, after jsonContext) string {
+	if before == jsonOutside {
+		return "begins outside a string and ends inside one"
+	}
+	if after == jsonOutside {
+		return "begins inside a string and ends outside"
+	}
+	return "ends inside an escape sequence"
+}
+
+func paramsOf(n *ast.BlockStatement) []string {
+	if n.Program != nil && n.Program.BlockParams != nil {
+		return n.Program.BlockParams
+	}
+	if n.Program == nil && n.Inverse != nil {
+		return n.Inverse.BlockParams
+	}
+	return nil
+}
+
+// head emits nothing; it chooses the instruction that opens the block.
+func (c *compiler) head(n *ast.BlockStatement) instruction {
+	offset := c.at(n.Pos)
+	e := n.Expression
+	in := instruction{op: opSection, pos: offset}
+	name := e.HelperName()
+	if !isBlockHelper(name) {
+		in.arg = c.expression(e)
+		if in.arg.base == baseCall {
+			if !in.arg.call.builtin.block {
+				c.syntax(KindUnsupported, offset, name+" is not a block helper", "write {{"+name+" …}}, or {{#if ("+name+" …)}}")
+			}
+			in.op = opIf
+		}
+	} else {
+		in.op = map[string]opcode{"if": opIf, "unless": opUnless, "with": opWith, "each": opEach}[name]
+		if len(e.Params) != 1 {
+			c.syntax(KindArity, offset, fmt.Sprintf("#%s takes one argument, not %d", name, len(e.Params)), "write {{#"+name+" path}}")
+			return in
+		}
+		in.arg = c.operand(e.Params[0])
+		in.zero = c.includeZero(e, name)
+	}
+	if (in.op == opIf || in.op == opUnless) && paramsOf(n) != nil {
+		c.syntax(KindUnsupported, offset, "this block has no block parameters", "as |…| belongs to #each and #with")
+	}
+	return in
+}
+
+// includeZero reads the only named argument there is.
+func (c *compiler) includeZero(e *ast.Expression, name string) bool {
+	if e.Hash == nil {
+		return false
+	}
+	zero := false
+	for _, p := range e.Hash.Pairs {
+		value, ok := p.Val.(*ast.BooleanLiteral)
+		if p.Key != "includeZero" || !ok || name != "if" && name != "unless" {
+			c.syntax(KindArity, c.at(p.Pos), "the named argument "+p.Key+" is not known here", "#if and #unless know includeZero=true")
+			return false
+		}
+		zero = value.Value
+	}
+	return zero
+}
+
+// literalName reports whether a path is a word that is a value when it stands as an argument.
+func literalName(p *ast.PathExpression) bool {
+	return !p.Data && (p.Original == "null" || p.Original == "undefined")
+}
+
+// trimBrackets takes the brackets off a name such as [a b].
+func trimBrackets(name string) string {
+	if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
+		return name[1 : len(name)-1]
+	}
+	return name
+}

@@ -1,0 +1,160 @@
+package template
+
+import "strings"
+
+// Lint compares the paths of a template with an example of its data, anything that Normalise accepts, and reports those
+// that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing.
+func (t *Template) Lint(example any) []Finding {
+	tree, err := Normalise(example)
+	if err != nil {
+		return []Finding{badExample(err)}
+	}
+	l := &linter{places: cursor{lines: t.lines}, root: (*shape)(nil).add(tree)}
+	t.walk(l.root, l.use)
+	return l.findings
+}
+
+type linter struct {
+	places   cursor
+	root     *shape
+	findings []Finding
+}
+
+func (l *linter) report(kind Kind, o *operand, message, hint string) {
+	l.findings = append(l.findings, Finding{Position: l.places.at(o.pos), Kind: kind, Path: o.written, Message: message, Hint: hint})
+}
+
+func (l *linter) use(u use) {
+	if u.arg.isLoopVariable() {
+		l.variable(u)
+		return
+	}
+	from, ok := start(u.arg, u.scopes)
+	if !ok {
+		l.report(KindScope, u.arg, u.arg.written+" goes above the root", "@root is the outermost context")
+		return
+	}
+	if u.stop < len(u.arg.names) {
+		l.unknown(u, from)
+		return
+	}
+	if !u.printed || u.shape == nil {
+		return
+	}
+	if u.in.op == opEach && u.shape.onlyScalar() {
+		l.report(KindValue, u.arg, u.arg.written+" is one value, not a list", "use {{#if "+u.arg.written+"}}, or {{"+u.arg.written+"}}")
+	}
+	if u.in.op == opValue {
+		l.printed(u)
+	}
+}
+
+// variable reports @index and the like outside every loop.
+func (l *linter) variable(u use) {
+	for _, p := range u.scopes {
+		if p.loop || p.plain && p.shape == nil {
+			return
+		}
+	}
+	l.report(KindScope, u.arg, u.arg.written+" has a value inside {{#each}} only", "")
+}
+
+// printed looks at what is written as text; as a JSON value everything may be written.
+func (l *linter) printed(u use) {
+	if u.in.out == outJSONValue {
+		return
+	}
+	if u.shape.onlyObject() {
+		hint := "name one of its fields"
+		if fields := sortedKeys(u.shape.fields); len(fields) > 0 {
+			hint += ", for example " + u.arg.written + "." + fields[0]
+		}
+		l.report(KindPrint, u.arg, u.arg.written+" is an object and will be printed as JSON", hint)
+	}
+	if u.shape.onlyList() && u.shape.elem.onlyObject() {
+		l.report(KindList, u.arg, u.arg.written+" is a list of objects", "it is a list: use {{#each "+u.arg.written+"}}")
+	}
+}
+
+// unknown reports a path at the name that leads nowhere.
+func (l *linter) unknown(u use, from place) {
+	names := u.arg.names
+	at, known := from.shape, ""
+	for i := range names[:u.stop] {
+		at, _ = at.member(&names[i])
+		known += names[i].name + "."
+	}
+	name, prefix := names[u.stop].name, strings.TrimSuffix(known, ".")
+	if u.arg.depth > 0 && u.arg.base == baseThis {
+		prefix = strings.Repeat("../", u.arg.depth) + prefix
+	}
+	if prefix == "" {
+		prefix = "this"
+	}
+	switch {
+	case at.onlyList():
+		l.report(KindList, u.arg, prefix+" has no field "+name, "it is a list: use {{#each "+prefix+"}}")
+		return
+	case at.onlyScalar():
+		l.report(KindValue, u.arg, prefix+" is one value and has no field "+name, "")
+		return
+	}
+	hint := ""
+	if at.fields != nil {
+		if s := closest(name, sortedKeys(at.fields)); s != "" {
+			hint = "did you mean " + s + "?"
+		}
+	}
+	if s := l.elsewhere(u); s != "" && (hint == "" || u.stop == 0) {
+		hint = "did you mean " + s + "?"
+	}
+	l.report(KindPath, u.arg, "the example has nothing at "+u.arg.written, hint)
+}
+
+// elsewhere looks for the whole path in the contexts around, at the root, and in the objects one below the root:
+// Handlebars does not search there by itself.
+func (l *linter) elsewhere(u use) string {
+	if u.stop > 0 {
+		return ""
+	}
+	written := strings.TrimPrefix(strings.TrimPrefix(u.arg.written, "this."), "./")
+	if len(u.scopes) > 1 && l.root.holds(u.arg.names) {
+		return "@root." + written
+	}
+	for n, up := 1, ""; ; n++ {
+		up += "../"
+		p, ok := start(&operand{base: baseThis, depth: n}, u.scopes)
+		if !ok {
+			break
+		}
+		if p.shape.holds(u.arg.names) {
+			return up + written
+		}
+	}
+	if l.root == nil {
+		return ""
+	}
+	for _, k := range sortedKeys(l.root.fields) {
+		if l.root.fields[k].holds(u.arg.names) {
+			if len(u.scopes) > 1 {
+				k = "@root." + k
+			}
+			return k + "." + written
+		}
+	}
+	return ""
+}
+
+func (s *shape) holds(names []segment) bool {
+	if s == nil || s.fields == nil {
+		return false
+	}
+	for i := range names {
+		next, ok := s.member(&names[i])
+		if !ok {
+			return false
+		}
+		s = next
+	}
+	return true
+}

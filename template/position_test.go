@@ -1,0 +1,90 @@
+package template
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestR26_Positions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, source string
+		line, column int
+	}{
+		{"first character", "{{/a}}", 1, 1},
+		{"second line", "a\nb {{/a}}", 2, 3},
+		{"after CRLF", "a\r\nb\r\n {{/a}}", 3, 2},
+		{"after multi-byte text", "äö日😀{{/a}}", 1, 5},
+		{"after a multi-line mustache", "{{#if\n  a\n}}x{{/if}}\n {{/a}}", 4, 2},
+		{"inside a multi-line mustache", "{{upper\n  ä\n   nosuch(}}", 3, 11},
+		{"unknown helper in a multi-line mustache", "{{#if\r\n  (nosuch a)}}{{/if}}", 2, 4},
+		{"after a carriage return in a mustache", "{{a\r}}{{b\r\n}} {{/a}}", 2, 4},
+		{"after a shortened comment", "{{!-- a\nb --}}ä {{/a}}", 2, 9},
+		{"after a renamed word", "{{elsewhere}} {{1a}} {{-b}} {{/a}}", 1, 29},
+		{"closing name", "{{#if a}}\n  x\n{{/unless}}", 3, 4},
+		{"unclosed block", "x\n  {{#if a}}y", 2, 3},
+		{"unclosed mustache", "x\n  {{a\n\n", 2, 3},
+		{"unclosed comment", "x\n{{! a", 2, 1},
+		{"unclosed text", "x\n{{upper 'a}}", 2, 9},
+		{"unclosed bracket", "x\n{{[a}}", 2, 3},
+		{"second else", "{{#if a}}{{else}}\n{{else}}{{/if}}", 2, 1},
+		{"bad path", "{{upper\n a/../b}}", 2, 4},
+		{"too many arguments", "ä {{\nlookup a b c}}", 2, 1},
+		{"unknown variable", "ä\n {{upper @foo}}", 2, 10},
+		{"variable at the end", "{{@}}", 1, 4},
+	} {
+		e := syntaxError(t, c.source, Options{Mode: Text})
+		assert.Equal(t, [2]int{c.line, c.column}, [2]int{e.Line, e.Column}, "%s: %q: %v", c.name, c.source, e)
+	}
+	e := jsonError(t, "{\r\n \"ä\": \"x\n\"}")
+	assert.Equal(t, Position{Offset: 12, Line: 2, Column: 9}, e.Position)
+	var r *RenderError
+	require.ErrorAs(t, renderErr(t, "é\r\n{{#if a}}\r\n{{/if}} {{fail\r\n}}", Options{Mode: Text, Helpers: map[string]Helper{
+		"fail": {Call: func([]any) (any, error) { return nil, errors.New("x") }}}}, nil), &r)
+	assert.Equal(t, [2]int{3, 11}, [2]int{r.Line, r.Column})
+	assert.Equal(t, "render: template 3:11: the helper fail failed", r.Error())
+}
+
+func TestR27_Hints(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ source, hint string }{
+		{`{"a":{{x}}}`, "put a space before it: }} }"},
+		{`{"a":{"b":{{x}}}}`, "put a space before it: }} }"},
+		{`{{{#each l}}x{{/each}}}`, "put a space after it: { {{"},
+		{`{"a":{{{#if x}}1{{/if}}}`, "put a space after it: { {{"},
+		{`{{{{x}}}}`, "put a space after it"},
+		{`{"a":{{{x}} }`, "put a space between it and the mustache"},
+		{`{{l.0}}`, "write it in brackets: l.[0]"},
+		{`{{a.this}}`, "[this]"},
+		{`{{#if a}}`, "close it with {{/if}}"},
+		{`{{if a}}`, "{{#if path}}"},
+	} {
+		e := syntaxError(t, c.source, Options{})
+		assert.Contains(t, e.Hint, c.hint, "%q: %v", c.source, e)
+		assert.Contains(t, e.Error(), c.hint)
+	}
+	e := jsonError(t, `{"path":"C:\\{{x}}"}`)
+	assert.Contains(t, e.Hint, "write three")
+	assert.Equal(t, `{"path":"C:\\v"}`, render(t, `{"path":"C:\\\{{x}}"}`, Options{}, map[string]any{"x": "v"}))
+	assert.Equal(t, `{"a":"v" }`, render(t, `{"a":{{x}} }`, Options{}, map[string]any{"x": "v"}))
+}
+
+func TestR28_NotHandlebarsAndNotJSONAreDifferentErrors(t *testing.T) {
+	t.Parallel()
+	var syntax *SyntaxError
+	var notJSON *JSONError
+	var render *RenderError
+	_, err := Compile(`{"a": {{#if}}}`, Options{})
+	require.ErrorAs(t, err, &syntax)
+	assert.NotErrorAs(t, err, &notJSON)
+	_, err = Compile(`{"a": "{{x}} }`, Options{})
+	require.ErrorAs(t, err, &notJSON)
+	assert.NotErrorAs(t, err, &syntax)
+	err = renderErr(t, `{"a": 1, {{#if x}}"b": 2{{/if}} }`, Options{}, nil)
+	require.ErrorAs(t, err, &notJSON)
+	assert.NotErrorAs(t, err, &syntax)
+	assert.NotErrorAs(t, err, &render)
+}

@@ -1,0 +1,137 @@
+package template
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/aymerick/raymond/ast"
+	"github.com/aymerick/raymond/parser"
+)
+
+// Template is a compiled template. It is immutable and safe for concurrent use.
+type Template struct {
+	mode   Mode
+	limits Limits
+	lines  *lineIndex
+	code   []instruction
+	pool   sync.Pool
+}
+
+// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Errors: *OptionsError, *SyntaxError, or, in JSON mode, *JSONError.
+func Compile(source string, o Options) (*Template, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	limits := o.Limits.withDefaults()
+	if len(source) > limits.Source {
+		return nil, &SyntaxError{Position: newLineIndex(source).at(limits.Source), Kind: KindLimit,
+			Message: fmt.Sprintf("the template is longer than %d bytes", limits.Source)}
+	}
+	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}}
+	if o.Syntax == Macros {
+		c.macros()
+	} else if err := c.handlebars(limits); err != nil {
+		err.Position = c.lines.at(err.Offset)
+		return nil, err
+	}
+	if c.err == nil && c.json != jsonOutside {
+		c.notJSON(KindQuote, c.quote, "this string is never closed", "close it with a quote, or look for a missing quote before it")
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: c.code}
+	t.pool.New = func() any { return &machine{t: t} }
+	if err := t.checkSkeleton(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// handlebars runs the stages before code generation. Errors have an offset only.
+func (c *compiler) handlebars(limits Limits) *SyntaxError {
+	places, err := rewrite(c.source, limits.CommentBlanks)
+	if err != nil {
+		return err
+	}
+	if err := precheck(places.text, limits.Nesting); err != nil {
+		err.Offset = places.at(err.Offset)
+		return err
+	}
+	tree, failure := parse(places.text)
+	if failure != nil {
+		return &SyntaxError{Kind: KindSyntax, Message: unparsed}
+	}
+	c.places, c.texts = places, trimWhitespace(tree)
+	c.program(tree)
+	return nil
+}
+
+// unparsed is the message of a defect: the precheck passed what the parser refuses.
+const unparsed = "the template cannot be parsed"
+
+// parse is raymond's parser, which panics on what it did not expect. The precheck leaves it nothing of that kind.
+func parse(text string) (tree *ast.Program, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("parser panicked")
+		}
+	}()
+	return parser.Parse(text)
+}
+
+// Mode returns the mode the template was compiled for.
+func (t *Template) Mode() Mode { return t.mode }
+
+// Render appends the text made from root to dst and returns the extended slice; on error it returns dst as it was.
+//
+// root is data in the normalised form (see Normalise), such as an event's decoded tree; it is read only. Errors:
+// *RenderError, or *JSONError when the output is not JSON. Their texts never hold data.
+func (t *Template) Render(ctx context.Context, dst []byte, root any) ([]byte, error) {
+	m := t.pool.Get().(*machine)
+	m.begin(ctx, dst, root)
+	m.run()
+	out, err := m.out, m.err
+	if err == nil {
+		err = m.checkOutput()
+	}
+	m.release()
+	t.pool.Put(m)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func (m *machine) begin(ctx context.Context, dst []byte, root any) {
+	m.ctx, m.root, m.out, m.start = ctx, root, dst, len(dst)
+	m.fuel, m.steps, m.valueEnd = 0, m.t.limits.Steps, -1
+	m.scopes = append(m.scopes[:0], scope{this: root})
+}
+
+// release drops every reference to the caller's data before the machine is pooled.
+func (m *machine) release() {
+	clear(m.scopes[:cap(m.scopes)])
+	clear(m.args[:cap(m.args)])
+	*m = machine{t: m.t, scopes: m.scopes[:0], args: m.args[:0]}
+}
+
+// checkOutput checks the finished text as a whole.
+func (m *machine) checkOutput() error {
+	out := m.out[m.start:]
+	if m.t.mode == JSON && !json.Valid(out) {
+		return m.t.invalid(string(out), m.retrace())
+	}
+	if m.t.mode == URL {
+		if at := dotSegment(out); at >= 0 {
+			in, _ := m.t.writer(m.retrace(), at)
+			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
+				Message: "a path segment of the URL is . or .., which would change the path"}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package template
+
+import (
+	"encoding/json"
+	"math/big"
+	"reflect"
+	"slices"
+	"strconv"
+	"unicode/utf16"
+)
+
+// The values a template sees are nil, bool, string, json.Number, []any and map[string]any; the machine adds int for
+// @index and for lengths.
+
+// isTrue is the truth of if, unless and with: false, null, missing, 0, "" and [] are false, {} is true.
+func isTrue(v any) bool {
+	if n, ok := v.(json.Number); ok {
+		return !isZero(string(n))
+	}
+	if n, ok := v.(int); ok {
+		return n != 0
+	}
+	return !isEmpty(v)
+}
+
+// isEmpty is isTrue's opposite with 0 not empty: handlebars.js treats 0 so in {{#with}} and with includeZero.
+func isEmpty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// isZero reports whether a JSON number is 0, however it is written.
+func isZero(n string) bool {
+	for i := 0; i < len(n); i++ {
+		switch b := n[i]; {
+		case b >= '1' && b <= '9':
+			return false
+		case b == 'e' || b == 'E':
+			return true
+		}
+	}
+	return n != ""
+}
+
+// isData reports whether v has one of the types a template can see.
+func isData(v any) bool {
+	switch v.(type) {
+	case nil, bool, string, json.Number, int, []any, map[string]any:
+		return true
+	}
+	return false
+}
+
+// member is one step of a path: nothing is reachable but map entries, list elements and lengths.
+func member(v any, s *segment) any {
+	switch c := v.(type) {
+	case map[string]any:
+		return c[s.name]
+	case []any:
+		if s.index >= 0 && s.index < len(c) {
+			return c[s.index]
+		}
+		if s.name == "length" {
+			return len(c)
+		}
+	case string:
+		if s.name == "length" {
+			return textLength(c)
+		}
+	}
+	return nil
+}
+
+// textLength counts UTF-16 units, as every JavaScript length does.
+func textLength(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// listIndex returns the index that a name stands for, -1 when it stands for none: "01" and "-1" are names.
+func listIndex(name string) int {
+	if name == "" || len(name) > 9 || len(name) > 1 && name[0] == '0' {
+		return -1
+	}
+	for i := 0; i < len(name); i++ {
+		if name[i] < '0' || name[i] > '9' {
+			return -1
+		}
+	}
+	n, _ := strconv.Atoi(name)
+	return n
+}
+
+// same reports whether a block's value is its surrounding context itself; ../ does not count such a block.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+	case []any:
+		b, ok := b.([]any)
+		return ok && len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+	}
+	switch a.(type) {
+	case nil, bool, string, json.Number, int:
+		return a == b
+	}
+	return false
+}
+
+// scalarText returns the text of a scalar, false for lists, objects and anything else.
+func scalarText(v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return string(v), true
+	case bool:
+		return strconv.FormatBool(v), true
+	case int:
+		return strconv.Itoa(v), true
+	}
+	return "", false
+}
+
+// isEqual compares scalars: numbers by value, everything else by its text. Lists and objects equal nothing.
+func isEqual(a, b any) bool {
+	x, okX := scalarText(a)
+	y, okY := scalarText(b)
+	if !okX || !okY {
+		return false
+	}
+	if x == y {
+		return true
+	}
+	if !isNumeric(a) || !isNumeric(b) || len(x) > 64 || len(y) > 64 {
+		return false
+	}
+	p, okP := new(big.Float).SetPrec(256).SetString(x)
+	q, okQ := new(big.Float).SetPrec(256).SetString(y)
+	return okP && okQ && p.Cmp(q) == 0
+}
+
+func isNumeric(v any) bool {
+	switch v.(type) {
+	case json.Number, int:
+		return true
+	}
+	return false
+}
+
+// isNumber reports whether s is a JSON number. A json.Number can hold any text; only numbers are written unescaped.
+func isNumber(s string) bool {
+	i := 0
+	digits := func() bool {
+		start := i
+		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+			i++
+		}
+		return i > start
+	}
+	if i < len(s) && s[i] == '-' {
+		i++
+	}
+	if i < len(s) && s[i] == '0' {
+		i++
+	} else if !digits() {
+		return false
+	}
+	if i < len(s) && s[i] == '.' {
+		i++
+		if !digits() {
+			return false
+		}
+	}
+	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
+		i++
+		if i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return false
+		}
+	}
+	return i == len(s)
+}
+
+// sortedKeys returns the keys of m in byte order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -69,14 +69,18 @@ func (l *lane) queue(e *entry) {
 }
 
 // comeBack puts an entry that was running back, as the oldest of those that wait.
-func (l *lane) comeBack(e *entry, delay time.Duration) {
+func (l *lane) comeBack(e *entry, out Outcome) {
 	l.byAge.pushFront(e)
-	if delay <= 0 {
+	if out.Delay <= 0 {
 		e.due, e.place = unset, ready
-		l.ready.pushFront(e)
+		if out.Action == Postpone {
+			l.ready.pushFront(e)
+		} else { // behind the others, or a policy without pauses would keep a lane for one job
+			l.ready.pushBack(e)
+		}
 		return
 	}
-	e.due, e.place = l.memory.after(delay), later
+	e.due, e.place = l.memory.after(out.Delay), later
 	l.later.push(e.due, e)
 	l.setAlarm()
 }

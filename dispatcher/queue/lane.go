@@ -245,7 +245,7 @@ func (l *lane) settle(e *entry, out Outcome) {
 	}
 	switch out.Action {
 	case Retry, Postpone:
-		l.comeBack(e, out.Delay)
+		l.comeBack(e, out)
 	case Dead:
 		l.bury(e, out.Reason)
 		l.finish(e)

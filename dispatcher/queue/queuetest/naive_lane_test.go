@@ -5,7 +5,6 @@ package queuetest
 import (
 	"context"
 	"encoding/json"
-	"runtime"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -147,16 +146,15 @@ func (l *naiveLane) start(j *naiveJob, later func(time.Time)) bool {
 	if n.journal != nil && n.journal.shared && !n.is("claims for itself only") {
 		n.journal.claim(j)
 	}
-	go l.run(l.ctx, j, l.handler)
+	go l.run(l.ctx, j, j.Job, l.handler)
 	if n.is("a lease ends") {
 		time.AfterFunc(75*time.Millisecond, func() { n.locked(func() { j.running = false; l.pump() }) })
 	}
 	return true
 }
 
-func (l *naiveLane) run(ctx context.Context, j *naiveJob, h queue.Handler) {
+func (l *naiveLane) run(ctx context.Context, j *naiveJob, job queue.Job, h queue.Handler) {
 	n := l.naive
-	job := j.Job
 	out := queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 	returned := false
 	defer func() {
@@ -171,7 +169,6 @@ func (l *naiveLane) run(ctx context.Context, j *naiveJob, h queue.Handler) {
 	}()
 	out = h(ctx, job)
 	returned = true
-	runtime.Gosched()
 }
 
 func (l *naiveLane) settle(j *naiveJob, out queue.Outcome) {

@@ -12,20 +12,48 @@ func (l *lane) push(j *Job, r *enqueued) bool {
 	if !l.room(r) {
 		return false
 	}
-	l.place(l.newEntry(j))
+	if plain(j) {
+		l.inbox.push(letter{j.Event, j.Generation, l.memory.stamp(j.Enqueued)})
+	} else {
+		l.place(l.newEntry(j))
+	}
 	l.kick()
 	l.signal()
 	return true
 }
 
+// unpack makes an entry of the oldest letter of the inbox.
+func (l *lane) unpack() *entry {
+	letter := l.inbox.pop()
+	e := l.spare()
+	e.event, e.generation, e.enqueued = letter.event, letter.generation, letter.enqueued
+	e.due, e.firstTried = unset, unset
+	return e
+}
+
+// emptyInbox moves the inbox behind the ready entries, before anything else may get there or is done to what waits.
+func (l *lane) emptyInbox() {
+	for l.inbox.len() > 0 {
+		e := l.unpack()
+		e.place = ready
+		l.byAge.pushBack(e)
+		l.ready.pushBack(e)
+	}
+}
+
+// waiting counts the jobs that have not started, readyNow those of them that could.
+func (l *lane) waiting() int  { return l.byAge.n + l.inbox.len() }
+func (l *lane) readyNow() int { return l.ready.n + l.inbox.len() }
+
 // room reports whether one more job may wait, after dropping the oldest if that is the lane's way.
 func (l *lane) room(r *enqueued) bool {
-	if l.byAge.n < orDefault(l.bound.Jobs, DefaultBacklog) {
+	if l.waiting() < orDefault(l.bound.Jobs, DefaultBacklog) {
 		return true
 	}
 	if !l.bound.DropOldest || r == nil {
 		return false
 	}
+	l.emptyInbox()
 	e := l.byAge.front
 	for e != nil && l.bound.Keep != nil && l.bound.Keep(e.event) {
 		e = e.links[byAge].next
@@ -44,6 +72,7 @@ func (l *lane) room(r *enqueued) bool {
 
 // place puts a new entry where it waits: behind its order key, in the heap, or among the ready ones.
 func (l *lane) place(e *entry) {
+	l.emptyInbox()
 	l.byAge.pushBack(e)
 	if e.orderKey != "" {
 		if busy := l.keys[e.orderKey]; busy != nil {
@@ -64,6 +93,7 @@ func (l *lane) queue(e *entry) {
 		l.setAlarm()
 		return
 	}
+	l.emptyInbox()
 	e.place = ready
 	l.ready.pushBack(e)
 }
@@ -76,6 +106,7 @@ func (l *lane) comeBack(e *entry, out Outcome) {
 		if out.Action == Postpone {
 			l.ready.pushFront(e)
 		} else { // behind the others, or a policy without pauses would keep a lane for one job
+			l.emptyInbox()
 			l.ready.pushBack(e)
 		}
 		return
@@ -136,6 +167,9 @@ const promotions = 1024
 
 // promote moves what is due from the heap to the ready ones; if that is a lot, the rest comes when these are gone.
 func (l *lane) promote(now int64) {
+	if l.anyDue(now) {
+		l.emptyInbox()
+	}
 	for n := 0; n < promotions && l.anyDue(now); n++ {
 		e := l.later[0].member
 		l.later.remove(0)
@@ -161,6 +195,13 @@ func (l *lane) setAlarm() {
 }
 
 func (l *lane) newEntry(j *Job) *entry {
+	e := l.spare()
+	l.memory.fill(e, j)
+	return e
+}
+
+// spare returns an entry that is not in use, zeroed.
+func (l *lane) spare() *entry {
 	if len(l.free) == 0 {
 		slab := make([]entry, 16)
 		for i := range slab {
@@ -171,7 +212,6 @@ func (l *lane) newEntry(j *Job) *entry {
 	e := l.free[last]
 	l.free[last] = nil
 	l.free = l.free[:last]
-	l.memory.fill(e, j)
 	return e
 }
 
@@ -218,6 +258,7 @@ func (l *lane) cancel(key string) bool {
 func (l *lane) purge() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.emptyInbox()
 	n := l.byAge.n
 	// The youngest first: so no follower becomes ready before its turn to go.
 	for e := l.byAge.back; e != nil; e = l.byAge.back {
@@ -240,7 +281,7 @@ func (l *lane) revive(j *Job) {
 func (l *lane) inUse() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.handler != nil || l.byAge.n > 0 || l.running > 0
+	return l.handler != nil || l.waiting() > 0 || l.running > 0
 }
 
 func (l *lane) count() Counts {
@@ -249,7 +290,7 @@ func (l *lane) count() Counts {
 	for now := l.memory.now(); l.handler == nil && l.anyDue(now); {
 		l.promote(now) // nobody rings a closed lane
 	}
-	return Counts{Due: l.byAge.n - len(l.later), Later: len(l.later), Running: l.running}
+	return Counts{Due: l.waiting() - len(l.later), Later: len(l.later), Running: l.running}
 }
 
 func (e *entry) moved(index int32) { e.heapIndex = index }

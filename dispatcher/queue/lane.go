@@ -31,9 +31,10 @@ type lane struct {
 	changed          chan struct{}
 
 	ready   list
+	inbox   inbox // more ready ones, younger than those
 	later   heap[*entry]
 	overdue bool              // some of later are due, and wait for the ready ones to be fewer
-	byAge   list              // all that wait, the oldest first
+	byAge   list              // all that wait but those in the inbox, the oldest first
 	keys    map[string]*order // busy order keys
 	named   map[string]*entry // scheduled jobs that have not started
 	free    []*entry
@@ -91,7 +92,7 @@ func (l *lane) setBound(b Bound) {
 // Drain implements Lane.
 func (l *lane) Drain(ctx context.Context) error {
 	return l.await(ctx, func() bool {
-		return l.workers == 0 && (l.limit <= 0 || l.handler == nil || l.ready.n == 0 && !l.anyDue(l.memory.now()))
+		return l.workers == 0 && (l.limit <= 0 || l.handler == nil || l.readyNow() == 0 && !l.anyDue(l.memory.now()))
 	})
 }
 
@@ -149,7 +150,7 @@ func (l *lane) signal() {
 
 // kick starts a worker if one is needed.
 func (l *lane) kick() {
-	if l.starting || l.ready.n == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
+	if l.starting || l.readyNow() == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
 		return
 	}
 	l.starting = true
@@ -215,10 +216,10 @@ func (l *lane) desert(e *entry) {
 
 // take returns the next job to run, or nil.
 func (l *lane) take() *entry {
-	if l.overdue && l.ready.n == 0 {
+	if l.overdue && l.readyNow() == 0 {
 		l.promote(l.memory.now())
 	}
-	if l.ready.n == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
+	if l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
 		return nil
 	}
 	if l.admit != nil {
@@ -229,7 +230,11 @@ func (l *lane) take() *entry {
 		}
 	}
 	e := l.ready.front
-	l.leave(e)
+	if e != nil {
+		l.leave(e)
+	} else {
+		e = l.unpack()
+	}
 	l.running++
 	return e
 }

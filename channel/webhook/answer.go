@@ -20,8 +20,8 @@ type answer struct {
 	err        error // the body did not come to its end
 }
 
-// take reads resp into m and closes it. The body of an answer that is not final is not read: that of a 101 never ends.
-func (c *Channel) take(resp *http.Response, m *channel.Message) answer {
+// take reads resp into x and closes it. The body of an answer that is not final is not read: that of a 101 never ends.
+func (c *Channel) take(resp *http.Response, x *exchange) answer {
 	a := answer{status: resp.StatusCode}
 	var body []byte
 	truncated := true
@@ -32,11 +32,12 @@ func (c *Channel) take(resp *http.Response, m *channel.Message) answer {
 	if v := resp.Header.Get("Retry-After"); v != "" {
 		a.retryAfter = retryAfter(v, time.Now())
 	}
-	c.private.redactor.header(resp.Header)
-	*m = channel.Message{
+	hide := c.private.redactor.with(c.private.templates.secrets(&x.rendering))
+	hide.header(resp.Header)
+	x.response = channel.Message{
 		Start:     startLine(resp),
 		Header:    resp.Header,
-		Body:      c.private.redactor.body(body, truncated),
+		Body:      hide.body(body, truncated),
 		Truncated: truncated,
 	}
 	return a

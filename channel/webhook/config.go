@@ -8,17 +8,33 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // Config describes a receiver. Everything but URL may be left zero. Printing a Config shows the URL's origin only,
 // because its path and the header values may be credentials; but package fmt cannot know this of a Config inside an
 // unexported field of another struct.
+//
+// The body, the path and query, and header values can be made by templates from the event's decoded form; a template may
+// be shared by any number of channels. One that cannot make its part from an event is a permanent error of kind
+// [KindRender], and nothing is sent.
 type Config struct {
 	// URL is where events are sent: absolute, http or https, without user information and fragment, at most 8 KiB.
 	// Required. Its path and query are treated as secrets.
 	URL string
+	// Path makes the path and query, which URL then must not have: a template compiled for template.URL that begins with
+	// one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a fragment.
+	// The URL as a whole is at most 8 KiB, and what Path makes is as secret as what URL holds. nil = URL is complete.
+	Path *template.Template
 	// Method is POST, PUT, PATCH or DELETE. Empty = POST.
 	Method string
+	// Body makes the body: a template compiled for template.JSON. Receipts show the body, so it is no place for
+	// credentials. nil = the event's JSON form as it is.
+	Body *template.Template
+	// MaxBody is the largest body in bytes, with and without a template. A larger one is not sent: a permanent error of
+	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
+	MaxBody int
 	// Headers are sent with every request, at most 25. See [Header] for what is allowed.
 	Headers []Header
 	// Auth is the value of the Authorization header: [Basic], [Token], or the zero value for none.
@@ -44,6 +60,7 @@ const (
 	defaultConnect     = 10 * time.Second
 	defaultTLS         = 10 * time.Second
 	defaultHeader      = 15 * time.Second
+	defaultMaxBody     = 1 << 20
 	defaultMaxResponse = 64 << 10
 	largestMaxResponse = 1 << 20
 )
@@ -55,6 +72,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Verdicts == nil {
 		c.Verdicts = DefaultVerdicts
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = defaultMaxBody
 	}
 	if c.MaxResponse == 0 {
 		c.MaxResponse = defaultMaxResponse
@@ -70,11 +90,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of URL, Headers and Auth.
+// check returns every problem of a Config with its defaults filled in, besides those of URL, Path, Headers and Auth.
 func (c Config) check() error {
 	var errs []error
 	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, c.Method) {
 		errs = append(errs, &ConfigError{"Method", "is not one of POST, PUT, PATCH and DELETE", "use one of them, in upper case"})
+	}
+	if c.Body != nil && c.Body.Mode() != template.JSON {
+		errs = append(errs, &ConfigError{"Body", "is not a template for JSON", "compile it with Mode: template.JSON"})
+	}
+	if c.MaxBody < 0 {
+		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})
 	}
 	for i, status := range c.Success {
 		field := fmt.Sprintf("Success[%d]", i)

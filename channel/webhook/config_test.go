@@ -14,21 +14,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	const good = "https://hooks.example/T0P-S3CRET"
 	headers := func(h ...webhook.Header) webhook.Config { return webhook.Config{URL: good, Headers: h} }
+	type refusal = struct {
+		config webhook.Config
+		field  string
+		says   string
+	}
+	templated := func(rest string, mode template.Mode, source, field, says string) refusal {
+		return refusal{webhook.Config{URL: "https://hooks.example" + rest, Path: compile(t, mode, source)}, field, says}
+	}
 	many := make([]webhook.Header, 26)
 	for i := range many {
 		many[i] = webhook.Header{Name: fmt.Sprintf("X-%d", i)}
 	}
-	for name, tc := range map[string]struct {
-		config webhook.Config
-		field  string
-		says   string
-	}{
+	for name, tc := range map[string]refusal{
 		"no URL":              {webhook.Config{}, "URL", "is empty"},
 		"relative URL":        {webhook.Config{URL: "/T0P-S3CRET"}, "URL", "does not begin with http:// or https://"},
 		"other scheme":        {webhook.Config{URL: "ftp://hooks.example/T0P-S3CRET"}, "URL", "does not begin with http:// or https://"},
@@ -79,6 +84,34 @@ func TestNewRefuses(t *testing.T) {
 		"negative header timeout":  {webhook.Config{URL: good, Timeouts: webhook.Timeouts{Header: -time.Hour}}, "Timeouts.Header", "is negative"},
 		"negative response":        {webhook.Config{URL: good, MaxResponse: -1}, "MaxResponse", "is not a size up to 1 MiB"},
 		"huge response":            {webhook.Config{URL: good, MaxResponse: 1<<20 + 1}, "MaxResponse", "is not a size up to 1 MiB"},
+		"body for HTML":            {webhook.Config{URL: good, Body: compile(t, template.HTML, "T0P-S3CRET")}, "Body", "is not a template for JSON"},
+		"body for a URL":           {webhook.Config{URL: good, Body: compile(t, template.URL, "/T0P-S3CRET")}, "Body", "is not a template for JSON"},
+		"negative body":            {webhook.Config{URL: good, MaxBody: -1}, "MaxBody", "is negative"},
+		"path of plain text":       templated("", template.Text, "/T0P-S3CRET", "Path", "is not a template for URLs"),
+		"path beside a path":       templated("/T0P-S3CRET", template.URL, "/{{id}}", "URL", "has a path or query beside Path"),
+		"path beside a query":      templated("?T0P-S3CRET", template.URL, "/{{id}}", "URL", "has a path or query beside Path"),
+		"path beside a ?":          templated("/?", template.URL, "/{{id}}", "URL", "has a path or query beside Path"),
+		"path beside a bad URL":    templated(" T0P-S3CRET", template.URL, "/{{id}}", "URL", "holds a space"),
+		"empty path":               templated("", template.URL, "", "Path", "does not begin with exactly one slash"),
+		"path without a slash":     templated("", template.URL, "T0P-S3CRET", "Path", "does not begin with exactly one slash"),
+		"path that is a host":      templated("", template.URL, ".evil.example/{{! T0P-S3CRET }}", "Path", "does not begin with exactly one slash"),
+		"path that is a user":      templated("", template.URL, "@evil.example/", "Path", "does not begin with exactly one slash"),
+		"path that is a port":      templated("", template.URL, ":8080/T0P-S3CRET", "Path", "does not begin with exactly one slash"),
+		"path with an origin":      templated("", template.URL, "https://evil.example/{{id}}", "Path", "does not begin with exactly one slash"),
+		"query only":               templated("", template.URL, "?x={{id}}", "Path", "does not begin with exactly one slash"),
+		"path with a fragment":     templated("", template.URL, "/T0P-S3CRET/{{id}}#", "Path", "has a fragment"),
+		"path with a line feed":    templated("", template.URL, "/T0P-S3CRET/{{id}}\n", "Path", "holds a space"),
+		"path with a backslash":    templated("", template.URL, `/T0P-S3CRET\x{{id}}`, "Path", "backslash"),
+		"path with a bad escape":   templated("", template.URL, "/T0P-S3CRET%zz/{{id}}", "Path", "cannot be parsed"),
+		"long path":                templated("", template.URL, "/T0P-S3CRET"+strings.Repeat("x", 8<<10), "Path", "is longer than 8 KiB"),
+		"header for a URL": {headers(webhook.Header{Name: "X", Template: compile(t, template.URL, "/T0P-S3CRET")}),
+			"Headers[0].Template", "is not a template for headers"},
+		"header with a value as well": {headers(webhook.Header{Name: "X", Value: "T0P-S3CRET", Template: compile(t, template.Header, "{{id}}")}),
+			"Headers[0].Value", "is set beside Template"},
+		"reserved header with a template": {headers(webhook.Header{Name: "Host", Template: compile(t, template.Header, "{{id}}")}),
+			"Headers[0].Name", "is a header that is set by this channel"},
+		"same name twice, with templates": {headers(webhook.Header{Name: "X-Team", Template: compile(t, template.Header, "{{id}}")}, webhook.Header{Name: "x-team", Value: "x"}),
+			"Headers[1].Name", "repeats an earlier header"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,6 +170,9 @@ func TestNewTakes(t *testing.T) {
 		"a tab, and a tilde": {URL: "https://hooks.example", Headers: []webhook.Header{{Name: "!#$%&'*+-.^_`|~", Value: "a\tb~"}}},
 		"largest response":   {URL: "https://hooks.example", MaxResponse: 1 << 20},
 		"empty password":     {URL: "https://hooks.example", Auth: webhook.Basic("me", "")},
+		"path of a template": {URL: "https://hooks.example/", Path: compile(t, template.URL, "/{{tenant}}/x?about={{subject}}")},
+		"empty without data": {URL: "https://hooks.example", Path: compile(t, template.URL, "/{{tenant}}/.{{id}}")},
+		"text of a template": {URL: "https://hooks.example", Path: compile(t, template.URL, `/é"{}/?q=é"`)},
 	} {
 		_, err := webhook.New(c)
 		assert.NoError(t, err, name)
@@ -149,7 +185,9 @@ func TestNothingPrintsItsSecrets(t *testing.T) {
 		URL:     "https://hooks.example:8443/T0P-S3CRET?sig=T0P-S3CRET",
 		Headers: []webhook.Header{{Name: "X-Key", Value: "T0P-S3CRET"}},
 		Auth:    webhook.Token("Bearer T0P-S3CRET"),
+		Body:    compile(t, template.JSON, `"T0P-S3CRET"`),
 	}
+	config.Headers = append(config.Headers, webhook.Header{Name: "X-Key-2", Template: compile(t, template.Header, "T0P-S3CRET")})
 	hook, err := webhook.New(config)
 	require.NoError(t, err)
 	type holder struct{ inner any }

@@ -7,15 +7,17 @@ import (
 
 // Error is the error of a failed attempt. It holds nothing of the URL but its origin, and nothing the receiver said but
 // its status. The network's own error cannot be reached through it, because it may quote the URL; errors.Is finds
-// channel.ErrGone, context.Canceled and context.DeadlineExceeded where they apply.
+// channel.ErrGone, context.Canceled and context.DeadlineExceeded where they apply. The text of a KindRender names the field
+// of [Config] and the line and column in its template, never the event's data; errors.As finds the *template.RenderError
+// or *template.JSONError.
 type Error struct {
 	Kind   Kind
 	Status int    // of the answer; 0 = there was none
 	Method string // of the request
 	Origin string // scheme://host or scheme://host:port
 
-	detail string // fixed words or a system error's text; "" = none
-	cause  error  // one of the sentinels named above
+	detail string // fixed words, a system error's text or a template's error; "" = none
+	cause  error  // one of the errors named above
 }
 
 // Error returns method, origin and what happened, in one line.
@@ -30,7 +32,7 @@ func (e *Error) Error() string {
 	return e.Method + " " + e.Origin + ": " + text
 }
 
-// Unwrap returns channel.ErrGone, the context's error or nil.
+// Unwrap returns channel.ErrGone, the context's error, the template's error or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // statusLine describes a status in the words of RFC 9110, never in the receiver's.

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 
@@ -10,7 +11,50 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
+	"github.com/tocsin-go/tocsin/template"
 )
+
+func Example_templates() {
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Println(r.RequestURI)
+		fmt.Println(r.Header.Get("X-Event"))
+		fmt.Println(string(body))
+	}))
+	defer receiver.Close()
+
+	// Compile reports mistakes with line and column, when the channel is saved and not when it fires.
+	compile := func(mode template.Mode, source string) *template.Template {
+		t, err := template.Compile(source, template.Options{Mode: mode})
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
+	hook, err := webhook.New(webhook.Config{
+		URL:     receiver.URL,
+		Path:    compile(template.URL, "/v1/{{data.friendly_id}}/news?why={{data.justification}}"),
+		Headers: []webhook.Header{{Name: "X-Event", Template: compile(template.Header, "{{event_type}}")}},
+		Body:    compile(template.JSON, `{"text": "{{data.requester.name}}: {{data.justification}}"}`),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer hook.Close()
+
+	request := event.RequestApproved{AccessRequest: event.AccessRequest{
+		ID: "4f1c", FriendlyID: "AR-2047", Requester: event.Person{Name: "Dana"}, Justification: `restore "orders" & check`,
+	}}
+	d := channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+	if _, err := hook.Send(context.Background(), d); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// /v1/AR-2047/news?why=restore%20%22orders%22%20%26%20check
+	// request.approved
+	// {"text": "Dana: restore \"orders\" & check"}
+}
 
 func Example() {
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

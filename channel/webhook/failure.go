@@ -8,10 +8,29 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/retry"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 func (c *Channel) newError(k Kind) *Error {
 	return &Error{Kind: k, Method: c.request.Method, Origin: c.origin}
+}
+
+// unrendered makes the error for a template that failed. field is the one of Config.
+func (c *Channel) unrendered(ctx context.Context, field string, err error) error {
+	if r, ok := errors.AsType[*template.RenderError](err); ok && r.Kind == template.KindContext {
+		return c.ended(ctx, KindRenderTimeout)
+	}
+	e := c.newError(KindRender)
+	e.detail = field + ": " + err.Error()
+	e.cause = err
+	return retry.Permanent(e)
+}
+
+// unfit makes the error for a template whose text cannot be sent.
+func (c *Channel) unfit(field, problem string) error {
+	e := c.newError(KindRender)
+	e.detail = field + ": what it made " + problem
+	return retry.Permanent(e)
 }
 
 // unanswered makes the error for an attempt whose answer did not begin.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // Header is one header of every request.
@@ -17,6 +19,10 @@ type Header struct {
 	Name string
 	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
 	Value string
+	// Template makes the value from the event, see [Config]. It is compiled for template.Header, and Value is then empty.
+	// What it makes must be as Value says: anything else, such as a letter beyond ASCII, is a permanent error of the
+	// attempt.
+	Template *template.Template
 	// Sensitive hides the value in receipts and removes it from what the receiver answers. Authorization and Cookie are
 	// sensitive in any case.
 	Sensitive bool
@@ -30,8 +36,10 @@ const (
 	maxHeaderValue = 8 << 10
 )
 
-// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own.
-func buildHeader(given []Header, auth bool) (http.Header, error) {
+// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. The values
+// of those with a template are empty.
+func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, error) {
+	var made []headerTemplate
 	var errs []error
 	if len(given) > maxHeaders {
 		errs = append(errs, &ConfigError{"Headers", "are more than 25", "remove some"})
@@ -60,8 +68,17 @@ func buildHeader(given []Header, auth bool) (http.Header, error) {
 			errs = append(errs, &ConfigError{field + ".Value", problem, "shorten or encode it"})
 		}
 		header[name] = []string{value}
+		switch {
+		case h.Template == nil:
+			continue
+		case h.Value != "":
+			errs = append(errs, &ConfigError{field + ".Value", "is set beside Template", "remove one of them"})
+		case h.Template.Mode() != template.Header:
+			errs = append(errs, &ConfigError{field + ".Template", "is not a template for headers", "compile it with Mode: template.Header"})
+		}
+		made = append(made, headerTemplate{field + ".Template", name, h.Sensitive || alwaysSensitive(name), h.Template})
 	}
-	return header, errors.Join(errs...)
+	return header, made, errors.Join(errs...)
 }
 
 // headerValue returns v without blanks around it, and what is wrong with it, or "".

@@ -3,10 +3,13 @@ package webhook
 // Kind says how an attempt failed. New kinds may be added.
 type Kind string
 
-// The kinds. KindNoEvent is permanent, KindStatus and KindRedirect are what [Config].Verdicts says, and the others are
-// worth another attempt.
+// The kinds. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent. KindStatus and KindRedirect are
+// what [Config].Verdicts says, and the others are worth another attempt.
 const (
 	KindNoEvent        Kind = "no_event"        // the Delivery has no event
+	KindRender         Kind = "render"          // a template cannot make the request from this event
+	KindRenderTimeout  Kind = "render_timeout"  // … in time
+	KindTooLarge       Kind = "too_large"       // the request's body is larger than Config.MaxBody
 	KindStatus         Kind = "status"          // the receiver answered with a status that is not a success
 	KindRedirect       Kind = "redirect"        // the same with a 3xx, which is not followed
 	KindDNS            Kind = "dns"             // the host name cannot be resolved
@@ -29,6 +32,12 @@ func (k Kind) text() string {
 	switch k {
 	case KindNoEvent:
 		return "there is no event to send"
+	case KindRender:
+		return "the request cannot be made from the event"
+	case KindRenderTimeout:
+		return "timeout while making the request"
+	case KindTooLarge:
+		return "the body is larger than MaxBody allows, nothing was sent"
 	case KindDNS:
 		return "the host name cannot be resolved"
 	case KindDNSTimeout:

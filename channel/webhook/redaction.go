@@ -34,6 +34,14 @@ func newRedactor(secrets []string) redactor {
 	return r
 }
 
+// with returns a redactor that looks for more secrets as well.
+func (r redactor) with(more []string) redactor {
+	if len(more) == 0 {
+		return r
+	}
+	return newRedactor(slices.Concat(r.secrets, more))
+}
+
 // urlSecrets returns the parts of u that are credentials.
 func urlSecrets(u *url.URL) []string {
 	secrets := []string{u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery}

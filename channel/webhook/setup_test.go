@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // roleVariable gives a child process of the tests another task than to run them all.
@@ -36,6 +38,33 @@ func TestMain(m *testing.M) {
 func sample() channel.Delivery {
 	e, _ := event.Sample(event.TypeRequestApproved)
 	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+}
+
+// justified is a delivery with a text of anybody's in it.
+func justified(t testing.TB, text string) channel.Delivery {
+	t.Helper()
+	request, err := event.Decode[event.RequestApproved](sample().Event)
+	require.NoError(t, err)
+	request.Justification, request.Requester.Name = text, text
+	return channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+}
+
+// hostile are texts that would leave their place if they were written as they are.
+func hostile() []string {
+	return []string{
+		"", `"`, `\`, `x\`, `","admin":true,"x":"`, `"},{"`, "line\nfeed", "\r\nX-Injected: 1\r\n\r\nGET / HTTP/1.1\r\n", "a\r\n b",
+		"../../admin", "..", ".", "%2e%2e", "%2f..%2f", "/", "//evil.example/", `\\evil.example`, "@evil.example", ":8080",
+		"?x=1", "a&b=c;d", "#fragment", "{{data.id}}", "%%User%%", "\x00\x1b[31m\x7f", "\u2028\u202e\u0085", "é𝄞", "null", "1e999",
+		strings.Repeat("long ", 2000),
+	}
+}
+
+// compile compiles a template.
+func compile(t testing.TB, mode template.Mode, source string) *template.Template {
+	t.Helper()
+	tpl, err := template.Compile(source, template.Options{Mode: mode})
+	require.NoError(t, err)
+	return tpl
 }
 
 // newChannel makes a channel that is closed with the test.

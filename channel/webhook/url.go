@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -38,7 +39,28 @@ func parseURL(raw string) (*url.URL, error) {
 		return bad("has a port that is not 1 to 65535", "correct it, or leave it out for the scheme's own")
 	}
 	u.Host = strings.ToLower(u.Host)
+	// net/url sends a query as it is, and encodes a path anew when one character in it is not encoded: an encoded slash
+	// then becomes a slash.
+	u.RawPath, u.RawQuery = encodeRest(u.RawPath), encodeRest(u.RawQuery)
 	return u, nil
+}
+
+// encodeRest percent-encodes the characters that parseURL lets pass and that no path or query may hold (RFC 3986), and
+// leaves the rest of s as it is.
+func encodeRest(s string) string {
+	illegal := func(r rune) bool { return r > '~' || strings.ContainsRune("\"<>^`{|}", r) }
+	if !strings.ContainsFunc(s, illegal) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if illegal(rune(s[i])) {
+			fmt.Fprintf(&b, "%%%02X", s[i])
+		} else {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
 }
 
 func validPort(s string) bool {

@@ -1,5 +1,5 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form and judges the answer by its
-// status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
+// judges the answer by its status.
 //
 // One Send is one HTTP/1.1 request. Redirects are not followed, the environment's proxy settings are ignored, cookies are
 // not kept, and nothing is sent a second time by itself.
@@ -34,6 +34,7 @@ type Channel struct {
 	origin      string
 	success     []int
 	verdicts    Verdicts
+	maxBody     int
 	maxResponse int
 	dialer      *dialer
 	transport   *http.Transport
@@ -44,9 +45,10 @@ var _ channel.Channel = (*Channel)(nil)
 // private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
 // asking the Channel, and then goes one pointer deep.
 type private struct {
-	header   http.Header // of every request, without the id
-	shown    http.Header // header, redacted
-	redactor redactor
+	header    http.Header // of every request, without the id and what templates make
+	shown     http.Header // header, redacted
+	redactor  redactor
+	templates *templates // nil = none
 }
 
 // New makes a Channel with connections of its own. The error joins a *ConfigError for every problem found.
@@ -54,7 +56,10 @@ func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	u, urlErr := parseURL(c.URL)
 	auth := c.Auth.credential()
-	header, headerErr := buildHeader(c.Headers, auth.value != "")
+	if urlErr == nil && c.Path != nil {
+		urlErr = checkPath(u, c.Path)
+	}
+	header, made, headerErr := buildHeader(c.Headers, auth.value != "")
 	if err := errors.Join(urlErr, c.check(), headerErr, auth.err); err != nil {
 		return nil, err
 	}
@@ -76,11 +81,12 @@ func New(c Config) (*Channel, error) {
 	d := newDialer(c.Timeouts)
 	return &Channel{
 		request:     request,
-		private:     &private{header, shown, newRedactor(secrets)},
+		private:     &private{header, shown, newRedactor(secrets), newTemplates(c, made)},
 		start:       c.Method + " " + origin(u),
 		origin:      origin(u),
 		success:     slices.Clone(c.Success),
 		verdicts:    c.Verdicts,
+		maxBody:     c.MaxBody,
 		maxResponse: c.MaxResponse,
 		dialer:      d,
 		transport:   newTransport(d, c.Timeouts.Header),
@@ -107,64 +113,80 @@ func redactedHeader(header http.Header, given []Header) (shown http.Header, secr
 	return shown, secrets
 }
 
-// Send makes one request with the JSON form of d's event as its body. It is a success when the answer's status is one of
-// Config.Success and the answer came to its end. Other statuses have the verdict of Config.Verdicts and honour a
-// Retry-After header, up to 24 hours; without an answer the error is transient. Failures are *Error values.
+// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the
+// answer's status is one of Config.Success and the answer came to its end. Other statuses have the verdict of
+// Config.Verdicts and honour a Retry-After header, up to 24 hours; without an answer the error is transient. A request that
+// cannot be made from the event is a permanent error. Failures are *Error values.
 //
-// The receipt holds the request without the URL's path and without credentials, and the answer up to Config.MaxResponse.
-// Secrets of the configuration that the receiver repeats as they are and that have at least 8 characters are removed
-// from it. OutcomeUnknown is set when the request was written and the answer did not come, or not to its end.
+// The receipt holds the request without the URL's path and without credentials, and the answer up to Config.MaxResponse;
+// it is zero when no request could be made. Secrets of the configuration, and of what templates made, that the receiver
+// repeats as they are and that have at least 8 characters are removed from it. OutcomeUnknown is set when the request was
+// written and the answer did not come, or not to its end.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
-	body := d.Event.JSON()
-	if len(body) == 0 {
+	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
-	x := &exchange{id: [1]string{d.ID()}}
-	x.body.Reset(body)
+	r, err := c.render(ctx, d.Event)
+	if err != nil {
+		return channel.Receipt{}, err
+	}
+	x := &exchange{id: [1]string{d.ID()}, rendering: r}
 	p := &progress{Context: ctx}
-	req := c.request.WithContext(p)
-	req.Header = maps.Clone(c.private.header)
-	req.Header[idHeader] = x.id[:]
-	req.Body = io.NopCloser(&x.body) // GetBody stays nil, so net/http cannot send the request a second time on its own
-	req.ContentLength = int64(len(body))
+	req := c.newRequest(p, x)
 
 	began := time.Now()
 	// RoundTrip and not Client.Do: no redirects, no cookies, no url.Error.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		s := stageOf(&x.body, len(body))
-		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: s == whole}
+		s := stageOf(&x.reader, len(x.body))
+		receipt := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: s == whole}
 		if s != nothing {
-			r.Request = c.sent(x, body)
+			receipt.Request = c.sent(x)
 		}
-		return r, c.unanswered(p, s, err)
+		return receipt, c.unanswered(p, s, err)
 	}
-	a := c.take(resp, &x.response)
-	r := channel.Receipt{
+	a := c.take(resp, x)
+	receipt := channel.Receipt{
 		Status:   a.status,
 		Duration: time.Since(began),
-		Request:  c.sent(x, body),
+		Request:  c.sent(x),
 		Response: &x.response,
 	}
 	switch {
 	case !final(a.status):
-		r.OutcomeUnknown = true
+		receipt.OutcomeUnknown = true
 		e := c.newError(KindProtocol)
 		e.Status = a.status
-		return r, e
+		return receipt, e
 	case !c.succeeded(a.status):
-		return r, c.refused(a)
+		return receipt, c.refused(a)
 	case a.err != nil:
-		r.OutcomeUnknown = true
-		return r, c.unfinished(ctx, a)
+		receipt.OutcomeUnknown = true
+		return receipt, c.unfinished(ctx, a)
 	}
-	return r, nil
+	return receipt, nil
+}
+
+// newRequest makes the request of x.
+func (c *Channel) newRequest(p *progress, x *exchange) *http.Request {
+	req := c.request.WithContext(p)
+	if x.url != nil {
+		req.URL = x.url
+	}
+	req.Header = maps.Clone(c.private.header)
+	c.private.templates.putHeaders(req.Header, &x.rendering, false)
+	req.Header[idHeader] = x.id[:]
+	x.reader.Reset(x.body)
+	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
+	req.ContentLength = int64(len(x.body))
+	return req
 }
 
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
+	rendering
 	id                [1]string
-	body              bytes.Reader
+	reader            bytes.Reader
 	request, response channel.Message
 }
 
@@ -180,10 +202,11 @@ func (c *Channel) succeeded(status int) bool {
 }
 
 // sent describes the request for the receipt.
-func (c *Channel) sent(x *exchange, body []byte) *channel.Message {
+func (c *Channel) sent(x *exchange) *channel.Message {
 	header := maps.Clone(c.private.shown)
+	c.private.templates.putHeaders(header, &x.rendering, true)
 	header[idHeader] = x.id[:]
-	x.request = channel.Message{Start: c.start, Header: header, Body: body}
+	x.request = channel.Message{Start: c.start, Header: header, Body: x.body}
 	return &x.request
 }
 

@@ -1,0 +1,116 @@
+package webhook_test
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// No value leaves its segment or its parameter (S20), also beside text that has to be encoded itself.
+func TestPathTemplateKeepsValuesInTheirPlace(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	hook := newChannel(t, webhook.Config{
+		URL:  target + "/",
+		Path: compile(t, template.URL, `/v1/{{data.justification}}/é"/x-{{data.requester.name}}?about={{data.justification}}&fixed=é"1`),
+	})
+	for _, text := range hostile() {
+		d := justified(t, text)
+		receipt, err := hook.Send(t.Context(), d)
+		if text == "." || text == ".." || len(text) > 1000 {
+			unsent(t, webhook.KindRender, requests, receipt, err)
+			continue
+		}
+		require.NoError(t, err, "%q", text)
+		got := <-requests
+		assert.Equal(t, strings.TrimPrefix(target, "http://"), got.host)
+		assert.NotRegexp(t, `[^!-~]|["#\\]`, got.uri)
+		path, query, _ := strings.Cut(got.uri, "?")
+		segments := strings.Split(path, "/")
+		require.Len(t, segments, 5, "%q: %s", text, got.uri)
+		for i, want := range []string{"", "v1", text, `é"`, "x-" + text} {
+			segment, err := url.PathUnescape(segments[i])
+			require.NoError(t, err)
+			assert.Equal(t, want, segment)
+		}
+		values, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		assert.Equal(t, url.Values{"about": {text}, "fixed": {`é"1`}}, values)
+		assert.Equal(t, "POST "+target, receipt.Request.Start, "the path is a secret")
+		assert.Equal(t, string(d.Event.JSON()), got.body)
+	}
+}
+
+func TestPathTemplateThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	for name, tc := range map[string]struct{ source, text, says string }{
+		"first segment is empty":  {"/{{data.justification}}/T0P-S3CRET", "", "Path: what it made does not begin with exactly one slash"},
+		"second slash":            {"//evil.example/{{data.justification}}", "T0P-S3CRET", "Path: what it made does not begin with exactly one slash"},
+		"dots":                    {"/a/{{data.justification}}/b", "..", "Path: render: template 1:"},
+		"dots of two values":      {"/{{data.justification}}{{data.requester.name}}", ".", "Path: render: template 1:"},
+		"dots behind nothing":     {"/{{nothing}}/{{data.justification}}", "..", "Path: what it made does not begin with exactly one slash"},
+		"long":                    {"/{{data.justification}}", strings.Repeat("T0P-S3CRET", 820), "Path: what it made is longer than 8 KiB"},
+		"fragment in a branch":    {"/{{#if data.justification}}#{{/if}}", "T0P-S3CRET", "Path: what it made has a fragment"},
+		"line feed in a branch":   {"/{{#if data.justification}}a\nb{{/if}}", "T0P-S3CRET", "Path: what it made holds a space"},
+		"bad escape in a branch":  {"/{{#if data.justification}}%zz{{/if}}", "T0P-S3CRET", "Path: what it made cannot be parsed"},
+		"encoded dots of a value": {"/%2e{{data.justification}}", ".", "Path: render: template 1:"},
+	} {
+		hook := newChannel(t, webhook.Config{URL: target, Path: compile(t, template.URL, tc.source)})
+		receipt, err := hook.Send(t.Context(), justified(t, tc.text))
+		require.ErrorContains(t, err, "the request cannot be made from the event: "+tc.says, name)
+		unsent(t, webhook.KindRender, requests, receipt, err)
+	}
+}
+
+// What has no place in a URL is encoded before it is sent, and what is encoded stays so.
+func TestURLIsEncoded(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	for given, want := range map[string]string{
+		`/é/a%2F..%2Fb?q=é"<>|&r=%C3%A9`: "/%C3%A9/a%2F..%2Fb?q=%C3%A9%22%3C%3E%7C&r=%C3%A9",
+		`/{a}/^%41`:                      "/%7Ba%7D/%5E%41",
+		"/a;b=(c)!*'[1]?x[]=1+2":         "/a;b=(c)!*'[1]?x[]=1+2",
+	} {
+		_, err := newChannel(t, webhook.Config{URL: target + given}).Send(t.Context(), sample())
+		require.NoError(t, err)
+		assert.Equal(t, want, (<-requests).uri)
+	}
+}
+
+func TestWhatTemplatesMakeIsHidden(t *testing.T) {
+	t.Parallel()
+	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Echo", r.RequestURI+" "+r.Header.Get("X-Key"))
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, r.URL.Path+"|"+r.URL.RawQuery+"|"+r.URL.Query().Get("q")+"|"+r.Header.Get("X-Key")+"|"+
+			r.Header.Get("Authorization")+"|"+r.Header.Get("X-Shown"))
+	})
+	hook := newChannel(t, webhook.Config{
+		URL:  target,
+		Path: compile(t, template.URL, "/hooks/T0P-S3CRET/{{data.justification}}?q={{data.justification}}-q"),
+		Headers: []webhook.Header{
+			{Name: "X-Key", Template: compile(t, template.Header, "key {{data.justification}}"), Sensitive: true},
+			{Name: "Authorization", Template: compile(t, template.Header, "Key {{data.justification}}")},
+			{Name: "X-Shown", Template: compile(t, template.Header, "<{{data.justification}}>")},
+		},
+	})
+	for _, text := range []string{"first reason", "second reason"} {
+		receipt, err := hook.Send(t.Context(), justified(t, text))
+		assert.Equal(t, webhook.KindStatus, failure(t, err).Kind)
+		assert.Equal(t, "***|***|***|***|***|<"+text+">", string(receipt.Response.Body))
+		assert.Equal(t, "*** ***", receipt.Response.Header.Get("X-Echo"))
+		assert.Equal(t, "***", receipt.Request.Header.Get("X-Key"))
+		assert.Equal(t, "***", receipt.Request.Header.Get("Authorization"))
+		assert.Equal(t, "<"+text+">", receipt.Request.Header.Get("X-Shown"))
+		assert.Equal(t, "POST "+target, receipt.Request.Start)
+	}
+}

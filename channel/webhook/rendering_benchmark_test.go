@@ -1,0 +1,42 @@
+package webhook_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// BenchmarkTemplates counts the allocations of one Send with and without templates; the receiver is another process.
+func BenchmarkTemplates(b *testing.B) {
+	target := startReceiver(b)
+	path := compile(b, template.URL, "/v1/{{data.friendly_id}}/events?about={{subject}}")
+	body := compile(b, template.JSON, `{"text":"{{data.requester.name}}: {{data.justification}}","data":{{json data}} }`)
+	header := []webhook.Header{{Name: "X-Event", Template: compile(b, template.Header, "{{event_type}}")}}
+	for _, bc := range []struct {
+		name   string
+		config webhook.Config
+	}{
+		{"plain", webhook.Config{URL: target + "/v1/events", Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
+		{"body", webhook.Config{URL: target + "/v1/events", Body: body, Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
+		{"header", webhook.Config{URL: target + "/v1/events", Headers: header}},
+		{"path", webhook.Config{URL: target, Path: path, Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
+		{"all", webhook.Config{URL: target, Path: path, Body: body, Headers: header}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			hook := newChannel(b, bc.config)
+			d := sample()
+			_, err := hook.Send(context.Background(), d) // makes the connection and the decoded form
+			require.NoError(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := hook.Send(context.Background(), d); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

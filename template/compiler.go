@@ -21,6 +21,7 @@ type compiler struct {
 	quote    int    // source offset of the quote that opened the current JSON string
 	url      string // URL mode: the text before the first value
 	urlKnown bool   // URL mode: scheme, host and port are complete
+	urlPart  bool   // URL mode: the text begins with a path, not with an authority
 	err      error
 }
 
@@ -140,6 +141,7 @@ func (c *compiler) place(offset int) output {
 				"write them out up to the first slash; values may follow in path, query and fragment")
 		}
 		c.urlKnown = true
+		c.urlPart = strings.HasPrefix(c.url, "/") && !strings.HasPrefix(c.url, "//")
 		return outURL
 	default:
 	}

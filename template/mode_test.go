@@ -81,6 +81,30 @@ func TestR20_URL(t *testing.T) {
 	}
 }
 
+// A part of a URL must stay a path: an empty first segment would make a host of the second.
+func TestR20_URLPartKeepsItsPath(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"/{{a}}/{{b}}/x": "", "/{{a}}/evil.example": "", "/{{#if a}}{{a}}{{/if}}/x": "",
+		"/v1/{{a}}/x": "/v1//x", "/{{b}}/{{a}}/x": "/b//x", "?a={{a}}": "?a=",
+	} {
+		tpl := compile(t, source, Options{Mode: URL})
+		out, err := tpl.Render(context.Background(), nil, map[string]any{"a": "", "b": "b"})
+		if want != "" {
+			require.NoError(t, err, source)
+			assert.Equal(t, want, string(out))
+			continue
+		}
+		var e *RenderError
+		require.ErrorAs(t, err, &e, "%s gave %s", source, out)
+		assert.Equal(t, KindSegment, e.Kind)
+		assert.Empty(t, out)
+	}
+	b := compile(t, "/{{a}}/{{b}}/x", Options{Mode: URL})
+	_, err := b.Render(context.Background(), nil, map[string]any{"a": "", "b": ".."})
+	require.Error(t, err)
+}
+
 func TestR20_URLPlaces(t *testing.T) {
 	t.Parallel()
 	o := Options{Mode: URL}

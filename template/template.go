@@ -17,6 +17,7 @@ type Template struct {
 	limits Limits
 	lines  *lineIndex
 	code   []instruction
+	part   bool // URL mode: it makes the part of a URL that begins with the path
 	pool   sync.Pool
 }
 
@@ -44,7 +45,7 @@ func Compile(source string, o Options) (*Template, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: c.code}
+	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: c.code, part: c.urlPart}
 	t.pool.New = func() any { return &machine{t: t} }
 	if err := t.checkSkeleton(); err != nil {
 		return nil, err
@@ -127,6 +128,11 @@ func (m *machine) checkOutput() error {
 		return m.t.invalid(string(out), m.retrace())
 	}
 	if m.t.mode == URL {
+		if m.t.part && len(out) > 1 && out[1] == '/' {
+			in, _ := m.t.writer(m.retrace(), 1)
+			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
+				Message: "an empty value leaves the path with two slashes at its start, which would make a host of what follows"}
+		}
 		if at := dotSegment(out); at >= 0 {
 			in, _ := m.t.writer(m.retrace(), at)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,

@@ -59,13 +59,13 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	pending, _ := event.Sample(event.TypeRequestPending)
 	told := make(chan struct{}) // closed once the chat has taken it
 	engine, err := dispatcher.New(dispatcher.Config{
-		Routes:    routes,
+		Routes: routes,
 		Observers: []dispatcher.Observer{story.observer(), {Settled: func(s dispatcher.Settlement) {
 			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
 				close(told)
 			}
 		}}},
-		Logger:    slog.New(slog.DiscardHandler), // the printer tells it all
+		Logger: slog.New(slog.DiscardHandler), // the printer tells it all
 	})
 	if err != nil {
 		return r, err

@@ -1,12 +1,16 @@
 module github.com/tocsin-go/tocsin
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/aymerick/raymond v2.0.2+incompatible
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.62.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// secret is what the imitations have planted. It is encoded differently in each of the forms that are searched for.
-const secret = "s3cr3t/t0ken+\"value\""
+// plantedSecret is what the imitations have planted. It is encoded differently in each of the forms that are searched for.
+const plantedSecret = "s3cr3t/t0ken+\"value\""
 
 // honest keeps the contract.
 func honest(a channeltest.Answer) channel.Func {
@@ -49,7 +49,7 @@ func honest(a channeltest.Answer) channel.Func {
 func suiteOf(open func(a channeltest.Answer) channel.Func) channeltest.Suite {
 	return channeltest.Suite{
 		New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return open(a) },
-		Secrets: []string{secret},
+		Secrets: []string{plantedSecret},
 	}
 }
 
@@ -229,20 +229,20 @@ func broken() map[string]brokenChannel {
 		// Leaks
 		"the secret in an error": {after(func(a channeltest.Answer, _ channel.Delivery, _ *channel.Receipt, err *error) {
 			if a == channeltest.Rejected {
-				*err = retry.Permanent(fmt.Errorf("refused: %w", errors.New("bad token "+secret)))
+				*err = retry.Permanent(fmt.Errorf("refused: %w", errors.New("bad token "+plantedSecret)))
 			}
 		}), []string{"no_secret"}, "Rejected: the error holds Suite.Secrets[0] (as it is)"},
 		"the secret in a joined error": {after(func(a channeltest.Answer, _ channel.Delivery, _ *channel.Receipt, err *error) {
 			if a == channeltest.Unavailable {
-				*err = quiet{errors.Join(errDown, errors.New("bad token "+secret))}
+				*err = quiet{errors.Join(errDown, errors.New("bad token "+plantedSecret))}
 			}
 		}), []string{"no_secret"}, "Unavailable: the error holds Suite.Secrets[0] (as it is)"},
 		"basic authentication in a receipt": {after(func(_ channeltest.Answer, _ channel.Delivery, r *channel.Receipt, _ *error) {
-			r.Response = &channel.Message{Body: []byte("got " + base64.StdEncoding.EncodeToString([]byte("user:"+secret+"!")))}
-		}), []string{"no_secret"}, "the receipt holds Suite.Secrets[0] (in base64, shifted by 2)"},
+			r.Response = &channel.Message{Body: []byte("got " + base64.StdEncoding.EncodeToString([]byte("user:"+plantedSecret+"!")))}
+		}), []string{"no_secret"}, "the receipt holds Suite.Secrets[0] (in base64 for URLs, shifted by 2)"},
 		"the secret in the channel": {channeltest.Suite{
-			New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return &talkative{honest(a), secret} },
-			Secrets: []string{secret},
+			New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return &talkative{honest(a), plantedSecret} },
+			Secrets: []string{plantedSecret},
 		}, []string{"no_secret"}, "the printed channel holds Suite.Secrets[0]"},
 		"a goroutine of Send": {suiteOf(func(a channeltest.Answer) channel.Func {
 			return func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {

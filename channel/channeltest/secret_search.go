@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +30,19 @@ func forms(secret string) map[string]string {
 		found[fmt.Sprintf("in base64 for URLs, shifted by %d", shift)] = inBase64(base64.RawURLEncoding, secret, shift)
 	}
 	return found
+}
+
+// findSecret returns the name of an encoding in which secret is in one of texts, or "".
+func findSecret(secret string, texts []string) string {
+	all := forms(secret)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, text := range texts {
+			if strings.Contains(text, all[name]) {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // inBase64 returns the part that is certain in the encoding of a longer text in which secret begins at a position that

@@ -1,57 +1,91 @@
 package webhook
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"unicode"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // Auth is what a request carries as its Authorization header. The zero value is none. It is printed without its
 // credential.
 type Auth struct {
-	// A function, because the values it has captured are out of the reach of every printer and encoder.
-	reveal func() credential
+	scheme scheme
+	user   string
+	value  secret.Value
 }
 
-type credential struct {
-	value   string   // of the Authorization header
-	secrets []string // must not come out, besides value
-	err     error
-}
+type scheme uint8
 
-// Basic is the Basic scheme of RFC 7617. Neither part may hold a control character, and user may not hold a colon.
-func Basic(user, password string) Auth {
-	return Auth{func() credential {
-		switch {
-		case strings.Contains(user, ":"):
-			return credential{err: &ConfigError{"Auth", "is Basic with a colon in the user name", "correct it"}}
-		case strings.ContainsFunc(user+password, unicode.IsControl):
-			return credential{err: &ConfigError{"Auth", "is Basic with a control character in it", "remove it, for example a line feed at the end"}}
-		}
-		encoded := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-		return credential{value: "Basic " + encoded, secrets: []string{encoded, password}}
-	}}
-}
+const (
+	none scheme = iota
+	basic
+	token
+)
 
-// Token is sent as it is, for example Token("Bearer abc…"). It must be a valid header value, and not be empty.
-func Token(value string) Auth {
-	return Auth{func() credential {
-		trimmed, problem := headerValue(value)
-		if problem == "" && trimmed == "" {
-			problem = "is empty"
-		}
-		if problem != "" {
-			return credential{err: &ConfigError{"Auth", "is a Token that " + problem, "correct it, or leave Auth out"}}
-		}
-		_, parameter, _ := strings.Cut(trimmed, " ") // "Bearer abc": receivers quote "abc" only
-		return credential{value: trimmed, secrets: []string{parameter}}
-	}}
-}
+// Basic is the Basic scheme of RFC 7617. Neither part may hold a control character, and user may not hold a colon. A
+// password that is not set is empty.
+func Basic(user string, password secret.Value) Auth { return Auth{basic, user, password} }
 
-// credential returns what a holds; the zero Auth has an empty one.
-func (a Auth) credential() credential {
-	if a.reveal == nil {
-		return credential{}
+// Token is sent as it is, for example "Bearer abc…". It must be a valid header value, and not be empty.
+func Token(value secret.Value) Auth { return Auth{token, "", value} }
+
+// check returns what is wrong with a as far as it is known without asking a source.
+func (a Auth) check() error {
+	switch {
+	case a.scheme == basic && strings.Contains(a.user, ":"):
+		return &ConfigError{"Auth", "is Basic with a colon in the user name", "correct it"}
+	case a.scheme == basic && strings.ContainsFunc(a.user, unicode.IsControl):
+		return &ConfigError{"Auth", "is Basic with a control character in the user name", "remove it"}
+	case a.scheme == token && a.value.IsZero():
+		return &ConfigError{"Auth", "is a Token that is not set", "give it, or leave Auth out"}
 	}
-	return a.reveal()
+	if literal, ok := literalOf(a.value); ok {
+		if _, problem := a.header(literal); problem != "" {
+			return &ConfigError{"Auth", "is a credential that " + problem, "correct it, for example remove a line feed at the end"}
+		}
+	}
+	return nil
+}
+
+// reveal returns the header's value. The error is that of secret.Value.Reveal, or a *secret.SourceError.
+func (a Auth) reveal(ctx context.Context) (string, error) {
+	var credential string
+	if !a.value.IsZero() {
+		var err error
+		if credential, err = a.value.Reveal(ctx); err != nil {
+			return "", err
+		}
+	}
+	value, problem := a.header(credential)
+	if problem != "" {
+		return "", &secret.SourceError{Source: a.value.Source(), Reason: problem}
+	}
+	return value, nil
+}
+
+// header returns the header's value with the given credential, or what is wrong with that.
+func (a Auth) header(credential string) (value, problem string) {
+	if a.scheme == basic {
+		if strings.ContainsFunc(credential, unicode.IsControl) {
+			return "", "holds a control character"
+		}
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+credential)), ""
+	}
+	value, problem = headerValue(credential)
+	if problem == "" && value == "" {
+		problem = "is empty"
+	}
+	return value, problem
+}
+
+// literalOf returns the text of a value that is given as text, which can be checked when a Channel is made.
+func literalOf(v secret.Value) (string, bool) {
+	if v.Source() != "literal" {
+		return "", false
+	}
+	literal, err := v.Reveal(context.Background())
+	return literal, err == nil
 }

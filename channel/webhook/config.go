@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"time"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -20,14 +21,17 @@ import (
 // be shared by any number of channels. One that cannot make its part from an event is a permanent error of kind
 // [KindRender], and nothing is sent.
 type Config struct {
-	// URL is where events are sent: absolute, http or https, without user information and fragment, at most 8 KiB.
-	// Required. Its path and query are treated as secrets.
+	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated as
+	// secrets, unless it has Masks.
 	URL string
+	// Masks are up to 10 secret parts of URL: it holds and shows their replacements, and what is called has their values,
+	// which are inserted as they are. The rest of URL is then no secret. See [secret.URL].
+	Masks []secret.Mask
 	// Path makes the path and query, which URL then must not have: a template compiled for template.URL that begins with
 	// one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a fragment.
-	// The URL as a whole is at most 8 KiB, and what Path makes is as secret as what URL holds. nil = URL is complete.
+	// The URL as a whole is at most 8 KiB, and what Path makes is a secret. nil = URL is complete.
 	Path *template.Template
-	// Method is POST, PUT, PATCH or DELETE. Empty = POST.
+	// Method is one of Limits.Methods. Empty = POST.
 	Method string
 	// Body makes the body: a template compiled for template.JSON. Receipts show the body, so it is no place for
 	// credentials. nil = the event's JSON form as it is.
@@ -35,7 +39,7 @@ type Config struct {
 	// MaxBody is the largest body in bytes, with and without a template. A larger one is not sent: a permanent error of
 	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
 	MaxBody int
-	// Headers are sent with every request, at most 25. See [Header] for what is allowed.
+	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.
 	Headers []Header
 	// Auth is the value of the Authorization header: [Basic], [Token], or the zero value for none.
 	Auth Auth
@@ -43,23 +47,26 @@ type Config struct {
 	Success []int
 	// Verdicts says what every other status means. nil = [DefaultVerdicts].
 	Verdicts Verdicts
-	// Timeouts limit the phases of an attempt. The whole attempt, response body included, is limited by Send's context.
-	Timeouts Timeouts
+	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
+	RateLimit RateLimit
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
+	// of its own that allows public addresses only.
+	Guard *netguard.Guard
+	// Limits say what URL, Method and Headers may be. The zero value is HTTPS only, any port, 25 headers.
+	Limits netguard.Limits
+	// TLS says how the receiver is verified, and how we are. The zero value verifies it with the system's roots.
+	TLS netguard.TLS
+	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored.
+	Proxy *netguard.Proxy
+	// Timeouts limit the phases of an attempt and the whole of it. A deadline of Send's context that is earlier wins.
+	Timeouts netguard.Timeouts
 	// MaxResponse is how many bytes of a response body the receipt keeps, at most 1 MiB. 0 = 64 KiB.
 	MaxResponse int
-}
-
-// Timeouts limit the phases of one attempt. The error's Kind names the phase that took too long.
-type Timeouts struct {
-	Connect time.Duration // name resolution and TCP together; 0 = 10 s
-	TLS     time.Duration // handshake; 0 = 10 s
-	Header  time.Duration // from the end of the request to the end of the response's header; 0 = 15 s
+	// Logger gets a warning when TLS switches verification off. nil = slog.Default.
+	Logger *slog.Logger
 }
 
 const (
-	defaultConnect     = 10 * time.Second
-	defaultTLS         = 10 * time.Second
-	defaultHeader      = 15 * time.Second
 	defaultMaxBody     = 1 << 20
 	defaultMaxResponse = 64 << 10
 	largestMaxResponse = 1 << 20
@@ -79,22 +86,27 @@ func (c Config) withDefaults() Config {
 	if c.MaxResponse == 0 {
 		c.MaxResponse = defaultMaxResponse
 	}
-	for _, d := range []struct {
-		field     *time.Duration
-		otherwise time.Duration
-	}{{&c.Timeouts.Connect, defaultConnect}, {&c.Timeouts.TLS, defaultTLS}, {&c.Timeouts.Header, defaultHeader}} {
-		if *d.field == 0 {
-			*d.field = d.otherwise
-		}
+	if c.Guard == nil {
+		c.Guard = new(netguard.Guard)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
 	}
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of URL, Path, Headers and Auth.
+// check returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Path, Headers, Auth and
+// the connection.
 func (c Config) check() error {
 	var errs []error
-	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, c.Method) {
-		errs = append(errs, &ConfigError{"Method", "is not one of POST, PUT, PATCH and DELETE", "use one of them, in upper case"})
+	if err := c.Limits.Check(); err != nil {
+		errs = append(errs, within("Limits", true, err))
+	}
+	if err := c.Limits.CheckMethod("Method", c.Method); err != nil {
+		errs = append(errs, within("Method", false, err))
+	}
+	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
+		errs = append(errs, within("Headers", false, err))
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON {
 		errs = append(errs, &ConfigError{"Body", "is not a template for JSON", "compile it with Mode: template.JSON"})
@@ -102,20 +114,16 @@ func (c Config) check() error {
 	if c.MaxBody < 0 {
 		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})
 	}
+	if c.RateLimit > ResetAtISO8601 {
+		errs = append(errs, &ConfigError{"RateLimit", "is not one of the constants", "use one of them"})
+	}
+	errs = append(errs, c.checkKept())
 	for i, status := range c.Success {
 		field := fmt.Sprintf("Success[%d]", i)
 		if status < 200 || status > 599 {
 			errs = append(errs, &ConfigError{field, "is not a status from 200 to 599", "correct or remove it"})
 		} else if slices.Contains(c.Success[:i], status) {
 			errs = append(errs, &ConfigError{field, "repeats a status", "remove it"})
-		}
-	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{{"Timeouts.Connect", c.Timeouts.Connect}, {"Timeouts.TLS", c.Timeouts.TLS}, {"Timeouts.Header", c.Timeouts.Header}} {
-		if d.value < 0 {
-			errs = append(errs, &ConfigError{d.field, "is negative", "use a positive duration, or 0 for the default"})
 		}
 	}
 	if c.MaxResponse < 0 || c.MaxResponse > largestMaxResponse {
@@ -131,9 +139,9 @@ func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.outline()) }
 
 func (c Config) outline() string {
-	u, err := parseURL(c.URL)
+	u, err := c.static()
 	if err != nil {
 		return "webhook.Config(invalid URL)"
 	}
-	return "webhook.Config(" + origin(u) + ")"
+	return "webhook.Config(" + netguard.Origin(u) + ")"
 }

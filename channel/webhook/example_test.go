@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
@@ -31,7 +33,14 @@ func Example_templates() {
 		}
 		return t
 	}
+	here, err := netguard.New(netguard.Profile{Loopback: true}, nil) // the receiver is on this machine, without TLS
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	hook, err := webhook.New(webhook.Config{
+		Guard:   here,
+		Limits:  netguard.Limits{AllowInsecureHTTP: true},
 		URL:     receiver.URL,
 		Path:    compile(template.URL, "/v1/{{data.friendly_id}}/news?why={{data.justification}}"),
 		Headers: []webhook.Header{{Name: "X-Event", Template: compile(template.Header, "{{event_type}}")}},
@@ -67,9 +76,13 @@ func Example() {
 	}))
 	defer receiver.Close()
 
+	// Only because the receiver is on this machine, and without TLS: the defaults allow neither.
+	guard, _ := netguard.New(netguard.Profile{Loopback: true}, nil)
 	hook, err := webhook.New(webhook.Config{
-		URL:  receiver.URL + "/hooks/4f1c",
-		Auth: webhook.Token("Bearer open-sesame"),
+		URL:    receiver.URL + "/hooks/4f1c",
+		Auth:   webhook.Token(secret.Literal("Bearer open-sesame")),
+		Guard:  guard,
+		Limits: netguard.Limits{AllowInsecureHTTP: true},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -86,6 +99,6 @@ func Example() {
 	fmt.Println(verdict.Verdict, "error, not again before", verdict.Delay)
 	// Output:
 	// 503 Service Unavailable
-	// Authorization: ***
+	// Authorization: [redacted]
 	// transient error, not again before 2m0s
 }

@@ -3,22 +3,32 @@ package webhook
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
+// certificatePause is the least pause after an attempt that failed for a certificate, the receiver's or ours: people renew
+// certificates, so trying every few minutes is noise, and giving up would lose what a renewal could still deliver.
+const certificatePause = time.Hour
+
 func (c *Channel) newError(k Kind) *Error {
-	return &Error{Kind: k, Method: c.request.Method, Origin: c.origin}
+	return &Error{Kind: k, Method: c.method, Origin: c.origin}
 }
 
 // unrendered makes the error for a template that failed. field is the one of Config.
 func (c *Channel) unrendered(ctx context.Context, field string, err error) error {
 	if r, ok := errors.AsType[*template.RenderError](err); ok && r.Kind == template.KindContext {
-		return c.ended(ctx, KindRenderTimeout)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return c.unanswered(netguard.Classify(ctx, c.method, c.origin, ctx.Err(), false))
+		}
+		e := c.newError(KindRenderTimeout)
+		e.cause = ctx.Err()
+		return e
 	}
 	e := c.newError(KindRender)
 	e.detail = field + ": " + err.Error()
@@ -33,56 +43,37 @@ func (c *Channel) unfit(field, problem string) error {
 	return retry.Permanent(e)
 }
 
-// unanswered makes the error for an attempt whose answer did not begin.
-func (c *Channel) unanswered(p *progress, s stage, err error) error {
-	if e := c.ended(p, p.timeout(s)); e != nil {
+// unanswered makes the error for an exchange that failed. Most are worth another attempt.
+func (c *Channel) unanswered(n *netguard.Error) error {
+	e := c.newError(n.Kind)
+	e.cause = n
+	switch n.Kind {
+	case netguard.KindBlocked, netguard.KindRequest:
+		return retry.Permanent(e)
+	case netguard.KindTLSCert, netguard.KindTLSClientCert:
+		return retry.Delay(e, certificatePause)
+	default:
 		return e
 	}
-	if dial, ok := errors.AsType[*dialError](err); ok {
-		e := c.newError(dial.kind)
-		e.detail = dial.detail
-		return e
-	}
-	switch {
-	case isTimeout(err):
-		return c.newError(p.timeout(s))
-	case s == nothing || broken(err):
-		e := c.newError(KindConnection)
-		e.detail = systemText(err)
-		return e
-	}
-	return c.newError(KindProtocol)
 }
 
-// unfinished makes the error for an attempt whose answer began and could not be read to its end.
-func (c *Channel) unfinished(ctx context.Context, a answer) error {
-	e := c.ended(ctx, KindBodyTimeout)
-	switch {
-	case e != nil:
-	case isTimeout(a.err):
-		e = c.newError(KindBodyTimeout)
-	case broken(a.err):
-		e = c.newError(KindConnection)
-		e.detail = systemText(a.err)
-	default:
-		e = c.newError(KindProtocol)
-	}
+// unfinished makes the error for an answer of a good status that could not be read to its end.
+func (c *Channel) unfinished(a answer) error {
+	e := c.newError(a.err.Kind)
 	e.Status = a.status
+	e.cause = a.err
 	return e
 }
 
-// ended makes the error for an attempt that its context ended, of kind late when that was a timeout. It returns nil when
-// the context is not done.
-func (c *Channel) ended(ctx context.Context, late Kind) *Error {
-	cause := ctx.Err()
-	if cause == nil {
-		return nil
+// unready makes the error for an attempt whose credentials could not be read.
+func (c *Channel) unready(ctx context.Context, err error) error {
+	source, ok := errors.AsType[*secret.SourceError](err)
+	if !ok { // ctx is done
+		return c.unanswered(netguard.Classify(ctx, c.method, c.origin, err, false))
 	}
-	e := c.newError(late)
-	if errors.Is(cause, context.Canceled) {
-		e.Kind = KindCanceled
-	}
-	e.cause = cause
+	e := c.newError(KindSecret)
+	e.detail = source.Error()
+	e.cause = source
 	return e
 }
 
@@ -96,8 +87,8 @@ func (c *Channel) refused(a answer) error {
 	}
 	switch c.verdicts(a.status) {
 	case Retry:
-		if a.retryAfter > 0 {
-			return retry.Delay(e, a.retryAfter)
+		if d := c.rateLimit.pause(a.status, a.header, time.Now()); d > 0 {
+			return retry.Delay(e, d)
 		}
 		return e
 	case Gone:
@@ -106,16 +97,4 @@ func (c *Channel) refused(a answer) error {
 	case Permanent:
 	}
 	return retry.Permanent(e)
-}
-
-// broken tells whether err means that the connection ended, and not that what came over it was wrong.
-func broken(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-		return true
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return true
-	}
-	// The receiver has closed a pooled connection just before we wrote to it. net/http does not export the error.
-	return err.Error() == "http: server closed idle connection"
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -19,31 +20,28 @@ type Header struct {
 	Name string
 	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
 	Value string
-	// Template makes the value from the event, see [Config]. It is compiled for template.Header, and Value is then empty.
-	// What it makes must be as Value says: anything else, such as a letter beyond ASCII, is a permanent error of the
-	// attempt.
+	// Secret is the value of a sensitive header, in place of Value: it is asked for with every attempt, and hidden in
+	// receipts and in what the receiver answers. Authorization and Cookie are hidden in any case. Which of the two fields is
+	// used is the flag, so there is no text that taking the flag back could show.
+	Secret secret.Value
+	// Template makes the value from the event, in place of Value, see [Config]. It is compiled for template.Header. What it
+	// makes must be as Value says: anything else, such as a letter beyond ASCII, is a permanent error of the attempt.
 	Template *template.Template
-	// Sensitive hides the value in receipts and removes it from what the receiver answers. Authorization and Cookie are
-	// sensitive in any case.
-	Sensitive bool
 }
+
+// Sensitive tells whether the header's value is write-only.
+func (h Header) Sensitive() bool { return !h.Secret.IsZero() }
 
 // Format prints the name only, whatever the verb.
 func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
 
-const (
-	maxHeaders     = 25
-	maxHeaderValue = 8 << 10
-)
+const maxHeaderValue = 8 << 10
 
-// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. The values
-// of those with a template are empty.
+// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. That of a
+// sensitive header is secret.Redacted, that of one with a template is empty.
 func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, error) {
 	var made []headerTemplate
 	var errs []error
-	if len(given) > maxHeaders {
-		errs = append(errs, &ConfigError{"Headers", "are more than 25", "remove some"})
-	}
 	header := make(http.Header, len(given)+5)
 	for i, h := range given {
 		field := fmt.Sprintf("Headers[%d]", i)
@@ -67,18 +65,35 @@ func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, erro
 		if problem != "" {
 			errs = append(errs, &ConfigError{field + ".Value", problem, "shorten or encode it"})
 		}
-		header[name] = []string{value}
-		switch {
-		case h.Template == nil:
-			continue
-		case h.Value != "":
-			errs = append(errs, &ConfigError{field + ".Value", "is set beside Template", "remove one of them"})
-		case h.Template.Mode() != template.Header:
-			errs = append(errs, &ConfigError{field + ".Template", "is not a template for headers", "compile it with Mode: template.Header"})
+		if h.Sensitive() {
+			literal, _ := literalOf(h.Secret)
+			if _, problem := headerValue(literal); problem != "" {
+				errs = append(errs, &ConfigError{field + ".Secret", problem, "shorten or encode it"})
+			}
+			if h.Value != "" {
+				errs = append(errs, &ConfigError{field + ".Value", "is set beside Secret", "remove one of them"})
+			}
+			value = secret.Redacted
 		}
-		made = append(made, headerTemplate{field + ".Template", name, h.Sensitive || alwaysSensitive(name), h.Template})
+		header[name] = []string{value}
+		if h.Template != nil {
+			errs = append(errs, h.checkTemplate(field))
+			made = append(made, headerTemplate{field + ".Template", name, alwaysSensitive(name), h.Template})
+		}
 	}
 	return header, made, errors.Join(errs...)
+}
+
+func (h Header) checkTemplate(field string) error {
+	switch {
+	case h.Value != "":
+		return &ConfigError{field + ".Value", "is set beside Template", "remove one of them"}
+	case h.Sensitive():
+		return &ConfigError{field + ".Secret", "is set beside Template", "remove one of them"}
+	case h.Template.Mode() != template.Header:
+		return &ConfigError{field + ".Template", "is not a template for headers", "compile it with Mode: template.Header"}
+	}
+	return nil
 }
 
 // headerValue returns v without blanks around it, and what is wrong with it, or "".

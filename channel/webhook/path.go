@@ -7,11 +7,12 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/template"
 )
 
 // checkPath returns what is wrong with t as Config.Path beside u as Config.URL, as far as it shows without data.
-func checkPath(u *url.URL, t *template.Template) error {
+func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	switch {
 	case t.Mode() != template.URL:
 		return &ConfigError{"Path", "is not a template for URLs", "compile it with Mode: template.URL"}
@@ -22,7 +23,7 @@ func checkPath(u *url.URL, t *template.Template) error {
 	// a first segment that is empty: both may come from the lack of data.
 	out, err := t.Render(context.Background(), nil, map[string]any{})
 	if err == nil && !bytes.HasPrefix(out, []byte("//")) {
-		if _, wrong := withPath(origin(u), string(out)); wrong != nil {
+		if _, wrong := withPath(netguard.Origin(u), string(out), l); wrong != nil {
 			return wrong
 		}
 	}
@@ -31,13 +32,13 @@ func checkPath(u *url.URL, t *template.Template) error {
 
 // withPath returns the URL of an origin with a path and query that a template made. The first character decides that the
 // host stays the origin's, and a second slash would make the path read like a host.
-func withPath(origin, path string) (*url.URL, *ConfigError) {
+func withPath(origin, path string, l netguard.Limits) (*url.URL, *ConfigError) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 		return nil, &ConfigError{"Path", "does not begin with exactly one slash", "begin it with one, and let what may be empty not fill the first segment"}
 	}
-	u, err := parseURL(origin + path)
-	if wrong, ok := errors.AsType[*ConfigError](err); ok {
-		return nil, &ConfigError{"Path", wrong.Problem, wrong.Remedy}
+	u, err := netguard.CheckURL("Path", origin+path, l)
+	if wrong, ok := errors.AsType[*netguard.ConfigError](err); ok {
+		return nil, &ConfigError{"Path", wrong.Reason, wrong.Remedy}
 	}
 	return u, nil
 }

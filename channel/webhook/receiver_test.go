@@ -11,13 +11,15 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// startReceiver runs a receiver in a process of its own, so that its work is not measured as ours, and returns its URL.
-func startReceiver(b *testing.B) string {
+// startReceiver runs a receiver in a process of its own, so that its work is not measured as ours. It returns its URL, and a
+// function that says how many connections it has accepted.
+func startReceiver(b *testing.B) (target string, accepted func() int) {
 	b.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0]) // Cleanup runs after the context is done
 	cmd.Env = append(os.Environ(), roleVariable+"=receiver")
@@ -30,29 +32,44 @@ func startReceiver(b *testing.B) string {
 		require.NoError(b, in.Close())
 		require.NoError(b, cmd.Wait())
 	})
-	address, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(b, err)
-	return "http://" + strings.TrimSpace(address)
+	lines := bufio.NewReader(out)
+	line := func() string {
+		l, err := lines.ReadString('\n')
+		require.NoError(b, err)
+		return strings.TrimSpace(l)
+	}
+	return "http://" + line(), func() int {
+		_, err := io.WriteString(in, "?\n")
+		require.NoError(b, err)
+		n, err := strconv.Atoi(line())
+		require.NoError(b, err)
+		return n
+	}
 }
 
-// receive is the child's part: it writes its address and answers 200 to everything until its input ends. It does as
-// little as possible, because it shares the processors with the sender.
+// receive is the child's part: it writes its address and answers 200 to everything until its input ends, and writes how many
+// connections it has accepted for each line of that. It does as little as possible, because it shares the processors with
+// the sender.
 func receive(stdin io.Reader, stdout io.Writer) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
+	var accepted atomic.Int64
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
+			accepted.Add(1)
 			go answerAll(conn)
 		}
 	}()
 	fmt.Fprintln(stdout, l.Addr())
-	_, _ = io.Copy(io.Discard, stdin)
+	for questions := bufio.NewScanner(stdin); questions.Scan(); {
+		fmt.Fprintln(stdout, accepted.Load())
+	}
 }
 
 func answerAll(conn net.Conn) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
@@ -88,7 +89,7 @@ func (c *Channel) fill(ctx context.Context, t *templates, e event.Event) (r rend
 		if err != nil {
 			return rendering{}, err
 		}
-		u, wrong := withPath(c.origin, string(out))
+		u, wrong := withPath(c.origin, string(out), c.private.limits)
 		if wrong != nil {
 			return rendering{}, c.unfit(wrong.Field, wrong.Problem)
 		}
@@ -120,19 +121,22 @@ func (t *templates) putHeaders(header http.Header, r *rendering, shown bool) {
 	}
 }
 
-// secrets returns what of r must not come out: the path and the sensitive headers.
-func (t *templates) secrets(r *rendering) []string {
+// redactor removes what of r must not come out: the path and the sensitive headers. nil = there is no such thing.
+func (t *templates) redactor(r *rendering) *secret.Redactor {
 	if t == nil {
 		return nil
 	}
 	var secrets []string
 	if r.url != nil {
-		secrets = urlSecrets(r.url)
+		secrets = append(secrets, r.url.String())
 	}
 	for i, h := range t.headers {
 		if h.sensitive {
 			secrets = append(secrets, r.values[i])
 		}
 	}
-	return secrets
+	if secrets == nil {
+		return nil
+	}
+	return secret.NewRedactor(secrets...)
 }

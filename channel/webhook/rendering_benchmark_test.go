@@ -12,7 +12,7 @@ import (
 
 // BenchmarkTemplates counts the allocations of one Send with and without templates; the receiver is another process.
 func BenchmarkTemplates(b *testing.B) {
-	target := startReceiver(b)
+	target, _ := startReceiver(b)
 	path := compile(b, template.URL, "/v1/{{data.friendly_id}}/events?about={{subject}}")
 	body := compile(b, template.JSON, `{"text":"{{data.requester.name}}: {{data.justification}}","data":{{json data}} }`)
 	header := []webhook.Header{{Name: "X-Event", Template: compile(b, template.Header, "{{event_type}}")}}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
@@ -177,7 +178,7 @@ func TestRenderHonoursTheContext(t *testing.T) {
 	cancel()
 	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	for kind, ctx := range map[webhook.Kind]context.Context{webhook.KindCanceled: canceled, webhook.KindRenderTimeout: late} {
+	for kind, ctx := range map[webhook.Kind]context.Context{netguard.KindCanceled: canceled, webhook.KindRenderTimeout: late} {
 		receipt, err := hook.Send(ctx, sample())
 		assert.Equal(t, kind, failure(t, err).Kind)
 		require.ErrorIs(t, err, ctx.Err())

@@ -1,9 +1,7 @@
 package webhook
 
 import (
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -15,15 +13,8 @@ const maxRetryAfter = 24 * time.Hour
 // fraction. It returns a pause from now, at most maxRetryAfter; 0 when the value is in the past or not understood.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.Trim(value, " \t")
-	if value == "" {
-		return 0
-	}
-	if strings.Trim(value, "0123456789.") == "" {
-		seconds, err := strconv.ParseFloat(value, 64)
-		if err != nil || seconds > math.MaxInt64/float64(time.Second) {
-			return 0
-		}
-		return min(time.Duration(seconds*float64(time.Second)), maxRetryAfter)
+	if d := seconds(value); d > 0 {
+		return d
 	}
 	date, err := http.ParseTime(value)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -44,8 +46,8 @@ func TestSendPostsTheEvent(t *testing.T) {
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{
 		URL:     target + "/hooks/T0P-S3CRET?sig=S1GNATURE",
-		Headers: []webhook.Header{{Name: "x-team", Value: " pam "}, {Name: "X-Key", Value: "K3Y-V4LUE", Sensitive: true}},
-		Auth:    webhook.Token("Bearer T0KEN-V4LUE"),
+		Headers: []webhook.Header{{Name: "x-team", Value: " pam "}, {Name: "X-Key", Secret: secret.Literal("K3Y-V4LUE")}},
+		Auth:    webhook.Token(secret.Literal("Bearer T0KEN-V4LUE")),
 	})
 	d := sample()
 	receipt, err := hook.Send(t.Context(), d)
@@ -61,7 +63,7 @@ func TestSendPostsTheEvent(t *testing.T) {
 		"Authorization":   {"Bearer T0KEN-V4LUE"},
 		"Content-Length":  {got.header.Get("Content-Length")},
 		"Content-Type":    {"application/json"},
-		"User-Agent":      {"tocsin/0.1"},
+		"User-Agent":      {netguard.DefaultUserAgent},
 		"Webhook-Id":      {d.ID()},
 		"X-Key":           {"K3Y-V4LUE"},
 		"X-Team":          {"pam"},
@@ -74,11 +76,11 @@ func TestSendPostsTheEvent(t *testing.T) {
 	assert.Equal(t, "POST "+target, receipt.Request.Start, "the path is a secret")
 	assert.Equal(t, http.Header{
 		"Accept-Encoding": {"identity"},
-		"Authorization":   {"***"},
+		"Authorization":   {secret.Redacted},
 		"Content-Type":    {"application/json"},
-		"User-Agent":      {"tocsin/0.1"},
+		"User-Agent":      {netguard.DefaultUserAgent},
 		"Webhook-Id":      {d.ID()},
-		"X-Key":           {"***"},
+		"X-Key":           {secret.Redacted},
 		"X-Team":          {"pam"},
 	}, receipt.Request.Header)
 	assert.Same(t, &d.Event.JSON()[0], &receipt.Request.Body[0], "the body is not copied")
@@ -109,8 +111,8 @@ func TestSendAuthenticates(t *testing.T) {
 		want   string
 	}{
 		"none":                    {webhook.Config{}, ""},
-		"basic":                   {webhook.Config{Auth: webhook.Basic("me", "p:w é")}, "Basic " + base64.StdEncoding.EncodeToString([]byte("me:p:w é"))},
-		"token, verbatim":         {webhook.Config{Auth: webhook.Token("GenieKey a-b-c")}, "GenieKey a-b-c"},
+		"basic":                   {webhook.Config{Auth: webhook.Basic("me", secret.Literal("p:w é"))}, "Basic " + base64.StdEncoding.EncodeToString([]byte("me:p:w é"))},
+		"token, verbatim":         {webhook.Config{Auth: webhook.Token(secret.Literal("GenieKey a-b-c"))}, "GenieKey a-b-c"},
 		"header of the user's":    {webhook.Config{Headers: []webhook.Header{{Name: "authorization", Value: "Own 1"}}}, "Own 1"},
 		"user agent of the users": {webhook.Config{Headers: []webhook.Header{{Name: "user-agent", Value: "pam/3"}}}, ""},
 	} {
@@ -120,7 +122,7 @@ func TestSendAuthenticates(t *testing.T) {
 		got := <-requests
 		assert.Equal(t, tc.want, got.header.Get("Authorization"), name)
 		if tc.want != "" {
-			assert.Equal(t, "***", receipt.Request.Header.Get("Authorization"), name)
+			assert.Equal(t, secret.Redacted, receipt.Request.Header.Get("Authorization"), name)
 		}
 		if name == "user agent of the users" {
 			assert.Equal(t, "pam/3", got.header.Get("User-Agent"))
@@ -201,7 +203,7 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-func TestSendHonoursRetryAfter(t *testing.T) {
+func TestS33_RetryAfterIsHonoured(t *testing.T) {
 	t.Parallel()
 	inTwoMinutes := time.Now().Add(2 * time.Minute).UTC().Format(http.TimeFormat)
 	for name, tc := range map[string]struct {
@@ -226,16 +228,20 @@ func TestSendHonoursRetryAfter(t *testing.T) {
 	}
 }
 
-func TestSendDoesNotFollowRedirects(t *testing.T) {
+func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere, requests := record(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for location, shown := range map[string]string{
 			elsewhere + "/T0P-S3CRET?x": elsewhere,
-			"/T0P-S3CRET":               "***",
-			"//other.example/x":         "***",
+			"/T0P-S3CRET":               "",
+			"//other.example/x":         "http://other.example",
+			"http://%zz/T0P-S3CRET":     secret.Redacted,
 		} {
 			target := answerWith(t, status, http.Header{"Location": {location}}, "")
+			if shown == "" {
+				shown = target
+			}
 			receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
 			assert.Equal(t, webhook.KindRedirect, failure(t, err).Kind)
 			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
@@ -256,7 +262,7 @@ func TestSendWithoutAnEvent(t *testing.T) {
 	assert.Empty(t, requests)
 }
 
-func TestErrorsHideTheNetworksOwn(t *testing.T) {
+func TestS49_ErrorsHideTheNetworksOwn(t *testing.T) {
 	t.Parallel()
 	refused := serveRaw(t, func(_ context.Context, _ int, conn net.Conn) { conn.Close() })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -276,7 +282,7 @@ func TestErrorsHideTheNetworksOwn(t *testing.T) {
 	}
 }
 
-func TestSendHidesWhatTheReceiverRepeats(t *testing.T) {
+func TestS50_WhatTheReceiverRepeatsIsHidden(t *testing.T) {
 	t.Parallel()
 	const path, query, key, password = "/hooks/T0P-S3CRET", "sig=S1GN%2BATURE", "K3Y-V4LUE", "P4SS-W0RD"
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -289,23 +295,25 @@ func TestSendHidesWhatTheReceiverRepeats(t *testing.T) {
 	})
 	hook := newChannel(t, webhook.Config{
 		URL:     target + path + "?" + query,
-		Headers: []webhook.Header{{Name: "X-Key", Value: key, Sensitive: true}, {Name: "Cookie", Value: "C00KIE-V4LUE"}},
-		Auth:    webhook.Basic("somebody", password),
+		Headers: []webhook.Header{{Name: "X-Key", Secret: secret.Literal(key)}, {Name: "Cookie", Value: "C00KIE-V4LUE"}},
+		Auth:    webhook.Basic("somebody", secret.Literal(password)),
 	})
 	receipt, err := hook.Send(t.Context(), sample())
 	require.Error(t, err)
-	assert.Equal(t, "***|***|***|***|somebody|***|***|end", string(receipt.Response.Body))
-	assert.Equal(t, "*** ***", receipt.Response.Header.Get("X-Echo"))
-	assert.Equal(t, "***", receipt.Response.Header.Get("Set-Cookie"))
-	assert.Equal(t, "***", receipt.Request.Header.Get("Cookie"))
+	const gone = secret.Redacted
+	basic := base64.StdEncoding.EncodeToString([]byte("somebody:"))[:11] // the user is no secret, and what encodes only that stays
+	assert.Equal(t, gone+"|"+gone+"|"+gone+"|"+gone+"|somebody|"+gone+"|Basic "+basic+gone+"|end", string(receipt.Response.Body))
+	assert.Equal(t, gone+" Basic "+basic+gone, receipt.Response.Header.Get("X-Echo"))
+	assert.Equal(t, secret.Redacted, receipt.Response.Header.Get("Set-Cookie"))
+	assert.Equal(t, secret.Redacted, receipt.Request.Header.Get("Cookie"))
 }
 
-func TestSendHidesASecretThatIsCutOff(t *testing.T) {
+func TestS50_ASecretThatIsCutOffIsHidden(t *testing.T) {
 	t.Parallel()
 	target := answerWith(t, 400, nil, "got T0KEN-V4LUE-AND-MORE, which is wrong")
-	hook := newChannel(t, webhook.Config{URL: target, Auth: webhook.Token("T0KEN-V4LUE-AND-MORE"), MaxResponse: 16})
+	hook := newChannel(t, webhook.Config{URL: target, Auth: webhook.Token(secret.Literal("T0KEN-V4LUE-AND-MORE")), MaxResponse: 16})
 	receipt, err := hook.Send(t.Context(), sample())
 	require.Error(t, err)
-	assert.Equal(t, "got ***", string(receipt.Response.Body))
+	assert.Equal(t, "got "+secret.Redacted, string(receipt.Response.Body))
 	assert.True(t, receipt.Response.Truncated)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
@@ -40,36 +42,22 @@ func sample() channel.Delivery {
 	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
 }
 
-// justified is a delivery with a text of anybody's in it.
-func justified(t testing.TB, text string) channel.Delivery {
+// guardOf makes a guard that allows loopback. A nil resolver is the system's.
+func guardOf(t testing.TB, r *net.Resolver) *netguard.Guard {
 	t.Helper()
-	request, err := event.Decode[event.RequestApproved](sample().Event)
+	g, err := netguard.New(netguard.Profile{Loopback: true}, r)
 	require.NoError(t, err)
-	request.Justification, request.Requester.Name = text, text
-	return channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+	return g
 }
 
-// hostile are texts that would leave their place if they were written as they are.
-func hostile() []string {
-	return []string{
-		"", `"`, `\`, `x\`, `","admin":true,"x":"`, `"},{"`, "line\nfeed", "\r\nX-Injected: 1\r\n\r\nGET / HTTP/1.1\r\n", "a\r\n b",
-		"../../admin", "..", ".", "%2e%2e", "%2f..%2f", "/", "//evil.example/", `\\evil.example`, "@evil.example", ":8080",
-		"?x=1", "a&b=c;d", "#fragment", "{{data.id}}", "%%User%%", "\x00\x1b[31m\x7f", "\u2028\u202e\u0085", "é𝄞", "null", "1e999",
-		strings.Repeat("long ", 2000),
-	}
-}
-
-// compile compiles a template.
-func compile(t testing.TB, mode template.Mode, source string) *template.Template {
-	t.Helper()
-	tpl, err := template.Compile(source, template.Options{Mode: mode})
-	require.NoError(t, err)
-	return tpl
-}
-
-// newChannel makes a channel that is closed with the test.
+// newChannel makes a channel that is closed with the test. Without a guard in c it may connect to this machine, and it may
+// do so without TLS.
 func newChannel(t testing.TB, c webhook.Config) *webhook.Channel {
 	t.Helper()
+	if c.Guard == nil {
+		c.Guard = guardOf(t, nil)
+	}
+	c.Limits.AllowInsecureHTTP = true
 	hook, err := webhook.New(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hook.Close()) })
@@ -82,6 +70,21 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s.URL
+}
+
+// serveCounted is serve, with a function that says how many connections were accepted.
+func serveCounted(t testing.TB, h http.HandlerFunc) (target string, accepted func() int64) {
+	t.Helper()
+	var n atomic.Int64
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			n.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.URL, n.Load
 }
 
 // answerWith starts a receiver that gives every request the same answer.
@@ -149,4 +152,31 @@ func failure(t testing.TB, err error) *webhook.Error {
 	e, ok := errors.AsType[*webhook.Error](err)
 	require.True(t, ok, "%v", err)
 	return e
+}
+
+// justified is a delivery with a text of anybody's in it.
+func justified(t testing.TB, text string) channel.Delivery {
+	t.Helper()
+	request, err := event.Decode[event.RequestApproved](sample().Event)
+	require.NoError(t, err)
+	request.Justification, request.Requester.Name = text, text
+	return channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+}
+
+// hostile are texts that would leave their place if they were written as they are.
+func hostile() []string {
+	return []string{
+		"", `"`, `\`, `x\`, `","admin":true,"x":"`, `"},{"`, "line\nfeed", "\r\nX-Injected: 1\r\n\r\nGET / HTTP/1.1\r\n", "a\r\n b",
+		"../../admin", "..", ".", "%2e%2e", "%2f..%2f", "/", "//evil.example/", `\\evil.example`, "@evil.example", ":8080",
+		"?x=1", "a&b=c;d", "#fragment", "{{data.id}}", "%%User%%", "\x00\x1b[31m\x7f", "\u2028\u202e\u0085", "é𝄞", "null", "1e999",
+		strings.Repeat("long ", 2000),
+	}
+}
+
+// compile compiles a template.
+func compile(t testing.TB, mode template.Mode, source string) *template.Template {
+	t.Helper()
+	tpl, err := template.Compile(source, template.Options{Mode: mode})
+	require.NoError(t, err)
+	return tpl
 }

@@ -1,8 +1,9 @@
 // Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
 // judges the answer by its status.
 //
-// One Send is one HTTP/1.1 request. Redirects are not followed, the environment's proxy settings are ignored, cookies are
-// not kept, and nothing is sent a second time by itself.
+// One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
+// environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
+// second time by itself.
 package webhook
 
 import (
@@ -17,10 +18,9 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/retry"
 )
-
-const userAgent = "tocsin/0.1"
 
 // idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it.
 const idHeader = "Webhook-Id"
@@ -28,152 +28,126 @@ const idHeader = "Webhook-Id"
 // Channel delivers to one receiver. Make it with [New]. It is safe for concurrent use and printed without its
 // configuration.
 type Channel struct {
-	request     *http.Request // the model of every request
 	private     *private
-	start       string // of every receipt's request
+	method      string
 	origin      string
 	success     []int
 	verdicts    Verdicts
+	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int
-	dialer      *dialer
-	transport   *http.Transport
+	unverified  bool
+	client      *netguard.Client
 }
 
 var _ channel.Channel = (*Channel)(nil)
 
-// private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
-// asking the Channel, and then goes one pointer deep.
-type private struct {
-	header    http.Header // of every request, without the id and what templates make
-	shown     http.Header // header, redacted
-	redactor  redactor
-	templates *templates // nil = none
-}
+// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
+// delivery a connection, and on TLS a handshake.
+const senders = 256
 
-// New makes a Channel with connections of its own. The error joins a *ConfigError for every problem found.
+// New makes a Channel. The error joins a *ConfigError for every problem found. Whether the guard allows the destination
+// shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
-	u, urlErr := parseURL(c.URL)
-	auth := c.Auth.credential()
+	u, urlErr := c.static()
 	if urlErr == nil && c.Path != nil {
-		urlErr = checkPath(u, c.Path)
+		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, auth.value != "")
-	if err := errors.Join(urlErr, c.check(), headerErr, auth.err); err != nil {
+	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
-	if auth.value != "" {
-		header["Authorization"] = []string{auth.value}
-	}
 	if header["User-Agent"] == nil {
-		header["User-Agent"] = []string{userAgent}
+		header["User-Agent"] = []string{netguard.DefaultUserAgent}
 	}
 	header["Content-Type"] = []string{"application/json"}
 	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
 
-	request, err := http.NewRequestWithContext(context.Background(), c.Method, u.String(), nil)
+	client, err := c.Guard.Client(netguard.ClientOptions{
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+	})
 	if err != nil {
-		return nil, &ConfigError{"URL", "cannot be used in a request", "check its host and path"}
+		return nil, within("connection", true, err)
 	}
-	shown, secrets := redactedHeader(header, c.Headers)
-	secrets = append(append(secrets, auth.secrets...), urlSecrets(u)...)
-	d := newDialer(c.Timeouts)
+	if c.TLS.InsecureSkipVerify {
+		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
+	}
+	p := newPrivate(c, u, header)
+	p.templates = newTemplates(c, made)
 	return &Channel{
-		request:     request,
-		private:     &private{header, shown, newRedactor(secrets), newTemplates(c, made)},
-		start:       c.Method + " " + origin(u),
-		origin:      origin(u),
+		private:     p,
+		method:      c.Method,
+		origin:      netguard.Origin(u),
 		success:     slices.Clone(c.Success),
 		verdicts:    c.Verdicts,
+		rateLimit:   c.RateLimit,
 		maxBody:     c.MaxBody,
 		maxResponse: c.MaxResponse,
-		dialer:      d,
-		transport:   newTransport(d, c.Timeouts.Header),
+		unverified:  c.TLS.InsecureSkipVerify,
+		client:      client,
 	}, nil
 }
 
-// redactedHeader returns header as receipts may show it, and the values it hides.
-func redactedHeader(header http.Header, given []Header) (shown http.Header, secrets []string) {
-	shown = maps.Clone(header)
-	hide := func(name string) {
-		secrets = append(secrets, header[name]...)
-		shown[name] = []string{masked}
-	}
-	for _, h := range given {
-		if h.Sensitive {
-			hide(http.CanonicalHeaderKey(h.Name))
-		}
-	}
-	for name := range header {
-		if alwaysSensitive(name) {
-			hide(name)
-		}
-	}
-	return shown, secrets
-}
-
-// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the
-// answer's status is one of Config.Success and the answer came to its end. Other statuses have the verdict of
-// Config.Verdicts and honour a Retry-After header, up to 24 hours; without an answer the error is transient. A request that
-// cannot be made from the event is a permanent error. Failures are *Error values.
+// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's status is one of
+// Config.Success and the answer came to its end. Other statuses have the verdict of Config.Verdicts and honour what the
+// receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
+// but a refused destination is permanent, and after one over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
 //
-// The receipt holds the request without the URL's path and without credentials, and the answer up to Config.MaxResponse;
-// it is zero when no request could be made. Secrets of the configuration, and of what templates made, that the receiver
-// repeats as they are and that have at least 8 characters are removed from it. OutcomeUnknown is set when the request was
-// written and the answer did not come, or not to its end.
+// The receipt, which is zero when no request could be made, holds the request and the answer up to Config.MaxResponse, without the secrets of the configuration: neither
+// where they were sent nor, if they have at least 8 characters, where else they occur in whatever common encoding. An
+// answer in a Content-Encoding is not kept. OutcomeUnknown is set when the request was written and the answer did not come,
+// or not to its end.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
-	r, err := c.render(ctx, d.Event)
+	made, err := c.render(ctx, d.Event)
 	if err != nil {
 		return channel.Receipt{}, err
 	}
-	x := &exchange{id: [1]string{d.ID()}, rendering: r}
-	p := &progress{Context: ctx}
-	req := c.newRequest(p, x)
+	m, err := c.private.model(ctx)
+	if err != nil {
+		return channel.Receipt{}, c.unready(ctx, err)
+	}
+	x := &exchange{id: [1]string{d.ID()}, rendering: made}
+	x.hiding = hiding{m.redactor, c.private.templates.redactor(&made)}
+	req := c.newRequest(ctx, m, x)
 
 	began := time.Now()
-	// RoundTrip and not Client.Do: no redirects, no cookies, no url.Error.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
-		s := stageOf(&x.reader, len(x.body))
-		receipt := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: s == whole}
-		if s != nothing {
-			receipt.Request = c.sent(x)
+		n := netguard.Classify(ctx, c.method, c.origin, err, false)
+		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}
+		if x.reader.Len() < len(x.body) { // it was read to be written; HTTP/1 has stopped writing when there is an error
+			r.Request = c.sent(m, x)
 		}
-		return receipt, c.unanswered(p, s, err)
+		return r, c.unanswered(n)
 	}
-	a := c.take(resp, x)
-	receipt := channel.Receipt{
+	a := c.take(resp, x.hiding, &x.response)
+	r := channel.Receipt{
 		Status:   a.status,
 		Duration: time.Since(began),
-		Request:  c.sent(x),
+		Request:  c.sent(m, x),
 		Response: &x.response,
 	}
 	switch {
-	case !final(a.status):
-		receipt.OutcomeUnknown = true
-		e := c.newError(KindProtocol)
-		e.Status = a.status
-		return receipt, e
 	case !c.succeeded(a.status):
-		return receipt, c.refused(a)
+		return r, c.refused(a)
 	case a.err != nil:
-		receipt.OutcomeUnknown = true
-		return receipt, c.unfinished(ctx, a)
+		r.OutcomeUnknown = true
+		return r, c.unfinished(a)
 	}
-	return receipt, nil
+	return r, nil
 }
 
 // newRequest makes the request of x.
-func (c *Channel) newRequest(p *progress, x *exchange) *http.Request {
-	req := c.request.WithContext(p)
+func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.Request {
+	req := m.request.WithContext(ctx)
 	if x.url != nil {
 		req.URL = x.url
 	}
-	req.Header = maps.Clone(c.private.header)
+	req.Header = maps.Clone(m.header)
 	c.private.templates.putHeaders(req.Header, &x.rendering, false)
 	req.Header[idHeader] = x.id[:]
 	x.reader.Reset(x.body)
@@ -185,14 +159,11 @@ func (c *Channel) newRequest(p *progress, x *exchange) *http.Request {
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
+	hiding            hiding
 	id                [1]string
 	reader            bytes.Reader
 	request, response channel.Message
 }
-
-// final tells whether a status can end an exchange (RFC 9110 section 15). net/http also returns 101 and numbers that are
-// no status.
-func final(status int) bool { return status >= 200 && status <= 599 }
 
 func (c *Channel) succeeded(status int) bool {
 	if len(c.success) == 0 {
@@ -202,22 +173,26 @@ func (c *Channel) succeeded(status int) bool {
 }
 
 // sent describes the request for the receipt.
-func (c *Channel) sent(x *exchange) *channel.Message {
-	header := maps.Clone(c.private.shown)
+func (c *Channel) sent(m *model, x *exchange) *channel.Message {
+	header := maps.Clone(m.shown)
 	c.private.templates.putHeaders(header, &x.rendering, true)
 	header[idHeader] = x.id[:]
-	x.request = channel.Message{Start: c.start, Header: header, Body: x.body}
+	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }
 
-// Close closes the connections that are not in use. Call it when no Send is running any more; a later Send opens new
-// connections. It returns nil.
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
+// more. It returns nil.
 func (c *Channel) Close() error {
-	c.transport.CloseIdleConnections()
+	c.client.Close()
 	return nil
 }
 
-// Format prints method and origin only, whatever the verb.
+// Format prints method and origin only, whatever the verb, and says so when certificates are not verified.
 func (c *Channel) Format(s fmt.State, _ rune) {
-	_, _ = io.WriteString(s, "webhook.Channel("+c.start+")")
+	warning := ""
+	if c.unverified {
+		warning = ", certificates are not verified"
+	}
+	_, _ = io.WriteString(s, "webhook.Channel("+c.method+" "+c.origin+warning+")")
 }

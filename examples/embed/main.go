@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
@@ -32,8 +33,14 @@ func main() {
 }
 
 func run(url string, out io.Writer) error {
+	// The receiver of this example is on the same machine and speaks no TLS, which has to be allowed on purpose.
+	limits := netguard.Limits{AllowInsecureHTTP: true}
+	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		return err
+	}
 	// README: wiring
-	hook, err := webhook.New(webhook.Config{URL: url})
+	hook, err := webhook.New(webhook.Config{URL: url, Guard: guard, Limits: limits}) // without both: public addresses, HTTPS
 	if err != nil {
 		return err
 	}

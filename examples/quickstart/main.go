@@ -1,5 +1,6 @@
 // Quickstart sends access-request events to four real HTTP receivers on this machine: a healthy one, one that fails
-// twice, one that always fails, and one that never answers. Nothing to install, nothing leaves the machine.
+// twice, one that always fails, and one that never answers. A fifth route leads to a cloud's metadata service, and is
+// refused before a byte is sent. Nothing to install, nothing leaves the machine.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
@@ -31,8 +33,12 @@ func main() {
 	}
 }
 
-// run tells the story on out and returns the receivers, for a test to look at what really arrived.
-func run(ctx context.Context, out io.Writer) (*receivers, error) {
+// metadata is where many clouds hand credentials to whoever asks from within.
+const metadata = "http://169.254.169.254/latest/meta-data/"
+
+// run tells the story on out and returns the receivers, for a test to look at what really arrived. Observers are told
+// what the printer is told.
+func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*receivers, error) {
 	r := &receivers{
 		chat:    newReceiver(always(http.StatusOK)),
 		tickets: newReceiver(recovers),
@@ -41,30 +47,39 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	}
 	story := &printer{out: out, began: time.Now()}
 	fast := retry.AtMost(3, retry.Fixed{Interval: 100 * time.Millisecond})
-	var routes []dispatcher.Route
-	for _, to := range []struct {
-		name string
-		*receiver
-	}{{"chat", r.chat}, {"tickets", r.tickets}, {"legacy", r.legacy}, {"pager", r.pager}} {
+	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on
+	// purpose; that does not include metadata services, whoever configures them.
+	limits := netguard.Limits{AllowInsecureHTTP: true}
+	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		return r, err
+	}
+	for _, to := range []*receiver{r.chat, r.tickets, r.legacy, r.pager} {
 		defer to.Close()
-		hook, err := webhook.New(webhook.Config{URL: to.URL})
+	}
+	var routes []dispatcher.Route
+	for _, to := range []struct{ name, url string }{
+		{"chat", r.chat.URL}, {"tickets", r.tickets.URL}, {"legacy", r.legacy.URL}, {"pager", r.pager.URL}, {"metadata", metadata},
+	} {
+		hook, err := webhook.New(webhook.Config{URL: to.url, Guard: guard, Limits: limits})
 		if err != nil {
 			return r, err
 		}
 		defer hook.Close()
 		routes = append(routes, dispatcher.Route{Name: to.name, Channel: hook, Retry: fast})
 	}
+	routes[4].Events = event.Types("grant.active")
 	routes[0].Dedup = channel.DedupOptions{Window: 2 * time.Hour}
 
 	pending, _ := event.Sample(event.TypeRequestPending)
 	told := make(chan struct{}) // closed once the chat has taken it
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes: routes,
-		Observers: []dispatcher.Observer{story.observer(), {Settled: func(s dispatcher.Settlement) {
+		Observers: append(watching, story.observer(), dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
 			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
 				close(told)
 			}
-		}}},
+		}}),
 		Logger: slog.New(slog.DiscardHandler), // the printer tells it all
 	})
 	if err != nil {

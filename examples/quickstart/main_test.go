@@ -10,6 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +41,20 @@ func TestWhatArrived(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var out bytes.Buffer
-	r, err := run(ctx, &out)
+	attempted := make(chan dispatcher.Attempt, 8)
+	settled := make(chan dispatcher.Settlement, 8)
+	r, err := run(ctx, &out, dispatcher.Observer{
+		Attempted: func(a dispatcher.Attempt) {
+			if a.Delivery.Route == "metadata" {
+				attempted <- a
+			}
+		},
+		Settled: func(s dispatcher.Settlement) {
+			if s.Delivery.Route == "metadata" {
+				settled <- s
+			}
+		},
+	})
 	require.NoError(t, err, "%s", out.String())
 
 	assert.Equal(t, 1, count(r.chat, "request.pending"), "the repeated event is suppressed where dedup is on")
@@ -62,4 +79,15 @@ func TestWhatArrived(t *testing.T) {
 	for _, q := range r.pager.requests() {
 		assert.Zero(t, q.status)
 	}
+
+	require.Len(t, attempted, 1, "the refusal is permanent: one attempt, though the policy allows three")
+	refusal := <-attempted
+	require.ErrorIs(t, refusal.Err, netguard.ErrDestinationBlocked)
+	assert.Equal(t, retry.Final, refusal.Verdict)
+	assert.Nil(t, refusal.Receipt.Request, "nothing was sent")
+	assert.Zero(t, refusal.Receipt.Status)
+	require.Len(t, settled, 1)
+	assert.Equal(t, dispatcher.DeadLetter, (<-settled).Result)
+	assert.Contains(t, out.String(), "refused: POST http://169.254.169.254: destination 169.254.169.254 is not allowed by the outbound policy")
+	assert.Regexp(t, `metadata +0 +0 +1 +1 +0`, out.String(), "the table at the end")
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -36,6 +38,8 @@ func (p *printer) observer() dispatcher.Observer {
 				text = "interrupted by the shutdown, not counted as a failure"
 			case a.Err != nil && a.Next > 0:
 				text = fmt.Sprintf("failed, status %d; next attempt in %v", a.Receipt.Status, a.Next)
+			case errors.Is(a.Err, netguard.ErrDestinationBlocked):
+				text = "refused: " + a.Err.Error()
 			case a.Err != nil:
 				text = fmt.Sprintf("failed, status %d", a.Receipt.Status)
 			}

@@ -1,0 +1,150 @@
+package netguard
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const connectTimeout = 10 * time.Second
+
+// Guard makes connections and judges the address of each, after name resolution and for every address tried, with its
+// current [Profile]. Safe for concurrent use. Tenants with different profiles need a Guard each. The zero Guard has the
+// zero Profile and the system's resolver.
+type Guard struct {
+	profile  atomic.Pointer[Profile]
+	resolver *net.Resolver
+
+	mu    sync.Mutex
+	pools map[poolKey]*pool
+}
+
+// New makes a Guard. A nil resolver is the system's. The error is a *ConfigError.
+func New(p Profile, resolver *net.Resolver) (*Guard, error) {
+	g := &Guard{resolver: resolver}
+	if err := g.SetProfile(p); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Profile returns the current profile.
+func (g *Guard) Profile() Profile {
+	p := *g.policy()
+	p.Private = append([]netip.Prefix(nil), p.Private...)
+	return p
+}
+
+func (g *Guard) policy() *Profile {
+	if p := g.profile.Load(); p != nil {
+		return p
+	}
+	return &Profile{}
+}
+
+// SetProfile changes the policy at once: connections made from now on are judged by p, idle ones are closed, and those in
+// use are closed when their request is done. On error, a *ConfigError, nothing changes.
+func (g *Guard) SetProfile(p Profile) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	p.Private = append([]netip.Prefix(nil), p.Private...)
+	g.profile.Store(&p)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, pool := range g.pools {
+		pool.renew()
+	}
+	return nil
+}
+
+// CheckHost gives the verdict that is possible without resolving: on IP addresses and on names of metadata services.
+// Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged anyway.
+func (g *Guard) CheckHost(host string) error {
+	p := g.policy()
+	if isMetadataName(host) && !p.DangerouslyAllowMetadata {
+		return blocked(host, "name of a metadata service")
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		if why := p.judge(a); why != "" {
+			return blocked(host, a.String()+": "+why)
+		}
+	}
+	return nil
+}
+
+// Control is the verdict on one socket address. It has the form of [net.Dialer.ControlContext], for hosts that must bring
+// their own dialer; only "tcp4" and "tcp6" and numeric addresses pass. The error is a *BlockedError.
+func (g *Guard) Control(ctx context.Context, network, address string, _ syscall.RawConn) error {
+	d, _ := ctx.Value(dialKey{}).(*dial)
+	refuse := func(why string) error {
+		if d == nil {
+			return blocked("", network+" "+address+": "+why)
+		}
+		return blocked(d.host, network+" "+address+": "+why)
+	}
+	if network != "tcp4" && network != "tcp6" {
+		return refuse("not a TCP network")
+	}
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return refuse("not an address and port")
+	}
+	if a.Port() == 0 {
+		return refuse("port 0")
+	}
+	if why := g.policy().judge(a.Addr()); why != "" {
+		return refuse(why)
+	}
+	if d != nil {
+		d.tried.Store(true)
+	}
+	return nil
+}
+
+// DialContext connects to host:port within 10 seconds, name resolution included, or until ctx ends. It is what channels
+// that do not speak HTTP use. network is "tcp", "tcp4" or "tcp6". The error is an *Error.
+func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return g.dial(ctx, network, address, connectTimeout)
+}
+
+// dial is the state of one connection attempt, for Control.
+type dial struct {
+	host  string
+	tried atomic.Bool // at least one address was allowed
+}
+
+type dialKey struct{}
+
+func (g *Guard) dial(ctx context.Context, network, address string, limit time.Duration) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = ""
+	}
+	fail := func(refusal *BlockedError) (net.Conn, error) {
+		return nil, &Error{Kind: KindBlocked, Target: address, cause: refusal, detail: refusal.Detail}
+	}
+	if network != "tcp" && network != "tcp4" && network != "tcp6" {
+		return fail(blocked(host, network+": not a TCP network"))
+	}
+	var refusal *BlockedError
+	if errors.As(g.CheckHost(host), &refusal) {
+		return fail(refusal)
+	}
+	d := &dial{host: host}
+	dialer := net.Dialer{Timeout: limit, Resolver: g.resolver, ControlContext: g.Control}
+	start := time.Now()
+	conn, err := dialer.DialContext(context.WithValue(ctx, dialKey{}, d), network, address)
+	if err == nil {
+		return conn, nil
+	}
+	if errors.As(err, &refusal) && !d.tried.Load() {
+		return fail(refusal)
+	}
+	return nil, dialError(ctx, address, err, time.Since(start) >= limit)
+}

@@ -1,0 +1,108 @@
+package netguard
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits is what a configured HTTP destination may look like. The zero Limits is the library's default: HTTPS only, any
+// port, methods POST, PUT, PATCH and DELETE, at most 25 headers.
+type Limits struct {
+	AllowInsecureHTTP bool     // also http://
+	NoExplicitPort    bool     // the URL must not name a port, not even 443
+	Ports             []int    // allowed ports; empty = any
+	Methods           []string // allowed methods, of GET, POST, PUT, PATCH and DELETE; empty = all of these but GET
+	MaxHeaders        int      // custom headers; 0 = 25
+}
+
+// AponoLimits are those of access-request webhooks in the style of Apono: HTTPS without a port in the URL; POST, PUT and
+// DELETE; 10 headers.
+func AponoLimits() Limits {
+	return Limits{NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10}
+}
+
+// BeyondTrustCloudLimits are those of outbound events in the style of BeyondTrust's cloud: HTTPS and port 443 only.
+func BeyondTrustCloudLimits() Limits {
+	return Limits{Ports: []int{443}, Methods: []string{"POST"}}
+}
+
+// Check validates the limits themselves; the error is a *ConfigError.
+func (l Limits) Check() error {
+	for i, port := range l.Ports {
+		if port < 1 || port > 65535 {
+			return &ConfigError{fmt.Sprintf("ports[%d]", i), "is not a port", "use 1 to 65535"}
+		}
+	}
+	for i, m := range l.Methods {
+		if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, m) {
+			return &ConfigError{fmt.Sprintf("methods[%d]", i), "is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case"}
+		}
+	}
+	if l.MaxHeaders < 0 {
+		return &ConfigError{"max headers", "is negative", "use 0 for the default of 25"}
+	}
+	return nil
+}
+
+// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *ConfigError.
+func (l Limits) CheckMethod(field, method string) error {
+	if !l.allowsMethod(method) {
+		return &ConfigError{field, "is not an allowed method", "use " + strings.Join(l.methods(), ", ")}
+	}
+	return nil
+}
+
+// CheckPort refuses a port that is not one, or not among the allowed ones; the error is a *ConfigError.
+func (l Limits) CheckPort(field string, port int) error {
+	if port < 1 || port > 65535 {
+		return &ConfigError{field, "is not a port", "use 1 to 65535"}
+	}
+	if !l.allowsPort(port) {
+		return &ConfigError{field, "is not an allowed port", "use one of " + joinInts(l.Ports)}
+	}
+	return nil
+}
+
+// CheckHeaderCount refuses more custom headers than allowed; the error is a *ConfigError.
+func (l Limits) CheckHeaderCount(field string, n int) error {
+	limit := l.MaxHeaders
+	if limit == 0 {
+		limit = 25
+	}
+	if n > limit {
+		return &ConfigError{field, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit)}
+	}
+	return nil
+}
+
+func (l Limits) methods() []string {
+	if len(l.Methods) == 0 {
+		return []string{"POST", "PUT", "PATCH", "DELETE"}
+	}
+	return l.Methods
+}
+
+func (l Limits) allowsMethod(method string) bool {
+	if len(l.Methods) == 0 {
+		return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE"
+	}
+	return slices.Contains(l.Methods, method)
+}
+
+func (l Limits) allowsPort(port int) bool {
+	return len(l.Ports) == 0 || slices.Contains(l.Ports, port)
+}
+
+func (l Limits) allowsScheme(scheme string) bool {
+	return scheme == "https" || scheme == "http" && l.AllowInsecureHTTP
+}
+
+func joinInts(list []int) string {
+	texts := make([]string, len(list))
+	for i, n := range list {
+		texts[i] = strconv.Itoa(n)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,77 @@
+package netguard
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestS9_Ports(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits Limits
+		urls   map[string]bool
+	}{
+		"default": {Limits{}, map[string]bool{"https://a.example/": true, "https://a.example:1/": true, "https://a.example:443/": true, "http://a.example/": false}},
+		"Apono":   {AponoLimits(), map[string]bool{"https://a.example/": true, "https://a.example:443/": false, "https://a.example:8443/": false, "http://a.example/": false}},
+		"BeyondTrust cloud": {BeyondTrustCloudLimits(), map[string]bool{
+			"https://a.example/": true, "https://a.example:443/": true, "https://a.example:8443/": false, "http://a.example:443/": false, "http://a.example/": false,
+		}},
+		"plain, two ports": {Limits{AllowInsecureHTTP: true, Ports: []int{80, 8080}}, map[string]bool{
+			"http://a.example/": true, "http://a.example:8080/": true, "https://a.example/": false, "https://a.example:80/": true, "http://a.example:81/": false,
+		}},
+	} {
+		require.NoError(t, c.limits.Check(), name)
+		for raw, want := range c.urls {
+			_, err := CheckURL("url", raw, c.limits)
+			assert.Equal(t, want, err == nil, "%s: %s: %v", name, raw, err)
+		}
+	}
+	for _, port := range []int{-1, 0, 65536} {
+		var e *ConfigError
+		require.ErrorAs(t, Limits{Ports: []int{443, port}}.Check(), &e)
+		assert.Equal(t, "ports[1]", e.Field)
+		require.ErrorAs(t, Limits{}.CheckPort("smtp_port", port), &e)
+		assert.Equal(t, "smtp_port", e.Field)
+	}
+	mail := Limits{Ports: []int{25, 465, 587, 2525}}
+	require.NoError(t, mail.CheckPort("smtp_port", 587))
+	require.EqualError(t, mail.CheckPort("smtp_port", 80), "smtp_port is not an allowed port; use one of 25, 465, 587, 2525")
+}
+
+func TestS23_Methods(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits  Limits
+		allowed []string
+	}{
+		"default": {Limits{}, []string{"POST", "PUT", "PATCH", "DELETE"}}, "Apono": {AponoLimits(), []string{"POST", "PUT", "DELETE"}},
+		"BeyondTrust cloud": {BeyondTrustCloudLimits(), []string{"POST"}}, "own": {Limits{Methods: []string{"GET", "POST"}}, []string{"GET", "POST"}},
+	} {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "", "post", "Post", "CONNECT", "TRACE", "OPTIONS", "PO ST", "POST\r\n", "PÖST"} {
+			err := c.limits.CheckMethod("method", method)
+			assert.Equal(t, slices.Contains(c.allowed, method), err == nil, "%s: %q: %v", name, method, err)
+		}
+	}
+	for _, method := range []string{"", "post", "CONNECT", "TRACE", "OPTIONS", "HEAD", "P OST"} {
+		var e *ConfigError
+		require.ErrorAs(t, Limits{Methods: []string{"POST", method}}.Check(), &e, method)
+		assert.Equal(t, "methods[1]", e.Field)
+	}
+}
+
+func TestS24_HeaderCount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits Limits
+		most   int
+	}{"default": {Limits{}, 25}, "Apono": {AponoLimits(), 10}, "own": {Limits{MaxHeaders: 3}, 3}} {
+		require.NoError(t, c.limits.CheckHeaderCount("headers", 0), name)
+		require.NoError(t, c.limits.CheckHeaderCount("headers", c.most), name)
+		require.Error(t, c.limits.CheckHeaderCount("headers", c.most+1), name)
+	}
+	require.EqualError(t, AponoLimits().CheckHeaderCount("headers", 11), "headers has 11 headers; use at most 10")
+	require.Error(t, Limits{MaxHeaders: -1}.Check())
+}

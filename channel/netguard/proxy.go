@@ -1,0 +1,186 @@
+package netguard
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"golang.org/x/net/http/httpproxy"
+)
+
+// Proxy sends requests through an HTTP proxy: with CONNECT for https, as a whole for http. The destination is judged by
+// the Guard before the proxy is contacted, as an address or metadata name; with a proxy the rest depends on
+// ResolveTarget, or on the proxy having rules of its own.
+type Proxy struct {
+	URL      string       // http://host:port, without user info
+	User     string       // "" = no authentication
+	Password secret.Value // sent with User
+
+	// FromEnvironment takes HTTP_PROXY, HTTPS_PROXY and NO_PROXY as they are when the Client is made, in place of URL,
+	// User and Password. Without it the environment is ignored.
+	FromEnvironment bool
+
+	// Profile judges the proxy's own address, which is usually private. It is the operator's, whatever profile
+	// destinations are judged by.
+	Profile Profile
+
+	// ResolveTarget resolves the destination here as well and judges every address. It needs a name server that knows
+	// the names, and costs a look-up per request.
+	ResolveTarget bool
+}
+
+// proxyKey identifies a proxy configuration: connections may be shared between equal ones.
+type proxyKey struct {
+	url, user, profile string
+	password           secret.Value
+	resolve            bool
+	environment        httpproxy.Config
+}
+
+// proxy is a Proxy ready for use; nil is none.
+type proxy struct {
+	guard    *Guard // judges the proxy's address
+	pick     func(*url.URL) (*url.URL, error)
+	user     string
+	password secret.Value
+	resolve  bool
+	key      proxyKey
+}
+
+func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
+	if p == nil {
+		return nil, nil
+	}
+	guard, err := New(p.Profile, resolver)
+	if err != nil {
+		return nil, err
+	}
+	made := &proxy{guard: guard, user: p.User, password: p.Password, resolve: p.ResolveTarget}
+	made.key = proxyKey{url: p.URL, user: p.User, profile: p.Profile.String(), password: p.Password, resolve: p.ResolveTarget}
+	if p.FromEnvironment {
+		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
+			return nil, &ConfigError{"proxy", "is given and to be taken from the environment", "choose one"}
+		}
+		made.key.environment = *httpproxy.FromEnvironment()
+		made.pick = made.key.environment.ProxyFunc()
+		return made, nil
+	}
+	fixed, err := CheckURL("proxy URL", p.URL, Limits{AllowInsecureHTTP: true})
+	if err != nil {
+		return nil, err
+	}
+	if fixed.Scheme != "http" || fixed.RequestURI() != "/" {
+		return nil, &ConfigError{"proxy URL", "is not of the form http://host:port", "write it so; proxies that speak TLS or SOCKS are not supported"}
+	}
+	if p.User == "" && !p.Password.IsZero() {
+		return nil, &ConfigError{"proxy user", "is missing, though there is a password", "give both or none"}
+	}
+	made.pick = func(*url.URL) (*url.URL, error) { return fixed, nil }
+	return made, nil
+}
+
+// choose returns the proxy for target, nil for none, with what is needed to authenticate.
+func (p *proxy) choose(ctx context.Context, target *url.URL) (*url.URL, *Error) {
+	u, err := p.pick(target)
+	if err != nil || u != nil && u.Scheme != "http" {
+		return nil, &Error{Kind: KindProxy, reason: "the environment names one that is not of the form http://host:port"}
+	}
+	if u == nil || p.user == "" {
+		return u, nil
+	}
+	password := ""
+	if !p.password.IsZero() {
+		if password, err = p.password.Reveal(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil, Classify(ctx, "", "", err, false)
+			}
+			return nil, &Error{Kind: KindProxy, reason: "its password could not be read"}
+		}
+	}
+	with := *u
+	with.User = url.UserPassword(p.user, password)
+	return &with, nil
+}
+
+// dial connects to the proxy. A refusal is no verdict on the destination, and its text would name the proxy.
+func (p *proxy) dial(ctx context.Context, network, address string, limits Timeouts) (net.Conn, error) {
+	conn, err := p.guard.dial(ctx, network, address, limits.Connect)
+	if err == nil {
+		return conn, nil
+	}
+	e := Classify(ctx, "", "", err, false)
+	switch e.Kind {
+	case KindBlocked:
+		e.reason, e.cause = "its address is not allowed by its profile", nil
+	case KindDNS:
+		e.reason = "its host name could not be resolved"
+	case KindConnect:
+	default:
+		return nil, e
+	}
+	e.Kind = KindProxy
+	return nil, e
+}
+
+// connected judges the answer to CONNECT.
+func connected(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	switch answer.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusProxyAuthRequired:
+		return &Error{Kind: KindProxy, reason: "it wants other credentials"}
+	}
+	return &Error{Kind: KindProxy, reason: "it refused the destination"}
+}
+
+// judgeTarget is the verdict on a destination that a proxy is to connect to.
+func (g *Guard) judgeTarget(ctx context.Context, host string, resolve bool, limits Timeouts) error {
+	if err := g.CheckHost(host); err != nil || !resolve {
+		return err
+	}
+	resolver := g.resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	limited, cancel := context.WithTimeout(ctx, limits.Connect)
+	defer cancel()
+	addrs, err := resolver.LookupNetIP(limited, "ip", host)
+	if err != nil {
+		return dialError(ctx, "", err, limited.Err() != nil)
+	}
+	p := g.policy()
+	for _, a := range addrs {
+		if why := p.judge(a); why != "" {
+			return blocked(host, a.String()+": "+why)
+		}
+	}
+	return nil
+}
+
+// route judges the destination and chooses the proxy for it; nil means a direct connection.
+func (c *Client) route(ctx context.Context, req *http.Request) (*url.URL, error) {
+	p := c.pool.proxy
+	u, failure := p.choose(ctx, req.URL)
+	if failure != nil {
+		return nil, failure
+	}
+	if u == nil {
+		return nil, nil // judged when it is dialled
+	}
+	// The proxy would make an address of a host such as 127.1 or ①②⑦.⓪.⓪.①.
+	host := req.URL.Hostname()
+	if clean, reason := cleanHost(host, false); reason != "" || clean != host {
+		return nil, &Error{Kind: KindRequest, reason: "the host must be in the form CheckURL returns"}
+	}
+	if err := c.pool.guard.judgeTarget(ctx, host, p.resolve, c.pool.timeouts); err != nil {
+		var refusal *BlockedError
+		if errors.As(err, &refusal) {
+			return nil, refusal
+		}
+		return nil, err
+	}
+	return u, nil
+}

@@ -1,0 +1,138 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// MaxMasks is the largest number of masks of a URL.
+const MaxMasks = 10
+
+// URL is an address with secret parts. Text is what is stored and shown; each mask's Replacement in it stands for that
+// mask's Value in the address that is called. Masks stand behind scheme, host and port, which are never secret.
+type URL struct {
+	Text  string `json:"text"`
+	Masks []Mask `json:"masks,omitempty"`
+}
+
+// Mask is one secret part of a URL. Value is inserted as it is, so it must be percent-encoded where a URL needs it.
+type Mask struct {
+	Replacement string `json:"replacement"` // 1 to 100 letters, digits and -._~!$*{}[]; must occur in the text
+	Value       Value  `json:"value"`
+}
+
+// String shows the URL with the replacements.
+func (u URL) String() string { return u.Text }
+
+// Check validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in them,
+// and none within another, so that there is one way to read it. It does not validate the URL, which has to be expanded
+// for that.
+func (u URL) Check() error {
+	if len(u.Masks) > MaxMasks {
+		return &ConfigError{fmt.Sprintf("mask %d", MaxMasks+1), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)}
+	}
+	origin, rest := splitOrigin(u.Text)
+	if origin == "" && len(u.Masks) > 0 {
+		return &ConfigError{"url", "does not begin with scheme and host", "write it as https://host/path"}
+	}
+	for i, m := range u.Masks {
+		field := maskField(i)
+		switch {
+		case m.Replacement == "" || len(m.Replacement) > 100 || strings.Trim(m.Replacement, replacementChars) != "":
+			return &ConfigError{field, "has an unusable replacement", "use 1 to 100 letters, digits and -._~!$*{}[]"}
+		case strings.Contains(origin, m.Replacement):
+			return &ConfigError{field, "has a replacement that occurs in scheme, host or port", "choose another one"}
+		case !strings.Contains(rest, m.Replacement):
+			return &ConfigError{field, "has a replacement that does not occur in the URL", "put it where the value belongs"}
+		case m.Value.IsZero():
+			return &ConfigError{field, "has no value", "give the value, or remove the mask"}
+		}
+		for j, other := range u.Masks {
+			if i != j && strings.Contains(other.Replacement, m.Replacement) {
+				return &ConfigError{field, fmt.Sprintf("has a replacement that is part of that of mask %d", j+1), "choose another one"}
+			}
+		}
+	}
+	return nil
+}
+
+const replacementChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$*{}[]"
+
+// Expand returns the address to call, which must not be shown. Call it once per attempt, like [Value.Reveal].
+func (u URL) Expand(ctx context.Context) (string, error) {
+	if len(u.Masks) == 0 {
+		return u.Text, nil
+	}
+	origin, rest := splitOrigin(u.Text)
+	pairs := make([]string, 0, 2*MaxMasks)
+	for _, m := range u.Masks {
+		text, err := m.Value.Reveal(ctx)
+		if err != nil {
+			return "", err
+		}
+		pairs = append(pairs, m.Replacement, text)
+	}
+	return origin + strings.NewReplacer(pairs...).Replace(rest), nil // one pass: a value is not searched for replacements
+}
+
+// Values lists the masks' values, for [NewSet].
+func (u URL) Values() []Value {
+	values := make([]Value, len(u.Masks))
+	for i, m := range u.Masks {
+		values[i] = m.Value
+	}
+	return values
+}
+
+// Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same replacement.
+// A value can be kept only while scheme, host and port are as before: otherwise whoever may edit but not read the
+// configuration could have it sent to a server of their own. Errors are *ConfigError.
+func (u URL) Update(next URL) (URL, error) {
+	merged := URL{Text: next.Text}
+	before, _ := splitOrigin(u.Text)
+	after, _ := splitOrigin(next.Text)
+	for i, m := range next.Masks {
+		if m.Value.IsKept() {
+			old, ok := u.mask(m.Replacement)
+			switch {
+			case !ok:
+				return URL{}, &ConfigError{maskField(i), "has no stored value to keep", "give the value"}
+			case !strings.EqualFold(before, after):
+				return URL{}, errMoved(maskField(i))
+			}
+			m.Value = old.Value
+		}
+		merged.Masks = append(merged.Masks, m)
+	}
+	return merged, merged.Check()
+}
+
+func (u URL) mask(replacement string) (Mask, bool) {
+	for _, m := range u.Masks {
+		if m.Replacement == replacement {
+			return m, true
+		}
+	}
+	return Mask{}, false
+}
+
+// splitOrigin cuts a URL behind scheme, host and port; origin is "" if it has no such beginning.
+func splitOrigin(text string) (origin, rest string) {
+	scheme, after, ok := strings.Cut(text, "://")
+	if !ok {
+		return "", text
+	}
+	host := after
+	if i := strings.IndexAny(after, "/?#"); i >= 0 {
+		host = after[:i]
+	}
+	n := len(scheme) + len("://") + len(host)
+	return text[:n], text[n:]
+}
+
+func maskField(i int) string { return fmt.Sprintf("mask %d", i+1) }
+
+func errMoved(field string) error {
+	return &ConfigError{field, "cannot keep its stored value, because the destination has changed", "give the value again"}
+}

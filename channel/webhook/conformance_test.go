@@ -11,23 +11,44 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
 )
+
+const path, query, key, password = "P4TH-S3CRET", "QU3RY+S3CRET", "K3Y-S3CRET/1", `PASSW0RD "1"`
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	const path, query, key, password = "P4TH-S3CRET", "QU3RY+S3CRET", "K3Y-S3CRET/1", `PASSW0RD "1"`
+	conform(t, webhook.Config{
+		URL:     "/hooks/" + path + "?sig=" + query,
+		Headers: []webhook.Header{{Name: "X-Key", Secret: secret.Literal(key)}},
+	})
+}
+
+func TestConformanceWithTemplates(t *testing.T) {
+	t.Parallel()
+	conform(t, webhook.Config{
+		Path: compile(t, template.URL, "/hooks/"+path+"/{{id}}?sig="+query+"&why={{truncate data.justification 100}}"),
+		Body: compile(t, template.JSON, `{"id":"{{id}}","type":{{event_type}},"why":"{{data.justification}}","data":{{json data}} }`),
+		Headers: []webhook.Header{
+			{Name: "Cookie", Template: compile(t, template.Header, key+" {{id}}")},
+			{Name: "X-Type", Template: compile(t, template.Header, "{{event_type}}")},
+		},
+	})
+}
+
+// conform runs the conformance suite with c, whose URL lacks the origin.
+func conform(t *testing.T, c webhook.Config) {
+	t.Helper()
 	channeltest.Run(t, channeltest.Suite{
 		Secrets: []string{path, query, key, password},
 		New: func(t *testing.T, a channeltest.Answer) channel.Channel {
 			t.Helper()
-			target := serve(t, repeating(a))
-			hook, err := webhook.New(webhook.Config{
-				Guard:   guardOf(t, nil),
-				Limits:  netguard.Limits{AllowInsecureHTTP: true},
-				URL:     target + "/hooks/" + path + "?sig=" + query,
-				Headers: []webhook.Header{{Name: "X-Key", Secret: secret.Literal(key)}},
-				Auth:    webhook.Basic("somebody", secret.Literal(password)),
-			})
+			c := c
+			c.Guard = guardOf(t, nil)
+			c.Limits = netguard.Limits{AllowInsecureHTTP: true}
+			c.URL = serve(t, repeating(a)) + c.URL
+			c.Auth = webhook.Basic("somebody", secret.Literal(password))
+			hook, err := webhook.New(c)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -45,7 +45,7 @@ type datadog struct {
 func datadogEvent(m message) any {
 	d := datadog{
 		Title:       notice.TruncateUTF16(silent(m.Title), 100),
-		Text:        notice.TruncateUTF16(silent(m.Text()), 4000),
+		Text:        prose(m.Notice, 4000, silent),
 		AlertType:   datadogAlert(m.Notice),
 		Priority:    "normal",
 		Aggregation: m.story(100),

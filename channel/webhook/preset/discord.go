@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -127,20 +126,11 @@ func markdown(s string, limit int) string {
 }
 
 func discordEscapes() *strings.Replacer {
-	pairs := []string{"://", `:\//`} // no address becomes a link by itself
-	for _, c := range "\\*_~`|>[]<#@" {
+	pairs := []string{"://", `:\//`, "@everyone", `\@everyone`, "@here", `\@here`} // an address does not become a link either
+	for _, c := range "\\*_~`|>[]<#" {
 		pairs = append(pairs, string(c), `\`+string(c))
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-// units counts as JavaScript does, which is never less than runes.
-func units(s string) int {
-	n := 0
-	for _, r := range s {
-		n += utf16.RuneLen(r)
-	}
-	return n
 }
 
 func readDiscord(a webhook.Answer, v webhook.Verdict) webhook.Reading {

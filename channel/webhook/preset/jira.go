@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
@@ -78,7 +79,7 @@ func jiraIssue(m message, project, issueType string) any {
 		Fields: jiraFields{
 			Project:     map[string]string{"key": project},
 			IssueType:   map[string]string{"name": issueType},
-			Summary:     m.Title,
+			Summary:     notice.TruncateUTF16(m.Title, 255),
 			Description: document,
 		},
 		Properties: []jiraProperty{{"tocsin", map[string]string{

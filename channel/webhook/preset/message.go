@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"iter"
+	"unicode/utf16"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/notice"
@@ -23,20 +25,38 @@ type message struct {
 
 const (
 	longest  = 4000 // of a text, as package notice has it
-	shortest = 20   // a text cut further says nothing
+	shortest = 15   // a text cut to that says nothing
 )
 
 // body is JSON of what build returns, at most size bytes long: texts are shortened until it fits.
 func body(size int, build func(m message) any, secrets ...secret.Value) webhook.Body {
-	return webhook.BodyFunc("", func(d channel.Delivery, secrets []string) ([]byte, error) {
-		n := notice.Of(d.Event)
-		for limit := longest; ; limit /= 2 {
-			b, err := encode(build(message{shortened(n, limit), d.Event, d.ID(), secrets}))
-			if err != nil || len(b) <= size || limit <= shortest {
-				return b, err
+	return webhook.BodyFunc("", func(d channel.Delivery, secrets []string) (b []byte, err error) {
+		for n := range shorter(notice.Of(d.Event)) {
+			if b, err = encode(build(message{n, d.Event, d.ID(), secrets})); err != nil || len(b) <= size {
+				break
 			}
 		}
+		return b, err
 	}, secrets...)
+}
+
+// prose is n as plain text after change, at most size UTF-16 units long: texts are shortened, so that the link at the end
+// stays.
+func prose(n notice.Notice, size int, change func(string) string) (s string) {
+	for n := range shorter(n) {
+		if s = change(n.Text()); units(s) <= size {
+			break
+		}
+	}
+	return notice.TruncateUTF16(s, size)
+}
+
+// shorter yields n and then n with ever shorter texts.
+func shorter(n notice.Notice) iter.Seq[notice.Notice] {
+	return func(yield func(notice.Notice) bool) {
+		for limit := longest; limit > shortest && yield(shortened(n, limit)); limit /= 2 {
+		}
+	}
 }
 
 // shortened returns n with no text longer than limit.
@@ -93,4 +113,13 @@ func (m message) source() string {
 // good tells whether the news is the good end of a story or a step towards it.
 func good(n notice.Notice) bool {
 	return n.Severity == notice.Info && (n.Phase == notice.Closes || n.Phase == notice.Continues)
+}
+
+// units counts UTF-16 units, as JavaScript does; there are never fewer than runes.
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }

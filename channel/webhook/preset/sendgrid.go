@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
@@ -66,8 +67,9 @@ type sendGridSetting struct {
 
 func sendGridMail(m message, from mail.Address, to []mail.Address) any {
 	s := sendGrid{
-		From:    sendGridAddress{from.Address, from.Name},
-		Subject: strings.ReplaceAll(m.Title, "=?", "= ?"), // no encoded word (RFC 2047)
+		From: sendGridAddress{from.Address, from.Name},
+		// No encoded word (RFC 2047) of anybody else's making, and what mail programs show.
+		Subject: notice.TruncateUTF16(strings.ReplaceAll(m.Title, "=?", "= ?"), 255),
 		Content: []sendGridContent{{"text/plain", m.Text()}, {"text/html", page(m.Notice)}},
 		// RFC 3834: nobody's holiday notice answers it.
 		Headers:    map[string]string{"Auto-Submitted": "auto-generated"},

@@ -44,7 +44,7 @@ func serviceNowIncident(m message) any {
 	weight := serviceNowWeight(m.Severity)
 	return serviceNow{
 		Short:         notice.TruncateUTF16(withoutCode(m.Title), 160),
-		Description:   notice.TruncateUTF16(withoutCode(m.Text()), 4000),
+		Description:   prose(m.Notice, 4000, withoutCode),
 		Impact:        weight,
 		Urgency:       weight,
 		CorrelationID: m.story(100),

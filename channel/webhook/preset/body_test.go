@@ -105,12 +105,20 @@ func fill(v any, text string) {
 	}
 }
 
+// wordy are types of the catalogue, one for each way in which text gets into a notice.
+func wordy() []event.Type {
+	return []event.Type{
+		event.TypeRequestPending, event.TypeRequestDenied, event.TypeRequestBreakGlass, event.TypeGrantRevoked, event.TypeGrantFailed,
+		event.TypeSessionMemberJoined, event.TypeApplicationAccessDecided, event.TypeAlertOpened, event.TypeDeliveryDead,
+	}
+}
+
 // TestS63_HostileTextStaysText: whatever events say, bodies keep the vendors' limits and the preset's structure.
 func TestS63_HostileTextStaysText(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, p product) {
 		send := sender(t, p)
-		for _, typ := range event.Catalogue() {
+		for _, typ := range wordy() {
 			plain := send(filled(t, typ, "plain", event.Meta{Subject: "s-1"})).body
 			for _, text := range texts() {
 				e := filled(t, typ, text, event.Meta{Subject: "s-1"})
@@ -198,7 +206,7 @@ func TestWorstCaseBodiesFit(t *testing.T) {
 	}
 	var events []event.Event
 	for _, text := range []string{strings.Repeat("𝔸", 1200), strings.Repeat("\\", 5000), strings.Repeat("\"\n", 2500), strings.Repeat("*", 5000)} {
-		for _, typ := range event.Catalogue() {
+		for _, typ := range wordy() {
 			var data any
 			require.NoError(t, json.Unmarshal(sample(t, typ).Data(), &data))
 			data.(map[string]any)["url"] = "https://access.example.com/" + strings.Repeat("x", 2000)

@@ -133,12 +133,25 @@ func checkSendGrid(t *testing.T, e event.Event, body []byte) {
 	assert.Less(t, len(body), 30<<20)
 }
 
+var (
+	htmlTag   = regexp.MustCompile(`<[^>]*>`)
+	ownTag    = regexp.MustCompile(`^</?(html|body|h2|p|table|tr|td|a)>$|^<!DOCTYPE html>$|^<br>$|^</th>$|^<th align="left" valign="top">$|^<table cellpadding="4">$|^<body style="font-family:sans-serif">$|^<a href="https://[^"<>]*">$`)
+	escaped   = regexp.MustCompile(`\\[^0-9A-Za-z\s]`)
+	meaning   = regexp.MustCompile("[\\\\*_~`|<>\\[\\]#]|://|@everyone|@here")
+	mention   = regexp.MustCompile(`(^|[^\pL\pN])@`)
+	validTag  = regexp.MustCompile(`^[a-z][a-z0-9_:./-]{0,199}$`)
+	epochTime = regexp.MustCompile(`^[0-9]+\.[0-9]{3}$`)
+)
+
 // checkHTML: the elements are the preset's, and the only link is the event's.
 func checkHTML(t *testing.T, page string) {
 	t.Helper()
-	for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(page, -1) {
-		known := regexp.MustCompile(`^</?(html|body|h2|p|table|tr|td|a)>$|^<!DOCTYPE html>$|^<br>$|^</th>$|^<th align="left" valign="top">$|^<table cellpadding="4">$|^<body style="font-family:sans-serif">$|^<a href="https://[^"<>]*">$`)
-		assert.Regexp(t, known, tag)
+	tags := make(map[string]bool)
+	for _, tag := range htmlTag.FindAllString(page, -1) {
+		tags[tag] = true
+	}
+	for tag := range tags {
+		assert.Regexp(t, ownTag, tag)
 	}
 }
 
@@ -301,8 +314,8 @@ func checkDiscord(t *testing.T, _ event.Event, body []byte) {
 // plainMarkdown: without its escaped characters, s has nothing left that Discord's Markdown gives a meaning to.
 func plainMarkdown(t *testing.T, s string) {
 	t.Helper()
-	rest := regexp.MustCompile(`\\[^0-9A-Za-z\s]`).ReplaceAllString(s, "")
-	assert.NotRegexp(t, "[\\\\*_~`|<>\\[\\]#]|://|@everyone|@here", rest)
+	rest := escaped.ReplaceAllString(s, "")
+	assert.NotRegexp(t, meaning, rest)
 }
 
 func checkJira(t *testing.T, e event.Event, body []byte) {
@@ -397,7 +410,7 @@ func checkSplunk(t *testing.T, e event.Event, body []byte) {
 		Fields                          map[string]string
 	}
 	parse(t, body, &m)
-	assert.Regexp(t, `^[0-9]+\.[0-9]{3}$`, m.Time.String())
+	assert.Regexp(t, epochTime, m.Time.String())
 	assert.Equal(t, "tocsin:event", m.SourceType)
 	assert.NotEmpty(t, m.Source)
 	var want bytes.Buffer
@@ -428,10 +441,10 @@ func checkDatadog(t *testing.T, _ event.Event, body []byte) {
 	assert.Contains(t, []string{"normal", "low"}, m.Priority)
 	assert.Nil(t, m.Happened, "older than 18 hours is refused")
 	for _, tag := range m.Tags {
-		assert.Regexp(t, `^[a-z][a-z0-9_:./-]{0,199}$`, tag)
+		assert.Regexp(t, validTag, tag)
 	}
 	for _, s := range []string{m.Title, m.Text} {
 		assert.NotContains(t, s, "%%%")
-		assert.NotRegexp(t, `(^|[^\pL\pN])@`, s)
+		assert.NotRegexp(t, mention, s)
 	}
 }

@@ -74,10 +74,15 @@ func datadogAlert(n notice.Notice) string {
 
 // silent takes the meaning from what Datadog would act on: @ at the beginning of a word, and %%%.
 func silent(s string) string {
-	s = strings.ReplaceAll(s, "%%%", "%% %")
 	var b strings.Builder
-	before := ' '
+	before, percents := ' ', 0
 	for _, r := range s {
+		if r != '%' {
+			percents = 0
+		} else if percents++; percents == 3 {
+			b.WriteByte(' ')
+			percents = 1
+		}
 		if r == '@' && !unicode.IsLetter(before) && !unicode.IsDigit(before) {
 			r = '＠'
 		}

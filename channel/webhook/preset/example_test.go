@@ -20,14 +20,14 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// show sends the event with c and prints what arrives, with a receiver on this machine in place of the product.
-func show(c webhook.Config, e event.Event, status int) {
+// sent sends the event with c and returns what arrives, with a receiver on this machine in place of the product, which
+// answers status.
+func sent(c webhook.Config, e event.Event, status int) string {
+	var arrived bytes.Buffer
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(&arrived, r.Method, r.RequestURI)
 		body, _ := io.ReadAll(r.Body)
-		var out bytes.Buffer
-		_ = json.Indent(&out, body, "", "  ")
-		fmt.Println(r.Method, r.RequestURI)
-		fmt.Println(out.String())
+		_ = json.Indent(&arrived, body, "", "  ")
 		w.WriteHeader(status)
 	}))
 	defer receiver.Close()
@@ -37,13 +37,13 @@ func show(c webhook.Config, e event.Event, status int) {
 	c.Guard, _ = netguard.New(netguard.Profile{Loopback: true}, nil)
 	hook, err := webhook.New(c)
 	if err != nil {
-		fmt.Println(err)
-		return
+		return err.Error()
 	}
 	defer hook.Close()
 	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: "example", Attempt: 1}); err != nil {
-		fmt.Println(err)
+		return err.Error()
 	}
+	return arrived.String()
 }
 
 // note is a short event.
@@ -54,7 +54,7 @@ func note() event.Event {
 
 func ExamplePagerDuty() {
 	// Beside Order: BySubject and an event filter on the route, this is all.
-	show(preset.PagerDuty(secret.Literal("R0UT1NGK3Y0123456789ABCDEF012345")), note(), 202)
+	fmt.Println(sent(preset.PagerDuty(secret.Literal("R0UT1NGK3Y0123456789ABCDEF012345")), note(), 202))
 	// Output:
 	// POST /v2/enqueue
 	// {
@@ -82,7 +82,7 @@ func ExamplePagerDuty() {
 func ExampleSendGrid() {
 	from := mail.Address{Name: "Access", Address: "access@example.com"}
 	to := mail.Address{Address: "on-call@example.com"}
-	show(preset.SendGrid(secret.Literal("SG.0123456789.abcdef"), from, to), note(), 202)
+	fmt.Println(sent(preset.SendGrid(secret.Literal("SG.0123456789.abcdef"), from, to), note(), 202))
 	// Output:
 	// POST /v3/mail/send
 	// {
@@ -130,7 +130,7 @@ func ExampleSendGrid() {
 }
 
 func ExampleTeams() {
-	show(preset.Teams("https://prod-07.westeurope.logic.azure.com/workflows/3f1c/triggers/manual/paths/invoke?sig=abc"), note(), 202)
+	fmt.Println(sent(preset.Teams("https://prod-07.westeurope.logic.azure.com/workflows/3f1c/triggers/manual/paths/invoke?sig=abc"), note(), 202))
 	// Output:
 	// POST /workflows/3f1c/triggers/manual/paths/invoke?sig=abc
 	// {
@@ -328,7 +328,7 @@ func ExampleTeams() {
 }
 
 func ExampleDiscord() {
-	show(preset.Discord("https://discord.com/api/webhooks/2237047/token"), note(), 200)
+	fmt.Println(sent(preset.Discord("https://discord.com/api/webhooks/2237047/token"), note(), 200))
 	// Output:
 	// POST /api/webhooks/2237047/token?wait=true
 	// {
@@ -370,7 +370,7 @@ func ExampleDiscord() {
 
 func ExampleJira() {
 	auth := webhook.Basic("access@example.com", secret.Literal("ATATT3xFfGF0-0123456789"))
-	show(preset.Jira("https://example.atlassian.net", auth, "PAM", "Task"), note(), 201)
+	fmt.Println(sent(preset.Jira("https://example.atlassian.net", auth, "PAM", "Task"), note(), 201))
 	// Output:
 	// POST /rest/api/3/issue
 	// {
@@ -551,7 +551,7 @@ func ExampleJira() {
 
 func ExampleServiceNow() {
 	auth := webhook.Basic("access", secret.Literal("pa55-0123456789"))
-	show(preset.ServiceNow("https://example.service-now.com", auth), note(), 201)
+	fmt.Println(sent(preset.ServiceNow("https://example.service-now.com", auth), note(), 201))
 	// Output:
 	// POST /api/now/table/incident?sysparm_fields=sys_id,number
 	// {
@@ -567,7 +567,7 @@ func ExampleServiceNow() {
 func ExampleSplunk() {
 	c := preset.Splunk("https://splunk.example.com:8088", secret.Literal("B5A79AAD-D822-46CC-80D1-819F80D7BFB0"))
 	c.MaxBody = 800_000 // of an older collector
-	show(c, note(), 200)
+	fmt.Println(sent(c, note(), 200))
 	// Output:
 	// POST /services/collector/event
 	// {
@@ -599,7 +599,7 @@ func ExampleSplunk() {
 func ExampleDatadog() {
 	c := preset.Datadog(secret.Literal("9775a026f1ca7d1c6c5af9d94d9595a4"))
 	c.URL = "https://api.datadoghq.eu/api/v1/events"
-	show(c, note(), 202)
+	fmt.Println(sent(c, note(), 202))
 	// Output:
 	// POST /api/v1/events
 	// {

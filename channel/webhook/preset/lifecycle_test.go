@@ -97,5 +97,4 @@ func TestPagerDutyDedupKey(t *testing.T) {
 	other := event.Meta{Subject: strings.Repeat("s", 254) + "x", Tenant: long.Tenant}
 	assert.Len(t, key(long), 255)
 	assert.NotEqual(t, key(long), key(other), "what is cut off is still told apart")
-	assert.Equal(t, key(long), key(long))
 }

@@ -2,6 +2,7 @@ package preset_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -271,10 +272,7 @@ func TestWhatIsMissingIsFoundByNew(t *testing.T) {
 		"token":       preset.Splunk("https://a.example", secret.Value{}),
 	} {
 		_, err := webhook.New(c)
-		_, ok := err.(*webhook.ConfigError)
-		if joined, isJoined := err.(interface{ Unwrap() []error }); isJoined {
-			ok = len(joined.Unwrap()) > 0
-		}
+		_, ok := errors.AsType[*webhook.ConfigError](err)
 		assert.True(t, ok, "%s: %v", name, err)
 	}
 }

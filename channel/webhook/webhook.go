@@ -115,7 +115,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	req := c.newRequest(ctx, m, x)
 
 	began := time.Now()
-	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	resp, err := c.client.Do(ctx, req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}

@@ -129,6 +129,10 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		"public name, resolved":  {"public.example", true, ""},
 		"absent name, resolved":  {"absent.example", true, KindDNS},
 		"absent, left to others": {"absent.example", false, ""},
+		"localhost":              {"localhost", false, KindBlocked},
+		"within localhost":       {"a.localhost", false, KindBlocked},
+		"with a dot at the end":  {"localhost.", false, KindRequest},
+		"not quite localhost":    {"notlocalhost", false, ""},
 	} {
 		proxy := newTestProxy(t, "")
 		client := newClient(t, newGuard(t, Profile{}, resolver), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}, ResolveTarget: c.resolve}})
@@ -142,6 +146,24 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		assert.Equal(t, c.kind == KindBlocked, errors.Is(err, ErrDestinationBlocked), name)
 		assert.Zero(t, proxy.connections.Load(), "%s: the proxy is not contacted", name)
 	}
+}
+
+// A proxy connects to the Host of a plain request, so that has to be the host that was judged.
+func TestS10_S26_TheHostCannotNameAnotherTargetToAProxy(t *testing.T) {
+	t.Parallel()
+	proxy := newTestProxy(t, "")
+	c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}}})
+	for host, passes := range map[string]bool{"": true, "hooks.example": true, "169.254.169.254": false, "hooks.example:80": false, "10.0.0.1/x": false} {
+		req := post(t, "http://hooks.example/", "x")
+		req.Host = host
+		_, err := do(t, c, req)
+		if passes {
+			require.NoError(t, err, host)
+			continue
+		}
+		requireKind(t, err, KindRequest)
+	}
+	assert.Equal(t, []string{"POST http://hooks.example/", "POST http://hooks.example/"}, proxy.seen())
 }
 
 func TestS10_TheProxyIsJudgedByItsOwnProfile(t *testing.T) {

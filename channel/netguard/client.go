@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -194,6 +195,12 @@ func (c *Client) admit(req *http.Request) error {
 // prepare returns the copy of req to send.
 func (c *Client) prepare(ctx context.Context, req *http.Request) *http.Request {
 	r := req.WithContext(ctx)
+	if r.Method == http.MethodGet { // which net/http sends again by itself, unless it has a body that is there only once
+		r.GetBody = nil
+		if r.Body == nil || r.Body == http.NoBody {
+			r.Body = io.NopCloser(strings.NewReader(""))
+		}
+	}
 	_, named := r.Header["User-Agent"]
 	if named && r.Header["Idempotency-Key"] == nil && r.Header["X-Idempotency-Key"] == nil {
 		return r

@@ -10,9 +10,11 @@ import (
 
 // answer is what came back.
 type answer struct {
-	status int
-	header http.Header     // redacted
-	err    *netguard.Error // the body did not come to its end
+	status    int
+	header    http.Header     // redacted
+	body      []byte          // redacted
+	truncated bool            // body is only the beginning
+	err       *netguard.Error // the body did not come to its end
 }
 
 // take reads resp into m and closes it.
@@ -32,6 +34,7 @@ func (c *Channel) take(resp *http.Response, h hiding, m *channel.Message) answer
 		body = h.bytes(body)
 	}
 	redactHeader(h, resp)
+	a.body, a.truncated = body, truncated
 	*m = channel.Message{Start: startLine(resp), Header: resp.Header, Body: body, Truncated: truncated}
 	return a
 }

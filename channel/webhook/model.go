@@ -21,6 +21,7 @@ type model struct {
 	header   http.Header      // of every request, without the id
 	shown    http.Header      // header as receipts show it
 	start    string           // of every receipt's request
+	body     []string         // the secrets of Config.Body
 }
 
 // private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
@@ -33,7 +34,8 @@ type private struct {
 	sensitive []Header
 	auth      Auth
 	secrets   *secret.Set
-	templates *templates // nil = none
+	body      Body
+	parts     *parts // nil = none
 	current   atomic.Pointer[model]
 }
 
@@ -76,12 +78,15 @@ func (c Config) checkKept() error {
 		refuse(fmt.Sprintf("Headers[%d].Secret", i), h.Secret)
 	}
 	refuse("Auth", c.Auth.value)
+	for i, v := range c.Body.secrets {
+		refuse(fmt.Sprintf("Body: secret %d", i+1), v)
+	}
 	return errors.Join(errs...)
 }
 
 // newPrivate takes a Config that has been checked, its URL and the header that is made of it.
 func newPrivate(c Config, u *url.URL, header http.Header) *private {
-	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth}
+	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body}
 	values := append(p.url.Values(), c.Auth.value)
 	if len(c.Masks) == 0 && u.RequestURI() != "/" {
 		values = append(values, secret.Literal(u.String())) // with all its parts
@@ -95,6 +100,7 @@ func newPrivate(c Config, u *url.URL, header http.Header) *private {
 			values = append(values, secret.Literal(h.Value))
 		}
 	}
+	values = append(values, c.Body.secrets...)
 	if c.Proxy != nil {
 		values = append(values, c.Proxy.Password)
 	}
@@ -162,6 +168,9 @@ func (p *private) build(ctx context.Context) (*model, error) {
 			return nil, err
 		}
 		m.header["Authorization"] = []string{value}
+	}
+	if m.body, err = p.body.reveal(ctx); err != nil {
+		return nil, err
 	}
 	for name := range m.header {
 		if alwaysSensitive(name) {

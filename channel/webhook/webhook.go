@@ -33,6 +33,7 @@ type Channel struct {
 	origin      string
 	success     []int
 	verdicts    Verdicts
+	interpret   func(Answer, Verdict) Reading
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int
@@ -61,7 +62,7 @@ func New(c Config) (*Channel, error) {
 	if header["User-Agent"] == nil {
 		header["User-Agent"] = []string{netguard.DefaultUserAgent}
 	}
-	header["Content-Type"] = []string{"application/json"}
+	header["Content-Type"] = []string{c.sentAs()}
 	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
 
 	client, err := c.Guard.Client(netguard.ClientOptions{
@@ -74,13 +75,14 @@ func New(c Config) (*Channel, error) {
 		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
 	}
 	p := newPrivate(c, u, header)
-	p.templates = newTemplates(c, made)
+	p.parts = newParts(c, made)
 	return &Channel{
 		private:     p,
 		method:      c.Method,
 		origin:      netguard.Origin(u),
 		success:     slices.Clone(c.Success),
 		verdicts:    c.Verdicts,
+		interpret:   c.Interpret,
 		rateLimit:   c.RateLimit,
 		maxBody:     c.MaxBody,
 		maxResponse: c.MaxResponse,
@@ -89,9 +91,9 @@ func New(c Config) (*Channel, error) {
 	}, nil
 }
 
-// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's status is one of
-// Config.Success and the answer came to its end. Other statuses have the verdict of Config.Verdicts and honour what the
-// receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
+// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's
+// status is one of Config.Success, unless Config.Interpret reads something else, and the answer came to its end. Other
+// statuses have the verdict of Config.Verdicts and honour what the receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
 // but a refused destination is permanent, and after one over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
 //
 // The receipt, which is zero when no request could be made, holds the request and the answer up to Config.MaxResponse, without the secrets of the configuration: neither
@@ -102,16 +104,15 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
-	made, err := c.render(ctx, d.Event)
-	if err != nil {
-		return channel.Receipt{}, err
-	}
 	m, err := c.private.model(ctx)
 	if err != nil {
 		return channel.Receipt{}, c.unready(ctx, err)
 	}
-	x := &exchange{id: [1]string{d.ID()}, rendering: made}
-	x.hiding = hiding{m.redactor, c.private.templates.redactor(&made)}
+	x := &exchange{id: [1]string{d.ID()}}
+	if err := c.render(ctx, m, d, &x.rendering); err != nil {
+		return channel.Receipt{}, err
+	}
+	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
 	req := c.newRequest(ctx, m, x)
 
 	began := time.Now()
@@ -131,9 +132,11 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 		Request:  c.sent(m, x),
 		Response: &x.response,
 	}
+	read := c.read(a)
+	r.ProviderID = read.ProviderID
 	switch {
-	case !c.succeeded(a.status):
-		return r, c.refused(a)
+	case read.Verdict != Taken:
+		return r, c.refused(a, read)
 	case a.err != nil:
 		r.OutcomeUnknown = true
 		return r, c.unfinished(a)
@@ -148,7 +151,7 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 		req.URL = x.url
 	}
 	req.Header = maps.Clone(m.header)
-	c.private.templates.putHeaders(req.Header, &x.rendering, false)
+	c.private.parts.putHeaders(req.Header, &x.rendering, false)
 	req.Header[idHeader] = x.id[:]
 	x.reader.Reset(x.body)
 	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
@@ -175,7 +178,7 @@ func (c *Channel) succeeded(status int) bool {
 // sent describes the request for the receipt.
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
-	c.private.templates.putHeaders(header, &x.rendering, true)
+	c.private.parts.putHeaders(header, &x.rendering, true)
 	header[idHeader] = x.id[:]
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request

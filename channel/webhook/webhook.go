@@ -151,7 +151,7 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 		req.URL = x.url
 	}
 	req.Header = maps.Clone(m.header)
-	c.private.parts.putHeaders(req.Header, &x.rendering, false)
+	c.private.parts.putHeaders(req.Header, &x.rendering)
 	req.Header[idHeader] = x.id[:]
 	x.reader.Reset(x.body)
 	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
@@ -178,7 +178,7 @@ func (c *Channel) succeeded(status int) bool {
 // sent describes the request for the receipt.
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
-	c.private.parts.putHeaders(header, &x.rendering, true)
+	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
 	header[idHeader] = x.id[:]
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request

@@ -1,0 +1,49 @@
+package webhook_test
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// A secret is hidden wherever a receipt's request would show it, also in what a template made of an event that quotes it.
+func TestS50_SecretsInWhatTemplatesMakeAreHidden(t *testing.T) {
+	t.Parallel()
+	const key = "K3Y-V4LUE-1"
+	target, requests := record(t)
+	hook := newChannel(t, webhook.Config{
+		URL:  target,
+		Body: webhook.TemplateBody(compile(t, template.JSON, `{"why":"{{data.justification}}"}`)),
+		Headers: []webhook.Header{
+			{Name: "X-Key", Secret: secret.Literal(key)},
+			{Name: "X-Why", Template: compile(t, template.Header, "because {{data.justification}}")},
+		},
+	})
+	receipt, err := hook.Send(t.Context(), justified(t, "the key is "+key))
+	require.NoError(t, err)
+	got := <-requests
+	assert.Equal(t, "because the key is "+key, got.header.Get("X-Why"), "the receiver gets what was said")
+	assert.Equal(t, "because the key is "+secret.Redacted, receipt.Request.Header.Get("X-Why"))
+	assert.JSONEq(t, `{"why":"the key is `+secret.Redacted+`"}`, string(receipt.Request.Body))
+}
+
+// The error page of a receiver quotes values as HTML.
+func TestS50_ErrorPagesDoNotShowSecrets(t *testing.T) {
+	t.Parallel()
+	const key = `K3Y<"V4LUE">&'1'`
+	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, "<p>bad key &laquo;%s&raquo;</p>", html.EscapeString(r.Header.Get("X-Key")))
+	})
+	receipt, err := newChannel(t, webhook.Config{URL: target, Headers: []webhook.Header{{Name: "X-Key", Secret: secret.Literal(key)}}}).Send(t.Context(), sample())
+	require.Error(t, err)
+	assert.Equal(t, "<p>bad key &laquo;"+secret.Redacted+"&raquo;</p>", string(receipt.Response.Body))
+}

@@ -52,7 +52,7 @@ func TestS13_PoolsAreSharedByEqualSettingsOnly(t *testing.T) {
 	require.EqualValues(t, 5, send(g, ClientOptions{}))
 }
 
-func TestCloseFreesThePoolWithItsLastClient(t *testing.T) {
+func TestS13_CloseFreesThePoolWithItsLastClient(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	g := loopbackGuard(t)
@@ -70,7 +70,7 @@ func TestCloseFreesThePoolWithItsLastClient(t *testing.T) {
 	require.Empty(t, g.pools)
 }
 
-func TestZeroGuardIsPublicOnly(t *testing.T) {
+func TestS3_ZeroGuardIsPublicOnly(t *testing.T) {
 	t.Parallel()
 	var g Guard
 	require.NoError(t, g.CheckHost("8.8.8.8"))
@@ -84,7 +84,7 @@ func TestZeroGuardIsPublicOnly(t *testing.T) {
 	require.ErrorIs(t, err, ErrDestinationBlocked)
 }
 
-func TestClientOptionErrors(t *testing.T) {
+func TestS9_S23_S29_S36_ClientOptionErrors(t *testing.T) {
 	t.Parallel()
 	g := loopbackGuard(t)
 	for field, o := range map[string]ClientOptions{

@@ -274,7 +274,7 @@ func TestS14_ResolvingCountsAsConnecting(t *testing.T) {
 	assert.False(t, e.OutcomeUnknown)
 }
 
-func TestDialErrorsHaveKinds(t *testing.T) {
+func TestS29_S49_DialErrorsHaveKinds(t *testing.T) {
 	t.Parallel()
 	resolver := newResolver(t, fixedNames(map[string][]string{"silent.example": {""}}))
 	g := newGuard(t, Profile{Loopback: true}, resolver)

@@ -184,7 +184,7 @@ func TestS10_TheProxyIsJudgedByItsOwnProfile(t *testing.T) {
 	require.EqualError(t, err, "POST http://8.8.8.8: no connection through the proxy (connection refused)")
 }
 
-func TestProxyConnect(t *testing.T) {
+func TestS10_ProxyConnect(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "test CA")
 	server := newTLSServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "server", nil)}})
@@ -212,7 +212,7 @@ func TestProxyConnect(t *testing.T) {
 	}
 }
 
-func TestProxyPasswordThatCannotBeRead(t *testing.T) {
+func TestS10_S48_ProxyPasswordThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	proxy := newTestProxy(t, "")
 	g := newGuard(t, Profile{}, nil)
@@ -233,7 +233,7 @@ func TestProxyPasswordThatCannotBeRead(t *testing.T) {
 	assert.Equal(t, []string{"POST http://8.8.8.8/ Basic dG9jc2luOg=="}, proxy.seen())
 }
 
-func TestProxyErrors(t *testing.T) {
+func TestS10_S21_ProxyErrors(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, Profile{}, nil)
 	for name, p := range map[string]Proxy{

@@ -18,7 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestS9_S16_S19_S21_S23_S24_NewRefuses(t *testing.T) {
 	t.Parallel()
 	const good = "https://hooks.test/T0P-S3CRET"
 	headers := func(h ...webhook.Header) webhook.Config { return webhook.Config{URL: good, Headers: h} }

@@ -164,6 +164,10 @@ func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if resp.StatusCode == http.StatusProxyAuthRequired && x.proxy != nil && req.URL.Scheme == "http" {
+		_ = resp.Body.Close() // the proxy's own answer, which tells nothing of the destination
+		return nil, &Error{Kind: KindProxy, reason: "it wants other credentials"}
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		_ = resp.Body.Close()
 		_ = x.conn.Close() // net/http would use it again if there is no body

@@ -23,7 +23,7 @@ import (
 type testProxy struct {
 	*rawServer
 	to       string
-	status   atomic.Int32 // answer to CONNECT, 0 = connect
+	status   atomic.Int32 // answer, 0 = connect
 	mu       sync.Mutex
 	requests []string // method, target, credentials
 }
@@ -47,6 +47,10 @@ func (p *testProxy) serve(conn net.Conn) {
 		p.mu.Unlock()
 		if req.Method != http.MethodConnect {
 			_, _ = io.Copy(io.Discard, req.Body)
+			if status := p.status.Load(); status != 0 {
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d s3cret-of-the-proxy\r\nContent-Length: 7\r\n\r\nrefused", status)
+				continue
+			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied")
 			continue
 		}
@@ -210,6 +214,24 @@ func TestS10_ProxyConnect(t *testing.T) {
 		assert.False(t, e.OutcomeUnknown)
 		assert.Equal(t, "POST "+server.URL+": no connection through the proxy ("+reason+")", err.Error())
 	}
+}
+
+// That the proxy wants to know us is no answer of the destination, which would be final.
+func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
+	t.Parallel()
+	proxy := newTestProxy(t, "")
+	proxy.status.Store(407)
+	c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}}})
+	for range 2 {
+		_, err := do(t, c, post(t, "http://hooks.example/s3cret", "x"))
+		e := requireKind(t, err, KindProxy)
+		assert.False(t, e.OutcomeUnknown)
+		assert.Equal(t, "POST http://hooks.example: no connection through the proxy (it wants other credentials)", err.Error())
+	}
+	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) })
+	resp, err := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain}).Do(post(t, server.URL, "x"))
+	require.NoError(t, err, "without a proxy it is a status like others")
+	closeQuietly(resp.Body)
 }
 
 func TestS10_S48_ProxyPasswordThatCannotBeRead(t *testing.T) {

@@ -182,8 +182,8 @@ func TestS52_NothingPrintsItsSecrets(t *testing.T) {
 	assert.Equal(t, "webhook.Channel(POST https://hooks.test:8443)", fmt.Sprint(hook))
 
 	var logged bytes.Buffer
-	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
-	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
 	assert.NotContains(t, logged.String(), "T0P-S3CRET")
 }
 

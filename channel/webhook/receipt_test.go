@@ -47,3 +47,21 @@ func TestS50_ErrorPagesDoNotShowSecrets(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, "<p>bad key &laquo;"+secret.Redacted+"&raquo;</p>", string(receipt.Response.Body))
 }
+
+// What is compressed cannot be searched, so it is not kept, however its encoding is announced.
+func TestS31_S50_EncodedAnswerIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, encodings := range [][]string{{"gzip"}, {"identity", "gzip"}, {"", "br"}, {"identity, gzip"}} {
+		target := answerWith(t, http.StatusOK, http.Header{"Content-Encoding": encodings}, "as if it were compressed")
+		receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
+		require.NoError(t, err)
+		assert.Empty(t, receipt.Response.Body, encodings)
+		assert.True(t, receipt.Response.Truncated)
+	}
+	for _, encodings := range [][]string{nil, {"identity"}, {"Identity", ""}} {
+		target := answerWith(t, http.StatusOK, http.Header{"Content-Encoding": encodings}, "plain")
+		receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
+		require.NoError(t, err)
+		assert.Equal(t, "plain", string(receipt.Response.Body), encodings)
+	}
+}

@@ -55,7 +55,7 @@ func New(c Config) (*Channel, error) {
 	if urlErr == nil && c.Path != nil {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	header, made, headerErr := buildHeader(c.Headers, c.taken)
 	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
@@ -113,9 +113,11 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 		return channel.Receipt{}, err
 	}
 	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
-	req := c.newRequest(ctx, m, x)
-
 	began := time.Now()
+	if err := c.sign(m, x, began); err != nil {
+		return channel.Receipt{}, err
+	}
+	req := c.newRequest(ctx, m, x)
 	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
@@ -153,6 +155,7 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 	req.Header = maps.Clone(m.header)
 	c.private.parts.putHeaders(req.Header, &x.rendering, false)
 	req.Header[idHeader] = x.id[:]
+	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
 	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
 	req.ContentLength = int64(len(x.body))
@@ -162,10 +165,11 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
-	hiding            hiding
-	id                [1]string
-	reader            bytes.Reader
-	request, response channel.Message
+	hiding               hiding
+	id                   [1]string
+	timestamp, signature [1]string // of Config.Sign
+	reader               bytes.Reader
+	request, response    channel.Message
 }
 
 func (c *Channel) succeeded(status int) bool {
@@ -180,6 +184,7 @@ func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
 	c.private.parts.putHeaders(header, &x.rendering, true)
 	header[idHeader] = x.id[:]
+	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }

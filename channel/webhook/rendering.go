@@ -15,7 +15,6 @@ import (
 
 // parts make what of a request depends on the event.
 type parts struct {
-	body    bodySource         // nil = the event's JSON
 	path    *template.Template // nil = the configured URL
 	headers []headerTemplate
 	scratch sync.Pool // of *scratch
@@ -63,14 +62,17 @@ func newParts(c Config, headers []headerTemplate) *parts {
 	if c.Body.source == nil && c.Path == nil && len(headers) == 0 {
 		return nil
 	}
-	return &parts{body: c.Body.source, path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+	return &parts{path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
 }
 
-// render makes what depends on d, whose event is not zero. Nothing is sent when it fails.
-func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, r *rendering) (err error) {
-	if p := c.private.parts; p != nil {
-		err = c.fill(ctx, m, p, d, r)
-	} else {
+// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
+func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, body bodySource, r *rendering) (err error) {
+	switch p := c.private.parts; {
+	case p != nil:
+		err = c.fill(ctx, m, p, d, body, r)
+	case body != nil:
+		err = c.fill(ctx, m, newParts(Config{Body: Body{source: body}}, nil), d, body, r)
+	default:
 		r.body = d.Event.JSON()
 	}
 	if err == nil && len(r.body) > c.maxBody {
@@ -79,12 +81,12 @@ func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, r *r
 	return err
 }
 
-func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, r *rendering) error {
+func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
 	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
 	defer p.scratch.Put(s)
-	if p.body == nil {
+	if body == nil {
 		r.body = d.Event.JSON()
-	} else if err := p.body.fill(ctx, making{d, m.body, s}, r); err != nil {
+	} else if err := body.fill(ctx, making{d, m.body, s}, r); err != nil {
 		return c.unmade(ctx, m, err)
 	}
 	if p.path != nil {
@@ -114,12 +116,11 @@ func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delive
 
 // putHeaders sets the headers that were made, without the sensitive ones when they are to be shown.
 func (p *parts) putHeaders(header http.Header, r *rendering, shown bool) {
-	if p == nil {
-		return
-	}
-	for i, h := range p.headers {
-		if !shown || !h.sensitive {
-			header[h.name] = r.values[i : i+1 : i+1]
+	if p != nil {
+		for i, h := range p.headers {
+			if !shown || !h.sensitive {
+				header[h.name] = r.values[i : i+1 : i+1]
+			}
 		}
 	}
 	for _, a := range r.added {

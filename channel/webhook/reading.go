@@ -28,6 +28,8 @@ type Reading struct {
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255
 	// characters or holds anything but printable ASCII.
 	ProviderID string
+	// OutcomeUnknown says that the receiver may have acted although it answers something else, for the receipt.
+	OutcomeUnknown bool
 }
 
 // read asks Config.Interpret what an answer means.

@@ -137,3 +137,16 @@ func TestInterpretIsNotAskedAboutHalfASuccess(t *testing.T) {
 		assert.Equal(t, !asked, receipt.OutcomeUnknown, status)
 	}
 }
+
+func TestInterpretCanLeaveTheOutcomeOpen(t *testing.T) {
+	t.Parallel()
+	hook := newChannel(t, webhook.Config{
+		URL: answerWith(t, 200, nil, `{"error":"fatal_error"}`),
+		Interpret: func(webhook.Answer, webhook.Verdict) webhook.Reading {
+			return webhook.Reading{Verdict: webhook.Retry, Reason: "fatal_error", OutcomeUnknown: true}
+		},
+	})
+	receipt, err := hook.Send(t.Context(), sample())
+	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.True(t, receipt.OutcomeUnknown)
+}

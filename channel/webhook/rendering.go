@@ -15,7 +15,6 @@ import (
 
 // parts make what of a request depends on the event.
 type parts struct {
-	body    bodySource         // nil = the event's JSON
 	path    *template.Template // nil = the configured URL
 	headers []headerTemplate
 	scratch sync.Pool // of *scratch
@@ -34,7 +33,11 @@ type rendering struct {
 	body   []byte
 	url    *url.URL // nil = the configured URL
 	values []string // of the headers that have a template, in their order
+	added  []addedHeader
 }
+
+// addedHeader is a header that belongs to a body.
+type addedHeader struct{ name, value string } // the name is canonical
 
 // scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
 type scratch struct{ buffer []byte }
@@ -59,14 +62,17 @@ func newParts(c Config, headers []headerTemplate) *parts {
 	if c.Body.source == nil && c.Path == nil && len(headers) == 0 {
 		return nil
 	}
-	return &parts{body: c.Body.source, path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+	return &parts{path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
 }
 
-// render makes what depends on d, whose event is not zero. Nothing is sent when it fails.
-func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, r *rendering) (err error) {
-	if p := c.private.parts; p != nil {
-		err = c.fill(ctx, m, p, d, r)
-	} else {
+// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
+func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, body bodySource, r *rendering) (err error) {
+	switch p := c.private.parts; {
+	case p != nil:
+		err = c.fill(ctx, m, p, d, body, r)
+	case body != nil:
+		err = c.fill(ctx, m, newParts(Config{Body: Body{source: body}}, nil), d, body, r)
+	default:
 		r.body = d.Event.JSON()
 	}
 	if err == nil && len(r.body) > c.maxBody {
@@ -75,12 +81,12 @@ func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, r *r
 	return err
 }
 
-func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, r *rendering) error {
+func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
 	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
 	defer p.scratch.Put(s)
-	if p.body == nil {
+	if body == nil {
 		r.body = d.Event.JSON()
-	} else if err := p.body.fill(ctx, making{d, m.body, s}, r); err != nil {
+	} else if err := body.fill(ctx, making{d, m.body, s}, r); err != nil {
 		return c.unmade(ctx, m, err)
 	}
 	if p.path != nil {
@@ -108,25 +114,29 @@ func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delive
 	return nil
 }
 
-// putHeaders sets the headers that have a template.
+// putHeaders sets the headers that were made.
 func (p *parts) putHeaders(header http.Header, r *rendering) {
-	if p == nil {
-		return
+	if p != nil {
+		for i, h := range p.headers {
+			header[h.name] = r.values[i : i+1 : i+1]
+		}
 	}
-	for i, h := range p.headers {
-		header[h.name] = r.values[i : i+1 : i+1]
+	for _, a := range r.added {
+		header[a.name] = []string{a.value}
 	}
 }
 
 // showHeaders is putHeaders for a receipt: without the sensitive ones, and without secrets in the others.
 func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor) {
-	if p == nil {
-		return
-	}
-	for i, h := range p.headers {
-		if !h.sensitive {
-			header[h.name] = []string{known.String(r.values[i])}
+	if p != nil {
+		for i, h := range p.headers {
+			if !h.sensitive {
+				header[h.name] = []string{known.String(r.values[i])}
+			}
 		}
+	}
+	for _, a := range r.added {
+		header[a.name] = []string{known.String(a.value)}
 	}
 }
 

@@ -55,7 +55,7 @@ func New(c Config) (*Channel, error) {
 	if urlErr == nil && c.Path != nil {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	header, made, headerErr := buildHeader(c.Headers, c.taken)
 	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
@@ -104,18 +104,41 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
+	return c.send(ctx, d, c.private.body.source)
+}
+
+// SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
+// secrets of its own and is sent as the content type that Config says. d may be without an event when neither Path nor the
+// headers have a template and requests are not signed; the request then has no id.
+func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
+	switch p := c.private.parts; {
+	case len(b.secrets) > 0:
+		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
+	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
+		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+	}
+	return c.send(ctx, d, b.source)
+}
+
+// send makes one request with a body from the given source; nil = the event's JSON.
+func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource) (channel.Receipt, error) {
 	m, err := c.private.model(ctx)
 	if err != nil {
 		return channel.Receipt{}, c.unready(ctx, err)
 	}
 	x := &exchange{id: [1]string{d.ID()}}
-	if err := c.render(ctx, m, d, &x.rendering); err != nil {
+	if d.Event.IsZero() {
+		x.id[0] = ""
+	}
+	if err := c.render(ctx, m, d, body, &x.rendering); err != nil {
 		return channel.Receipt{}, err
 	}
 	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
-	req := c.newRequest(ctx, m, x)
-
 	began := time.Now()
+	if err := c.sign(m, x, began); err != nil {
+		return channel.Receipt{}, err
+	}
+	req := c.newRequest(ctx, m, x)
 	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
@@ -133,7 +156,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 		Response: &x.response,
 	}
 	read := c.read(a)
-	r.ProviderID = read.ProviderID
+	r.ProviderID, r.OutcomeUnknown = read.ProviderID, read.OutcomeUnknown
 	switch {
 	case read.Verdict != Taken:
 		return r, c.refused(a, read)
@@ -152,7 +175,8 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 	}
 	req.Header = maps.Clone(m.header)
 	c.private.parts.putHeaders(req.Header, &x.rendering)
-	req.Header[idHeader] = x.id[:]
+	x.putID(req.Header)
+	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
 	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
 	req.ContentLength = int64(len(x.body))
@@ -162,10 +186,17 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
-	hiding            hiding
-	id                [1]string
-	reader            bytes.Reader
-	request, response channel.Message
+	hiding               hiding
+	id                   [1]string
+	timestamp, signature [1]string // of Config.Sign
+	reader               bytes.Reader
+	request, response    channel.Message
+}
+
+func (x *exchange) putID(header http.Header) {
+	if x.id[0] != "" {
+		header[idHeader] = x.id[:]
+	}
 }
 
 func (c *Channel) succeeded(status int) bool {
@@ -179,7 +210,8 @@ func (c *Channel) succeeded(status int) bool {
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
 	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
-	header[idHeader] = x.id[:]
+	x.putID(header)
+	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }

@@ -1,6 +1,8 @@
 package webhook_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/template"
@@ -63,5 +66,29 @@ func TestS31_S50_EncodedAnswerIsNotKept(t *testing.T) {
 		receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
 		require.NoError(t, err)
 		assert.Equal(t, "plain", string(receipt.Response.Body), encodings)
+	}
+}
+
+// A function that makes bodies may quote a secret in its error, also around the error of a template it uses.
+func TestS49_ErrorsOfBodyFuncsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	const key = "K3Y-V4LUE-1"
+	narrow, err := template.Compile("{{data.justification}}", template.Options{Mode: template.Text, Limits: template.Limits{Output: 1}})
+	require.NoError(t, err)
+	for name, inner := range map[string]func(d channel.Delivery) error{
+		"its own": func(channel.Delivery) error { return errors.New("no channel") },
+		"a template's": func(d channel.Delivery) error {
+			_, err := narrow.Render(context.Background(), nil, d.Event.Decoded())
+			return err
+		},
+	} {
+		hook := newChannel(t, webhook.Config{URL: "http://127.0.0.1:1", Body: webhook.BodyFunc("", func(d channel.Delivery, secrets []string) ([]byte, error) {
+			return nil, fmt.Errorf("with %s: %w", secrets[0], inner(d))
+		}, secret.Literal(key))})
+		_, err := hook.Send(t.Context(), justified(t, "text"))
+		assert.Equal(t, webhook.KindRender, failure(t, err).Kind, name)
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), key, name)
+		}
 	}
 }

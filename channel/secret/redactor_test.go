@@ -28,10 +28,10 @@ func percentAll(s string) string {
 	return b.String()
 }
 
-func jsonText(s string, html bool) string {
+func jsonText(s string, escapeHTML bool) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(html)
+	e.SetEscapeHTML(escapeHTML)
 	_ = e.Encode(s)
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -118,7 +118,8 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading the
-// body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that.
+// body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When Do
+// fails, and when the body is closed, nothing reads the request's body any more.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {
 	x := &exchange{client: c, caller: ctx, req: req, deadline: time.Now().Add(c.total)}
 	resp, err := c.send(x)

@@ -121,6 +121,9 @@ func (x *exchange) accept(resp *http.Response) error {
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return &Error{Kind: KindProtocol, reason: "its status is not one of 200 to 599", OutcomeUnknown: true}
 	}
+	if resp.StatusCode == http.StatusProxyAuthRequired && x.conn.key.host == "" {
+		return &Error{Kind: KindProxy, reason: "it wants other credentials"} // which tells nothing of the destination
+	}
 	x.keep = !resp.Close && !x.req.Close
 	x.conn.limit(0)
 	x.mu.Lock()
@@ -164,7 +167,7 @@ func (x *exchange) Close() error {
 	return nil
 }
 
-// end gives the connection back, or closes it unless the exchange has gone well.
+// end gives the connection back, or closes it unless the exchange has gone well. Nothing reads the request afterwards.
 func (x *exchange) end(well bool) {
 	if x.conn == nil {
 		return
@@ -177,9 +180,13 @@ func (x *exchange) end(well bool) {
 		return
 	}
 	x.conn.drop()
+	if x.writing != nil {
+		closeBody(x.req)
+		<-x.writing
+	}
 }
 
-// sent reports whether the socket has taken the whole request. A large one may still be at it, because the receiver does
+// sent reports whether the socket has taken the whole request. It may still be at a large one, because the receiver does
 // not read it, or just be about to say so, which is worth a moment.
 func (x *exchange) sent() bool {
 	if x.writing != nil {
@@ -196,7 +203,7 @@ func (x *exchange) sent() bool {
 
 // explain makes the error of the exchange from one that was met.
 func (x *exchange) explain(err error) *Error {
-	written := x.sent()
+	written := x.written.Load()
 	x.mu.Lock()
 	if x.fault != nil {
 		err = x.fault

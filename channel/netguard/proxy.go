@@ -12,8 +12,8 @@ import (
 )
 
 // Proxy sends requests through an HTTP proxy: with CONNECT for https, as a whole for http. The destination is judged by
-// the Guard before the proxy is contacted, as an address or metadata name; with a proxy the rest depends on
-// ResolveTarget, or on the proxy having rules of its own.
+// the Guard before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget, or on
+// the proxy having rules of its own.
 type Proxy struct {
 	URL      string       // http://host:port, without user info
 	User     string       // "" = no authentication
@@ -169,6 +169,10 @@ func (c *Client) route(ctx context.Context, req *http.Request, deadline time.Tim
 	host := req.URL.Hostname()
 	if clean, reason := cleanHost(host, false); reason != "" || clean != host {
 		return nil, &Error{Kind: KindRequest, reason: "the host must be in the form CheckURL returns"}
+	}
+	// What a proxy connects to for http is the Host, not the URL that is judged here.
+	if req.Host != "" && req.Host != req.URL.Host {
+		return nil, &Error{Kind: KindRequest, reason: "a Host other than the URL's cannot be sent through a proxy"}
 	}
 	if err := c.pool.guard.judgeTarget(ctx, host, p.resolve, c.pool.timeouts); err != nil {
 		return nil, err

@@ -208,7 +208,7 @@ func TestS31_GzipBombIsCheap(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
 
-func TestBodyErrorsAreSafe(t *testing.T) {
+func TestS49_BodyErrorsAreSafe(t *testing.T) {
 	t.Parallel()
 	server := newRawServer(t, func(conn net.Conn) {
 		readRequest(bufio.NewReader(conn))

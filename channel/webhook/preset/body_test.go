@@ -277,6 +277,24 @@ func TestEmptyEventsAreTold(t *testing.T) {
 	})
 }
 
+// TestHostileKeysStayFacts: the data of a host's own event has keys that somebody may have chosen.
+func TestHostileKeysStayFacts(t *testing.T) {
+	t.Parallel()
+	data := json.RawMessage(`{"summary":"1","Summary":"2","status":"3","when":"4","When":"5","routing_key":"6","Summary 2":"7","":"8",
+		"\"}":"9","<b>":"10","[code]":"11","@all":"12","**x**":"13","a\u0000\nb":"14","\u202e":"15","event":"16","😀":"17"}`)
+	e := event.Must(payload{"host.note", data}, event.Meta{Subject: "s", Tenant: "t"})
+	each(t, func(t *testing.T, p product) {
+		body := sender(t, p)(e).body
+		p.check(t, e, body)
+		for _, value := range []string{"1", "5", "7", "17"} {
+			assert.Contains(t, string(body), value)
+		}
+		if p.name == "pagerduty" {
+			assert.Contains(t, string(body), `"Summary":"Event host.note about s.","Event":"host.note","About":"s","Summary 2":"1","Summary 3":"2"`)
+		}
+	})
+}
+
 // TestRetriesAreTheSame: a second attempt carries the same body, so that receivers can tell that it is one.
 func TestRetriesAreTheSame(t *testing.T) {
 	t.Parallel()

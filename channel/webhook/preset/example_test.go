@@ -69,11 +69,11 @@ func ExamplePagerDuty() {
 	//     "class": "session.started",
 	//     "custom_details": {
 	//       "Summary": "Priya Nair began a session: orders-db-01.",
+	//       "Status": "Started",
 	//       "Who": "Priya Nair",
 	//       "Session": "orders-db-01",
 	//       "Session id": "f3b6",
-	//       "When": "2023-10-02 16:14 UTC",
-	//       "Status": "Started"
+	//       "When": "2023-10-02 16:14 UTC"
 	//     }
 	//   }
 	// }

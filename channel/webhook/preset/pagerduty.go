@@ -63,6 +63,10 @@ type pagerDutyLink struct {
 }
 
 func pagerDutyEvent(m message) any {
+	known := details{{Label: "Summary", Value: m.Summary}}
+	if m.Status != "" {
+		known = append(known, notice.Fact{Label: "Status", Value: m.Status})
+	}
 	p := pagerDuty{
 		RoutingKey: m.secrets[0],
 		Action:     pagerDutyAction(m),
@@ -74,12 +78,8 @@ func pagerDutyEvent(m message) any {
 			Timestamp: m.event.Time(),
 			Class:     string(m.event.Type()),
 			Group:     m.event.Tenant(),
-			Details:   details(m.Facts),
+			Details:   append(known, m.Facts...),
 		},
-	}
-	p.Payload.Details = append(details{{Label: "Summary", Value: m.Summary}}, p.Payload.Details...)
-	if m.Status != "" {
-		p.Payload.Details = append(p.Payload.Details, notice.Fact{Label: "Status", Value: m.Status})
 	}
 	if m.Link != "" {
 		p.Links = []pagerDutyLink{{m.Link, m.LinkText}}

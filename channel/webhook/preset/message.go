@@ -59,9 +59,8 @@ func shorter(n notice.Notice) iter.Seq[notice.Notice] {
 	}
 }
 
-// shortened returns n with no text longer than limit.
+// shortened returns n with no text but the title longer than limit: there is always room for the title.
 func shortened(n notice.Notice, limit int) notice.Notice {
-	n.Title = notice.Truncate(n.Title, limit)
 	n.Summary = notice.Truncate(n.Summary, limit)
 	facts := make([]notice.Fact, len(n.Facts))
 	for i, f := range n.Facts {

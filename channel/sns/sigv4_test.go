@@ -260,7 +260,9 @@ func TestTheVerifierPassesTheVectorsOfAWS(t *testing.T) {
 				assert.Error(t, suite(s).check(forged), what)
 			}
 			other := suite(s)
-			other.secret = func(string) (string, string, bool) { return "another", strings.Join(s.get("X-Amz-Security-Token"), ","), true }
+			other.secret = func(string) (string, string, bool) {
+				return "another", strings.Join(s.get("X-Amz-Security-Token"), ","), true
+			}
 			require.Error(t, other.check(s), "another secret")
 			later := suite(s)
 			later.now = func() time.Time { return time.Date(2015, 8, 30, 12, 52, 0, 0, time.UTC) }

@@ -22,7 +22,7 @@ type Attribute struct {
 
 // ownAttributes are the names of those that every message has.
 func ownAttributes() []string {
-	return []string{"delivery_id", "event_type", "tenant", "subject", "route"}
+	return []string{"delivery_id", "event_type", "severity", "tenant", "subject", "route"}
 }
 
 // mostAttributes is how many reach a queue with raw message delivery: SNS discards a message with more there ("Amazon SNS

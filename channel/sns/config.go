@@ -25,7 +25,7 @@ type Config struct {
 	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99 characters;
 	// an empty one is left out. nil = none.
 	Subject *template.Template
-	// Attributes are sent besides those that every message has, at most 5.
+	// Attributes are sent besides those that every message has, at most 4.
 	Attributes []Attribute
 	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is not 1
 	// to 128 visible ASCII characters is hashed. nil = the event's tenant and subject, as "tenant/subject", or what there is

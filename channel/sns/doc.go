@@ -12,6 +12,7 @@
 //
 //	delivery_id  channel.Delivery.ID: the same for all attempts, so that subscribers can drop repetitions
 //	event_type   for example "request.approved"
+//	severity     info, warning, error or critical, as package notice sees it
 //	tenant       left out when the event has none
 //	subject      the same
 //	route        the same

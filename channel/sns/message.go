@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -58,7 +58,8 @@ func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.Publish
 			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
 		}
 	}
-	for i, value := range [...]string{d.ID(), string(d.Event.Type()), d.Event.Tenant(), d.Event.Subject(), d.Route} {
+	severity := notice.Of(d.Event).Severity.String()
+	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route} {
 		put(ownAttributes()[i], carried(value))
 	}
 	for _, a := range c.attributes {
@@ -131,17 +132,7 @@ func subject(s string) string {
 		}
 		return r
 	}, s))
-	const mark = "…"
-	units, cut := 0, 0
-	for i, r := range s {
-		if units += utf16.RuneLen(r); units > longestSubject {
-			return strings.TrimSpace(s[:cut]) + mark
-		}
-		if units < longestSubject {
-			cut = i + utf8.RuneLen(r) // here the mark still fits
-		}
-	}
-	return s
+	return notice.TruncateUTF16(s, longestSubject)
 }
 
 // defaultGroup is the tenant's story that d belongs to.

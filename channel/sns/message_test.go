@@ -138,7 +138,7 @@ func TestS34_S70_TooLargeIsNotSent(t *testing.T) {
 		return channel.Delivery{Event: event.Must(p, event.Meta{ID: "e-1", Subject: "s"}), Route: "on-call", Attempt: 1}
 	}
 	attrs := 0
-	for name, value := range map[string]string{"delivery_id": d(1).ID(), "event_type": "request.approved", "subject": "s", "route": "on-call"} {
+	for name, value := range map[string]string{"delivery_id": d(1).ID(), "event_type": "request.approved", "severity": "info", "subject": "s", "route": "on-call"} {
 		attrs += len(name) + len("String") + len(value)
 	}
 	for _, limit := range []int{0, 1000, 1 << 20} {

@@ -65,7 +65,7 @@ func TestPublishIsSignedAndCarriesTheEvent(t *testing.T) {
 	assert.Equal(t, topicARN, r.form.Get("TopicArn"))
 	assert.Equal(t, string(d.Event.JSON()), r.form.Get("Message"), "to the byte")
 	assert.Equal(t, map[string]string{
-		"delivery_id": d.ID(), "event_type": "request.approved", "tenant": "acme", "subject": "AR-2047", "route": "on-call",
+		"delivery_id": d.ID(), "event_type": "request.approved", "severity": "info", "tenant": "acme", "subject": "AR-2047", "route": "on-call",
 	}, attributes(t, r.form))
 	for _, name := range []string{"Subject", "MessageGroupId", "MessageDeduplicationId", "MessageStructure"} {
 		assert.NotContains(t, r.form, name)
@@ -146,7 +146,7 @@ func TestTemplatesMakeMessageSubjectAndAttributes(t *testing.T) {
 	assert.Equal(t, p.Requester.Name+": first\r\nsecond\ufffd\u202e\n", r.form.Get("Message"))
 	assert.Equal(t, p.FriendlyID+" first  second", r.form.Get("Subject"))
 	got := attributes(t, r.form)
-	assert.Equal(t, []string{"delivery_id", "event_type", "external_key", "requester", "route", "subject"}, slices.Sorted(maps.Keys(got)))
+	assert.Equal(t, []string{"delivery_id", "event_type", "external_key", "requester", "route", "severity", "subject"}, slices.Sorted(maps.Keys(got)))
 	assert.Equal(t, "K\ufffd-17", got["external_key"])
 	assert.Equal(t, p.Requester.Email, got["requester"])
 

@@ -18,7 +18,7 @@ import (
 
 // fields lists the fields of the *ConfigErrors that err joins.
 func fields(err error) (found []string) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is walked here
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			found = append(found, fields(e)...)
 		}

@@ -71,7 +71,7 @@ func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	body := bytes.NewReader(wire)
 	req.Body, req.GetBody = io.NopCloser(body), nil
 	began := time.Now()
-	resp, err := x.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	resp, err := x.client.Do(req)
 	if err != nil {
 		x.duration = time.Since(began)
 		x.failure = netguard.Classify(req.Context(), req.Method, x.origin, err, false)

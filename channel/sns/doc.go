@@ -24,7 +24,8 @@
 //
 // A topic whose name ends in .fifo gets a MessageGroupId, which orders messages, see Config.Group, and a
 // MessageDeduplicationId made of the delivery's id. SNS drops a message whose id it has seen in the last five minutes, so a
-// retry after a lost answer is delivered once if it comes within them. A redelivery on purpose has another id.
+// retry after a lost answer is delivered once if it comes within them. A redelivery on purpose has another id. SNS keeps the
+// order in which messages come: for that to be the order of events, the route has to be ordered by subject or strictly.
 //
 // # Permissions
 //

@@ -109,7 +109,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain})
-		for name, send := range map[string]func(*http.Request) (*http.Response, error){"Do": c.Do, "HTTPClient": c.HTTPClient().Do} {
+		for name, send := range map[string]func(*http.Request) (*http.Response, error){"RoundTrip": c.RoundTrip, "HTTPClient": c.HTTPClient().Do} {
 			resp, err := send(post(t, server.URL, "x"))
 			require.NoError(t, err, name)
 			closeQuietly(resp.Body)

@@ -46,7 +46,7 @@ func post(t *testing.T, target, body string) *http.Request {
 // do sends one request and returns the body.
 func do(t *testing.T, c *Client, req *http.Request) (string, error) {
 	t.Helper()
-	resp, err := c.Do(req)
+	resp, err := c.RoundTrip(req)
 	if err != nil {
 		require.Nil(t, resp)
 		return "", err

@@ -139,7 +139,7 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 		return channel.Receipt{}, err
 	}
 	req := c.newRequest(ctx, m, x)
-	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	resp, err := c.client.Do(ctx, req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"testing"
@@ -28,7 +29,7 @@ func TestConformanceWithTemplates(t *testing.T) {
 	t.Parallel()
 	conform(t, webhook.Config{
 		Path: compile(t, template.URL, "/hooks/"+path+"/{{id}}?sig="+query+"&why={{truncate data.justification 100}}"),
-		Body: compile(t, template.JSON, `{"id":"{{id}}","type":{{event_type}},"why":"{{data.justification}}","data":{{json data}} }`),
+		Body: webhook.TemplateBody(compile(t, template.JSON, `{"id":"{{id}}","type":{{event_type}},"why":"{{data.justification}}","data":{{json data}} }`)),
 		Headers: []webhook.Header{
 			{Name: "Cookie", Template: compile(t, template.Header, key+" {{id}}")},
 			{Name: "X-Type", Template: compile(t, template.Header, "{{event_type}}")},
@@ -81,12 +82,14 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 		}
 		user, password, _ := r.BasicAuth()
 		_, _ = fmt.Fprintf(w, "%s %s %q %+v %s %s %s %q", r.Method, r.RequestURI, r.URL.Path, r.Header, user, password, body, r.Header)
+		_, _ = io.WriteString(w, html.EscapeString(fmt.Sprint(r.RequestURI, r.URL.Path, r.Header, user, password)))
 	}
 }
 
-// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, and a proxy's password.
+// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body, and a
+// proxy's password.
 func TestS47_S52_NoSecretLeaks(t *testing.T) {
-	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{})} {
+	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{}), "scheme": webhook.Scheme("Bearer", secret.Value{})} {
 		t.Run(name, func(t *testing.T) {
 			channeltest.RunLeaks(t, channeltest.LeakSuite[webhook.Config]{
 				Config: func() webhook.Config {
@@ -95,6 +98,7 @@ func TestS47_S52_NoSecretLeaks(t *testing.T) {
 						Masks:   []secret.Mask{{Replacement: "{m}"}, {Replacement: "{n}"}},
 						Headers: []webhook.Header{{Name: "X-Key"}, {Name: "Authorization-2"}},
 						Auth:    auth,
+						Body:    webhook.BodyFunc("", keyed, secret.Literal("12345678"), secret.Literal("12345678")),
 						Limits:  netguard.Limits{AllowInsecureHTTP: true},
 						Proxy:   &netguard.Proxy{User: "us", Profile: netguard.Profile{Loopback: true}},
 					}

@@ -44,7 +44,7 @@ func Example_templates() {
 		URL:     receiver.URL,
 		Path:    compile(template.URL, "/v1/{{data.friendly_id}}/news?why={{data.justification}}"),
 		Headers: []webhook.Header{{Name: "X-Event", Template: compile(template.Header, "{{event_type}}")}},
-		Body:    compile(template.JSON, `{"text": "{{data.requester.name}}: {{data.justification}}"}`),
+		Body:    webhook.TemplateBody(compile(template.JSON, `{"text": "{{data.requester.name}}: {{data.justification}}"}`)),
 	})
 	if err != nil {
 		fmt.Println(err)

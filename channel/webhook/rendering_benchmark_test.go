@@ -14,7 +14,7 @@ import (
 func BenchmarkTemplates(b *testing.B) {
 	target, _ := startReceiver(b)
 	path := compile(b, template.URL, "/v1/{{data.friendly_id}}/events?about={{subject}}")
-	body := compile(b, template.JSON, `{"text":"{{data.requester.name}}: {{data.justification}}","data":{{json data}} }`)
+	body := webhook.TemplateBody(compile(b, template.JSON, `{"text":"{{data.requester.name}}: {{data.justification}}","data":{{json data}} }`))
 	header := []webhook.Header{{Name: "X-Event", Template: compile(b, template.Header, "{{event_type}}")}}
 	for _, bc := range []struct {
 		name   string

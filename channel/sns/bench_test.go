@@ -37,7 +37,7 @@ func BenchmarkSend(b *testing.B) {
 		require.NoError(b, err)
 		defer guarded.Close()
 		client := sdk.New(sdk.Options{
-			Region: "eu-west-1", BaseEndpoint: &target, HTTPClient: guarded, Retryer: aws.NopRetryer{},
+			Region: "eu-west-1", BaseEndpoint: &target, HTTPClient: guarded.HTTPClient(), Retryer: aws.NopRetryer{},
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretKey}, nil
 			}),

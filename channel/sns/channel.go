@@ -86,7 +86,7 @@ func New(c Config) (*Channel, error) {
 		Region:       t.region,
 		BaseEndpoint: aws.String(origin),
 		Retryer:      aws.NopRetryer{},
-		HTTPClient:   client, // each call has an exchange around it
+		HTTPClient:   client.HTTPClient(), // in place of the SDK's own, should a call ever lack its exchange
 	})
 	return &Channel{
 		private: p, topic: t, origin: origin, maxSize: c.MaxSize,

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -126,5 +129,22 @@ func TestS50_NoSecretComesBackAsAnIDOrACode(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is compressed cannot be searched, so it is not kept.
+func TestS50_AnEncodedAnswerIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, encodings := range [][]string{{"gzip"}, {"identity", "x-any"}, {"br, gzip"}} {
+		ch := open(t, sns.Config{Endpoint: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Encoding"] = encodings
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "anything")
+		}))})
+		receipt, err := ch.Send(t.Context(), sample())
+		require.Error(t, err)
+		assert.Equal(t, http.StatusBadGateway, receipt.Status)
+		assert.Empty(t, receipt.Response.Body)
+		assert.True(t, receipt.Response.Truncated)
 	}
 }

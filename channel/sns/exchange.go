@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,11 +72,11 @@ func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	body := bytes.NewReader(wire)
 	req.Body, req.GetBody = io.NopCloser(body), nil
 	began := time.Now()
-	resp, err := x.client.Do(req)
+	resp, err := x.client.Do(req.Context(), req)
 	if err != nil {
 		x.duration = time.Since(began)
 		x.failure = netguard.Classify(req.Context(), req.Method, x.origin, err, false)
-		if body.Len() < len(wire) { // it was read to be written; HTTP/1 has stopped writing when there is an error
+		if body.Len() < len(wire) { // it was read to be written, and is not read any more
 			x.request = x.sent(req.Header, wire)
 		}
 		return nil, x.failure
@@ -116,7 +117,7 @@ func (x *exchange) take(resp *http.Response, began time.Time) (*http.Response, e
 		kept.Body = x.redactor.Cut(body)
 	}
 	// A body in an encoding that was not asked for cannot be searched for what it repeats.
-	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	if slices.ContainsFunc(resp.Header["Content-Encoding"], func(e string) bool { return !strings.EqualFold(e, "identity") }) {
 		kept.Body, kept.Truncated = nil, true
 	}
 	for _, name := range [...]string{"Content-Type", "Date", "X-Amzn-Requestid", "X-Amz-Retry-After"} {

@@ -1,5 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
-// judges the answer by its status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
+// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
+// it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a

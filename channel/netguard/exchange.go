@@ -118,11 +118,12 @@ func (x *exchange) note(err error) {
 
 // accept takes the header of the response.
 func (x *exchange) accept(resp *http.Response) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired && x.conn.key.proxy != "" && x.conn.key.host == "" {
+		// The proxy's own answer, which tells nothing of the destination.
+		return &Error{Kind: KindProxy, reason: "it wants other credentials"}
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return &Error{Kind: KindProtocol, reason: "its status is not one of 200 to 599", OutcomeUnknown: true}
-	}
-	if resp.StatusCode == http.StatusProxyAuthRequired && x.conn.key.host == "" {
-		return &Error{Kind: KindProxy, reason: "it wants other credentials"} // which tells nothing of the destination
 	}
 	x.keep = !resp.Close && !x.req.Close
 	x.conn.limit(0)

@@ -229,7 +229,7 @@ func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
 		assert.Equal(t, "POST http://hooks.example: no connection through the proxy (it wants other credentials)", err.Error())
 	}
 	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) })
-	resp, err := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain}).RoundTrip(post(t, server.URL, "x"))
+	resp, err := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain}).Do(t.Context(), post(t, server.URL, "x"))
 	require.NoError(t, err, "without a proxy it is a status like others")
 	closeQuietly(resp.Body)
 }

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"strings"
@@ -83,6 +84,7 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 		}
 		user, password, _ := r.BasicAuth()
 		_, _ = fmt.Fprintf(w, "%s %s %q %+v %s %s %s %q", r.Method, r.RequestURI, r.URL.Path, r.Header, user, password, body, r.Header)
+		_, _ = io.WriteString(w, html.EscapeString(fmt.Sprint(r.RequestURI, r.URL.Path, r.Header, user, password)))
 	}
 }
 

@@ -139,7 +139,7 @@ func (b *cloudEvents) fill(_ context.Context, in making, r *rendering) error {
 		r.body = e.Data()
 		r.added = make([]addedHeader, len(attributes))
 		for i, a := range attributes {
-			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), percentEncoded(a.value)}
+			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), [1]string{percentEncoded(a.value)}}
 		}
 		return nil
 	}
@@ -193,8 +193,17 @@ func unreserved(c byte) bool {
 // encodeBytes percent-encodes the bytes of s that are not kept.
 func encodeBytes(s string, keep func(byte) bool) string {
 	const digits = "0123456789ABCDEF"
+	first := 0
+	for first < len(s) && keep(s[first]) {
+		first++
+	}
+	if first == len(s) {
+		return s
+	}
 	var b strings.Builder
-	for i := range len(s) {
+	b.Grow(3 * len(s))
+	b.WriteString(s[:first])
+	for i := first; i < len(s); i++ {
 		if c := s[i]; keep(c) {
 			b.WriteByte(c)
 		} else {

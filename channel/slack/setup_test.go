@@ -23,6 +23,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -296,4 +297,14 @@ func failure(t testing.TB, err error) *webhook.Error {
 	e, ok := errors.AsType[*webhook.Error](err)
 	require.True(t, ok, "%v", err)
 	return e
+}
+
+// postponed checks the error of a delivery that came too soon.
+func postponed(t *testing.T, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, slack.ErrPaced)
+	got := retry.Classify(t.Context(), err)
+	assert.Equal(t, retry.Postponed, got.Verdict)
+	assert.Positive(t, got.Delay)
+	assert.LessOrEqual(t, got.Delay, time.Second)
 }

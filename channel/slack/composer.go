@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/notice"
@@ -82,7 +83,7 @@ func paragraphs(s string) blocks {
 				piece = piece[:feed]
 			}
 			b = append(b, block{Type: "section", Text: mrkdwn(piece)})
-			rest = strings.TrimLeft(rest[len(piece):], "\n")
+			rest = strings.TrimLeftFunc(rest[len(piece):], unicode.IsSpace)
 		}
 		if b.fit() {
 			return b
@@ -107,6 +108,9 @@ func cut(s string, limit int, mark string) string {
 	}
 	if whole == "" { // a link longer than a message
 		whole = short
+	}
+	if whole == "" { // an accent after accent
+		whole = strings.ToValidUTF8(s[:min(limit, len(s))], "")
 	}
 	return whole + mark
 }

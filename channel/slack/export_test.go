@@ -17,3 +17,9 @@ func Message(e event.Event) []byte {
 func Readers() []func(webhook.Answer, webhook.Verdict) webhook.Reading {
 	return []func(webhook.Answer, webhook.Verdict) webhook.Reading{readHook, readAPI}
 }
+
+// OwnText is a message of the text that a template made.
+func OwnText(s string) []byte {
+	raw, _ := encode(message{Text: "x", Blocks: paragraphs(s)})
+	return raw
+}

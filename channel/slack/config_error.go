@@ -21,7 +21,7 @@ func (e *ConfigError) Error() string {
 // translate makes a *ConfigError of every *webhook.ConfigError joined in err. Fields that have another name here are in
 // names.
 func translate(err error, names map[string]string) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // walks the tree itself
 		var all []error
 		for _, e := range joined.Unwrap() {
 			all = append(all, translate(e, names))

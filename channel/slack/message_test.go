@@ -191,7 +191,7 @@ func filled(t *testing.T, typ event.Type, s string) event.Event {
 	fill(form["data"], "") // counts
 	encoded, err := json.Marshal(s)
 	require.NoError(t, err)
-	form["data"] = fill(form["data"], strings.Repeat(s, min(200<<10/texts, 20<<10)/len(encoded)))
+	form["data"] = fill(form["data"], strings.Repeat(s, min(100<<10/texts, 20<<10)/len(encoded)))
 	form["id"] = "worst-" + e.ID()
 	raw, err := json.Marshal(form)
 	require.NoError(t, err)
@@ -221,14 +221,12 @@ func TestLimitsHoldForTheWorstInput(t *testing.T) {
 				deliveries = append(deliveries, channel.Delivery{Event: filled(t, typ, s), Route: "approvers"})
 			}
 			for _, d := range deliveries {
-				for i := range 2 {
+				for i, c := range []channel.Channel{hook, bot, bot} {
 					d.Generation = int64(i)
-					for _, c := range []channel.Channel{hook, bot} {
-						raw := sent(t, c, d)
-						assert.Empty(t, faults(raw), "%v", d.Event)
-						for _, mark := range marks(raw) {
-							assert.Regexp(t, `^(!date\^\d+\^|https://(access|directory)\.example\.com/)`, mark)
-						}
+					raw := sent(t, c, d)
+					assert.Empty(t, faults(raw), "%v", d.Event)
+					for _, mark := range marks(raw) {
+						assert.Regexp(t, `^(!date\^\d+\^|https://(access|directory)\.example\.com/)`, mark)
 					}
 				}
 			}

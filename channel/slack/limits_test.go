@@ -25,8 +25,8 @@ func faults(raw []byte) []string {
 	if text, ok := m["text"].(string); !ok || text == "" || len(text) > 4000 {
 		c.say("text", fmt.Sprintf("of %d bytes", len(text)))
 	}
-	if m["ts"] != nil && (m["thread_ts"] != nil || m["unfurl_links"] != nil) {
-		c.say("message", "has arguments that chat.update does not know")
+	if m["ts"] != nil && (m["thread_ts"] != nil || m["unfurl_links"] != nil) || m["ts"] == nil && m["parse"] != nil {
+		c.say("message", "has arguments that are another method's")
 	}
 	list, _ := m["blocks"].([]any)
 	if len(list) > 50 {

@@ -29,8 +29,8 @@ type message struct {
 	place
 	Text   string `json:"text"` // for notifications and screen readers
 	Blocks blocks `json:"blocks,omitempty"`
-	// By default chat.update links names and addresses in a text, which may be anybody's.
-	Parse string `json:"parse"`
+	// Unlike the others, chat.update by default links names and addresses in a text, which may be anybody's.
+	Parse string `json:"parse,omitempty"`
 	// Slack would fetch what a link leads to and show it.
 	UnfurlLinks *bool `json:"unfurl_links,omitempty"`
 	UnfurlMedia *bool `json:"unfurl_media,omitempty"`
@@ -46,8 +46,10 @@ type place struct {
 
 // newMessage makes a message of blocks for the given place.
 func newMessage(p place, n notice.Notice, b blocks) message {
-	m := message{place: p, Text: fallback(n), Blocks: b, Parse: "none"}
-	if p.TS == "" {
+	m := message{place: p, Text: fallback(n), Blocks: b}
+	if p.TS != "" {
+		m.Parse = "none"
+	} else {
 		m.UnfurlLinks, m.UnfurlMedia = new(bool), new(bool)
 	}
 	return m

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 )
 
 // model is what requests are copies of, with the secrets in their places. It is made anew when one of them has changed.
@@ -22,6 +23,7 @@ type model struct {
 	shown    http.Header      // header as receipts show it
 	start    string           // of every receipt's request
 	body     []string         // the secrets of Config.Body
+	keys     []*signature.Key // of Config.Sign
 }
 
 // private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
@@ -35,6 +37,7 @@ type private struct {
 	auth      Auth
 	secrets   *secret.Set
 	body      Body
+	signing   Signing
 	parts     *parts // nil = none
 	current   atomic.Pointer[model]
 }
@@ -81,12 +84,15 @@ func (c Config) checkKept() error {
 	for i, v := range c.Body.secrets {
 		refuse(fmt.Sprintf("Body: secret %d", i+1), v)
 	}
+	for i, k := range c.Sign.keys {
+		refuse(fmt.Sprintf("Sign: key %d", i+1), k.Secret)
+	}
 	return errors.Join(errs...)
 }
 
 // newPrivate takes a Config that has been checked, its URL and the header that is made of it.
 func newPrivate(c Config, u *url.URL, header http.Header) *private {
-	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body}
+	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body, signing: c.Sign}
 	values := append(p.url.Values(), c.Auth.value)
 	if len(c.Masks) == 0 && u.RequestURI() != "/" {
 		values = append(values, secret.Literal(u.String())) // with all its parts
@@ -101,6 +107,9 @@ func newPrivate(c Config, u *url.URL, header http.Header) *private {
 		}
 	}
 	values = append(values, c.Body.secrets...)
+	for _, k := range c.Sign.keys {
+		values = append(values, k.Secret)
+	}
 	if c.Proxy != nil {
 		values = append(values, c.Proxy.Password)
 	}
@@ -170,6 +179,9 @@ func (p *private) build(ctx context.Context) (*model, error) {
 		m.header["Authorization"] = []string{value}
 	}
 	if m.body, err = p.body.reveal(ctx); err != nil {
+		return nil, err
+	}
+	if m.keys, err = p.signing.reveal(ctx); err != nil {
 		return nil, err
 	}
 	for name := range m.header {

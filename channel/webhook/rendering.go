@@ -33,7 +33,11 @@ type rendering struct {
 	body   []byte
 	url    *url.URL // nil = the configured URL
 	values []string // of the headers that have a template, in their order
+	added  []addedHeader
 }
+
+// addedHeader is a header that belongs to a body.
+type addedHeader struct{ name, value string } // the name is canonical
 
 // scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
 type scratch struct{ buffer []byte }
@@ -110,15 +114,17 @@ func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delive
 	return nil
 }
 
-// putHeaders sets the headers that have a template, without the sensitive ones when they are to be shown.
+// putHeaders sets the headers that were made, without the sensitive ones when they are to be shown.
 func (p *parts) putHeaders(header http.Header, r *rendering, shown bool) {
-	if p == nil {
-		return
-	}
-	for i, h := range p.headers {
-		if !shown || !h.sensitive {
-			header[h.name] = r.values[i : i+1 : i+1]
+	if p != nil {
+		for i, h := range p.headers {
+			if !shown || !h.sensitive {
+				header[h.name] = r.values[i : i+1 : i+1]
+			}
 		}
+	}
+	for _, a := range r.added {
+		header[a.name] = []string{a.value}
 	}
 }
 

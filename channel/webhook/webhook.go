@@ -55,7 +55,7 @@ func New(c Config) (*Channel, error) {
 	if urlErr == nil && c.Path != nil {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	header, made, headerErr := buildHeader(c.Headers, c.taken)
 	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
@@ -109,12 +109,12 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
 // secrets of its own and is sent as the content type that Config says. d may be without an event when neither Path nor the
-// headers have a template; the request then has no id.
+// headers have a template and requests are not signed; the request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	switch p := c.private.parts; {
 	case len(b.secrets) > 0:
 		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
-	case d.Event.IsZero() && (b.source == nil || p != nil && (p.path != nil || len(p.headers) > 0)):
+	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
 	return c.send(ctx, d, b.source)
@@ -134,9 +134,11 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 		return channel.Receipt{}, err
 	}
 	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
-	req := c.newRequest(ctx, m, x)
-
 	began := time.Now()
+	if err := c.sign(m, x, began); err != nil {
+		return channel.Receipt{}, err
+	}
+	req := c.newRequest(ctx, m, x)
 	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
@@ -174,6 +176,7 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 	req.Header = maps.Clone(m.header)
 	c.private.parts.putHeaders(req.Header, &x.rendering, false)
 	x.putID(req.Header)
+	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
 	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
 	req.ContentLength = int64(len(x.body))
@@ -183,10 +186,11 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
-	hiding            hiding
-	id                [1]string
-	reader            bytes.Reader
-	request, response channel.Message
+	hiding               hiding
+	id                   [1]string
+	timestamp, signature [1]string // of Config.Sign
+	reader               bytes.Reader
+	request, response    channel.Message
 }
 
 func (x *exchange) putID(header http.Header) {
@@ -207,6 +211,7 @@ func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
 	c.private.parts.putHeaders(header, &x.rendering, true)
 	x.putID(header)
+	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }

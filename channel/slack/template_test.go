@@ -47,7 +47,7 @@ func TestOwnTextIsCut(t *testing.T) {
 	}{
 		"one section":       {"{{data.justification}}", strings.Repeat("x", 3000), "x"},
 		"two sections":      {"{{data.justification}}", strings.Repeat("x", 3001), "x"},
-		"lines":             {"{{data.justification}}", strings.Repeat(strings.Repeat("x", 99)+"\n", 100), "x"},
+		"lines":             {"{{data.justification}}", strings.Repeat(strings.Repeat("x", 96)+"\n", 100), "x"},
 		"too long":          {"{{data.justification}}", strings.Repeat("word ", 5000), "…"},
 		"4-byte runes":      {"{{data.justification}}", strings.Repeat("𝄞", 10000), "…"},
 		"entities":          {"{{data.justification}}", strings.Repeat("&", 10000), "…"},
@@ -57,7 +57,7 @@ func TestOwnTextIsCut(t *testing.T) {
 		"links":             {"{{#each data.access_groups}}" + strings.Repeat("<https://access.example.com/|Open>", 400) + "{{/each}}", "", "…"},
 		"an endless link":   {"<https://access.example.com/{{data.justification}}>", strings.Repeat("x", 10000), ""},
 		"a gap":             {"{{data.justification}}", "x" + strings.Repeat(" ", 9000) + "x", "x"},
-		"accents":           {"{{data.justification}}", "e" + strings.Repeat("\u0301", 20000), ""},
+		"accents":           {"{{data.justification}}", "e" + strings.Repeat("\u0301", 4000), "\u0301"},
 		"an open ampersand": {strings.Repeat("&", 20000) + "{{id}}", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestOwnTextIsCut(t *testing.T) {
 					assert.Equal(t, strings.Count(piece, "<"), strings.Count(piece, ">"))
 				}
 				if name == "lines" {
-					assert.Zero(t, (len(piece)+1)%100, "whole lines")
+					assert.Zero(t, (len(piece)+1)%97, "whole lines")
 				}
 				whole.WriteString(piece)
 			}

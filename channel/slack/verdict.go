@@ -10,10 +10,10 @@ import (
 
 const tooManyRequests = http.StatusTooManyRequests
 
-// hookVerdict says what an incoming webhook means by an answer's text. Sources: the error lists of
-// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and of
-// https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks; those about blocks and
-// rate_limited are seen in practice only.
+// hookVerdict says what an incoming webhook means by an answer's text. Sources: the list of
+// https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks (read 2026-11), and that of
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks as several clients repeat it. Those about
+// attachments, blocks and rates at the end are seen in practice only.
 //
 // An archived channel can be opened again and a webhook be enabled, but not without somebody's doing. Until then nothing
 // that is sent arrives, which is what Gone is about.
@@ -35,8 +35,8 @@ func hookVerdict(code string) (webhook.Verdict, bool) {
 }
 
 // apiVerdict says what an error of chat.postMessage, chat.update or auth.test means. Source: the methods' error lists at
-// https://docs.slack.dev/reference/methods, read 2026-11. They add that other errors may come when the service is down,
-// so what is not listed is worth another attempt.
+// https://docs.slack.dev/reference/methods, in copies read 2026-11; thread_not_found is conversations.replies' and a guess
+// here. The lists add that other errors may come when the service is down, so what is not listed is worth another attempt.
 func apiVerdict(code string) webhook.Verdict {
 	switch code {
 	case "channel_not_found", "is_archived", "is_inactive",

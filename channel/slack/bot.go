@@ -136,8 +136,13 @@ func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k
 	return r, err
 }
 
+// storeTimeout is for storing a reference when there is no time left: without it the story would fall apart.
+const storeTimeout = time.Second
+
 // remember stores a reference. It is too late for an error: the message stands there, and trying again would repeat it.
 func (b *Bot) remember(ctx context.Context, k Key, ref Reference) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	if err := b.references.Put(ctx, k, ref); err != nil {
 		b.logger.WarnContext(ctx, "slack cannot store the reference to a message", "route", k.Route, "error", err)
 	}

@@ -308,6 +308,33 @@ func TestBrokenReferencesLoseNothing(t *testing.T) {
 	}
 }
 
+// late is a References that is asked to store something when the attempt's time is over.
+type late struct {
+	*slack.Memory
+	over context.CancelFunc
+}
+
+func (l late) Put(ctx context.Context, k slack.Key, r slack.Reference) error {
+	l.over()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.Memory.Put(ctx, k, r)
+}
+
+func TestAMessageIsRememberedAfterTheLastMoment(t *testing.T) {
+	t.Parallel()
+	w := openWorkspace(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	bot := w.newBot(func(c *slack.BotConfig) { c.References = late{slack.NewMemory(slack.MemoryOptions{}), cancel} })
+	_, err := bot.Send(ctx, sample(t, event.TypeRequestPending))
+	require.NoError(t, err)
+	tell(t, bot, event.TypeRequestApproved)
+	all := w.read()
+	require.Len(t, all, 2)
+	assert.Equal(t, all[0].ts, all[1].thread)
+}
+
 // lines is a log for many goroutines.
 type lines struct {
 	mu sync.Mutex

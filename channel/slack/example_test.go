@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -36,7 +35,7 @@ func Example() {
 		Token:   secret.Literal("xoxb-only-for-this-example"), // rather secret.Env or secret.File
 		Channel: "C024BE91L",
 		API:     server.URL + "/api", // leave this out for Slack, like the next two
-		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: time.Nanosecond},
+		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: -1},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -11,7 +11,7 @@ import (
 type References interface {
 	// Get returns the reference stored last, or false when there is none, or none any more.
 	Get(ctx context.Context, k Key) (Reference, bool, error)
-	// Put stores r in place of what was there.
+	// Put stores r in place of what was there. It may be called for up to a second after the attempt's context is done.
 	Put(ctx context.Context, k Key, r Reference) error
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,6 +36,9 @@ func (h Header) Sensitive() bool { return !h.Secret.IsZero() }
 
 // Format prints the name only, whatever the verb.
 func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
+
+// LogValue is what Format prints; without it a JSON log handler would write the value.
+func (h Header) LogValue() slog.Value { return slog.StringValue(h.Name) }
 
 const maxHeaderValue = 8 << 10
 

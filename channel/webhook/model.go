@@ -189,7 +189,6 @@ func (p *private) build(ctx context.Context) (*model, error) {
 			m.shown[name] = []string{secret.Redacted}
 		}
 	}
-	respell(m.header)
 	return m, nil
 }
 
@@ -200,15 +199,4 @@ func (p *private) maskSources() string {
 		sources = append(sources, m.Value.Source())
 	}
 	return strings.Join(sources, ", ")
-}
-
-// respell writes the names by which net/http would take leave to send a request again on its own in lower case, which
-// means the same to receivers. netguard does so in any case, for each request.
-func respell(header http.Header) {
-	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values, ok := header[name]; ok {
-			delete(header, name)
-			header[strings.ToLower(name)] = values
-		}
-	}
 }

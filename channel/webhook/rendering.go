@@ -37,7 +37,10 @@ type rendering struct {
 }
 
 // addedHeader is a header that belongs to a body.
-type addedHeader struct{ name, value string } // the name is canonical
+type addedHeader struct {
+	name  string // canonical
+	value [1]string
+}
 
 // scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
 type scratch struct{ buffer []byte }
@@ -114,17 +117,29 @@ func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delive
 	return nil
 }
 
-// putHeaders sets the headers that were made, without the sensitive ones when they are to be shown.
-func (p *parts) putHeaders(header http.Header, r *rendering, shown bool) {
+// putHeaders sets the headers that were made.
+func (p *parts) putHeaders(header http.Header, r *rendering) {
 	if p != nil {
 		for i, h := range p.headers {
-			if !shown || !h.sensitive {
-				header[h.name] = r.values[i : i+1 : i+1]
+			header[h.name] = r.values[i : i+1 : i+1]
+		}
+	}
+	for i := range r.added {
+		header[r.added[i].name] = r.added[i].value[:]
+	}
+}
+
+// showHeaders is putHeaders for a receipt: without the sensitive ones, and without secrets in the others.
+func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor) {
+	if p != nil {
+		for i, h := range p.headers {
+			if !h.sensitive {
+				header[h.name] = []string{known.String(r.values[i])}
 			}
 		}
 	}
 	for _, a := range r.added {
-		header[a.name] = []string{a.value}
+		header[a.name] = []string{known.String(a.value[0])}
 	}
 }
 

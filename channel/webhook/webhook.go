@@ -1,5 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
-// judges the answer by its status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
+// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
+// it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
@@ -138,12 +139,11 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 	if err := c.sign(m, x, began); err != nil {
 		return channel.Receipt{}, err
 	}
-	req := c.newRequest(ctx, m, x)
-	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	resp, err := c.client.Do(ctx, c.newRequest(m, x)) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}
-		if x.reader.Len() < len(x.body) { // it was read to be written; HTTP/1 has stopped writing when there is an error
+		if x.reader.Len() < len(x.body) { // it was read to be written
 			r.Request = c.sent(m, x)
 		}
 		return r, c.unanswered(n)
@@ -168,17 +168,18 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 }
 
 // newRequest makes the request of x.
-func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.Request {
-	req := m.request.WithContext(ctx)
+func (c *Channel) newRequest(m *model, x *exchange) *http.Request {
+	req := &x.outgoing
+	*req = *m.request
 	if x.url != nil {
 		req.URL = x.url
 	}
 	req.Header = maps.Clone(m.header)
-	c.private.parts.putHeaders(req.Header, &x.rendering, false)
+	c.private.parts.putHeaders(req.Header, &x.rendering)
 	x.putID(req.Header)
 	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
-	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
+	req.Body = io.NopCloser(&x.reader)
 	req.ContentLength = int64(len(x.body))
 	return req
 }
@@ -189,6 +190,7 @@ type exchange struct {
 	hiding               hiding
 	id                   [1]string
 	timestamp, signature [1]string // of Config.Sign
+	outgoing             http.Request
 	reader               bytes.Reader
 	request, response    channel.Message
 }
@@ -209,7 +211,7 @@ func (c *Channel) succeeded(status int) bool {
 // sent describes the request for the receipt.
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
-	c.private.parts.putHeaders(header, &x.rendering, true)
+	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
 	x.putID(header)
 	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}

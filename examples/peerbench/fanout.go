@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	receivers = 10
+	// inFlight is how far a publisher may run ahead, in events, as any product's own pace would bound it.
+	inFlight = 512
+)
+
+// fanOut is the contest of handing one event to ten receivers that do nothing.
+func fanOut(amount int) contest {
+	c := contest{
+		name:  "fan-out",
+		title: "Fan-out in process",
+		work:  "One event to ten receivers that do nothing but count, at most " + strconv.Itoa(inFlight) + " events ahead.",
+		unit:  "delivery", amount: amount, warm: amount / 10,
+		traits: busTraitNames(),
+	}
+	for _, b := range buses() {
+		c.entrants = append(c.entrants, entrant{
+			name: b.name, traits: b.traits.list(), part: b.part,
+			open: func(units int) (worker, error) { return openFanOut(b, units, receivers) },
+		})
+	}
+	return c
+}
+
+// growth is the same for ever more routes: the cost of a delivery should not change.
+func growth(amount int) contest {
+	c := contest{
+		name: "routes", title: "Fan-out to more routes", unit: "delivery", amount: amount, warm: amount / 10,
+		work: "One event to all routes of a Tocsin engine, without a time limit. The cost of a delivery should stay what it is.",
+	}
+	for _, routes := range []int{10, 1, 100, 1000} {
+		c.entrants = append(c.entrants, entrant{
+			name: strconv.Itoa(routes) + " routes",
+			open: func(units int) (worker, error) { return openFanOut(tocsinBus("", noLimit(0)), units, routes) },
+		})
+	}
+	c.entrants = append(c.entrants, entrant{
+		name: "10 routes beside 10,000 that want other events",
+		open: func(units int) (worker, error) {
+			return openFanOut(tocsinBus("", besideIdle(noLimit(0), 10_000)), units, receivers)
+		},
+	})
+	return c
+}
+
+// openFanOut makes a worker whose units are deliveries; an event makes as many as there are sinks.
+func openFanOut(m busMaker, units, sinks int) (worker, error) {
+	events, err := notes(units/sinks + 2)
+	if err != nil {
+		return worker{}, err
+	}
+	f := &fanOutRun{callers: m.callers, tallies: make([]tally, sinks)}
+	all := make([]sink, sinks)
+	for i := range all {
+		all[i] = f.sink(i)
+	}
+	f.bus, err = m.open(events, all)
+	if err != nil {
+		return worker{}, err
+	}
+	return worker{do: f.do, close: f.bus.close}, nil
+}
+
+// fanOutRun is a bus at work.
+type fanOutRun struct {
+	bus     bus
+	callers int
+	next    int // event
+	window  chan struct{}
+	tallies []tally
+	open    sync.WaitGroup // sinks that have not got everything
+}
+
+// tally counts what one sink got, on a cache line of its own.
+type tally struct {
+	got, want atomic.Int64
+	_         [48]byte
+}
+
+func (f *fanOutRun) sink(i int) sink {
+	t, last := &f.tallies[i], i == len(f.tallies)-1
+	return func(context.Context, string) error {
+		if t.got.Add(1) == t.want.Load() {
+			f.open.Done()
+		}
+		if last {
+			<-f.window
+		}
+		return nil
+	}
+}
+
+func (f *fanOutRun) do(units int) error {
+	events := max(1, units/len(f.tallies))
+	f.window = make(chan struct{}, inFlight)
+	f.open.Add(len(f.tallies))
+	for i := range f.tallies {
+		f.tallies[i].want.Add(int64(events))
+	}
+	next := atomic.Int64{}
+	next.Store(int64(f.next))
+	f.next += events
+	failed := make(chan error, f.callers)
+	for range f.callers {
+		go func() { failed <- f.publish(&next) }()
+	}
+	for range f.callers {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	f.open.Wait()
+	return nil
+}
+
+func (f *fanOutRun) publish(next *atomic.Int64) error {
+	for {
+		n := int(next.Add(1)) - 1
+		if n >= f.next {
+			return nil
+		}
+		f.window <- struct{}{}
+		if err := f.bus.publish(context.Background(), n); err != nil {
+			return err
+		}
+	}
+}

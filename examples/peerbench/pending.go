@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// dueEvery makes half a million retries due a second.
+const dueEvery = 2 * time.Microsecond
+
+// pendingRetries is the contest of waiting for retries to be due. All are pending before the first is due, lead later.
+func pendingRetries(amount int, lead time.Duration) contest {
+	c := contest{
+		name:  "retries",
+		title: "Pending retries",
+		work: fmt.Sprintf("%s failed deliveries wait for their retry; then half a million a second are due. Processor time is that of "+
+			"running them.", figure(float64(amount))),
+		unit: "retry", amount: amount, costless: false,
+		metrics: []string{"bytes each, without the job", "latest, ms late"},
+	}
+	for _, way := range []struct {
+		name string
+		part int
+		pend func(r *retries) error
+	}{
+		{"time.AfterFunc", 1, afterFunc},
+		{"Tocsin, queue.Memory", 1, memoryQueue},
+		{"a goroutine each, asleep", 10, sleepers},
+	} {
+		c.entrants = append(c.entrants, entrant{name: way.name, part: way.part, open: func(units int) (worker, error) {
+			return openRetries(units, lead, way.pend)
+		}})
+	}
+	return c
+}
+
+// retries are those of one round.
+type retries struct {
+	n        int
+	event    event.Event
+	first    time.Time // when the first is due
+	ran      atomic.Int64
+	latest   atomic.Int64 // nanoseconds
+	finished chan struct{}
+	close    func() error
+}
+
+var errTooBusy = errors.New("the machine is too busy: retries were due before all were pending")
+
+func openRetries(n int, lead time.Duration, pend func(*retries) error) (worker, error) {
+	events, err := notes(1)
+	if err != nil {
+		return worker{}, err
+	}
+	r := &retries{n: n, event: events[0], finished: make(chan struct{})}
+	before := held()
+	r.first = time.Now().Add(lead)
+	if err := pend(r); err != nil {
+		return worker{}, err
+	}
+	size := float64(held()-before)/float64(n) - float64(unsafe.Sizeof(queue.Job{}))
+	if time.Now().After(r.first) {
+		return worker{}, errors.Join(errTooBusy, r.close())
+	}
+	return worker{
+		do:      func(int) error { <-r.finished; return nil },
+		figures: func() []float64 { return []float64{size, float64(r.latest.Load()) / 1e6} },
+		close:   r.close,
+	}, nil
+}
+
+func (r *retries) due(i int64) time.Time { return r.first.Add(time.Duration(i) * dueEvery) }
+
+// run is the retry itself.
+func (r *retries) run(due time.Time) {
+	late := int64(time.Since(due))
+	for old := r.latest.Load(); late > old && !r.latest.CompareAndSwap(old, late); old = r.latest.Load() {
+	}
+	if r.ran.Add(1) == int64(r.n) {
+		close(r.finished)
+	}
+}
+
+func memoryQueue(r *retries) error {
+	m := queue.NewMemory(queue.MemoryOptions{IDWindow: 1})
+	m.Bound("a", queue.Bound{Jobs: r.n})
+	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
+		if j.Attempt == 0 {
+			began := time.Now()
+			return queue.Outcome{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
+		}
+		r.run(j.NotBefore)
+		return queue.Outcome{Action: queue.Done}
+	})
+	if err != nil {
+		return err
+	}
+	r.close = func() error { return l.Stop(context.Background()) }
+	for i := range r.n {
+		// Redeliveries of one event: its own memory is not what is measured.
+		if err := m.Enqueue(context.Background(), queue.Job{Event: r.event, Route: "a", Generation: int64(i + 1)}); err != nil {
+			return errors.Join(err, r.close())
+		}
+	}
+	return l.Drain(context.Background())
+}
+
+func afterFunc(r *retries) error {
+	jobs := make([]queue.Job, r.n)
+	for i := range jobs {
+		due := r.due(int64(i))
+		time.AfterFunc(time.Until(due), func() { r.run(due) })
+	}
+	r.close = func() error { runtime.KeepAlive(jobs); return nil }
+	return nil
+}
+
+func sleepers(r *retries) error {
+	jobs := make([]queue.Job, r.n)
+	for i := range jobs {
+		due := r.due(int64(i))
+		go func() {
+			<-time.After(time.Until(due))
+			r.run(due)
+		}()
+	}
+	r.close = func() error { runtime.KeepAlive(jobs); return nil }
+	return nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"time"
+)
+
+// programme is how much of everything is done.
+type programme struct {
+	rounds     int
+	deliveries int // in process
+	requests   int // over HTTP
+	events     int // while a receiver hangs
+	checks     int
+	retries    int
+	lead       time.Duration // in which they are made pending
+	jobs       int           // in the longest backlog
+	bodies     int
+}
+
+// short is a first look.
+func short() programme {
+	return programme{
+		rounds: 3, deliveries: 100_000, requests: 2_000, events: 300, checks: 80_000, retries: 50_000, lead: time.Second,
+		jobs: 50_000, bodies: 4_000,
+	}
+}
+
+// thorough is for figures to quote.
+func thorough() programme {
+	return programme{
+		rounds: 7, deliveries: 1_000_000, requests: 20_000, events: 2_500, checks: 1_111_104, retries: 1_000_000,
+		lead: 15 * time.Second, jobs: 1_000_000, bodies: 50_000,
+	}
+}
+
+func (p programme) contests() []contest {
+	return []contest{
+		fanOut(p.deliveries), growth(p.deliveries), backlog(p.jobs), isolation(p.events), delivery(p.requests),
+		duplicates(p.checks), pendingRetries(p.retries, p.lead), rendering(p.bodies),
+	}
+}
+
+var errNoContest = errors.New("no contest has such a name")
+
+// compete runs the contests whose name matches.
+func compete(p programme, names *regexp.Regexp, progress func(string)) ([]outcome, error) {
+	var all []outcome
+	for _, c := range p.contests() {
+		if !names.MatchString(c.name) {
+			continue
+		}
+		rounds := p.rounds
+		if c.costless {
+			rounds = min(rounds, 3) // each takes as long as its events are spread over
+		}
+		o, err := c.run(rounds, progress)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	if len(all) == 0 {
+		return nil, errNoContest
+	}
+	return all, nil
+}

@@ -16,7 +16,7 @@ func backlog(most int) contest {
 		metrics: []string{"bytes waiting, each, without the event"},
 	}
 	for _, share := range []int{100, 10, 1} {
-		c.entrants = append(c.entrants, entrant{name: figure(float64(most/share)) + " jobs", part: share, open: openBacklog})
+		c.entrants = append(c.entrants, entrant{name: figure(float64(most/share)) + " waiting", part: share, open: openBacklog})
 	}
 	return c
 }

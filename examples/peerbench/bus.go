@@ -32,20 +32,24 @@ func busTraitNames() []string {
 	return []string{"errors of receivers", "retries", "time limit", "a hung receiver holds up", "backlog"}
 }
 
+// list returns nil for the zero value: there is nothing to say that was not said of another.
 func (t busTraits) list() []string {
+	if t == (busTraits{}) {
+		return nil
+	}
 	return []string{t.errors, t.retries, t.timeout, t.isolation, t.bound}
 }
 
-// callersOf is for libraries that deliver in the caller's time: as many callers as keep every processor busy.
+// waitingCallers is for libraries that deliver in the caller's time.
 const waitingCallers = 64
 
 // buses are those compared; the first is the floor.
 func buses() []busMaker {
 	return []busMaker{
 		goChannels(),
-		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
-		tocsinBus("Tocsin, no time limit", noLimit(0)),
 		tocsinBus("Tocsin, as it comes", nil),
+		tocsinBus("Tocsin, no time limit", noLimit(0)),
+		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
 		notifyBus(),
 		alertmanagerBus(),
 		eventloggerBus(),

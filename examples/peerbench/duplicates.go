@@ -45,8 +45,9 @@ func duplicates(checks int) contest {
 		name:  "dedup",
 		title: "Dedup",
 		work: fmt.Sprintf("Is this key new within the last hour? Asked by %d goroutines, every tenth time about a recent one; from empty "+
-			"to %s live keys. Tocsin and the first row claim before the work and commit after it, the others only mark.",
-			checkers, figure(float64(checks)*0.9)),
+			"to %s live keys. Tocsin and the first row claim before the work and commit after it, the others only mark. The bytes are "+
+			"without the %d of the key's text, which the first row and Tocsin do not keep.",
+			checkers, figure(float64(checks)*0.9), keyLength),
 		unit: "check", amount: checks,
 		metrics: []string{"bytes per live key", "repeats missed", "new ones mistaken"},
 		traits:  memoryTraitNames(),

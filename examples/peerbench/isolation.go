@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	isolationRate  = 500 // events a second
+	isolationRate  = 1000 // events a second
 	isolationLimit = time.Second
 	onTime         = 100 * time.Millisecond
 )
@@ -30,7 +30,6 @@ func isolation(events int) contest {
 			"healthy: within 100 ms, %", "the same without a hang, %", "p99, ms", "the same without a hang, ms",
 			"goroutines more", "KB held per event",
 		},
-		traits: busTraitNames(),
 	}
 	for _, b := range buses() {
 		if b.callers == 1 {
@@ -39,7 +38,7 @@ func isolation(events int) contest {
 			b.name += fmt.Sprintf(", %d publishers", b.callers)
 		}
 		c.entrants = append(c.entrants, entrant{
-			name: b.name, traits: b.traits.list(),
+			name: b.name,
 			open: func(int) (worker, error) {
 				var figures []float64
 				return worker{

@@ -2,8 +2,10 @@
 // all in one run and in turns, and prints Markdown tables.
 //
 //	go run .                     a first look, less than a minute
-//	go run . -full               the figures to quote, half an hour
+//	go run . -full               the figures to quote, a quarter of an hour
 //	go run . -only 'http|dedup'  contests whose name matches
+//	go run . -only http -who engine -profile cpu.out
+//	                             where the time of one entrant goes, for go tool pprof
 //
 // Costs are processor time of this process, by getrusage; where there is a receiver, it runs in a process of its own. Compare
 // ratios of one run: times depend on the machine and on what else it does. It is a module of its own, outside the workspace,
@@ -11,17 +13,21 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"regexp"
+	"runtime/pprof"
 	"strings"
 )
 
 func main() {
 	full := flag.Bool("full", false, "more of everything: the figures to quote")
 	only := flag.String("only", "", "a regular expression: which contests")
+	who := flag.String("who", "", "a regular expression: which entrants, besides the first of each contest")
+	profile := flag.String("profile", "", "write a profile of the processor to this file; with -who, of one entrant and the first")
 	file := flag.String("json", "", "also write the figures to this file")
 	flag.Parse()
 	if os.Getenv(roleVariable) == receiverRole {
@@ -34,13 +40,21 @@ func main() {
 	if err != nil {
 		log.Fatalf("-only: %v", err)
 	}
+	entrants, err := regexp.Compile(*who)
+	if err != nil {
+		log.Fatalf("-who: %v", err)
+	}
 	size := short()
 	if *full {
 		size = thorough()
 	}
-	r := report{Command: strings.Join(append([]string{"go run ."}, os.Args[1:]...), " "), Machine: thisMachine()}
-	r.Contests, err = compete(size, names, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	stop, err := startProfile(*profile)
 	if err != nil {
+		log.Fatal(err)
+	}
+	r := report{Command: strings.Join(append([]string{"go run ."}, os.Args[1:]...), " "), Machine: thisMachine()}
+	r.Contests, err = compete(size, names, entrants, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	if err := errors.Join(err, stop()); err != nil {
 		log.Fatal(err)
 	}
 	r.markdown(os.Stdout)
@@ -49,4 +63,22 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+}
+
+// startProfile begins a profile of the processor and returns what ends it. Without a name there is none.
+func startProfile(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }

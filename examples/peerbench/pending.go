@@ -23,7 +23,7 @@ func pendingRetries(amount int, lead time.Duration) contest {
 		title: "Pending retries",
 		work: fmt.Sprintf("%s failed deliveries wait for their retry; then half a million a second are due. Processor time is that of "+
 			"running them.", figure(float64(amount))),
-		unit: "retry", amount: amount, costless: false,
+		unit: "retry", amount: amount,
 		metrics: []string{"bytes each, without the job", "latest, ms late"},
 	}
 	for _, way := range []struct {

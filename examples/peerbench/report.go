@@ -55,6 +55,9 @@ func (o outcome) markdown(w io.Writer) {
 	fmt.Fprintf(w, "\nWhat each does besides:\n\n")
 	rows = nil
 	for _, e := range o.contest.entrants {
+		if e.traits == nil {
+			continue
+		}
 		rows = append(rows, append([]string{e.name}, e.traits...))
 	}
 	table(w, append([]string{""}, o.contest.traits...), rows)

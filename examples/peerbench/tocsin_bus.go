@@ -41,12 +41,8 @@ func besideIdle(r routing, idle int) routing {
 // tocsinBus is an Engine with a memory queue and an observer. A nil routing leaves every default: 30 s an attempt, 4
 // senders a route, retries for a day.
 func tocsinBus(name string, change routing) busMaker {
-	return busMaker{
+	m := busMaker{
 		name: name, callers: 1,
-		traits: busTraits{
-			"kept for each route, told to observers", "by a policy, in the queue", "30 s an attempt, or as the route says",
-			"nobody", "10,000 a route, or as it says; then refused by name",
-		},
 		open: func(events []event.Event, sinks []sink) (bus, error) {
 			routes := make([]dispatcher.Route, len(sinks))
 			for i, s := range sinks {
@@ -78,6 +74,13 @@ func tocsinBus(name string, change routing) busMaker {
 			}, nil
 		},
 	}
+	if change == nil {
+		m.traits = busTraits{
+			"kept for each route, told to observers", "by a policy, in the queue", "30 s an attempt, or as the route says",
+			"nobody", "10,000 a route, or as it says; then refused by name",
+		}
+	}
+	return m
 }
 
 // runEngine starts an Engine and returns what stops it.

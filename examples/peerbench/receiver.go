@@ -32,7 +32,7 @@ func startReceiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{child: exec.Command(program)} //nolint:noctx // it ends when its input does
+	r := &receiver{child: exec.Command(program)}
 	r.child.Env = append(os.Environ(), roleVariable+"="+receiverRole)
 	r.child.Stderr = os.Stderr
 	if r.in, err = r.child.StdinPipe(); err != nil {
@@ -80,7 +80,7 @@ func (r *receiver) close() error { return errors.Join(r.in.Close(), r.child.Wait
 // do, and answers each line of its input with its counts, until that ends. It does as little as possible, because it shares
 // the processors with the sender.
 func receive(stdin io.Reader, stdout io.Writer) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for as long as the process lives
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

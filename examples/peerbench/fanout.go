@@ -59,7 +59,7 @@ func openFanOut(m busMaker, units, sinks int) (worker, error) {
 	if err != nil {
 		return worker{}, err
 	}
-	f := &fanOutRun{callers: m.callers, tallies: make([]tally, sinks)}
+	f := &fanOutRun{callers: m.callers, tallies: make([]tally, sinks), progress: make(chan struct{}, 1)}
 	all := make([]sink, sinks)
 	for i := range all {
 		all[i] = f.sink(i)
@@ -73,12 +73,12 @@ func openFanOut(m busMaker, units, sinks int) (worker, error) {
 
 // fanOutRun is a bus at work.
 type fanOutRun struct {
-	bus     bus
-	callers int
-	next    int // event
-	window  chan struct{}
-	tallies []tally
-	open    sync.WaitGroup // sinks that have not got everything
+	bus       bus
+	callers   int
+	published int // events
+	tallies   []tally
+	open      sync.WaitGroup // sinks that have not got everything
+	progress  chan struct{}  // some sink has got more, for a publisher that is too far ahead
 }
 
 // tally counts what one sink got, on a cache line of its own.
@@ -88,13 +88,17 @@ type tally struct {
 }
 
 func (f *fanOutRun) sink(i int) sink {
-	t, last := &f.tallies[i], i == len(f.tallies)-1
+	t := &f.tallies[i]
 	return func(context.Context, string) error {
-		if t.got.Add(1) == t.want.Load() {
+		got := t.got.Add(1)
+		if got == t.want.Load() {
 			f.open.Done()
 		}
-		if last {
-			<-f.window
+		if got%(inFlight/8) == 0 { // a sink that is inFlight behind comes by here before it has caught up
+			select {
+			case f.progress <- struct{}{}:
+			default:
+			}
 		}
 		return nil
 	}
@@ -102,14 +106,13 @@ func (f *fanOutRun) sink(i int) sink {
 
 func (f *fanOutRun) do(units int) error {
 	events := max(1, units/len(f.tallies))
-	f.window = make(chan struct{}, inFlight)
 	f.open.Add(len(f.tallies))
 	for i := range f.tallies {
 		f.tallies[i].want.Add(int64(events))
 	}
 	next := atomic.Int64{}
-	next.Store(int64(f.next))
-	f.next += events
+	next.Store(int64(f.published))
+	f.published += events
 	failed := make(chan error, f.callers)
 	for range f.callers {
 		go func() { failed <- f.publish(&next) }()
@@ -124,14 +127,28 @@ func (f *fanOutRun) do(units int) error {
 }
 
 func (f *fanOutRun) publish(next *atomic.Int64) error {
+	slowest := f.slowest()
 	for {
 		n := int(next.Add(1)) - 1
-		if n >= f.next {
+		if n >= f.published {
 			return nil
 		}
-		f.window <- struct{}{}
+		for int64(n) >= slowest+inFlight {
+			if slowest = f.slowest(); int64(n) >= slowest+inFlight {
+				<-f.progress
+			}
+		}
 		if err := f.bus.publish(context.Background(), n); err != nil {
 			return err
 		}
 	}
+}
+
+// slowest is how many events the sink has got that is furthest behind.
+func (f *fanOutRun) slowest() int64 {
+	least := f.tallies[0].got.Load()
+	for i := range f.tallies {
+		least = min(least, f.tallies[i].got.Load())
+	}
+	return least
 }

@@ -36,7 +36,8 @@ func TestEveryContestIsRun(t *testing.T) {
 			assert.Zero(t, e.Metrics["new ones mistaken"].Max, "%s: %s", o.Name, e.Name)
 			if strings.HasPrefix(e.Name, "Tocsin") {
 				assert.Zero(t, e.Metrics["repeats missed"].Max, e.Name)
-				assert.Zero(t, e.Metrics["new connections per 1,000"].Max, e.Name)
+				// Those who lose them make one for each; those who keep them, as many as they send at a time.
+				assert.Less(t, e.Metrics["new connections per 1,000"].Max, 600.0, e.Name)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package email
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -38,7 +37,7 @@ func (r Refusal) String() string {
 	case r.Code == 0:
 		return r.Recipient + " is not an address"
 	case r.Temporary:
-		return r.Recipient + " not yet (" + status(r.Code, r.Enhanced) + ")"
+		return r.Recipient + " yet (" + status(r.Code, r.Enhanced) + ")"
 	default:
 		return r.Recipient + " (" + status(r.Code, r.Enhanced) + ")"
 	}
@@ -46,20 +45,7 @@ func (r Refusal) String() string {
 
 // Error returns the relay and what happened, in one line.
 func (e *Error) Error() string {
-	what := text(e.Kind)
-	switch e.Kind {
-	case KindReply:
-		what = "answered " + status(e.Code, e.Enhanced)
-	case KindRecipients:
-		texts := make([]string, len(e.Refusals))
-		for i, r := range e.Refusals {
-			texts[i] = r.String()
-		}
-		what = fmt.Sprintf("%d of the recipients not served: %s", len(texts), strings.Join(texts, ", "))
-	}
-	if n, ok := errors.AsType[*netguard.Error](e.cause); ok {
-		what = n.Error()
-	}
+	what := e.what()
 	if e.Stage != "" && e.Kind != KindRecipients {
 		what = "at " + string(e.Stage) + ": " + what
 	}
@@ -67,6 +53,24 @@ func (e *Error) Error() string {
 		what += ": " + e.detail
 	}
 	return "smtp " + e.Relay + ": " + what
+}
+
+func (e *Error) what() string {
+	n, ok := errors.AsType[*netguard.Error](e.cause)
+	switch {
+	case ok:
+		return n.Error()
+	case e.Kind == KindReply:
+		return "answered " + status(e.Code, e.Enhanced)
+	case e.Kind == KindRecipients:
+		refused := make([]string, len(e.Refusals))
+		for i, r := range e.Refusals {
+			refused[i] = r.String()
+		}
+		return "not delivered to " + strings.Join(refused, ", ")
+	default:
+		return text(e.Kind)
+	}
 }
 
 // Unwrap returns the error that led to e, if it is one of those named above.

@@ -22,7 +22,6 @@ type relay struct {
 	tls      *tls.Config // nil = none
 	implicit bool        // TLS from the first byte; else STARTTLS is offered
 	hideTLS  bool        // STARTTLS is not offered, as if somebody had removed it
-	inject   string      // sent in clear behind the answer to STARTTLS, as if somebody had added it
 	auth     string      // mechanisms offered, "PLAIN LOGIN"
 	extra    []string    // further lines of the answer to EHLO
 	user     string
@@ -180,11 +179,12 @@ func (c *conversation) obey(verb, rest, line string) bool {
 	case "EHLO":
 		return c.reply(verb, line, c.extensions())
 	case "STARTTLS":
-		if !c.reply(verb, line, "220 go ahead") {
+		answer, ok := c.decide(verb, line, "220 go ahead")
+		if !ok || !c.write(answer) {
 			return false
 		}
-		if c.relay.inject != "" {
-			io.WriteString(c.conn, c.relay.inject)
+		if answer[0] != '2' {
+			return true
 		}
 		if !c.handshake() {
 			return false

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -116,7 +118,7 @@ func read(t testing.TB, data []byte) letter {
 	}
 	for r := multipart.NewReader(m.Body, parameters["boundary"]); ; {
 		p, err := r.NextPart() // decodes quoted-printable
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return l
 		}
 		require.NoError(t, err)
@@ -135,4 +137,10 @@ func only(t testing.TB, r *relay) mailbag {
 	require.Len(t, mails, 1)
 	require.True(t, mails[0].taken)
 	return mails[0]
+}
+
+// recorded is a logger, and what it wrote.
+func recorded() (*slog.Logger, *bytes.Buffer) {
+	var lines bytes.Buffer
+	return slog.New(slog.NewTextHandler(&lines, nil)), &lines
 }

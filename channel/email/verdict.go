@@ -33,6 +33,7 @@ func (p *private) failed(ctx context.Context, f *failure, hide hiding) error {
 		return retry.Delay(e, relayPause)
 	case KindNoAuth, KindTooLarge:
 		return retry.Permanent(e)
+	default: // as the reply or the error says
 	}
 	if r, ok := f.reply(); ok {
 		return p.answered(e, r, hide)

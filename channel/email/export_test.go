@@ -14,8 +14,9 @@ var (
 
 // The limits that tests come to.
 const (
-	MaxIdle  = maxIdle
-	MaxMails = maxMails
+	MaxIdle     = maxIdle
+	MaxMails    = maxMails
+	MaxProgress = maxProgress
 )
 
 // KeepIdle changes for how long sessions are kept. Call it before the first Send.

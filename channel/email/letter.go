@@ -132,7 +132,13 @@ func (l *letter) write(ctx context.Context, d channel.Delivery) (*message, error
 		m.AddAlternativeString(mail.TypeTextHTML, html)
 	}
 	var wire bytes.Buffer
-	if _, err := m.WriteTo(&wire); err != nil || !fitForWire(wire.Bytes()) {
+	if _, err := m.WriteTo(&wire); err != nil {
+		return nil, errNotWire
+	}
+	if !bytes.HasSuffix(wire.Bytes(), []byte("\r\n")) { // after a text alone
+		wire.WriteString("\r\n")
+	}
+	if !fitForWire(wire.Bytes()) {
 		return nil, errNotWire
 	}
 	return &message{wire: wire.Bytes(), recipients: to}, nil

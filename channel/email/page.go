@@ -17,7 +17,6 @@ const pageSource = `<!DOCTYPE html>
 <title>{{title}}</title>
 </head>
 <body style="margin:0;padding:0;background-color:#f3f4f6;">
-<div style="display:none;max-height:0;overflow:hidden;">{{summary}}</div>
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" bgcolor="#f3f4f6">
 <tr><td align="center" style="padding:24px 12px;">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" bgcolor="#ffffff" style="width:100%;max-width:600px;border-top:4px solid {{colour}};font-family:Arial,Helvetica,sans-serif;color:#1f2937;">

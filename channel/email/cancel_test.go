@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -111,15 +112,21 @@ func TestS29_TimeoutAtEveryStage(t *testing.T) {
 	for _, tt := range silences[:len(silences)-1] { // the mail before RSET must not run into the limit
 		t.Run(name(tt.step, tt.implicit), func(t *testing.T) {
 			t.Parallel()
-			_, ch := silent(t, tt.step, tt.implicit, 150*time.Millisecond)
-			receipt, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
-			e, ok := errors.AsType[*email.Error](err)
-			require.True(t, ok, "%v", err)
-			assert.Equal(t, netguard.KindTotalTimeout, e.Kind)
-			assert.Contains(t, tt.stages, e.Stage)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
-			assert.Equal(t, e.Stage == email.StageMessage, receipt.OutcomeUnknown)
+			for timeout := 150 * time.Millisecond; ; timeout *= 4 {
+				_, ch := silent(t, tt.step, tt.implicit, timeout)
+				receipt, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
+				e, ok := errors.AsType[*email.Error](err)
+				require.True(t, ok, "%v", err)
+				assert.Equal(t, netguard.KindTotalTimeout, e.Kind)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+				assert.Equal(t, e.Stage == email.StageMessage, receipt.OutcomeUnknown)
+				if slices.Contains(tt.stages, e.Stage) || timeout > 10*time.Second {
+					assert.Contains(t, tt.stages, e.Stage)
+					return
+				}
+				t.Logf("%v was over at %s already: this machine is busy", timeout, e.Stage)
+			}
 		})
 	}
 }

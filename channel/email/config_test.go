@@ -181,7 +181,7 @@ func TestReceipt(t *testing.T) {
 	assert.Equal(t, "2.0.0 Ok\n2.0.0 queued as 4F2A", string(receipt.Response.Body))
 
 	c := config(t, r)
-	c.Text = compile(t, "{{#each data.approvals}}"+strings.Repeat("x", 200<<10)+"{{/each}}", template.Text)
+	c.Text = compile(t, "{{#each data.approvals}}"+strings.Repeat("x", 40<<10)+"{{/each}}", template.Text)
 	receipt, err = open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	require.NoError(t, err)
 	assert.True(t, receipt.Request.Truncated)

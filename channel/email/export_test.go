@@ -14,9 +14,8 @@ var (
 
 // The limits that tests come to.
 const (
-	MaxIdle     = maxIdle
-	MaxMails    = maxMails
-	MaxProgress = maxProgress
+	MaxIdle  = maxIdle
+	MaxMails = maxMails
 )
 
 // KeepIdle changes for how long sessions are kept. Call it before the first Send.

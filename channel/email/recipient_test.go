@@ -2,7 +2,6 @@ package email_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -92,26 +91,6 @@ func TestS61_GreylistedRecipient(t *testing.T) {
 	mails := r.received()
 	assert.Equal(t, c.To, mails[len(mails)-1].to)
 	assert.NotContains(t, ids, read(t, mails[len(mails)-1].data).header.Get("Message-Id"), "mailboxes drop what they have seen")
-}
-
-// What is remembered of deliveries in part is bounded.
-func TestS61_MemoryIsBounded(t *testing.T) {
-	t.Parallel()
-	r := (&relay{answer: func(step, line string, _ int) string {
-		if step == "RCPT" && strings.Contains(line, "<b@") {
-			return "450 4.2.0 greylisted"
-		}
-		return ""
-	}}).start(t)
-	c := config(t, r)
-	c.To = []string{"a@example.com", "b@example.com"}
-	c.Text, c.Subject = compile(t, "x", template.Text), compile(t, "x", template.Header)
-	ch := open(t, c)
-	for i := range email.MaxProgress + 10 {
-		_, err := ch.Send(t.Context(), pending(t, nil, event.Meta{ID: fmt.Sprint("e-", i)}))
-		require.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, "%v", err)
-	}
-	assert.Equal(t, email.MaxProgress, email.Remembered(ch))
 }
 
 func TestComputedRecipients(t *testing.T) {

@@ -3,6 +3,7 @@ package email_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -32,7 +33,6 @@ type relay struct {
 	answer func(step, line string, n int) string
 
 	listener net.Listener
-	done     chan struct{} // closed when the server stops
 	mu       sync.Mutex
 	counts   map[string]int
 	lines    []string // what clients said, but for messages, in order of arrival
@@ -64,12 +64,21 @@ func (r *relay) start(t *testing.T) *relay {
 	return r
 }
 
+// listen is start without the check of the wire, for clients that do not get as far as SMTP.
 func (r *relay) listen(t testing.TB) {
 	t.Helper()
-	var err error
-	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	stop, err := r.serve()
 	require.NoError(t, err)
-	r.done, r.counts, r.reached = make(chan struct{}), make(map[string]int), make(chan string, 1000)
+	t.Cleanup(stop)
+}
+
+// serve listens until stop is called, which waits for all that was begun.
+func (r *relay) serve() (stop func(), err error) {
+	if r.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	r.counts, r.reached = make(map[string]int), make(chan string, 1000)
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -78,24 +87,17 @@ func (r *relay) listen(t testing.TB) {
 				return
 			}
 			wg.Go(func() {
-				stop := make(chan struct{})
-				wg.Go(func() {
-					select {
-					case <-r.done:
-					case <-stop:
-					}
-					conn.Close()
-				})
-				defer close(stop)
+				defer conn.Close()
+				defer context.AfterFunc(ctx, func() { conn.Close() })()
 				(&conversation{relay: r, conn: conn}).run()
 			})
 		}
 	})
-	t.Cleanup(func() {
-		close(r.done)
+	return func() {
+		cancel()
 		r.listener.Close()
 		wg.Wait()
-	})
+	}, nil
 }
 
 func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }

@@ -24,6 +24,9 @@ var forbidden = map[string]string{
 	"net/textproto": "Dial",
 	"syscall":       "Socket Connect",
 	"os/exec":       "Command CommandContext",
+
+	"github.com/wneessen/go-mail":      "NewClient QuickSend",
+	"github.com/wneessen/go-mail/smtp": "Dial SendMail",
 }
 
 // unguarded returns the forbidden names that a source file uses, with their positions.
@@ -34,7 +37,7 @@ func unguarded(set *token.FileSet, file *ast.File) []string {
 		if forbidden[path] == "" {
 			continue
 		}
-		local := path[strings.LastIndexByte(path, '/')+1:]
+		local := strings.TrimPrefix(path[strings.LastIndexByte(path, '/')+1:], "go-") // go-mail is package mail
 		if i.Name != nil {
 			local = i.Name.Name
 		}
@@ -92,6 +95,9 @@ func TestS1_TheSearchFindsConstructors(t *testing.T) {
 		`import "net/http"; var s = http.StatusOK; var r http.Request`:          0,
 		`import "net"; var c net.Conn; var e *net.OpError`:                      0,
 		`import "example.com/net"; func f() { net.Dial() }`:                     0,
+		`import "github.com/wneessen/go-mail"; var f = mail.NewClient`:          1,
+		`import "github.com/wneessen/go-mail/smtp"; var f = smtp.NewClient`:     0,
+		`import "github.com/wneessen/go-mail/smtp"; var f = smtp.SendMail`:      1,
 	} {
 		set := token.NewFileSet()
 		file, err := parser.ParseFile(set, "x.go", "package x; "+source, parser.SkipObjectResolution)

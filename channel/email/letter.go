@@ -71,7 +71,7 @@ func newLetter(c *Config) (*letter, error) {
 
 	var refused []error
 	l.recipients, refused = newRecipients(c)
-	page, err := template.Compile(pageSource, template.Options{Mode: template.HTML})
+	page, err := defaultPage()
 	l.page = page
 	return l, errors.Join(append(append(errs, refused...), err)...)
 }

@@ -191,10 +191,10 @@ func TestOwnTemplates(t *testing.T) {
 			}
 			assert.Equal(t, tt.subject, l.subject)
 			assert.Equal(t, tt.text, strings.ReplaceAll(l.parts[0].text, "\r\n", "\n"))
-			switch {
-			case tt.html == "":
+			switch tt.html {
+			case "":
 				assert.Len(t, l.parts, 1)
-			case tt.html == "default":
+			case "default":
 				assert.Contains(t, l.parts[1].text, "<!DOCTYPE html>")
 			default:
 				assert.Equal(t, tt.html, l.parts[1].text)

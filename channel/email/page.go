@@ -2,8 +2,10 @@ package email
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/tocsin-go/tocsin/channel/notice"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // pageSource is the HTML form of a mail whose Config has no template for it. Mail programs know tables, attributes and
@@ -50,6 +52,11 @@ const pageSource = `<!DOCTYPE html>
 </body>
 </html>
 `
+
+// defaultPage compiles pageSource, once for all channels.
+var defaultPage = sync.OnceValues(func() (*template.Template, error) { //nolint:gochecknoglobals // read-only, and made when needed
+	return template.Compile(pageSource, template.Options{Mode: template.HTML})
+})
 
 // pageData is what pageSource shows of n.
 func pageData(n notice.Notice) map[string]any {

@@ -27,7 +27,7 @@ var silences = []struct {
 }{
 	{"GREETING", false, []email.Stage{email.StageConnect, email.StageGreeting}},
 	{"HANDSHAKE", true, []email.Stage{email.StageConnect, email.StageTLS}},
-	{"GREETING", true, []email.Stage{email.StageGreeting}},
+	{"GREETING", true, []email.Stage{email.StageTLS, email.StageGreeting}},
 	{"EHLO", false, []email.Stage{email.StageHello}},
 	{"STARTTLS", false, []email.Stage{email.StageTLS}},
 	{"HANDSHAKE", false, []email.Stage{email.StageTLS}},

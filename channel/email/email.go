@@ -10,8 +10,8 @@
 // Each recipient has an outcome of its own: when the relay refuses one, the others get the mail all the same. Send then
 // returns an error that says which were refused. If one of them may succeed later (a 4yz reply, as greylisting gives), the
 // attempt counts as transient, and the next attempt is for those only that have not got the mail: a Channel remembers this
-// for the last 1,024 such deliveries. It does so in memory. After a restart of the process, or when the relay took the mail
-// but its answer was lost, a recipient may get it twice, with the same Message-ID, by which most mailboxes tell.
+// for up to 1,024 such deliveries. It does so in memory. After a restart of the process, or when the relay took the mail but
+// its answer was lost, a recipient may get it twice, with the same Message-ID, by which most mailboxes tell.
 //
 // A computed recipient whose template makes nothing is left out, for example an approver that is not known yet. One that is
 // no address counts as refused for good. When no recipient is left, the delivery fails for good.
@@ -87,8 +87,8 @@ func New(c Config) (*Channel, error) {
 }
 
 // Send makes one attempt to mail d's event. Failures are *Error values. A 4yz reply of the relay is transient, and when it
-// was about a recipient, or looks like greylisting, the next attempt waits for at least 5 minutes. A 5yz reply is
-// permanent, also to the log-in; 521, by which a host says that it takes no mail at all, is channel.ErrGone. A failure
+// is about a recipient or the message, the next attempt waits for at least 5 minutes, as greylisting wants it. A 5yz reply
+// is permanent, also to the log-in; 521, by which a host says that it takes no mail at all, is channel.ErrGone. A failure
 // without a reply is transient, but a refused destination is permanent, and after one over certificates or missing TLS the
 // next attempt waits for an hour. A mail that cannot be made from the event is a permanent error, and nothing is sent.
 //

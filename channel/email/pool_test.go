@@ -126,21 +126,27 @@ func verbs(lines []string) []string {
 	return all
 }
 
-// A policy that changed holds for kept connections too.
+// A policy that changed holds for kept connections too, also where only the address that a name has is refused.
 func TestS12_ChangedPolicy(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
-	c := config(t, r)
-	ch := open(t, c)
-	_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
-	require.NoError(t, err)
-	require.Equal(t, 1, email.Idle(ch))
-	require.NoError(t, c.Guard.SetProfile(netguard.Profile{}))
-	_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
-	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
-	assert.Zero(t, email.Idle(ch))
-	assert.Zero(t, r.count("RSET"), "nothing more is sent there")
-	assert.Len(t, r.received(), 1)
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			r := (&relay{}).start(t)
+			c := config(t, r)
+			c.Relay.Host = host
+			ch := open(t, c)
+			_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
+			require.NoError(t, err)
+			require.Equal(t, 1, email.Idle(ch))
+			require.NoError(t, c.Guard.SetProfile(netguard.Profile{}))
+			_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
+			require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
+			assert.Zero(t, email.Idle(ch))
+			assert.Zero(t, r.count("RSET"), "nothing more is sent there")
+			assert.Len(t, r.received(), 1)
+		})
+	}
 }
 
 func TestCheck(t *testing.T) {

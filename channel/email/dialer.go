@@ -26,10 +26,10 @@ type dialer struct {
 	unverified bool
 }
 
-// newDialer takes a Config with its defaults filled in, Domain too.
-func newDialer(c *Config) (*dialer, error) {
+// newDialer takes a Config with its defaults filled in, and the name by which we introduce ourselves.
+func newDialer(c *Config, hello string) (*dialer, error) {
 	r := c.Relay
-	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: c.Domain, unverified: r.TLS.InsecureSkipVerify}
+	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
 	host, err := netguard.CheckHost("Relay.Host", r.Host)
 	if err != nil {
 		err = within("Relay.Host", err)

@@ -22,6 +22,11 @@
 // event.WithAttribute("external_key"): attributes are part of the event, so that it sees them as they were when the event
 // occurred.
 //
+// # Connections
+//
+// Up to 4 connections are kept for 10 seconds, so that a burst does not pay for a handshake and a log-in each. One is not
+// used again when it does not answer, when the credential has changed or when the guard's policy no longer allows it.
+//
 // # Threads
 //
 // Mails about one subject of a tenant refer to the same thread, whatever the route and whichever came first, and need no
@@ -70,7 +75,7 @@ type private struct {
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	l, letterErr := newLetter(&c)
-	d, relayErr := newDialer(&c)
+	d, relayErr := newDialer(&c, l.domain)
 	if err := errors.Join(c.check(), relayErr, letterErr); err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func New(c Config) (*Channel, error) {
 		address: d.address,
 		timeout: c.Timeout,
 		letter:  l,
-		pool:    &pool{dialer: d},
+		pool:    newPool(d),
 		secrets: secret.NewSet(c.Relay.Auth.value),
 	}}, nil
 }

@@ -21,6 +21,9 @@ const (
 // KeepIdle changes for how long sessions are kept. Call it before the first Send.
 func KeepIdle(c *Channel, d time.Duration) { c.private.pool.keep = d }
 
+// Probe changes how long a kept session has to show that it is alive. Call it before the first Send.
+func Probe(c *Channel, d time.Duration) { c.private.pool.probe = d }
+
 // Idle tells how many sessions are kept.
 func Idle(c *Channel) int {
 	p := c.private.pool

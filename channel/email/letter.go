@@ -67,7 +67,6 @@ func newLetter(c *Config) (*letter, error) {
 	} else {
 		l.domain = from[strings.LastIndexByte(from, '@')+1:]
 	}
-	c.Domain = l.domain // for the dialer
 
 	var refused []error
 	l.recipients, refused = newRecipients(c)

@@ -10,13 +10,15 @@ const (
 	maxIdle     = 4                // sessions kept: as many as a route sends at a time by default
 	maxIdleTime = 10 * time.Second // relays do not like to be kept waiting, and RFC 5321 lets them hang up
 	maxMails    = 100              // in one session; relays have limits of their own, often this one
+	probeTime   = 3 * time.Second  // for a session that was kept to show that it is alive
 )
 
 // pool keeps sessions for a short time, because a burst of events would pay for a connection, a handshake and a log-in
 // each. A session in it costs no goroutine.
 type pool struct {
 	dialer *dialer
-	keep   time.Duration // 0 = maxIdleTime
+	keep   time.Duration // maxIdleTime
+	probe  time.Duration // probeTime
 
 	mu     sync.Mutex
 	idle   []*session // the one used last is at the end
@@ -29,13 +31,15 @@ type pool struct {
 func (p *pool) acquire(ctx context.Context, credential string) (*session, *failure) {
 	for s := p.take(); s != nil; s = p.take() {
 		s.bind(ctx)
-		if s.credential == credential && p.dialer.allows(ctx, s) && s.client.Reset() == nil {
+		if s.credential == credential && p.dialer.allows(ctx, s) && s.alive(p.probe) {
 			return s, nil
 		}
 		s.close()
 	}
 	return p.dialer.open(ctx, credential)
 }
+
+func newPool(d *dialer) *pool { return &pool{dialer: d, keep: maxIdleTime, probe: probeTime} }
 
 func (p *pool) take() *session {
 	p.mu.Lock()
@@ -71,16 +75,9 @@ func (p *pool) put(s *session) bool {
 	s.idleSince = time.Now()
 	p.idle = append(p.idle, s)
 	if len(p.idle) == 1 {
-		p.wait(p.keepTime())
+		p.wait(p.keep)
 	}
 	return true
-}
-
-func (p *pool) keepTime() time.Duration {
-	if p.keep == 0 {
-		return maxIdleTime
-	}
-	return p.keep
 }
 
 // wait expires sessions after d. mu is held.
@@ -95,12 +92,12 @@ func (p *pool) wait(d time.Duration) {
 func (p *pool) expire() {
 	p.mu.Lock()
 	var old []*session
-	for len(p.idle) > 0 && time.Since(p.idle[0].idleSince) >= p.keepTime() {
+	for len(p.idle) > 0 && time.Since(p.idle[0].idleSince) >= p.keep {
 		old = append(old, p.idle[0])
 		p.idle = p.idle[1:]
 	}
 	if len(p.idle) > 0 && !p.closed {
-		p.wait(p.keepTime() - time.Since(p.idle[0].idleSince))
+		p.wait(p.keep - time.Since(p.idle[0].idleSince))
 	}
 	p.mu.Unlock()
 	for _, s := range old {

@@ -81,11 +81,12 @@ func TestConnectionEndsAfterManyMails(t *testing.T) {
 // A session that ended while it was kept costs the attempt a new connection and not a failure.
 func TestKeptConnectionThatEnded(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{"closed": drop, "timed out": "421 4.4.2 idle for too long", "confused": "503 5.5.1 not now"} {
+	for name, answer := range map[string]string{"closed": drop, "timed out": "421 4.4.2 idle for too long", "confused": "503 5.5.1 not now", "silent": hang} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := (&relay{answer: answers(map[string]string{"RSET": answer})}).start(t)
 			ch := open(t, config(t, r))
+			email.Probe(ch, 200*time.Millisecond)
 			for range 2 {
 				_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
 				require.NoError(t, err)

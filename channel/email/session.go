@@ -24,6 +24,12 @@ func (s *session) bind(ctx context.Context) {
 	s.unbind = context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 }
 
+// alive tells whether the relay still answers, and leaves nothing of the mail before. One that is silent must not cost an
+// attempt all its time.
+func (s *session) alive(within time.Duration) bool {
+	return s.conn.SetDeadline(time.Now().Add(within)) == nil && s.client.Reset() == nil && s.conn.SetDeadline(time.Time{}) == nil
+}
+
 // close hangs up.
 func (s *session) close() {
 	s.unbind()

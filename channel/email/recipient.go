@@ -3,6 +3,7 @@ package email
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/event"
@@ -27,7 +28,7 @@ type recipients struct {
 
 func newRecipients(c *Config) (recipients, []error) {
 	var errs []error
-	r := recipients{computed: c.ToComputed}
+	r := recipients{computed: slices.Clone(c.ToComputed)}
 	add := func(name string, addresses []string, hidden bool) {
 		for i, raw := range addresses {
 			field := fmt.Sprintf("%s[%d]", name, i)

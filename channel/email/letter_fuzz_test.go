@@ -93,7 +93,7 @@ func checkLetter(t *testing.T, wire []byte) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := parts.NextPart(); err != io.EOF { //nolint:errorlint // multipart returns it bare at the end, and wrapped when it is early
+	if _, err := parts.NextPart(); err != io.EOF {
 		t.Fatalf("after the parts: %v", err)
 	}
 }

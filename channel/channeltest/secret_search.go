@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"maps"
 	"net/url"
 	"slices"
@@ -22,6 +23,7 @@ func forms(secret string) map[string]string {
 		"query-escaped":        url.QueryEscape(secret),
 		"path-escaped":         url.PathEscape(secret),
 		"in JSON":              string(quoted[1 : len(quoted)-1]),
+		"in HTML":              html.EscapeString(secret),
 		"in hexadecimal":       hex.EncodeToString([]byte(secret)),
 		"as a list of numbers": strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"),
 	}

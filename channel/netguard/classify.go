@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,10 +41,13 @@ func Classify(ctx context.Context, method, target string, err error, written boo
 }
 
 // ended reports whether err is a consequence of ctx's end. The dialer sets socket deadlines from ctx, which can fire a
-// moment before ctx does.
+// moment before ctx does; that moment is waited for, so that a caller finds its context done.
 func ended(ctx context.Context, err error) bool {
 	deadline, limited := ctx.Deadline()
-	return ctx.Err() != nil || limited && isTimeout(err) && !time.Now().Before(deadline)
+	if limited && ctx.Err() == nil && ctx.Done() != nil && isTimeout(err) && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 func (e *Error) fromContext(ctx context.Context, err error) bool {
@@ -75,7 +77,7 @@ func (e *Error) fromTLS(err error) bool {
 		e.Kind, e.reason = KindTLSClientCert, "the client certificate could not be loaded"
 	case errors.As(err, new(*connectionRefusedError)):
 		e.Kind, e.Cert, e.reason = KindTLSCert, CertRefused, certReason(CertRefused)
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &record):
 		e.Kind, e.reason = KindTLS, "the server does not speak TLS here"
 	case isAlert(err, 70, 86):
 		e.Kind = KindTLSVersion
@@ -142,7 +144,7 @@ func (e *Error) fromConnection(err error) bool {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		e.Kind = KindReset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = KindEOF
 	default:
 		return false

@@ -45,6 +45,9 @@ type Config struct {
 	Headers []Header
 	// Auth is the value of the Authorization header: [Basic], [Token], or the zero value for none.
 	Auth Auth
+	// Sign signs requests: the receiver can tell who sent them, and that nobody changed them. The zero value does not. See
+	// [Sign].
+	Sign Signing
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
 	// Verdicts says what every other status means. nil = [DefaultVerdicts].
@@ -114,7 +117,7 @@ func (c Config) check() error {
 	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
 		errs = append(errs, within("Headers", false, err))
 	}
-	errs = append(errs, c.checkBody())
+	errs = append(errs, c.checkBody(), c.Sign.check())
 	if c.MaxBody < 0 {
 		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestS9_S16_S19_S21_S23_S24_NewRefuses(t *testing.T) {
 	t.Parallel()
 	const good = "https://hooks.test/T0P-S3CRET"
 	headers := func(h ...webhook.Header) webhook.Config { return webhook.Config{URL: good, Headers: h} }
@@ -185,8 +185,8 @@ func TestS52_NothingPrintsItsSecrets(t *testing.T) {
 	assert.Equal(t, "webhook.Channel(POST https://hooks.test:8443)", fmt.Sprint(hook))
 
 	var logged bytes.Buffer
-	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
-	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
 	assert.NotContains(t, logged.String(), "T0P-S3CRET")
 }
 

@@ -38,10 +38,12 @@ func (c *Channel) unrendered(ctx context.Context, field string, err error) error
 
 // unmade makes the error for a body that cannot be made.
 func (c *Channel) unmade(ctx context.Context, m *model, err error) error {
-	_, failed := errors.AsType[*template.RenderError](err)
-	_, invalid := errors.AsType[*template.JSONError](err)
-	if failed || invalid {
-		return c.unrendered(ctx, "Body", err)
+	// The template's own error, and not what a BodyFunc may have put around it, which might say anything.
+	if failed, ok := errors.AsType[*template.RenderError](err); ok {
+		return c.unrendered(ctx, "Body", failed)
+	}
+	if invalid, ok := errors.AsType[*template.JSONError](err); ok {
+		return c.unrendered(ctx, "Body", invalid)
 	}
 	if own, ok := errors.AsType[*unfitError](err); ok {
 		return c.unfit("Body", own.problem)

@@ -33,6 +33,13 @@ type rendering struct {
 	body   []byte
 	url    *url.URL // nil = the configured URL
 	values []string // of the headers that have a template, in their order
+	added  []addedHeader
+}
+
+// addedHeader is a header that belongs to a body.
+type addedHeader struct {
+	name  string // canonical
+	value [1]string
 }
 
 // scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
@@ -110,15 +117,29 @@ func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delive
 	return nil
 }
 
-// putHeaders sets the headers that have a template, without the sensitive ones when they are to be shown.
-func (p *parts) putHeaders(header http.Header, r *rendering, shown bool) {
-	if p == nil {
-		return
-	}
-	for i, h := range p.headers {
-		if !shown || !h.sensitive {
+// putHeaders sets the headers that were made.
+func (p *parts) putHeaders(header http.Header, r *rendering) {
+	if p != nil {
+		for i, h := range p.headers {
 			header[h.name] = r.values[i : i+1 : i+1]
 		}
+	}
+	for i := range r.added {
+		header[r.added[i].name] = r.added[i].value[:]
+	}
+}
+
+// showHeaders is putHeaders for a receipt: without the sensitive ones, and without secrets in the others.
+func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor) {
+	if p != nil {
+		for i, h := range p.headers {
+			if !h.sensitive {
+				header[h.name] = []string{known.String(r.values[i])}
+			}
+		}
+	}
+	for _, a := range r.added {
+		header[a.name] = []string{known.String(a.value[0])}
 	}
 }
 

@@ -60,7 +60,7 @@ func TestBodyTemplate(t *testing.T) {
 }
 
 // Whatever stands in an event, the body has the shape it has with harmless data, and texts arrive as they were (S64).
-func TestBodyKeepsItsShape(t *testing.T) {
+func TestS64_BodyKeepsItsShape(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(compile(t, template.JSON, `{
@@ -111,7 +111,7 @@ func shape(v any) any {
 	return reflect.TypeOf(v).Name()
 }
 
-func TestRenderFailureIsPermanent(t *testing.T) {
+func TestS24_S64_RenderFailureIsPermanent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	own := errors.New("of the helper: T0P-S3CRET")
@@ -189,7 +189,7 @@ func TestRenderHonoursTheContext(t *testing.T) {
 	assert.Empty(t, requests)
 }
 
-func TestBodyLimit(t *testing.T) {
+func TestS34_BodyLimit(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	d := justified(t, strings.Repeat("T0P-S3CRET", 100))

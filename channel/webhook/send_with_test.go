@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -40,6 +41,16 @@ func TestSendWithAnotherBody(t *testing.T) {
 	}
 }
 
+// The headers that belong to a body go with it.
+func TestSendWithCloudEvents(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	binary := webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true})
+	_, err := newChannel(t, webhook.Config{URL: target}).SendWith(t.Context(), sample(), binary)
+	require.NoError(t, err)
+	assert.Equal(t, sample().Event.ID(), (<-requests).header.Get("Ce-Id"))
+}
+
 func TestSendWithNoEvent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
@@ -67,6 +78,10 @@ func TestSendWithRefuses(t *testing.T) {
 	}{
 		"no event and the event as body":   {webhook.Config{URL: target}, channel.Delivery{}, webhook.Body{}, webhook.KindNoEvent},
 		"no event and a header made of it": {withTemplate, channel.Delivery{}, static, webhook.KindNoEvent},
+		"a nil template":                   {webhook.Config{URL: target}, sample(), webhook.TemplateBody(nil), webhook.KindRender},
+		"a nil function":                   {webhook.Config{URL: target}, sample(), webhook.BodyFunc("", nil), webhook.KindRender},
+		"text as JSON":                     {webhook.Config{URL: target}, sample(), webhook.TemplateBody(compile(t, template.Text, "x")), webhook.KindRender},
+		"no event and a signature":         {webhook.Config{URL: target, Sign: webhook.Sign(signature.Slack, webhook.SigningKey{Secret: secret.Literal("0123456789abcdef")})}, channel.Delivery{}, static, webhook.KindNoEvent},
 		"a body with secrets":              {webhook.Config{URL: target}, sample(), webhook.BodyFunc("", of, secret.Literal("S3CRET-V4LUE")), webhook.KindRender},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
-// judges the answer by its status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
+// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
+// it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
@@ -55,7 +56,7 @@ func New(c Config) (*Channel, error) {
 	if urlErr == nil && c.Path != nil {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	header, made, headerErr := buildHeader(c.Headers, c.taken)
 	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
@@ -108,14 +109,20 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
-// secrets of its own and is sent as the content type that Config says. d may be without an event when neither Path nor the
-// headers have a template; the request then has no id.
+// secrets of its own and is sent as the content type that Config says; one that New would refuse is an error of kind
+// [KindRender]. d may be without an event when neither Path nor the headers have a template and requests are not signed; the
+// request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	switch p := c.private.parts; {
 	case len(b.secrets) > 0:
 		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
-	case d.Event.IsZero() && (b.source == nil || p != nil && (p.path != nil || len(p.headers) > 0)):
+	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+	}
+	if b.source != nil {
+		if wrong := b.source.check(c.private.media); wrong != nil {
+			return channel.Receipt{}, c.unfit(wrong.Field, wrong.Problem)
+		}
 	}
 	return c.send(ctx, d, b.source)
 }
@@ -134,14 +141,15 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 		return channel.Receipt{}, err
 	}
 	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
-	req := c.newRequest(ctx, m, x)
-
 	began := time.Now()
-	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	if err := c.sign(m, x, began); err != nil {
+		return channel.Receipt{}, err
+	}
+	resp, err := c.client.Do(ctx, c.newRequest(m, x)) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}
-		if x.reader.Len() < len(x.body) { // it was read to be written; HTTP/1 has stopped writing when there is an error
+		if x.reader.Len() < len(x.body) { // it was read to be written
 			r.Request = c.sent(m, x)
 		}
 		return r, c.unanswered(n)
@@ -166,16 +174,18 @@ func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource)
 }
 
 // newRequest makes the request of x.
-func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.Request {
-	req := m.request.WithContext(ctx)
+func (c *Channel) newRequest(m *model, x *exchange) *http.Request {
+	req := &x.outgoing
+	*req = *m.request
 	if x.url != nil {
 		req.URL = x.url
 	}
 	req.Header = maps.Clone(m.header)
-	c.private.parts.putHeaders(req.Header, &x.rendering, false)
+	c.private.parts.putHeaders(req.Header, &x.rendering)
 	x.putID(req.Header)
+	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
-	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
+	req.Body = io.NopCloser(&x.reader)
 	req.ContentLength = int64(len(x.body))
 	return req
 }
@@ -183,10 +193,12 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
-	hiding            hiding
-	id                [1]string
-	reader            bytes.Reader
-	request, response channel.Message
+	hiding               hiding
+	id                   [1]string
+	timestamp, signature [1]string // of Config.Sign
+	outgoing             http.Request
+	reader               bytes.Reader
+	request, response    channel.Message
 }
 
 func (x *exchange) putID(header http.Header) {
@@ -205,8 +217,9 @@ func (c *Channel) succeeded(status int) bool {
 // sent describes the request for the receipt.
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
-	c.private.parts.putHeaders(header, &x.rendering, true)
+	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
 	x.putID(header)
+	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }

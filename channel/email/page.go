@@ -10,7 +10,8 @@ import (
 
 // pageSource is the HTML form of a mail whose Config has no template for it. Mail programs know tables, attributes and
 // inline styles; Outlook shows HTML as Word does, which has no rounded corners, no margin around a link and no maximum
-// width, so that the button is a table cell and the width an attribute as well.
+// width, so that the button is a table cell and the width an attribute as well. Widths of labels are relative: on a phone,
+// addresses and times need what is left.
 const pageSource = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -33,7 +34,7 @@ const pageSource = `<!DOCTYPE html>
 {{#if long}}
 <tr><td colspan="2" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;"><span style="color:#6b7280;">{{label}}</span><br>{{#each lines}}{{#unless @first}}<br>{{/unless}}{{this}}{{/each}}</td></tr>
 {{else}}
-<tr><td width="150" valign="top" style="padding:6px 12px 6px 0;border-top:1px solid #e5e7eb;color:#6b7280;">{{label}}</td><td valign="top" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;">{{#each lines}}{{this}}{{/each}}</td></tr>
+<tr><td width="30%" valign="top" style="padding:6px 12px 6px 0;border-top:1px solid #e5e7eb;color:#6b7280;">{{label}}</td><td valign="top" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;">{{#each lines}}{{this}}{{/each}}</td></tr>
 {{/if}}
 {{/each}}
 </table>
@@ -45,7 +46,7 @@ const pageSource = `<!DOCTYPE html>
 </td></tr></table>
 </td></tr>
 {{/if}}
-<tr><td style="padding:24px;font-size:1px;line-height:1px;">&nbsp;</td></tr>
+<tr><td style="font-size:1px;line-height:24px;">&nbsp;</td></tr>
 </table>
 </td></tr>
 </table>

@@ -11,7 +11,7 @@ import (
 // pageSource is the HTML form of a mail whose Config has no template for it. Mail programs know tables, attributes and
 // inline styles; Outlook shows HTML as Word does, which has no rounded corners, no margin around a link and no maximum
 // width, so that the button is a table cell and the width an attribute as well. Widths of labels are relative: on a phone,
-// addresses and times need what is left.
+// addresses and times need what is left. An address in a justification must not make the page wider than that.
 const pageSource = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -23,11 +23,11 @@ const pageSource = `<!DOCTYPE html>
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" bgcolor="#f3f4f6">
 <tr><td align="center" style="padding:24px 12px;">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" bgcolor="#ffffff" style="width:100%;max-width:600px;border-top:4px solid {{colour}};font-family:Arial,Helvetica,sans-serif;color:#1f2937;">
-<tr><td style="padding:24px 24px 0 24px;">
+<tr><td style="padding:24px 24px 0 24px;word-break:break-word;">
 {{#if status}}<span style="color:{{colour}};font-size:13px;font-weight:bold;">{{status}}</span><br>
 {{/if}}<span style="font-size:20px;line-height:28px;font-weight:bold;">{{title}}</span>
 </td></tr>
-<tr><td style="padding:12px 24px 0 24px;font-size:15px;line-height:22px;">{{summary}}</td></tr>
+<tr><td style="padding:12px 24px 0 24px;font-size:15px;line-height:22px;word-break:break-word;">{{summary}}</td></tr>
 <tr><td style="padding:16px 24px 0 24px;">
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="font-size:14px;line-height:20px;">
 {{#each facts}}

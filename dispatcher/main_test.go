@@ -146,6 +146,7 @@ type witness struct {
 	settled    []dispatcher.Settlement
 	settledAt  []time.Time
 	disabled   []string
+	reasons    []error // of those
 }
 
 func (w *witness) observer() dispatcher.Observer {
@@ -174,10 +175,11 @@ func (w *witness) observer() dispatcher.Observer {
 			w.settled = append(w.settled, s)
 			w.settledAt = append(w.settledAt, time.Now())
 		},
-		Disabled: func(route string, _ error) {
+		Disabled: func(route string, reason error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.disabled = append(w.disabled, route)
+			w.reasons = append(w.reasons, reason)
 		},
 	}
 }

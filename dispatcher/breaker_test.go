@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,9 +265,10 @@ func TestShutdownLeavesWhatABreakerHolds(t *testing.T) {
 
 func TestDisableAfterPureFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		flaky := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
-			if down {
+			if down.Load() {
 				return channel.Receipt{}, errDown
 			}
 			return channel.Receipt{}, nil
@@ -277,16 +279,16 @@ func TestDisableAfterPureFailure(t *testing.T) {
 		all := notes(4)
 		b.dispatch(all[0])
 		advance(55 * time.Minute)
-		down = false
+		down.Store(false)
 		advance(5 * time.Minute)
-		assert.Empty(t, b.seen.disabled, "a success in time")
-		down = true
+		assert.Empty(t, b.seen.disabledRoutes(), "a success in time")
+		down.Store(true)
 		b.dispatch(all[1], all[2])
 		advance(59 * time.Minute)
-		assert.Empty(t, b.seen.disabled)
+		assert.Empty(t, b.seen.disabledRoutes())
 		advance(time.Minute)
-		assert.Equal(t, []string{"r"}, b.seen.disabled, "told once")
-		failing, ok := errors.AsType[*dispatcher.FailingError](b.seen.reasons[0])
+		assert.Equal(t, []string{"r"}, b.seen.disabledRoutes(), "told once")
+		failing, ok := errors.AsType[*dispatcher.FailingError](b.seen.disabledFor()[0])
 		require.True(t, ok)
 		assert.True(t, failing.Since.Equal(b.began.Add(time.Hour)))
 		require.ErrorIs(t, failing, errDown)
@@ -307,7 +309,7 @@ func TestDisableAfterPureFailure(t *testing.T) {
 		advance(31 * time.Minute)
 		assert.Equal(t, "given up", b.status("r").Condition())
 		assert.True(t, b.status("r").FailingSince.Equal(b.began.Add(time.Hour)), "and forgets nothing")
-		down = false
+		down.Store(false)
 		b.setRoutes(route)
 		advance(time.Hour)
 		assert.EqualValues(t, 3, b.status("r").Delivered)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -206,6 +207,19 @@ func (w *witness) settledOf(route string) []dispatcher.Settlement {
 		}
 	}
 	return all
+}
+
+func (w *witness) disabledRoutes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.disabled)
+}
+
+// disabledFor returns the reasons of those.
+func (w *witness) disabledFor() []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.reasons)
 }
 
 // results counts the settlements of a route by result.

@@ -41,7 +41,7 @@ func TestPercentiles(t *testing.T) {
 	for range 10_000 {
 		d := time.Duration(rnd.ExpFloat64() * float64(20*time.Millisecond))
 		all = append(all, d)
-		h.add(d, began)
+		h.add(d, began, 1)
 	}
 	slices.Sort(all)
 	p50, p99 = h.percentiles()
@@ -54,12 +54,12 @@ func TestPercentilesForget(t *testing.T) {
 	t.Parallel()
 	var h durations
 	began := time.Now()
-	h.add(time.Second, began)
-	h.add(time.Millisecond, began.Add(durationPeriod))
-	h.add(time.Millisecond, began.Add(durationPeriod))
+	h.add(time.Second, began, 1)
+	h.add(time.Millisecond, began.Add(durationPeriod), 1)
+	h.add(time.Millisecond, began.Add(durationPeriod), 1)
 	_, p99 := h.percentiles()
 	assert.Greater(t, p99, 800*time.Millisecond, "the former window counts")
-	h.add(time.Millisecond, began.Add(2*durationPeriod))
+	h.add(time.Millisecond, began.Add(2*durationPeriod), 1)
 	_, p99 = h.percentiles()
 	assert.Less(t, p99, 2*time.Millisecond, "the one before does not")
 }
@@ -72,7 +72,7 @@ func TestDurationsFromManyGoroutines(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 2000 {
-				h.add(time.Millisecond, began.Add(time.Duration(i)*durationPeriod/1000))
+				h.add(time.Millisecond, began.Add(time.Duration(i)*durationPeriod/1000), 1)
 				if g == 0 {
 					h.percentiles()
 				}
@@ -85,12 +85,40 @@ func TestDurationsFromManyGoroutines(t *testing.T) {
 	assert.Equal(t, p50, p99)
 }
 
+// Of a busy route only some are measured, and stand for the others.
+func TestPercentilesOfABusyRoute(t *testing.T) {
+	t.Parallel()
+	var h durations
+	rnd := rand.New(rand.NewPCG(3, 4))
+	began := time.Now()
+	measured := 0
+	add := func(n int64, d time.Duration) {
+		if weight := h.weight(n); weight > 0 {
+			measured++
+			h.add(d, began, weight)
+		}
+	}
+	for n := range int64(100_000) {
+		d := time.Millisecond
+		if n > durationBusy && rnd.IntN(100) < 60 { // slower since it is busy
+			d = 10 * time.Millisecond
+		}
+		add(n, d)
+	}
+	assert.InDelta(t, durationBusy+100_000/durationEvery, measured, 100)
+	p50, p99 := h.percentiles()
+	assert.InEpsilon(t, float64(10*time.Millisecond), float64(p50), 0.15, "the few that are measured outweigh the first thousand")
+	assert.Equal(t, p50, p99)
+	h.add(time.Second, began.Add(durationPeriod), h.weight(durationEvery))
+	assert.EqualValues(t, 1, h.weight(3), "a new window measures all again")
+}
+
 // Recording is on every attempt's way.
 func BenchmarkDurations(b *testing.B) {
 	var h durations
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		h.add(3*time.Millisecond, now)
+		h.add(3*time.Millisecond, now, 1)
 	}
 }

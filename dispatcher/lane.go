@@ -169,12 +169,11 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
 		return queue.Outcome{Action: queue.Dead, Reason: reason}
 	}
 	receipt, verdict, err := b.attempt(ctx, d)
-	took := time.Since(began)
 	if err == nil {
-		l.delivered(b, d, receipt, began, took)
+		l.delivered(b, d, receipt, began)
 		return queue.Outcome{Action: queue.Done, Began: began}
 	}
-	return l.failed(ctx, b, j, d, receipt, verdict, err, began, took)
+	return l.failed(ctx, b, j, d, receipt, verdict, err, began, time.Since(began))
 }
 
 // untried tells the breaker that the attempt which began then says nothing about the destination.
@@ -184,15 +183,22 @@ func (l *lane) untried(began time.Time) {
 	}
 }
 
-func (l *lane) delivered(b *bound, d channel.Delivery, receipt channel.Receipt, began time.Time, took time.Duration) {
-	l.record.success(began, took, receipt.Skipped)
+func (l *lane) delivered(b *bound, d channel.Delivery, receipt channel.Receipt, began time.Time) {
+	o := &l.engine.observers
+	weight := l.record.success(began, receipt.Skipped)
+	var took time.Duration
+	if weight > 0 || len(o.attempted) > 0 {
+		took = time.Since(began)
+	}
+	if weight > 0 {
+		l.record.took.add(took, began, weight)
+	}
 	if receipt.Skipped {
 		l.untried(began)
 	} else if l.breaker.succeeded() {
 		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
 		l.reconsider()
 	}
-	o := &l.engine.observers
 	if len(o.attempted) > 0 {
 		a := Attempt{Delivery: d, Tenant: b.Tenant, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: took}
 		for _, f := range o.attempted {

@@ -32,7 +32,7 @@ type RouteStatus struct {
 	LastError    string    // of the last failed attempt, also after a later success; "" = none yet
 	LastErrorAt  time.Time
 	// P50 and P99 are how long half and 99 % of the attempts took at most, to about an eighth, over the latest five to ten
-	// minutes in which there were any. 0 = none yet.
+	// minutes in which there were any. Of a busy route, one of 16 successes is measured. 0 = none yet.
 	P50, P99 time.Duration
 }
 
@@ -73,7 +73,7 @@ func (e *Engine) Status() []RouteStatus {
 	return all
 }
 
-// record is what a lane remembers of its attempts. A success, the hot case, touches three counters only.
+// record is what a lane remembers of its attempts. A success, the hot case, touches two counters and perhaps the durations.
 type record struct {
 	delivered, skipped, died atomic.Int64
 	lastSuccess              atomic.Int64 // Unix nanoseconds; 0 = none
@@ -87,13 +87,13 @@ type record struct {
 	lastErrorAt  time.Time
 }
 
-func (r *record) success(at time.Time, took time.Duration, skipped bool) {
+// success returns for how many the duration of this one is to be counted; 0 = it need not be.
+func (r *record) success(at time.Time, skipped bool) uint32 {
 	if skipped {
 		r.skipped.Add(1)
-		return
+		return 0
 	}
-	r.took.add(took, at)
-	r.delivered.Add(1)
+	weight := r.took.weight(r.delivered.Add(1))
 	r.lastSuccess.Store(at.UnixNano())
 	if r.failing.Load() {
 		r.mu.Lock()
@@ -101,12 +101,13 @@ func (r *record) success(at time.Time, took time.Duration, skipped bool) {
 		r.failingSince = time.Time{}
 		r.mu.Unlock()
 	}
+	return weight
 }
 
 // failure returns when the route began to fail.
 func (r *record) failure(at time.Time, took time.Duration, err error) time.Time {
 	text := err.Error()
-	r.took.add(took, at)
+	r.took.add(took, at, 1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed++

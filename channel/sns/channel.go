@@ -1,0 +1,191 @@
+package sns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/retry"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// Channel publishes to one topic. Make it with [New]. It is safe for concurrent use and printed without its configuration.
+type Channel struct {
+	private    *private
+	topic      topic
+	origin     string
+	body       *template.Template // nil = the event's JSON
+	subject    *template.Template // nil = none
+	group      *template.Template // nil = the default
+	attributes []Attribute
+	maxSize    int
+}
+
+// private is what must not be printed: package fmt prints a struct that holds a Channel in an unexported field without asking
+// the Channel, and then goes one pointer deep.
+type private struct {
+	sdk         *sns.Client
+	client      *netguard.Client
+	credentials source
+	proxy       secret.Value // its password
+}
+
+var (
+	_ channel.Channel = (*Channel)(nil)
+	_ channel.Checker = (*Channel)(nil)
+)
+
+// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
+// delivery a handshake.
+const senders = 256
+
+// New makes a Channel. The error joins a *ConfigError for every problem found. It connects to nothing: whether there are
+// credentials, and whether the guard allows the endpoint, shows with the first attempt.
+func New(c Config) (*Channel, error) {
+	c = c.withDefaults()
+	errs := []error{c.check()}
+	t, problem := parseTopic(c.TopicARN)
+	if problem != "" {
+		errs = append(errs, &ConfigError{"TopicARN", problem, "copy it from the topic's page or from \"aws sns list-topics\""})
+	}
+	endpoint, err := c.endpoint(t.region)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	credentials, err := c.Credentials.source(t.region)
+	if err != nil {
+		return nil, err
+	}
+	client, err := c.Guard.Client(netguard.ClientOptions{
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+	})
+	if err != nil {
+		return nil, within("connection", true, err)
+	}
+	origin := netguard.Origin(endpoint)
+	if c.TLS.InsecureSkipVerify {
+		c.Logger.Warn("sns does not verify the endpoint's certificate", "origin", origin)
+	}
+	p := &private{client: client, credentials: credentials}
+	if c.Proxy != nil {
+		p.proxy = c.Proxy.Password
+	}
+	// Not made from the SDK's Config: what the environment and the AWS files say concerns the credentials alone, and must not
+	// send events elsewhere.
+	p.sdk = sns.New(sns.Options{
+		Region:       t.region,
+		BaseEndpoint: aws.String(origin),
+		Retryer:      aws.NopRetryer{},
+		HTTPClient:   client.HTTPClient(), // in place of the SDK's own, should a call ever lack its exchange
+	})
+	return &Channel{
+		private: p, topic: t, origin: origin, maxSize: c.MaxSize,
+		body: c.Body, subject: c.Subject, group: c.Group, attributes: slices.Clone(c.Attributes),
+	}, nil
+}
+
+// endpoint returns what to call.
+func (c Config) endpoint(region string) (*url.URL, error) {
+	raw := c.Endpoint
+	if raw == "" && region != "" {
+		e, err := sns.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sns.EndpointParameters{Region: &region})
+		if err != nil {
+			return nil, &ConfigError{"TopicARN", "has a region without an endpoint for SNS", "correct it, or set Endpoint"}
+		}
+		raw = e.URI.String()
+	}
+	if raw == "" { // without a region, which is reported already
+		return nil, nil
+	}
+	u, err := netguard.CheckURL("Endpoint", raw, c.Limits)
+	if err != nil {
+		return nil, within("Endpoint", false, err)
+	}
+	if u.RequestURI() != "/" {
+		return nil, &ConfigError{"Endpoint", "has a path or a query", "give scheme, host and port only"}
+	}
+	return u, nil
+}
+
+// Send makes one Publish request with d's event. It is a success when SNS has returned a message id, which is the receipt's
+// ProviderID. Failures are *Error values; those of SNS are judged by their code:
+//
+//   - Throttled, Throttling, KMSThrottling and the like: transient, with a pause of one second or what SNS asks for
+//   - InternalError, ServiceUnavailable, RequestTimeout and every 5xx: transient
+//   - ExpiredToken, RequestExpired: transient, and the credentials are fetched anew for the next attempt
+//   - SignatureDoesNotMatch and the like while our clock is minutes away from the server's: transient, and the next request
+//     is signed for the server's time
+//   - NotFound, the topic does not exist: permanent, and channel.ErrGone
+//   - everything else, such as InvalidParameter, AuthorizationError, InvalidClientTokenId, EndpointDisabled, KMSDisabled,
+//     KMSNotFound and KMSAccessDenied, and a redirect: permanent
+//
+// One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and after
+// one over a certificate the next attempt waits for an hour.
+//
+// The receipt holds the request as it was written and the answer, without the credentials and the signature. OutcomeUnknown is
+// set when the request was written and no proper answer came.
+func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	if ctx.Err() != nil {
+		return channel.Receipt{}, c.ended(ctx)
+	}
+	if d.Event.IsZero() {
+		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+	}
+	in, err := c.compose(ctx, d)
+	if err != nil {
+		return channel.Receipt{}, err
+	}
+	x, err := c.begin(ctx)
+	if err != nil {
+		return channel.Receipt{}, err
+	}
+	out, err := c.private.sdk.Publish(ctx, in, x.use)
+	r := x.receipt()
+	if err == nil {
+		if id := aws.ToString(out.MessageId); id != "" && len(id) <= 100 && visible(id) {
+			r.ProviderID = x.redactor.String(id)
+			return r, nil
+		}
+	}
+	r.OutcomeUnknown = r.OutcomeUnknown || x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
+	return r, c.failed(ctx, x, err)
+}
+
+// Check asks for the topic's attributes, which shows that the endpoint, the credentials and the topic are there, but not that
+// publishing is allowed. It needs the permission sns:GetTopicAttributes, and fails without it although events may be
+// delivered. Errors are those of Send.
+func (c *Channel) Check(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return c.ended(ctx)
+	}
+	x, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.private.sdk.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &c.topic.arn}, x.use); err != nil {
+		return c.failed(ctx, x, err)
+	}
+	return nil
+}
+
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
+// more. It returns nil.
+func (c *Channel) Close() error {
+	c.private.client.Close()
+	return nil
+}
+
+// Format prints the topic and the endpoint only, whatever the verb.
+func (c *Channel) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "sns.Channel("+c.topic.arn+" at "+c.origin+")")
+}

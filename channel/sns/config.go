@@ -1,0 +1,108 @@
+package sns
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// Config describes a topic and what is published to it. Everything but TopicARN may be left zero. Templates see the event's
+// decoded form and may be shared by any number of channels; one that cannot make its part from an event is a permanent error
+// of kind [KindRender], and nothing is sent.
+type Config struct {
+	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is the one
+	// that is called and signed for.
+	TopicARN string
+	// Credentials sign the requests. The zero value is the SDK's default chain.
+	Credentials Credentials
+	// Body makes the message: a template compiled for template.JSON or template.Text, which must not make an empty one.
+	// Receipts show it, so it is no place for credentials. nil = the event's JSON form as it is.
+	Body *template.Template
+	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99 characters;
+	// an empty one is left out. nil = none.
+	Subject *template.Template
+	// Attributes are sent besides those that every message has, at most 4.
+	Attributes []Attribute
+	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is not 1
+	// to 128 visible ASCII characters is hashed. nil = the event's tenant and subject, as "tenant/subject", or what there is
+	// of them, or else its type. A standard topic gets a group only if there is a Group (for fair queues).
+	Group *template.Template
+	// MaxSize is the largest message in bytes, its attributes included. A larger one is not sent: a permanent error of kind
+	// [KindTooLarge]. Up to 1 MiB if the topic's MaximumMessageSize says so. 0 = 256 KiB.
+	MaxSize int
+	// Endpoint is called in place of the region's: an origin such as "https://vpce-0a1b-2c3d.sns.eu-west-1.vpce.amazonaws.com"
+	// or that of an emulator, without path and query. The Guard judges it like any other destination.
+	Endpoint string
+	// Guard makes the connections to the endpoint and says which addresses are allowed. nil = one of its own that allows
+	// public addresses only. Credentials are not fetched through it, see the package's documentation.
+	Guard *netguard.Guard
+	// Limits say what Endpoint may be. The zero value is HTTPS only, any port.
+	Limits netguard.Limits
+	// TLS says how the endpoint is verified. The zero value verifies it with the system's roots.
+	TLS netguard.TLS
+	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored, but for fetching credentials.
+	Proxy *netguard.Proxy
+	// Timeouts limit the phases of a request. A deadline of Send's context that is earlier wins.
+	Timeouts netguard.Timeouts
+	// Logger gets a warning when TLS switches verification off. nil = slog.Default.
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxSize = 256 << 10
+	largestMaxSize = 1 << 20
+)
+
+// withDefaults returns c with its zero fields filled in.
+func (c Config) withDefaults() Config {
+	if c.MaxSize == 0 {
+		c.MaxSize = defaultMaxSize
+	}
+	if c.Guard == nil {
+		c.Guard = new(netguard.Guard)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// check returns every problem of a Config with its defaults filled in, besides those of TopicARN, Endpoint and the connection.
+func (c Config) check() error {
+	var errs []error
+	if err := c.Limits.Check(); err != nil {
+		errs = append(errs, within("Limits", true, err))
+	}
+	if c.MaxSize < 0 || c.MaxSize > largestMaxSize {
+		errs = append(errs, &ConfigError{"MaxSize", "is not a size up to 1 MiB", "use 0 for 256 KiB"})
+	}
+	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
+		errs = append(errs, &ConfigError{"Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"})
+	}
+	if c.Subject != nil && c.Subject.Mode() != template.Header {
+		errs = append(errs, &ConfigError{"Subject", "is not a template for one line", "compile it with Mode: template.Header"})
+	}
+	if c.Group != nil && c.Group.Mode() != template.Header {
+		errs = append(errs, &ConfigError{"Group", "is not a template for one line", "compile it with Mode: template.Header"})
+	}
+	errs = append(errs, checkAttributes(c.Attributes), c.Credentials.check())
+	return errors.Join(errs...)
+}
+
+// Format prints the topic only, whatever the verb.
+func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline()) }
+
+// LogValue is what Format prints; without it a JSON log handler would write the whole Config.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.outline()) }
+
+func (c Config) outline() string {
+	t, problem := parseTopic(c.TopicARN)
+	if problem != "" {
+		return "sns.Config(invalid TopicARN)"
+	}
+	return "sns.Config(" + t.arn + ")"
+}

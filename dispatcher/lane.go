@@ -138,6 +138,9 @@ func (l *lane) admit() time.Duration {
 	if b == nil {
 		return 0
 	}
+	if b.Protect.Breaker.Failures <= 0 {
+		return l.pace.admit(b.Rate)
+	}
 	if wait := l.breaker.wait(); wait > 0 {
 		return wait
 	}
@@ -195,7 +198,7 @@ func (l *lane) delivered(b *bound, d channel.Delivery, receipt channel.Receipt, 
 	}
 	if receipt.Skipped {
 		l.untried(began)
-	} else if l.breaker.succeeded() {
+	} else if b.Protect.Breaker.Failures > 0 && l.breaker.succeeded() {
 		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
 		l.reconsider()
 	}

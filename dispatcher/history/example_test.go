@@ -56,10 +56,10 @@ func ExampleEntry_Redeliver() {
 
 	all, _ := store.Query(ctx, history.Query{Route: "tickets"})
 	for _, e := range all {
-		fmt.Println(e.Seq, e.Event.Type(), e.Outcome, e.Status, e.Error)
+		fmt.Println(e.Seq, e.Event.Type(), e.Status, e.Outcome)
 	}
 	// Output:
-	// 3 grant.active delivered 200
-	// 2 grant.active dead 0 400 unknown template
-	// 1 grant.active failed 400 400 unknown template
+	// 3 grant.active 200 delivered
+	// 2 grant.active 0 dead
+	// 1 grant.active 400 failed
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,13 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/event"
 )
-
-// kilobyte is an event of about 1 KiB.
-func kilobyte(id string) event.Event {
-	return event.Must(event.GrantRevoked{Reason: strings.Repeat("because ", 80)}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
-}
 
 func benchQueue(b *testing.B) *Queue {
 	b.Helper()
@@ -58,6 +51,36 @@ func BenchmarkMixed(b *testing.B) {
 		})
 	}
 	wg.Wait()
+	<-all
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(float64(q.writer.commits.Load())/float64(b.N), "commits/job")
+}
+
+// BenchmarkDrain runs what was enqueued before: 10 lanes with 16 handlers each.
+func BenchmarkDrain(b *testing.B) {
+	q := benchQueue(b)
+	const batch = 100
+	for n := 0; n < b.N; n += batch {
+		var all []queue.Job
+		for i := n; i < min(n+batch, b.N); i++ {
+			all = append(all, job(fmt.Sprintf("e%d", i), fmt.Sprintf("lane%d", i%10)))
+		}
+		require.NoError(b, q.Enqueue(b.Context(), all...))
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var done atomic.Int64
+	all := make(chan struct{})
+	for i := range 10 {
+		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Outcome {
+			if done.Add(1) == int64(b.N) {
+				close(all)
+			}
+			return queue.Outcome{Action: queue.Done}
+		})
+		require.NoError(b, err)
+	}
 	<-all
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")

@@ -19,7 +19,7 @@ const (
 
 // window is how many jobs may wait in memory for each lane.
 func (q *Queue) window() int {
-	return min(max(windows/max(int(q.opened.Load()), 1), leastWindow), mostWindow)
+	return min(max(windows/max(int(q.opened.Load()), 1), leastWindow), q.ahead)
 }
 
 // refill asks for a load when few are left in memory and the file has more. Called with the lane locked.

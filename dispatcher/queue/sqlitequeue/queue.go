@@ -54,6 +54,7 @@ type Queue struct {
 	byNum map[int64]*lane
 	last  int64 // the greatest number of a lane
 
+	ahead  int          // mostWindow, or what a test wants
 	opened atomic.Int64 // lanes that were opened
 	dead   atomic.Int64 // dead letters
 
@@ -94,7 +95,7 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	q := &Queue{
 		path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters),
 		memory: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}), loads: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}),
-		lanes: map[string]*lane{}, byNum: map[int64]*lane{},
+		ahead: mostWindow, lanes: map[string]*lane{}, byNum: map[int64]*lane{},
 	}
 	q.known.limit = orDefault(o.IDWindow, DefaultIDWindow)
 	if q.log == nil {

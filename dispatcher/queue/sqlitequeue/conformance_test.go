@@ -74,7 +74,8 @@ func TestConformsWithASmallWindow(t *testing.T) {
 			Open:  func(t *testing.T, store string) queue.Queue { return small(openAt(t, store)) },
 			Kills: 1,
 		},
-		Unit: 100 * time.Millisecond,
+		Unit:  100 * time.Millisecond,
+		Crowd: 300,
 	})
 }
 

@@ -305,7 +305,7 @@ func (t *tx) purge(l *lane, last int64) (int, error) {
 	}
 	n := 0
 	for _, r := range all {
-		if !t.takeOut(l, r.seq) {
+		if !t.takeOut(l, r.seq, false) {
 			continue // it has started since
 		}
 		n++

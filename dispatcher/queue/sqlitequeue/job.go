@@ -34,7 +34,7 @@ func (t *tx) put(l *lane, r *row) error {
 	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.num, r.due, r.seq, r.generation, r.enqueued, r.notBefore, r.firstTried,
 		r.attempt, orNull(r.orderKey), orNull(r.name), blobOrNull(encodeHeaders(r.headers)))
-	t.then = append(t.then, func() { l.added(r) })
+	t.then = append(t.then, func() { l.added(r, t.gone[place{l, r.seq}]) })
 	return err
 }
 
@@ -86,6 +86,10 @@ func (t *tx) remove(l *lane, r *row) error {
 		return err
 	}
 	t.then = append(t.then, func() { l.removed(r.seq) })
+	if t.gone == nil {
+		t.gone = map[place]bool{}
+	}
+	t.gone[place{l, r.seq}] = true
 	if r.orderKey == "" {
 		return nil
 	}
@@ -112,7 +116,11 @@ func (t *tx) release(l *lane, key string) error {
 	due := startAt(next.notBefore, t.now)
 	_, err = t.exec("UPDATE job SET due = ? WHERE lane = ? AND due = ? AND seq = ?", due, l.num, next.due, next.seq)
 	next.due = due
-	t.then = append(t.then, func() { l.released(next) })
+	t.then = append(t.then, func() {
+		if !t.gone[place{l, next.seq}] {
+			l.released(next)
+		}
+	})
 	return err
 }
 
@@ -143,7 +151,7 @@ func (t *tx) cancel(l *lane, key string) (found bool, err error) {
 		return false, errors.Join(err, bad)
 	}
 	for _, r := range all {
-		if !t.takeOut(l, r.seq) {
+		if !t.takeOut(l, r.seq, true) {
 			continue
 		}
 		found = true
@@ -155,9 +163,9 @@ func (t *tx) cancel(l *lane, key string) (found bool, err error) {
 	return found, nil
 }
 
-// takeOut makes sure that a job does not start any more, and reports whether it could.
-func (t *tx) takeOut(l *lane, seq int64) bool {
-	r, ok := l.takeOut(seq)
+// takeOut makes sure that a job does not start any more, and reports whether it could; fresh = only if it never has.
+func (t *tx) takeOut(l *lane, seq int64, fresh bool) bool {
+	r, ok := l.takeOut(seq, fresh)
 	if !ok {
 		return false
 	}

@@ -152,8 +152,11 @@ func (l *lane) take(push int64) *row {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.turns[push]
-	delete(l.turns, push)
-	l.refill()
+	if r != nil {
+		r.started = true
+		delete(l.turns, push)
+		l.refill()
+	}
 	return r
 }
 
@@ -181,13 +184,13 @@ func (l *lane) wait(due int64) {
 	l.ask(l.next)
 }
 
-// added is told by the writer of a new job.
-func (l *lane) added(r *row) {
+// added is told by the writer of a new job, which may be gone again.
+func (l *lane) added(r *row, gone bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total++
 	switch {
-	case l.inner == nil || r.due == heldBack || l.held[r.seq] != nil:
+	case gone || l.inner == nil || r.due == heldBack || l.held[r.seq] != nil:
 	case r.due > 0:
 		l.wait(r.due)
 	case l.more || len(l.turns) >= l.queue.window():
@@ -223,13 +226,13 @@ func (l *lane) removed(seq int64) {
 	l.signal()
 }
 
-// takeOut takes a job out of memory, so that it does not start, and reports whether it has not. The row is nil if it was
-// not there. No load counts until taken or putBack is called.
-func (l *lane) takeOut(seq int64) (*row, bool) {
+// takeOut takes a job out of memory, so that it does not start, unless it runs or, if it is to be fresh, has run. It reports
+// whether it did; the row is nil if it was not there. No load counts until tookOut is called.
+func (l *lane) takeOut(seq int64, fresh bool) (*row, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.held[seq]
-	if r != nil && l.turns[r.push] == nil {
+	if r != nil && (l.turns[r.push] == nil || fresh && r.started) {
 		return nil, false
 	}
 	l.taking++

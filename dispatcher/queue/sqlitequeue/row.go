@@ -24,6 +24,7 @@ const bodyFormat = 1
 // row is a job of the file that is in memory.
 type row struct {
 	push       int64 // its number in the lane's window
+	started    bool  // it has run since it came into memory
 	seq, due   int64
 	generation int64
 	enqueued   any // int64, or nil for a zero time

@@ -180,9 +180,16 @@ type tx struct {
 	queue *Queue
 	now   int64
 	drops map[int64]int64 // by event: how many jobs and dead letters refer to it no longer
+	gone  map[place]bool  // jobs that were removed
 	met   []knownKey      // ids that became known
 	undo  []func()        // if it fails, the last first
 	then  []func()        // once it is on the disk
+}
+
+// place is where a job is.
+type place struct {
+	lane *lane
+	seq  int64
 }
 
 // drop says that one job or dead letter less refers to an event.

@@ -197,7 +197,7 @@ func (q *Queue) restore() error {
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Durable:    true,
-		Precision:  25 * time.Millisecond,
+		Precision:  50 * time.Millisecond,
 		IDWindow:   fmt.Sprintf("about the latest %d events, restarts or not", q.known.limit),
 		KeyedOrder: true,
 	}

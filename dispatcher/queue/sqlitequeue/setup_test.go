@@ -95,7 +95,7 @@ func (r *ran) await(t *testing.T, n int) {
 }
 
 // serve opens a lane until the test ends.
-func serve(t *testing.T, q *Queue, name string, limit int, h queue.Handler) queue.Lane {
+func serve(t testing.TB, q *Queue, name string, limit int, h queue.Handler) queue.Lane {
 	t.Helper()
 	l, err := q.Open(name, queue.LaneOptions{Limit: limit}, h)
 	require.NoError(t, err)

@@ -142,9 +142,10 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 		if limit == 0 {
 			return n, nil
 		}
-		taken := make(chan []*buried, 2) // a failed transaction may be tried once more
-		err := q.writer.write(ctx, op, func(t *tx) error {
-			letters, err := q.choose(t.conn, s, last, limit)
+		var letters []*buried
+		after := s
+		err := q.writer.write(ctx, op, func(t *tx) (err error) {
+			letters, err = q.choose(t.conn, after, last, limit)
 			for _, b := range letters {
 				if err == nil {
 					err = f(t, b)
@@ -153,17 +154,10 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 					err = t.exhume(b.num, b.seq)
 				}
 			}
-			if err == nil {
-				taken <- letters
-			}
 			return err
 		})
-		if err != nil {
+		if err != nil || len(letters) == 0 {
 			return n, err
-		}
-		letters := <-taken
-		if len(letters) == 0 {
-			return n, nil
 		}
 		n += len(letters)
 		s.After = letters[len(letters)-1].num

@@ -35,12 +35,12 @@ func (e *StoreError) Error() string {
 func (e *StoreError) Unwrap() []error { return []error{e.Problem, e.Err} }
 
 func (e *StoreError) remedy() string {
-	switch e.Problem {
-	case ErrFull:
+	switch {
+	case errors.Is(e.Problem, ErrFull):
 		return "make room; deliveries go on by themselves then"
-	case ErrReadOnly:
+	case errors.Is(e.Problem, ErrReadOnly):
 		return "check the permissions of the file, of its folder, and how it is mounted"
-	case ErrCorrupt:
+	case errors.Is(e.Problem, ErrCorrupt):
 		return "stop, copy the file with its -wal, and let sqlite3's .recover save what it can"
 	default:
 		return "see the operating system's log"

@@ -120,7 +120,7 @@ func TestReadOnlyFile(t *testing.T) {
 	book, o := logged()
 	q := openWith(t, newPath(t), o)
 	require.NoError(t, q.Enqueue(t.Context(), job("before", "a")))
-	require.NoError(t, q.writer.conn.script("PRAGMA query_only = ON")) // nothing is written now, so the connection is free
+	script(t, q, "PRAGMA query_only = ON")
 	err := q.Enqueue(t.Context(), job("while", "a"))
 	require.ErrorIs(t, err, ErrReadOnly)
 	assert.ErrorContains(t, err, "permissions")

@@ -63,30 +63,18 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	l := q.lane(name)
 	last := int64(0) // up to which job; 0 = not known yet
 	for {
-		type result struct {
-			purged int
-			last   int64
-		}
-		done := make(chan result, 2) // a failed transaction may be tried once more
-		err := q.writer.write(ctx, "purge a lane", func(t *tx) error {
-			r := result{last: last}
-			if last == 0 {
-				r.last = q.seq
+		purged, upTo := 0, last
+		err := q.writer.write(ctx, "purge a lane", func(t *tx) (err error) {
+			if upTo == 0 {
+				upTo = q.seq
 			}
-			var err error
-			if r.purged, err = t.purge(l, r.last); err == nil {
-				done <- r
-			}
+			purged, err = t.purge(l, upTo)
 			return err
 		})
-		if err != nil {
+		if err != nil || purged == 0 {
 			return n, err
 		}
-		r := <-done
-		n, last = n+r.purged, r.last
-		if r.purged == 0 {
-			return n, nil
-		}
+		n, last = n+purged, upTo
 	}
 }
 

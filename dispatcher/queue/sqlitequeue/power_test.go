@@ -185,5 +185,5 @@ func TestQ13RestartServesAtOnce(t *testing.T) {
 	for id, n := range r.ids() {
 		assert.Equal(t, 1, n, id)
 	}
-	assert.EqualValues(t, 0, rowsOf(t, q, "job"))
+	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 }, "all are settled")
 }

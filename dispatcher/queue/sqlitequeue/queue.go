@@ -89,8 +89,8 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	if err != nil {
 		return nil, storeError("open", err)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // one lock, whatever name is used
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // one lock, whatever name is used
 	}
 	q := &Queue{
 		path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters),
@@ -263,14 +263,9 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		return err
 	}
 	all := sheaves(jobs)
-	refused := make(chan error, 1)
-	err := q.writer.write(ctx, "store events", func(t *tx) error {
+	return q.writer.write(ctx, "store events", func(t *tx) error {
 		if err := q.known.conflict(all); err != nil {
-			select {
-			case refused <- err:
-			default: // said before
-			}
-			return nil
+			return &refusal{err}
 		}
 		for i := range all {
 			if err := t.enqueue(&all[i]); err != nil {
@@ -279,12 +274,6 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		}
 		return nil
 	})
-	select {
-	case conflict := <-refused:
-		return conflict
-	default:
-		return err
-	}
 }
 
 // Schedule implements queue.Scheduler.
@@ -312,18 +301,15 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	found := make(chan bool, 2) // a failed transaction may be tried once more
-	err := q.writer.write(ctx, "cancel a scheduled event", func(t *tx) error {
-		was, err := t.cancel(q.lane(lane), key)
-		if err == nil {
-			found <- was
-		}
+	var found bool
+	err := q.writer.write(ctx, "cancel a scheduled event", func(t *tx) (err error) {
+		found, err = t.cancel(q.lane(lane), key)
 		return err
 	})
 	if err != nil {
-		return false, err
+		return false, err // and found may still be written to
 	}
-	return <-found, nil
+	return found, nil
 }
 
 // read runs f with the reading connection.

@@ -28,7 +28,7 @@ type stress struct {
 const (
 	stressLanes     = 5
 	stressEnqueuers = 6
-	stressEach      = 120 // jobs of an enqueuer and round
+	stressEach      = 80 // jobs of an enqueuer and round
 )
 
 func (s *stress) problem(format string, args ...any) {
@@ -166,7 +166,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}, "all jobs are settled")
 			for i, l := range lanes {
 				require.NoError(t, l.Drain(t.Context()))
-				assert.EqualValues(t, 0, q.lane(fmt.Sprintf("lane%d", i)).total)
+				assert.Equal(t, 0, q.lane(fmt.Sprintf("lane%d", i)).total)
 			}
 			assert.EqualValues(t, 0, rowsOf(t, q, "job"))
 			assert.Equal(t, rowsOf(t, q, "dead"), rowsOf(t, q, "event"), "events of the dead only")
@@ -185,4 +185,51 @@ func TestEverythingAtOnce(t *testing.T) {
 		assert.Equal(t, 1, s.settled[id], "job %s was settled", id)
 	}
 	assert.Equal(t, len(promised), len(s.settled), "nothing else was settled") //nolint:testifylint // Len would print thousands
+}
+
+// TestCancelledInTheCommitThatReleasedIt: a follower is let go and cancelled in one transaction.
+func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	ctx := t.Context()
+	keyed := func(id string) queue.Job {
+		j := job(id, "a")
+		j.OrderKey = "x"
+		return j
+	}
+	proceed := make(chan struct{})
+	r := newRan()
+	l := serve(t, q, "a", 4, func(_ context.Context, j queue.Job) queue.Outcome {
+		r.add(j)
+		<-proceed
+		return queue.Outcome{Action: queue.Done}
+	})
+	require.NoError(t, q.Enqueue(ctx, keyed("head")))
+	require.NoError(t, q.Schedule(ctx, "name", keyed("follower")))
+	r.await(t, 1)
+
+	waiting := func(n int) {
+		t.Helper()
+		eventually(t, func() bool { q.writer.mu.Lock(); defer q.writer.mu.Unlock(); return len(q.writer.waiting) == n }, "they wait")
+	}
+	held, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		assert.NoError(t, q.writer.write(context.Background(), "hold up", func(*tx) error { close(held); <-release; return nil }))
+	})
+	<-held
+	close(proceed)
+	waiting(1) // the head's outcome
+	wg.Go(func() {
+		found, err := q.Cancel(context.Background(), "a", "name")
+		assert.NoError(t, err)
+		assert.True(t, found)
+	})
+	waiting(2)
+	close(release)
+	wg.Wait()
+	require.NoError(t, l.Drain(ctx))
+	assert.Equal(t, map[string]int{"head": 1}, r.ids())
+	assert.Equal(t, queue.Counts{}, count(t, q, "a"))
+	assert.EqualValues(t, 0, rowsOf(t, q, "event"))
 }

@@ -33,12 +33,16 @@ type writer struct {
 // change is one call's part of a transaction. A failed transaction calls apply again, so it must not count on what it did
 // before; what it does to memory goes through tx.undo and tx.then.
 type change struct {
-	apply func(*tx) error
-	done  chan error
+	apply   func(*tx) error
+	refused error // what a *refusal of apply holds
+	done    chan error
 }
 
+// refusal is the error of an apply that has changed nothing: it fails its own call and not the transaction.
+type refusal struct{ error }
+
 // write returns once f's change is on the disk, with a *StoreError if it is not, or when ctx is done: then it may still
-// get there.
+// get there, and f may still run.
 func (w *writer) write(ctx context.Context, op string, f func(*tx) error) error {
 	c := &change{apply: f, done: make(chan error, 1)}
 	w.mu.Lock()
@@ -54,6 +58,9 @@ func (w *writer) write(ctx context.Context, op string, f func(*tx) error) error 
 	}
 	select {
 	case err := <-c.done:
+		if c.refused != nil {
+			return c.refused
+		}
 		return storeError(op, err)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -94,7 +101,7 @@ func (w *writer) commit(batch []*change) {
 	err := w.try(batch)
 	if err != nil && len(batch) > 1 {
 		for _, c := range batch {
-			c.done <- w.try([]*change{c})
+			w.commit([]*change{c})
 		}
 		return
 	}
@@ -123,7 +130,11 @@ func (w *writer) try(batch []*change) (err error) {
 		return err
 	}
 	for _, c := range batch {
-		if err := c.apply(t); err != nil {
+		err := c.apply(t)
+		if no, ok := errors.AsType[*refusal](err); ok {
+			c.refused, err = no.error, nil
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -79,24 +79,44 @@ type ahead struct {
 
 // load brings the next jobs of a lane into its window.
 func (q *Queue) load(l *lane) error {
-	l.mu.Lock()
-	l.asked = 0
-	room := q.window() - len(l.turns)
-	if l.inner == nil || l.taking > 0 || room <= 0 {
-		l.overdue = l.overdue || room <= 0 // as far as is known
-		l.mu.Unlock()
+	p, ok := l.beginLoad()
+	if !ok {
 		return nil
+	}
+	a, err := q.readAhead(l.num, p)
+	return l.endLoad(p, a, err)
+}
+
+// loading is what a load has to know of the moment it began.
+type loading struct {
+	cursor             int64
+	held, room         int
+	leftNow, leftLater int64
+	taken              int64
+}
+
+// beginLoad reports whether there is anything to load for.
+func (l *lane) beginLoad() (p loading, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = 0
+	p = loading{
+		cursor: l.cursor, held: len(l.held), room: l.queue.window() - len(l.turns),
+		leftNow: l.leftNow, leftLater: l.leftLater, taken: l.taken,
+	}
+	if l.inner == nil || l.taking > 0 || p.room <= 0 {
+		l.overdue = l.overdue || p.room <= 0 // as far as is known
+		return p, false
 	}
 	l.seen = make(map[int64]bool, len(l.held))
 	for seq := range l.held {
 		l.seen[seq] = true
 	}
-	cursor, held := l.cursor, len(l.held)
-	leftNow, leftLater, taken := l.leftNow, l.leftLater, l.taken
-	l.mu.Unlock()
+	return p, true
+}
 
-	a, err := q.readAhead(l.num, cursor, held, room)
-
+// endLoad takes what was read into the window, as far as that is still true.
+func (l *lane) endLoad(p loading, a ahead, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.signal()
@@ -107,7 +127,7 @@ func (q *Queue) load(l *lane) error {
 		return err
 	case l.taking > 0: // what was read may be gone; when that is known, a load is asked for
 		return nil
-	case l.taken != taken:
+	case l.taken != p.taken:
 		l.ask(1)
 		return nil
 	}
@@ -122,11 +142,11 @@ func (q *Queue) load(l *lane) error {
 		l.cursor = max(l.cursor, a.now[n-1].seq)
 	}
 	l.overdue = !a.allLate
-	l.more = !a.allNow || l.leftNow != leftNow
-	if l.leftLater == leftLater || l.next == 0 || a.next != 0 && a.next < l.next {
+	l.more = !a.allNow || l.leftNow != p.leftNow
+	if l.leftLater == p.leftLater || l.next == 0 || a.next != 0 && a.next < l.next {
 		l.next = a.next
 	}
-	if l.leftNow != leftNow {
+	if l.leftNow != p.leftNow {
 		l.ask(1)
 	}
 	if l.next != 0 {
@@ -139,15 +159,15 @@ func (q *Queue) load(l *lane) error {
 // readAhead reads the jobs of a lane that could start: those whose time has come, by that, of which held may be in memory
 // already, and those without a time beyond cursor, by seq. When there are many of both they share the room, so that
 // neither waits for the other.
-func (q *Queue) readAhead(lane, cursor int64, held, room int) (a ahead, err error) {
+func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	now := time.Now().UnixNano()
 	err = q.read(func(c *conn) error {
 		var err error
-		a.late, a.allLate, err = readRows(c, held+(room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
+		a.late, a.allLate, err = readRows(c, p.held+(p.room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
 		if err != nil {
 			return err
 		}
-		a.now, a.allNow, err = readRows(c, max(room-len(a.late), (room+1)/2), "due = 0 AND job.seq > ? ORDER BY job.seq", lane, cursor)
+		a.now, a.allNow, err = readRows(c, max(p.room-len(a.late), (p.room+1)/2), "due = 0 AND job.seq > ? ORDER BY job.seq", lane, p.cursor)
 		if err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ type leakyRuntimeError string
 func (e leakyRuntimeError) Error() string { return string(e) }
 func (leakyRuntimeError) RuntimeError()   {}
 
-func TestRunLeaksPlantsEverywhere(t *testing.T) {
+func TestS47_S52_RunLeaksPlantsEverywhere(t *testing.T) {
 	logger, prefix := slog.Default(), log.Writer()
 	seen := make(map[string]bool)
 	channeltest.RunLeaks(t, channeltest.LeakSuite[settings]{
@@ -191,14 +191,14 @@ func TestRunLeaksPlantsEverywhere(t *testing.T) {
 	assert.Greater(t, formed, 5)
 }
 
-// TestLeakInChild is the child's part of TestRunLeaksFindsLeaks. Outside the child it has nothing to check.
+// TestLeakInChild is the child's part of TestS47_S52_RunLeaksFindsLeaks. Outside the child it has nothing to check.
 func TestLeakInChild(t *testing.T) {
 	if name := os.Getenv(leakVariable); name != "" {
 		leaking()[name].run(t)
 	}
 }
 
-func TestRunLeaksFindsLeaks(t *testing.T) {
+func TestS47_S52_RunLeaksFindsLeaks(t *testing.T) {
 	t.Parallel()
 	for name, l := range leaking() {
 		t.Run(name, func(t *testing.T) {

@@ -134,3 +134,10 @@ func (p Profile) judge(a netip.Addr) string {
 func isMetadataName(host string) bool {
 	return strings.EqualFold(strings.TrimSuffix(host, "."), "metadata.google.internal")
 }
+
+// isLoopbackName reports whether host is localhost or a name within it, which mean this machine wherever they are resolved
+// (RFC 6761, section 6.3): for a proxy, the proxy's.
+func isLoopbackName(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}

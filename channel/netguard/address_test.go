@@ -112,6 +112,19 @@ func TestS5_MetadataIsJudgedBeforeTheAllowList(t *testing.T) {
 	require.ErrorIs(t, loud.CheckHost("127.0.0.1"), ErrDestinationBlocked)
 }
 
+// Names that mean this machine have their verdict without being resolved, as whoever resolves them may be a proxy.
+func TestS4_NamesOfThisMachine(t *testing.T) {
+	t.Parallel()
+	private, local := newGuard(t, PrivateNetworks(), nil), newGuard(t, Profile{Loopback: true}, nil)
+	for _, name := range []string{"localhost", "LOCALHOST", "localhost.", "a.localhost", "a.b.localhost."} {
+		require.ErrorIs(t, private.CheckHost(name), ErrDestinationBlocked, name)
+		require.NoError(t, local.CheckHost(name), name)
+	}
+	for _, name := range []string{"localhost.example", "notlocalhost", "local.host"} {
+		require.NoError(t, private.CheckHost(name), name)
+	}
+}
+
 func TestS4_ProfileErrors(t *testing.T) {
 	t.Parallel()
 	for prefix, reason := range map[string]string{

@@ -88,7 +88,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		_ = resp.Body.Close()
 	}
 	guarded := func(ctx context.Context) {
-		resp, err := client.Do(request(ctx))
+		resp, err := client.RoundTrip(request(ctx))
 		if err != nil {
 			b.Error(err)
 			return
@@ -148,7 +148,7 @@ func BenchmarkAllocations(b *testing.B) {
 	b.Cleanup(client.Close)
 	tuned := &http.Transport{}
 	b.Cleanup(tuned.CloseIdleConnections)
-	for name, trip := range map[string]func(*http.Request) (*http.Response, error){"plain": tuned.RoundTrip, "guarded": client.Do} {
+	for name, trip := range map[string]func(*http.Request) (*http.Response, error){"plain": tuned.RoundTrip, "guarded": client.RoundTrip} {
 		b.Run(name, func(b *testing.B) {
 			ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
 			defer cancel()

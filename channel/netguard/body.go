@@ -1,57 +1,9 @@
 package netguard
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"net/url"
-	"sync/atomic"
 )
-
-// body is a response body whose errors are *Error. When it is closed the exchange is over.
-type body struct {
-	from   io.ReadCloser
-	x      atomic.Pointer[exchange] // nil once it is closed
-	client *Client
-	caller context.Context
-	method string
-	url    *url.URL
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	if err == nil || err == io.EOF {
-		return n, err
-	}
-	return n, b.failure(b.x.Load(), err)
-}
-
-func (b *body) Close() error {
-	x := b.x.Swap(nil)
-	err := b.from.Close()
-	if err != nil {
-		err = b.failure(x, err)
-	}
-	if x != nil {
-		b.client.end(x)
-	}
-	return err
-}
-
-// failure makes the error for one met in the body. The status is known, and with it the outcome.
-func (b *body) failure(x *exchange, err error) error {
-	var e *Error
-	if x != nil {
-		e = x.explain(b.method, Origin(b.url), err)
-	} else {
-		e = Classify(b.caller, b.method, Origin(b.url), err, false)
-	}
-	if e.Kind == KindTotalTimeout {
-		e.Kind = KindBodyTimeout
-	}
-	e.OutcomeUnknown = false
-	return e
-}
 
 // drain is how much of a body is read, without keeping it, so that the connection can be used again.
 const drain = 64 << 10

@@ -71,8 +71,8 @@ func (c *ClientCertificate) Problem() error {
 // forHandshake is called when a server asks for a certificate, also if there is none: that it asked tells what a handshake
 // failure means.
 func (c *ClientCertificate) forHandshake(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	if x, ok := info.Context().Value(exchangeKey{}).(*exchange); ok {
-		x.asked.Store(true)
+	if a, ok := info.Context().Value(askedKey{}).(*asked); ok {
+		a.Store(true)
 	}
 	if c == nil || c.load == nil {
 		return &tls.Certificate{}, nil
@@ -83,6 +83,11 @@ func (c *ClientCertificate) forHandshake(info *tls.CertificateRequestInfo) (*tls
 	}
 	return pair, nil
 }
+
+// asked tells that the server of a handshake asked for a certificate. It goes along in the handshake's context.
+type asked struct{ atomic.Bool }
+
+type askedKey struct{}
 
 // clientCertError marks that our own certificate could not be had; the cause might hold anything.
 type clientCertError struct{}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -75,7 +74,7 @@ func (e *Error) fromTLS(err error) bool {
 		e.Kind, e.reason = KindTLSClientCert, "the client certificate could not be loaded"
 	case errors.As(err, new(*connectionRefusedError)):
 		e.Kind, e.Cert, e.reason = KindTLSCert, CertRefused, certReason(CertRefused)
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &record):
 		e.Kind, e.reason = KindTLS, "the server does not speak TLS here"
 	case isAlert(err, 70, 86):
 		e.Kind = KindTLSVersion
@@ -142,7 +141,7 @@ func (e *Error) fromConnection(err error) bool {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		e.Kind = KindReset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = KindEOF
 	default:
 		return false

@@ -5,9 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // DefaultUserAgent is sent unless the options or the request name another one. It says nothing about the host.
@@ -75,7 +76,6 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 		if cert := o.TLS.ClientCertificate; cert != nil && cert.generation != nil {
 			p.generation = cert.generation()
 		}
-		p.renew()
 		if g.pools == nil {
 			g.pools = make(map[poolKey]*pool)
 		}
@@ -96,12 +96,12 @@ func (c *Client) Close() {
 	defer g.mu.Unlock()
 	if c.pool.users--; c.pool.users == 0 {
 		delete(g.pools, c.pool.key)
-		c.pool.current.Load().closeIdle()
+		c.pool.closeIdle()
 	}
 }
 
 // CloseIdleConnections closes the idle connections, also those of clients that share them.
-func (c *Client) CloseIdleConnections() { c.pool.current.Load().closeIdle() }
+func (c *Client) CloseIdleConnections() { c.pool.closeIdle() }
 
 // HTTPClient returns an http.Client over c for libraries that ask for one. It wraps errors in *url.Error, whose text holds
 // the whole URL: take the *Error out, with [Classify], before showing one.
@@ -112,63 +112,53 @@ func (c *Client) HTTPClient() *http.Client {
 	}
 }
 
-// RoundTrip is Do.
-func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.Do(req) }
+// RoundTrip is Do within the request's context.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
+	return c.Do(req.Context(), req)
+}
 
-// Do sends req once. Every error, also one met while reading the body, is an *Error. A status outside 200 to 599 is one
-// too. The body must be closed; [ReadBody] does that.
-func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	if err := c.admit(req); err != nil {
-		closeBody(req)
-		return nil, Classify(req.Context(), req.Method, Origin(req.URL), err, false)
-	}
-	if err := req.Context().Err(); err != nil { // the exchange would learn it a moment too late
-		closeBody(req)
-		return nil, Classify(req.Context(), req.Method, Origin(req.URL), err, false)
-	}
-	x := c.begin(req.Context())
-	resp, err := c.send(x, req)
+// Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading the
+// body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When Do
+// fails, and when the body is closed, nothing reads the request's body any more.
+func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {
+	x := &exchange{client: c, caller: ctx, req: req, deadline: time.Now().Add(c.total)}
+	resp, err := c.send(x)
 	if err != nil {
-		e := x.explain(req.Method, Origin(req.URL), err)
-		c.end(x)
-		return nil, e
+		closeBody(req)
+		x.end(false)
+		return nil, x.explain(err)
 	}
-	x.answered.Store(true)
-	resp.Request = req
 	if resp.Body == http.NoBody {
-		c.end(x)
+		x.end(true)
 		return resp, nil
 	}
-	b := &body{from: resp.Body, client: c, method: req.Method, url: req.URL, caller: x.caller}
-	b.x.Store(x)
-	resp.Body = b
+	x.body, resp.Body = resp.Body, x
 	return resp, nil
 }
 
-// send makes one exchange; its errors are made complete by Do.
-func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
-	via := c.pool.get()
-	transport := via.direct
-	if c.pool.proxy != nil {
-		u, err := c.route(x, req)
-		if err != nil {
-			closeBody(req)
-			return nil, err
-		}
-		if u != nil {
-			transport, x.proxy = via.proxied, u
-		}
+// send makes an exchange up to the header of the response; its errors are made complete by Do.
+func (c *Client) send(x *exchange) (*http.Response, error) {
+	if err := c.admit(x.req); err != nil {
+		return nil, err
 	}
-	resp, err := transport.RoundTrip(c.prepare(x.traced, req))
+	if err := x.caller.Err(); err != nil {
+		return nil, err
+	}
+	via, err := c.route(x.caller, x.req, x.deadline)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 599 {
-		_ = resp.Body.Close()
-		_ = x.conn.Close() // net/http would use it again if there is no body
-		return nil, &Error{Kind: KindProtocol, reason: "its status is not one of 200 to 599", OutcomeUnknown: true}
+	key := via.key(x.req.URL)
+	conn, epoch := c.pool.take(key)
+	if conn == nil {
+		ctx, cancel := context.WithDeadline(x.caller, x.deadline)
+		defer cancel()
+		if conn, err = c.pool.open(ctx, key, epoch, x.req, via); err != nil {
+			return nil, err
+		}
 	}
-	return resp, nil
+	x.conn = conn
+	return x.run(via)
 }
 
 // admit applies the limits again: the URL of a request may have been made from a template.
@@ -185,34 +175,51 @@ func (c *Client) admit(req *http.Request) error {
 		return &BlockedError{Host: u.Hostname(), What: "scheme " + u.Scheme}
 	case !c.limits.allowsMethod(req.Method):
 		return &BlockedError{Host: u.Hostname(), What: "method " + printable(req.Method)}
+	case !validHeader(req.Header) || !validHeader(req.Trailer):
+		return &Error{Kind: KindRequest, reason: "a header has a name or a value that no header may have"}
 	case c.limits.NoExplicitPort && u.Port() != "", len(c.limits.Ports) > 0 && !c.limits.allowsPort(portOf(u.Scheme, u.Port())):
 		return &BlockedError{Host: u.Hostname(), What: "port " + strconv.Itoa(portOf(u.Scheme, u.Port()))}
 	}
 	return nil
 }
 
-// prepare returns the copy of req to send.
-func (c *Client) prepare(ctx context.Context, req *http.Request) *http.Request {
-	r := req.WithContext(ctx)
-	_, named := r.Header["User-Agent"]
-	if named && r.Header["Idempotency-Key"] == nil && r.Header["X-Idempotency-Key"] == nil {
-		return r
+// complete returns req with the headers it lacks, in a copy.
+func (c *Client) complete(req *http.Request) *http.Request {
+	_, named := req.Header["User-Agent"]
+	_, encoded := req.Header["Accept-Encoding"]
+	if named && encoded {
+		return req
 	}
-	if r.Header = r.Header.Clone(); r.Header == nil {
-		r.Header = make(http.Header, 1)
+	r := *req
+	if r.Header = req.Header.Clone(); r.Header == nil {
+		r.Header = make(http.Header, 2)
 	}
 	if !named {
 		r.Header["User-Agent"] = c.userAgent
 	}
-	// net/http takes these headers as leave to send a request again by itself. It looks for this spelling only, while for
-	// receivers case has no meaning.
-	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values := r.Header[name]; values != nil {
-			delete(r.Header, name)
-			r.Header[strings.ToLower(name)] = values
+	if !encoded {
+		r.Header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
+	}
+	return &r
+}
+
+// validHeader reports whether h can be sent as it is; net/http would leave names out and mend values.
+func validHeader(h http.Header) bool {
+	for name, values := range h {
+		if !httpguts.ValidHeaderFieldName(name) || !allValid(values) {
+			return false
 		}
 	}
-	return r
+	return true
+}
+
+func allValid(values []string) bool {
+	for _, v := range values {
+		if !httpguts.ValidHeaderFieldValue(v) {
+			return false
+		}
+	}
+	return true
 }
 
 func closeBody(req *http.Request) {

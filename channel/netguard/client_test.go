@@ -52,7 +52,7 @@ func TestS13_PoolsAreSharedByEqualSettingsOnly(t *testing.T) {
 	require.EqualValues(t, 5, send(g, ClientOptions{}))
 }
 
-func TestCloseFreesThePoolWithItsLastClient(t *testing.T) {
+func TestS13_CloseFreesThePoolWithItsLastClient(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	g := loopbackGuard(t)
@@ -70,7 +70,7 @@ func TestCloseFreesThePoolWithItsLastClient(t *testing.T) {
 	require.Empty(t, g.pools)
 }
 
-func TestZeroGuardIsPublicOnly(t *testing.T) {
+func TestS3_ZeroGuardIsPublicOnly(t *testing.T) {
 	t.Parallel()
 	var g Guard
 	require.NoError(t, g.CheckHost("8.8.8.8"))
@@ -84,7 +84,7 @@ func TestZeroGuardIsPublicOnly(t *testing.T) {
 	require.ErrorIs(t, err, ErrDestinationBlocked)
 }
 
-func TestClientOptionErrors(t *testing.T) {
+func TestS9_S23_S29_S36_ClientOptionErrors(t *testing.T) {
 	t.Parallel()
 	g := loopbackGuard(t)
 	for field, o := range map[string]ClientOptions{
@@ -109,7 +109,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain})
-		for name, send := range map[string]func(*http.Request) (*http.Response, error){"Do": c.Do, "HTTPClient": c.HTTPClient().Do} {
+		for name, send := range map[string]func(*http.Request) (*http.Response, error){"RoundTrip": c.RoundTrip, "HTTPClient": c.HTTPClient().Do} {
 			resp, err := send(post(t, server.URL, "x"))
 			require.NoError(t, err, name)
 			closeQuietly(resp.Body)
@@ -213,6 +213,9 @@ func TestS27_NoSilentSecondRequest(t *testing.T) {
 			r.Body, r.GetBody, r.ContentLength = http.NoBody, nil, 0
 		},
 		"idempotency key on a PATCH": func(r *http.Request) { r.Header.Set("Idempotency-Key", "1"); r.Method = "PATCH" },
+		"GET":                        func(r *http.Request) { r.Method, r.Body, r.GetBody, r.ContentLength = "GET", nil, nil, 0 },
+		"GET with NoBody":            func(r *http.Request) { r.Method, r.Body, r.GetBody, r.ContentLength = "GET", http.NoBody, nil, 0 },
+		"GET with a body":            func(r *http.Request) { r.Method = "GET" },
 	} {
 		var requests atomic.Int32
 		server := newRawServer(t, func(conn net.Conn) {
@@ -225,7 +228,7 @@ func TestS27_NoSilentSecondRequest(t *testing.T) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 			}
 		})
-		c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain})
+		c := newClient(t, loopbackGuard(t), ClientOptions{Limits: Limits{AllowInsecureHTTP: true, Methods: []string{"GET", "POST", "PATCH", "DELETE"}}})
 		attempts, failed := 0, 0
 		for range 10 {
 			req := post(t, server.url, "x")

@@ -41,7 +41,7 @@ func ExampleGuard_Client() {
 		fmt.Println(err)
 		return
 	}
-	_, err = client.Do(req)
+	_, err = client.RoundTrip(req)
 	var failure *netguard.Error
 	if errors.As(err, &failure) {
 		fmt.Println(failure.Kind, errors.Is(err, netguard.ErrDestinationBlocked))

@@ -3,160 +3,219 @@ package netguard
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http/httptrace"
-	"net/url"
-	"strings"
+	"io"
+	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// exchange follows one request: how far it got decides what a failure means, and how long it may still take. It is the
-// request's context, so that code that net/http calls can find it. One that nobody else can still refer to is used again:
-// contexts, timers and traces are most of what a request would allocate here.
+// exchange is one request and its response on one connection, and the response's body. Its time limits are the deadlines
+// of the socket, so none of it needs a goroutine or timer of its own.
 type exchange struct {
-	context.Context // ends with cancel; it has no parent, and never changes
-	cancel          context.CancelCauseFunc
-	traced          context.Context // the exchange with its trace
-	trace           httptrace.ClientTrace
-	timer           *time.Timer
+	client   *Client
+	caller   context.Context
+	req      *http.Request
+	deadline time.Time // of the whole; the caller's own comes by its context
 
-	caller context.Context // whose values the exchange has, and with which it ends
-	unlink func() bool     // from the caller; nil if that never ends
-	proxy  *url.URL
-	began  time.Time
-	total  time.Duration // since began
-	header time.Duration // since the request was written
+	conn   *connection // nil until there is one
+	unlink func() bool // from the caller; nil if that never ends
 
-	conn     net.Conn     // nil until there is one
-	shared   bool         // others may refer to it: a goroutine that makes a connection, or the caller's trace
-	asked    atomic.Bool  // for our certificate; set from the goroutine that connects
-	written  atomic.Int64 // when the request was, since began; 0 = not yet. Set from the goroutine that writes
-	answered atomic.Bool  // the response header is there
+	written atomic.Bool   // the socket has taken the whole request
+	writing chan struct{} // closed when a large body has been written or has failed; nil = it was written before the reading
+
+	mu       sync.Mutex // guards what reading and writing at the same time have in common
+	answered bool       // the header of the response has come
+	pressed  bool       // the limit of the response header is what reading is held to
+	fault    error      // of the request itself, such as a body that cannot be read
+
+	keep     bool      // the connection may be used again when the response has been read
+	body     io.Reader // of the response
+	complete atomic.Bool
+	closed   atomic.Bool
 }
 
-type exchangeKey struct{}
+// largeBody is the size from which a body is written while the response is awaited: a receiver may refuse a large one
+// without reading all of it, while everything smaller fits into the socket's buffers.
+const largeBody = 16 << 10
 
-// Value implements context.Context.
-func (x *exchange) Value(key any) any {
-	switch key {
-	case exchangeKey{}:
-		return x
-	case proxyURL{}:
-		return x.proxy
-	}
-	if v := x.Context.Value(key); v != nil || x.caller == nil {
-		return v
-	}
-	return x.caller.Value(key)
-}
+// maxHints is how many 1xx responses are skipped.
+const maxHints = 5
 
-// The reasons for which an exchange ends itself.
-var (
-	errTotalLimit  = errors.New("total time limit")
-	errHeaderLimit = errors.New("header time limit")
-	errOver        = errors.New("exchange is over")
-)
-
-func newExchange() *exchange {
-	x := &exchange{}
-	x.Context, x.cancel = context.WithCancelCause(context.Background())
-	x.trace.GotConn = func(info httptrace.GotConnInfo) {
-		x.conn = info.Conn
-		// net/http looks for an idle connection before it makes one. Only when it found one at once is there no goroutine
-		// that makes another, with this exchange as its context.
-		x.shared = x.shared || !info.WasIdle
+// run makes the exchange up to the header of the response.
+func (x *exchange) run(via *hop) (*http.Response, error) {
+	if x.caller.Done() != nil {
+		x.unlink = context.AfterFunc(x.caller, x.conn.drop)
 	}
-	x.trace.WroteRequest = func(info httptrace.WroteRequestInfo) {
-		if info.Err == nil {
-			x.written.Store(max(1, int64(time.Since(x.began))))
+	if err := x.conn.SetDeadline(x.deadline); err != nil {
+		return nil, err
+	}
+	out := x.client.complete(x.req)
+	if via != nil {
+		out = via.authorize(out)
+	}
+	if size := out.ContentLength; out.Body != nil && (size < 0 || size > largeBody) {
+		x.writing = make(chan struct{})
+		go func() {
+			defer close(x.writing)
+			x.note(x.write(out))
+		}()
+	} else if err := x.write(out); err != nil {
+		return nil, err
+	}
+	x.conn.limit(maxResponseHeader)
+	for range maxHints + 1 {
+		resp, err := http.ReadResponse(x.conn.reader, x.req)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode < 100 || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, x.accept(resp)
 		}
 	}
-	x.traced = httptrace.WithClientTrace(x, &x.trace)
-	x.timer = time.AfterFunc(time.Hour, x.check)
-	x.timer.Stop()
-	return x
+	return nil, &Error{Kind: KindProtocol, reason: "it is announced too often", OutcomeUnknown: true}
 }
 
-// begin starts an exchange on behalf of ctx.
-func (c *Client) begin(ctx context.Context) *exchange {
-	x, ok := c.pool.exchanges.Get().(*exchange)
-	if !ok {
-		x = newExchange()
+// write writes the request. The limit of the response header begins when it is written.
+func (x *exchange) write(req *http.Request) error {
+	var err error
+	if x.conn.key.host == "" { // a proxy's, for whatever host
+		err = req.WriteProxy(x.conn.writer)
+	} else {
+		err = req.Write(x.conn.writer)
 	}
-	x.caller, x.began, x.total, x.header = ctx, time.Now(), c.total, c.pool.timeouts.Header
-	if httptrace.ContextClientTrace(ctx) != nil {
-		x.shared = true
-		x.traced = httptrace.WithClientTrace(x, &x.trace) // calls the caller's hooks as well
+	if err == nil {
+		err = x.conn.writer.Flush()
 	}
-	if ctx.Done() != nil {
-		x.unlink = context.AfterFunc(ctx, func() { x.cancel(ctx.Err()) })
+	if err != nil {
+		if !x.conn.unsent.Load() {
+			return &Error{Kind: KindRequest}
+		}
+		return err
 	}
-	x.timer.Reset(min(x.total, x.header))
-	return x
+	x.written.Store(true)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	limit := time.Now().Add(x.client.pool.timeouts.Header)
+	if x.answered || !limit.Before(x.deadline) {
+		return nil
+	}
+	x.pressed = true
+	return x.conn.SetReadDeadline(limit)
 }
 
-// check ends the exchange if one of its limits has passed, and comes again when that may be so.
-func (x *exchange) check() {
-	now := time.Since(x.began)
-	next := x.total - now
-	if written := time.Duration(x.written.Load()); !x.answered.Load() {
-		if written == 0 {
-			written = now
-		}
-		if written+x.header <= now {
-			x.cancel(errHeaderLimit)
-			return
-		}
-		next = min(next, written+x.header-now)
-	}
-	if now >= x.total {
-		x.cancel(errTotalLimit)
+// note keeps the fault of a request whose response is awaited already, and ends that. When it is the connection that
+// failed, the reading finds out by itself, perhaps after an answer.
+func (x *exchange) note(err error) {
+	if err == nil || x.conn.unsent.Load() {
 		return
 	}
-	x.timer.Reset(next)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.fault = err
+	x.conn.drop()
 }
 
-// end frees the exchange. Nothing may use it afterwards. One that has been ended is not used again: either its timer or the
-// caller's link has fired then. Nor is one whose request is still being written, since its hook is still to come.
-func (c *Client) end(x *exchange) {
-	free := x.timer.Stop()
-	if x.unlink != nil {
-		free = x.unlink() && free
+// accept takes the header of the response.
+func (x *exchange) accept(resp *http.Response) error {
+	if resp.StatusCode < 200 || resp.StatusCode > 599 {
+		return &Error{Kind: KindProtocol, reason: "its status is not one of 200 to 599", OutcomeUnknown: true}
 	}
-	if !free || x.shared || x.written.Load() == 0 {
-		x.cancel(errOver)
+	if resp.StatusCode == http.StatusProxyAuthRequired && x.conn.key.host == "" {
+		return &Error{Kind: KindProxy, reason: "it wants other credentials"} // which tells nothing of the destination
+	}
+	x.keep = !resp.Close && !x.req.Close
+	x.conn.limit(0)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.answered, x.pressed = true, false
+	if resp.Body == http.NoBody || int64(x.conn.reader.Buffered()) >= resp.ContentLength && resp.ContentLength >= 0 {
+		return nil // all of it has come
+	}
+	return x.conn.SetReadDeadline(x.deadline)
+}
+
+// Read implements io.Reader with the response's body. Its errors are *Error.
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.closed.Load() {
+		return 0, &Error{Kind: KindCanceled, Method: x.req.Method, Target: Origin(x.req.URL), reason: "the body is closed", cause: context.Canceled}
+	}
+	if x.complete.Load() {
+		return 0, io.EOF
+	}
+	n, err := x.body.Read(p)
+	if err == io.EOF {
+		x.complete.Store(true)
+		return n, err
+	}
+	if err != nil {
+		e := x.explain(err)
+		if e.Kind == KindTotalTimeout {
+			e.Kind = KindBodyTimeout
+		}
+		e.OutcomeUnknown = false // the status is known
+		return n, e
+	}
+	return n, nil
+}
+
+// Close ends the exchange. The connection is kept if nothing is left on it and nobody has ended it.
+func (x *exchange) Close() error {
+	if !x.closed.Swap(true) {
+		x.end(x.complete.Load())
+	}
+	return nil
+}
+
+// end gives the connection back, or closes it unless the exchange has gone well. Nothing reads the request afterwards.
+func (x *exchange) end(well bool) {
+	if x.conn == nil {
 		return
 	}
-	x.caller, x.unlink, x.proxy, x.conn = nil, nil, nil, nil
-	x.asked.Store(false)
-	x.written.Store(0)
-	x.answered.Store(false)
-	c.pool.exchanges.Put(x)
+	if x.unlink != nil && !x.unlink() {
+		well = false
+	}
+	if well && x.keep && x.sent() && x.conn.reader.Buffered() == 0 {
+		x.client.pool.put(x.conn)
+		return
+	}
+	x.conn.drop()
+	if x.writing != nil {
+		closeBody(x.req)
+		<-x.writing
+	}
 }
 
-// explain makes the error of the exchange from one of net/http. Its time limits, and its complaints about a request, have
-// no types of their own.
-func (x *exchange) explain(method, target string, err error) *Error {
-	written := x.written.Load() != 0
-	cause := context.Cause(x)
-	switch {
-	case errors.As(err, new(*BlockedError)):
-	case errors.Is(cause, errHeaderLimit):
-		err = &Error{Kind: KindHeaderTimeout, cause: context.DeadlineExceeded, OutcomeUnknown: written}
-	case errors.Is(cause, errTotalLimit):
-		err = &Error{Kind: KindTotalTimeout, cause: context.DeadlineExceeded, OutcomeUnknown: written}
-	case errors.Is(cause, context.Canceled):
-		err = &Error{Kind: KindCanceled, cause: context.Canceled, OutcomeUnknown: written}
-	case cause != nil:
-		err = &Error{Kind: KindTotalTimeout, cause: context.DeadlineExceeded, OutcomeUnknown: written}
-	case errors.As(err, new(*Error)) || ended(x.caller, err):
-	case x.asked.Load() && isAlert(err, handshakeFailure): // TLS 1.2 has no better word for a missing certificate
-		err = &Error{Kind: KindTLSClientCert}
-	case isTimeout(err) && !written:
-		err = &Error{Kind: KindTLSTimeout, cause: context.DeadlineExceeded}
-	case x.conn == nil && strings.HasPrefix(err.Error(), "net/http: invalid "), strings.Contains(err.Error(), "http: ContentLength="):
-		err = &Error{Kind: KindRequest}
+// sent reports whether the socket has taken the whole request. It may still be at a large one, because the receiver does
+// not read it, or just be about to say so, which is worth a moment.
+func (x *exchange) sent() bool {
+	if x.writing != nil {
+		moment := time.NewTimer(50 * time.Millisecond)
+		defer moment.Stop()
+		select {
+		case <-x.writing:
+		case <-moment.C:
+			return false
+		}
 	}
-	return Classify(x.caller, method, target, err, written)
+	return x.written.Load()
+}
+
+// explain makes the error of the exchange from one that was met.
+func (x *exchange) explain(err error) *Error {
+	written := x.written.Load()
+	x.mu.Lock()
+	if x.fault != nil {
+		err = x.fault
+	}
+	pressed := x.pressed
+	x.mu.Unlock()
+	if _, known := errors.AsType[*Error](err); !known && x.caller.Err() == nil && isTimeout(err) {
+		kind := KindTotalTimeout
+		if pressed {
+			kind = KindHeaderTimeout
+		}
+		err = &Error{Kind: kind, cause: context.DeadlineExceeded, OutcomeUnknown: written}
+	}
+	return Classify(x.caller, x.req.Method, Origin(x.req.URL), err, written)
 }

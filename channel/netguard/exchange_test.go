@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,7 +39,7 @@ func pathServer(t *testing.T) *rawServer {
 	})
 }
 
-// What happened to one request must not show in another that uses what the first one left: time limits, the caller's end,
+// What happened to one request must not show in another that uses the connection it left: time limits, the caller's end,
 // whether anything was written. Run with -race this also shows that nobody still looks at what is used again.
 func TestExchangesDoNotShareTheirFate(t *testing.T) {
 	t.Parallel()
@@ -91,13 +90,13 @@ func TestClosingABodyTwiceEndsOneExchange(t *testing.T) {
 	server := pathServer(t)
 	c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain, Timeouts: Timeouts{Header: short, Total: 3 * short}})
 	for range 4 {
-		_, err := do(t, c, post(t, server.url+"/ok", "x")) // leaves a connection: only requests that find one leave an exchange
+		_, err := do(t, c, post(t, server.url+"/ok", "x"))
 		require.NoError(t, err)
-		first, err := c.Do(post(t, server.url+"/ok", "x"))
+		first, err := c.RoundTrip(post(t, server.url+"/ok", "x"))
 		require.NoError(t, err)
 		_, _, err = ReadBody(first, 10)
 		require.NoError(t, err)
-		second, err := c.Do(post(t, server.url+"/begun", "x"))
+		second, err := c.RoundTrip(post(t, server.url+"/begun", "x"))
 		require.NoError(t, err)
 		require.NoError(t, first.Body.Close())
 		_, err = first.Body.Read(make([]byte, 1))
@@ -122,19 +121,4 @@ func TestNothingIsSentForACallerThatHasGone(t *testing.T) {
 		assert.False(t, requireKind(t, err, KindCanceled).OutcomeUnknown)
 	}
 	assert.Zero(t, hits.Load())
-}
-
-func TestTheCallersTraceIsCalled(t *testing.T) {
-	t.Parallel()
-	server := pathServer(t)
-	c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain})
-	calls := 0
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { calls++ }}
-	for range 3 {
-		_, err := do(t, c, post(t, server.url+"/ok", "x"))
-		require.NoError(t, err)
-		_, err = do(t, c, post(t, server.url+"/ok", "x").WithContext(httptrace.WithClientTrace(t.Context(), trace)))
-		require.NoError(t, err)
-	}
-	assert.Equal(t, 3, calls)
 }

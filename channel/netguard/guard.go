@@ -63,12 +63,15 @@ func (g *Guard) SetProfile(p Profile) error {
 	return nil
 }
 
-// CheckHost gives the verdict that is possible without resolving: on IP addresses and on names of metadata services.
-// Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged anyway.
+// CheckHost gives the verdict that is possible without resolving: on IP addresses, on names of metadata services and on
+// localhost. Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged anyway.
 func (g *Guard) CheckHost(host string) error {
 	p := g.policy()
 	if isMetadataName(host) && !p.DangerouslyAllowMetadata {
 		return blocked(host, "name of a metadata service")
+	}
+	if isLoopbackName(host) && !p.Loopback {
+		return blocked(host, "name of this machine")
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		if why := p.judge(a); why != "" {

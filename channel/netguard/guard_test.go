@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func post(t *testing.T, target, body string) *http.Request {
 // do sends one request and returns the body.
 func do(t *testing.T, c *Client, req *http.Request) (string, error) {
 	t.Helper()
-	resp, err := c.Do(req)
+	resp, err := c.RoundTrip(req)
 	if err != nil {
 		require.Nil(t, resp)
 		return "", err
@@ -232,6 +233,16 @@ func TestS12_PolicyChangeClosesConnections(t *testing.T) {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	aConnectionCloses := func() {
+		t.Helper()
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "the connection stays open")
+		}
+	}
 
 	g := newGuard(t, Profile{Loopback: true}, nil)
 	c := newClient(t, g, ClientOptions{Limits: plain})
@@ -247,12 +258,12 @@ func TestS12_PolicyChangeClosesConnections(t *testing.T) {
 	require.NoError(t, err, "a bad profile changes nothing")
 
 	require.NoError(t, g.SetProfile(Profile{}))
-	<-closed
+	aConnectionCloses()
 	_, err = do(t, c, post(t, server.URL, "x"))
 	require.ErrorIs(t, err, ErrDestinationBlocked)
-	close(hold)
+	release()
 	require.NoError(t, <-inUse, "a request on its way is not cut off")
-	<-closed
+	aConnectionCloses()
 	require.EqualValues(t, 0, open.Load(), "its connection is not used again")
 	require.EqualValues(t, 3, hits.Load())
 
@@ -274,7 +285,7 @@ func TestS14_ResolvingCountsAsConnecting(t *testing.T) {
 	assert.False(t, e.OutcomeUnknown)
 }
 
-func TestDialErrorsHaveKinds(t *testing.T) {
+func TestS29_S49_DialErrorsHaveKinds(t *testing.T) {
 	t.Parallel()
 	resolver := newResolver(t, fixedNames(map[string][]string{"silent.example": {""}}))
 	g := newGuard(t, Profile{Loopback: true}, resolver)

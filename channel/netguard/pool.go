@@ -5,9 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +15,7 @@ const (
 	idleTimeout       = 90 * time.Second
 )
 
-// pool is the connections of all clients of a Guard that agree in TLS, proxy and time limits.
+// pool is the idle connections of all clients of a Guard that agree in TLS, proxy and time limits.
 type pool struct {
 	key      poolKey
 	users    int // guarded by Guard.mu
@@ -25,10 +24,11 @@ type pool struct {
 	timeouts Timeouts
 	guard    *Guard
 
-	exchanges  sync.Pool // of *exchange
-	current    atomic.Pointer[transports]
-	mu         sync.Mutex // held while current is replaced
-	generation uint64     // of the client certificate
+	mu         sync.Mutex
+	idle       map[connKey][]*connection // the one used last at the end
+	epoch      uint64                    // connections of an earlier one are not used again
+	generation uint64                    // of the client certificate
+	sweeper    *time.Timer               // runs while there are idle connections; nil = none ever
 }
 
 type poolKey struct {
@@ -39,11 +39,7 @@ type poolKey struct {
 	idle     int
 }
 
-// transports are two, because their connections are judged by different profiles.
-type transports struct{ direct, proxied *http.Transport }
-
-// renew makes all further requests use new connections. Replacing the transport also closes the connections in use when
-// they become idle; closing the idle ones alone would let those live on.
+// renew makes all further requests use new connections. Those in use are closed when their exchange is over.
 func (p *pool) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,62 +47,158 @@ func (p *pool) renew() {
 }
 
 func (p *pool) renewLocked() {
-	next := &transports{direct: p.transport()}
-	next.direct.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return p.guard.dial(ctx, network, address, p.timeouts.Connect)
-	}
-	if p.proxy != nil {
-		next.proxied = p.transport()
-		next.proxied.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return p.proxy.dial(ctx, network, address, p.timeouts)
+	p.epoch++
+	p.closeIdleLocked()
+}
+
+func (p *pool) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeIdleLocked()
+}
+
+func (p *pool) closeIdleLocked() {
+	for _, list := range p.idle {
+		for _, c := range list {
+			c.drop()
 		}
-		next.proxied.Proxy = func(r *http.Request) (*url.URL, error) {
-			u, _ := r.Context().Value(proxyURL{}).(*url.URL)
-			return u, nil
-		}
-		next.proxied.OnProxyConnectResponse = connected
 	}
-	if old := p.current.Swap(next); old != nil {
-		old.closeIdle()
+	clear(p.idle)
+	if p.sweeper != nil {
+		p.sweeper.Stop()
 	}
 }
 
-// proxyURL is the context key for the proxy of one request.
-type proxyURL struct{}
-
-// transport speaks HTTP/1.1 only: with HTTP/2 net/http sends requests again on its own, and one slow receiver would hold
-// up all that share its connection. The time limit of the response header is kept by the exchange, which costs less.
-func (p *pool) transport() *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                  nil, // in particular not the environment's
-		TLSClientConfig:        p.tls.Clone(),
-		TLSHandshakeTimeout:    p.timeouts.TLS,
-		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    p.key.idle,
-		IdleConnTimeout:        idleTimeout,
-		Protocols:              protocols,
+// take returns an idle connection that the other side has left alone, or nil and the epoch for a new one.
+func (p *pool) take(key connKey) (*connection, uint64) {
+	for {
+		c, epoch := p.pop(key)
+		if c == nil || c.usable() {
+			return c, epoch
+		}
+		c.drop()
 	}
 }
 
-// get returns the transports to use now: new ones if the client certificate has changed.
-func (p *pool) get() *transports {
+// pop returns the connection that was used last, so that those not needed any more grow old.
+func (p *pool) pop(key connKey) (*connection, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if c := p.key.tls.certificate; c != nil && c.generation != nil {
-		n := c.generation()
-		p.mu.Lock()
-		if n != p.generation {
+		if n := c.generation(); n != p.generation {
 			p.generation = n
 			p.renewLocked()
 		}
-		p.mu.Unlock()
 	}
-	return p.current.Load()
+	list := p.idle[key]
+	if len(list) == 0 {
+		return nil, p.epoch
+	}
+	last := len(list) - 1
+	c := list[last]
+	list[last] = nil
+	p.idle[key] = list[:last]
+	return c, p.epoch
 }
 
-func (t *transports) closeIdle() {
-	t.direct.CloseIdleConnections()
-	if t.proxied != nil {
-		t.proxied.CloseIdleConnections()
+// put keeps a connection for later.
+func (p *pool) put(c *connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.idle[c.key]
+	if c.epoch != p.epoch || len(list) >= p.key.idle {
+		c.drop()
+		return
 	}
+	c.lastUsed = time.Now()
+	if p.idle == nil {
+		p.idle = make(map[connKey][]*connection)
+	}
+	p.idle[c.key] = append(list, c)
+	switch {
+	case p.sweeper == nil:
+		p.sweeper = time.AfterFunc(idleTimeout, p.sweep)
+	case len(list) == 0:
+		p.sweeper.Reset(idleTimeout)
+	}
+}
+
+// sweep closes what has been idle for too long.
+func (p *pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := time.Duration(0)
+	for key, list := range p.idle {
+		old := 0
+		for old < len(list) && time.Since(list[old].lastUsed) >= idleTimeout {
+			list[old].drop()
+			old++
+		}
+		if list = slices.Delete(list, 0, old); len(list) == 0 {
+			delete(p.idle, key)
+			continue
+		}
+		p.idle[key] = list
+		if wait := idleTimeout - time.Since(list[0].lastUsed); next == 0 || wait < next {
+			next = max(wait, time.Millisecond)
+		}
+	}
+	if next > 0 {
+		p.sweeper.Reset(next)
+	}
+}
+
+// open makes a connection to the request's host, through the proxy via unless that is nil. ctx ends with the exchange's
+// total limit. The error is an *Error.
+func (p *pool) open(ctx context.Context, key connKey, epoch uint64, req *http.Request, via *hop) (*connection, error) {
+	target := address(req.URL)
+	var tcp net.Conn
+	var err error
+	if via == nil {
+		tcp, err = p.guard.dial(ctx, "tcp", target, p.timeouts.Connect)
+	} else {
+		tcp, err = p.proxy.dial(ctx, "tcp", address(via.url), p.timeouts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if key.scheme != "https" {
+		return newConnection(tcp, tcp, key, epoch), nil
+	}
+	if via != nil {
+		if err := via.tunnel(ctx, tcp, target, p.timeouts); err != nil {
+			_ = tcp.Close()
+			return nil, err
+		}
+	}
+	secured, err := p.handshake(ctx, tcp, req.URL.Hostname())
+	if err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	return newConnection(tcp, secured, key, epoch), nil
+}
+
+// handshake speaks TLS over tcp.
+func (p *pool) handshake(ctx context.Context, tcp net.Conn, host string) (*tls.Conn, error) {
+	config := p.tls.Clone()
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	var a asked
+	limited, cancel := context.WithTimeout(context.WithValue(ctx, askedKey{}, &a), p.timeouts.TLS)
+	defer cancel()
+	conn := tls.Client(tcp, config)
+	err := conn.HandshakeContext(limited)
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case limited.Err() != nil:
+		return nil, &Error{Kind: KindTLSTimeout, cause: context.DeadlineExceeded}
+	case a.Load() && isAlert(err, handshakeFailure): // TLS 1.2 has no better word for a missing certificate
+		return nil, &Error{Kind: KindTLSClientCert}
+	}
+	return nil, Classify(ctx, "", "", err, false)
 }

@@ -2,18 +2,18 @@ package netguard
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"golang.org/x/net/http/httpproxy"
 )
 
 // Proxy sends requests through an HTTP proxy: with CONNECT for https, as a whole for http. The destination is judged by
-// the Guard before the proxy is contacted, as an address or metadata name; with a proxy the rest depends on
-// ResolveTarget, or on the proxy having rules of its own.
+// the Guard before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget, or on
+// the proxy having rules of its own.
 type Proxy struct {
 	URL      string       // http://host:port, without user info
 	User     string       // "" = no authentication
@@ -125,17 +125,6 @@ func (p *proxy) dial(ctx context.Context, network, address string, limits Timeou
 	return nil, e
 }
 
-// connected judges the answer to CONNECT.
-func connected(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-	switch answer.StatusCode {
-	case http.StatusOK:
-		return nil
-	case http.StatusProxyAuthRequired:
-		return &Error{Kind: KindProxy, reason: "it wants other credentials"}
-	}
-	return &Error{Kind: KindProxy, reason: "it refused the destination"}
-}
-
 // judgeTarget is the verdict on a destination that a proxy is to connect to.
 func (g *Guard) judgeTarget(ctx context.Context, host string, resolve bool, limits Timeouts) error {
 	if err := g.CheckHost(host); err != nil || !resolve {
@@ -160,27 +149,33 @@ func (g *Guard) judgeTarget(ctx context.Context, host string, resolve bool, limi
 	return nil
 }
 
-// route judges the destination and chooses the proxy for it; nil means a direct connection.
-func (c *Client) route(ctx context.Context, req *http.Request) (*url.URL, error) {
+// route judges the destination and chooses the proxy for it; nil means a direct connection, which is judged when it is
+// made.
+func (c *Client) route(ctx context.Context, req *http.Request, deadline time.Time) (*hop, error) {
 	p := c.pool.proxy
+	if p == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	u, failure := p.choose(ctx, req.URL)
 	if failure != nil {
 		return nil, failure
 	}
 	if u == nil {
-		return nil, nil // judged when it is dialled
+		return nil, nil
 	}
 	// The proxy would make an address of a host such as 127.1 or ①②⑦.⓪.⓪.①.
 	host := req.URL.Hostname()
 	if clean, reason := cleanHost(host, false); reason != "" || clean != host {
 		return nil, &Error{Kind: KindRequest, reason: "the host must be in the form CheckURL returns"}
 	}
+	// What a proxy connects to for http is the Host, not the URL that is judged here.
+	if req.Host != "" && req.Host != req.URL.Host {
+		return nil, &Error{Kind: KindRequest, reason: "a Host other than the URL's cannot be sent through a proxy"}
+	}
 	if err := c.pool.guard.judgeTarget(ctx, host, p.resolve, c.pool.timeouts); err != nil {
-		var refusal *BlockedError
-		if errors.As(err, &refusal) {
-			return nil, refusal
-		}
 		return nil, err
 	}
-	return u, nil
+	return &hop{u}, nil
 }

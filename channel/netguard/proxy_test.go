@@ -23,7 +23,7 @@ import (
 type testProxy struct {
 	*rawServer
 	to       string
-	status   atomic.Int32 // answer to CONNECT, 0 = connect
+	status   atomic.Int32 // answer, 0 = connect
 	mu       sync.Mutex
 	requests []string // method, target, credentials
 }
@@ -47,6 +47,10 @@ func (p *testProxy) serve(conn net.Conn) {
 		p.mu.Unlock()
 		if req.Method != http.MethodConnect {
 			_, _ = io.Copy(io.Discard, req.Body)
+			if status := p.status.Load(); status != 0 {
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d s3cret-of-the-proxy\r\nContent-Length: 7\r\n\r\nrefused", status)
+				continue
+			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied")
 			continue
 		}
@@ -129,6 +133,10 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		"public name, resolved":  {"public.example", true, ""},
 		"absent name, resolved":  {"absent.example", true, KindDNS},
 		"absent, left to others": {"absent.example", false, ""},
+		"localhost":              {"localhost", false, KindBlocked},
+		"within localhost":       {"a.localhost", false, KindBlocked},
+		"with a dot at the end":  {"localhost.", false, KindRequest},
+		"not quite localhost":    {"notlocalhost", false, ""},
 	} {
 		proxy := newTestProxy(t, "")
 		client := newClient(t, newGuard(t, Profile{}, resolver), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}, ResolveTarget: c.resolve}})
@@ -142,6 +150,24 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		assert.Equal(t, c.kind == KindBlocked, errors.Is(err, ErrDestinationBlocked), name)
 		assert.Zero(t, proxy.connections.Load(), "%s: the proxy is not contacted", name)
 	}
+}
+
+// A proxy connects to the Host of a plain request, so that has to be the host that was judged.
+func TestS10_S26_TheHostCannotNameAnotherTargetToAProxy(t *testing.T) {
+	t.Parallel()
+	proxy := newTestProxy(t, "")
+	c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}}})
+	for host, passes := range map[string]bool{"": true, "hooks.example": true, "169.254.169.254": false, "hooks.example:80": false, "10.0.0.1/x": false} {
+		req := post(t, "http://hooks.example/", "x")
+		req.Host = host
+		_, err := do(t, c, req)
+		if passes {
+			require.NoError(t, err, host)
+			continue
+		}
+		requireKind(t, err, KindRequest)
+	}
+	assert.Equal(t, []string{"POST http://hooks.example/", "POST http://hooks.example/"}, proxy.seen())
 }
 
 func TestS10_TheProxyIsJudgedByItsOwnProfile(t *testing.T) {
@@ -162,7 +188,7 @@ func TestS10_TheProxyIsJudgedByItsOwnProfile(t *testing.T) {
 	require.EqualError(t, err, "POST http://8.8.8.8: no connection through the proxy (connection refused)")
 }
 
-func TestProxyConnect(t *testing.T) {
+func TestS10_ProxyConnect(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "test CA")
 	server := newTLSServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "server", nil)}})
@@ -190,7 +216,25 @@ func TestProxyConnect(t *testing.T) {
 	}
 }
 
-func TestProxyPasswordThatCannotBeRead(t *testing.T) {
+// That the proxy wants to know us is no answer of the destination, which would be final.
+func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
+	t.Parallel()
+	proxy := newTestProxy(t, "")
+	proxy.status.Store(407)
+	c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}}})
+	for range 2 {
+		_, err := do(t, c, post(t, "http://hooks.example/s3cret", "x"))
+		e := requireKind(t, err, KindProxy)
+		assert.False(t, e.OutcomeUnknown)
+		assert.Equal(t, "POST http://hooks.example: no connection through the proxy (it wants other credentials)", err.Error())
+	}
+	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) })
+	resp, err := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain}).RoundTrip(post(t, server.URL, "x"))
+	require.NoError(t, err, "without a proxy it is a status like others")
+	closeQuietly(resp.Body)
+}
+
+func TestS10_S48_ProxyPasswordThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	proxy := newTestProxy(t, "")
 	g := newGuard(t, Profile{}, nil)
@@ -211,7 +255,7 @@ func TestProxyPasswordThatCannotBeRead(t *testing.T) {
 	assert.Equal(t, []string{"POST http://8.8.8.8/ Basic dG9jc2luOg=="}, proxy.seen())
 }
 
-func TestProxyErrors(t *testing.T) {
+func TestS10_S21_ProxyErrors(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, Profile{}, nil)
 	for name, p := range map[string]Proxy{

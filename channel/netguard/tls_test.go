@@ -107,7 +107,7 @@ func TestS36_Versions(t *testing.T) {
 	}
 }
 
-func TestTLSOtherFailures(t *testing.T) {
+func TestS36_S40_OtherFailures(t *testing.T) {
 	t.Parallel()
 	plainServer := newRawServer(t, func(conn net.Conn) {
 		_, _ = bufio.NewReader(conn).ReadByte()

@@ -105,7 +105,7 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-func TestGuardAgreesWithSSRF(t *testing.T) {
+func TestS3_S4_S5_S6_GuardAgreesWithSSRF(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	addrs := edges()

@@ -99,7 +99,7 @@ func TestS47_PanicShowsNoValue(t *testing.T) {
 	panic(fmt.Errorf("bad %+v", newHolds(Literal(planted))))
 }
 
-func TestValueReadBackIsKept(t *testing.T) {
+func TestS51_ValueReadBackIsKept(t *testing.T) {
 	t.Parallel()
 	type config struct {
 		Token Value `json:"token"`

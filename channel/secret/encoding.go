@@ -2,14 +2,16 @@ package secret
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"net/url"
 	"strings"
+	"unicode/utf16"
 )
 
-// patternsOf lists the texts to search for when the given values must not appear: each value as it is, in hexadecimal
-// and in base64 at each of the three positions it can have within a longer text. Percent and backslash escapes are not
-// listed; the text searched is unescaped instead, which finds every mixture of them.
+// patternsOf lists the texts to search for when the given values must not appear: each value as it is, in hexadecimal, in
+// UTF-16 and in base64 at each of the three positions it can have within a longer text. Escapes of single characters are
+// not listed; the text searched is unescaped instead, which finds every mixture of them.
 func patternsOf(values []string) []pattern {
 	var list []pattern
 	seen := make(map[string]bool)
@@ -27,6 +29,9 @@ func patternsOf(values []string) []pattern {
 		h := hex.EncodeToString([]byte(v))
 		add(h, false)
 		add(strings.ToUpper(h), false)
+		little, big := wide(v)
+		add(little, false)
+		add(big, false)
 		for offset := range 3 {
 			inner := innerBase64(v, offset)
 			add(inner, true)
@@ -34,6 +39,16 @@ func patternsOf(values []string) []pattern {
 		}
 	}
 	return list
+}
+
+// wide returns v in UTF-16, in either order of bytes.
+func wide(v string) (little, big string) {
+	var l, b []byte
+	for _, unit := range utf16.Encode([]rune(v)) {
+		l = binary.LittleEndian.AppendUint16(l, unit)
+		b = binary.BigEndian.AppendUint16(b, unit)
+	}
+	return string(l), string(b)
 }
 
 // innerBase64 is the part of the base64 form of "offset other bytes, v, anything" that depends on v alone.
@@ -58,6 +73,10 @@ func expand(values []string) []string {
 		}
 		if decoded, err := url.PathUnescape(v); err == nil && decoded != v {
 			all = append(all, decoded)
+		}
+		var searched view // a search undoes escapes in the value too, beside those of a text that holds it
+		if unescape(&searched, v, false) {
+			all = append(all, string(searched.text))
 		}
 		if scheme, credential, ok := strings.Cut(t, " "); ok && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
 			all = append(all, strings.TrimSpace(credential))

@@ -138,13 +138,13 @@ func findTail[T string | []byte](m *matcher, s T, spans []span) []span {
 	return spans
 }
 
-// partialEscape says how many bytes at the end of s are an incomplete escape: %4, \u00e, or the replacement character that
-// the first half of a surrogate pair is decoded to.
+// partialEscape says how many bytes at the end of s are an incomplete escape: %4, \u00e, &#3, or the replacement character
+// that the first half of a surrogate pair is decoded to.
 func partialEscape[T string | []byte](s T) int {
 	n := 0
-	for i := 1; i <= min(5, len(s)) && n == 0; i++ {
+	for i := 1; i < longestReference && i <= len(s) && n == 0; i++ {
 		switch c := s[len(s)-i]; {
-		case c == '%' && i < 3, c == '\\' && (i == 1 || s[len(s)-i+1] == 'u' || i < 4 && s[len(s)-i+1] == 'x'):
+		case c == '&', c == '%' && i < 3, c == '\\' && (i == 1 || i < 6 && s[len(s)-i+1] == 'u' || i < 4 && s[len(s)-i+1] == 'x'):
 			n = i
 		}
 	}

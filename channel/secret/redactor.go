@@ -7,13 +7,13 @@ import (
 )
 
 // Redactor replaces secrets in text with [Redacted]. It knows the values it was made of and finds them as they are,
-// trimmed, percent-encoded, JSON-escaped (up to three times over, in any mixture), in hexadecimal, and within standard
-// or URL-safe base64, such as a Basic authorization. For a value that is an http URL its [URLParts] count too.
+// trimmed, percent-encoded, JSON-escaped, HTML-escaped (up to three times over, in any mixture), in hexadecimal, in
+// UTF-16, and within standard or URL-safe base64, such as a Basic authorization. For a value that is an http URL its
+// [URLParts] count too.
 //
 // Values under 8 characters are not searched for: hide those by their place, as [Header] does. A Redactor is immutable
 // and safe for concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without
-// escapes. A nil or zero
-// Redactor changes nothing.
+// escapes. A nil or zero Redactor changes nothing.
 type Redactor struct {
 	m func() (m *matcher, plus bool)
 }
@@ -69,10 +69,10 @@ func search[T string | []byte](r *Redactor, s T, cut bool) []span {
 	if cut {
 		spans = findTail(m, s, spans)
 	}
-	if has(s, '%') || has(s, '\\') {
+	if has(s, '%') || has(s, '\\') || has(s, '&') {
 		spans = searchLayers(m, s, false, cut, spans)
 	}
-	if plus && (has(s, '+') || has(s, '%')) {
+	if plus && (has(s, '+') || has(s, '%') || has(s, '&')) {
 		spans = searchLayers(m, s, true, cut, spans)
 	}
 	if len(spans) < 2 {

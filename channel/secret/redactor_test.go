@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strings"
 	"testing"
@@ -27,10 +28,10 @@ func percentAll(s string) string {
 	return b.String()
 }
 
-func jsonText(s string, html bool) string {
+func jsonText(s string, escapeHTML bool) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(html)
+	e.SetEscapeHTML(escapeHTML)
 	_ = e.Encode(s)
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -44,6 +45,14 @@ func jsonASCII(s string) string {
 			continue
 		}
 		fmt.Fprintf(&b, `\u%04x`, r)
+	}
+	return b.String()
+}
+
+func references(s, format string) string {
+	var b strings.Builder
+	for _, r := range s {
+		fmt.Fprintf(&b, format, r)
 	}
 	return b.String()
 }
@@ -63,13 +72,25 @@ var encodings = map[string]func(string) string{
 	"JSON all escaped":      jsonASCII,
 	"JSON with \\/":         func(s string) string { return strings.ReplaceAll(jsonText(s, true), "/", `\/`) },
 	"query-escaped in JSON": func(s string) string { return jsonText(url.PathEscape(s), true) },
-	"Go quoted":             func(s string) string { return fmt.Sprintf("%q", s) },
-	"hex":                   func(s string) string { return hex.EncodeToString([]byte(s)) },
-	"hex upper":             func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
-	"base64":                func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-	"base64 raw":            func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },
-	"base64 URL":            func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
-	"base64 escaped":        func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) },
+	"HTML":                  html.EscapeString,
+	"HTML twice":            func(s string) string { return html.EscapeString(html.EscapeString(s)) },
+	"HTML by names": func(s string) string {
+		return strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;", "'", "&apos;").Replace(s)
+	},
+	"HTML by number":   func(s string) string { return references(s, "&#%d;") },
+	"HTML hexadecimal": func(s string) string { return references(s, "&#x%x;") },
+	"HTML HEXADECIMAL": func(s string) string { return references(s, "&#X%X;") },
+	"HTML in JSON":     func(s string) string { return jsonText(html.EscapeString(s), true) },
+	"JSON in HTML":     func(s string) string { return html.EscapeString(jsonText(s, true)) },
+	"UTF-16 little":    func(s string) string { little, _ := wide(s); return little },
+	"UTF-16 big":       func(s string) string { _, big := wide(s); return big },
+	"Go quoted":        func(s string) string { return fmt.Sprintf("%q", s) },
+	"hex":              func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"hex upper":        func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+	"base64":           func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"base64 raw":       func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },
+	"base64 URL":       func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
+	"base64 escaped":   func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) },
 	"base64 in JSON": func(s string) string {
 		return strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(s)), "/", `\/`)
 	},
@@ -87,7 +108,7 @@ func TestS50_EveryEncodingIsRemoved(t *testing.T) {
 			assert.True(t, strings.HasPrefix(got, "before: {\"echo\":["), "%s: %s", name, got)
 			assert.True(t, strings.HasSuffix(got, " after"), "%s: %s", name, got)
 			// Whatever is left is at most padding and quotes, nothing of the value.
-			left := strings.NewReplacer(Redacted, "", "before: {\"echo\":[", "", "]} after", "", `"`, "", `\`, "", "=", "", "%3D", "").Replace(got)
+			left := strings.NewReplacer(Redacted, "", "before: {\"echo\":[", "", "]} after", "", `"`, "", `\`, "", "=", "", "%3D", "", "&#34;", "").Replace(got)
 			assert.Empty(t, left, "%s of %q", name, value)
 			assert.Equal(t, got, string(r.Bytes([]byte(text))))
 		}
@@ -274,7 +295,7 @@ func FuzzRedactor(f *testing.F) {
 		if len(value) < minLength {
 			return
 		}
-		names := []string{"raw", "percent-encoded", "hex", "base64", "base64 URL", "query-escaped", "path-escaped"}
+		names := []string{"raw", "percent-encoded", "hex", "base64", "base64 URL", "query-escaped", "path-escaped", "HTML"}
 		name := names[uint(cut)%uint(len(names))]
 		whole := text + "," + encodings[name](value) + "," + text
 		got := r.String(whole)

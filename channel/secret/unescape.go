@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf16"
@@ -21,17 +22,17 @@ type run struct{ at, from, escape int }
 
 var views = sync.Pool{New: func() any { return new(view) }} //nolint:gochecknoglobals // scratch memory, without meaning
 
-// unescape fills v with s, percent escapes and the backslash escapes of JSON and Go decoded, and reports whether there
-// was any. plus reads '+' as a space, as forms write it.
+// unescape fills v with s, percent escapes, the backslash escapes of JSON and Go and the character references of HTML
+// decoded, and reports whether there was any. plus reads '+' as a space, as forms write it.
 func unescape[T string | []byte](v *view, s T, plus bool) bool {
 	v.text, v.runs = v.text[:0], v.runs[:0]
-	percent, slash, space := index(s, '%', 0), index(s, '\\', 0), len(s)
+	percent, slash, reference, space := index(s, '%', 0), index(s, '\\', 0), index(s, '&', 0), len(s)
 	if plus {
 		space = index(s, '+', 0)
 	}
 	done := 0 // s[:done] is copied
 	for {
-		i := min(percent, slash, space)
+		i := min(percent, slash, reference, space)
 		if i == len(s) {
 			break
 		}
@@ -43,6 +44,8 @@ func unescape[T string | []byte](v *view, s T, plus bool) bool {
 			}
 		case slash:
 			r, n = backslash(s, i)
+		case reference:
+			r, n = characterReference(s, i)
 		case space:
 			r, n = ' ', 1
 		}
@@ -62,6 +65,9 @@ func unescape[T string | []byte](v *view, s T, plus bool) bool {
 		}
 		if slash < next {
 			slash = index(s, '\\', next)
+		}
+		if reference < next {
+			reference = index(s, '&', next)
 		}
 		if space < next {
 			space = index(s, '+', next)
@@ -133,6 +139,45 @@ func backslash[T string | []byte](s T, i int) (rune, int) {
 		return r, 6
 	}
 	return 0, 0
+}
+
+// longestReference is &#1114111; which is U+10FFFF.
+const longestReference = 10
+
+// characterReference decodes &#N; &#xN; or one of the names that escaping HTML makes at s[i], and says how long it is; 0
+// when it is none. Nothing shorter than 6 is beyond ASCII.
+func characterReference[T string | []byte](s T, i int) (rune, int) {
+	end := index(s[:min(len(s), i+longestReference)], ';', i)
+	if end >= i+longestReference || end == len(s) {
+		return 0, 0
+	}
+	n := end + 1 - i
+	switch name := string(s[i+1 : end]); name {
+	case "amp":
+		return '&', n
+	case "lt":
+		return '<', n
+	case "gt":
+		return '>', n
+	case "quot":
+		return '"', n
+	case "apos":
+		return '\'', n
+	default:
+		digits, ok := strings.CutPrefix(name, "#")
+		if !ok {
+			return 0, 0
+		}
+		base := 10
+		if hexadecimal, ok := strings.CutPrefix(strings.ToLower(digits), "x"); ok {
+			digits, base = hexadecimal, 16
+		}
+		code, err := strconv.ParseUint(digits, base, 21)
+		if err != nil {
+			return 0, 0
+		}
+		return rune(code), n
+	}
 }
 
 // hexRune reads n hexadecimal digits at s[i].

@@ -13,7 +13,7 @@ import (
 // credential.
 type Auth struct {
 	scheme scheme
-	user   string
+	name   string // the user of basic, the scheme of named
 	value  secret.Value
 }
 
@@ -23,6 +23,7 @@ const (
 	none scheme = iota
 	basic
 	token
+	named
 )
 
 // Basic is the Basic scheme of RFC 7617. Neither part may hold a control character, and user may not hold a colon. A
@@ -32,15 +33,23 @@ func Basic(user string, password secret.Value) Auth { return Auth{basic, user, p
 // Token is sent as it is, for example "Bearer abc…". It must be a valid header value, and not be empty.
 func Token(value secret.Value) Auth { return Auth{token, "", value} }
 
+// Scheme is a credential behind the name of its scheme (RFC 9110 section 11.4): Scheme("Bearer", token). It differs from
+// Token in that the credential is known, and hidden, without the name.
+func Scheme(name string, credential secret.Value) Auth { return Auth{named, name, credential} }
+
 // check returns what is wrong with a as far as it is known without asking a source.
 func (a Auth) check() error {
 	switch {
-	case a.scheme == basic && strings.Contains(a.user, ":"):
+	case a.scheme == basic && strings.Contains(a.name, ":"):
 		return &ConfigError{"Auth", "is Basic with a colon in the user name", "correct it"}
-	case a.scheme == basic && strings.ContainsFunc(a.user, unicode.IsControl):
+	case a.scheme == basic && strings.ContainsFunc(a.name, unicode.IsControl):
 		return &ConfigError{"Auth", "is Basic with a control character in the user name", "remove it"}
 	case a.scheme == token && a.value.IsZero():
 		return &ConfigError{"Auth", "is a Token that is not set", "give it, or leave Auth out"}
+	case a.scheme == named && !isToken(a.name):
+		return &ConfigError{"Auth", "is a Scheme whose name is not one word", `use one like "Bearer"`}
+	case a.scheme == named && a.value.IsZero():
+		return &ConfigError{"Auth", "is a Scheme without a credential", "give it, or leave Auth out"}
 	}
 	if literal, ok := literalOf(a.value); ok {
 		if _, problem := a.header(literal); problem != "" {
@@ -72,11 +81,14 @@ func (a Auth) header(credential string) (value, problem string) {
 		if strings.ContainsFunc(credential, unicode.IsControl) {
 			return "", "holds a control character"
 		}
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+credential)), ""
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.name+":"+credential)), ""
 	}
 	value, problem = headerValue(credential)
 	if problem == "" && value == "" {
 		problem = "is empty"
+	}
+	if a.scheme == named {
+		value = a.name + " " + value
 	}
 	return value, problem
 }

@@ -17,9 +17,9 @@ import (
 // because its path and the header values may be credentials; but package fmt cannot know this of a Config inside an
 // unexported field of another struct.
 //
-// The body, the path and query, and header values can be made by templates from the event's decoded form; a template may
-// be shared by any number of channels. One that cannot make its part from an event is a permanent error of kind
-// [KindRender], and nothing is sent.
+// The body, the path and query, and header values can be made from the event, by templates from its decoded form; a
+// template may be shared by any number of channels. One that cannot make its part from an event is a permanent error of
+// kind [KindRender], and nothing is sent.
 type Config struct {
 	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated as
 	// secrets, unless it has Masks.
@@ -33,20 +33,29 @@ type Config struct {
 	Path *template.Template
 	// Method is one of Limits.Methods. Empty = POST.
 	Method string
-	// Body makes the body: a template compiled for template.JSON. Receipts show the body, so it is no place for
-	// credentials. nil = the event's JSON form as it is.
-	Body *template.Template
-	// MaxBody is the largest body in bytes, with and without a template. A larger one is not sent: a permanent error of
-	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
+	// Body makes the body. The zero value is the event's JSON form as it is.
+	Body Body
+	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the zero
+	// Body is application/json.
+	ContentType string
+	// MaxBody is the largest body in bytes. A larger one is not sent, not even in part: a permanent error of kind
+	// [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
 	MaxBody int
 	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.
 	Headers []Header
 	// Auth is the value of the Authorization header: [Basic], [Token], or the zero value for none.
 	Auth Auth
+	// Sign signs requests: the receiver can tell who sent them, and that nobody changed them. The zero value does not. See
+	// [Sign].
+	Sign Signing
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
 	// Verdicts says what every other status means. nil = [DefaultVerdicts].
 	Verdicts Verdicts
+	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
+	// it took. It is given each answer that is complete, or not a success, with its verdict by Success and Verdicts, and
+	// must be a pure function. nil = the status decides.
+	Interpret func(a Answer, verdict Verdict) Reading
 	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
 	RateLimit RateLimit
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
@@ -108,9 +117,7 @@ func (c Config) check() error {
 	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
 		errs = append(errs, within("Headers", false, err))
 	}
-	if c.Body != nil && c.Body.Mode() != template.JSON {
-		errs = append(errs, &ConfigError{"Body", "is not a template for JSON", "compile it with Mode: template.JSON"})
-	}
+	errs = append(errs, c.checkBody(), c.Sign.check())
 	if c.MaxBody < 0 {
 		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestS9_S16_S19_S21_S23_S24_NewRefuses(t *testing.T) {
 	t.Parallel()
 	const good = "https://hooks.test/T0P-S3CRET"
 	headers := func(h ...webhook.Header) webhook.Config { return webhook.Config{URL: good, Headers: h} }
@@ -49,6 +49,9 @@ func TestNewRefuses(t *testing.T) {
 		"secret and value": {headers(webhook.Header{Name: "X", Value: "T0P-S3CRET", Secret: secret.Literal("T0P-S3CRET")}), "Headers[0].Value", "is set beside Secret"},
 		"bad secret":       {headers(webhook.Header{Name: "X", Secret: secret.Literal("T0P-S3CRET\n")}), "Headers[0].Secret", "printable ASCII"},
 		"header of before": {headers(webhook.Header{Name: "X", Secret: secret.Kept()}), "Headers[0].Secret", "stored before"},
+		"scheme of two":    {webhook.Config{URL: good, Auth: webhook.Scheme("Bearer T0P", secret.Literal("T0P-S3CRET"))}, "Auth", "is not one word"},
+		"scheme alone":     {webhook.Config{URL: good, Auth: webhook.Scheme("Bearer", secret.Value{})}, "Auth", "without a credential"},
+		"scheme line feed": {webhook.Config{URL: good, Auth: webhook.Scheme("Bearer", secret.Literal("T0P-S3CRET\n"))}, "Auth", "printable ASCII"},
 		"token of before":  {webhook.Config{URL: good, Auth: webhook.Token(secret.Kept())}, "Auth", "stored before"},
 		"mask of before": {webhook.Config{URL: "https://hooks.test/M1", Masks: []secret.Mask{{Replacement: "M1", Value: secret.Kept()}}},
 			"Masks[0].Value", "stored before"},
@@ -182,8 +185,8 @@ func TestS52_NothingPrintsItsSecrets(t *testing.T) {
 	assert.Equal(t, "webhook.Channel(POST https://hooks.test:8443)", fmt.Sprint(hook))
 
 	var logged bytes.Buffer
-	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
-	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "config", config, "channel", hook, "auth", config.Auth, "header", config.Headers[0])
 	assert.NotContains(t, logged.String(), "T0P-S3CRET")
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -11,6 +12,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -28,7 +30,7 @@ func TestConformanceWithTemplates(t *testing.T) {
 	t.Parallel()
 	conform(t, webhook.Config{
 		Path: compile(t, template.URL, "/hooks/"+path+"/{{id}}?sig="+query+"&why={{truncate data.justification 100}}"),
-		Body: compile(t, template.JSON, `{"id":"{{id}}","type":{{event_type}},"why":"{{data.justification}}","data":{{json data}} }`),
+		Body: webhook.TemplateBody(compile(t, template.JSON, `{"id":"{{id}}","type":{{event_type}},"why":"{{data.justification}}","data":{{json data}} }`)),
 		Headers: []webhook.Header{
 			{Name: "Cookie", Template: compile(t, template.Header, key+" {{id}}")},
 			{Name: "X-Type", Template: compile(t, template.Header, "{{event_type}}")},
@@ -84,9 +86,10 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 	}
 }
 
-// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, and a proxy's password.
+// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body and of a
+// signature, and a proxy's password.
 func TestS47_S52_NoSecretLeaks(t *testing.T) {
-	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{})} {
+	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{}), "scheme": webhook.Scheme("Bearer", secret.Value{})} {
 		t.Run(name, func(t *testing.T) {
 			channeltest.RunLeaks(t, channeltest.LeakSuite[webhook.Config]{
 				Config: func() webhook.Config {
@@ -95,9 +98,17 @@ func TestS47_S52_NoSecretLeaks(t *testing.T) {
 						Masks:   []secret.Mask{{Replacement: "{m}"}, {Replacement: "{n}"}},
 						Headers: []webhook.Header{{Name: "X-Key"}, {Name: "Authorization-2"}},
 						Auth:    auth,
+						Body:    webhook.BodyFunc("", keyed, secret.Literal("12345678"), secret.Literal("12345678")),
+						Sign:    webhook.Sign(signature.Standard, signingKey(newKey), signingKey(oldKey)),
 						Limits:  netguard.Limits{AllowInsecureHTTP: true},
 						Proxy:   &netguard.Proxy{User: "us", Profile: netguard.Profile{Loopback: true}},
 					}
+				},
+				Text: func(field, random string) string {
+					if strings.HasPrefix(field, "Sign.keys") {
+						return "whsec_" + random + strings.Repeat("A", 32-len(random)) // 24 bytes
+					}
+					return ""
 				},
 				New: func(t *testing.T, c webhook.Config, a channeltest.Answer) (channel.Channel, error) {
 					t.Helper()

@@ -36,10 +36,25 @@ func (c *Channel) unrendered(ctx context.Context, field string, err error) error
 	return retry.Permanent(e)
 }
 
-// unfit makes the error for a template whose text cannot be sent.
+// unmade makes the error for a body that cannot be made.
+func (c *Channel) unmade(ctx context.Context, m *model, err error) error {
+	// The template's own error, and not what a BodyFunc may have put around it, which might say anything.
+	if failed, ok := errors.AsType[*template.RenderError](err); ok {
+		return c.unrendered(ctx, "Body", failed)
+	}
+	if invalid, ok := errors.AsType[*template.JSONError](err); ok {
+		return c.unrendered(ctx, "Body", invalid)
+	}
+	if own, ok := errors.AsType[*unfitError](err); ok {
+		return c.unfit("Body", own.problem)
+	}
+	return c.unfit("Body", printable(m.redactor.String(err.Error()), 200))
+}
+
+// unfit makes the error for a part of a request that cannot be sent.
 func (c *Channel) unfit(field, problem string) error {
 	e := c.newError(KindRender)
-	e.detail = field + ": what it made " + problem
+	e.detail = field + ": " + problem
 	return retry.Permanent(e)
 }
 
@@ -77,24 +92,31 @@ func (c *Channel) unready(ctx context.Context, err error) error {
 	return e
 }
 
-// refused makes the error for a status that is not a success.
-func (c *Channel) refused(a answer) error {
+// refused makes the error for an answer that is not a success.
+func (c *Channel) refused(a answer, read Reading) error {
 	e := c.newError(KindStatus)
-	e.Status = a.status
+	e.Status, e.Reason = a.status, read.Reason
+	if c.succeeded(a.status) {
+		e.Kind = KindRefused
+	}
 	if a.status >= 300 && a.status < 400 {
 		e.Kind = KindRedirect
 		e.detail = "redirects are not followed, configure the final URL"
 	}
-	switch c.verdicts(a.status) {
+	switch read.Verdict {
 	case Retry:
-		if d := c.rateLimit.pause(a.status, a.header, time.Now()); d > 0 {
+		d := read.RetryAfter
+		if d <= 0 {
+			d = c.rateLimit.pause(a.status, a.header, time.Now())
+		}
+		if d > 0 {
 			return retry.Delay(e, d)
 		}
 		return e
 	case Gone:
 		e.cause = channel.ErrGone
 		e.detail = channel.ErrGone.Error()
-	case Permanent:
+	case Permanent, Taken:
 	}
 	return retry.Permanent(e)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 type Header struct {
 	// Name is a token (RFC 9110 section 5.6.2), unique without regard to case. Names that the channel or HTTP itself sets
 	// are refused: Host, Content-Type, Content-Length, Content-Encoding, Accept-Encoding, Transfer-Encoding, Connection,
-	// Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, and Authorization beside an Auth.
+	// Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, Authorization beside an Auth, and what
+	// Sign and a Body of CloudEvents set.
 	Name string
 	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
 	Value string
@@ -35,11 +37,16 @@ func (h Header) Sensitive() bool { return !h.Secret.IsZero() }
 // Format prints the name only, whatever the verb.
 func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
 
+// LogValue is what Format prints; without it a JSON log handler would write the value.
+func (h Header) LogValue() slog.Value { return slog.StringValue(h.Name) }
+
 const maxHeaderValue = 8 << 10
 
 // buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. That of a
 // sensitive header is secret.Redacted, that of one with a template is empty.
-func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, error) {
+//
+// taken tells which field of Config, if any, sets a header of that canonical name.
+func buildHeader(given []Header, taken func(name string) string) (http.Header, []headerTemplate, error) {
 	var made []headerTemplate
 	var errs []error
 	header := make(http.Header, len(given)+5)
@@ -54,8 +61,8 @@ func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, erro
 		case reserved(name):
 			errs = append(errs, &ConfigError{field + ".Name", "is a header that is set by this channel or by HTTP itself", "remove it"})
 			continue
-		case auth && name == "Authorization":
-			errs = append(errs, &ConfigError{field + ".Name", "is Authorization, which Auth sets", "remove one of them"})
+		case taken(name) != "":
+			errs = append(errs, &ConfigError{field + ".Name", "is " + name + ", which " + taken(name) + " sets", "remove one of them"})
 			continue
 		case header[name] != nil:
 			errs = append(errs, &ConfigError{field + ".Name", "repeats an earlier header", "remove one of them"})
@@ -82,6 +89,19 @@ func buildHeader(given []Header, auth bool) (http.Header, []headerTemplate, erro
 		}
 	}
 	return header, made, errors.Join(errs...)
+}
+
+// taken returns the field of c that sets a header of that canonical name, or "".
+func (c Config) taken(name string) string {
+	switch events, ok := c.Body.source.(*cloudEvents); {
+	case name == "Authorization" && c.Auth.scheme != none:
+		return "Auth"
+	case slices.Contains(c.Sign.headers(), name):
+		return "Sign"
+	case ok && events.options.Binary && strings.HasPrefix(name, cePrefix):
+		return "Body"
+	}
+	return ""
 }
 
 func (h Header) checkTemplate(field string) error {

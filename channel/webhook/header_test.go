@@ -13,7 +13,7 @@ import (
 )
 
 // A templated value obeys the rules of a fixed one (S24): one line of printable ASCII, or nothing is sent.
-func TestHeaderTemplate(t *testing.T) {
+func TestS24_HeaderTemplate(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{URL: target, Headers: []webhook.Header{

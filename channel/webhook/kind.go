@@ -6,15 +6,16 @@ import "github.com/tocsin-go/tocsin/channel/netguard"
 type Kind = netguard.Kind
 
 // The kinds of a webhook's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent. KindSecret and
-// KindRenderTimeout are worth another attempt, and KindStatus and KindRedirect are what [Config].Verdicts says.
+// KindRenderTimeout are worth another attempt, and KindStatus, KindRedirect and KindRefused are what [Config].Verdicts or Interpret say.
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
-	KindRender        Kind = "render"         // a template cannot make the request from this event
+	KindRender        Kind = "render"         // the request cannot be made from this event
 	KindRenderTimeout Kind = "render_timeout" // … in time
 	KindTooLarge      Kind = "too_large"      // the request's body is larger than Config.MaxBody
 	KindSecret        Kind = "secret"         // a credential cannot be read or used; the error names where it comes from
 	KindStatus        Kind = "status"         // the receiver answered with a status that is not a success
 	KindRedirect      Kind = "redirect"       // the same with a 3xx, which is not followed
+	KindRefused       Kind = "refused"        // the same with a success's status, but Config.Interpret reads a refusal
 )
 
 // text describes a kind that has neither a status nor an error of package netguard.

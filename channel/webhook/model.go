@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 )
 
 // model is what requests are copies of, with the secrets in their places. It is made anew when one of them has changed.
@@ -21,6 +22,8 @@ type model struct {
 	header   http.Header      // of every request, without the id
 	shown    http.Header      // header as receipts show it
 	start    string           // of every receipt's request
+	body     []string         // the secrets of Config.Body
+	keys     []*signature.Key // of Config.Sign
 }
 
 // private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
@@ -33,7 +36,9 @@ type private struct {
 	sensitive []Header
 	auth      Auth
 	secrets   *secret.Set
-	templates *templates // nil = none
+	body      Body
+	signing   Signing
+	parts     *parts // nil = none
 	current   atomic.Pointer[model]
 }
 
@@ -76,12 +81,18 @@ func (c Config) checkKept() error {
 		refuse(fmt.Sprintf("Headers[%d].Secret", i), h.Secret)
 	}
 	refuse("Auth", c.Auth.value)
+	for i, v := range c.Body.secrets {
+		refuse(fmt.Sprintf("Body: secret %d", i+1), v)
+	}
+	for i, k := range c.Sign.keys {
+		refuse(fmt.Sprintf("Sign: key %d", i+1), k.Secret)
+	}
 	return errors.Join(errs...)
 }
 
 // newPrivate takes a Config that has been checked, its URL and the header that is made of it.
 func newPrivate(c Config, u *url.URL, header http.Header) *private {
-	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth}
+	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body, signing: c.Sign}
 	values := append(p.url.Values(), c.Auth.value)
 	if len(c.Masks) == 0 && u.RequestURI() != "/" {
 		values = append(values, secret.Literal(u.String())) // with all its parts
@@ -94,6 +105,10 @@ func newPrivate(c Config, u *url.URL, header http.Header) *private {
 		case alwaysSensitive(http.CanonicalHeaderKey(h.Name)):
 			values = append(values, secret.Literal(h.Value))
 		}
+	}
+	values = append(values, c.Body.secrets...)
+	for _, k := range c.Sign.keys {
+		values = append(values, k.Secret)
 	}
 	if c.Proxy != nil {
 		values = append(values, c.Proxy.Password)
@@ -163,12 +178,17 @@ func (p *private) build(ctx context.Context) (*model, error) {
 		}
 		m.header["Authorization"] = []string{value}
 	}
+	if m.body, err = p.body.reveal(ctx); err != nil {
+		return nil, err
+	}
+	if m.keys, err = p.signing.reveal(ctx); err != nil {
+		return nil, err
+	}
 	for name := range m.header {
 		if alwaysSensitive(name) {
 			m.shown[name] = []string{secret.Redacted}
 		}
 	}
-	respell(m.header)
 	return m, nil
 }
 
@@ -179,15 +199,4 @@ func (p *private) maskSources() string {
 		sources = append(sources, m.Value.Source())
 	}
 	return strings.Join(sources, ", ")
-}
-
-// respell writes the names by which net/http would take leave to send a request again on its own in lower case, which
-// means the same to receivers. netguard does so in any case, for each request.
-func respell(header http.Header) {
-	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values, ok := header[name]; ok {
-			delete(header, name)
-			header[strings.ToLower(name)] = values
-		}
-	}
 }

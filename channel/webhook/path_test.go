@@ -16,7 +16,7 @@ import (
 )
 
 // No value leaves its segment or its parameter (S20), also beside text that has to be encoded itself.
-func TestPathTemplateKeepsValuesInTheirPlace(t *testing.T) {
+func TestS20_PathTemplateKeepsValuesInTheirPlace(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{
@@ -50,7 +50,7 @@ func TestPathTemplateKeepsValuesInTheirPlace(t *testing.T) {
 	}
 }
 
-func TestPathTemplateThatDoesNotFit(t *testing.T) {
+func TestS20_PathTemplateThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	for name, tc := range map[string]struct{ source, text, says string }{
@@ -73,7 +73,7 @@ func TestPathTemplateThatDoesNotFit(t *testing.T) {
 }
 
 // What has no place in a URL is encoded before it is sent, and what is encoded stays so.
-func TestURLIsEncoded(t *testing.T) {
+func TestS20_URLIsEncoded(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	for given, want := range map[string]string{
@@ -87,7 +87,7 @@ func TestURLIsEncoded(t *testing.T) {
 	}
 }
 
-func TestWhatTemplatesMakeIsHidden(t *testing.T) {
+func TestS50_S51_WhatTemplatesMakeIsHidden(t *testing.T) {
 	t.Parallel()
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", r.RequestURI+" "+r.Header.Get("Cookie"))

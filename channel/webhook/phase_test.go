@@ -181,7 +181,7 @@ func TestS49_UnknownHost(t *testing.T) {
 	assert.False(t, ok, "its text names the name server")
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestS49_NobodyListens(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

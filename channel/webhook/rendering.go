@@ -1,24 +1,23 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/url"
 	"sync"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// templates make the parts of a request that depend on the event.
-type templates struct {
-	body    *template.Template // nil = the event's JSON
+// parts make what of a request depends on the event.
+type parts struct {
 	path    *template.Template // nil = the configured URL
 	headers []headerTemplate
-	buffers sync.Pool // of *[]byte, for the text that is being made; nothing that a receipt shows stays in one
+	scratch sync.Pool // of *scratch
 }
 
 // headerTemplate makes the value of one header.
@@ -29,108 +28,131 @@ type headerTemplate struct {
 	value     *template.Template
 }
 
-// rendering is what the templates made for one attempt.
+// rendering is what was made for one attempt.
 type rendering struct {
 	body   []byte
 	url    *url.URL // nil = the configured URL
 	values []string // of the headers that have a template, in their order
+	added  []addedHeader
 }
 
-// largestBuffer is the largest buffer that is kept: a rare large body must not stay in memory.
+// addedHeader is a header that belongs to a body.
+type addedHeader struct {
+	name  string // canonical
+	value [1]string
+}
+
+// scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
+type scratch struct{ buffer []byte }
+
+// largestBuffer is the largest buffer that is kept: a rare large text must not stay in memory.
 const largestBuffer = 64 << 10
 
-// newTemplates returns nil when c has none.
-func newTemplates(c Config, headers []headerTemplate) *templates {
-	if c.Body == nil && c.Path == nil && len(headers) == 0 {
-		return nil
+// text returns what t makes of the decoded form of e, which all channels share. It is valid until the next call.
+func (s *scratch) text(ctx context.Context, t *template.Template, e event.Event) ([]byte, error) {
+	out, err := t.Render(ctx, s.buffer[:0], e.Decoded())
+	if err != nil {
+		return nil, err
 	}
-	return &templates{body: c.Body, path: c.Path, headers: headers, buffers: sync.Pool{New: func() any { return new([]byte) }}}
+	if cap(out) <= largestBuffer {
+		s.buffer = out
+	}
+	return out, nil
 }
 
-// render makes what depends on e, which is not zero. Nothing is sent when it fails.
-func (c *Channel) render(ctx context.Context, e event.Event) (r rendering, err error) {
-	if t := c.private.templates; t != nil {
-		r, err = c.fill(ctx, t, e)
-	} else {
-		r.body = e.JSON()
+// newParts returns nil when nothing in c depends on the event but its JSON.
+func newParts(c Config, headers []headerTemplate) *parts {
+	if c.Body.source == nil && c.Path == nil && len(headers) == 0 {
+		return nil
+	}
+	return &parts{path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+}
+
+// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
+func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, body bodySource, r *rendering) (err error) {
+	switch p := c.private.parts; {
+	case p != nil:
+		err = c.fill(ctx, m, p, d, body, r)
+	case body != nil:
+		err = c.fill(ctx, m, newParts(Config{Body: Body{source: body}}, nil), d, body, r)
+	default:
+		r.body = d.Event.JSON()
 	}
 	if err == nil && len(r.body) > c.maxBody {
 		err = retry.Permanent(c.newError(KindTooLarge))
 	}
-	return r, err
+	return err
 }
 
-// fill runs the templates on the decoded form of e, which all channels share.
-func (c *Channel) fill(ctx context.Context, t *templates, e event.Event) (r rendering, err error) {
-	buffer := t.buffers.Get().(*[]byte) //nolint:forcetypeassert // newTemplates puts nothing else in
-	defer t.buffers.Put(buffer)
-	text := func(field string, from *template.Template) ([]byte, error) {
-		out, err := from.Render(ctx, (*buffer)[:0], e.Decoded())
-		if err != nil {
-			return nil, c.unrendered(ctx, field, err)
-		}
-		if cap(out) <= largestBuffer {
-			*buffer = out
-		}
-		return out, nil
+func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
+	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
+	defer p.scratch.Put(s)
+	if body == nil {
+		r.body = d.Event.JSON()
+	} else if err := body.fill(ctx, making{d, m.body, s}, r); err != nil {
+		return c.unmade(ctx, m, err)
 	}
-
-	if t.body == nil {
-		r.body = e.JSON()
-	} else {
-		out, err := text("Body", t.body)
+	if p.path != nil {
+		out, err := s.text(ctx, p.path, d.Event)
 		if err != nil {
-			return rendering{}, err
-		}
-		r.body = bytes.Clone(out)
-	}
-	if t.path != nil {
-		out, err := text("Path", t.path)
-		if err != nil {
-			return rendering{}, err
+			return c.unrendered(ctx, "Path", err)
 		}
 		u, wrong := withPath(c.origin, string(out), c.private.limits)
 		if wrong != nil {
-			return rendering{}, c.unfit(wrong.Field, wrong.Problem)
+			return c.unfit(wrong.Field, "what it made "+wrong.Problem)
 		}
 		r.url = u
 	}
-	for _, h := range t.headers {
-		out, err := text(h.field, h.value)
+	for _, h := range p.headers {
+		out, err := s.text(ctx, h.value, d.Event)
 		if err != nil {
-			return rendering{}, err
+			return c.unrendered(ctx, h.field, err)
 		}
 		value, problem := headerValue(string(out))
 		if problem != "" {
-			return rendering{}, c.unfit(h.field, problem)
+			return c.unfit(h.field, "what it made "+problem)
 		}
 		r.values = append(r.values, value)
 	}
-	return r, nil
+	return nil
 }
 
-// putHeaders sets the headers that have a template, without the sensitive ones when they are to be shown.
-func (t *templates) putHeaders(header http.Header, r *rendering, shown bool) {
-	if t == nil {
-		return
-	}
-	for i, h := range t.headers {
-		if !shown || !h.sensitive {
+// putHeaders sets the headers that were made.
+func (p *parts) putHeaders(header http.Header, r *rendering) {
+	if p != nil {
+		for i, h := range p.headers {
 			header[h.name] = r.values[i : i+1 : i+1]
 		}
+	}
+	for i := range r.added {
+		header[r.added[i].name] = r.added[i].value[:]
+	}
+}
+
+// showHeaders is putHeaders for a receipt: without the sensitive ones, and without secrets in the others.
+func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor) {
+	if p != nil {
+		for i, h := range p.headers {
+			if !h.sensitive {
+				header[h.name] = []string{known.String(r.values[i])}
+			}
+		}
+	}
+	for _, a := range r.added {
+		header[a.name] = []string{known.String(a.value[0])}
 	}
 }
 
 // redactor removes what of r must not come out: the path and the sensitive headers. nil = there is no such thing.
-func (t *templates) redactor(r *rendering) *secret.Redactor {
-	if t == nil {
+func (p *parts) redactor(r *rendering) *secret.Redactor {
+	if p == nil {
 		return nil
 	}
 	var secrets []string
 	if r.url != nil {
 		secrets = append(secrets, r.url.String())
 	}
-	for i, h := range t.headers {
+	for i, h := range p.headers {
 		if h.sensitive {
 			secrets = append(secrets, r.values[i])
 		}

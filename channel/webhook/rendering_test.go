@@ -48,7 +48,7 @@ func TestBodyTemplate(t *testing.T) {
 		`{"text":"Dana \"D\" Ö","type":"request.approved" }`: compile(t, template.JSON, `{"text":"{{data.requester.name}}","type":{{event_type}} }`),
 		`{"fixed": true}`: compile(t, template.JSON, `{"fixed": true}`),
 	} {
-		receipt, err := newChannel(t, webhook.Config{URL: target, Body: tpl}).Send(t.Context(), d)
+		receipt, err := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(tpl)}).Send(t.Context(), d)
 		require.NoError(t, err)
 		got := <-requests
 		assert.Equal(t, body, got.body)
@@ -60,14 +60,14 @@ func TestBodyTemplate(t *testing.T) {
 }
 
 // Whatever stands in an event, the body has the shape it has with harmless data, and texts arrive as they were (S64).
-func TestBodyKeepsItsShape(t *testing.T) {
+func TestS64_BodyKeepsItsShape(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
-	hook := newChannel(t, webhook.Config{URL: target, Body: compile(t, template.JSON, `{
+	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(compile(t, template.JSON, `{
 		"text": "<{{data.justification}}> by {{{data.requester.name}}}\n{{upper data.justification}}",
 		"raw": {{data.justification}}, "object": {{json data.requester}}, "embedded": "{{data.requester}}",
 		"groups": [{{#each data.access_groups}}{"{{integration.type}}": "{{@root.data.justification}}"}{{#unless @last}},{{/unless}}{{/each}}]
-	}`)})
+	}`))})
 	send := func(text string) (body map[string]any) {
 		d := justified(t, text)
 		_, err := hook.Send(t.Context(), d)
@@ -111,7 +111,7 @@ func shape(v any) any {
 	return reflect.TypeOf(v).Name()
 }
 
-func TestRenderFailureIsPermanent(t *testing.T) {
+func TestS24_S64_RenderFailureIsPermanent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	own := errors.New("of the helper: T0P-S3CRET")
@@ -146,7 +146,7 @@ func TestRenderFailureIsPermanent(t *testing.T) {
 			require.NoError(t, err)
 			switch tc.field {
 			case "Body":
-				c.Body = tpl
+				c.Body = webhook.TemplateBody(tpl)
 			case "Path":
 				c.Path = tpl
 			case "Header":
@@ -173,7 +173,7 @@ func TestRenderFailureIsPermanent(t *testing.T) {
 func TestRenderHonoursTheContext(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
-	hook := newChannel(t, webhook.Config{URL: target, Body: compile(t, template.JSON, `"{{id}}"`)})
+	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(compile(t, template.JSON, `"{{id}}"`))})
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
@@ -189,26 +189,26 @@ func TestRenderHonoursTheContext(t *testing.T) {
 	assert.Empty(t, requests)
 }
 
-func TestBodyLimit(t *testing.T) {
+func TestS34_BodyLimit(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	d := justified(t, strings.Repeat("T0P-S3CRET", 100))
-	body := compile(t, template.JSON, `{"text":"{{data.justification}}"}`)
+	body := webhook.TemplateBody(compile(t, template.JSON, `{"text":"{{data.justification}}"}`))
 	large, err := template.Compile(strings.Repeat(" ", 1<<10)+`"`+strings.Repeat("{{data.justification}}", 1200)+`"`,
 		template.Options{Limits: template.Limits{Output: 8 << 20}})
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
-		body  *template.Template
+		body  webhook.Body
 		limit int
 		sent  bool
 	}{
-		"plain, at the limit":       {nil, len(d.Event.JSON()), true},
-		"plain, over the limit":     {nil, len(d.Event.JSON()) - 1, false},
+		"plain, at the limit":       {webhook.Body{}, len(d.Event.JSON()), true},
+		"plain, over the limit":     {webhook.Body{}, len(d.Event.JSON()) - 1, false},
 		"template, at the limit":    {body, 1000 + len(`{"text":""}`), true},
 		"template, over the limit":  {body, 999 + len(`{"text":""}`), false},
-		"template, over 1 MiB":      {large, 0, false},
-		"template, over its own":    {large, 8 << 20, true},
-		"plain, the event is small": {nil, 0, true},
+		"template, over 1 MiB":      {webhook.TemplateBody(large), 0, false},
+		"template, over its own":    {webhook.TemplateBody(large), 8 << 20, true},
+		"plain, the event is small": {webhook.Body{}, 0, true},
 	} {
 		receipt, err := newChannel(t, webhook.Config{URL: target, Body: tc.body, MaxBody: tc.limit}).Send(t.Context(), d)
 		if tc.sent {
@@ -232,7 +232,7 @@ func TestTemplatesAreShared(t *testing.T) {
 	c := webhook.Config{
 		URL:     target,
 		Path:    compile(t, template.URL, "/{{data.justification}}"),
-		Body:    compile(t, template.JSON, `{"why":"{{data.justification}}","id":"{{id}}"}`),
+		Body:    webhook.TemplateBody(compile(t, template.JSON, `{"why":"{{data.justification}}","id":"{{id}}"}`)),
 		Headers: []webhook.Header{{Name: "X-Why", Template: compile(t, template.Header, "because {{data.justification}}")}},
 	}
 	hooks := []*webhook.Channel{newChannel(t, c), newChannel(t, c)}
@@ -277,7 +277,7 @@ func TestDecodedFormIsShared(t *testing.T) {
 		require.NoError(t, err)
 		return tpl
 	}
-	first := newChannel(t, webhook.Config{URL: target, Body: probe(template.JSON, `"{{probe @root}}"`)})
+	first := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(probe(template.JSON, `"{{probe @root}}"`))})
 	second := newChannel(t, webhook.Config{
 		URL: target, Path: probe(template.URL, "/{{probe @root}}"),
 		Headers: []webhook.Header{{Name: "X-Probe", Template: probe(template.Header, "{{probe @root}}")}},

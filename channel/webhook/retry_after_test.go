@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-func TestRetryAfter(t *testing.T) {
+func TestS33_RetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{

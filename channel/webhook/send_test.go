@@ -41,7 +41,7 @@ func record(t *testing.T) (string, <-chan received) {
 	}), requests
 }
 
-func TestSendPostsTheEvent(t *testing.T) {
+func TestS27_S50_SendPostsTheEvent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{
@@ -91,7 +91,7 @@ func TestSendPostsTheEvent(t *testing.T) {
 	assert.False(t, receipt.Response.Truncated)
 }
 
-func TestSendUsesTheMethod(t *testing.T) {
+func TestS23_SendUsesTheMethod(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
@@ -103,7 +103,7 @@ func TestSendUsesTheMethod(t *testing.T) {
 	}
 }
 
-func TestSendAuthenticates(t *testing.T) {
+func TestS25_SendAuthenticates(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	for name, tc := range map[string]struct {
@@ -189,7 +189,7 @@ func TestSendJudgesTheStatus(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestS22_S49_ErrorText(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
 		503: ": answered 503 Service Unavailable",

@@ -24,8 +24,8 @@ func TestNewRefusesTemplates(t *testing.T) {
 		config      webhook.Config
 		field, says string
 	}{
-		"body for HTML":         {webhook.Config{URL: good, Body: compile(t, template.HTML, "T0P-S3CRET")}, "Body", "is not a template for JSON"},
-		"body for a URL":        {webhook.Config{URL: good, Body: compile(t, template.URL, "/T0P-S3CRET")}, "Body", "is not a template for JSON"},
+		"body for HTML":         {webhook.Config{URL: good, Body: webhook.TemplateBody(compile(t, template.HTML, "T0P-S3CRET"))}, "Body", "is not a template for JSON"},
+		"body for a URL":        {webhook.Config{URL: good, Body: webhook.TemplateBody(compile(t, template.URL, "/T0P-S3CRET"))}, "Body", "is not a template for JSON"},
 		"negative body":         {webhook.Config{URL: good, MaxBody: -1}, "MaxBody", "is negative"},
 		"path of plain text":    {webhook.Config{URL: origin, Path: compile(t, template.Text, "/T0P-S3CRET")}, "Path", "is not a template for URLs"},
 		"path beside a path":    {path("/T0P-S3CRET", "/{{id}}"), "URL", "has a path or query beside Path"},
@@ -69,7 +69,7 @@ func TestNewAcceptsTemplates(t *testing.T) {
 		"path of a template": {URL: "https://hooks.test/", Path: compile(t, template.URL, "/{{tenant}}/x?about={{subject}}")},
 		"empty without data": {URL: "https://hooks.test", Path: compile(t, template.URL, "/{{tenant}}/.{{id}}")},
 		"text of a template": {URL: "https://hooks.test", Path: compile(t, template.URL, `/é"{}/?q=é"`)},
-		"body":               {URL: "https://hooks.test", Body: compile(t, template.JSON, `{"id": "{{id}}"}`)},
+		"body":               {URL: "https://hooks.test", Body: webhook.TemplateBody(compile(t, template.JSON, `{"id": "{{id}}"}`))},
 	} {
 		hook, err := webhook.New(c)
 		require.NoError(t, err, name)

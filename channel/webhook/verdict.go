@@ -2,7 +2,7 @@ package webhook
 
 import "net/http"
 
-// Verdict says what an answer that is not a success means for later attempts.
+// Verdict says what an answer means.
 type Verdict uint8
 
 // The verdicts.
@@ -10,9 +10,10 @@ const (
 	Permanent Verdict = iota // this event will never be taken
 	Retry                    // another attempt may succeed; a Retry-After header is honoured
 	Gone                     // the receiver has gone for good: the error is channel.ErrGone and permanent
+	Taken                    // the receiver has taken the event: a success
 )
 
-// Verdicts judges a status that is not a success. It must be a pure function. To deviate from a table, wrap it:
+// Verdicts judges a status that is not one of [Config].Success. It must be a pure function. To deviate from a table, wrap it:
 //
 //	func(status int) webhook.Verdict {
 //		if status == http.StatusConflict {

@@ -1,5 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
-// judges the answer by its status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
+// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
+// it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
@@ -33,6 +34,7 @@ type Channel struct {
 	origin      string
 	success     []int
 	verdicts    Verdicts
+	interpret   func(Answer, Verdict) Reading
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int
@@ -54,14 +56,14 @@ func New(c Config) (*Channel, error) {
 	if urlErr == nil && c.Path != nil {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
-	header, made, headerErr := buildHeader(c.Headers, c.Auth.scheme != none)
+	header, made, headerErr := buildHeader(c.Headers, c.taken)
 	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
 		return nil, err
 	}
 	if header["User-Agent"] == nil {
 		header["User-Agent"] = []string{netguard.DefaultUserAgent}
 	}
-	header["Content-Type"] = []string{"application/json"}
+	header["Content-Type"] = []string{c.sentAs()}
 	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
 
 	client, err := c.Guard.Client(netguard.ClientOptions{
@@ -74,13 +76,14 @@ func New(c Config) (*Channel, error) {
 		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
 	}
 	p := newPrivate(c, u, header)
-	p.templates = newTemplates(c, made)
+	p.parts = newParts(c, made)
 	return &Channel{
 		private:     p,
 		method:      c.Method,
 		origin:      netguard.Origin(u),
 		success:     slices.Clone(c.Success),
 		verdicts:    c.Verdicts,
+		interpret:   c.Interpret,
 		rateLimit:   c.RateLimit,
 		maxBody:     c.MaxBody,
 		maxResponse: c.MaxResponse,
@@ -89,9 +92,9 @@ func New(c Config) (*Channel, error) {
 	}, nil
 }
 
-// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's status is one of
-// Config.Success and the answer came to its end. Other statuses have the verdict of Config.Verdicts and honour what the
-// receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
+// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's
+// status is one of Config.Success, unless Config.Interpret reads something else, and the answer came to its end. Other
+// statuses have the verdict of Config.Verdicts and honour what the receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
 // but a refused destination is permanent, and after one over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
 //
 // The receipt, which is zero when no request could be made, holds the request and the answer up to Config.MaxResponse, without the secrets of the configuration: neither
@@ -102,24 +105,45 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
-	made, err := c.render(ctx, d.Event)
-	if err != nil {
-		return channel.Receipt{}, err
+	return c.send(ctx, d, c.private.body.source)
+}
+
+// SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
+// secrets of its own and is sent as the content type that Config says. d may be without an event when neither Path nor the
+// headers have a template and requests are not signed; the request then has no id.
+func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
+	switch p := c.private.parts; {
+	case len(b.secrets) > 0:
+		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
+	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
+		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
+	return c.send(ctx, d, b.source)
+}
+
+// send makes one request with a body from the given source; nil = the event's JSON.
+func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource) (channel.Receipt, error) {
 	m, err := c.private.model(ctx)
 	if err != nil {
 		return channel.Receipt{}, c.unready(ctx, err)
 	}
-	x := &exchange{id: [1]string{d.ID()}, rendering: made}
-	x.hiding = hiding{m.redactor, c.private.templates.redactor(&made)}
-	req := c.newRequest(ctx, m, x)
-
+	x := &exchange{id: [1]string{d.ID()}}
+	if d.Event.IsZero() {
+		x.id[0] = ""
+	}
+	if err := c.render(ctx, m, d, body, &x.rendering); err != nil {
+		return channel.Receipt{}, err
+	}
+	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
 	began := time.Now()
-	resp, err := c.client.Do(req) //nolint:bodyclose // take does, by netguard.ReadBody
+	if err := c.sign(m, x, began); err != nil {
+		return channel.Receipt{}, err
+	}
+	resp, err := c.client.Do(ctx, c.newRequest(m, x)) //nolint:bodyclose // take does, by netguard.ReadBody
 	if err != nil {
 		n := netguard.Classify(ctx, c.method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}
-		if x.reader.Len() < len(x.body) { // it was read to be written; HTTP/1 has stopped writing when there is an error
+		if x.reader.Len() < len(x.body) { // it was read to be written
 			r.Request = c.sent(m, x)
 		}
 		return r, c.unanswered(n)
@@ -131,9 +155,11 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 		Request:  c.sent(m, x),
 		Response: &x.response,
 	}
+	read := c.read(a)
+	r.ProviderID, r.OutcomeUnknown = read.ProviderID, read.OutcomeUnknown
 	switch {
-	case !c.succeeded(a.status):
-		return r, c.refused(a)
+	case read.Verdict != Taken:
+		return r, c.refused(a, read)
 	case a.err != nil:
 		r.OutcomeUnknown = true
 		return r, c.unfinished(a)
@@ -142,16 +168,18 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 }
 
 // newRequest makes the request of x.
-func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.Request {
-	req := m.request.WithContext(ctx)
+func (c *Channel) newRequest(m *model, x *exchange) *http.Request {
+	req := &x.outgoing
+	*req = *m.request
 	if x.url != nil {
 		req.URL = x.url
 	}
 	req.Header = maps.Clone(m.header)
-	c.private.templates.putHeaders(req.Header, &x.rendering, false)
-	req.Header[idHeader] = x.id[:]
+	c.private.parts.putHeaders(req.Header, &x.rendering)
+	x.putID(req.Header)
+	c.private.signing.putSignature(req.Header, x)
 	x.reader.Reset(x.body)
-	req.Body = io.NopCloser(&x.reader) // GetBody stays nil, so net/http cannot send the request a second time on its own
+	req.Body = io.NopCloser(&x.reader)
 	req.ContentLength = int64(len(x.body))
 	return req
 }
@@ -159,10 +187,18 @@ func (c *Channel) newRequest(ctx context.Context, m *model, x *exchange) *http.R
 // exchange holds what an attempt needs in memory, in one piece.
 type exchange struct {
 	rendering
-	hiding            hiding
-	id                [1]string
-	reader            bytes.Reader
-	request, response channel.Message
+	hiding               hiding
+	id                   [1]string
+	timestamp, signature [1]string // of Config.Sign
+	outgoing             http.Request
+	reader               bytes.Reader
+	request, response    channel.Message
+}
+
+func (x *exchange) putID(header http.Header) {
+	if x.id[0] != "" {
+		header[idHeader] = x.id[:]
+	}
 }
 
 func (c *Channel) succeeded(status int) bool {
@@ -175,8 +211,9 @@ func (c *Channel) succeeded(status int) bool {
 // sent describes the request for the receipt.
 func (c *Channel) sent(m *model, x *exchange) *channel.Message {
 	header := maps.Clone(m.shown)
-	c.private.templates.putHeaders(header, &x.rendering, true)
-	header[idHeader] = x.id[:]
+	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
+	x.putID(header)
+	c.private.signing.putSignature(header, x)
 	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
 	return &x.request
 }

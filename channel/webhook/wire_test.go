@@ -80,7 +80,7 @@ func TestS32_BadAnswersFailInTime(t *testing.T) {
 }
 
 // The status decides when the answer is a refusal, even when it is not complete.
-func TestRefusalWithHalfABody(t *testing.T) {
+func TestS32_RefusalWithHalfABody(t *testing.T) {
 	t.Parallel()
 	hook := newChannel(t, webhook.Config{URL: answerRaw(t, "HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nhalf")})
 	receipt, err := hook.Send(t.Context(), sample())
@@ -189,7 +189,7 @@ func TestS31_CompressedAnswerIsNeitherUnpackedNorKept(t *testing.T) {
 
 // A receiver that closes pooled connections does so at any moment of the next attempt. Whatever net/http makes of it,
 // the connection broke; and only the attempts whose request was sent have an unknown outcome.
-func TestConnectionClosedWhileIdle(t *testing.T) {
+func TestS27_ConnectionClosedWhileIdle(t *testing.T) {
 	t.Parallel()
 	target := serveRaw(t, func(_ context.Context, _ int, conn net.Conn) {
 		if readRequest(bufio.NewReader(conn)) == nil {

@@ -80,9 +80,9 @@ func TestWhatArrived(t *testing.T) {
 		assert.Zero(t, q.status)
 	}
 
-	require.Len(t, attempted, 1, "the refusal is permanent: one attempt, though the policy allows three")
+	require.Len(t, attempted, 1, "S11: the refusal is permanent: one attempt, though the policy allows three")
 	refusal := <-attempted
-	require.ErrorIs(t, refusal.Err, netguard.ErrDestinationBlocked)
+	require.ErrorIs(t, refusal.Err, netguard.ErrDestinationBlocked, "S5: metadata is refused although loopback is allowed")
 	assert.Equal(t, retry.Final, refusal.Verdict)
 	assert.Nil(t, refusal.Receipt.Request, "nothing was sent")
 	assert.Zero(t, refusal.Receipt.Status)

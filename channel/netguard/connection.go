@@ -1,0 +1,93 @@
+package netguard
+
+import (
+	"bufio"
+	"errors"
+	"math"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// connection is an HTTP/1.1 connection, used by one exchange at a time. Nothing runs for it while it is idle.
+type connection struct {
+	net.Conn // the TLS connection, or else tcp
+	tcp      net.Conn
+	reader   *bufio.Reader // of the connection, by Read
+	writer   *bufio.Writer // to the connection, by Write
+	key      connKey
+	epoch    uint64 // of the pool when it was made
+
+	left     int64       // how many more bytes may be read
+	unsent   atomic.Bool // the socket did not take what was written
+	control  func(func(fd uintptr)) error
+	look     func(fd uintptr) // made once, since it escapes
+	quiet    bool             // what look found
+	lastUsed time.Time
+}
+
+// connKey tells which exchanges may use a connection.
+type connKey struct{ proxy, scheme, host string }
+
+// errLongHeader ends the reading of a response header.
+var errLongHeader = errors.New("the response header is longer than 64 KiB")
+
+func newConnection(tcp, conn net.Conn, key connKey, epoch uint64) *connection {
+	c := &connection{Conn: conn, tcp: tcp, key: key, epoch: epoch}
+	c.reader, c.writer = bufio.NewReader(c), bufio.NewWriter(c)
+	if s, ok := tcp.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			c.control, c.look = raw.Control, func(fd uintptr) { c.quiet = isQuiet(fd) }
+		}
+	}
+	return c
+}
+
+// Read implements io.Reader within the limit that is set by limit.
+func (c *connection) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errLongHeader
+	}
+	n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+// Write implements io.Writer and notes what the socket did not take.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.unsent.Store(true)
+	}
+	return n, err
+}
+
+// limit bounds how much is read from now on; 0 is no bound.
+func (c *connection) limit(n int64) {
+	if c.left = n; n == 0 {
+		c.left = math.MaxInt64
+	}
+}
+
+// usable reports whether the other side has neither closed an idle connection nor written to it unasked. A close that is
+// on its way cannot be seen.
+func (c *connection) usable() bool {
+	if c.control == nil {
+		return false
+	}
+	if c.Conn != c.tcp {
+		// TLS may have read ahead. With a deadline in the past it reads no further.
+		if err := c.Conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			return false
+		}
+		if n, err := c.Conn.Read(make([]byte, 1)); n > 0 || !isTimeout(err) {
+			return false
+		}
+	}
+	c.quiet = false
+	return c.control(c.look) == nil && c.quiet
+}
+
+// drop closes the connection at once. The Close of TLS may wait for seconds to say goodbye.
+func (c *connection) drop() { _ = c.tcp.Close() }

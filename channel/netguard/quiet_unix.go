@@ -1,0 +1,12 @@
+//go:build unix
+
+package netguard
+
+import "syscall"
+
+// isQuiet reports whether nothing, not even its end, is to be read from a socket.
+func isQuiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+}

@@ -1,0 +1,152 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// chat reads answers of a receiver that puts all it has to say into JSON, as chat products do.
+func chat(a webhook.Answer, verdict webhook.Verdict) webhook.Reading {
+	var said struct {
+		OK         bool    `json:"ok"`
+		Error      string  `json:"error"`
+		ID         string  `json:"id"`
+		RetryAfter float64 `json:"retry_after"`
+	}
+	if json.Unmarshal(a.Body, &said) != nil {
+		return webhook.Reading{Verdict: verdict}
+	}
+	r := webhook.Reading{Verdict: verdict, Reason: said.Error, ProviderID: said.ID, RetryAfter: time.Duration(said.RetryAfter * float64(time.Second))}
+	switch {
+	case said.OK:
+		r.Verdict = webhook.Taken
+	case said.Error == "ratelimited":
+		r.Verdict = webhook.Retry
+	case said.Error == "gone":
+		r.Verdict = webhook.Gone
+	case said.Error != "":
+		r.Verdict = webhook.Permanent
+	}
+	return r
+}
+
+func TestInterpret(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status int
+		header http.Header
+		body   string
+		says   string // "" = taken
+		kind   webhook.Kind
+		reason string
+		result retry.Result
+		id     string
+	}{
+		"taken":                 {200, nil, `{"ok":true,"id":"m-17"}`, "", "", "", retry.Result{}, "m-17"},
+		"taken against status":  {409, nil, `{"ok":true,"id":"m-17"}`, "", "", "", retry.Result{}, "m-17"},
+		"no id":                 {200, nil, `{"ok":true,"id":"m\u000a17"}`, "", "", "", retry.Result{}, ""},
+		"long id":               {200, nil, `{"ok":true,"id":"` + strings.Repeat("x", 256) + `"}`, "", "", "", retry.Result{}, ""},
+		"refused with 200":      {200, nil, `{"error":"no_channel"}`, "answered 200 OK: no_channel", webhook.KindRefused, "no_channel", retry.Result{Verdict: retry.Final}, ""},
+		"busy with 200":         {200, nil, `{"error":"ratelimited","retry_after":1.5}`, "answered 200 OK: ratelimited", webhook.KindRefused, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond}, ""},
+		"its own pause first":   {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited","retry_after":1.5}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond}, ""},
+		"the header's pause":    {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited"}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: time.Minute}, ""},
+		"a pause for ever":      {429, nil, `{"error":"ratelimited","retry_after":1e9}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour}, ""},
+		"retry made permanent":  {503, nil, `{"error":"never"}`, "answered 503 Service Unavailable: never", webhook.KindStatus, "never", retry.Result{Verdict: retry.Final}, ""},
+		"permanent made retry":  {403, nil, `{"error":"ratelimited"}`, "answered 403 Forbidden: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient}, ""},
+		"status kept":           {503, nil, `<html>`, "answered 503 Service Unavailable", webhook.KindStatus, "", retry.Result{Verdict: retry.Transient}, ""},
+		"redirect":              {302, nil, `{"error":"login"}`, "answered 302 Found: login: redirects are not followed, configure the final URL", webhook.KindRedirect, "login", retry.Result{Verdict: retry.Final}, ""},
+		"reason of many lines":  {400, nil, `{"error":"a\nb\u001b[31m é"}`, "answered 400 Bad Request: a b [31m", webhook.KindStatus, "a b [31m", retry.Result{Verdict: retry.Final}, ""},
+		"reason that is long":   {400, nil, `{"error":"` + strings.Repeat("x", 101) + `"}`, "answered 400 Bad Request: " + strings.Repeat("x", 100), webhook.KindStatus, strings.Repeat("x", 100), retry.Result{Verdict: retry.Final}, ""},
+		"reason with a secret":  {400, nil, `{"error":"bad T0KEN-V4LUE"}`, "answered 400 Bad Request: bad " + secret.Redacted, webhook.KindStatus, "bad " + secret.Redacted, retry.Result{Verdict: retry.Final}, ""},
+		"encoded answer's body": {200, http.Header{"Content-Encoding": {"br"}}, `{"error":"no_channel"}`, "", "", "", retry.Result{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := answerWith(t, tc.status, tc.header, tc.body)
+			hook := newChannel(t, webhook.Config{URL: target, Interpret: chat, Auth: webhook.Token(secret.Literal("T0KEN-V4LUE"))})
+			receipt, err := hook.Send(t.Context(), sample())
+			assert.Equal(t, tc.status, receipt.Status)
+			assert.Equal(t, tc.id, receipt.ProviderID)
+			if tc.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, "POST "+target+": "+tc.says)
+			assert.Equal(t, tc.kind, failure(t, err).Kind)
+			assert.Equal(t, tc.reason, failure(t, err).Reason)
+			assert.Equal(t, tc.result, retry.Classify(t.Context(), err))
+		})
+	}
+	_, err := newChannel(t, webhook.Config{URL: answerWith(t, 200, nil, `{"error":"gone"}`), Interpret: chat}).Send(t.Context(), sample())
+	assert.ErrorIs(t, err, channel.ErrGone)
+	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+}
+
+// What is given to Interpret is what the receipt has: capped, and without secrets.
+func TestInterpretIsGivenTheAnswer(t *testing.T) {
+	t.Parallel()
+	var seen webhook.Answer
+	var before webhook.Verdict
+	config := webhook.Config{
+		URL:         answerWith(t, 202, http.Header{"X-Message-Id": {"m-17"}, "Set-Cookie": {"a=b"}}, "T0KEN-V4LUE and more"),
+		Auth:        webhook.Token(secret.Literal("T0KEN-V4LUE")),
+		MaxResponse: 16,
+		Interpret: func(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+			seen, before = a, v
+			return webhook.Reading{Verdict: v, ProviderID: a.Header.Get("X-Message-Id")}
+		},
+	}
+	receipt, err := newChannel(t, config).Send(t.Context(), sample())
+	require.NoError(t, err)
+	assert.Equal(t, "m-17", receipt.ProviderID)
+	assert.Equal(t, webhook.Taken, before)
+	assert.Equal(t, webhook.Answer{Status: 202, Header: receipt.Response.Header, Body: receipt.Response.Body, Truncated: true}, seen)
+	assert.Equal(t, secret.Redacted+" and ", string(seen.Body))
+	assert.Equal(t, secret.Redacted, seen.Header.Get("Set-Cookie"))
+}
+
+// An answer with a good status that breaks off is not read: nobody knows what the rest would have said.
+func TestInterpretIsNotAskedAboutHalfASuccess(t *testing.T) {
+	t.Parallel()
+	for status, asked := range map[string]bool{"200 OK": false, "500 Internal Server Error": true} {
+		target := serveRaw(t, func(_ context.Context, _ int, conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 64<<10))
+			_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\nContent-Length: 100\r\n\r\n{\"ok\":true}"))
+		})
+		was := false
+		hook := newChannel(t, webhook.Config{URL: target, Interpret: func(_ webhook.Answer, v webhook.Verdict) webhook.Reading {
+			was = true
+			return webhook.Reading{Verdict: v}
+		}})
+		receipt, err := hook.Send(t.Context(), sample())
+		require.Error(t, err)
+		assert.Equal(t, asked, was, status)
+		assert.Equal(t, !asked, receipt.OutcomeUnknown, status)
+	}
+}
+
+func TestInterpretCanLeaveTheOutcomeOpen(t *testing.T) {
+	t.Parallel()
+	hook := newChannel(t, webhook.Config{
+		URL: answerWith(t, 200, nil, `{"error":"fatal_error"}`),
+		Interpret: func(webhook.Answer, webhook.Verdict) webhook.Reading {
+			return webhook.Reading{Verdict: webhook.Retry, Reason: "fatal_error", OutcomeUnknown: true}
+		},
+	})
+	receipt, err := hook.Send(t.Context(), sample())
+	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.True(t, receipt.OutcomeUnknown)
+}

@@ -1,0 +1,137 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
+)
+
+// Signing says how requests are signed. The zero value is not at all. It is printed without its secrets.
+type Signing struct {
+	asked  bool
+	scheme signature.Scheme
+	keys   []SigningKey
+}
+
+// SigningKey is a secret that requests are signed with.
+type SigningKey struct {
+	Secret   secret.Value // as signature.NewKey describes
+	NotAfter time.Time    // when it is no longer used; zero = never
+}
+
+// Sign signs each request, over the bytes that are sent, with the id of the delivery and the time of the attempt. The
+// headers are those of the scheme, in receipts too: a signature does not tell the secret.
+//
+// To change the secret of a scheme that rotates, put the new one first and give the old one the time by which every
+// receiver has changed over: until then requests carry both signatures. GitHub's and Slack's receivers look for one
+// signature, so they take one key. When no key is left, nothing is sent: attempts fail with [KindSecret].
+func Sign(s signature.Scheme, keys ...SigningKey) Signing {
+	return Signing{true, s, slices.Clone(keys)}
+}
+
+// check returns what is wrong with s as far as it is known without asking a source.
+func (s Signing) check() error {
+	switch {
+	case !s.asked:
+		return nil
+	case !s.scheme.IsValid():
+		return &ConfigError{"Sign", "has a scheme that is not one of the constants", "use one of package signature"}
+	case len(s.keys) == 0:
+		return &ConfigError{"Sign", "has no key", "give one, or leave Sign out"}
+	case len(s.keys) > 1 && !s.scheme.Rotates():
+		return &ConfigError{"Sign", "has several keys, but a request has one signature in the style of " + s.scheme.String(), "give one"}
+	}
+	for i, k := range s.keys {
+		field := fmt.Sprintf("Sign: key %d", i+1)
+		if k.Secret.IsZero() {
+			return &ConfigError{field, "is not set", "give it"}
+		}
+		if literal, ok := literalOf(k.Secret); ok {
+			if _, problem := s.key(literal); problem != "" {
+				return &ConfigError{field, problem, "see signature.NewKey for what it has to be"}
+			}
+		}
+	}
+	return nil
+}
+
+// key makes a key of a secret, or says what is wrong with that.
+func (s Signing) key(text string) (k *signature.Key, problem string) {
+	k, err := signature.NewKey(s.scheme, text)
+	if wrong, ok := errors.AsType[*signature.KeyError](err); ok {
+		return nil, wrong.Problem
+	}
+	return k, ""
+}
+
+// headers lists the canonical names of those that s sets.
+func (s Signing) headers() []string {
+	timestamp, signatures := s.scheme.Headers()
+	return []string{timestamp, signatures}
+}
+
+// reveal makes the keys, in their order. The error is that of secret.Value.Reveal, or a *secret.SourceError.
+func (s Signing) reveal(ctx context.Context) ([]*signature.Key, error) {
+	var keys []*signature.Key
+	for _, k := range s.keys {
+		text, err := k.Secret.Reveal(ctx)
+		if err != nil {
+			return nil, err
+		}
+		key, problem := s.key(text)
+		if problem != "" {
+			return nil, &secret.SourceError{Source: k.Secret.Source(), Reason: problem}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// valid returns those of keys, which are s's, that may be used now.
+func (s Signing) valid(keys []*signature.Key, now time.Time) []*signature.Key {
+	over := func(k SigningKey) bool { return !k.NotAfter.IsZero() && now.After(k.NotAfter) }
+	if !slices.ContainsFunc(s.keys, over) {
+		return keys
+	}
+	var left []*signature.Key
+	for i, k := range s.keys {
+		if !over(k) {
+			left = append(left, keys[i])
+		}
+	}
+	return left
+}
+
+// sign sets the signature of x, if one is asked for.
+func (c *Channel) sign(m *model, x *exchange, now time.Time) error {
+	s := c.private.signing
+	if !s.asked {
+		return nil
+	}
+	keys := s.valid(m.keys, now)
+	if len(keys) == 0 {
+		e := c.newError(KindSecret)
+		e.detail = "every key of Sign is past its NotAfter"
+		return e
+	}
+	x.timestamp[0], x.signature[0] = s.scheme.Sign(x.id[0], now, x.body, keys...)
+	return nil
+}
+
+// putSignature sets the headers of x's signature.
+func (s Signing) putSignature(header http.Header, x *exchange) {
+	if !s.asked {
+		return
+	}
+	timestamp, signatures := s.scheme.Headers()
+	if timestamp != "" {
+		header[timestamp] = x.timestamp[:]
+	}
+	header[signatures] = x.signature[:]
+}

@@ -2,9 +2,12 @@ package sqlitequeue
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/slack"
 )
 
 func TestQ3HeadersComeBack(t *testing.T) {
@@ -63,5 +66,22 @@ func FuzzKnown(f *testing.F) {
 		again := known{sights: map[knownKey]sight{}}
 		require.NoError(t, again.decode(1, k.encode(k.batches[0].keys)))
 		assert.Equal(t, k.sights, again.sights)
+	})
+}
+
+func FuzzReference(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(encodeReference(slack.Reference{TS: "1.2", Delivery: "d", Time: time.Unix(0, 7)}))
+	f.Add(encodeReference(slack.Reference{}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeReference(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeReference(encodeReference(r))
+		require.NoError(t, err)
+		assert.True(t, r.Time.Equal(again.Time))
+		r.Time, again.Time = time.Time{}, time.Time{}
+		assert.Equal(t, r, again)
 	})
 }

@@ -20,11 +20,14 @@ func encodeHeaders(headers map[string]string) []byte {
 	}
 	b := binary.AppendUvarint([]byte{headersFormat}, uint64(len(headers)))
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		for _, s := range [...]string{name, headers[name]} {
-			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
-		}
+		b = appendString(appendString(b, name), headers[name])
 	}
 	return b
+}
+
+// appendString appends s with its length in front.
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 func decodeHeaders(b []byte) (map[string]string, error) {

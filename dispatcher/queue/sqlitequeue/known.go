@@ -51,8 +51,8 @@ func fingerprintOf(e event.Event, generation int64) (f fingerprint) {
 	copy(f.key[:], sum[:])
 	h := sha256.New()
 	for _, s := range [...]string{string(e.Type()), e.Tenant(), e.Subject()} {
-		b = binary.AppendUvarint(b[:0], uint64(len(s)))
-		h.Write(append(b, s...))
+		b = appendString(b[:0], s)
+		h.Write(b)
 	}
 	h.Write(e.Data())
 	f.digest = binary.BigEndian.Uint64(h.Sum(b[:0]))

@@ -13,9 +13,9 @@ import (
 // owns the file, and a crash frees them all.
 type dedupStore struct{ queue *Queue }
 
-// Dedup returns the dedup store in the queue's file: what it knows outlasts the process, and is removed a minute or so
-// after its window has ended. There is one per Queue, however often it is asked for. After Close its calls return
-// ErrClosed.
+// Dedup returns the dedup store in the queue's file: what it knows outlasts the process. It is removed with some later
+// change of the file, a minute or more after its window has ended. There is one store per Queue, however often it is asked
+// for. After Close its calls return ErrClosed.
 func (q *Queue) Dedup() dedup.Store { return dedupStore{q} }
 
 // leases are the claims in flight.

@@ -36,7 +36,8 @@
 //
 // # When the file cannot be used
 //
-// Errors are of type [*StoreError] and say which of [ErrFull], [ErrReadOnly], [ErrCorrupt], [ErrIO] or [ErrOther] it is.
+// Errors are of type [*StoreError] and say which of [ErrFull], [ErrReadOnly], [ErrCorrupt], [ErrIO], [ErrBusy] or [ErrOther]
+// it is.
 // Nothing is acknowledged that is not stored. While the disk is full, events are refused, outcomes wait with their jobs'
 // places taken, and everything goes on by itself when there is room. A lane whose jobs cannot be read waits and is tried
 // again every second; the others go on. Both are logged once when it begins and once when it is over.

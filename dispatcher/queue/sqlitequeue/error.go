@@ -13,6 +13,7 @@ var (
 	ErrReadOnly = errors.New("the file cannot be written")
 	ErrCorrupt  = errors.New("the file is damaged")
 	ErrIO       = errors.New("the disk or file system failed")
+	ErrBusy     = errors.New("another program keeps the file locked")
 	ErrOther    = errors.New("SQLite refused")
 )
 
@@ -22,7 +23,7 @@ var ErrClosed = errors.New("sqlitequeue: the queue is closed")
 // StoreError says that the file could not be read or written. Nothing of the call was stored, and it is safe to repeat it.
 type StoreError struct {
 	Op      string // what was being done
-	Problem error  // ErrFull, ErrReadOnly, ErrCorrupt, ErrIO or ErrOther
+	Problem error  // ErrFull, ErrReadOnly, ErrCorrupt, ErrIO, ErrBusy or ErrOther
 	Code    int    // SQLite's extended result code; 0 = none
 	Err     error  // the driver's
 }
@@ -42,6 +43,8 @@ func (e *StoreError) remedy() string {
 		return "check the permissions of the file, of its folder, and how it is mounted"
 	case errors.Is(e.Problem, ErrCorrupt):
 		return "stop, copy the file with its -wal, and let sqlite3's .recover save what it can"
+	case errors.Is(e.Problem, ErrBusy):
+		return "let tools such as sqlite3 end their transactions within seconds"
 	default:
 		return "see the operating system's log"
 	}
@@ -85,6 +88,8 @@ func storeError(op string, err error) error {
 		problem = ErrCorrupt
 	case sqlite3.SQLITE_IOERR:
 		problem = ErrIO
+	case sqlite3.SQLITE_BUSY:
+		problem = ErrBusy
 	}
 	return &StoreError{Op: op, Problem: problem, Code: c, Err: err}
 }

@@ -139,6 +139,23 @@ func TestReadOnlyFile(t *testing.T) {
 	assert.Equal(t, queue.Counts{Due: 1}, count(t, q, "a"))
 }
 
+// TestForeignLock: somebody looks at the file with a tool, and forgets to end a transaction.
+func TestForeignLock(t *testing.T) {
+	t.Parallel()
+	_, o := logged()
+	q := openWith(t, newPath(t), o)
+	script(t, q, "PRAGMA busy_timeout = 50")
+	tool, err := connect(t.Context(), dsn(q.path, url.Values{}))
+	require.NoError(t, err)
+	require.NoError(t, tool.script("BEGIN IMMEDIATE"))
+	err = q.Enqueue(t.Context(), job("e", "a"))
+	require.ErrorIs(t, err, ErrBusy)
+	assert.ErrorContains(t, err, "end their transactions")
+	require.NoError(t, tool.script("COMMIT"))
+	require.NoError(t, tool.close())
+	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
+}
+
 func TestMissingFolder(t *testing.T) {
 	t.Parallel()
 	_, err := Open(t.Context(), filepath.Join(t.TempDir(), "missing", "queue.db"), Options{})

@@ -147,7 +147,7 @@ func TestForeignLock(t *testing.T) {
 	script(t, q, "PRAGMA busy_timeout = 50")
 	tool, err := connect(t.Context(), dsn(q.path, url.Values{}))
 	require.NoError(t, err)
-	require.NoError(t, tool.script("BEGIN IMMEDIATE"))
+	require.NoError(t, tool.script(pragmas+"; BEGIN IMMEDIATE"))
 	err = q.Enqueue(t.Context(), job("e", "a"))
 	require.ErrorIs(t, err, ErrBusy)
 	assert.ErrorContains(t, err, "end their transactions")

@@ -76,6 +76,34 @@ CREATE TABLE record (
 	PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_ends ON record (ends);
+`, `
+-- What was tried: entries of history.Store. detail is history.Entry as JSON, without its event.
+CREATE TABLE history (
+	seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+	time    INTEGER NOT NULL,
+	tenant  TEXT NOT NULL,
+	route   TEXT NOT NULL,
+	told    INTEGER NOT NULL,
+	type    TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	status  INTEGER NOT NULL,
+	detail  TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_route ON history (tenant, route, seq);
+CREATE INDEX history_subject ON history (subject, seq);
+CREATE INDEX history_told ON history (told);
+CREATE INDEX history_time ON history (time);
+
+-- The events that history tells of, each once: body is its JSON form, byte for byte.
+CREATE TABLE told (
+	num    INTEGER PRIMARY KEY,
+	id     TEXT NOT NULL,
+	refs   INTEGER NOT NULL,
+	format INTEGER NOT NULL,
+	body   TEXT NOT NULL
+) STRICT;
+CREATE INDEX told_id ON told (id);
 `}
 }
 

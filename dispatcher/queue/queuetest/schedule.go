@@ -66,10 +66,17 @@ func replaceRule(p *probe) {
 func scheduleRestartRule(p *probe) {
 	p.schedule("k", p.delayed("a", time.Hour))
 	p.schedule("fires", p.delayed("a", p.s.Unit))
+	p.schedule("cancelled", p.delayed("a", p.s.Unit))
+	p.cancel("a", "cancelled", true, "before a restart")
+	p.schedule("replaced", p.delayed("a", p.s.Unit))
+	p.schedule("replaced", p.delayed("a", time.Hour))
 	p.reopen()
 	p.cancel("a", "k", true, "after a restart")
+	p.cancel("a", "cancelled", false, "cancelled before the restart")
 	l := p.open("a", 1)
 	c := l.expect("e2")
 	p.cancel("a", "fires", false, "running")
 	c.done()
+	l.quiet("that was cancelled or replaced before the restart")
+	p.cancel("a", "replaced", true, "scheduled in place of another before the restart")
 }

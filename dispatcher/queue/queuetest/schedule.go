@@ -54,7 +54,7 @@ func replaceRule(p *probe) {
 	p.schedule("other", p.delayed("a", 3*p.s.Unit))
 	b.expect("e2").done()
 	running := a.expect("e3")
-	p.schedule("k", p.delayed("a", p.s.Unit))
+	p.schedule("k", p.delayed("a", 2*p.s.Unit)) // due by when e4 is, but not before it is replaced
 	p.schedule("k", p.delayed("a", time.Hour))
 	a.expect("e4").done()
 	a.quiet("that was replaced")

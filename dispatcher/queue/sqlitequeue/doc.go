@@ -34,6 +34,9 @@
 // restart. What is about a run of the program begins anew with it: the counters and FailingSince of Engine.Status, and
 // the pace of a route's Rate, which starts as after a quiet time.
 //
+// A newer version of this package brings the file to its schema when it opens it. An older one then refuses the file with a
+// [*SchemaError] and leaves it alone: keep a copy if you may have to go back.
+//
 // # When the file cannot be used
 //
 // Errors are of type [*StoreError] and say which of [ErrFull], [ErrReadOnly], [ErrCorrupt], [ErrIO], [ErrBusy] or [ErrOther]

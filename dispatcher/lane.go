@@ -67,7 +67,9 @@ func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBrea
 func (l *lane) open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q, err := l.engine.queue.Open(l.name, queue.LaneOptions{Limit: l.limit(), Admit: l.admit}, l.handle)
+	// A literal, because a method value would copy the job once more.
+	handle := func(ctx context.Context, j queue.Job) queue.Outcome { return l.handle(ctx, &j) }
+	q, err := l.engine.queue.Open(l.name, queue.LaneOptions{Limit: l.limit(), Admit: l.admit}, handle)
 	if err != nil {
 		return fmt.Errorf("open lane %q: %w", l.name, err)
 	}
@@ -123,7 +125,7 @@ func (l *lane) admit() time.Duration {
 }
 
 // handle runs one job: the queue's handler.
-func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
+func (l *lane) handle(ctx context.Context, j *queue.Job) queue.Outcome {
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
 		return queue.Outcome{Action: queue.Postpone}
@@ -132,52 +134,47 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
 	if b.State != Enabled { // since the job was taken
 		return queue.Outcome{Action: queue.Postpone}
 	}
-	d := channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
-	began := time.Now()
-	if reason := b.refuses(j, began); reason != "" {
-		d.Attempt = j.Attempt
-		l.bury(d, reason, nil)
+	a := Attempt{
+		Delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation},
+		Began:    time.Now(),
+	}
+	if reason := b.refuses(j, a.Began); reason != "" {
+		a.Delivery.Attempt = j.Attempt
+		l.bury(a.Delivery, reason, nil)
 		return queue.Outcome{Action: queue.Dead, Reason: reason}
 	}
-	receipt, verdict, err := b.attempt(ctx, d)
-	if err == nil {
-		l.delivered(d, receipt, began)
-		return queue.Outcome{Action: queue.Done, Began: began}
+	b.attempt(ctx, &a)
+	if a.Err == nil {
+		l.delivered(&a)
+		return queue.Outcome{Action: queue.Done, Began: a.Began}
 	}
-	return l.failed(ctx, b, j, d, receipt, verdict, err, began)
+	return l.failed(ctx, b, j, &a)
 }
 
-func (l *lane) delivered(d channel.Delivery, receipt channel.Receipt, began time.Time) {
-	l.record.success(began, receipt.Skipped)
+func (l *lane) delivered(a *Attempt) {
+	l.record.success(a.Began, a.Receipt.Skipped)
 	o := &l.engine.observers
-	if len(o.attempted) > 0 {
-		a := Attempt{Delivery: d, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: time.Since(began)}
-		for _, f := range o.attempted {
-			f(a)
-		}
+	if len(o.attempted.all) > 0 {
+		a.Duration = time.Since(a.Began)
+		o.attempted.tell(a)
 	}
-	if len(o.settled) > 0 {
-		s := Settlement{Delivery: d, Result: Delivered}
-		if receipt.Skipped {
+	if len(o.settled.all) > 0 {
+		s := Settlement{Delivery: a.Delivery, Result: Delivered}
+		if a.Receipt.Skipped {
 			s.Result = Skipped
 		}
-		l.settled(s)
-	}
-}
-
-func (l *lane) settled(s Settlement) {
-	for _, f := range l.engine.observers.settled {
-		f(s)
+		o.settled.tell(&s)
 	}
 }
 
 // failed decides what becomes of a delivery whose attempt failed.
-func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Delivery, receipt channel.Receipt,
-	result retry.Result, err error, began time.Time,
-) queue.Outcome {
+func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) queue.Outcome {
 	now := time.Now()
-	out := queue.Outcome{Action: queue.Dead, Began: began}
-	gone := errors.Is(err, channel.ErrGone) && result.Verdict != retry.Postponed
+	a.Duration = now.Sub(a.Began)
+	result := retry.Classify(ctx, a.Err)
+	a.Verdict = result.Verdict
+	out := queue.Outcome{Action: queue.Dead, Began: a.Began}
+	gone := errors.Is(a.Err, channel.ErrGone) && result.Verdict != retry.Postponed
 	switch {
 	case gone:
 		// The delivery waits with the others of its lane until somebody mends the configuration.
@@ -188,37 +185,36 @@ func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Deli
 			out.Delay = max(out.Delay, leastPostpone)
 		}
 	case result.Verdict == retry.Final:
-		out.Reason = fmt.Sprintf("permanent failure: %v", err)
+		out.Reason = fmt.Sprintf("permanent failure: %v", a.Err)
 	default:
 		first := j.FirstTried
 		if first.IsZero() {
-			first = began
+			first = a.Began
 		}
-		delay, again := b.next(retry.Failure{Attempt: d.Attempt, Elapsed: now.Sub(first), Err: err})
+		attempt := a.Delivery.Attempt
+		delay, again := b.next(retry.Failure{Attempt: attempt, Elapsed: now.Sub(first), Err: a.Err})
 		delay = max(delay, result.Delay)
 		switch {
 		case !again:
-			out.Reason = fmt.Sprintf("gave up after attempt %d: %v", d.Attempt, err)
+			out.Reason = fmt.Sprintf("gave up after attempt %d: %v", attempt, a.Err)
 		case b.tooOld(j, now.Add(delay)):
-			out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, d.Attempt+1, err)
+			out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, attempt+1, a.Err)
 		default:
 			out.Action, out.Delay = queue.Retry, delay
 		}
 	}
+	a.Next = out.Delay
 	if result.Verdict != retry.Postponed {
-		l.record.failure(began, err)
+		l.record.failure(a.Began, a.Err)
 	}
-	l.engine.log.Debug("tocsin: attempt failed", "route", l.name, "event_id", d.Event.ID(), "attempt", d.Attempt,
-		"verdict", result.Verdict.String(), "next", out.Delay, "error", err)
-	for _, f := range l.engine.observers.attempted {
-		f(Attempt{Delivery: d, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
-			Duration: now.Sub(began), Next: out.Delay})
-	}
+	l.engine.log.Debug("tocsin: attempt failed", "route", l.name, "event_id", a.Delivery.Event.ID(), "attempt", a.Delivery.Attempt,
+		"verdict", a.Verdict.String(), "next", a.Next, "error", a.Err)
+	l.engine.observers.attempted.tell(a)
 	if gone {
-		l.disable(b, err)
+		l.disable(b, a.Err)
 	}
 	if out.Action == queue.Dead {
-		l.bury(d, out.Reason, err)
+		l.bury(a.Delivery, out.Reason, a.Err)
 	}
 	return out
 }
@@ -246,7 +242,7 @@ func (l *lane) bury(d channel.Delivery, reason string, err error) {
 	l.record.died.Add(1)
 	l.engine.log.Error("tocsin: delivery is dead", "route", l.name, "event_id", d.Event.ID(),
 		"event_type", string(d.Event.Type()), "attempts", d.Attempt, "reason", reason)
-	l.settled(Settlement{Delivery: d, Result: DeadLetter, Reason: reason, Err: err})
+	l.engine.observers.settled.tell(&Settlement{Delivery: d, Result: DeadLetter, Reason: reason, Err: err})
 }
 
 // dropped is told by a full backlog of a delivery it gave up.

@@ -135,8 +135,15 @@ func (w *idWindow) add(m *Memory, f *sheaf, r *enqueued) {
 	if seen == nil {
 		seen = s.remember(f)
 	}
+	m.mu.RLock() // once for all
+	defer m.mu.RUnlock()
 	for i := range f.jobs {
-		l := m.lane(f.jobs[i].Route)
+		l := m.lanes[f.jobs[i].Route]
+		if l == nil {
+			m.mu.RUnlock()
+			l = m.lane(f.jobs[i].Route)
+			m.mu.RLock()
+		}
 		if seen.has(l.number) {
 			continue
 		}

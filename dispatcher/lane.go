@@ -67,8 +67,11 @@ func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBrea
 func (l *lane) open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A literal, because a method value would copy the job once more.
-	handle := func(ctx context.Context, j queue.Job) queue.Outcome { return l.handle(ctx, &j) }
+	// Through pointers, because each copy of a job and an outcome is felt.
+	handle := func(ctx context.Context, j queue.Job) (out queue.Outcome) {
+		l.handle(ctx, &j, &out)
+		return out
+	}
 	q, err := l.engine.queue.Open(l.name, queue.LaneOptions{Limit: l.limit(), Admit: l.admit}, handle)
 	if err != nil {
 		return fmt.Errorf("open lane %q: %w", l.name, err)
@@ -125,30 +128,33 @@ func (l *lane) admit() time.Duration {
 }
 
 // handle runs one job: the queue's handler.
-func (l *lane) handle(ctx context.Context, j *queue.Job) queue.Outcome {
+func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
-		return queue.Outcome{Action: queue.Postpone}
+		out.Action = queue.Postpone
+		return
 	}
 	defer b.release()
 	if b.State != Enabled { // since the job was taken
-		return queue.Outcome{Action: queue.Postpone}
+		out.Action = queue.Postpone
+		return
 	}
-	a := Attempt{
-		Delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation},
-		Began:    time.Now(),
-	}
+	var a Attempt
+	a.Began = time.Now()
+	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
 	if reason := b.refuses(j, a.Began); reason != "" {
 		a.Delivery.Attempt = j.Attempt
 		l.bury(a.Delivery, reason, nil)
-		return queue.Outcome{Action: queue.Dead, Reason: reason}
+		out.Action, out.Reason = queue.Dead, reason
+		return
 	}
 	b.attempt(ctx, &a)
-	if a.Err == nil {
-		l.delivered(&a)
-		return queue.Outcome{Action: queue.Done, Began: a.Began}
+	if a.Err != nil {
+		*out = l.failed(ctx, b, j, &a)
+		return
 	}
-	return l.failed(ctx, b, j, &a)
+	l.delivered(&a)
+	out.Action, out.Began = queue.Done, a.Began
 }
 
 func (l *lane) delivered(a *Attempt) {

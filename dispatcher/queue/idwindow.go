@@ -136,15 +136,9 @@ func (w *idWindow) add(m *Memory, f *sheaf, r *enqueued) {
 	if seen == nil { // also when a small window has forgotten it since check
 		seen = s.remember(f)
 	}
-	m.mu.RLock() // once for all
-	defer m.mu.RUnlock()
+	var l *lane
 	for i := range f.jobs {
-		l := m.lanes[f.jobs[i].Route]
-		if l == nil {
-			m.mu.RUnlock()
-			l = m.lane(f.jobs[i].Route)
-			m.mu.RLock()
-		}
+		l = m.following(l, f.jobs[i].Route)
 		if seen.has(l.number) {
 			continue
 		}

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type lane struct {
 	name   string
 	memory *Memory
 	number int
+	next   atomic.Pointer[lane] // see Memory.following
 
 	mu      sync.Mutex
 	handler Handler // nil = closed

@@ -23,8 +23,8 @@ type Memory struct {
 	alarm  alarm
 	dead   deadLetters
 
-	mu    sync.RWMutex // may be taken before a lane is locked, never the other way round
-	lanes map[string]*lane
+	mu    sync.RWMutex
+	lanes map[string]*lane // none is ever removed
 }
 
 var (
@@ -78,6 +78,20 @@ func (m *Memory) lane(name string) *lane {
 		l = newLane(m, name, len(m.lanes)+1)
 		m.lanes[name] = l
 	}
+	return l
+}
+
+// following returns the lane of that name for the job that follows one of former. Events mostly go to the same lanes in
+// the same order, so it is looked up only when it is not the one that followed last time.
+func (m *Memory) following(former *lane, name string) *lane {
+	if former == nil {
+		return m.lane(name)
+	}
+	if l := former.next.Load(); l != nil && l.name == name {
+		return l
+	}
+	l := m.lane(name)
+	former.next.Store(l)
 	return l
 }
 

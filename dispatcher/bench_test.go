@@ -75,9 +75,9 @@ func (p *pace) arrive(route int) {
 	}
 }
 
-// hold waits until the producer may send an event.
-func (p *pace) hold(event int) {
-	if half := event / halfWindow; event%halfWindow == 0 && half >= 2 {
+// hold waits until the producer may send its n-th event.
+func (p *pace) hold(n int) {
+	if half := n / halfWindow; n%halfWindow == 0 && half >= 2 {
 		p.halves[half-2].Wait()
 	}
 }

@@ -125,7 +125,7 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 		for _, b := range x.candidates(ev.Tenant(), ev.Type()) {
 			if b.Events.Match(ev) {
 				batch = append(batch, queue.Job{})
-				j := &batch[len(batch)-1]
+				j := &batch[len(batch)-1] // filled in place: a job is large
 				j.Event, j.Route, j.OrderKey, j.Enqueued = ev, b.Name, b.orderKey(ev), now
 			}
 		}

@@ -35,7 +35,7 @@ func TestJobsOfAWorkerShareNothing(t *testing.T) {
 				assert.NoError(t, m.Enqueue(context.Background(), plain, last)) // letters, taken after the entry
 			}
 			if j.Event.ID() != "last" && len(got) < 4 {
-				return Outcome{Action: Retry, Began: time.Now()}
+				return Outcome{Action: Retry, Began: time.Now(), Delay: time.Second} // without a delay it would join the letters
 			}
 			return Outcome{}
 		})
@@ -45,7 +45,7 @@ func TestJobsOfAWorkerShareNothing(t *testing.T) {
 		stop(t, l)
 		again := func(j Job, first time.Time) Job {
 			j.Attempt++
-			j.NotBefore, j.FirstTried = time.Time{}, first
+			j.NotBefore, j.FirstTried = later.Add(time.Second), first
 			return j
 		}
 		want := []Job{full, plain, last, again(full, full.FirstTried), again(plain, later)}

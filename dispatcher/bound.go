@@ -81,12 +81,30 @@ func (b *bound) isIdle() bool {
 
 // attempt sends with the route's timeout and notes what came of it in a.
 func (b *bound) attempt(ctx context.Context, a *Attempt) {
+	a.Receipt, a.Err = b.sendVia(ctx, b.send, a.Delivery)
+}
+
+// sendVia calls c with the route's timeout.
+func (b *bound) sendVia(ctx context.Context, c channel.Channel, d channel.Delivery) (channel.Receipt, error) {
 	if b.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, b.Timeout)
+		limited, cancel := context.WithTimeout(ctx, b.Timeout)
 		defer cancel()
+		ctx = limited
 	}
-	a.Receipt, a.Err = b.send.Send(ctx, a.Delivery)
+	return c.Send(ctx, d)
+}
+
+// destination is what the channel says about where it sends; "" = nothing.
+func (b *bound) destination() (text string) {
+	defer func() {
+		if recover() != nil {
+			text = ""
+		}
+	}()
+	if a, ok := b.Channel.(channel.Addressed); ok {
+		return a.Destination()
+	}
+	return ""
 }
 
 // refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of

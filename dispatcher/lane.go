@@ -23,19 +23,26 @@ type lane struct {
 	engine  *Engine
 	current atomic.Pointer[bound] // nil = the route was removed
 	pace    pacer
+	breaker breaker
 	record  record
 
-	mu    sync.Mutex // guards the fields below, and changes of current
-	queue queue.Lane // nil before Run
-	gone  bool       // the destination of the current route is
+	mu       sync.Mutex // guards the fields below, and changes of current
+	queue    queue.Lane // nil before Run
+	gone     bool       // the destination of the current route is
+	givenUp  bool       // it failed for Protection.DisableAfter
+	pardoned time.Time  // when SetRoutes gave it another chance after that; zero = never
 }
 
 // install makes b the lane's route. It returns the former one, if any, which is retired.
 func (l *lane) install(b *bound) *bound {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.gone = false
+	if l.givenUp {
+		l.pardoned = time.Now()
+	}
+	l.gone, l.givenUp = false, false
 	former := l.current.Swap(b)
+	l.breaker.change(b.Protect.Breaker)
 	if former != nil {
 		former.retire()
 	}
@@ -96,11 +103,19 @@ func (l *lane) stop(ctx context.Context) error {
 func (l *lane) drain(ctx context.Context) error {
 	l.mu.Lock()
 	q := l.queue
+	l.setLimit() // a breaker that is open pauses the lane now
 	l.mu.Unlock()
 	if q == nil {
 		return nil
 	}
 	return q.Drain(ctx)
+}
+
+// reconsider makes the queue ask Admit again.
+func (l *lane) reconsider() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setLimit()
 }
 
 func (l *lane) setLimit() {
@@ -111,8 +126,11 @@ func (l *lane) setLimit() {
 
 func (l *lane) limit() int {
 	b := l.current.Load()
-	if b == nil || b.State != Enabled || l.gone {
+	if b == nil || b.State != Enabled || l.gone || l.givenUp {
 		return 0
+	}
+	if l.engine.accept.isClosed() && !l.breaker.openUntil().IsZero() {
+		return 0 // a shutdown does not wait for a destination that is down
 	}
 	if b.Order == Strict {
 		return 1 // also for a queue that orders whole lanes only
@@ -121,29 +139,44 @@ func (l *lane) limit() int {
 }
 
 func (l *lane) admit() time.Duration {
-	if b := l.current.Load(); b != nil {
+	b := l.current.Load()
+	if b == nil {
+		return 0
+	}
+	if b.Protect.Breaker.Failures <= 0 {
 		return l.pace.admit(b.Rate)
 	}
+	if wait := l.breaker.wait(); wait > 0 {
+		return wait
+	}
+	if wait := l.pace.admit(b.Rate); wait > 0 {
+		return wait
+	}
+	l.breaker.begin(b.Timeout)
 	return 0
 }
 
 // handle runs one job: the queue's handler.
 func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
+	var a Attempt
+	a.Began = time.Now()
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
+		l.untried(a.Began)
 		out.Action = queue.Postpone
 		return
 	}
 	defer b.release()
 	if b.State != Enabled { // since the job was taken
+		l.untried(a.Began)
 		out.Action = queue.Postpone
 		return
 	}
-	var a Attempt
-	a.Began = time.Now()
+	a.Tenant = b.Tenant
 	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
 	if reason := b.refuses(j, a.Began); reason != "" {
 		a.Delivery.Attempt = j.Attempt
+		l.untried(a.Began)
 		l.bury(a.Delivery, reason, nil)
 		out.Action, out.Reason = queue.Dead, reason
 		return
@@ -153,19 +186,35 @@ func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
 		*out = l.failed(ctx, b, j, &a)
 		return
 	}
-	l.delivered(&a)
+	l.delivered(b, &a)
 	out.Action, out.Began = queue.Done, a.Began
 }
 
-func (l *lane) delivered(a *Attempt) {
-	l.record.success(a.Began, a.Receipt.Skipped)
-	o := &l.engine.observers
-	if len(o.attempted.all) > 0 {
-		a.Duration = time.Since(a.Began)
-		o.attempted.tell(a)
+// untried tells the breaker that the attempt which began then says nothing about the destination.
+func (l *lane) untried(began time.Time) {
+	if l.breaker.untried(began) {
+		l.reconsider()
 	}
+}
+
+func (l *lane) delivered(b *bound, a *Attempt) {
+	o := &l.engine.observers
+	weight := l.record.success(a.Began, a.Receipt.Skipped)
+	if weight > 0 || len(o.attempted.all) > 0 {
+		a.Duration = time.Since(a.Began)
+	}
+	if weight > 0 {
+		l.record.took.add(a.Duration, a.Began, weight)
+	}
+	if a.Receipt.Skipped {
+		l.untried(a.Began)
+	} else if b.Protect.Breaker.Failures > 0 && l.breaker.succeeded() {
+		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
+		l.reconsider()
+	}
+	o.attempted.tell(a)
 	if len(o.settled.all) > 0 {
-		s := Settlement{Delivery: a.Delivery, Result: Delivered}
+		s := Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Result: Delivered}
 		if a.Receipt.Skipped {
 			s.Result = Skipped
 		}
@@ -175,8 +224,8 @@ func (l *lane) delivered(a *Attempt) {
 
 // failed decides what becomes of a delivery whose attempt failed.
 func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) queue.Outcome {
-	now := time.Now()
-	a.Duration = now.Sub(a.Began)
+	a.Duration = time.Since(a.Began)
+	now := a.Began.Add(a.Duration)
 	result := retry.Classify(ctx, a.Err)
 	a.Verdict = result.Verdict
 	out := queue.Outcome{Action: queue.Dead, Began: a.Began}
@@ -210,34 +259,66 @@ func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) q
 		}
 	}
 	a.Next = out.Delay
+	var since time.Time
 	if result.Verdict != retry.Postponed {
-		l.record.failure(a.Began, a.Err)
+		since = l.record.failure(a.Began, a.Duration, a.Err)
 	}
-	l.engine.log.Debug("tocsin: attempt failed", "route", l.name, "event_id", a.Delivery.Event.ID(), "attempt", a.Delivery.Attempt,
-		"verdict", a.Verdict.String(), "next", a.Next, "error", a.Err)
+	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, a.Delivery.Event.ID(),
+		AttrAttempt, a.Delivery.Attempt, AttrVerdict, a.Verdict.String(), AttrNext, a.Next, AttrError, a.Err)
 	l.engine.observers.attempted.tell(a)
-	if gone {
-		l.disable(b, a.Err)
-	}
+	l.protect(b, a.Verdict, gone, since, a.Began, a.Err)
 	if out.Action == queue.Dead {
 		l.bury(a.Delivery, out.Reason, a.Err)
 	}
 	return out
 }
 
-// disable pauses the lane of a destination that is gone, unless its route was replaced meanwhile.
-func (l *lane) disable(b *bound, reason error) {
+// protect decides what the failure of an attempt means for the route. since is when the route began to fail; zero when
+// this was no failure.
+func (l *lane) protect(b *bound, verdict retry.Verdict, gone bool, since, began time.Time, err error) {
+	if gone {
+		l.disable(b, true, err)
+		return
+	}
+	if verdict == retry.Transient {
+		if pause := l.breaker.failed(b.Protect.Breaker, began); pause > 0 {
+			l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.name, AttrPause, pause, AttrError, err)
+			l.reconsider()
+		}
+	} else {
+		l.untried(began)
+	}
+	if b.Protect.DisableAfter <= 0 || since.IsZero() {
+		return
+	}
 	l.mu.Lock()
-	already := l.gone || l.current.Load() != b
+	counted := since
+	if l.pardoned.After(since) {
+		counted = l.pardoned
+	}
+	l.mu.Unlock()
+	if time.Since(counted) >= b.Protect.DisableAfter {
+		l.disable(b, false, &FailingError{Since: since, Err: err})
+	}
+}
+
+// disable pauses the lane of a destination that is gone or given up, unless its route was replaced meanwhile.
+func (l *lane) disable(b *bound, gone bool, reason error) {
+	l.mu.Lock()
+	already := l.gone || l.givenUp || l.current.Load() != b
 	if !already {
-		l.gone = true
+		l.gone, l.givenUp = gone, !gone
 		l.setLimit()
 	}
 	l.mu.Unlock()
 	if already {
 		return
 	}
-	l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", "route", l.name, "error", reason)
+	if gone {
+		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+	} else {
+		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+	}
 	for _, f := range l.engine.observers.disabled {
 		f(l.name, reason)
 	}
@@ -246,9 +327,14 @@ func (l *lane) disable(b *bound, reason error) {
 // bury reports a delivery as dead.
 func (l *lane) bury(d channel.Delivery, reason string, err error) {
 	l.record.died.Add(1)
-	l.engine.log.Error("tocsin: delivery is dead", "route", l.name, "event_id", d.Event.ID(),
-		"event_type", string(d.Event.Type()), "attempts", d.Attempt, "reason", reason)
-	l.engine.observers.settled.tell(&Settlement{Delivery: d, Result: DeadLetter, Reason: reason, Err: err})
+	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, d.Event.ID(),
+		AttrEventType, string(d.Event.Type()), AttrAttempts, d.Attempt, AttrReason, reason)
+	tenant := d.Event.Tenant()
+	if b := l.current.Load(); b != nil {
+		tenant = b.Tenant
+	}
+	l.engine.observers.settled.tell(&Settlement{Delivery: d, Tenant: tenant, Result: DeadLetter, Reason: reason, Err: err})
+	l.fallBack(d)
 }
 
 // dropped is told by a full backlog of a delivery it gave up.

@@ -141,17 +141,19 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
 	}
 	receipt, verdict, err := b.attempt(ctx, d)
 	if err == nil {
-		l.delivered(d, receipt, began)
+		l.delivered(ctx, d, receipt, began)
 		return queue.Outcome{Action: queue.Done, Began: began}
 	}
 	return l.failed(ctx, b, j, d, receipt, verdict, err, began)
 }
 
-func (l *lane) delivered(d channel.Delivery, receipt channel.Receipt, began time.Time) {
+func (l *lane) delivered(ctx context.Context, d channel.Delivery, receipt channel.Receipt, began time.Time) {
 	l.record.success(began, receipt.Skipped)
 	o := &l.engine.observers
 	if len(o.attempted) > 0 {
-		a := Attempt{Delivery: d, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: time.Since(began)}
+		a := Attempt{
+			Context: ctx, Delivery: d, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: time.Since(began),
+		}
 		for _, f := range o.attempted {
 			f(a)
 		}
@@ -211,7 +213,7 @@ func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Deli
 	l.engine.log.Debug("tocsin: attempt failed", "route", l.name, "event_id", d.Event.ID(), "attempt", d.Attempt,
 		"verdict", result.Verdict.String(), "next", out.Delay, "error", err)
 	for _, f := range l.engine.observers.attempted {
-		f(Attempt{Delivery: d, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
+		f(Attempt{Context: ctx, Delivery: d, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
 			Duration: now.Sub(began), Next: out.Delay})
 	}
 	if gone {

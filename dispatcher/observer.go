@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -31,6 +32,9 @@ const (
 
 // Attempt is one call of a channel.
 type Attempt struct {
+	// Context is the one the queue ran the job with, for the values it carries, such as a trace's span: it is what joins
+	// an observer to a wrapper around the queue. It may be done already, and is not to be kept.
+	Context  context.Context
 	Delivery channel.Delivery
 	Receipt  channel.Receipt
 	Err      error // nil = delivered, or skipped as a duplicate

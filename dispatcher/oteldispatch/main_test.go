@@ -100,20 +100,27 @@ func setup(t *testing.T, o oteldispatch.Config, c dispatcher.Config) *bundle {
 	}
 	c.Queue = b.Telemetry.Queue(b.queue)
 	c.Observers = append(c.Observers, b.Observer())
-	c.Logger = slog.New(slog.DiscardHandler)
-	b.Engine, err = dispatcher.New(c)
-	require.NoError(t, err)
+	b.Engine = run(t, c)
 	watch, err := b.Watch(b.Engine)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, watch.Unregister()) })
+	return b
+}
+
+// run makes an Engine that runs until the test ends.
+func run(t *testing.T, c dispatcher.Config) *dispatcher.Engine {
+	t.Helper()
+	c.Logger = slog.New(slog.DiscardHandler)
+	engine, err := dispatcher.New(c)
 	require.NoError(t, err)
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(context.Background())
-	running.Go(func() { _ = b.Run(ctx) })
+	running.Go(func() { _ = engine.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		assert.NoError(t, watch.Unregister())
 	})
-	return b
+	return engine
 }
 
 // dispatch does so within a span of the product.

@@ -36,7 +36,7 @@ func (b *bundle) tree() string {
 			}
 			fmt.Fprintf(&out, "%s%s (%s) at %v for %v\n", depth, s.Name, s.SpanKind, s.StartTime.Sub(b.began), s.EndTime.Sub(s.StartTime))
 			for _, a := range sorted(s.Attributes) {
-				fmt.Fprintf(&out, "%s    %s = %s\n", depth, a.Key, a.Value.Emit())
+				fmt.Fprintf(&out, "%s    %s = %s\n", depth, a.Key, a.Value.String())
 			}
 			for _, l := range s.Links {
 				same := "of the same trace"
@@ -70,7 +70,7 @@ func (b *bundle) series() string {
 	add := func(m metricdata.Metrics, about attribute.Set, value string) {
 		var words []string
 		for _, a := range about.ToSlice() {
-			words = append(words, fmt.Sprintf("%s=%s", a.Key, a.Value.Emit()))
+			words = append(words, fmt.Sprintf("%s=%s", a.Key, a.Value.String()))
 		}
 		lines = append(lines, fmt.Sprintf("%s [%s] {%s} %s", m.Name, m.Unit, strings.Join(words, ", "), value))
 	}

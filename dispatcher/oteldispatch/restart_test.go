@@ -45,8 +45,8 @@ func TestTraceGoesOnAfterARestart(t *testing.T) {
 		advance(time.Minute)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_, isShutdown := b.Shutdown(ctx).(*dispatcher.ShutdownError)
-		require.True(t, isShutdown)
+		var left *dispatcher.ShutdownError
+		require.ErrorAs(t, b.Shutdown(ctx), &left)
 		var saved []byte
 		for _, lane := range []string{"audit", "desk"} {
 			for _, j := range take(t, first, lane, 1) {

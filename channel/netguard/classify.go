@@ -41,10 +41,13 @@ func Classify(ctx context.Context, method, target string, err error, written boo
 }
 
 // ended reports whether err is a consequence of ctx's end. The dialer sets socket deadlines from ctx, which can fire a
-// moment before ctx does.
+// moment before ctx does; that moment is waited for, so that a caller finds its context done.
 func ended(ctx context.Context, err error) bool {
 	deadline, limited := ctx.Deadline()
-	return ctx.Err() != nil || limited && isTimeout(err) && !time.Now().Before(deadline)
+	if limited && ctx.Err() == nil && ctx.Done() != nil && isTimeout(err) && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 func (e *Error) fromContext(ctx context.Context, err error) bool {

@@ -220,6 +220,18 @@ func TestEmptyPayloads(t *testing.T) {
 	}
 }
 
+func TestSessionsInASentence(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]event.Session{
+		"Priya began a session for INC-1: db, lag.": {DisplayName: "Priya", ExternalKey: "INC-1", ConferenceName: "db, lag"},
+		"Priya began a session: db.":                {DisplayName: "Priya", ConferenceName: "db"},
+		"pn began a session: INC-1.":                {Username: "pn", ExternalKey: "INC-1", LSID: "f3"},
+		"Somebody began a session.":                 {},
+	} {
+		assert.Equal(t, want, Of(event.Must(event.SessionStarted{Session: s}, event.Meta{})).Summary)
+	}
+}
+
 type note struct {
 	Title     string          `json:"alert_title"`
 	Count     int64           `json:"count"`

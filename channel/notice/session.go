@@ -22,19 +22,19 @@ func ofSession(e event.Event) (Notice, bool) {
 	case event.TypeSessionStarted:
 		n.Phase, n.Status = Opens, "Started"
 		n.Title = headed("Session started", about)
-		n.Summary = sentence(who, "began a session", headed(key, about))
+		n.Summary = sentence(headed(phrase(who, "began a session", key), about))
 	case event.TypeSessionEnded:
 		n.Phase, n.Status = Closes, "Ended"
 		n.Title = headed("Session ended", about)
-		n.Summary = sentence(who, "ended a session", headed(key, about))
+		n.Summary = sentence(headed(phrase(who, "ended a session", key), about))
 	case event.TypeSessionMemberJoined:
 		n.Status = "Joined"
 		n.Title = headed(phrase(who, "joined a session"), about)
-		n.Summary = sentence(who, "joined a session", headed(key, about))
+		n.Summary = sentence(headed(phrase(who, "joined a session", key), about))
 	case event.TypeSessionMemberLeft:
 		n.Status = "Left"
 		n.Title = headed(phrase(who, "left a session"), about)
-		n.Summary = sentence(who, "left a session", headed(key, about))
+		n.Summary = sentence(headed(phrase(who, "left a session", key), about))
 	default:
 		return Notice{}, false
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -29,11 +30,21 @@ import (
 // of the same bytes without any of it, in turns within one run: 64 in flight, a body of about 1 KiB, a receiver in another
 // process. Compare cpu-ratio, which other load disturbs least; it should be at most 1.15, with at most 55 allocations and 2
 // new connections per 1,000 deliveries.
-func BenchmarkSend(b *testing.B) {
+func BenchmarkSend(b *testing.B) { benchmarkSend(b, webhook.Signing{}) }
+
+// BenchmarkSendSigned is BenchmarkSend with a signature, which the floor is without.
+func BenchmarkSendSigned(b *testing.B) {
+	benchmarkSend(b, webhook.Sign(signature.Standard, signingKey(newKey)))
+}
+
+func benchmarkSend(b *testing.B, signing webhook.Signing) {
+	b.Helper()
 	const inFlight, turn = 64, 4096
 	target, accepted := startReceiver(b)
 
-	hook := newChannel(b, webhook.Config{URL: target + "/hooks/T0P-S3CRET", Auth: webhook.Token(secret.Literal("Bearer T0P-S3CRET-2"))})
+	hook := newChannel(b, webhook.Config{
+		URL: target + "/hooks/T0P-S3CRET", Auth: webhook.Token(secret.Literal("Bearer T0P-S3CRET-2")), Sign: signing,
+	})
 	e, _ := event.Sample(event.TypeApplicationAccessRequested)
 	d := channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
 	send := func() error {

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -79,8 +80,11 @@ func (b *templateBody) check(mediaType string) *ConfigError {
 
 func (b *templateBody) fill(ctx context.Context, in making, r *rendering) error {
 	made, err := in.scratch.text(ctx, b.template, in.delivery.Event)
+	if err != nil {
+		return err
+	}
 	r.body = bytes.Clone(made)
-	return err
+	return nil
 }
 
 const jsonType = "application/json"
@@ -97,35 +101,35 @@ func (c Config) sentAs() string {
 	return value
 }
 
-// checkBody returns what is wrong with Body and ContentType.
+// checkBody returns every problem of Body and ContentType.
 func (c Config) checkBody() error {
+	var errs []error
 	if c.ContentType != "" && c.Body.source != nil {
 		if _, fixed := c.Body.source.contentType(); fixed {
-			return &ConfigError{"ContentType", "is set beside a Body that has one of its own", "remove one of them"}
+			errs = append(errs, &ConfigError{"ContentType", "is set beside a Body that has one of its own", "remove one of them"})
 		}
 	}
 	media, parameters, err := mime.ParseMediaType(c.sentAs())
-	if _, problem := headerValue(c.sentAs()); err != nil || problem != "" || !strings.Contains(media, "/") {
-		return &ConfigError{"ContentType", "is not a media type", `write it like "application/json"`}
-	}
-	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return &ConfigError{"ContentType", "names a charset that is not UTF-8", "remove it: every body is UTF-8"}
+	if value, problem := headerValue(c.sentAs()); err != nil || problem != "" || value != c.sentAs() || !strings.Contains(media, "/") {
+		errs = append(errs, &ConfigError{"ContentType", "is not a media type", `write it like "application/json"`})
+	} else if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		errs = append(errs, &ConfigError{"ContentType", "names a charset that is not UTF-8", "remove it: every body is UTF-8"})
 	}
 	for i, v := range c.Body.secrets {
 		field := fmt.Sprintf("Body: secret %d", i+1)
 		literal, ok := literalOf(v)
 		if v.IsZero() {
-			return &ConfigError{field, "is not set", "give it"}
+			errs = append(errs, &ConfigError{field, "is not set", "give it"})
 		} else if ok && len(literal) < shortestSecret {
-			return &ConfigError{field, tooShort, "give one that is long enough to be recognised in receipts"}
+			errs = append(errs, &ConfigError{field, tooShort, "give one that is long enough to be recognised in receipts"})
 		}
 	}
 	if c.Body.source != nil {
 		if wrong := c.Body.source.check(media); wrong != nil {
-			return wrong
+			errs = append(errs, wrong)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // isJSON tells whether a media type is JSON (RFC 6838 section 4.2.8).

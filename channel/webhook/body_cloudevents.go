@@ -18,7 +18,8 @@ type CloudEventsOptions struct {
 	// absolute URI, such as "https://pam.example/eu". Required.
 	Source string
 	// Binary sends the attributes as ce-… headers and the data alone as the body. The default is the structured mode: all
-	// of it in one JSON document.
+	// of it in one JSON document, which is the safer choice: some receivers' libraries do not undo the percent-encoding
+	// that the specification asks for in headers, and show "a b" as "a%20b".
 	Binary bool
 	// Attributes lists the event attributes that become extension attributes, under their names in lower case without what
 	// is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes that of an
@@ -29,7 +30,7 @@ type CloudEventsOptions struct {
 
 // CloudEvents is the CloudEvents 1.0 form of an event: id, type, subject and time are the event's, source is the event's or
 // that of the options, data is its data, and its tenant is the extension attribute tenant. Values are written as the
-// specification's strings, with blanks for the characters those must not have, and empty ones are left out.
+// specification's strings, with blanks for the characters those must not have, and those without anything else are left out.
 //
 // See https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents, the JSON event format and the HTTP protocol binding.
 func CloudEvents(o CloudEventsOptions) Body {
@@ -125,7 +126,7 @@ func (b *cloudEvents) attributes(e event.Event) ([]ceAttribute, error) {
 		all = append(all, ceAttribute{name, ceString(value)})
 	}
 	slices.SortFunc(all[fixed:], func(a, b ceAttribute) int { return strings.Compare(a.name, b.name) })
-	return slices.DeleteFunc(all, func(a ceAttribute) bool { return a.value == "" }), nil
+	return slices.DeleteFunc(all, func(a ceAttribute) bool { return strings.TrimSpace(a.value) == "" }), nil
 }
 
 func (b *cloudEvents) fill(_ context.Context, in making, r *rendering) error {
@@ -138,7 +139,7 @@ func (b *cloudEvents) fill(_ context.Context, in making, r *rendering) error {
 		r.body = e.Data()
 		r.added = make([]addedHeader, len(attributes))
 		for i, a := range attributes {
-			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), percentEncoded(a.value)}
+			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), [1]string{percentEncoded(a.value)}}
 		}
 		return nil
 	}
@@ -192,8 +193,17 @@ func unreserved(c byte) bool {
 // encodeBytes percent-encodes the bytes of s that are not kept.
 func encodeBytes(s string, keep func(byte) bool) string {
 	const digits = "0123456789ABCDEF"
+	first := 0
+	for first < len(s) && keep(s[first]) {
+		first++
+	}
+	if first == len(s) {
+		return s
+	}
 	var b strings.Builder
-	for i := range len(s) {
+	b.Grow(3 * len(s))
+	b.WriteString(s[:first])
+	for i := first; i < len(s); i++ {
 		if c := s[i]; keep(c) {
 			b.WriteByte(c)
 		} else {

@@ -57,7 +57,7 @@ func bodies(t testing.TB) map[string]webhook.Config {
 
 // Whatever stands in an event, each body keeps its keys, variables and headers, its recipients and links stay the
 // template's, and it is valid UTF-8 (S45, S64).
-func TestS64_HostileDataChangesNoStructure(t *testing.T) {
+func TestS45_S64_HostileDataChangesNoStructure(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	for name, c := range bodies(t) {
@@ -108,6 +108,36 @@ func sortedNames[V any](m map[string]V) []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// So it is with alerts, whose body is made of other events.
+func TestS45_S64_AlertKeepsItsShape(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.AlertBody()})
+	for _, text := range hostile() {
+		alert := event.Alert{AlertID: "a-1", AlertTitle: text, Description: text, SourceURL: text, Status: event.AlertStatus(text)}
+		_, err := hook.Send(t.Context(), delivery(event.Must(event.AlertOpened{Alert: alert}, event.Meta{})))
+		require.NoError(t, err, "%q", text)
+		var body map[string]any
+		require.NoError(t, json.Unmarshal([]byte((<-requests).body), &body), "%q", text)
+		assert.Len(t, body, 17, "%q", text)
+		assert.Equal(t, "a-1", body["alert_id"])
+		for _, name := range []string{"alert_title", "description", "source_url", "status"} {
+			assert.Equal(t, strings.ToValidUTF8(text, "\ufffd"), body[name], "%q", text)
+		}
+	}
+}
+
+// JavaScript receivers check the signature of the decoded text, so nothing but UTF-8 is sent, whatever a template says.
+// A template that is not UTF-8 does not compile, and events are UTF-8, so only a function can make something else.
+func TestS45_NothingButUTF8IsSent(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	b := webhook.BodyFunc("text/plain", func(channel.Delivery, []string) ([]byte, error) { return []byte("\xff"), nil })
+	receipt, err := newChannel(t, webhook.Config{URL: target, Body: b}).Send(t.Context(), sample())
+	unsent(t, webhook.KindRender, requests, receipt, err)
+	assert.ErrorContains(t, err, "Body: what it made is not valid UTF-8")
 }
 
 // A body over the limit is not sent at all, whatever makes it (S34).

@@ -5,6 +5,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -12,6 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -86,8 +88,8 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 	}
 }
 
-// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body, and a
-// proxy's password.
+// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body and of a
+// signature, and a proxy's password.
 func TestS47_S52_NoSecretLeaks(t *testing.T) {
 	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{}), "scheme": webhook.Scheme("Bearer", secret.Value{})} {
 		t.Run(name, func(t *testing.T) {
@@ -99,9 +101,16 @@ func TestS47_S52_NoSecretLeaks(t *testing.T) {
 						Headers: []webhook.Header{{Name: "X-Key"}, {Name: "Authorization-2"}},
 						Auth:    auth,
 						Body:    webhook.BodyFunc("", keyed, secret.Literal("12345678"), secret.Literal("12345678")),
+						Sign:    webhook.Sign(signature.Standard, signingKey(newKey), signingKey(oldKey)),
 						Limits:  netguard.Limits{AllowInsecureHTTP: true},
 						Proxy:   &netguard.Proxy{User: "us", Profile: netguard.Profile{Loopback: true}},
 					}
+				},
+				Text: func(field, random string) string {
+					if strings.HasPrefix(field, "Sign.keys") {
+						return "whsec_" + random + strings.Repeat("A", 32-len(random)) // 24 bytes
+					}
+					return ""
 				},
 				New: func(t *testing.T, c webhook.Config, a channeltest.Answer) (channel.Channel, error) {
 					t.Helper()

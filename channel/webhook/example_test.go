@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,10 +13,93 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
+
+// A signed CloudEvent, and a receiver that checks the signature before it reads the event.
+func Example_signed() {
+	const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // from a vault, at best: secret.Func
+	verifier, err := signature.NewVerifier(signature.Standard, secretText)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Println("signature:", verifier.Verify(r.Header, body))
+		fmt.Println(r.Header.Get("Ce-Type"), "from", r.Header.Get("Ce-Source"))
+	}))
+	defer receiver.Close()
+
+	here, err := netguard.New(netguard.Profile{Loopback: true}, nil) // the receiver is on this machine, without TLS
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hook, err := webhook.New(webhook.Config{
+		Guard:  here,
+		Limits: netguard.Limits{AllowInsecureHTTP: true},
+		URL:    receiver.URL,
+		Body:   webhook.CloudEvents(webhook.CloudEventsOptions{Source: "https://pam.example", Binary: true}),
+		Sign:   webhook.Sign(signature.Standard, webhook.SigningKey{Secret: secret.Literal(secretText)}),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer hook.Close()
+	e, _ := event.Sample(event.TypeGrantRevoked)
+	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: "audit", Attempt: 1}); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// signature: <nil>
+	// grant.revoked from https://pam.example
+}
+
+// Some receivers answer 200 to everything and say in the body what they think. Interpret reads that.
+func ExampleConfig_interpret() {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"ok": false, "error": "no_such_channel"}`)
+	}))
+	defer receiver.Close()
+
+	here, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hook, err := webhook.New(webhook.Config{
+		Guard:  here,
+		Limits: netguard.Limits{AllowInsecureHTTP: true},
+		URL:    receiver.URL,
+		Interpret: func(a webhook.Answer, verdict webhook.Verdict) webhook.Reading {
+			var said struct {
+				OK    bool
+				Error string
+			}
+			if verdict != webhook.Taken || json.Unmarshal(a.Body, &said) != nil || said.OK {
+				return webhook.Reading{Verdict: verdict}
+			}
+			return webhook.Reading{Verdict: webhook.Permanent, Reason: said.Error}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer hook.Close()
+	e, _ := event.Sample(event.TypeRequestPending)
+	_, err = hook.Send(context.Background(), channel.Delivery{Event: e, Route: "chat", Attempt: 1})
+	if refused, ok := errors.AsType[*webhook.Error](err); ok {
+		fmt.Println(refused.Kind, refused.Status, refused.Reason)
+	}
+	// Output:
+	// refused 200 no_such_channel
+}
 
 func Example_templates() {
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

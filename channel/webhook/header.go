@@ -59,7 +59,8 @@ func buildHeader(given []Header, taken func(name string) string) (http.Header, [
 				"use letters, digits and hyphens"})
 			continue
 		case reserved(name):
-			errs = append(errs, &ConfigError{field + ".Name", "is a header that is set by this channel or by HTTP itself", "remove it"})
+			errs = append(errs, &ConfigError{field + ".Name", "is a header that is set by this channel or by HTTP itself",
+				"remove it; a Content-Type goes into ContentType"})
 			continue
 		case taken(name) != "":
 			errs = append(errs, &ConfigError{field + ".Name", "is " + name + ", which " + taken(name) + " sets", "remove one of them"})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -37,6 +38,7 @@ type private struct {
 	auth      Auth
 	secrets   *secret.Set
 	body      Body
+	media     string // type of the body
 	signing   Signing
 	parts     *parts // nil = none
 	current   atomic.Pointer[model]
@@ -93,6 +95,7 @@ func (c Config) checkKept() error {
 // newPrivate takes a Config that has been checked, its URL and the header that is made of it.
 func newPrivate(c Config, u *url.URL, header http.Header) *private {
 	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body, signing: c.Sign}
+	p.media, _, _ = mime.ParseMediaType(c.sentAs()) // it has been checked
 	values := append(p.url.Values(), c.Auth.value)
 	if len(c.Masks) == 0 && u.RequestURI() != "/" {
 		values = append(values, secret.Literal(u.String())) // with all its parts

@@ -37,7 +37,10 @@ type rendering struct {
 }
 
 // addedHeader is a header that belongs to a body.
-type addedHeader struct{ name, value string } // the name is canonical
+type addedHeader struct {
+	name  string // canonical
+	value [1]string
+}
 
 // scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
 type scratch struct{ buffer []byte }
@@ -121,8 +124,8 @@ func (p *parts) putHeaders(header http.Header, r *rendering) {
 			header[h.name] = r.values[i : i+1 : i+1]
 		}
 	}
-	for _, a := range r.added {
-		header[a.name] = []string{a.value}
+	for i := range r.added {
+		header[r.added[i].name] = r.added[i].value[:]
 	}
 }
 
@@ -136,7 +139,7 @@ func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Reda
 		}
 	}
 	for _, a := range r.added {
-		header[a.name] = []string{known.String(a.value)}
+		header[a.name] = []string{known.String(a.value[0])}
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// BenchmarkTemplates counts the allocations of one Send with and without templates; the receiver is another process.
-func BenchmarkTemplates(b *testing.B) {
+// BenchmarkRendering counts the allocations of one Send for each way to make a request; the receiver is another process.
+func BenchmarkRendering(b *testing.B) {
 	target, _ := startReceiver(b)
 	path := compile(b, template.URL, "/v1/{{data.friendly_id}}/events?about={{subject}}")
 	body := webhook.TemplateBody(compile(b, template.JSON, `{"text":"{{data.requester.name}}: {{data.justification}}","data":{{json data}} }`))
@@ -22,6 +23,10 @@ func BenchmarkTemplates(b *testing.B) {
 	}{
 		{"plain", webhook.Config{URL: target + "/v1/events", Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
 		{"body", webhook.Config{URL: target + "/v1/events", Body: body, Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
+		{"form", webhook.Config{URL: target + "/v1/events", Body: webhook.FormBody(webhook.FormOptions{})}},
+		{"structured", webhook.Config{URL: target + "/v1/events", Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"})}},
+		{"binary", webhook.Config{URL: target + "/v1/events", Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true})}},
+		{"signed", webhook.Config{URL: target + "/v1/events", Sign: webhook.Sign(signature.Standard, signingKey(newKey))}},
 		{"header", webhook.Config{URL: target + "/v1/events", Headers: header}},
 		{"path", webhook.Config{URL: target, Path: path, Headers: []webhook.Header{{Name: "X-Event", Value: "x"}}}},
 		{"all", webhook.Config{URL: target, Path: path, Body: body, Headers: header}},

@@ -78,6 +78,9 @@ func TestSendWithRefuses(t *testing.T) {
 	}{
 		"no event and the event as body":   {webhook.Config{URL: target}, channel.Delivery{}, webhook.Body{}, webhook.KindNoEvent},
 		"no event and a header made of it": {withTemplate, channel.Delivery{}, static, webhook.KindNoEvent},
+		"a nil template":                   {webhook.Config{URL: target}, sample(), webhook.TemplateBody(nil), webhook.KindRender},
+		"a nil function":                   {webhook.Config{URL: target}, sample(), webhook.BodyFunc("", nil), webhook.KindRender},
+		"text as JSON":                     {webhook.Config{URL: target}, sample(), webhook.TemplateBody(compile(t, template.Text, "x")), webhook.KindRender},
 		"no event and a signature":         {webhook.Config{URL: target, Sign: webhook.Sign(signature.Slack, webhook.SigningKey{Secret: secret.Literal("0123456789abcdef")})}, channel.Delivery{}, static, webhook.KindNoEvent},
 		"a body with secrets":              {webhook.Config{URL: target}, sample(), webhook.BodyFunc("", of, secret.Literal("S3CRET-V4LUE")), webhook.KindRender},
 	} {

@@ -13,7 +13,7 @@ const (
 	Taken                    // the receiver has taken the event: a success
 )
 
-// Verdicts judges a status that is not a success. It must be a pure function. To deviate from a table, wrap it:
+// Verdicts judges a status that is not one of [Config].Success. It must be a pure function. To deviate from a table, wrap it:
 //
 //	func(status int) webhook.Verdict {
 //		if status == http.StatusConflict {

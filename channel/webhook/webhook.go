@@ -1,5 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what templates make of it, and
-// judges the answer by its status.
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
+// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
+// it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
@@ -108,14 +109,20 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
-// secrets of its own and is sent as the content type that Config says. d may be without an event when neither Path nor the
-// headers have a template and requests are not signed; the request then has no id.
+// secrets of its own and is sent as the content type that Config says; one that New would refuse is an error of kind
+// [KindRender]. d may be without an event when neither Path nor the headers have a template and requests are not signed; the
+// request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	switch p := c.private.parts; {
 	case len(b.secrets) > 0:
 		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
 	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+	}
+	if b.source != nil {
+		if wrong := b.source.check(c.private.media); wrong != nil {
+			return channel.Receipt{}, c.unfit(wrong.Field, wrong.Problem)
+		}
 	}
 	return c.send(ctx, d, b.source)
 }

@@ -1,0 +1,200 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/notice"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// Bot posts to one channel as a Slack app, with chat.postMessage and chat.update.
+//
+// Everything about one subject, a request for example, stays together: the first event is a message, and each later one
+// brings that message up to date, so that it always shows how things stand, and replies to it with what is new. A reply
+// that somebody has to act on is shown in the channel as well. An event that came to be known late, and news about who is
+// in a session, only reply. When the message is gone or takes no replies, the event is a message of its own and later ones
+// follow that. Events without a subject, or that belong to no story, are messages of their own.
+//
+// This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events may
+// both become the first.
+//
+// Delivery is at least once. A delivery that was told and comes again brings the message up to date and says nothing new;
+// only when an answer of Slack's was lost may a message stand there twice.
+//
+// Make it with [NewBot]. It is safe for concurrent use and printed without its configuration.
+type Bot struct {
+	post, update, test *webhook.Channel
+	channel            string
+	separate           bool
+	references         References
+	compose            composer
+	pace               pacer
+	logger             *slog.Logger
+}
+
+var (
+	_ channel.Channel = (*Bot)(nil)
+	_ channel.Checker = (*Bot)(nil)
+)
+
+// NewBot makes a Bot. The error joins a *ConfigError for every problem found. Whether Slack knows token and channel shows
+// when they are used; ask Check about the token.
+func NewBot(c BotConfig) (*Bot, error) {
+	c = c.withDefaults()
+	post, err := webhook.New(c.method("chat.postMessage"))
+	if err := errors.Join(c.check(), translate(err, map[string]string{"URL": "API", "Auth": "Token"})); err != nil {
+		return nil, err
+	}
+	b := &Bot{
+		post: post, channel: c.Channel, separate: c.Separate, references: c.References,
+		compose: composer{c.Template}, pace: pacer{interval: c.Interval}, logger: c.Logger,
+	}
+	c.Logger = slog.New(slog.DiscardHandler) // one warning about TLS is enough
+	if b.update, err = webhook.New(c.method("chat.update")); err != nil {
+		return nil, err
+	}
+	if b.test, err = webhook.New(c.method("auth.test")); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Send tells one event. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
+// permanent when Slack does not take this message or this token, channel.ErrGone when the channel or the app is no more,
+// and worth another attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when the
+// message may have been posted nevertheless.
+//
+// The receipt shows the last request that was made; ProviderID is the id (ts) of the message it made or changed.
+func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	if d.Event.IsZero() {
+		return b.post.Send(ctx, d) // which says so
+	}
+	if wait := b.pace.admit(time.Now()); wait > 0 {
+		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
+	}
+	n := notice.Of(d.Event)
+	if b.separate || n.Phase == notice.Alone || d.Event.Subject() == "" {
+		return b.call(ctx, d, b.post, b.compose.body(ctx, n, place{Channel: b.channel}))
+	}
+	k := Key{Tenant: d.Event.Tenant(), Route: d.Route, Channel: b.channel, Subject: d.Event.Subject()}
+	ref, found, err := b.references.Get(ctx, k)
+	if err != nil {
+		// A message of its own is better than none.
+		b.logger.WarnContext(ctx, "slack cannot read the reference to a message", "route", d.Route, "error", err)
+	}
+	if !found || err != nil {
+		return b.begin(ctx, d, n, k)
+	}
+	return b.follow(ctx, d, n, k, ref)
+}
+
+// begin posts the first message about a subject.
+func (b *Bot) begin(ctx context.Context, d channel.Delivery, n notice.Notice, k Key) (channel.Receipt, error) {
+	r, err := b.call(ctx, d, b.post, b.compose.body(ctx, n, place{Channel: b.channel}))
+	if err == nil && r.ProviderID != "" {
+		b.remember(ctx, k, Reference{TS: r.ProviderID, Delivery: told(d), Time: d.Event.Time()})
+	}
+	return r, err
+}
+
+// follow tells what is new about a subject that has a message.
+func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k Key, ref Reference) (channel.Receipt, error) {
+	r := channel.Receipt{ProviderID: ref.TS, Skipped: true}
+	if retold(d.Event.Type()) && !d.Event.Time().Before(ref.Time) {
+		var err error
+		r, err = b.call(ctx, d, b.update, b.compose.body(ctx, n, place{Channel: b.channel, TS: ref.TS}))
+		switch reason := reasonOf(err); {
+		case headless(reason):
+			return b.begin(ctx, d, n, k)
+		case err != nil && !fixed(reason):
+			return r, err
+		}
+	}
+	if ref.Delivery == told(d) {
+		return r, nil
+	}
+	before := r.Duration
+	r, err := b.call(ctx, d, b.post, b.compose.reply(ctx, n, place{Channel: b.channel, Thread: ref.TS, Broadcast: broadcast(n)}))
+	r.Duration += before
+	switch {
+	case headless(reasonOf(err)):
+		return b.begin(ctx, d, n, k)
+	case err == nil:
+		if ref.Delivery = told(d); d.Event.Time().After(ref.Time) {
+			ref.Time = d.Event.Time()
+		}
+		b.remember(ctx, k, ref)
+	}
+	return r, err
+}
+
+// storeTimeout is for storing a reference when there is no time left: without it the story would fall apart.
+const storeTimeout = time.Second
+
+// remember stores a reference. It is too late for an error: the message stands there, and trying again would repeat it.
+func (b *Bot) remember(ctx context.Context, k Key, ref Reference) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := b.references.Put(ctx, k, ref); err != nil {
+		b.logger.WarnContext(ctx, "slack cannot store the reference to a message", "route", k.Route, "error", err)
+	}
+}
+
+func (b *Bot) call(ctx context.Context, d channel.Delivery, method *webhook.Channel, body webhook.Body) (channel.Receipt, error) {
+	r, err := method.SendWith(ctx, d, body)
+	b.pace.heed(ctx, err, time.Now())
+	return r, err
+}
+
+// told names a delivery, one that was made again on purpose apart from the first.
+func told(d channel.Delivery) string {
+	if d.Generation == 0 {
+		return d.ID()
+	}
+	return d.ID() + "." + strconv.FormatInt(d.Generation, 10)
+}
+
+// reasonOf is Slack's word for an error; "" = there is none.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*webhook.Error](err); ok {
+		return e.Reason
+	}
+	return ""
+}
+
+// Check implements channel.Checker: it asks Slack with auth.test whether the token is good. It says nothing about the
+// channel.
+func (b *Bot) Check(ctx context.Context) error {
+	_, err := b.test.SendWith(ctx, channel.Delivery{}, webhook.StaticBody([]byte("{}")))
+	return err
+}
+
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
+// more. It returns nil.
+func (b *Bot) Close() error { return errors.Join(b.post.Close(), b.update.Close(), b.test.Close()) }
+
+// Format prints where the Bot posts, whatever the verb.
+func (b *Bot) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "slack.Bot(%s, %v)", b.channel, b.post)
+}
+
+// Format prints the channel only, whatever the verb.
+func (c BotConfig) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline()) }
+
+// LogValue is what Format prints.
+func (c BotConfig) LogValue() slog.Value { return slog.StringValue(c.outline()) }
+
+func (c BotConfig) outline() string {
+	if !isChannelID(c.Channel) {
+		return "slack.BotConfig(invalid channel)"
+	}
+	return "slack.BotConfig(" + c.Channel + ")"
+}

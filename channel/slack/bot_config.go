@@ -1,0 +1,69 @@
+package slack
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+)
+
+// BotConfig describes a Slack app's access to one channel. Printing one shows the channel only.
+type BotConfig struct {
+	// Token is the app's bot token, xoxb-…, with the scope chat:write. Required.
+	Token secret.Value
+	// Channel is the id of a channel or a conversation the app is a member of, such as C024BE91L: Slack shows it at the end
+	// of "About this channel". Not a name, which can change and which chat.update does not take. Required.
+	Channel string
+	// API is where the Web API's methods are. Empty = https://slack.com/api; GovSlack has https://slack-gov.com/api.
+	API string
+	// Separate makes each event a message of its own.
+	Separate bool
+	// References remembers the first message about each subject. nil = a [Memory] of its own.
+	References References
+	Options
+}
+
+const defaultAPI = "https://slack.com/api"
+
+func (c BotConfig) withDefaults() BotConfig {
+	c.Options = c.Options.withDefaults()
+	if c.API == "" {
+		c.API = defaultAPI
+	}
+	if c.References == nil {
+		c.References = NewMemory(MemoryOptions{})
+	}
+	return c
+}
+
+// check returns every problem besides those of API, Token and the connection.
+func (c BotConfig) check() error {
+	errs := []error{c.Options.check()}
+	if !isChannelID(c.Channel) {
+		errs = append(errs, &ConfigError{"Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`})
+	}
+	if strings.ContainsAny(c.API, "?#") {
+		errs = append(errs, &ConfigError{"API", "has a query or a fragment", "remove it"})
+	}
+	return errors.Join(errs...)
+}
+
+// isChannelID takes ids of public channels, direct messages and private channels
+// (https://docs.slack.dev/apis/web-api/using-the-conversations-api).
+func isChannelID(s string) bool {
+	if len(s) < 3 || len(s) > 64 || strings.IndexByte("CDG", s[0]) < 0 {
+		return false
+	}
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// method describes one of the Web API's methods.
+func (c BotConfig) method(name string) webhook.Config {
+	return c.reach(webhook.Config{
+		URL:         strings.TrimSuffix(c.API, "/") + "/" + name,
+		Auth:        webhook.Scheme("Bearer", c.Token),
+		ContentType: "application/json; charset=utf-8",
+		Interpret:   readAPI,
+	})
+}

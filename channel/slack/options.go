@@ -1,0 +1,71 @@
+package slack
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// Options are what both kinds of channel have in common. The zero value is ready for use.
+type Options struct {
+	// Template makes the message instead of the built-in one, from the event's decoded form.
+	//
+	// Compiled for template.Slack it makes the text in Slack's mrkdwn, where values cannot mention, link or date anything.
+	// Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text that
+	// is too long for a message is cut, and ends with "…".
+	//
+	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for notifications
+	// is added if there is none, and where the message goes. In mrkdwn parts of it values need the helper slack:
+	// {"text": "*{{slack data.justification}}*"}. What is too long is Slack's to refuse.
+	Template *template.Template
+	// Interval is the least time between two messages. A delivery that comes sooner is not tried but postponed, see
+	// [ErrPaced]. 0 = 1 s, which is what Slack allows for a channel; negative = none. A route whose Rate is one event a
+	// second spares the queue those attempts.
+	Interval time.Duration
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
+	// of its own that allows public addresses only.
+	Guard *netguard.Guard
+	// Limits say what the URL may be. The zero value is HTTPS only.
+	Limits netguard.Limits
+	// TLS says how Slack is verified. The zero value verifies it with the system's roots.
+	TLS netguard.TLS
+	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored.
+	Proxy *netguard.Proxy
+	// Timeouts limit the phases of each request and the whole of it. A deadline of Send's context that is earlier wins.
+	Timeouts netguard.Timeouts
+	// Logger gets a warning when TLS switches verification off or a reference cannot be read or stored. nil = slog.Default.
+	Logger *slog.Logger
+}
+
+// largestAnswer is enough for an answer of the Web API, which repeats the message in Slack's own, longer words.
+const largestAnswer = 256 << 10
+
+func (o Options) withDefaults() Options {
+	if o.Interval == 0 {
+		o.Interval = defaultInterval
+	}
+	if o.Guard == nil {
+		o.Guard = new(netguard.Guard)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func (o Options) check() error {
+	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
+		return &ConfigError{"Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack"}
+	}
+	return nil
+}
+
+// reach fills in how Slack is reached.
+func (o Options) reach(c webhook.Config) webhook.Config {
+	c.Guard, c.Limits, c.TLS, c.Proxy, c.Timeouts, c.Logger = o.Guard, o.Limits, o.TLS, o.Proxy, o.Timeouts, o.Logger
+	c.MaxResponse = largestAnswer
+	return c
+}

@@ -1,0 +1,63 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// ErrPaced is the error of a delivery that was not tried, because the last message was sent a moment ago or Slack asked for
+// a pause. It is marked with retry.Postpone and the time after which to come back.
+var ErrPaced = errors.New("slack: too soon after the last message")
+
+// defaultInterval is Slack's limit: one message a second and channel, with short bursts above it tolerated
+// (https://docs.slack.dev/apis/web-api/rate-limits).
+const defaultInterval = time.Second
+
+// longestWait bounds what a delivery is put off for others that are waiting: some of them may never come.
+const longestWait = time.Minute
+
+// pacer keeps messages apart without making anybody wait here: whoever is too early is told when to come back.
+type pacer struct {
+	interval time.Duration
+	mu       sync.Mutex
+	free     time.Time // from when on the next message may go
+	promised time.Time // when one more that is turned away should come back, so that they do not all come back at once
+}
+
+// admit returns 0 and takes the turn, or how long to stay away.
+func (p *pacer) admit(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !now.Before(p.free) {
+		p.free = now.Add(p.interval)
+		return 0
+	}
+	at := p.free
+	if p.promised.After(at) {
+		at = p.promised
+	}
+	if latest := p.free.Add(longestWait); at.After(latest) {
+		at = latest
+	}
+	p.promised = at.Add(p.interval)
+	return at.Sub(now)
+}
+
+// heed keeps all messages back for as long as Slack asked when it turned one away.
+func (p *pacer) heed(ctx context.Context, err error, now time.Time) {
+	e, ok := errors.AsType[*webhook.Error](err)
+	if !ok || e.Status != tooManyRequests && !slowDown(e.Reason) {
+		return
+	}
+	until := now.Add(retry.Classify(ctx, err).Delay)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until.After(p.free) {
+		p.free = until
+	}
+}

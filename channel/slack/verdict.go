@@ -1,0 +1,145 @@
+package slack
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+)
+
+const tooManyRequests = http.StatusTooManyRequests
+
+// hookVerdict says what an incoming webhook means by an answer's text. Sources: the list of
+// https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks (read 2026-11), and that of
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks as several clients repeat it. Those about
+// attachments, blocks and rates at the end are seen in practice only.
+//
+// An archived channel can be opened again and a webhook be enabled, but not without somebody's doing. Until then nothing
+// that is sent arrives, which is what Gone is about.
+func hookVerdict(code string) (webhook.Verdict, bool) {
+	switch code {
+	case "rollup_error", "rate_limited", "ratelimited":
+		return webhook.Retry, true
+	case "channel_is_archived", "channel_not_found",
+		"no_active_hooks", "no_service", "no_service_id", "invalid_token", // the webhook is disabled or deleted
+		"no_team", "team_disabled":
+		return webhook.Gone, true
+	case "action_prohibited", "posting_to_general_channel_denied",
+		"invalid_payload", "no_text", "too_many_attachments", "user_not_found",
+		"invalid_attachments", "invalid_blocks", "invalid_blocks_format", "missing_text_or_fallback_or_attachments",
+		"msg_blocks_too_long", "msg_too_long":
+		return webhook.Permanent, true
+	}
+	return 0, false
+}
+
+// apiVerdict says what an error of chat.postMessage, chat.update or auth.test means. Source: the methods' error lists at
+// https://docs.slack.dev/reference/methods, in copies read 2026-11; thread_not_found is conversations.replies' and a guess
+// here. The lists add that other errors may come when the service is down, so what is not listed is worth another attempt.
+func apiVerdict(code string) webhook.Verdict {
+	switch code {
+	case "channel_not_found", "is_archived", "is_inactive",
+		"account_inactive", "token_revoked": // the app, its user or the workspace is no more
+		return webhook.Gone
+	case "invalid_auth", "not_authed", "token_expired", "not_allowed_token_type", "missing_scope", "no_permission",
+		"access_denied", "accesslimited", "ekm_access_denied", "enterprise_is_restricted", "team_access_not_granted",
+		"team_not_found", "two_factor_setup_required", "not_in_channel", "messages_tab_disabled",
+		"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",
+		"restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
+		"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "block_mismatch",
+		"cant_broadcast_message", "no_dual_broadcast_content_update",
+		"msg_too_long", "msg_blocks_too_long", "no_text", "invalid_blocks", "invalid_blocks_format",
+		"invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "too_many_contact_cards",
+		"missing_file_data", "markdown_text_conflict",
+		"invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app", "metadata_too_large",
+		"slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
+		"slack_connect_lists_sharing_blocked",
+		"draft_already_deleted", "draft_already_sent", "draft_has_conflict", "draft_not_found",
+		"duplicate_channel_not_found", "duplicate_message_not_found", "as_user_not_supported",
+		"invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
+		"invalid_post_type", "missing_post_type", "invalid_json", "json_not_object",
+		"deprecated_endpoint", "method_deprecated":
+		return webhook.Permanent
+	default: // fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …
+		return webhook.Retry
+	}
+}
+
+// slowDown reports whether Slack says that it has got too much.
+func slowDown(code string) bool { return code == "ratelimited" || code == "rate_limited" }
+
+// half reports whether Slack may have done what it was asked before it failed.
+func half(code string) bool {
+	return code == "fatal_error" || code == "internal_error" || code == "rollup_error"
+}
+
+// headless reports whether the message that was to be updated or replied to cannot be found or added to any more.
+func headless(code string) bool {
+	switch code {
+	case "message_not_found", "thread_not_found", "cannot_reply_to_message",
+		"restricted_action_thread_locked", "restricted_action_non_threadable_channel":
+		return true
+	}
+	return false
+}
+
+// fixed reports whether the message is there and can only not be changed.
+func fixed(code string) bool {
+	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
+}
+
+// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong.
+func readHook(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+	said := string(bytes.TrimSpace(a.Body))
+	if v == webhook.Taken && said == "ok" {
+		return webhook.Reading{Verdict: v}
+	}
+	if !isCode(said) {
+		if v == webhook.Taken { // not Slack, but a portal or proxy in between
+			return webhook.Reading{Verdict: webhook.Retry, Reason: "unexpected answer", OutcomeUnknown: true}
+		}
+		return webhook.Reading{Verdict: v}
+	}
+	r := webhook.Reading{Verdict: v, Reason: said, OutcomeUnknown: half(said)}
+	if listed, ok := hookVerdict(said); ok && a.Status != tooManyRequests {
+		r.Verdict = listed
+	} else if v == webhook.Taken {
+		r.Verdict = webhook.Retry
+	}
+	return r
+}
+
+// readAPI reads an answer of the Web API, which says in its body whether it did what it was asked
+// (https://docs.slack.dev/apis/web-api#evaluating-responses).
+func readAPI(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+	var said struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+		TS    string `json:"ts"`
+	}
+	if json.Unmarshal(a.Body, &said) != nil || !said.OK && !isCode(said.Error) {
+		if v == webhook.Taken {
+			return webhook.Reading{Verdict: webhook.Retry, Reason: "unexpected answer", OutcomeUnknown: true}
+		}
+		return webhook.Reading{Verdict: v}
+	}
+	if said.OK {
+		return webhook.Reading{Verdict: v, ProviderID: said.TS}
+	}
+	r := webhook.Reading{Verdict: apiVerdict(said.Error), Reason: said.Error, OutcomeUnknown: half(said.Error)}
+	if a.Status == tooManyRequests {
+		r.Verdict = webhook.Retry
+	}
+	return r
+}
+
+// isCode tells whether s looks like one of Slack's error codes, which are words of lower case letters and digits.
+func isCode(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 100
+}

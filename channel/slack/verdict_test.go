@@ -1,0 +1,247 @@
+package slack_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// meaning is what a verdict has to be.
+type meaning struct {
+	verdict retry.Verdict
+	gone    bool
+	unknown bool
+}
+
+var (
+	taken     = meaning{}
+	again     = meaning{verdict: retry.Transient}
+	perhaps   = meaning{verdict: retry.Transient, unknown: true}
+	permanent = meaning{verdict: retry.Final}
+	gone      = meaning{verdict: retry.Final, gone: true}
+)
+
+func (m meaning) check(t *testing.T, r channel.Receipt, err error) {
+	t.Helper()
+	assert.Equal(t, m.verdict, retry.Classify(t.Context(), err).Verdict, "%v", err)
+	if m.gone {
+		assert.ErrorIs(t, err, channel.ErrGone)
+	} else {
+		assert.NotErrorIs(t, err, channel.ErrGone)
+	}
+	assert.Equal(t, m.unknown, r.OutcomeUnknown)
+}
+
+func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		status int
+		body   string
+		want   meaning
+	}{
+		{200, "ok", taken},
+		{200, "ok\n", taken},
+		// https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
+		{400, "invalid_payload", permanent},
+		{400, "user_not_found", permanent},
+		{403, "action_prohibited", permanent},
+		{404, "channel_not_found", gone},
+		{410, "channel_is_archived", gone},
+		{500, "rollup_error", perhaps},
+		// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+		{403, "invalid_token", gone},
+		{404, "no_active_hooks", gone},
+		{404, "no_service", gone},
+		{404, "no_service_id", gone},
+		{404, "no_team", gone},
+		{410, "team_disabled", gone},
+		{400, "no_text", permanent},
+		{403, "posting_to_general_channel_denied", permanent},
+		{400, "too_many_attachments", permanent},
+		// Seen in practice.
+		{400, "invalid_blocks", permanent},
+		{400, "invalid_blocks_format", permanent},
+		{400, "invalid_attachments", permanent},
+		{400, "missing_text_or_fallback_or_attachments", permanent},
+		{400, "msg_blocks_too_long", permanent},
+		{400, "msg_too_long", permanent},
+		{429, "rate_limited", again},
+		{429, "ratelimited", again},
+		// The status alone.
+		{400, "something_new", permanent},
+		{400, "Bad Request", permanent},
+		{403, "", permanent},
+		{404, "<html>", permanent},
+		{408, "", again},
+		{410, "", gone},
+		{429, "no_service", again},
+		{500, "", again},
+		{502, "<html>", again},
+		{503, "service_unavailable", again},
+		// Not Slack, or a refusal with a status of success.
+		{200, "<html>Log in to the guest network</html>", perhaps},
+		{200, "invalid_payload", permanent},
+		{200, "something_new", again},
+		{302, "", permanent},
+	} {
+		t.Run(fmt.Sprintf("%d %s", tc.status, tc.body), func(t *testing.T) {
+			t.Parallel()
+			w := openWorkspace(t)
+			hook := w.newWebhook(nil)
+			w.next(answer{status: tc.status, body: tc.body + "\n"})
+			r, err := hook.Send(t.Context(), sample(t, event.TypeRequestPending))
+			tc.want.check(t, r, err)
+			assert.Equal(t, tc.status, r.Status)
+			if err != nil && !strings.ContainsAny(tc.body, "<> ") {
+				assert.Equal(t, tc.body, failure(t, err).Reason)
+				assert.Contains(t, err.Error(), tc.body)
+			}
+		})
+	}
+}
+
+// The lists are those of https://docs.slack.dev/reference/methods/chat.postMessage and …/chat.update, without what cannot
+// be meant: drafts, files and the like have the verdict of their neighbours.
+func TestEveryErrorOfTheAPIHasItsVerdict(t *testing.T) {
+	t.Parallel()
+	for want, codes := range map[meaning][]string{
+		perhaps: {"fatal_error", "internal_error"},
+		again: {"ratelimited", "rate_limited", "message_limit_exceeded", "request_timeout", "service_unavailable",
+			"team_added_to_org", "org_login_required", "external_channel_migrating", "update_failed", "streaming_state_conflict",
+			"something_new"},
+		gone: {"channel_not_found", "is_archived", "is_inactive", "account_inactive", "token_revoked"},
+		permanent: {"access_denied", "accesslimited", "as_user_not_supported", "attachment_payload_limit_exceeded",
+			"block_mismatch", "cannot_reply_to_message", "cant_broadcast_message", "cant_update_message", "deprecated_endpoint",
+			"draft_already_deleted", "draft_already_sent", "draft_has_conflict", "draft_not_found", "duplicate_channel_not_found",
+			"duplicate_message_not_found", "edit_window_closed", "ekm_access_denied", "enterprise_is_restricted", "invalid_arg_name",
+			"invalid_arguments", "invalid_array_arg", "invalid_attachments", "invalid_auth", "invalid_blocks",
+			"invalid_blocks_format", "invalid_charset", "invalid_form_data", "invalid_metadata_format", "invalid_metadata_schema",
+			"invalid_post_type", "markdown_text_conflict", "message_not_found", "messages_tab_disabled",
+			"metadata_must_be_sent_from_app", "metadata_too_large", "method_deprecated", "missing_file_data", "missing_post_type",
+			"missing_scope", "msg_blocks_too_long", "msg_too_long", "no_dual_broadcast_content_update", "no_permission", "no_text",
+			"not_allowed_token_type", "not_authed", "not_in_channel", "restricted_action", "restricted_action_non_threadable_channel",
+			"restricted_action_read_only_channel", "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+			"slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked", "slack_connect_lists_sharing_blocked",
+			"team_access_not_granted", "team_not_found", "thread_not_found", "token_expired", "too_many_attachments",
+			"too_many_contact_cards", "two_factor_setup_required"},
+	} {
+		for _, code := range codes {
+			t.Run(code, func(t *testing.T) {
+				t.Parallel()
+				w := openWorkspace(t)
+				bot := w.newBot(nil)
+				w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+				r, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
+				want.check(t, r, err)
+				e := failure(t, err)
+				assert.Equal(t, webhook.KindRefused, e.Kind)
+				assert.Equal(t, code, e.Reason)
+				assert.Contains(t, err.Error(), "POST "+w.url+": answered 200 OK: "+code)
+			})
+		}
+	}
+}
+
+func TestOtherAnswersOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer
+		want meaning
+		id   string
+	}{
+		"taken":                      {answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}, taken, "1503435956.000247"},
+		"taken with a warning":       {answer{status: 200, body: `{"ok":true,"ts":"1.2","warning":"superfluous_charset"}`}, taken, "1.2"},
+		"not JSON":                   {answer{status: 200, body: `<html>Log in</html>`}, perhaps, ""},
+		"not an object":              {answer{status: 200, body: `"ok"`}, perhaps, ""},
+		"neither ok nor error":       {answer{status: 200, body: `{}`}, perhaps, ""},
+		"an error that is no code":   {answer{status: 200, body: `{"ok":false,"error":"Priya Nair\nis not allowed"}`}, perhaps, ""},
+		"429":                        {answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`}, again, ""},
+		"429 with an empty body":     {answer{status: 429, body: "\n"}, again, ""},
+		"503":                        {answer{status: 503, body: `<html>`}, again, ""},
+		"500 fatal_error":            {answer{status: 500, body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
+		"404":                        {answer{status: 404, body: `<html>`}, permanent, ""},
+		"401 invalid_auth":           {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, permanent, ""},
+		"ok with a status of error":  {answer{status: 503, body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
+		"an answer that breaks off":  {answer{hangUp: true}, perhaps, ""},
+		"an answer of another shape": {answer{status: 200, body: `{"ok":"yes"}`}, perhaps, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorkspace(t)
+			bot := w.newBot(nil)
+			w.next(tc.answer)
+			r, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
+			tc.want.check(t, r, err)
+			assert.Equal(t, tc.id, r.ProviderID)
+			if err != nil {
+				assert.NotContains(t, err.Error(), "Priya")
+			}
+		})
+	}
+}
+
+// Retry-After is honoured, and until then nothing else is sent either: Slack may revoke an app that goes on.
+func TestRetryAfterKeepsEverythingBack(t *testing.T) {
+	t.Parallel()
+	limited := answer{status: http.StatusTooManyRequests, header: http.Header{"Retry-After": {"30"}}, body: `{"ok":false,"error":"ratelimited"}`}
+	for name, open := range map[string]func(*workspace) channel.Channel{
+		"webhook": func(w *workspace) channel.Channel { return w.newWebhook(nil) },
+		"bot":     func(w *workspace) channel.Channel { return w.newBot(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorkspace(t)
+			c := open(w)
+			w.next(limited)
+			_, err := c.Send(t.Context(), sample(t, event.TypeRequestPending))
+			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 30 * time.Second}, retry.Classify(t.Context(), err))
+
+			r, err := c.Send(t.Context(), sample(t, event.TypeGrantActive))
+			require.ErrorIs(t, err, slack.ErrPaced)
+			got := retry.Classify(t.Context(), err)
+			assert.Equal(t, retry.Postponed, got.Verdict)
+			assert.InDelta(t, 30, got.Delay.Seconds(), 10)
+			assert.Equal(t, channel.Receipt{}, r)
+			assert.Len(t, w.received(), 1)
+		})
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{"ok", "no_service", `{"ok":true,"ts":"1.2"}`, `{"ok":false,"error":"is_archived"}`, `{"ok":false,"error":"a b"}`, "", "<html>", "\xff"} {
+		f.Add(200, s)
+		f.Add(429, s)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		verdict := webhook.Taken
+		if status > 299 {
+			verdict = webhook.DefaultVerdicts(status)
+		}
+		for _, read := range slack.Readers() {
+			r := read(webhook.Answer{Status: status, Body: []byte(body)}, verdict)
+			if r.Verdict == webhook.Taken && (status > 299 || r.Reason != "") {
+				t.Fatalf("taken: %+v", r)
+			}
+			if status == 429 && r.Verdict != webhook.Retry {
+				t.Fatalf("429: %+v", r)
+			}
+			if strings.ContainsAny(strings.ReplaceAll(r.Reason, "unexpected answer", ""), " \n<>\"") {
+				t.Fatalf("a reason that is no code: %q", r.Reason)
+			}
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -151,15 +152,20 @@ func TestHeadersOfOthersAreKept(t *testing.T) {
 		{Event: request("e-1", ""), Route: "r", Headers: map[string]string{"mine": "1"}},
 		{Event: request("e-2", ""), Route: "r", Headers: map[string]string{"traceparent": theirs}},
 	}
-	require.NoError(t, telemetry.Queue(inner).Enqueue(context.Background(), jobs...))
+	state, err := trace.ParseTraceState("vendor=1")
+	require.NoError(t, err)
+	ctx := trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, TraceState: state,
+	}))
+	require.NoError(t, telemetry.Queue(inner).Enqueue(ctx, jobs...))
 	assert.Nil(t, jobs[0].Headers)
 	assert.Equal(t, map[string]string{"mine": "1"}, jobs[1].Headers)
 
 	stored := take(t, inner, "r", 3)
 	parent := stored[0].Headers["traceparent"]
-	assert.Regexp(t, "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$", parent)
-	assert.Equal(t, map[string]string{"traceparent": parent}, stored[0].Headers)
-	assert.Equal(t, map[string]string{"traceparent": parent, "mine": "1"}, stored[1].Headers)
+	assert.Regexp(t, "^00-01[0]{30}-[0-9a-f]{16}-01$", parent)
+	assert.Equal(t, map[string]string{"traceparent": parent, "tracestate": "vendor=1"}, stored[0].Headers)
+	assert.Equal(t, map[string]string{"traceparent": parent, "tracestate": "vendor=1", "mine": "1"}, stored[1].Headers)
 	assert.Equal(t, map[string]string{"traceparent": theirs}, stored[2].Headers)
 }
 

@@ -159,7 +159,7 @@ func (l *lane) admit() time.Duration {
 // handle runs one job: the queue's handler.
 func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
 	var a Attempt
-	a.Began = time.Now()
+	a.Context, a.Began = ctx, time.Now()
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
 		l.untried(a.Began)

@@ -1,0 +1,215 @@
+// Package natstest runs real NATS servers with JetStream in the test's process, or in a child of it.
+package natstest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// patience is how long servers are waited for on a busy machine.
+const patience = 60 * time.Second
+
+// Cluster is one server or several that form a cluster, on loopback.
+type Cluster struct {
+	t    *testing.T
+	name string
+	dir  string
+
+	mu      sync.Mutex
+	nodes   []*server.Server // nil = stopped
+	clients []int            // ports
+	routes  []int
+	always  bool
+}
+
+// New starts n servers and stops them at the end of the test.
+func New(t *testing.T, n int) *Cluster {
+	t.Helper()
+	return start(t, n, false)
+}
+
+// NewSynced is New with servers that wait for the disk at every message (sync_interval: always).
+func NewSynced(t *testing.T, n int) *Cluster {
+	t.Helper()
+	return start(t, n, true)
+}
+
+func start(t *testing.T, n int, always bool) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, dir: t.TempDir(), name: "C" + strconv.FormatInt(time.Now().UnixNano(), 36), always: always}
+	c.clients, c.routes = freePorts(t, n), freePorts(t, n)
+	c.nodes = make([]*server.Server, n)
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.Stop(i)
+		}
+	})
+	for i := range c.nodes {
+		c.start(i)
+	}
+	c.Ready()
+	return c
+}
+
+// freePorts finds ports nobody listens at. Another process may take one before it is used: then Start fails loudly.
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+func (c *Cluster) options(i int) *server.Options {
+	o := &server.Options{
+		ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: c.clients[i], NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: filepath.Join(c.dir, strconv.Itoa(i)), SyncAlways: c.always,
+		DisableJetStreamBanner: true,
+	}
+	if len(c.nodes) > 1 {
+		o.Cluster = server.ClusterOpts{Name: c.name, Host: "127.0.0.1", Port: c.routes[i]}
+		for _, port := range c.routes {
+			o.Routes = append(o.Routes, server.RoutesFromStr(fmt.Sprintf("nats://127.0.0.1:%d", port))...)
+		}
+	}
+	if file := os.Getenv("NATSTEST_LOG"); file != "" {
+		o.NoLog, o.LogFile, o.Debug = false, fmt.Sprintf("%s.%s.%d", file, c.name, i), true
+	}
+	return o
+}
+
+func (c *Cluster) start(i int) {
+	c.t.Helper()
+	s, err := server.NewServer(c.options(i))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	s.ConfigureLogger()
+	s.Start()
+	c.mu.Lock()
+	c.nodes[i] = s
+	c.mu.Unlock()
+	if !s.ReadyForConnections(patience) {
+		c.t.Fatalf("server %d is not ready for connections", i)
+	}
+}
+
+// Start starts a server that was stopped, at its old address and with its old data, and waits until the cluster is ready.
+func (c *Cluster) Start(i int) {
+	c.t.Helper()
+	c.start(i)
+	c.Ready()
+}
+
+// Stop stops a server, if it runs, and waits until it has.
+func (c *Cluster) Stop(i int) {
+	c.mu.Lock()
+	s := c.nodes[i]
+	c.nodes[i] = nil
+	c.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+}
+
+// Ready waits until the running servers have a leader and know each other.
+func (c *Cluster) Ready() {
+	c.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !c.ready() {
+		if time.Now().After(deadline) {
+			c.t.Fatal("the cluster does not become ready")
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func (c *Cluster) ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	running, leader := 0, false
+	for _, s := range c.nodes {
+		if s != nil {
+			running++
+		}
+	}
+	for _, s := range c.nodes {
+		if s == nil {
+			continue
+		}
+		if !s.JetStreamEnabled() {
+			return false
+		}
+		if len(c.nodes) == 1 {
+			return true
+		}
+		if s.NumRoutes() == 0 || !s.JetStreamIsCurrent() {
+			return false
+		}
+		if s.JetStreamIsLeader() {
+			leader = len(s.JetStreamClusterPeers()) >= running
+		}
+	}
+	return leader
+}
+
+// URL lists the addresses of all servers, stopped ones included.
+func (c *Cluster) URL() string {
+	url := ""
+	for i := range c.clients {
+		if i > 0 {
+			url += ","
+		}
+		url += c.Address(i)
+	}
+	return url
+}
+
+// Address is the address of one server.
+func (c *Cluster) Address(i int) string { return fmt.Sprintf("nats://127.0.0.1:%d", c.clients[i]) }
+
+// LeaderOf is the number of the server that leads a stream, or -1.
+func (c *Cluster) LeaderOf(stream string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range c.nodes {
+		if s != nil && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Connect connects to a URL, reconnects for ever, and closes the connection at the end of the test.
+func Connect(t *testing.T, url string, more ...nats.Option) *nats.Conn {
+	t.Helper()
+	nc, err := Dial(url, more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// Dial is Connect for a process that closes the connection itself.
+func Dial(url string, more ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(url, append([]nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.RetryOnFailedConnect(false), nats.Timeout(10 * time.Second),
+	}, more...)...)
+}

@@ -83,13 +83,17 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 	return all
 }
 
+// inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked
+// again, it says that it is a duplicate. The client has no name for it.
+const inProcess jetstream.ErrorCode = 10158
+
 // retriable reports whether err says nothing about the message itself.
 func retriable(err error) bool {
 	if err == nil || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code >= 500
+		return refused.Code >= 500 || refused.ErrorCode == inProcess
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }

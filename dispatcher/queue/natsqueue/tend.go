@@ -2,8 +2,11 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -16,6 +19,8 @@ const (
 	// pulled is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
 	// asking again.
 	pulled = 500
+	// lostPause is how long to wait before asking again after nobody heard.
+	lostPause = 100 * time.Millisecond
 	// leaveTime bounds how long the last messages on their way are waited for.
 	leaveTime = time.Second
 )
@@ -29,6 +34,7 @@ type tending struct {
 	updated  time.Time // when it was set
 	paused   time.Time // since when the lane is
 	failures int
+	lost     atomic.Bool // nobody heard what was asked for, or whoever did is leaving
 }
 
 // tend keeps the server's side of the lane as it should be: a consumer with the lane's limit, messages asked for unless the
@@ -96,6 +102,11 @@ func (t *tending) serve(limit int) time.Duration {
 			return t.failed(err)
 		}
 	}
+	if t.lost.Swap(false) && t.consume != nil {
+		t.consume.Drain() // ends by itself
+		t.consume = nil
+		return lostPause
+	}
 	if t.consume == nil {
 		if err := t.begin(); err != nil {
 			return t.failed(err)
@@ -128,8 +139,17 @@ func (t *tending) begin() error {
 	sign := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
 	var err error
 	t.consume, err = t.consumer.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
-		jetstream.PullHeartbeat(sign))
+		jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(t.complained))
 	return err
+}
+
+// complained hears what the client does not mend by itself before it misses signs of life: a consumer that has just been
+// made is not known to every server yet, and one moves when its server goes.
+func (t *tending) complained(_ jetstream.ConsumeContext, err error) {
+	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrServerShutdown) {
+		t.lost.Store(true)
+		t.lane.poke()
+	}
 }
 
 // failed says when to try again. One line is logged when it begins, not one for each attempt.

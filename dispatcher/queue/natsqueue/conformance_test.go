@@ -38,8 +38,9 @@ func TestConforms(t *testing.T) {
 					Store:  func(*testing.T) string { return newStore() },
 					Open:   open,
 					Shared: true,
+					Kills:  2,
 				},
-				Unit:  200 * time.Millisecond,
+				Unit:  100 * time.Millisecond,
 				Slack: 4 * time.Second,
 				Lease: lease,
 			})

@@ -176,4 +176,3 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 		}
 	}
 }
-

@@ -74,23 +74,24 @@ func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.Dea
 	if s.IDs == nil {
 		subjects = []string{q.names.subject(kindDead, lane, anything)}
 	}
-	c, err := q.dead.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubjects: subjects, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq: uint64(max(s.After, 0)) + 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return q.dead.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			FilterSubjects: subjects, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
+			OptStartSeq: uint64(max(s.After, 0)) + 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+		})
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = q.dead.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else the server does, in a minute
-	left := c.CachedInfo().NumPending
-	for had := 0; left > 0; {
+	left, had, pause := c.CachedInfo().NumPending, 0, leastWait
+	for left > 0 && (s.Limit <= 0 || had < s.Limit) {
 		batch, err := c.Fetch(int(min(left, page)), jetstream.FetchContext(ctx))
 		if err != nil {
 			return err
 		}
-		got := uint64(0)
 		for m := range batch.Messages() {
-			got++
+			left--
 			letter, err := readLetter(m)
 			if err != nil {
 				q.config.Logger.Error("tocsin: a dead letter cannot be read", "subject", m.Subject(), "error", err)
@@ -104,11 +105,12 @@ func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.Dea
 				return err
 			}
 		}
-		if err := batch.Error(); err != nil {
+		// A consumer that has just been made is not known to every server yet.
+		if err := batch.Error(); err != nil && (!unanswered(err) || !rest(ctx, pause)) {
 			return err
 		}
-		if left -= min(got, left); got == 0 || s.Limit > 0 && had == s.Limit {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -166,7 +168,7 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 			return removed, err
 		}
 		for _, l := range letters {
-			if err := q.dead.DeleteMsg(ctx, uint64(l.Seq)); err != nil && !isGone(err) {
+			if err := q.removeLetter(ctx, uint64(l.Seq)); err != nil {
 				return removed, err
 			}
 			removed++
@@ -175,4 +177,10 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 			return removed, nil
 		}
 	}
+}
+
+func (q *Queue) removeLetter(ctx context.Context, seq uint64) error {
+	ctx, cancel := q.bounded(ctx)
+	defer cancel()
+	return remove(ctx, q.dead, seq)
 }

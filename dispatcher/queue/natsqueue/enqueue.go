@@ -110,7 +110,7 @@ func (q *Queue) register(ctx context.Context, jobs []queue.Job) error {
 // compare looks at what is known of an event.
 func (q *Queue) compare(ctx context.Context, m *nats.Msg, id string) error {
 	for pause := leastWait; ; pause = min(2*pause, mostWait) {
-		known, err := q.ids.GetLastMsgForSubject(ctx, m.Subject)
+		known, err := last(ctx, q.ids, m.Subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			// Its time ran out in between, or its confirmation is on its way through the replicas.
 			if err = q.store(ctx, m); err == nil {
@@ -126,6 +126,13 @@ func (q *Queue) compare(ctx context.Context, m *nats.Msg, id string) error {
 			return q.failure(ctx, m, time.Now(), err)
 		}
 	}
+}
+
+// last reads the last message of a subject.
+func last(ctx context.Context, s jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	return ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.GetLastMsgForSubject(ctx, subject)
+	})
 }
 
 // distinct lists the events of jobs, each once.

@@ -45,7 +45,9 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 
 // held counts messages by subject.
 func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	info, err := ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,9 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 	if s.ready, err = total(ctx, q.jobs, q.names.subject(kindReady, lane, anything)); err != nil {
 		return s, err
 	}
-	c, err := q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
+	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
+	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return s, nil
 	}
@@ -85,7 +89,7 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 	if err != nil || first == nil || time.Until(first.notBefore) <= 0 || s.out == 0 {
 		return s, err
 	}
-	if stays, err := q.exists(ctx, &hand{seq: first.seq}); err != nil || !stays {
+	if stays, err := exists(ctx, q.jobs, first.seq); err != nil || !stays {
 		return s, err
 	}
 	s.waiting = 1

@@ -82,8 +82,8 @@ func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Durable:   true,
 		Precision: precision,
-		IDWindow: fmt.Sprintf("%v after it was stored; ids of finished jobs and events are forgotten when all servers restart at a time",
-			q.config.IDWindow),
+		IDWindow: fmt.Sprintf("%v after it was stored, of events the latest %d; when all servers restart at a time, only ids of jobs that wait",
+			q.config.IDWindow, maxIDs),
 	}
 }
 

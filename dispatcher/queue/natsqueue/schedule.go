@@ -81,7 +81,7 @@ func (q *Queue) keySubjects(lane, key string) (timed, ready string) {
 
 // timedJob reads the schedule of a key; nil = it has none.
 func (q *Queue) timedJob(ctx context.Context, timed string) (*jetstream.RawStreamMsg, error) {
-	m, err := q.jobs.GetLastMsgForSubject(ctx, timed)
+	m, err := last(ctx, q.jobs, timed)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -92,7 +92,9 @@ func (q *Queue) timedJob(ctx context.Context, timed string) (*jetstream.RawStrea
 func (q *Queue) cancelReady(ctx context.Context, ready string, below uint64) (bool, error) {
 	found := false
 	for seq := uint64(1); ; {
-		m, err := q.jobs.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(ready))
+		m, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+			return q.jobs.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(ready))
+		})
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && below > 0 && m.Sequence >= below {
 			return found, nil
 		}
@@ -114,16 +116,18 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 	if err != nil || !won {
 		return false, err
 	}
-	if err := q.jobs.DeleteMsg(ctx, m.Sequence); err != nil && !isGone(err) {
-		return true, err // it will be discarded when a worker gets it
-	}
-	return true, nil
+	return true, remove(ctx, q.jobs, m.Sequence) // if that fails, it will be discarded when a worker gets it
 }
 
-// isGone reports whether a message could not be deleted because it is not there.
-func isGone(err error) bool {
-	refused, ok := errors.AsType[*jetstream.APIError](err)
-	return errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) || ok && refused.ErrorCode == jetstream.JSErrCodeMessageNotFound
+// remove deletes a message, which may be gone already.
+func remove(ctx context.Context, s jetstream.Stream, seq uint64) error {
+	_, err := ask(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		if stays, err2 := exists(ctx, s, seq); err2 == nil && !stays {
+			return nil
+		}
+	}
+	return err
 }
 
 // begin says whether a worker may start the scheduled job with this number. One that was started before may: its worker did
@@ -153,7 +157,7 @@ func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
 		if !isConflict(err) {
 			return false, err
 		}
-		other, err := q.ids.GetLastMsgForSubject(ctx, m.Subject)
+		other, err := last(ctx, q.ids, m.Subject)
 		if err == nil {
 			return string(other.Data) == string(m.Data) || what == started && strings.HasPrefix(string(other.Data), started), nil
 		}

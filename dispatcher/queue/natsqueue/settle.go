@@ -106,9 +106,9 @@ func (q *Queue) unreadable(h *hand, problem error) {
 	q.acknowledge(h)
 }
 
-// exists reports whether the message is still in the stream.
-func (q *Queue) exists(ctx context.Context, h *hand) (bool, error) {
-	_, err := q.jobs.GetMsg(ctx, h.seq)
+// exists reports whether a message is still in its stream.
+func exists(ctx context.Context, s jetstream.Stream, seq uint64) (bool, error) {
+	_, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return s.GetMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

@@ -27,55 +27,82 @@ type streams struct{ jobs, dead, ids jetstream.Stream }
 // setUp makes the streams, or brings them up to this version and configuration.
 func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, error) {
 	var s streams
-	n := naming(c.Name)
 	for _, one := range []struct {
 		stream *jetstream.Stream
 		config jetstream.StreamConfig
-	}{
-		{&s.jobs, jetstream.StreamConfig{
-			Name:        n.jobs(),
-			Description: "Tocsin: deliveries that wait",
-			Subjects: []string{
-				n.subject(kindReady, allBelow), n.subject(kindLater, allBelow), n.subject(kindTimed, allBelow), n.subject(kindHead, anything),
-			},
-			Retention:         jetstream.WorkQueuePolicy,
-			Storage:           jetstream.FileStorage,
-			PersistMode:       jetstream.DefaultPersistMode, // never asynchronous: a confirmed job has been written
-			Duplicates:        c.IDWindow,
-			AllowRollup:       true,
-			AllowMsgSchedules: true,
-		}},
-		{&s.dead, jetstream.StreamConfig{
-			Name:        n.dead(),
-			Description: "Tocsin: deliveries that were given up",
-			Subjects:    []string{n.subject(kindDead, allBelow)},
-			Storage:     jetstream.FileStorage,
-			PersistMode: jetstream.DefaultPersistMode,
-			MaxAge:      max(c.KeepDead, 0),
-			Duplicates:  shortest(c.IDWindow, c.KeepDead),
-		}},
-		{&s.ids, jetstream.StreamConfig{
-			Name:              n.ids(),
-			Description:       "Tocsin: events that are known",
-			Subjects:          []string{n.subject(kindID, anything), n.subject(kindStart, anything)},
-			Storage:           jetstream.MemoryStorage,
-			MaxAge:            c.IDWindow,
-			MaxMsgsPerSubject: 1,
-			Duplicates:        time.Second, // unused
-		}},
-	} {
-		one.config.Replicas = c.Replicas
-		one.config.Metadata = map[string]string{versionKey: strconv.Itoa(setupVersion)}
+	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.ids, idsConfig(c)}} {
 		stream, err := ensure(ctx, js, one.config)
 		if err != nil {
 			return s, err
 		}
-		if got := stream.CachedInfo().Config; one.config.AllowMsgSchedules && !got.AllowMsgSchedules {
+		if one.config.AllowMsgSchedules && !stream.CachedInfo().Config.AllowMsgSchedules {
 			return s, &ServerError{Version: js.Conn().ConnectedServerVersion()}
 		}
 		*one.stream = stream
 	}
 	return s, nil
+}
+
+func metadata() map[string]string { return map[string]string{versionKey: strconv.Itoa(setupVersion)} }
+
+func jobsConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:        n.jobs(),
+		Description: "Tocsin: deliveries that wait",
+		Subjects: []string{
+			n.subject(kindReady, allBelow), n.subject(kindLater, allBelow), n.subject(kindTimed, allBelow), n.subject(kindHead, anything),
+		},
+		Retention:         jetstream.WorkQueuePolicy,
+		Storage:           jetstream.FileStorage,
+		PersistMode:       jetstream.DefaultPersistMode, // never asynchronous: a confirmed job has been written
+		Replicas:          c.Replicas,
+		Duplicates:        c.IDWindow,
+		AllowRollup:       true,
+		AllowMsgSchedules: true,
+		Metadata:          metadata(),
+	}
+}
+
+func deadConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:        n.dead(),
+		Description: "Tocsin: deliveries that were given up",
+		Subjects:    []string{n.subject(kindDead, allBelow)},
+		Storage:     jetstream.FileStorage,
+		PersistMode: jetstream.DefaultPersistMode,
+		Replicas:    c.Replicas,
+		MaxAge:      max(c.KeepDead, 0),
+		Duplicates:  shortest(c.IDWindow, c.KeepDead),
+		Metadata:    metadata(),
+	}
+}
+
+// idsConfig is in memory: with files, a server that waits for the disk would wait twice for each job.
+func idsConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:              n.ids(),
+		Description:       "Tocsin: events that are known",
+		Subjects:          []string{n.subject(kindID, anything), n.subject(kindStart, anything)},
+		Storage:           jetstream.MemoryStorage,
+		Replicas:          c.Replicas,
+		MaxAge:            c.IDWindow,
+		MaxMsgsPerSubject: 1,
+		MaxMsgs:           maxIDs,
+		Duplicates:        time.Second, // unused
+		Metadata:          metadata(),
+	}
+}
+
+// maxIDs bounds the servers' memory for ids; when it is full the oldest is forgotten first. A bound in bytes would be
+// reserved at once.
+const maxIDs = 500_000
+
+// mend makes the stream of ids again: a single server that restarts does not even know its name any more.
+func (q *Queue) mend(ctx context.Context) {
+	_, _ = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, idsConfig(q.config)) })
 }
 
 // shortest is the smaller of a window and how long messages are kept, which bounds it; limits below 1 are none.
@@ -137,7 +164,7 @@ func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 		MaxDeliver:        -1, // attempts are counted in the job
 		MaxAckPending:     limit,
 		InactiveThreshold: idleConsumer,
-		Metadata:          map[string]string{versionKey: strconv.Itoa(setupVersion)},
+		Metadata:          metadata(),
 	}
 }
 

@@ -75,6 +75,12 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 		if !failed || !rest(ctx, pause) {
 			break
 		}
+		for i := range all {
+			if errors.Is(all[i].err, jetstream.ErrNoStreamResponse) {
+				q.mend(ctx)
+				break
+			}
+		}
 		pause = min(2*pause, mostWait)
 	}
 	for i := range all {
@@ -111,6 +117,28 @@ func (q *Queue) failure(ctx context.Context, m *nats.Msg, began time.Time, err e
 		return &StoreError{After: time.Since(began), Err: err}
 	}
 	return err
+}
+
+// ask makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done: a
+// request or its answer can be lost with a server.
+func ask[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	for pause := leastWait; ; pause = min(2*pause, mostWait) {
+		one, cancel := context.WithTimeout(ctx, ackTimeout)
+		answer, err := request(one)
+		cancel()
+		if err == nil || !unanswered(err) || !rest(ctx, pause) {
+			return answer, err
+		}
+	}
+}
+
+// unanswered reports whether err says that no server answered, or none that could.
+func unanswered(err error) bool {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return refused.Code >= 500
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)
 }
 
 // rest waits d and reports whether ctx is still not done.

@@ -43,7 +43,7 @@ func (q *Queue) holdUp(ctx context.Context, l *lane, h *hand, j *queue.Job) (boo
 	if err := q.store(ctx, m); err != nil {
 		return false, err
 	}
-	if stays, err := q.exists(ctx, h); !stays || err != nil {
+	if stays, err := exists(ctx, q.jobs, h.seq); !stays || err != nil {
 		return false, err
 	}
 	q.giveBack(h, max(time.Until(j.NotBefore), 0))
@@ -52,7 +52,7 @@ func (q *Queue) holdUp(ctx context.Context, l *lane, h *hand, j *queue.Job) (boo
 
 // headOf reads what is kept for a lane; nil = nothing.
 func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
-	m, err := q.jobs.GetLastMsgForSubject(ctx, q.names.subject(kindHead, lane))
+	m, err := last(ctx, q.jobs, q.names.subject(kindHead, lane))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}

@@ -120,7 +120,9 @@ func (t *tending) update(limit int) error {
 	l := t.lane
 	ctx, cancel := context.WithTimeout(l.ctx, l.q.config.Timeout)
 	defer cancel()
-	c, err := l.q.js.CreateOrUpdateConsumer(ctx, l.q.names.jobs(), l.q.consumerConfig(l, limit))
+	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return l.q.js.CreateOrUpdateConsumer(ctx, l.q.names.jobs(), l.q.consumerConfig(l, limit))
+	})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package natstest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -61,19 +62,25 @@ func start(t *testing.T, n int, always bool) *Cluster {
 	return c
 }
 
-// freePorts finds ports nobody listens at. Another process may take one before it is used: then Start fails loudly.
+// freePorts finds ports nobody listens at, below those the system gives to connections: a server that is stopped must find
+// its port free when it is started again. If another process takes one, Start fails loudly.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	const lowest, count = 10_000, 20_000
+	var ports []int
+	for range 1000 {
+		port := lowest + rand.IntN(count)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no free ports")
+	return nil
 }
 
 func (c *Cluster) options(i int) *server.Options {

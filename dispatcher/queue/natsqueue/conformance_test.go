@@ -43,6 +43,8 @@ func TestConforms(t *testing.T) {
 				Unit:  100 * time.Millisecond,
 				Slack: 4 * time.Second,
 				Lease: lease,
+
+				Parallel: true,
 			})
 		})
 	}

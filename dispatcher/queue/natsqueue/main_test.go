@@ -2,7 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
-	"os"
+	"flag"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +18,10 @@ import (
 func TestMain(m *testing.M) {
 	if queuetest.Child(openStore) {
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // they wait for servers, not for the processor
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -61,5 +65,3 @@ func openFor(t *testing.T, s string) *natsqueue.Queue {
 	t.Cleanup(q.Close)
 	return q
 }
-
-var _ = os.Getenv

@@ -15,8 +15,8 @@ type Config struct {
 	// Replicas is on how many servers each job is stored: 1, 3 or 5. It has no default, because it decides what survives:
 	// see the package comment. Changing it changes the streams.
 	Replicas int
-	// IDWindow is how long the ids of jobs and events are known; 0 = 5 min, at least 1 s. The servers keep them in memory, a
-	// few hundred bytes each; of the events the latest 500,000.
+	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory, about 0.2 KiB
+	// each.
 	IDWindow time.Duration
 	// Lease is after how long without a sign of life a worker's jobs are given to others; 0 = 30 s, at least 1 s. Workers
 	// give one every third of it, and ask after a server that says nothing every sixth.

@@ -9,14 +9,16 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
 // Enqueue implements queue.Queue. nil means that JetStream confirmed every job: written by the leader, and by a majority of
-// the replicas. After an error some may be stored; enqueueing the same again is safe. When an event is in conflict, no job
-// of the call is stored.
+// the replicas. After an error some may be stored; enqueueing the same again is safe.
+//
+// That an event's id is known with other data is found for certain among the latest events of this process, and then
+// nothing of the call is stored. Of what other processes enqueued it is found if the two meet in a lane where the first
+// still waits; the jobs of other lanes may be stored then.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil || len(jobs) == 0 {
 		return err
@@ -32,10 +34,35 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		}
 		msgs[i] = m
 	}
-	if err := q.register(ctx, jobs); err != nil {
+	fresh, err := q.known.add(jobs)
+	if err != nil {
 		return err
 	}
-	return q.store(ctx, msgs...)
+	for i, c := range q.storeEach(ctx, msgs) {
+		if c.err == nil && c.duplicate && fresh != nil && fresh[i] {
+			c.err = q.compare(ctx, jobs[i].Event, c.seq)
+		}
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return nil
+}
+
+// compare looks whether the job the servers have, under that number, is of the same event. One that is done is not there
+// any more.
+func (q *Queue) compare(ctx context.Context, e event.Event, seq uint64) error {
+	m, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return q.jobs.GetMsg(ctx, seq) })
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if stored, err := event.Parse(m.Data); err == nil && !stored.SameAs(e) {
+		return &queue.ConflictError{EventID: e.ID()}
+	}
+	return nil
 }
 
 // firstID ends the message id of a job that was enqueued; see followID.
@@ -81,85 +108,9 @@ func scheduleAt(m *nats.Msg, at time.Time, to string) {
 	m.Header[jetstream.ScheduleTargetHeader] = []string{to}
 }
 
-// register makes the events of jobs known, or finds that one is known with other data. The first to write an event's id
-// wins, whoever it is.
-func (q *Queue) register(ctx context.Context, jobs []queue.Job) error {
-	facts, err := distinct(jobs)
-	if err != nil {
-		return err
-	}
-	msgs := make([]*nats.Msg, len(facts))
-	for i, e := range facts {
-		msgs[i] = &nats.Msg{
-			Subject: q.names.subject(kindID, digest(e.ID())),
-			Header:  nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}},
-			Data:    []byte(fingerprint(e)),
-		}
-	}
-	for i, c := range q.storeEach(ctx, msgs) {
-		if isConflict(c.err) {
-			c.err = q.compare(ctx, msgs[i], facts[i].ID())
-		}
-		if c.err != nil {
-			return c.err
-		}
-	}
-	return nil
-}
-
-// compare looks at what is known of an event.
-func (q *Queue) compare(ctx context.Context, m *nats.Msg, id string) error {
-	for pause := leastWait; ; pause = min(2*pause, mostWait) {
-		known, err := last(ctx, q.ids, m.Subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			// Its time ran out in between, or its confirmation is on its way through the replicas.
-			if err = q.store(ctx, m); err == nil {
-				return nil
-			}
-		} else if err == nil {
-			if string(known.Data) != string(m.Data) {
-				return &queue.ConflictError{EventID: id}
-			}
-			return nil
-		}
-		if !isConflict(err) && !retriable(err) || !rest(ctx, pause) {
-			return q.failure(ctx, m, time.Now(), err)
-		}
-	}
-}
-
 // last reads the last message of a subject.
 func last(ctx context.Context, s jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
 	return ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return s.GetLastMsgForSubject(ctx, subject)
 	})
-}
-
-// distinct lists the events of jobs, each once.
-func distinct(jobs []queue.Job) ([]event.Event, error) {
-	facts := []event.Event{jobs[0].Event}
-	var known map[string]event.Event
-	for i := 1; i < len(jobs); i++ {
-		e := jobs[i].Event
-		if e.SameAs(facts[len(facts)-1]) {
-			continue
-		}
-		if known == nil {
-			known = map[string]event.Event{facts[0].ID(): facts[0]}
-		}
-		other, ok := known[e.ID()]
-		if ok && !e.SameAs(other) {
-			return nil, &queue.ConflictError{EventID: e.ID()}
-		}
-		if !ok {
-			known[e.ID()] = e
-			facts = append(facts, e)
-		}
-	}
-	return facts, nil
-}
-
-// fingerprint tells whether two events of one id are the same fact, as event.Event.SameAs does.
-func fingerprint(e event.Event) string {
-	return dedup.Key([]byte(e.Type()), []byte(e.Tenant()), []byte(e.Subject()), e.Data())
 }

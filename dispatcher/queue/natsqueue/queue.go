@@ -23,6 +23,7 @@ type Queue struct {
 	mu    sync.Mutex
 	lanes map[string]*lane // open ones
 
+	known  known
 	hands  hands
 	closed chan struct{}
 	ended  sync.WaitGroup
@@ -58,7 +59,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s,
-		lanes: map[string]*lane{}, closed: make(chan struct{}),
+		lanes: map[string]*lane{}, known: newKnown(), closed: make(chan struct{}),
 	}
 	q.ended.Go(q.pulse)
 	return q, nil
@@ -82,8 +83,8 @@ func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Durable:   true,
 		Precision: precision,
-		IDWindow: fmt.Sprintf("%v after it was stored, of events the latest %d; when all servers restart at a time, only ids of jobs that wait",
-			q.config.IDWindow, maxIDs),
+		IDWindow: fmt.Sprintf("%v after it was stored; those of finished jobs are forgotten when all servers restart at a time",
+			q.config.IDWindow),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of ids, which
+// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of marks, which
 // takes the first of them only; so a job is started or cancelled, never both, whichever process does what at the time. The
 // message of a cancelled job is removed, or discarded by the worker that gets it.
 const (
@@ -145,7 +145,7 @@ func (q *Queue) begin(ctx context.Context, h *hand, number string) (bool, error)
 // same of a start.
 func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
 	m := &nats.Msg{
-		Subject: q.names.subject(kindStart, token(number)),
+		Subject: q.names.subject(kindMark, token(number)),
 		Header:  nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}},
 		Data:    []byte(what + " " + rand.Text()), // tells our own writing, whose confirmation was lost, from another's
 	}
@@ -157,7 +157,7 @@ func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
 		if !isConflict(err) {
 			return false, err
 		}
-		other, err := last(ctx, q.ids, m.Subject)
+		other, err := last(ctx, q.marks, m.Subject)
 		if err == nil {
 			return string(other.Data) == string(m.Data) || what == started && strings.HasPrefix(string(other.Data), started), nil
 		}

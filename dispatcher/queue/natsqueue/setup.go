@@ -22,7 +22,7 @@ const versionKey = "tocsin.version"
 const leastServer = "2.12"
 
 // streams are the queue's streams at the servers.
-type streams struct{ jobs, dead, ids jetstream.Stream }
+type streams struct{ jobs, dead, marks jetstream.Stream }
 
 // setUp makes the streams, or brings them up to this version and configuration.
 func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, error) {
@@ -30,7 +30,7 @@ func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, erro
 	for _, one := range []struct {
 		stream *jetstream.Stream
 		config jetstream.StreamConfig
-	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.ids, idsConfig(c)}} {
+	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.marks, marksConfig(c)}} {
 		stream, err := ensure(ctx, js, one.config)
 		if err != nil {
 			return s, err
@@ -79,30 +79,25 @@ func deadConfig(c Config) jetstream.StreamConfig {
 	}
 }
 
-// idsConfig is in memory: with files, a server that waits for the disk would wait twice for each job.
-func idsConfig(c Config) jetstream.StreamConfig {
+// marksConfig is in memory: what it says matters for moments.
+func marksConfig(c Config) jetstream.StreamConfig {
 	n := naming(c.Name)
 	return jetstream.StreamConfig{
-		Name:              n.ids(),
-		Description:       "Tocsin: events that are known",
-		Subjects:          []string{n.subject(kindID, anything), n.subject(kindStart, anything)},
+		Name:              n.marks(),
+		Description:       "Tocsin: scheduled jobs that were started or cancelled",
+		Subjects:          []string{n.subject(kindMark, anything)},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
 		MaxAge:            c.IDWindow,
 		MaxMsgsPerSubject: 1,
-		MaxMsgs:           maxIDs,
 		Duplicates:        time.Second, // unused
 		Metadata:          metadata(),
 	}
 }
 
-// maxIDs bounds the servers' memory for ids; when it is full the oldest is forgotten first. A bound in bytes would be
-// reserved at once.
-const maxIDs = 500_000
-
-// mend makes the stream of ids again: a single server that restarts does not even know its name any more.
+// mend makes the stream of marks again: a single server that restarts does not even know its name any more.
 func (q *Queue) mend(ctx context.Context) {
-	_, _ = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, idsConfig(q.config)) })
+	_, _ = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
 }
 
 // shortest is the smaller of a window and how long messages are kept, which bounds it; limits below 1 are none.

@@ -17,13 +17,12 @@ import (
 //	<name>.timed.<lane>.<key>   scheduled jobs with a later time: a message schedule each
 //	<name>.head.<lane>          attempts of the job that holds up a strict lane
 //	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
-//	<name>.id.<event>           events that are known, in a stream of their own, as are
-//	<name>.start.<number>       scheduled jobs that were started or cancelled
+//	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
 type naming string
 
-func (n naming) jobs() string { return string(n) + "-jobs" }
-func (n naming) dead() string { return string(n) + "-dead" }
-func (n naming) ids() string  { return string(n) + "-ids" }
+func (n naming) jobs() string  { return string(n) + "-jobs" }
+func (n naming) dead() string  { return string(n) + "-dead" }
+func (n naming) marks() string { return string(n) + "-marks" }
 
 func (n naming) subject(kind string, tokens ...string) string {
 	var b strings.Builder
@@ -44,8 +43,7 @@ const (
 	kindTimed = "timed"
 	kindHead  = "head"
 	kindDead  = "dead"
-	kindID    = "id"
-	kindStart = "start"
+	kindMark  = "mark"
 )
 
 const (

@@ -19,7 +19,7 @@ type Proxy struct {
 }
 
 // NewProxy starts a proxy for the server at a nats:// address and stops it at the end of the test.
-func NewProxy(t *testing.T, address string) *Proxy {
+func NewProxy(t testing.TB, address string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

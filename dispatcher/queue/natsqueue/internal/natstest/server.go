@@ -22,7 +22,7 @@ const patience = 60 * time.Second
 
 // Cluster is one server or several that form a cluster, on loopback.
 type Cluster struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	dir  string
 
@@ -34,18 +34,18 @@ type Cluster struct {
 }
 
 // New starts n servers and stops them at the end of the test.
-func New(t *testing.T, n int) *Cluster {
+func New(t testing.TB, n int) *Cluster {
 	t.Helper()
 	return start(t, n, false)
 }
 
 // NewSynced is New with servers that wait for the disk at every message (sync_interval: always).
-func NewSynced(t *testing.T, n int) *Cluster {
+func NewSynced(t testing.TB, n int) *Cluster {
 	t.Helper()
 	return start(t, n, true)
 }
 
-func start(t *testing.T, n int, always bool) *Cluster {
+func start(t testing.TB, n int, always bool) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), name: "C" + strconv.FormatInt(time.Now().UnixNano(), 36), always: always}
 	c.clients, c.routes = freePorts(t, n), freePorts(t, n)
@@ -64,7 +64,7 @@ func start(t *testing.T, n int, always bool) *Cluster {
 
 // freePorts finds ports nobody listens at, below those the system gives to connections: a server that is stopped must find
 // its port free when it is started again. If another process takes one, Start fails loudly.
-func freePorts(t *testing.T, n int) []int {
+func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	const lowest, count = 10_000, 20_000
 	var ports []int
@@ -205,7 +205,7 @@ func (c *Cluster) LeaderOf(stream string) int {
 }
 
 // Connect connects to a URL, reconnects for ever, and closes the connection at the end of the test.
-func Connect(t *testing.T, url string, more ...nats.Option) *nats.Conn {
+func Connect(t testing.TB, url string, more ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := Dial(url, more...)
 	if err != nil {
@@ -223,7 +223,7 @@ func Dial(url string, more ...nats.Option) (*nats.Conn, error) {
 }
 
 // Messages counts the messages of a stream.
-func Messages(t *testing.T, nc *nats.Conn, stream string) uint64 {
+func Messages(t testing.TB, nc *nats.Conn, stream string) uint64 {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {

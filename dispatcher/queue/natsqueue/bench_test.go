@@ -135,7 +135,7 @@ func benchFloor(b *testing.B, nodes, lanes, fanOut int) {
 			MaxAckPending: benchLimit, MaxDeliver: -1,
 		})
 		require.NoError(b, err)
-		consume, err := consumer.Consume(func(m jetstream.Msg) {
+		handle := func(m jetstream.Msg) {
 			if _, err := event.Parse(m.Data()); err != nil {
 				b.Error(err)
 			}
@@ -143,7 +143,9 @@ func benchFloor(b *testing.B, nodes, lanes, fanOut int) {
 				b.Error(err)
 			}
 			done.Add(1)
-		})
+		}
+		// As many handlers at a time as the limit says, as a loop that sends somewhere has to.
+		consume, err := consumer.Consume(func(m jetstream.Msg) { go handle(m) })
 		require.NoError(b, err)
 		b.Cleanup(func() { consume.Stop(); <-consume.Closed() })
 	}

@@ -29,7 +29,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	for i := range jobs {
 		j := &jobs[i]
 		m := q.message(j, j.ID()+firstID)
-		if limit := q.nc.MaxPayload(); limit > 0 && int64(m.Size()) > limit {
+		if limit := q.nc.MaxPayload(); limit > 0 && 2*int64(len(m.Data)) > limit && int64(m.Size()) > limit {
 			return &TooLargeError{EventID: j.Event.ID(), Size: m.Size(), Limit: limit}
 		}
 		msgs[i] = m

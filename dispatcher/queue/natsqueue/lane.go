@@ -3,6 +3,7 @@ package natsqueue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,6 +23,7 @@ type lane struct {
 	admit    func() time.Duration
 	ctx      context.Context // of the handlers
 	abort    context.CancelFunc
+	running  atomic.Int32  // handlers
 	wake     chan struct{} // tells tend to look again; has room for one
 	ended    chan struct{} // closed when tend has
 
@@ -32,7 +34,6 @@ type lane struct {
 	fresh   bool    // the consumer may be new, and not know how often it has delivered
 	held    []*hand // delivered, not started
 	working int     // goroutines with a message: preparing it, running it, settling it
-	running int     // handlers
 	bell    *time.Timer
 	waiting bool // Admit said not before the bell
 	changed chan struct{}
@@ -145,8 +146,8 @@ func (l *lane) work(h *hand) {
 	// A handler that ends its goroutine, as testing's FailNow does, leaves this outcome standing.
 	out := queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 	defer func() { l.settle(h, job, out) }()
-	l.count(1)
-	defer l.count(-1)
+	l.running.Add(1)
+	defer l.running.Add(-1)
 	out = run(l.ctx, l.handler, job)
 }
 
@@ -168,12 +169,6 @@ func (l *lane) read(h *hand) (queue.Job, error) {
 		h.state.apply(&job)
 	}
 	return job, err
-}
-
-func (l *lane) count(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.running += n
 }
 
 func (l *lane) worked() {
@@ -260,9 +255,7 @@ func (l *lane) Stop(ctx context.Context) error {
 		l.q.flush(grace)
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return &queue.StillRunningError{Lane: l.name, Handlers: l.running}
+	return &queue.StillRunningError{Lane: l.name, Handlers: int(l.running.Load())}
 }
 
 // quiet waits until nothing works, and reports whether that came before ctx was done.

@@ -16,29 +16,21 @@ import (
 // nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are kept beside it, for
 // whichever worker gets it next.
 
-const headerSeq = "Tocsin-Seq"
+// headerHead has the number of the message that waits.
+const headerHead = "Tocsin-Head"
 
 // head is what is kept of the job that holds up a strict lane.
 type head struct {
-	seq        uint64 // of its message
-	attempt    int
-	firstTried time.Time
-	notBefore  time.Time
-}
-
-func (s *head) apply(j *queue.Job) {
-	j.Attempt, j.FirstTried, j.NotBefore = s.attempt, s.firstTried, s.notBefore
+	seq uint64 // of its message
+	numbers
 }
 
 // holdUp keeps a job at the head of its lane until its NotBefore. false = its message was purged meanwhile.
 func (q *Queue) holdUp(ctx context.Context, l *lane, h *hand, j *queue.Job) (bool, error) {
 	m := &nats.Msg{Subject: q.names.subject(kindHead, l.token), Header: nats.Header{
 		jetstream.MsgRollup: {jetstream.MsgRollupSubject},
-		headerFormat:        {strconv.Itoa(format)},
-		headerSeq:           {strconv.FormatUint(h.seq, 10)},
-		headerAttempt:       {strconv.Itoa(j.Attempt)},
-		headerFirstTried:    {stamp(j.FirstTried)},
-		headerNotBefore:     {stamp(j.NotBefore)},
+		headerJob:           {numbersOf(j).String()},
+		headerHead:          {strconv.FormatUint(h.seq, 10)},
 	}}
 	if err := q.store(ctx, m); err != nil {
 		return false, err
@@ -59,24 +51,22 @@ func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := fields{header: m.Header}
-	s := &head{
-		seq: uint64(r.number(headerSeq)), attempt: int(r.number(headerAttempt)),
-		firstTried: r.time(headerFirstTried), notBefore: r.time(headerNotBefore),
-	}
-	if r.bad {
+	seq, err := strconv.ParseUint(m.Header.Get(headerHead), 10, 64)
+	if err != nil {
 		return nil, errCorrupt
 	}
-	return s, nil
+	n, err := readNumbers(m.Header.Get(headerJob))
+	return &head{seq: seq, numbers: n}, err
 }
 
 // care says what has to be done before a message may start; nil = nothing. again: it may have been delivered before.
 // Called with the lane locked.
 func (l *lane) care(msg jetstream.Msg, again bool) func(*hand) bool {
 	headers := msg.Headers()
-	number, ordered := headers.Get(headerNumber), again && headers.Get(headerOrderKey) != "" && l.limit <= 1
-	notBefore, err := unstamp(headers.Get(headerNotBefore))
-	early := err == nil && time.Until(notBefore) > 0
+	number, ordered := headers.Get(headerNumber), again && l.limit <= 1 && headers.Get(headerOrderKey) != ""
+	n, _ := readNumbers(headers.Get(headerJob)) // work finds what is wrong with it
+	notBefore := n.notBefore
+	early := time.Until(notBefore) > 0
 	if number == "" && !ordered && !early {
 		return nil
 	}

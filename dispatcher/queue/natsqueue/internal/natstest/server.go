@@ -30,24 +30,13 @@ type Cluster struct {
 	nodes   []*server.Server // nil = stopped
 	clients []int            // ports
 	routes  []int
-	always  bool
+	change  []func(*server.Options)
 }
 
-// New starts n servers and stops them at the end of the test.
-func New(t testing.TB, n int) *Cluster {
+// New starts n servers and stops them at the end of the test. change, if any, changes their options.
+func New(t testing.TB, n int, change ...func(*server.Options)) *Cluster {
 	t.Helper()
-	return start(t, n, false)
-}
-
-// NewSynced is New with servers that wait for the disk at every message (sync_interval: always).
-func NewSynced(t testing.TB, n int) *Cluster {
-	t.Helper()
-	return start(t, n, true)
-}
-
-func start(t testing.TB, n int, always bool) *Cluster {
-	t.Helper()
-	c := &Cluster{t: t, dir: t.TempDir(), name: "C" + strconv.FormatInt(time.Now().UnixNano(), 36), always: always}
+	c := &Cluster{t: t, dir: t.TempDir(), name: "C" + strconv.FormatInt(time.Now().UnixNano(), 36), change: change}
 	c.clients, c.routes = freePorts(t, n), freePorts(t, n)
 	c.nodes = make([]*server.Server, n)
 	t.Cleanup(func() {
@@ -86,7 +75,7 @@ func freePorts(t testing.TB, n int) []int {
 func (c *Cluster) options(i int) *server.Options {
 	o := &server.Options{
 		ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: c.clients[i], NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: filepath.Join(c.dir, strconv.Itoa(i)), SyncAlways: c.always,
+		JetStream: true, StoreDir: filepath.Join(c.dir, strconv.Itoa(i)),
 		DisableJetStreamBanner: true,
 	}
 	if len(c.nodes) > 1 {
@@ -94,6 +83,9 @@ func (c *Cluster) options(i int) *server.Options {
 		for _, port := range c.routes {
 			o.Routes = append(o.Routes, server.RoutesFromStr(fmt.Sprintf("nats://127.0.0.1:%d", port))...)
 		}
+	}
+	for _, f := range c.change {
+		f(o)
 	}
 	if file := os.Getenv("NATSTEST_LOG"); file != "" {
 		o.NoLog, o.LogFile, o.Debug = false, fmt.Sprintf("%s.%s.%d", file, c.name, i), true

@@ -81,6 +81,10 @@ func (l *ledger) feed(ctx context.Context, q *natsqueue.Queue, lane, prefix stri
 			if ctx.Err() != nil {
 				return n
 			}
+			if acked, ran, _ := l.count(); acked-ran > 100 { // else the test measures how long a backlog takes
+				<-time.After(time.Millisecond)
+				continue
+			}
 			if err := q.Enqueue(context.WithoutCancel(ctx), jobFor(lane, id)); err == nil {
 				break
 			}
@@ -138,7 +142,7 @@ func (l *ledger) settled(t *testing.T, atMost int) {
 		select {
 		case <-l.changed:
 		case <-timer.C:
-			require.Empty(t, l.missing(), "acknowledged jobs were lost")
+			require.Failf(t, "acknowledged jobs were lost", "%d did not run", len(l.missing()))
 		}
 	}
 	acked, ran, repeats := l.count()

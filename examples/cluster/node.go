@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -58,8 +57,10 @@ func node(args []string) error {
 // freePorts finds ports nobody listens at, below those the system gives to connections.
 func freePorts(n int) ([]string, error) {
 	var ports []string
-	for range 1000 {
-		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+	const lowest, count = 10_000, 20_000
+	start := int(time.Now().UnixMicro() % count)
+	for i := range count {
+		port := strconv.Itoa(lowest + (start+i)%count)
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue

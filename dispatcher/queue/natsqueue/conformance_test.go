@@ -40,10 +40,12 @@ func TestConforms(t *testing.T) {
 					Shared: true,
 					Kills:  2,
 				},
-				Unit:  100 * time.Millisecond,
-				Slack: 4 * time.Second,
-				Lease: lease,
-
+				// Message schedules fire in rounds, four a second at most: two times that are to be told apart are further apart.
+				Unit:     300 * time.Millisecond,
+				Slack:    5 * time.Second,
+				Patience: patience,
+				Lease:    lease,
+				Crowd:    1000,
 				Parallel: true,
 			})
 		})

@@ -77,7 +77,7 @@ func TestReadJobRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"bad headers", headerHeaders, "a=%z", good.Data, errCorrupt},
 		{"no event", headerJob, good.Header.Get(headerJob), []byte("{}"), errCorrupt},
 	} {
-		h := nats.Header(maps.Clone(good.Header))
+		h := maps.Clone(good.Header)
 		h[c.header] = []string{c.value}
 		_, err := readJob("audit", h, c.data)
 		require.ErrorIs(t, err, c.want, c.name)
@@ -86,7 +86,7 @@ func TestReadJobRefusesWhatItDoesNotKnow(t *testing.T) {
 
 func FuzzReadJob(f *testing.F) {
 	whole := jobMessage(ptr(wholeJob()))
-	f.Add(whole.Header.Get(headerJob), whole.Header.Get(headerOrderKey), whole.Header.Get(headerHeaders), []byte(whole.Data))
+	f.Add(whole.Header.Get(headerJob), whole.Header.Get(headerOrderKey), whole.Header.Get(headerHeaders), whole.Data)
 	f.Add("1 - - - 0 0", "", "", []byte(`{}`))
 	f.Add("2", "%", "=&=", []byte(nil))
 	f.Fuzz(func(t *testing.T, numbers, key, headers string, data []byte) {

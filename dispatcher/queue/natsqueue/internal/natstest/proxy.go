@@ -1,6 +1,7 @@
 package natstest
 
 import (
+	"context"
 	"net"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 // Proxy is a TCP proxy in front of a server: the network between it and a client, which a test can cut.
 type Proxy struct {
+	ctx      context.Context // of the test
 	target   string
 	listener net.Listener
 	over     sync.WaitGroup
@@ -21,11 +23,11 @@ type Proxy struct {
 // NewProxy starts a proxy for the server at a nats:// address and stops it at the end of the test.
 func NewProxy(t testing.TB, address string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{target: strings.TrimPrefix(address, "nats://"), listener: l, cut: make(chan struct{}), conns: map[net.Conn]bool{}}
+	p := &Proxy{ctx: t.Context(), target: strings.TrimPrefix(address, "nats://"), listener: l, cut: make(chan struct{}), conns: map[net.Conn]bool{}}
 	close(p.cut)
 	p.over.Go(p.accept)
 	t.Cleanup(func() {
@@ -74,7 +76,7 @@ func (p *Proxy) serve(client net.Conn) {
 	p.keep(client)
 	defer p.drop(client)
 	<-p.whole()
-	server, err := net.Dial("tcp", p.target)
+	server, err := new(net.Dialer).DialContext(p.ctx, "tcp", p.target)
 	if err != nil {
 		return
 	}
@@ -85,7 +87,7 @@ func (p *Proxy) serve(client net.Conn) {
 }
 
 func (p *Proxy) copy(to, from net.Conn) {
-	defer to.Close()
+	defer func() { _ = to.Close() }()
 	b := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(b)

@@ -3,7 +3,6 @@ package natstest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,9 +56,10 @@ func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	const lowest, count = 10_000, 20_000
 	var ports []int
-	for range 1000 {
-		port := lowest + rand.IntN(count)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	start := int(time.Now().UnixMicro() % count) // elsewhere each time, for those beside us
+	for i := range count {
+		port := lowest + (start+i)%count
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -57,20 +59,18 @@ func node(args []string) error {
 // freePorts finds ports nobody listens at, below those the system gives to connections.
 func freePorts(n int) ([]string, error) {
 	var ports []string
-	const lowest, count = 10_000, 20_000
-	start := int(time.Now().UnixMicro() % count)
-	for i := range count {
-		port := strconv.Itoa(lowest + (start+i)%count)
+	for range 1000 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000)) //nolint:gosec // where to listen is no secret
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
 		}
-		l.Close()
+		defer l.Close() // not before all are found, or one could be found twice
 		if ports = append(ports, port); len(ports) == n {
 			return ports, nil
 		}
 	}
-	return nil, fmt.Errorf("no free ports")
+	return nil, errors.New("no free ports")
 }
 
 // store is where a server keeps its files: below one folder, which is removed at the end.

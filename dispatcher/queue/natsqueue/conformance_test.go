@@ -40,9 +40,10 @@ func TestConforms(t *testing.T) {
 					Shared: true,
 					Kills:  2,
 				},
-				// Message schedules fire in rounds, four a second at most: two times that are to be told apart are further apart.
-				Unit:     300 * time.Millisecond,
-				Slack:    5 * time.Second,
+				// Message schedules fire in rounds and within a round in the order stored: times that are to be told apart, which the
+				// suite puts two units apart, are further apart than the precision.
+				Unit:     600 * time.Millisecond,
+				Slack:    10 * time.Second,
 				Patience: patience,
 				Lease:    lease,
 				Crowd:    1000,

@@ -110,13 +110,14 @@ func shortest(window, kept time.Duration) time.Duration {
 
 // ensure makes one stream, or updates it if it is not as wanted.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, want.Name)
+	find := func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) }
+	stream, err := ask(ctx, find)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, want)
+		stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return stream, setUpError(want.Name, err)
 		}
-		stream, err = js.Stream(ctx, want.Name) // another process was faster, with another configuration
+		stream, err = ask(ctx, find) // another process was faster, with another configuration
 	}
 	if err != nil {
 		return nil, setUpError(want.Name, err)
@@ -129,7 +130,7 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 	if same(have, want) {
 		return stream, nil
 	}
-	stream, err = js.UpdateStream(ctx, want)
+	stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
 	return stream, setUpError(want.Name, err)
 }
 

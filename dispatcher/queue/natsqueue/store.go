@@ -132,10 +132,13 @@ func ask[T any](ctx context.Context, request func(context.Context) (T, error)) (
 	}
 }
 
+// noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
+const noPeers jetstream.ErrorCode = 10005
+
 // unanswered reports whether err says that no server answered, or none that could.
 func unanswered(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code >= 500
+		return refused.Code >= 500 || refused.ErrorCode == noPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)

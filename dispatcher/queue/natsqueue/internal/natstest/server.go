@@ -3,6 +3,7 @@ package natstest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,34 +37,46 @@ type Cluster struct {
 func New(t testing.TB, n int, change ...func(*server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), name: "C" + strconv.FormatInt(time.Now().UnixNano(), 36), change: change}
-	c.clients, c.routes = freePorts(t, n), freePorts(t, n)
 	c.nodes = make([]*server.Server, n)
-	t.Cleanup(func() {
+	t.Cleanup(c.stopAll)
+	for try := 1; ; try++ {
+		ports := freePorts(t, 2*n)
+		c.clients, c.routes = ports[:n], ports[n:]
+		ready := true
 		for i := range c.nodes {
-			c.Stop(i)
+			ready = ready && c.start(i)
 		}
-	})
-	for i := range c.nodes {
-		c.start(i)
+		if ready {
+			break
+		}
+		if try == 3 {
+			t.Fatal("servers are not ready for connections")
+		}
+		c.stopAll() // another process took a port: the next ones, then
 	}
 	c.Ready()
 	return c
 }
 
+func (c *Cluster) stopAll() {
+	for i := range c.nodes {
+		c.Stop(i)
+	}
+}
+
 // freePorts finds ports nobody listens at, below those the system gives to connections: a server that is stopped must find
-// its port free when it is started again. If another process takes one, Start fails loudly.
+// its port free when it is started again.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	const lowest, count = 10_000, 20_000
 	var ports []int
-	start := int(time.Now().UnixMicro() % count) // elsewhere each time, for those beside us
-	for i := range count {
-		port := lowest + (start+i)%count
+	for range 1000 {
+		port := lowest + rand.IntN(count) //nolint:gosec // where to listen in a test is no secret
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
-		_ = l.Close()
+		defer func() { _ = l.Close() }() // not before all are found, or one could be found twice
 		if ports = append(ports, port); len(ports) == n {
 			return ports
 		}
@@ -93,7 +106,8 @@ func (c *Cluster) options(i int) *server.Options {
 	return o
 }
 
-func (c *Cluster) start(i int) {
+// start starts a server and reports whether it listens.
+func (c *Cluster) start(i int) bool {
 	c.t.Helper()
 	s, err := server.NewServer(c.options(i))
 	if err != nil {
@@ -104,15 +118,15 @@ func (c *Cluster) start(i int) {
 	c.mu.Lock()
 	c.nodes[i] = s
 	c.mu.Unlock()
-	if !s.ReadyForConnections(patience) {
-		c.t.Fatalf("server %d is not ready for connections", i)
-	}
+	return s.ReadyForConnections(patience / 4)
 }
 
 // Start starts a server that was stopped, at its old address and with its old data, and waits until the cluster is ready.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
-	c.start(i)
+	if !c.start(i) {
+		c.t.Fatalf("server %d is not ready for connections", i)
+	}
 	c.Ready()
 }
 

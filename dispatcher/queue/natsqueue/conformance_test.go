@@ -42,7 +42,7 @@ func TestConforms(t *testing.T) {
 				},
 				// Message schedules fire in rounds and within a round in the order stored: times that are to be told apart, which the
 				// suite puts two units apart, are further apart than the precision.
-				Unit:     600 * time.Millisecond,
+				Unit:     500 * time.Millisecond,
 				Slack:    10 * time.Second,
 				Patience: patience,
 				Lease:    lease,

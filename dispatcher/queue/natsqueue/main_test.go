@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // they wait for servers, not for the processor
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait for servers, not for the processor
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

@@ -89,6 +89,9 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 	return all
 }
 
+// unavailable is the code of a server that cannot answer now, for want of a leader or of room.
+const unavailable = 503
+
 // inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked
 // again, it says that it is a duplicate. The client has no name for it.
 const inProcess jetstream.ErrorCode = 10158
@@ -99,7 +102,7 @@ func retriable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code >= 500 || refused.ErrorCode == inProcess
+		return refused.Code == unavailable || refused.ErrorCode == inProcess
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
@@ -138,7 +141,7 @@ const noPeers jetstream.ErrorCode = 10005
 // unanswered reports whether err says that no server answered, or none that could.
 func unanswered(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code >= 500 || refused.ErrorCode == noPeers
+		return refused.Code == unavailable || refused.ErrorCode == noPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)

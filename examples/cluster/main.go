@@ -73,7 +73,7 @@ func run(ctx context.Context, out io.Writer) (outcome, error) {
 	}
 	defer q.Close()
 	// This process only dispatches: its Engine never runs, so it needs the routes and no working channel.
-	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes(notHere)})
+	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes(notHere())})
 	if err != nil {
 		return outcome{}, err
 	}

@@ -19,9 +19,11 @@ func routes(c channel.Channel) []dispatcher.Route {
 }
 
 // notHere is the channel of a process that only dispatches.
-var notHere = channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
-	return channel.Receipt{}, errors.New("this process does not deliver")
-})
+func notHere() channel.Channel {
+	return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+		return channel.Receipt{}, errors.New("this process does not deliver")
+	})
+}
 
 // worker delivers until its parent goes: "servers receiver".
 func worker(args []string) error {

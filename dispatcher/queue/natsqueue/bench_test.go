@@ -5,6 +5,8 @@ package natsqueue_test
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -188,4 +190,74 @@ func awaitConsumers(b *testing.B, nc *nats.Conn, stream string, n int) {
 		s, err := js.Stream(b.Context(), stream)
 		return err == nil && s.CachedInfo().State.Consumers == n
 	}, time.Minute, 10*time.Millisecond)
+}
+
+// BenchmarkIdleLanes opens lanes and looks at what they cost while nothing happens: at the client and the servers together,
+// which share this process.
+func BenchmarkIdleLanes(b *testing.B) {
+	for _, nodes := range []int{1, 3} {
+		for _, lanes := range []int{1, 100, 1000} {
+			if nodes == 3 && lanes > 100 {
+				continue // 1000 Raft groups on three servers of one machine say more about the machine
+			}
+			b.Run(fmt.Sprintf("nodes=%d/%d", nodes, lanes), func(b *testing.B) {
+				c := natstest.New(b, nodes)
+				nc := natstest.Connect(b, c.URL())
+				q, err := natsqueue.New(b.Context(), nc, natsqueue.Config{Replicas: nodes})
+				require.NoError(b, err)
+				b.Cleanup(q.Close)
+				goroutines, began := runtime.NumGoroutine(), time.Now()
+				for i := range lanes {
+					lane, err := q.Open(fmt.Sprintf("lane %d", i), queue.LaneOptions{Limit: 4}, newLedger().handler(0))
+					require.NoError(b, err)
+					b.Cleanup(func() { _ = lane.Stop(context.Background()) })
+				}
+				awaitConsumers(b, nc, natsqueue.DefaultName+"-jobs", lanes)
+				b.ReportMetric(time.Since(began).Seconds(), "s-to-open")
+				b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(lanes), "goroutines/lane")
+				const watched = 3 * time.Second
+				busy := cpu(b)
+				<-time.After(watched)
+				b.ReportMetric(100*float64(cpu(b)-busy)/float64(watched), "cpu-%-idle")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+// BenchmarkRestart has 100,000 jobs pending when a process starts: how long until the first one runs.
+func BenchmarkRestart(b *testing.B) {
+	const pending = 100_000
+	for _, nodes := range []int{1, 3} {
+		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
+			c := natstest.New(b, nodes)
+			s := store(strconv.Itoa(nodes), "jobs", c.URL())
+			q := openFor(b, s)
+			for n := 0; n < pending; n += 500 {
+				jobs := make([]queue.Job, 500)
+				for i := range jobs {
+					jobs[i] = jobFor("lane", strconv.Itoa(n+i))
+				}
+				require.NoError(b, q.Enqueue(b.Context(), jobs...))
+			}
+			for b.Loop() {
+				first := make(chan struct{}, 1)
+				lane, err := openFor(b, s).Open("lane", queue.LaneOptions{Limit: 4}, func(ctx context.Context, _ queue.Job) queue.Outcome {
+					select {
+					case first <- struct{}{}:
+					default:
+					}
+					<-ctx.Done()
+					return queue.Outcome{Action: queue.Postpone}
+				})
+				require.NoError(b, err)
+				<-first
+				b.StopTimer()
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				require.NoError(b, lane.Stop(ctx))
+				b.StartTimer()
+			}
+		})
+	}
 }

@@ -55,7 +55,7 @@ func configOf(s string) natsqueue.Config {
 	return c
 }
 
-func openFor(t *testing.T, s string) *natsqueue.Queue {
+func openFor(t testing.TB, s string) *natsqueue.Queue {
 	t.Helper()
 	nc := natstest.Connect(t, strings.Split(s, " ")[2])
 	q, err := natsqueue.New(t.Context(), nc, configOf(s))

@@ -25,6 +25,7 @@ type Queue struct {
 
 	known  known
 	hands  hands
+	setUps chan struct{} // has room for as many consumers as are set up at a time
 	closed chan struct{}
 	ended  sync.WaitGroup
 	once   sync.Once
@@ -59,11 +60,15 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s,
-		lanes: map[string]*lane{}, known: newKnown(), closed: make(chan struct{}),
+		lanes: map[string]*lane{}, known: newKnown(), setUps: make(chan struct{}, maxSetUps), closed: make(chan struct{}),
 	}
 	q.ended.Go(q.pulse)
 	return q, nil
 }
+
+// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand requests
+// at once would time out and come again.
+const maxSetUps = 16
 
 // Close ends what the Queue itself runs. Stop the lanes first, and close the connection after.
 func (q *Queue) Close() {

@@ -118,6 +118,12 @@ func (t *tending) serve(limit int) time.Duration {
 
 func (t *tending) update(limit int) error {
 	l := t.lane
+	select {
+	case l.q.setUps <- struct{}{}:
+		defer func() { <-l.q.setUps }()
+	case <-l.ctx.Done():
+		return l.ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.q.config.Timeout)
 	defer cancel()
 	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -62,20 +63,26 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: %w", err)
 	}
-	bucket := jetstream.KeyValueConfig{
-		Bucket: c.Bucket, Description: "Tocsin: what was delivered", History: 1, Storage: jetstream.FileStorage, Replicas: c.Replicas,
-		LimitMarkerTTL: time.Second, // keys have times to live of their own
-	}
-	if _, err = js.CreateKeyValue(ctx, bucket); errors.Is(err, jetstream.ErrBucketExists) {
-		_, err = js.UpdateKeyValue(ctx, bucket)
-	}
-	if errors.Is(err, jetstream.ErrInvalidBucketName) {
+	if !bucketName.MatchString(c.Bucket) {
 		return nil, &ConfigError{"Bucket", "has other characters", `use letters, digits, "-" and "_"`}
 	}
-	if err != nil {
+	if _, err = js.CreateOrUpdateStream(ctx, bucket(c)); err != nil {
 		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
 	}
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
+}
+
+var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+
+// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to live, the
+// client also asks for a marker in place of each that has ended. The server writes it a moment later, and when a new claim
+// came in between, the marker stands behind the claim, which is lost by that.
+func bucket(c Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
+		Storage: jetstream.FileStorage, Replicas: c.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
+		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
+	}
 }
 
 // Claim implements dedup.Store.

@@ -21,7 +21,10 @@ const maxKeyLength = 255
 // Schedule holds an event until the given time and then dispatches it to the routes of that moment. The key names it
 // for Cancel, for example "expiring/" and the grant's id; scheduling under a key again replaces what it held. A time in
 // the past is now. The event's id must be its own: if it was dispatched before, it is skipped. Like deliveries,
-// scheduled events are as durable as the queue; a memory queue holds 100,000.
+// scheduled events and their keys are as durable as the queue; a memory queue holds 100,000.
+//
+// A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked, under
+// a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
 	if err := check([]event.Event{ev}); err != nil {
 		return err
@@ -70,12 +73,12 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 		return queue.Outcome{Action: queue.Done}
 	}
 	if _, conflict := errors.AsType[*ConflictError](err); conflict {
-		e.log.Error("tocsin: scheduled event cannot be dispatched", "event_id", j.Event.ID(),
-			"event_type", string(j.Event.Type()), "error", err)
+		e.log.Error("tocsin: scheduled event cannot be dispatched", AttrEventID, j.Event.ID(),
+			AttrEventType, string(j.Event.Type()), AttrError, err)
 		return queue.Outcome{Action: queue.Dead, Reason: err.Error()}
 	}
 	if j.Attempt == 0 { // once: it comes again every second
-		e.log.Warn("tocsin: scheduled event waits", "event_id", j.Event.ID(), "error", err)
+		e.log.Warn("tocsin: scheduled event waits", AttrEventID, j.Event.ID(), AttrError, err)
 	}
 	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
 }

@@ -35,6 +35,7 @@ func TestR26_Positions(t *testing.T) {
 		{"too many arguments", "ä {{\nlookup a b c}}", 2, 1},
 		{"unknown variable", "ä\n {{upper @foo}}", 2, 10},
 		{"variable at the end", "{{@}}", 1, 4},
+		{"not UTF-8", "ä\n\ufffd {{a}}\xc3(", 2, 8},
 	} {
 		e := syntaxError(t, c.source, Options{Mode: Text})
 		assert.Equal(t, [2]int{c.line, c.column}, [2]int{e.Line, e.Column}, "%s: %q: %v", c.name, c.source, e)

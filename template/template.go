@@ -32,6 +32,10 @@ func Compile(source string, o Options) (*Template, error) {
 		return nil, &SyntaxError{Position: newLineIndex(source).at(limits.Source), Kind: KindLimit,
 			Message: fmt.Sprintf("the template is longer than %d bytes", limits.Source)}
 	}
+	if at := invalidUTF8(source); at >= 0 {
+		return nil, &SyntaxError{Position: newLineIndex(source).at(at), Kind: KindSyntax,
+			Message: "the template is not valid UTF-8", Hint: "save it in UTF-8"}
+	}
 	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}}
 	if o.Syntax == Macros {
 		c.macros()

@@ -24,6 +24,8 @@ var forbidden = map[string]string{
 	"net/textproto": "Dial",
 	"syscall":       "Socket Connect",
 	"os/exec":       "Command CommandContext",
+
+	"github.com/wneessen/go-mail/smtp": "Dial SendMail",
 }
 
 // supplied lists, by import path, what makes connections without the guard unless it is given something of the guard's. The
@@ -119,6 +121,8 @@ func TestS1_TheSearchFindsConstructors(t *testing.T) {
 		`import "net/http"; var s = http.StatusOK; var r http.Request`:          0,
 		`import "net"; var c net.Conn; var e *net.OpError`:                      0,
 		`import "example.com/net"; func f() { net.Dial() }`:                     0,
+		`import "github.com/wneessen/go-mail/smtp"; var f = smtp.NewClient`:     0,
+		`import "github.com/wneessen/go-mail/smtp"; var f = smtp.SendMail`:      1,
 
 		`import "github.com/wneessen/go-mail"; var c, _ = mail.NewClient("x")`:                              1,
 		`import "github.com/wneessen/go-mail"; var c, _ = mail.NewClient("x", mail.WithDialContextFunc(g))`: 0,

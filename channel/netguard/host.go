@@ -98,6 +98,9 @@ func cleanHost(raw string, bracketed bool) (host, reason string) {
 		return "", reason
 	}
 	host, err := idna.Lookup.ToASCII(raw)
+	if err == nil {
+		_, err = idna.Lookup.ToASCII(host) // it maps some labels, such as bad UTF-8, to what it refuses itself
+	}
 	if err != nil {
 		return "", "has a host with characters that no host name may have"
 	}

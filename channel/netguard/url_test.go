@@ -252,7 +252,7 @@ func TestS17_HostsAreMappedForDialling(t *testing.T) {
 		require.NoError(t, err, raw)
 		assert.Equal(t, want, got)
 	}
-	for _, raw := range []string{"", "smtp.example.com:25", "a b", "127.1", "①.1.1.1", "fe80::1%lo", "[::1", "::1]x", "a/b", "user@host", "host.\r\n"} {
+	for _, raw := range []string{"", "smtp.example.com:25", "a b", "127.1", "①.1.1.1", "fe80::1%lo", "[::1", "::1]x", "a/b", "user@host", "host.\r\n", "0\xff", "xn--0-q10i"} {
 		_, err := CheckHost("smtp_host", raw)
 		var e *ConfigError
 		require.ErrorAs(t, err, &e, raw)

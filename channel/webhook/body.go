@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"mime"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -42,8 +41,6 @@ type making struct {
 	secrets  []string // in the order of Body.secrets; must not be modified
 	scratch  *scratch
 }
-
-const notUTF8 = "what it made is not valid UTF-8"
 
 // unfitError says why a body cannot be made from an event, in words that hold nothing of the event.
 type unfitError struct{ problem string }
@@ -85,9 +82,6 @@ func (b *templateBody) fill(ctx context.Context, in making, r *rendering) error 
 	made, err := in.scratch.text(ctx, b.template, in.delivery.Event)
 	if err != nil {
 		return err
-	}
-	if !utf8.Valid(made) { // the template's own text may be anything
-		return &unfitError{notUTF8}
 	}
 	r.body = bytes.Clone(made)
 	return nil

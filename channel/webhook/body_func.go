@@ -49,7 +49,7 @@ func (b *funcBody) fill(_ context.Context, in making, r *rendering) error {
 		return err
 	}
 	if !utf8.Valid(made) {
-		return &unfitError{notUTF8}
+		return &unfitError{"what it made is not valid UTF-8"}
 	}
 	r.body = made
 	return nil

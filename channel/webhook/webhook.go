@@ -5,6 +5,9 @@
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
 // second time by itself.
+//
+// To try a Config on a receiver of your own machine, allow two things on purpose: that it has no TLS, with
+// Limits.AllowInsecureHTTP, and its address, with a Guard for netguard.Profile{Loopback: true}.
 package webhook
 
 import (
@@ -42,7 +45,10 @@ type Channel struct {
 	client      *netguard.Client
 }
 
-var _ channel.Channel = (*Channel)(nil)
+var (
+	_ channel.Channel   = (*Channel)(nil)
+	_ channel.Addressed = (*Channel)(nil)
+)
 
 // senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
 // delivery a connection, and on TLS a handshake.
@@ -239,3 +245,6 @@ func (c *Channel) Format(s fmt.State, _ rune) {
 	}
 	_, _ = io.WriteString(s, "webhook.Channel("+c.method+" "+c.origin+warning+")")
 }
+
+// Destination is the URL's origin, such as "https://hooks.example": its path may be a credential.
+func (c *Channel) Destination() string { return c.origin }

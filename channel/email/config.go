@@ -1,0 +1,123 @@
+package email
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// maxRecipients is how many recipients one channel has, computed ones included.
+const maxRecipients = 10
+
+// defaultTimeout is the time of one attempt. RFC 5321 section 4.5.3.2 would wait five minutes for many a reply, and a queue
+// better tries again.
+const defaultTimeout = 30 * time.Second
+
+// Config describes what is mailed, to whom and through which relay. Relay.Host, From and one recipient are required.
+// Printing a Config shows the relay's address only.
+//
+// Addresses are local@domain: a local part of letters, digits, dots and !#$%&'*+-/=?^_`{|}~, without quotes; a host name,
+// which may be written in any script. Nothing else may stand beside the address.
+//
+// Templates see the event's decoded form and may be shared by any number of channels. Those of the syntax template.Macros
+// are as good as Handlebars.
+type Config struct {
+	Relay Relay
+	// From is the sender's address, without a name, also for mail that bounces. FromName is shown beside it; at most 100
+	// characters.
+	From     string
+	FromName string
+	// ReplyTo is the address for answers. "" = From.
+	ReplyTo string
+	// To are recipients whom everybody sees in the header; Bcc are those whom nobody sees. An address that occurs twice gets
+	// one mail.
+	To, Bcc []string
+	// ToComputed are recipients named by the event: templates compiled for template.Text, each of which makes one address,
+	// such as {{data.requester.email}}, or nothing. They are in the header. All recipients together are at most 10.
+	ToComputed []*template.Template
+	// Subject is compiled for template.Header. Text that mail programs would decode or reorder is made harmless, and 255
+	// characters are kept. nil = what happened, in one line, as package notice says it.
+	Subject *template.Template
+	// Text, compiled for template.Text, and HTML, compiled for template.HTML, make the two forms of the body. With Text
+	// alone, the mail has no HTML form. nil = what package notice says of the event; with both nil, it has both forms.
+	Text, HTML *template.Template
+	// Domain is how we introduce ourselves to the relay (EHLO) and what stands in the Message-ID. "" = that of From.
+	Domain string
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
+	// of its own that allows public addresses only.
+	Guard *netguard.Guard
+	// Timeout is the time of one attempt, from looking the relay up to its last reply. 0 = 30 s. An earlier deadline of
+	// Send's context wins.
+	Timeout time.Duration
+	// Logger gets a warning when Relay.TLS switches verification off. nil = slog.Default.
+	Logger *slog.Logger
+}
+
+// withDefaults returns c with its zero fields filled in.
+func (c Config) withDefaults() Config {
+	c.Relay = c.Relay.withDefaults()
+	if c.Guard == nil {
+		c.Guard = new(netguard.Guard)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// check returns every problem of a Config besides those of Relay and of what makes the letter.
+func (c Config) check() error {
+	var errs []error
+	if c.Timeout < 0 {
+		errs = append(errs, &ConfigError{"Timeout", "is negative", "use a positive time, or 0 for 30 s"})
+	}
+	switch n := len(c.To) + len(c.Bcc) + len(c.ToComputed); {
+	case n == 0:
+		errs = append(errs, &ConfigError{"To", "names nobody", "give an address in To or Bcc, or a template in ToComputed"})
+	case n > maxRecipients:
+		errs = append(errs, &ConfigError{"To", fmt.Sprintf("names %d recipients together with Bcc and ToComputed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)})
+	}
+	for i, t := range c.ToComputed {
+		errs = append(errs, checkMode(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))
+	}
+	errs = append(errs,
+		checkMode("Subject", c.Subject, template.Header, true),
+		checkMode("Text", c.Text, template.Text, true),
+		checkMode("HTML", c.HTML, template.HTML, true))
+	return errors.Join(errs...)
+}
+
+func checkMode(field string, t *template.Template, want template.Mode, optional bool) error {
+	switch {
+	case t == nil && optional:
+		return nil
+	case t == nil:
+		return &ConfigError{field, "is nil", "give a template, or remove it"}
+	case t.Mode() != want:
+		return &ConfigError{field, "is not a template for this place", "compile it with the mode " + want.String()}
+	}
+	return nil
+}
+
+// Format prints the relay's address only, whatever the verb.
+func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline()) }
+
+// LogValue is what Format prints; without it a JSON log handler would write the whole Config.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.outline()) }
+
+func (c Config) outline() string {
+	r := c.Relay.withDefaults()
+	host, err := netguard.CheckHost("Relay.Host", r.Host)
+	if err != nil {
+		return "email.Config(invalid Relay.Host)"
+	}
+	return "email.Config(" + joinPort(host, r.Port) + ")"
+}

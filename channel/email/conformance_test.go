@@ -1,0 +1,106 @@
+package email_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/secret"
+)
+
+// scripted is a relay that answers as a says, and repeats what it was sent in its refusals. SMTP has no way to name a
+// pause.
+func scripted(t *testing.T, a channeltest.Answer, tls bool) (*relay, []byte) {
+	t.Helper()
+	r := &relay{auth: "PLAIN", user: "noc"}
+	var seen atomic.Pointer[string]
+	r.answer = func(step, line string, _ int) string {
+		if step == "AUTH" {
+			said := line + " " + strings.ReplaceAll(decode(line[strings.LastIndexByte(line, ' ')+1:]), "\x00", " ")
+			seen.Store(&said)
+		}
+		echo := ""
+		if said := seen.Load(); said != nil {
+			echo = *said
+		}
+		switch {
+		case a == channeltest.Unavailable && step == "MESSAGE":
+			return "451 4.3.0 " + echo
+		case a == channeltest.Rejected && step == "AUTH":
+			return "535 5.7.8 " + echo
+		case a == channeltest.Gone && step == "GREETING":
+			return "521 5.3.2 this host takes no mail"
+		case a == channeltest.Silent && step == "MAIL":
+			return hang
+		case step == "AUTH":
+			return "235 2.7.0 hello " + echo
+		case step == "MESSAGE":
+			return "250 2.0.0 " + echo
+		}
+		return ""
+	}
+	var authority []byte
+	if tls {
+		r.tls, authority = certificate(t)
+	}
+	r.listen(t)
+	return r, authority
+}
+
+var unsupported = []channeltest.Answer{channeltest.Throttled}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	const password = "correct horse/battery+staple"
+	channeltest.Run(t, channeltest.Suite{
+		New: func(t *testing.T, a channeltest.Answer) channel.Channel {
+			r, authority := scripted(t, a, true)
+			c := config(t, r)
+			c.Relay.Mode = email.TLSRequired
+			c.Relay.TLS.CAPEM = authority
+			c.Relay.Auth = email.Password("noc", secret.Literal(password))
+			ch, err := email.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ch
+		},
+		Unsupported: unsupported,
+		Secrets:     []string{password, base64.StdEncoding.EncodeToString([]byte("\x00noc\x00" + password))},
+	})
+}
+
+func TestS50_NoLeaks(t *testing.T) {
+	for name, auth := range map[string]func(secret.Value) email.Auth{
+		"password": func(v secret.Value) email.Auth { return email.Password("noc", v) },
+		"oauth":    func(v secret.Value) email.Auth { return email.OAuth("noc", v) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			channeltest.RunLeaks(t, channeltest.LeakSuite[email.Config]{
+				Config: func() email.Config {
+					return email.Config{
+						Relay: email.Relay{Host: "127.0.0.1", Mode: email.TLSNone, AllowPlaintextAuth: true, Auth: auth(secret.Literal("x"))},
+						From:  "noc@sender.example",
+						To:    []string{"jo@example.com"},
+						Guard: guard(t),
+					}
+				},
+				New: func(t *testing.T, c email.Config, a channeltest.Answer) (channel.Channel, error) {
+					r, _ := scripted(t, a, false)
+					r.auth = "PLAIN XOAUTH2"
+					c.Relay.Port, c.Relay.Ports = r.port(), []int{r.port()}
+					ch, err := email.New(c)
+					if err != nil {
+						return nil, err
+					}
+					return ch, nil
+				},
+				Unsupported: unsupported,
+			})
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"net/textproto"
+
+	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+)
+
+// dialer opens sessions with a relay.
+type dialer struct {
+	guard      *netguard.Guard
+	host       string
+	address    string // host:port
+	mode       TLSMode
+	tls        *tls.Config
+	auth       Auth
+	plaintext  bool // AllowPlaintextAuth
+	hello      string
+	unverified bool
+}
+
+// newDialer takes a Config with its defaults filled in, and the name by which we introduce ourselves.
+func newDialer(c *Config, hello string) (*dialer, error) {
+	r := c.Relay
+	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
+	host, err := netguard.CheckHost("Relay.Host", r.Host)
+	if err != nil {
+		err = within("Relay.Host", err)
+	}
+	d.host, d.address = host, joinPort(host, r.Port)
+	config, tlsErr := r.TLS.Config()
+	if tlsErr != nil {
+		tlsErr = within("Relay.TLS", tlsErr)
+	} else if config.ServerName == "" {
+		config.ServerName = host
+	}
+	d.tls = config
+	return d, errors.Join(err, tlsErr, r.check())
+}
+
+func (d *dialer) warning() string {
+	if d.unverified {
+		return ", certificates are not verified"
+	}
+	return ""
+}
+
+// open connects and logs in. The session is bound to ctx: when that is done before unbind, it is closed.
+func (d *dialer) open(ctx context.Context, credential string) (*session, *failure) {
+	conn, err := d.guard.DialContext(ctx, "tcp", d.address)
+	if err != nil {
+		return nil, &failure{stage: StageConnect, err: err}
+	}
+	s := &session{conn: &cappedConn{Conn: conn}, credential: credential}
+	s.bind(ctx)
+	if f := d.start(ctx, s); f != nil {
+		s.close()
+		return nil, f
+	}
+	return s, nil
+}
+
+// start brings a new connection to the point where mail can be sent.
+func (d *dialer) start(ctx context.Context, s *session) *failure {
+	var conn net.Conn = s.conn
+	if d.mode == TLSImplicit {
+		encrypted := tls.Client(s.conn, d.tls)
+		if err := encrypted.HandshakeContext(ctx); err != nil {
+			return &failure{stage: StageTLS, err: err}
+		}
+		conn = encrypted
+	}
+	var err error
+	if s.client, err = smtp.NewClient(conn, d.host); err != nil {
+		return &failure{stage: StageGreeting, err: err}
+	}
+	s.client.SkipSMTPUTF8(true) // nothing we send needs it
+	if err := s.client.Hello(d.hello); err != nil {
+		return &failure{stage: StageHello, err: err}
+	}
+	if f := d.encrypt(s.client); f != nil {
+		return f
+	}
+	return d.logIn(s.client, s.credential)
+}
+
+// encrypt sends STARTTLS as the mode says.
+func (d *dialer) encrypt(c *smtp.Client) *failure {
+	if d.mode != TLSRequired && d.mode != TLSOpportunistic {
+		return nil
+	}
+	if offered, _ := c.Extension("STARTTLS"); !offered {
+		if d.mode == TLSRequired {
+			return &failure{stage: StageTLS, kind: KindNoTLS}
+		}
+		return nil
+	}
+	if err := c.StartTLS(d.tls); err != nil {
+		_, encrypted := c.TLSConnectionState()
+		if d.mode == TLSOpportunistic && !encrypted && errors.As(err, new(*textproto.Error)) {
+			return nil // the relay has said no, and goes on in clear
+		}
+		return &failure{stage: StageTLS, err: err}
+	}
+	return nil
+}
+
+func (d *dialer) logIn(c *smtp.Client, credential string) *failure {
+	if d.auth.mechanism == none {
+		return nil
+	}
+	if _, encrypted := c.TLSConnectionState(); !encrypted && !d.plaintext {
+		return &failure{stage: StageAuth, kind: KindPlaintextAuth}
+	}
+	_, offered := c.Extension("AUTH")
+	a := d.auth.choose(offered, d.host, credential)
+	if a == nil {
+		return &failure{stage: StageAuth, kind: KindNoAuth}
+	}
+	if err := c.Auth(a); err != nil {
+		return &failure{stage: StageAuth, err: err}
+	}
+	return nil
+}
+
+// allows tells whether the policy, which may have changed, still allows a session's address.
+func (d *dialer) allows(ctx context.Context, s *session) bool {
+	remote, err := netip.ParseAddrPort(s.conn.RemoteAddr().String())
+	if err != nil || d.guard.CheckHost(d.host) != nil {
+		return false
+	}
+	network := "tcp6"
+	if remote.Addr().Is4() {
+		network = "tcp4"
+	}
+	return d.guard.Control(ctx, network, remote.String(), nil) == nil
+}

@@ -1,0 +1,146 @@
+package email_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/http/httptest"
+	netmail "net/mail"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// guard allows loopback.
+func guard(t testing.TB) *netguard.Guard {
+	t.Helper()
+	g, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	require.NoError(t, err)
+	return g
+}
+
+// certificate returns a server's TLS configuration for 127.0.0.1, and the authority that vouches for it.
+func certificate(t testing.TB) (*tls.Config, []byte) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	return &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12}, authority
+}
+
+// config is a complete configuration for a relay in clear.
+func config(t testing.TB, r *relay) email.Config {
+	t.Helper()
+	return email.Config{
+		Relay: email.Relay{Host: "127.0.0.1", Port: r.port(), Ports: []int{r.port()}, Mode: email.TLSNone},
+		From:  "noc@sender.example",
+		To:    []string{"jo@example.com"},
+		Guard: guard(t),
+	}
+}
+
+// open makes a channel of c that is closed when the test ends.
+func open(t testing.TB, c email.Config) *email.Channel {
+	t.Helper()
+	ch, err := email.New(c)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, ch.Close()) })
+	return ch
+}
+
+// pending is a delivery of a new access request, with the given changes.
+func pending(t testing.TB, change func(*event.RequestPending), m event.Meta) channel.Delivery {
+	t.Helper()
+	e, _ := event.Sample(event.TypeRequestPending)
+	p, err := event.Decode[event.RequestPending](e)
+	require.NoError(t, err)
+	if change != nil {
+		change(&p)
+	}
+	e, err = event.New(p, m)
+	require.NoError(t, err)
+	return channel.Delivery{Event: e, Route: "mail", Attempt: 1}
+}
+
+func sample(typ event.Type) channel.Delivery {
+	e, _ := event.Sample(typ)
+	return channel.Delivery{Event: e, Route: "mail", Attempt: 1}
+}
+
+func compile(t testing.TB, source string, mode template.Mode) *template.Template {
+	t.Helper()
+	tpl, err := template.Compile(source, template.Options{Mode: mode})
+	require.NoError(t, err)
+	return tpl
+}
+
+// letter is a message as a mail program reads it.
+type letter struct {
+	header  netmail.Header
+	subject string
+	parts   []part
+}
+
+type part struct {
+	kind, text string
+	parameters map[string]string
+}
+
+// read parses a message with the standard library.
+func read(t testing.TB, data []byte) letter {
+	t.Helper()
+	m, err := netmail.ReadMessage(bytes.NewReader(data))
+	require.NoError(t, err)
+	l := letter{header: m.Header}
+	l.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	require.NoError(t, err)
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	require.NoError(t, err)
+	if kind != "multipart/alternative" {
+		require.Equal(t, "quoted-printable", m.Header.Get("Content-Transfer-Encoding"))
+		text, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+		require.NoError(t, err)
+		l.parts = []part{{kind, string(text), parameters}}
+		return l
+	}
+	for r := multipart.NewReader(m.Body, parameters["boundary"]); ; {
+		p, err := r.NextPart() // decodes quoted-printable
+		if errors.Is(err, io.EOF) {
+			return l
+		}
+		require.NoError(t, err)
+		kind, parameters, err := mime.ParseMediaType(p.Header.Get("Content-Type"))
+		require.NoError(t, err)
+		text, err := io.ReadAll(p)
+		require.NoError(t, err)
+		l.parts = append(l.parts, part{kind, string(text), parameters})
+	}
+}
+
+// only returns the one mail that was taken.
+func only(t testing.TB, r *relay) mailbag {
+	t.Helper()
+	mails := r.received()
+	require.Len(t, mails, 1)
+	require.True(t, mails[0].taken)
+	return mails[0]
+}
+
+// recorded is a logger, and what it wrote.
+func recorded() (*slog.Logger, *bytes.Buffer) {
+	var lines bytes.Buffer
+	return slog.New(slog.NewTextHandler(&lines, nil)), &lines
+}

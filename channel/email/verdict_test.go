@@ -1,0 +1,169 @@
+package email_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+const greylist = 5 * time.Minute
+
+func TestS59_Replies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		step, answer string
+		stage        email.Stage
+		kind         email.Kind
+		verdict      retry.Verdict
+		delay        time.Duration
+	}{
+		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.Transient, 0},
+		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.Final, 0},
+		{"GREETING", "521 5.3.2 never", email.StageGreeting, email.KindReply, retry.Final, 0},
+		{"EHLO", "421 4.3.2 too busy", email.StageHello, email.KindReply, retry.Transient, 0},
+		{"EHLO", "550 5.7.1 who are you", email.StageHello, email.KindReply, retry.Final, 0},
+		{"MAIL", "451 4.3.0 later", email.StageMail, email.KindReply, retry.Transient, 0},
+		{"MAIL", "452 4.3.1 disk full", email.StageMail, email.KindReply, retry.Transient, 0},
+		{"MAIL", "530 5.7.0 log in first", email.StageMail, email.KindReply, retry.Final, 0},
+		{"MAIL", "553 5.1.8 not your address", email.StageMail, email.KindReply, retry.Final, 0},
+		{"RCPT", "421 4.3.2 going down", email.StageRcpt, email.KindReply, retry.Transient, 0},
+		{"RCPT", "450 4.2.0 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
+		{"RCPT", "451 4.7.1 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
+		{"RCPT", "452 4.5.3 too many", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
+		{"RCPT", "552 5.5.3 too many", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
+		{"RCPT", "550 5.1.1 no such user", email.StageRcpt, email.KindRecipients, retry.Final, 0},
+		{"RCPT", "554 5.7.1 relay access denied", email.StageRcpt, email.KindRecipients, retry.Final, 0},
+		{"DATA", "451 4.3.0 later", email.StageData, email.KindReply, retry.Transient, greylist},
+		{"DATA", "554 5.5.1 no valid recipients", email.StageData, email.KindReply, retry.Final, 0},
+		{"MESSAGE", "421 4.3.2 going down", email.StageMessage, email.KindReply, retry.Transient, 0},
+		{"MESSAGE", "451 4.7.1 greylisted", email.StageMessage, email.KindReply, retry.Transient, greylist},
+		{"MESSAGE", "452 4.3.1 disk full", email.StageMessage, email.KindReply, retry.Transient, greylist},
+		{"MESSAGE", "552 5.3.4 too big", email.StageMessage, email.KindReply, retry.Final, 0},
+		{"MESSAGE", "554 5.7.1 spam", email.StageMessage, email.KindReply, retry.Final, 0},
+	} {
+		t.Run(tt.step+" "+tt.answer, func(t *testing.T) {
+			t.Parallel()
+			steps := map[string]string{tt.step: tt.answer}
+			if tt.step == "EHLO" {
+				steps["HELO"] = tt.answer // go-mail tries the old command when the new one is refused
+			}
+			r := (&relay{answer: answers(steps)}).start(t)
+			receipt, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
+			e, ok := errors.AsType[*email.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, tt.kind, e.Kind)
+			assert.Equal(t, tt.stage, e.Stage)
+			assert.Equal(t, retry.Result{Verdict: tt.verdict, Delay: tt.delay}, retry.Classify(t.Context(), err))
+			code, enhanced := e.Code, e.Enhanced
+			if tt.kind == email.KindRecipients {
+				require.Len(t, e.Refusals, 1)
+				assert.Equal(t, "To[0]", e.Refusals[0].Recipient)
+				code, enhanced = e.Refusals[0].Code, e.Refusals[0].Enhanced
+			}
+			assert.True(t, strings.HasPrefix(tt.answer, fmt.Sprintf("%d %s ", code, enhanced)))
+			assert.Equal(t, code, receipt.Status)
+			assert.Contains(t, string(receipt.Response.Body), tt.answer[4:])
+			assert.False(t, receipt.OutcomeUnknown)
+			assert.Equal(t, code == 521, errors.Is(err, channel.ErrGone))
+			if e.Stage == email.StageRcpt || e.Stage == email.StageData || e.Stage == email.StageMessage {
+				assert.NotContains(t, err.Error(), tt.answer[10:], "a reply about the mail may quote it")
+			} else {
+				assert.Contains(t, err.Error(), tt.answer[10:])
+			}
+		})
+	}
+}
+
+func TestS35_LostConnections(t *testing.T) {
+	t.Parallel()
+	for step, stages := range map[string][]email.Stage{
+		"GREETING": {email.StageGreeting},
+		"EHLO":     {email.StageHello},
+		"MAIL":     {email.StageMail},
+		"RCPT":     {email.StageRcpt},
+		"DATA":     {email.StageData},
+		"BODY":     {email.StageData, email.StageMessage}, // whether we notice while we write or when we are done
+		"MESSAGE":  {email.StageMessage},
+	} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			r := (&relay{answer: answers(map[string]string{step: drop})}).start(t)
+			receipt, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
+			e, ok := errors.AsType[*email.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Contains(t, []email.Kind{netguard.KindEOF, netguard.KindReset}, e.Kind)
+			assert.Contains(t, stages, e.Stage)
+			unknown := e.Stage == email.StageMessage
+			assert.Equal(t, unknown, receipt.OutcomeUnknown)
+			assert.Equal(t, unknown, strings.Contains(err.Error(), "outcome is unknown"))
+			assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+		})
+	}
+}
+
+func TestS32_WhatIsNotSMTP(t *testing.T) {
+	t.Parallel()
+	for name, greeting := range map[string]string{
+		"HTTP":                "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"nothing":             "",
+		"a code of letters":   "abc hello",
+		"2yz of no meaning":   "299 hello",
+		"a line with no end":  "220 " + strings.Repeat("x", 1<<20),
+		"a reply with no end": strings.Repeat("220-hello\r\n", 1<<16) + "220 hello",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := (&relay{answer: answers(map[string]string{"GREETING": greeting + "\r\n"})}).start(t)
+			_, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
+			e, ok := errors.AsType[*email.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, netguard.KindProtocol, e.Kind)
+			assert.Equal(t, email.StageGreeting, e.Stage)
+			assert.NotContains(t, err.Error(), "hello")
+			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Zero(t, r.count("MAIL"))
+		})
+	}
+}
+
+func TestS53_GuardedConnections(t *testing.T) {
+	t.Parallel()
+	r := (&relay{}).start(t)
+	c := config(t, r)
+	c.Guard = nil
+	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
+	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
+	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Zero(t, r.count("GREETING"))
+}
+
+func TestTooLargeForTheRelay(t *testing.T) {
+	t.Parallel()
+	for size, sent := range map[string]bool{"SIZE 100": false, "SIZE 0": true, "SIZE": true, "SIZE 10000000": true, "SIZE much": true} {
+		t.Run(size, func(t *testing.T) {
+			t.Parallel()
+			r := (&relay{extra: []string{size}}).start(t)
+			_, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
+			if sent {
+				require.NoError(t, err)
+				return
+			}
+			e, ok := errors.AsType[*email.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, email.KindTooLarge, e.Kind)
+			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Zero(t, r.count("MAIL"))
+		})
+	}
+}

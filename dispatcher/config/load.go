@@ -1,0 +1,241 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Options are the host's part of a configuration: what documents may use. The zero value allows nothing but public addresses
+// and secrets given as text, which is right for documents that tenants write.
+type Options struct {
+	// Types are types of channels besides webhook, slack and email.
+	Types Registry
+	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil =
+	// secrets are given as text.
+	References map[string]Reference
+	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless given,
+	// it allows public addresses only.
+	Networks map[string]*netguard.Guard
+	// Limits are policies that channels may name, besides apono and beyondtrust_cloud. The one named default is used by
+	// channels that name none; unless given, it is the zero value.
+	Limits map[string]netguard.Limits
+	// EventTypes are the host's own types of events, for filters.
+	EventTypes []event.Type
+	// Tenant, unless empty, is the tenant of every route, and a document may not say otherwise.
+	Tenant string
+	// Former is the document that this one replaces: where this one has [redacted], its secrets are kept.
+	Former  *Document
+	MaxSize int          // in bytes; 0 = DefaultMaxSize
+	Logger  *slog.Logger // of the channels; nil = slog.Default
+}
+
+// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is running any
+// more, for example after SetRoutes has returned.
+type Set struct {
+	Routes   []dispatcher.Route
+	Alerts   []Alert
+	Document *Document
+
+	channels []channel.Channel
+}
+
+var _ io.Closer = (*Set)(nil)
+
+// Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and makes
+// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. The error joins an *Error
+// for everything that is wrong, in the order of the document; there is no Set then.
+func Load(file string, src []byte, o Options) (*Set, error) {
+	l := loader{problems: &problems{file: file}, options: o}
+	if most := cmp.Or(o.MaxSize, DefaultMaxSize); len(src) > most {
+		l.add(position{}, "", fmt.Sprintf("has more than %d bytes", most), "split it")
+		return nil, l.err()
+	}
+	n := parse(src, l.problems)
+	if n == nil {
+		return nil, l.err()
+	}
+	types := o.Types.withBuiltIn()
+	r := reader{l.problems, o.References}
+	root := r.object(n, nil, documentFields(types), "")
+	if root == nil {
+		return nil, l.err()
+	}
+	set := &Set{Document: &Document{root}}
+	made := l.channels(root, types, set)
+	l.routes(root, made, set)
+	if len(l.all) > 0 {
+		_ = set.Close() // what was made never sent anything
+		return nil, l.err()
+	}
+	return set, nil
+}
+
+// Close closes the channels.
+func (s *Set) Close() error {
+	var errs []error
+	for _, c := range s.channels {
+		if closer, ok := c.(io.Closer); ok {
+			errs = append(errs, closer.Close())
+		}
+	}
+	s.channels = nil
+	return errors.Join(errs...)
+}
+
+// String tells how much there is, because a Set may hold secrets.
+func (s *Set) String() string {
+	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
+}
+
+// GoString is String.
+func (s *Set) GoString() string { return s.String() }
+
+type loader struct {
+	*problems
+	options Options
+}
+
+// unique finds the items of a list by their names, and reports those that have the same one.
+func (l *loader) unique(list *value) map[string]*value {
+	found := map[string]*value{}
+	if list == nil {
+		return found
+	}
+	for _, item := range list.items {
+		name := item.get("name")
+		if name == nil {
+			continue
+		}
+		text := item.text("name")
+		if first := found[text]; first != nil {
+			l.add(name.at, name.path, fmt.Sprintf("is also the name of %s", first.path), "give every one its own name")
+			continue
+		}
+		found[text] = item
+	}
+	return found
+}
+
+// channels makes the channels, by name. Those that are wrong are nil.
+func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
+	var former map[string]*value
+	if l.options.Former != nil {
+		quiet := loader{problems: &problems{}}
+		former = quiet.unique(l.options.Former.root.get("channels"))
+	}
+	guards, limits := networks(l.options), policies(l.options)
+	made := map[string]channel.Channel{}
+	list := root.get("channels")
+	if list == nil {
+		return made
+	}
+	known := l.unique(list)
+	for _, v := range list.items {
+		name := v.text("name")
+		if known[name] != v {
+			continue // a name is missing or used twice, which has been said
+		}
+		made[name] = nil
+		stored := former[name]
+		if stored != nil && stored.text("type") != v.text("type") {
+			stored = nil
+		}
+		l.restore(v, stored)
+		e := Environment{
+			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
+			Limits: named(l.problems, v, "limits", defaultLimits, limits),
+			Logger: cmp.Or(l.options.Logger, slog.Default()),
+		}
+		if l.within(v.path) {
+			continue
+		}
+		c, err := types[v.text("type")].Make(Settings{v}, e)
+		if err != nil {
+			l.place(v, err)
+			continue
+		}
+		made[name] = c
+		set.channels = append(set.channels, c)
+	}
+	return made
+}
+
+// place reports the errors joined in err, whose paths begin at v.
+func (l *loader) place(v *value, err error) {
+	for _, each := range flatten(err) {
+		e, ok := errors.AsType[*Error](each)
+		if !ok {
+			l.add(v.at, v.path, "cannot be made: "+each.Error(), "correct what that names")
+			continue
+		}
+		path := v.path
+		if e.Path != "" {
+			path = join(v.path, e.Path)
+		}
+		l.add(v.find(e.Path).at, path, e.Problem, e.Remedy)
+	}
+}
+
+// routes makes the routes.
+func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) {
+	list := root.get("routes")
+	if list == nil {
+		return
+	}
+	values, news, f := l.unique(list), alerts{problems: l.problems}, newFilters(l.options.EventTypes)
+	var from []*value
+	for _, v := range list.items {
+		l.tenant(v)
+		name := v.get("channel")
+		if name != nil {
+			if _, ok := made[v.text("channel")]; !ok {
+				l.add(name.at, name.path, "names no channel", "name one of the channels"+suggestion(v.text("channel"), names(made)))
+			}
+		}
+		if l.within(v.path) {
+			continue
+		}
+		r, err := route(Settings{v}, made[v.text("channel")], f)
+		if err != nil {
+			l.place(v, err)
+			continue
+		}
+		if l.options.Tenant != "" {
+			r.Tenant = l.options.Tenant
+		}
+		news.read(v)
+		set.Routes, from = append(set.Routes, r), append(from, v)
+	}
+	news.connect(set.Routes, values, values)
+	set.Alerts = news.all
+	l.check(set.Routes, from)
+}
+
+// tenant refuses a tenant other than the one whose document this is.
+func (l *loader) tenant(v *value) {
+	if t := v.get("tenant"); t != nil && l.options.Tenant != "" && v.text("tenant") != l.options.Tenant {
+		l.add(t.at, t.path, "is not the tenant of this document", "leave it out")
+	}
+}
+
+// check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has
+// none, and that has been said.
+func (l *loader) check(routes []dispatcher.Route, from []*value) {
+	_, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: slog.New(slog.DiscardHandler)})
+	for _, each := range flatten(err) {
+		e, ok := errors.AsType[*dispatcher.ConfigError](each)
+		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {
+			continue
+		}
+		l.place(from[e.Index], translated(e, nil))
+	}
+}

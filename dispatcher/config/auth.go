@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 )
@@ -46,9 +48,14 @@ func signatures() []signature.Scheme {
 func signatureNames() []string {
 	var names []string
 	for _, s := range signatures() {
-		names = append(names, s.String())
+		names = append(names, signatureName(s))
 	}
 	return names
+}
+
+// signatureName is the scheme's name as documents write it, such as standard_webhooks.
+func signatureName(s signature.Scheme) string {
+	return strings.ReplaceAll(strings.ToLower(s.String()), " ", "_")
 }
 
 func signing(s Settings) webhook.Signing {
@@ -57,7 +64,7 @@ func signing(s Settings) webhook.Signing {
 		keys = append(keys, webhook.SigningKey{Secret: s.Secret("previous")})
 	}
 	for _, scheme := range signatures() {
-		if scheme.String() == s.Text("scheme") {
+		if signatureName(scheme) == s.Text("scheme") {
 			return webhook.Sign(scheme, keys...)
 		}
 	}

@@ -1,8 +1,7 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -36,21 +35,23 @@ func channelsField(types Registry) Field {
 
 // JSON writes the document as JSON. Secrets given as text, and what may be one in a URL, are shown as [redacted];
 // references are shown as they are. [Load] reads what JSON wrote back when it is given the Document as Options.Former.
-func (d *Document) JSON() []byte {
-	var compact, b bytes.Buffer
-	writeJSON(&compact, d.root.show())
-	_ = json.Indent(&b, compact.Bytes(), "", "  ") // it is valid
-	b.WriteByte('\n')
-	return b.Bytes()
-}
+func (d *Document) JSON() []byte { return indented(writer{}.object(d.root)) }
 
 // YAML is JSON in the other format. Comments of the document that was read are not in it.
 func (d *Document) YAML() []byte {
-	b, err := yaml.Dump(yamlNode(d.root.show()), yaml.WithLineWidth(-1))
+	b, err := yaml.Dump(yamlNode(writer{}.object(d.root)), yaml.WithLineWidth(-1))
 	if err != nil {
 		return d.JSON() // which is YAML as well
 	}
 	return b
+}
+
+// Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store, which
+// encrypts it; Load reads it without Options.Former. Never show it.
+func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
+	r := revealer{ctx: ctx}
+	b := indented(writer{r.reveal}.object(d.root))
+	return b, r.err
 }
 
 // String tells nothing, because a Document may hold secrets.

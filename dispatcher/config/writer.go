@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -10,19 +12,23 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// written is a field in the form in which both formats show it.
+// written is a field in the form in which all formats show it.
 type written struct {
 	name  string
 	value any // string, bool, int, []any or []written
 }
 
-// show turns an object into what is shown of it.
-func (v *value) show() []written {
+// writer turns values into what is written of them.
+type writer struct {
+	reveal func(secret.Value) string // nil = secrets are hidden
+}
+
+func (w writer) object(v *value) []written {
 	fields := []written{}
 	masked := len(v.masked()) > 0
 	for _, f := range v.table {
 		if inner := v.fields[f.Name]; inner != nil {
-			fields = append(fields, written{f.Name, inner.shown(masked)})
+			fields = append(fields, written{f.Name, w.value(inner, masked)})
 		}
 	}
 	return fields
@@ -30,6 +36,9 @@ func (v *value) show() []written {
 
 // masked lists the masks of an object.
 func (v *value) masked() []*value {
+	if v == nil {
+		return nil
+	}
 	for _, f := range v.table {
 		if inner := v.fields[f.Name]; f.Kind == Masks && inner != nil {
 			return inner.items
@@ -38,36 +47,57 @@ func (v *value) masked() []*value {
 	return nil
 }
 
-func (v *value) shown(masked bool) any {
+// value writes v. masked says that an address in it is not secret.
+func (w writer) value(v *value, masked bool) any {
 	switch {
 	case v.items != nil:
 		items := make([]any, len(v.items))
 		for i, item := range v.items {
-			items[i] = item.shown(masked)
+			items[i] = w.value(item, masked)
 		}
 		return items
 	case v.table != nil:
-		return v.show()
+		return w.object(v)
 	}
 	switch data := v.data.(type) {
 	case credential:
-		if data.reference != "" {
-			return data.reference
-		}
-		return secret.Redacted
+		return w.credential(data)
 	case time.Duration:
 		if data < 0 {
 			return v.field.Word
 		}
 		return writeDuration(data)
 	case string:
-		if v.field.Kind == Address && !masked {
+		if v.field.Kind == Address && !masked && w.reveal == nil {
 			return shownAddress(data)
 		}
 		return data
 	default:
 		return data
 	}
+}
+
+func (w writer) credential(c credential) string {
+	switch {
+	case c.reference != "":
+		return c.reference
+	case w.reveal == nil:
+		return secret.Redacted
+	}
+	text := w.reveal(c.value)
+	if text == secret.Redacted || strings.Contains(text, ":") { // it could be read as something else
+		text = literalPrefix + text
+	}
+	return text
+}
+
+// indented writes v as JSON.
+func indented(v any) []byte {
+	var compact, b bytes.Buffer
+	writeJSON(&compact, v)
+	_ = json.Indent(&b, compact.Bytes(), "", "  ") // it is valid
+	b.WriteByte('\n')
+	return b.Bytes()
 }
 
 func writeJSON(b *bytes.Buffer, v any) {
@@ -117,4 +147,18 @@ func yamlNode(v any) *yaml.Node {
 		_ = n.Encode(v) // text, numbers and flags always can be
 	}
 	return n
+}
+
+// revealer reads secrets for a writer, and keeps the first error.
+type revealer struct {
+	ctx context.Context //nolint:containedctx // for one call
+	err error
+}
+
+func (r *revealer) reveal(v secret.Value) string {
+	text, err := v.Reveal(r.ctx)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return text
 }

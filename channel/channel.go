@@ -38,6 +38,12 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Addressed is implemented by channels that can say where they send, for people to read in a list of routes, with the
+// rules of Send's errors: "https://hooks.example", never its path. It is quick and safe for concurrent use.
+type Addressed interface {
+	Destination() string
+}
+
 // ErrGone says that a destination no longer exists and that no later attempt can succeed until somebody changes the
 // configuration: HTTP 410, a deleted Slack channel. Channels wrap it: retry.Permanent(fmt.Errorf("…: %w", ErrGone)).
 var ErrGone = errors.New("destination is gone")

@@ -19,10 +19,10 @@ type Receipt struct {
 	Skipped        bool // nothing was sent: an identical delivery was made within the dedup window
 }
 
-// Message is one direction of an exchange, redacted.
+// Message is one direction of an exchange, redacted. In JSON the body is base64: it need not be text.
 type Message struct {
-	Start     string      // request line or status line, e.g. "POST https://hooks.example" or "200 OK"
-	Header    http.Header // nil = none kept
-	Body      []byte      // capped; must not be modified, it may share memory with the event
-	Truncated bool        // Body is only the beginning
+	Start     string      `json:"start"`               // request line or status line, e.g. "POST https://hooks.example" or "200 OK"
+	Header    http.Header `json:"header,omitempty"`    // nil = none kept
+	Body      []byte      `json:"body,omitempty"`      // capped; must not be modified, it may share memory with the event
+	Truncated bool        `json:"truncated,omitempty"` // Body is only the beginning
 }

@@ -81,14 +81,31 @@ func (b *bound) isIdle() bool {
 
 // attempt sends with the route's timeout. The verdict is the caller's: only its own context ending means shutdown.
 func (b *bound) attempt(ctx context.Context, d channel.Delivery) (channel.Receipt, retry.Result, error) {
-	limited := ctx
-	if b.Timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, b.Timeout)
-		defer cancel()
-	}
-	receipt, err := b.send.Send(limited, d)
+	receipt, err := b.sendVia(ctx, b.send, d)
 	return receipt, retry.Classify(ctx, err), err
+}
+
+// sendVia calls c with the route's timeout.
+func (b *bound) sendVia(ctx context.Context, c channel.Channel, d channel.Delivery) (channel.Receipt, error) {
+	if b.Timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, b.Timeout)
+		defer cancel()
+		ctx = limited
+	}
+	return c.Send(ctx, d)
+}
+
+// destination is what the channel says about where it sends; "" = nothing.
+func (b *bound) destination() (text string) {
+	defer func() {
+		if recover() != nil {
+			text = ""
+		}
+	}()
+	if a, ok := b.Channel.(channel.Addressed); ok {
+		return a.Destination()
+	}
+	return ""
 }
 
 // refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of

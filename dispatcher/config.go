@@ -34,6 +34,10 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 	var errs []error
 	all := make([]*bound, len(routes))
 	seen := make(map[string]int, len(routes))
+	byName := make(map[string]*Route, len(routes))
+	for i := range routes {
+		byName[routes[i].Name] = &routes[i]
+	}
 	for i, r := range routes {
 		err := r.validate(i, e.queue.Properties())
 		if err == nil {
@@ -42,7 +46,7 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 			}
 			all[i], err = newBound(r, i, e.dedup)
 		}
-		errs = append(errs, err)
+		errs = append(errs, err, checkFallback(i, &r, byName))
 		if first, twice := seen[r.Name]; twice && r.Name != "" {
 			errs = append(errs, &ConfigError{Route: clip(r.Name), Index: i, Field: "Name",
 				Problem: fmt.Sprintf("is also the name of Routes[%d]", first), Remedy: "give every route its own name"})
@@ -56,7 +60,7 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 // storeFailed logs failures of the dedup store, which otherwise nobody would notice: the events are delivered.
 func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 	return func(err *dedup.StoreError) {
-		e.log.Warn("tocsin: the dedup store fails, duplicates are possible", "route", route, "error", err)
+		e.log.Warn("tocsin: the dedup store fails, duplicates are possible", AttrRoute, route, AttrError, err)
 	}
 }
 
@@ -115,6 +119,7 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	if r.Dedup.Window < 0 || r.Dedup.Lease < 0 {
 		bad("Dedup", "has a negative duration", "use 0 for off")
 	}
+	r.Protect.validate(bad)
 	for i, mw := range r.Use {
 		if mw == nil {
 			bad("Use", fmt.Sprintf("has nil at %d", i), "remove it")

@@ -29,6 +29,7 @@ type Engine struct {
 	// accept lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
 	accept     gate
 	generation atomic.Int64
+	fallbacks  atomic.Int64 // dead deliveries passed on so far
 
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
 	admin    chan struct{}
@@ -122,7 +123,7 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	for _, ev := range events {
 		ev = ev.WithSource(e.source)
 		before := len(batch)
-		for _, b := range x.candidates(ev.Tenant(), ev.Type()) {
+		for _, b := range x.candidates(ev) {
 			if b.Events.Match(ev) {
 				batch = append(batch, queue.Job{Event: ev, Route: b.Name, OrderKey: b.orderKey(ev), Enqueued: now})
 			}

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,6 +16,7 @@ const maxIndexedTypes = 512
 // but for what it learns about types.
 type index struct {
 	routes  []*bound           // all, in the order configured
+	named   map[string]*bound  // all, by name
 	tenants map[string]*tenant // those some route names
 	others  *tenant            // every other tenant: the routes for any
 }
@@ -27,8 +29,9 @@ type tenant struct {
 }
 
 func newIndex(routes []*bound) *index {
-	x := &index{routes: routes, tenants: map[string]*tenant{}, others: newTenant()}
+	x := &index{routes: routes, named: make(map[string]*bound, len(routes)), tenants: map[string]*tenant{}, others: newTenant()}
 	for _, b := range routes {
+		x.named[b.Name] = b
 		if b.Tenant != AnyTenant && x.tenants[b.Tenant] == nil {
 			x.tenants[b.Tenant] = newTenant()
 		}
@@ -55,16 +58,21 @@ func newTenant() *tenant {
 	return t
 }
 
-// candidates returns the enabled routes whose tenant fits and whose filter may match the type; the filter decides.
-func (x *index) candidates(tenant string, typ event.Type) []*bound {
-	t := x.tenants[tenant]
+// candidates returns the enabled routes whose tenant fits and whose filter may match the type; the filter decides. One
+// that e is about is not among them.
+func (x *index) candidates(e event.Event) []*bound {
+	t := x.tenants[e.Tenant()]
 	if t == nil {
 		t = x.others
 	}
-	if found, ok := (*t.types.Load())[typ]; ok {
-		return found
+	found, ok := (*t.types.Load())[e.Type()]
+	if !ok {
+		found = t.learn(e.Type())
 	}
-	return t.learn(typ)
+	if isOwn(e) {
+		return slices.DeleteFunc(slices.Clone(found), func(b *bound) bool { return b.isAbout(e) })
+	}
+	return found
 }
 
 func (t *tenant) learn(typ event.Type) []*bound {

@@ -23,19 +23,26 @@ type lane struct {
 	engine  *Engine
 	current atomic.Pointer[bound] // nil = the route was removed
 	pace    pacer
+	breaker breaker
 	record  record
 
-	mu    sync.Mutex // guards the fields below, and changes of current
-	queue queue.Lane // nil before Run
-	gone  bool       // the destination of the current route is
+	mu       sync.Mutex // guards the fields below, and changes of current
+	queue    queue.Lane // nil before Run
+	gone     bool       // the destination of the current route is
+	givenUp  bool       // it failed for Protection.DisableAfter
+	pardoned time.Time  // when SetRoutes gave it another chance after that; zero = never
 }
 
 // install makes b the lane's route. It returns the former one, if any, which is retired.
 func (l *lane) install(b *bound) *bound {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.gone = false
+	if l.givenUp {
+		l.pardoned = time.Now()
+	}
+	l.gone, l.givenUp = false, false
 	former := l.current.Swap(b)
+	l.breaker.change(b.Protect.Breaker)
 	if former != nil {
 		former.retire()
 	}
@@ -91,11 +98,19 @@ func (l *lane) stop(ctx context.Context) error {
 func (l *lane) drain(ctx context.Context) error {
 	l.mu.Lock()
 	q := l.queue
+	l.setLimit() // a breaker that is open pauses the lane now
 	l.mu.Unlock()
 	if q == nil {
 		return nil
 	}
 	return q.Drain(ctx)
+}
+
+// reconsider makes the queue ask Admit again.
+func (l *lane) reconsider() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setLimit()
 }
 
 func (l *lane) setLimit() {
@@ -106,8 +121,11 @@ func (l *lane) setLimit() {
 
 func (l *lane) limit() int {
 	b := l.current.Load()
-	if b == nil || b.State != Enabled || l.gone {
+	if b == nil || b.State != Enabled || l.gone || l.givenUp {
 		return 0
+	}
+	if l.engine.accept.isClosed() && !l.breaker.openUntil().IsZero() {
+		return 0 // a shutdown does not wait for a destination that is down
 	}
 	if b.Order == Strict {
 		return 1 // also for a queue that orders whole lanes only
@@ -116,48 +134,79 @@ func (l *lane) limit() int {
 }
 
 func (l *lane) admit() time.Duration {
-	if b := l.current.Load(); b != nil {
-		return l.pace.admit(b.Rate)
+	b := l.current.Load()
+	if b == nil {
+		return 0
 	}
+	if wait := l.breaker.wait(); wait > 0 {
+		return wait
+	}
+	if wait := l.pace.admit(b.Rate); wait > 0 {
+		return wait
+	}
+	l.breaker.begin(b.Timeout)
 	return 0
 }
 
 // handle runs one job: the queue's handler.
 func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
+	began := time.Now()
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
+		l.untried(began)
 		return queue.Outcome{Action: queue.Postpone}
 	}
 	defer b.release()
 	if b.State != Enabled { // since the job was taken
+		l.untried(began)
 		return queue.Outcome{Action: queue.Postpone}
 	}
 	d := channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
-	began := time.Now()
 	if reason := b.refuses(j, began); reason != "" {
 		d.Attempt = j.Attempt
+		l.untried(began)
 		l.bury(d, reason, nil)
 		return queue.Outcome{Action: queue.Dead, Reason: reason}
 	}
 	receipt, verdict, err := b.attempt(ctx, d)
 	if err == nil {
-		l.delivered(d, receipt, began)
+		l.delivered(b, d, receipt, began)
 		return queue.Outcome{Action: queue.Done, Began: began}
 	}
-	return l.failed(ctx, b, j, d, receipt, verdict, err, began)
+	return l.failed(ctx, b, j, d, receipt, verdict, err, began, time.Since(began))
 }
 
-func (l *lane) delivered(d channel.Delivery, receipt channel.Receipt, began time.Time) {
-	l.record.success(began, receipt.Skipped)
+// untried tells the breaker that the attempt which began then says nothing about the destination.
+func (l *lane) untried(began time.Time) {
+	if l.breaker.untried(began) {
+		l.reconsider()
+	}
+}
+
+func (l *lane) delivered(b *bound, d channel.Delivery, receipt channel.Receipt, began time.Time) {
 	o := &l.engine.observers
+	weight := l.record.success(began, receipt.Skipped)
+	var took time.Duration
+	if weight > 0 || len(o.attempted) > 0 {
+		took = time.Since(began)
+	}
+	if weight > 0 {
+		l.record.took.add(took, began, weight)
+	}
+	if receipt.Skipped {
+		l.untried(began)
+	} else if l.breaker.succeeded() {
+		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
+		l.reconsider()
+	}
 	if len(o.attempted) > 0 {
-		a := Attempt{Delivery: d, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: time.Since(began)}
+		a := Attempt{Delivery: d, Tenant: b.Tenant, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: took}
 		for _, f := range o.attempted {
 			f(a)
 		}
 	}
 	if len(o.settled) > 0 {
-		s := Settlement{Delivery: d, Result: Delivered}
+		s := Settlement{Delivery: d, Tenant: b.Tenant, Result: Delivered}
 		if receipt.Skipped {
 			s.Result = Skipped
 		}
@@ -173,9 +222,9 @@ func (l *lane) settled(s Settlement) {
 
 // failed decides what becomes of a delivery whose attempt failed.
 func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Delivery, receipt channel.Receipt,
-	result retry.Result, err error, began time.Time,
+	result retry.Result, err error, began time.Time, took time.Duration,
 ) queue.Outcome {
-	now := time.Now()
+	now := began.Add(took)
 	out := queue.Outcome{Action: queue.Dead, Began: began}
 	gone := errors.Is(err, channel.ErrGone) && result.Verdict != retry.Postponed
 	switch {
@@ -205,37 +254,69 @@ func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Deli
 			out.Action, out.Delay = queue.Retry, delay
 		}
 	}
+	var since time.Time
 	if result.Verdict != retry.Postponed {
-		l.record.failure(began, err)
+		since = l.record.failure(began, took, err)
 	}
-	l.engine.log.Debug("tocsin: attempt failed", "route", l.name, "event_id", d.Event.ID(), "attempt", d.Attempt,
-		"verdict", result.Verdict.String(), "next", out.Delay, "error", err)
+	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, d.Event.ID(), AttrAttempt, d.Attempt,
+		AttrVerdict, result.Verdict.String(), AttrNext, out.Delay, AttrError, err)
 	for _, f := range l.engine.observers.attempted {
-		f(Attempt{Delivery: d, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
-			Duration: now.Sub(began), Next: out.Delay})
+		f(Attempt{Delivery: d, Tenant: b.Tenant, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
+			Duration: took, Next: out.Delay})
 	}
-	if gone {
-		l.disable(b, err)
-	}
+	l.protect(b, result.Verdict, gone, since, began, err)
 	if out.Action == queue.Dead {
 		l.bury(d, out.Reason, err)
 	}
 	return out
 }
 
-// disable pauses the lane of a destination that is gone, unless its route was replaced meanwhile.
-func (l *lane) disable(b *bound, reason error) {
+// protect decides what the failure of an attempt means for the route. since is when the route began to fail; zero when
+// this was no failure.
+func (l *lane) protect(b *bound, verdict retry.Verdict, gone bool, since, began time.Time, err error) {
+	if gone {
+		l.disable(b, true, err)
+		return
+	}
+	if verdict == retry.Transient {
+		if pause := l.breaker.failed(b.Protect.Breaker, began); pause > 0 {
+			l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.name, AttrPause, pause, AttrError, err)
+			l.reconsider()
+		}
+	} else {
+		l.untried(began)
+	}
+	if b.Protect.DisableAfter <= 0 || since.IsZero() {
+		return
+	}
 	l.mu.Lock()
-	already := l.gone || l.current.Load() != b
+	counted := since
+	if l.pardoned.After(since) {
+		counted = l.pardoned
+	}
+	l.mu.Unlock()
+	if time.Since(counted) >= b.Protect.DisableAfter {
+		l.disable(b, false, &FailingError{Since: since, Err: err})
+	}
+}
+
+// disable pauses the lane of a destination that is gone or given up, unless its route was replaced meanwhile.
+func (l *lane) disable(b *bound, gone bool, reason error) {
+	l.mu.Lock()
+	already := l.gone || l.givenUp || l.current.Load() != b
 	if !already {
-		l.gone = true
+		l.gone, l.givenUp = gone, !gone
 		l.setLimit()
 	}
 	l.mu.Unlock()
 	if already {
 		return
 	}
-	l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", "route", l.name, "error", reason)
+	if gone {
+		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+	} else {
+		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+	}
 	for _, f := range l.engine.observers.disabled {
 		f(l.name, reason)
 	}
@@ -244,9 +325,14 @@ func (l *lane) disable(b *bound, reason error) {
 // bury reports a delivery as dead.
 func (l *lane) bury(d channel.Delivery, reason string, err error) {
 	l.record.died.Add(1)
-	l.engine.log.Error("tocsin: delivery is dead", "route", l.name, "event_id", d.Event.ID(),
-		"event_type", string(d.Event.Type()), "attempts", d.Attempt, "reason", reason)
-	l.settled(Settlement{Delivery: d, Result: DeadLetter, Reason: reason, Err: err})
+	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, d.Event.ID(),
+		AttrEventType, string(d.Event.Type()), AttrAttempts, d.Attempt, AttrReason, reason)
+	tenant := d.Event.Tenant()
+	if b := l.current.Load(); b != nil {
+		tenant = b.Tenant
+	}
+	l.settled(Settlement{Delivery: d, Tenant: tenant, Result: DeadLetter, Reason: reason, Err: err})
+	l.fallBack(d)
 }
 
 // dropped is told by a full backlog of a delivery it gave up.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -146,6 +147,7 @@ type witness struct {
 	settled    []dispatcher.Settlement
 	settledAt  []time.Time
 	disabled   []string
+	reasons    []error // of those
 }
 
 func (w *witness) observer() dispatcher.Observer {
@@ -174,10 +176,11 @@ func (w *witness) observer() dispatcher.Observer {
 			w.settled = append(w.settled, s)
 			w.settledAt = append(w.settledAt, time.Now())
 		},
-		Disabled: func(route string, _ error) {
+		Disabled: func(route string, reason error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.disabled = append(w.disabled, route)
+			w.reasons = append(w.reasons, reason)
 		},
 	}
 }
@@ -204,6 +207,19 @@ func (w *witness) settledOf(route string) []dispatcher.Settlement {
 		}
 	}
 	return all
+}
+
+func (w *witness) disabledRoutes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.disabled)
+}
+
+// disabledFor returns the reasons of those.
+func (w *witness) disabledFor() []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.reasons)
 }
 
 // results counts the settlements of a route by result.

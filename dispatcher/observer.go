@@ -17,7 +17,12 @@ type Observer struct {
 	Unrouted   func(e event.Event, reason Reason) // no route wanted it
 	Attempted  func(Attempt)                      // a channel was asked to send
 	Settled    func(Settlement)                   // a delivery is over
-	Disabled   func(route string, reason error)   // the destination is gone; the lane waits for SetRoutes
+	// Disabled is told that the library stopped using a route until SetRoutes: the reason is ErrGone, or a *FailingError
+	// (Protection.DisableAfter). The Attempt that led to it was told before.
+	Disabled func(route string, reason error)
+	// Routes is told the routes in force, with their defaults filled in: by New, and by SetRoutes before it returns. The
+	// list is shared and must not be modified. Calls do not overlap. Attempts of former routes can still be told after it.
+	Routes func(routes []Route)
 }
 
 // Reason says why no route took an event: the nearest miss.
@@ -32,6 +37,7 @@ const (
 // Attempt is one call of a channel.
 type Attempt struct {
 	Delivery channel.Delivery
+	Tenant   string // the route's: AnyTenant for one of the whole platform, whosever event it was
 	Receipt  channel.Receipt
 	Err      error // nil = delivered, or skipped as a duplicate
 	Verdict  retry.Verdict
@@ -43,6 +49,7 @@ type Attempt struct {
 // Settlement is the end of a delivery.
 type Settlement struct {
 	Delivery channel.Delivery
+	Tenant   string // the route's
 	Result   Result
 	Reason   string // why it is dead, in words; "" otherwise
 	Err      error  // the last attempt's error, if one was made; nil otherwise
@@ -67,6 +74,7 @@ type observers struct {
 	attempted  []func(Attempt)
 	settled    []func(Settlement)
 	disabled   []func(string, error)
+	routes     []func([]Route)
 }
 
 func newObservers(all []Observer, log *slog.Logger) observers {
@@ -77,6 +85,7 @@ func newObservers(all []Observer, log *slog.Logger) observers {
 		o.attempted = with1(o.attempted, each.Attempted, "Attempted", log)
 		o.settled = with1(o.settled, each.Settled, "Settled", log)
 		o.disabled = with2(o.disabled, each.Disabled, "Disabled", log)
+		o.routes = with1(o.routes, each.Routes, "Routes", log)
 	}
 	return o
 }
@@ -104,6 +113,6 @@ func with2[A, B any](fs []func(A, B), f func(A, B), hook string, log *slog.Logge
 
 func contain(hook string, log *slog.Logger) {
 	if recover() != nil {
-		log.Error("tocsin: an observer panicked", "hook", hook)
+		log.Error("tocsin: an observer panicked", AttrHook, hook)
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 // Redeliver gives an event to the named routes again on purpose, or without names to every route that wants it now:
 // delivered before or not, with the same delivery id (webhook-id) but no dedup, as if it were dispatched now. A named
-// route takes it whatever its filter says, but never across tenants, and not while it is disabled: joined *RouteErrors,
-// and nothing is queued.
+// route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event is
+// about it: joined *RouteErrors, and nothing is queued.
 func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string) error {
 	if err := check([]event.Event{ev}); err != nil {
 		return err
@@ -28,9 +28,9 @@ func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string
 	}
 	ev = ev.WithSource(e.source)
 	again := make([]queue.Job, len(to))
-	now, generation := time.Now(), e.nextGeneration()
+	generation := e.nextGeneration()
 	for i, b := range to {
-		again[i] = queue.Job{Event: ev, Route: b.Name, OrderKey: b.orderKey(ev), Generation: generation, Enqueued: now}
+		again[i] = b.job(ev, generation)
 	}
 	return e.enqueue(ctx, again)
 }
@@ -39,30 +39,25 @@ func (e *Engine) chosen(ev event.Event, names []string) ([]*bound, error) {
 	x := e.index.Load()
 	var to []*bound
 	if len(names) == 0 {
-		for _, b := range x.candidates(ev.Tenant(), ev.Type()) {
+		for _, b := range x.candidates(ev) {
 			if b.Events.Match(ev) {
 				to = append(to, b)
 			}
 		}
 		return to, nil
 	}
-	byName := make(map[string]*bound, len(x.routes))
-	for _, b := range x.routes {
-		byName[b.Name] = b
-	}
 	var errs []error
 	for _, name := range names {
-		b := byName[name]
-		switch {
-		case b == nil:
-			errs = append(errs, &RouteError{Route: name, Problem: "does not exist"})
-		case !b.takes(ev.Tenant()):
-			errs = append(errs, &RouteError{Route: name, Problem: "is not for the event's tenant"})
-		case b.State == Disabled:
-			errs = append(errs, &RouteError{Route: name, Problem: "is disabled; enable it first"})
-		default:
-			to = append(to, b)
+		b := x.named[name]
+		problem := "does not exist"
+		if b != nil {
+			problem = b.unfit(ev)
 		}
+		if problem != "" {
+			errs = append(errs, &RouteError{Route: name, Problem: problem})
+			continue
+		}
+		to = append(to, b)
 	}
 	return to, errors.Join(errs...)
 }
@@ -85,6 +80,7 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 	if err := check([]event.Event{ev}); err != nil {
 		return channel.Receipt{}, err
 	}
+	r.Protect.Fallback = "" // names a route that need not exist yet
 	routes, err := e.bind([]Route{r})
 	if err != nil {
 		return channel.Receipt{}, err

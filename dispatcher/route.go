@@ -1,9 +1,11 @@
 package dispatcher
 
 import (
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -38,6 +40,8 @@ type Route struct {
 	// Older deliveries are dead: nobody wants yesterday's approvals after an outage.
 	MaxAge time.Duration
 	State  State // zero = Enabled
+	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = nothing.
+	Protect Protection
 	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.
 	Use []channel.Middleware
 }
@@ -110,11 +114,37 @@ func (r Route) withDefaults() Route {
 	if r.MaxAge == 0 {
 		r.MaxAge = DefaultMaxAge
 	}
+	r.Protect.Breaker = r.Protect.Breaker.withDefaults()
 	return r
 }
 
 // takes reports whether the route is for events of this tenant.
 func (r *Route) takes(tenant string) bool { return r.Tenant == AnyTenant || r.Tenant == tenant }
+
+// isAbout reports whether e, one of the library's own events, is about this route, which then must not get it: the news
+// that it fails would wait behind what fails, and fail too.
+func (r *Route) isAbout(e event.Event) bool { return isOwn(e) && e.Subject() == r.Name }
+
+// isOwn reports whether e is one of the library's own events; their subject is the route they are about.
+func isOwn(e event.Event) bool { return strings.HasPrefix(string(e.Type()), reservedPrefix) }
+
+// unfit says why the route cannot take e although it was named for it; "" = it can.
+func (r *Route) unfit(e event.Event) string {
+	switch {
+	case !r.takes(e.Tenant()):
+		return "is not for the event's tenant"
+	case r.isAbout(e):
+		return "is what the event is about"
+	case r.State == Disabled:
+		return "is disabled; enable it first"
+	}
+	return ""
+}
+
+// job makes the delivery of e to this route, now.
+func (r *Route) job(e event.Event, generation int64) queue.Job {
+	return queue.Job{Event: e, Route: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: time.Now()}
+}
 
 func (r *Route) orderKey(e event.Event) string {
 	switch r.Order {

@@ -9,7 +9,7 @@ import (
 // SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
 // their names, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
 // the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
-// destination was gone is tried again.
+// destination was gone, or that was given up, is tried again, and one whose breaker is open gets a probe at once.
 //
 // SetRoutes returns once the last send that any former set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
@@ -109,6 +109,15 @@ func (e *Engine) install(all []*bound) ([]*bound, error) {
 		}
 	}
 	e.index.Store(newIndex(all))
+	if len(e.observers.routes) > 0 {
+		now := make([]Route, len(all))
+		for i, b := range all {
+			now[i] = b.Route
+		}
+		for _, f := range e.observers.routes {
+			f(now)
+		}
+	}
 	slices.SortStableFunc(e.former, func(a, b *bound) int { return cmp.Compare(a.Name, b.Name) })
 	return slices.Clone(e.former), nil
 }

@@ -63,8 +63,8 @@ func (e *Engine) openAll() error {
 // Shutdown stops accepting events, delivers what is due, and lets Run return. When ctx is done first, it cancels the
 // sends that still run and waits for them up to queue.StopGrace. It lets calls of Dispatch that are under way finish,
 // whatever ctx says. A nil error says that nothing is left, as far as the queue can tell (queue.Inspector); otherwise
-// *ShutdownError says what is: retries and scheduled events whose time has not come, deliveries of paused routes, and
-// those ctx, or the end of Run's context, left no time for. With a durable queue they are delivered after the next
+// *ShutdownError says what is: retries and scheduled events whose time has not come, deliveries of paused routes and
+// those whose breaker is open, and those ctx, or the end of Run's context, left no time for. With a durable queue they are delivered after the next
 // start. A Shutdown after the first one, or after Run's context ended, waits for that and reports the same.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.accept.close() {
@@ -125,9 +125,12 @@ func (e *Engine) drain(ctx context.Context) {
 	if e.schedule.Drain(ctx) != nil {
 		return
 	}
-	for _, l := range e.lanes {
-		if l.drain(ctx) != nil {
-			return
+	for before := int64(-1); before != e.fallbacks.Load(); { // what dies may go to a lane that was drained already
+		before = e.fallbacks.Load()
+		for _, l := range e.lanes {
+			if l.drain(ctx) != nil {
+				return
+			}
 		}
 	}
 }

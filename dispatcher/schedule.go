@@ -70,12 +70,12 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 		return queue.Outcome{Action: queue.Done}
 	}
 	if _, conflict := errors.AsType[*ConflictError](err); conflict {
-		e.log.Error("tocsin: scheduled event cannot be dispatched", "event_id", j.Event.ID(),
-			"event_type", string(j.Event.Type()), "error", err)
+		e.log.Error("tocsin: scheduled event cannot be dispatched", AttrEventID, j.Event.ID(),
+			AttrEventType, string(j.Event.Type()), AttrError, err)
 		return queue.Outcome{Action: queue.Dead, Reason: err.Error()}
 	}
 	if j.Attempt == 0 { // once: it comes again every second
-		e.log.Warn("tocsin: scheduled event waits", "event_id", j.Event.ID(), "error", err)
+		e.log.Warn("tocsin: scheduled event waits", AttrEventID, j.Event.ID(), AttrError, err)
 	}
 	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
 }

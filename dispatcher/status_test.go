@@ -22,15 +22,16 @@ func TestStatus(t *testing.T) {
 			dispatcher.Route{Name: "z", Channel: &rec, Tenant: "t", Retry: retry.Fixed{Interval: time.Hour}, Timeout: -1,
 				Dedup: channel.DedupOptions{Window: time.Hour}, Concurrency: 1},
 			dispatcher.Route{Name: "a", Channel: new(channeltest.Recorder), State: dispatcher.Paused})
-		assert.Equal(t, []dispatcher.RouteStatus{{Name: "z", Tenant: "t"}, {Name: "a", State: dispatcher.Paused}}, b.Status(),
+		assert.Equal(t, []dispatcher.RouteStatus{{Name: "z", Tenant: "t", Events: "*"}, {Name: "a", Events: "*", State: dispatcher.Paused}}, b.Status(),
 			"in the order configured")
 		for i, n := range []int{0, 0, 1, 2, 3, 4, 5} { // delivered, skipped, failed, dead, postponed, hangs, waits
 			b.dispatch(newNote(n, event.Meta{Tenant: "t", ID: string(rune('a' + i))}))
 			synctest.Wait()
 		}
 		assert.Equal(t, dispatcher.RouteStatus{
-			Name: "z", Tenant: "t", Queued: 3, InFlight: 1, Dead: 1, Delivered: 1, Skipped: 1, Failed: 2, Died: 1,
+			Name: "z", Tenant: "t", Events: "*", Queued: 3, InFlight: 1, Dead: 1, Delivered: 1, Skipped: 1, Failed: 2, Died: 1,
 			FailingSince: b.began.Round(0), LastSuccess: b.began.Round(0), LastError: "receiver is down", LastErrorAt: b.began.Round(0),
+			P50: 8192, P99: 8192, // the lowest bucket
 		}, rounded(b.status("z")))
 	})
 }

@@ -30,8 +30,8 @@ func (e *Engine) missed(x *index, ev event.Event, now time.Time) {
 	}
 	reason := x.why(ev)
 	if due {
-		e.log.Info("tocsin: no route wants this event", "reason", string(reason), "event_type", string(ev.Type()),
-			"event_id", ev.ID(), "tenant", ev.Tenant(), "unrouted_total", total)
+		e.log.Info("tocsin: no route wants this event", AttrReason, string(reason), AttrEventType, string(ev.Type()),
+			AttrEventID, ev.ID(), AttrTenant, ev.Tenant(), AttrUnrouted, total)
 	}
 	for _, f := range e.observers.unrouted {
 		f(ev, reason)
@@ -42,7 +42,7 @@ func (e *Engine) missed(x *index, ev event.Event, now time.Time) {
 func (x *index) why(ev event.Event) Reason {
 	reason := NoType
 	for _, b := range x.routes {
-		if !b.Events.Match(ev) {
+		if !b.Events.Match(ev) || b.isAbout(ev) {
 			continue
 		}
 		if b.takes(ev.Tenant()) { // so it was not asked because it is disabled

@@ -42,7 +42,10 @@ type Channel struct {
 	client      *netguard.Client
 }
 
-var _ channel.Channel = (*Channel)(nil)
+var (
+	_ channel.Channel   = (*Channel)(nil)
+	_ channel.Addressed = (*Channel)(nil)
+)
 
 // senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
 // delivery a connection, and on TLS a handshake.
@@ -239,3 +242,6 @@ func (c *Channel) Format(s fmt.State, _ rune) {
 	}
 	_, _ = io.WriteString(s, "webhook.Channel("+c.method+" "+c.origin+warning+")")
 }
+
+// Destination is the URL's origin, such as "https://hooks.example": its path may be a credential.
+func (c *Channel) Destination() string { return c.origin }

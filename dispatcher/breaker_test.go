@@ -1,0 +1,318 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// breaking is a route whose breaker opens after three failures, for a minute at first and for five at most.
+func breaking(c channel.Channel) dispatcher.Route {
+	return dispatcher.Route{
+		Name: "r", Channel: c, Concurrency: 1, Retry: retry.Fixed{Interval: time.Second},
+		Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 3, Pause: time.Minute, MaxPause: 5 * time.Minute}},
+	}
+}
+
+func failures(n int) []channeltest.Step {
+	steps := make([]channeltest.Step, n)
+	for i := range steps {
+		steps[i] = channeltest.Fail(errDown)
+	}
+	return steps
+}
+
+func TestBreakerPausesTheLane(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(failures(8)...)
+		b := start(t, breaking(&rec), dispatcher.Route{Name: "other", Channel: new(channeltest.Recorder)})
+		b.dispatch(notes(10)...)
+		synctest.Wait()
+		s := b.status("r")
+		assert.Equal(t, "breaker open", s.Condition())
+		assert.True(t, s.OpenUntil.Equal(b.began.Add(time.Minute)), "%v", s.OpenUntil)
+		assert.Equal(t, 10, s.Queued, "everything is kept")
+		assert.Zero(t, s.InFlight, "and nobody sleeps in a worker")
+		assert.Len(t, b.times("other"), 10)
+
+		advance(time.Hour)
+		const m = time.Minute
+		times := b.times("r")
+		// Three failures open it; then a probe each after 1, 2, 4 and twice 5 minutes, and the success of the sixth lets all go.
+		assert.Equal(t, []time.Duration{0, 0, 0, m, 3 * m, 7 * m, 12 * m, 17 * m, 22 * m}, times[:9])
+		for _, at := range times[9:] {
+			assert.Equal(t, 22*m, at)
+		}
+		assert.Len(t, times, 18, "ten deliveries and eight failures")
+		s = b.status("r")
+		assert.Equal(t, "enabled", s.Condition())
+		assert.Zero(t, s.OpenUntil)
+		assert.EqualValues(t, 10, s.Delivered)
+		warns := b.log.lines(t, slog.LevelWarn)
+		require.Len(t, warns, 6, "once each time it opens")
+		assert.Equal(t, "tocsin: breaker is open", warns[0]["msg"])
+		assert.EqualValues(t, time.Minute, warns[0]["pause"])
+		assert.Len(t, b.log.lines(t, slog.LevelInfo), 1, "and once when it closes")
+	})
+}
+
+// Without a breaker an outage kills everything whose policy allows few attempts; with one, only what the probes use up.
+func TestBreakerSavesAttempts(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		failures int
+		dead     int
+	}{"off": {0, 100}, "on": {5, 3}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				began := time.Now()
+				var rec channeltest.Recorder
+				outage := channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+					_, _ = rec.Send(ctx, d)
+					if time.Since(began) < time.Hour {
+						return channel.Receipt{}, errDown
+					}
+					return channel.Receipt{}, nil
+				})
+				b := start(t, dispatcher.Route{Name: "r", Channel: outage, Retry: retry.AtMost(4, retry.Fixed{Interval: time.Second}),
+					Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: tc.failures}}})
+				b.dispatch(notes(100)...)
+				advance(2 * time.Hour)
+				assert.LessOrEqual(t, b.seen.results("r")[dispatcher.DeadLetter], tc.dead)
+				if tc.failures == 0 {
+					assert.Equal(t, 100, b.seen.results("r")[dispatcher.DeadLetter])
+				} else {
+					assert.Less(t, int(b.status("r").Failed), 20)
+				}
+			})
+		})
+	}
+}
+
+func TestBreakerCountsTransientFailuresInARowOnly(t *testing.T) {
+	t.Parallel()
+	down, ok := channeltest.Fail(errDown), channeltest.Succeed(channel.Receipt{})
+	for name, tc := range map[string]struct {
+		script []channeltest.Step
+		open   bool
+	}{
+		"three in a row":                   {[]channeltest.Step{down, down, down}, true},
+		"two":                              {[]channeltest.Step{down, down}, false},
+		"a success in between":             {[]channeltest.Step{down, down, ok, down, down, ok}, false},
+		"permanent failures":               {[]channeltest.Step{channeltest.Fail(retry.Permanent(errDown)), channeltest.Fail(retry.Permanent(errDown)), channeltest.Fail(retry.Permanent(errDown))}, false},
+		"postponed attempts":               {[]channeltest.Step{channeltest.Fail(retry.Postpone(errDown, time.Hour)), channeltest.Fail(retry.Postpone(errDown, time.Hour)), channeltest.Fail(retry.Postpone(errDown, time.Hour))}, false},
+		"a permanent one in between":       {[]channeltest.Step{down, channeltest.Fail(retry.Permanent(errDown)), down, down}, true},
+		"a panic counts as a failure, too": {[]channeltest.Step{down, down, channeltest.Panic("x")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rec channeltest.Recorder
+				rec.Script(tc.script...)
+				route := breaking(&rec)
+				route.Retry = retry.Fixed{Interval: time.Hour}
+				b := start(t, route)
+				b.dispatch(notes(len(tc.script))...)
+				synctest.Wait()
+				assert.Len(t, rec.Deliveries(), len(tc.script))
+				assert.Equal(t, tc.open, b.status("r").Condition() == "breaker open")
+			})
+		})
+	}
+}
+
+// A probe that says nothing is followed by another one at once.
+func TestBreakerProbeThatWasNotTried(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]channeltest.Step{
+		"postponed": channeltest.Fail(retry.Postpone(errDown, time.Hour)),
+		"permanent": channeltest.Fail(retry.Permanent(errDown)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rec channeltest.Recorder
+				rec.Script(append(failures(3), step, channeltest.Fail(errDown))...)
+				b := start(t, breaking(&rec))
+				b.dispatch(notes(6)...)
+				advance(2 * time.Minute)
+				const m = time.Minute
+				assert.Equal(t, []time.Duration{0, 0, 0, m, m}, b.times("r"))
+				assert.True(t, b.status("r").OpenUntil.Equal(b.began.Add(3*m)), "only the failed one doubles the pause")
+			})
+		})
+	}
+	t.Run("too old", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			var rec channeltest.Recorder
+			rec.Script(failures(3)...)
+			route := breaking(&rec)
+			route.MaxAge = 50 * time.Second
+			b := start(t, route)
+			b.dispatch(notes(3)...)
+			advance(30 * time.Second)
+			b.dispatch(newNote(9, event.Meta{ID: "young"}))
+			advance(30 * time.Second)
+			assert.Equal(t, 3, b.seen.results("r")[dispatcher.DeadLetter], "they died in the pause")
+			assert.Equal(t, 1, b.seen.results("r")[dispatcher.Delivered], "and the next one was the probe")
+		})
+	})
+}
+
+// Attempts that were under way when the breaker opened neither open it again nor lengthen the pause.
+func TestBreakerStragglers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		late := func(context.Context, channel.Delivery) (channel.Receipt, error) {
+			<-time.After(90 * time.Second)
+			return channel.Receipt{}, errDown
+		}
+		rec.Script(late, late)
+		rec.Script(failures(3)...)
+		rec.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+			<-time.After(time.Minute)
+			return channel.Receipt{}, nil
+		})
+		route := breaking(&rec)
+		route.Concurrency, route.Timeout = 5, -1
+		b := start(t, route)
+		b.dispatch(notes(8)...)
+		advance(time.Minute)
+		assert.Equal(t, 3, b.status("r").InFlight, "the stragglers, and one probe")
+		advance(31 * time.Second)
+		assert.Equal(t, 1, b.status("r").InFlight, "the probe still runs")
+		advance(29 * time.Second)
+		assert.Equal(t, "enabled", b.status("r").Condition())
+		assert.EqualValues(t, 8, b.status("r").Delivered)
+		assert.Len(t, b.log.lines(t, slog.LevelWarn), 1)
+	})
+}
+
+func TestBreakerAndSetRoutes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(failures(4)...)
+		route := breaking(&rec)
+		b := start(t, route)
+		b.dispatch(notes(5)...)
+		advance(10 * time.Second)
+		assert.Len(t, rec.Deliveries(), 3)
+		b.setRoutes(route)
+		synctest.Wait()
+		assert.Len(t, rec.Deliveries(), 4, "a probe at once")
+		assert.True(t, b.status("r").OpenUntil.Equal(b.began.Add(130*time.Second)), "whose failure doubles the pause")
+		route.Protect.Breaker = dispatcher.Breaker{}
+		b.setRoutes(route)
+		advance(time.Second)
+		assert.EqualValues(t, 5, b.status("r").Delivered, "switched off, it is closed")
+	})
+}
+
+func TestBreakerWithRate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(failures(4)...)
+		route := breaking(&rec)
+		route.Rate = dispatcher.Rate{Events: 1, Per: 10 * time.Second}
+		b := start(t, route)
+		b.dispatch(notes(5)...)
+		advance(time.Hour)
+		const s = time.Second
+		assert.Equal(t, []time.Duration{0, 10 * s, 20 * s, 80 * s, 200 * s, 210 * s, 220 * s, 230 * s, 240 * s}, b.times("r"))
+	})
+}
+
+// A shutdown does not wait for a destination that is down; what waits for it is reported.
+func TestShutdownLeavesWhatABreakerHolds(t *testing.T) {
+	t.Parallel()
+	for name, during := range map[string]bool{"open before": false, "opens meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rec channeltest.Recorder
+				fail := func(context.Context, channel.Delivery) (channel.Receipt, error) {
+					if during {
+						<-time.After(time.Second)
+					}
+					return channel.Receipt{}, errDown
+				}
+				rec.Script(fail, fail, fail)
+				b := start(t, breaking(&rec))
+				b.dispatch(notes(5)...)
+				synctest.Wait()
+				began := time.Now()
+				err := b.Shutdown(t.Context())
+				left, ok := errors.AsType[*dispatcher.ShutdownError](err)
+				require.True(t, ok, "%v", err)
+				assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 5}}, left.Left)
+				assert.LessOrEqual(t, time.Since(began), 5*time.Second)
+				assert.Len(t, rec.Deliveries(), 3)
+			})
+		})
+	}
+}
+
+func TestDisableAfterPureFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var down atomic.Bool
+		down.Store(true)
+		flaky := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+			if down.Load() {
+				return channel.Receipt{}, errDown
+			}
+			return channel.Receipt{}, nil
+		})
+		route := dispatcher.Route{Name: "r", Channel: flaky, Retry: retry.Fixed{Interval: 10 * time.Minute}, MaxAge: -1,
+			Protect: dispatcher.Protection{DisableAfter: time.Hour}}
+		b := start(t, route)
+		all := notes(4)
+		b.dispatch(all[0])
+		advance(55 * time.Minute)
+		down.Store(false)
+		advance(5 * time.Minute)
+		assert.Empty(t, b.seen.disabledRoutes(), "a success in time")
+		down.Store(true)
+		b.dispatch(all[1], all[2])
+		advance(59 * time.Minute)
+		assert.Empty(t, b.seen.disabledRoutes())
+		advance(time.Minute)
+		assert.Equal(t, []string{"r"}, b.seen.disabledRoutes(), "told once")
+		failing, ok := errors.AsType[*dispatcher.FailingError](b.seen.disabledFor()[0])
+		require.True(t, ok)
+		assert.True(t, failing.Since.Equal(b.began.Add(time.Hour)))
+		require.ErrorIs(t, failing, errDown)
+		s := b.status("r")
+		assert.True(t, s.GivenUp)
+		assert.Equal(t, "given up", s.Condition())
+		assert.Equal(t, 2, s.Queued, "everything is kept")
+		n := len(b.times("r"))
+		advance(24 * time.Hour)
+		assert.Len(t, b.times("r"), n, "nothing is tried")
+		errs := b.log.lines(t, slog.LevelError)
+		require.Len(t, errs, 1)
+		assert.Equal(t, "no success since 2000-01-01T01:00:00Z: receiver is down", errs[0]["error"])
+
+		b.setRoutes(route)
+		advance(30 * time.Minute)
+		assert.Equal(t, "enabled", b.status("r").Condition(), "SetRoutes gives it its time anew")
+		advance(31 * time.Minute)
+		assert.Equal(t, "given up", b.status("r").Condition())
+		assert.True(t, b.status("r").FailingSince.Equal(b.began.Add(time.Hour)), "and forgets nothing")
+		down.Store(false)
+		b.setRoutes(route)
+		advance(time.Hour)
+		assert.EqualValues(t, 3, b.status("r").Delivered)
+		assert.Equal(t, "OK", b.status("r").Health())
+	})
+}

@@ -1,0 +1,78 @@
+package health
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// condition is how one route is doing. All but failing is guarded by the Monitor.
+type condition struct {
+	failing atomic.Bool // since is set; a success of a healthy route, the hot case, looks at nothing else
+
+	name    string
+	tenant  string // of the events about it
+	held    bool   // disabled or paused by the host: no news
+	alert   Alert
+	failure event.RouteFailure // Since is zero while it is healthy
+
+	waits    bool      // a retry is to come
+	disabled bool      // by the library, until the next change of routes
+	told     bool      // it was reported, so that its recovery is news
+	alarmed  time.Time // when it was last reported as failing; zero = it was not
+	counted  int       // failed attempts up to then
+}
+
+// apply takes over what a change of routes says.
+func (c *condition) apply(r dispatcher.Route, a Alert) {
+	c.alert = a
+	c.held = r.State != dispatcher.Enabled
+	c.disabled = false
+	c.tenant = r.Tenant
+	if r.Tenant == dispatcher.AnyTenant {
+		c.tenant = "" // the platform's own routes are no tenant's business
+	}
+}
+
+// fail counts a failed attempt.
+func (c *condition) fail(a dispatcher.Attempt) {
+	if !c.failing.Load() {
+		c.failure = event.RouteFailure{Route: c.name, Since: event.At(a.Began)}
+		c.failing.Store(true)
+	}
+	c.failure.Attempts++
+	c.failure.LastError = a.Err.Error()
+	c.failure.FailedID, c.failure.FailedType = a.Delivery.Event.ID(), a.Delivery.Event.Type()
+	c.waits = a.Next > 0
+}
+
+// heal forgets the failure. It returns what it was and whether that had been reported.
+func (c *condition) heal() (event.RouteFailure, bool) {
+	was, told := c.failure, c.told && !c.alert.Off
+	c.failing.Store(false)
+	c.failure, c.waits, c.told, c.alarmed, c.counted = event.RouteFailure{}, false, false, time.Time{}, 0
+	return was, told
+}
+
+// due returns when to report it as failing next; zero = as things stand, never.
+func (c *condition) due() time.Time {
+	switch {
+	case !c.failing.Load() || c.held || c.alert.Off:
+		return time.Time{}
+	case c.alarmed.IsZero():
+		return c.failure.Since.Add(c.alert.After)
+	case c.alert.Resend < 0:
+		return time.Time{}
+	case c.failure.Attempts == c.counted && !c.waits && !c.disabled:
+		return time.Time{} // nothing has failed since, and nothing is going to be tried
+	}
+	return c.alarmed.Add(c.alert.Resend)
+}
+
+// alarm returns the news that it is failing, and counts the next pause from now.
+func (c *condition) alarm(now time.Time) event.ChannelFailing {
+	c.told, c.alarmed, c.counted = true, now, c.failure.Attempts
+	return event.ChannelFailing{RouteFailure: c.failure}
+}

@@ -1,0 +1,208 @@
+// Package health turns failures of routes into events: "this route has been failing for ten minutes", again every hour,
+// "it delivers again". They are ordinary events of package event (ChannelFailing, ChannelRecovered, ChannelDisabled and
+// DeliveryDead) and go to the routes whose filter names them, such as a mail route with event.Types("tocsin.*"), but
+// never to the route they are about.
+//
+//	monitor := health.New(health.Options{Alert: health.Alert{After: 10 * time.Minute}})
+//	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{monitor.Observer()}})
+//	go engine.Run(ctx)
+//	go monitor.Run(ctx, engine)
+package health
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// Monitor watches an Engine's attempts. Make it with New; all methods are safe for concurrent use. It watches one Engine
+// in its lifetime.
+//
+// A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
+// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed is forgotten.
+// Nothing is remembered across a restart: a failure that lasts is reported anew.
+type Monitor struct {
+	log    *slog.Logger
+	routes atomic.Pointer[map[string]*condition] // replaced as a whole
+	wake   chan struct{}                         // asks Run to look
+
+	mu      sync.Mutex
+	options Options
+	nextDue time.Time // when Run will look by itself; zero = it will not
+	outbox  []event.Event
+	lost    int // events that the outbox had no room for
+}
+
+// New makes a Monitor. Its Observer has to be in the Engine's Config, and Run has to run, for anything to be reported.
+func New(o Options) *Monitor {
+	m := &Monitor{log: o.Logger, options: o, wake: make(chan struct{}, 1)}
+	if m.log == nil {
+		m.log = slog.Default()
+	}
+	m.routes.Store(&map[string]*condition{})
+	return m
+}
+
+// Set replaces Alert and Routes of the Monitor's Options, for example after a change of configuration. What was reported
+// already counts: a failing route is not reported again for that.
+func (m *Monitor) Set(all Alert, routes map[string]Alert) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.options.Alert, m.options.Routes = all, routes
+	for name, c := range *m.routes.Load() {
+		c.alert = m.options.alert(name)
+	}
+	m.signal()
+}
+
+// Observer returns the functions that an Engine has to call. A success of a healthy route costs a look into a map.
+func (m *Monitor) Observer() dispatcher.Observer {
+	return dispatcher.Observer{Routes: m.changed, Attempted: m.attempted, Settled: m.settled, Disabled: m.disabled}
+}
+
+// changed takes over the routes in force.
+func (m *Monitor) changed(routes []dispatcher.Route) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	former := *m.routes.Load()
+	now := make(map[string]*condition, len(routes))
+	for _, r := range routes {
+		c := former[r.Name]
+		if c == nil {
+			c = &condition{name: r.Name}
+		}
+		c.apply(r, m.options.alert(r.Name))
+		now[r.Name] = c
+	}
+	m.routes.Store(&now)
+	m.signal()
+}
+
+func (m *Monitor) attempted(a dispatcher.Attempt) {
+	c := (*m.routes.Load())[a.Delivery.Route]
+	if c == nil || a.Receipt.Skipped || a.Verdict == retry.Postponed || a.Verdict == retry.Success && !c.failing.Load() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.Verdict == retry.Success {
+		if was, told := c.heal(); told {
+			m.post(c, event.ChannelRecovered{RouteFailure: was})
+			m.signal()
+		}
+		return
+	}
+	c.fail(a)
+	if due := c.due(); !due.IsZero() && (m.nextDue.IsZero() || due.Before(m.nextDue)) {
+		m.signal()
+	}
+}
+
+func (m *Monitor) disabled(route string, reason error) {
+	c := (*m.routes.Load())[route]
+	if c == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.disabled, c.told = true, true
+	m.post(c, event.ChannelDisabled{RouteFailure: c.failure, Reason: reason.Error()})
+	m.signal()
+}
+
+func (m *Monitor) settled(s dispatcher.Settlement) {
+	if s.Result != dispatcher.DeadLetter {
+		return
+	}
+	c := (*m.routes.Load())[s.Delivery.Route]
+	if c == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.alert.Dead && !isOwn(s.Delivery.Event.Type()) {
+		m.post(c, deathOf(c, s))
+		m.signal()
+	}
+}
+
+// isOwn reports whether t is one of the library's own events. That one of them died is not reported: two alarm routes
+// that both fail would tell each other about it for ever.
+func isOwn(t event.Type) bool {
+	switch t {
+	case event.TypeChannelFailing, event.TypeChannelRecovered, event.TypeChannelDisabled, event.TypeDeliveryDead:
+		return true
+	}
+	return false
+}
+
+func deathOf(c *condition, s dispatcher.Settlement) event.DeliveryDead {
+	d := event.DeliveryDead{RouteFailure: c.failure, DeliveryID: s.Delivery.ID(), Reason: s.Reason}
+	d.Route, d.FailedID, d.FailedType = c.name, s.Delivery.Event.ID(), s.Delivery.Event.Type()
+	d.LastError = ""
+	if s.Err != nil {
+		d.LastError = s.Err.Error()
+	}
+	return d
+}
+
+// signal makes Run look. Called with m locked, or not.
+func (m *Monitor) signal() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run dispatches what there is to report until ctx is done, then it returns ctx's cause, or until the Dispatcher is shut
+// down, then nil. What cannot be dispatched is logged and tried again within ten seconds, except that a lane without room
+// is passed over: the others have it.
+func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+		case <-m.wake:
+		}
+		next := m.look(time.Now())
+		again, err := m.send(ctx, d)
+		if errors.Is(err, dispatcher.ErrShutdown) {
+			return nil
+		}
+		if again && (next.IsZero() || time.Until(next) > outboxPause) {
+			next = time.Now().Add(outboxPause)
+		}
+		timer.Stop()
+		if !next.IsZero() {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// look posts what is due and returns when something is due next; zero = nothing is.
+func (m *Monitor) look(now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nextDue = time.Time{}
+	for _, c := range *m.routes.Load() {
+		due := c.due()
+		if !due.IsZero() && !due.After(now) {
+			m.post(c, c.alarm(now))
+			due = c.due()
+		}
+		if !due.IsZero() && (m.nextDue.IsZero() || due.Before(m.nextDue)) {
+			m.nextDue = due
+		}
+	}
+	return m.nextDue
+}

@@ -1,0 +1,50 @@
+package health
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Alert says when a route's failure is news. The zero value is the defaults.
+type Alert struct {
+	// After is how long a route must have been failing, without a success in between, before it is reported; 0 =
+	// DefaultAfter, negative = at the first failed attempt.
+	After time.Duration
+	// Resend is the pause between reports while the failure lasts; 0 = DefaultResend, negative = it is reported once. A
+	// failure lasts while attempts fail or a retry is waiting: a route whose only delivery died is reported once.
+	Resend time.Duration
+	// Off reports neither failing nor recovery. A route that is disabled because its destination is gone is reported all
+	// the same.
+	Off bool
+	// Dead also reports each delivery that dies (event.DeliveryDead), except those of the library's own events.
+	Dead bool
+}
+
+// Defaults of Alert.
+const (
+	DefaultAfter  = 5 * time.Minute
+	DefaultResend = time.Hour
+)
+
+// Options configure a Monitor. The zero value reports every route by the defaults of Alert.
+type Options struct {
+	Alert  Alert            // for the routes that are not in Routes
+	Routes map[string]Alert // by name; a value replaces Alert as a whole
+	Logger *slog.Logger     // of what could not be dispatched; nil = slog.Default
+}
+
+// alert returns what holds for a route.
+func (o *Options) alert(route string) Alert {
+	a, own := o.Routes[route]
+	if !own {
+		a = o.Alert
+	}
+	if a.After == 0 {
+		a.After = DefaultAfter
+	}
+	if a.Resend == 0 {
+		a.Resend = DefaultResend
+	}
+	a.After = max(a.After, 0)
+	return a
+}

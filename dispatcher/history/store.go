@@ -1,0 +1,71 @@
+package history
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Store keeps entries. All methods are safe for concurrent use; with ctx done they return its error and change nothing.
+// Package historytest checks an implementation.
+type Store interface {
+	// Append stores all the entries or, with an error, none. It gives each the next Seq, whatever Seq it has. It does not
+	// keep the slice; what the entries point to is not modified by anybody.
+	Append(ctx context.Context, entries ...Entry) error
+	// Query returns the entries that q selects, the newest (highest Seq) first, at most q.Max() of them.
+	Query(ctx context.Context, q Query) ([]Entry, error)
+	// Prune removes the entries whose Time is before the given one (zero = none for their age) and then all but the newest
+	// keep (0 or less = none for their number). It reports how many it removed.
+	Prune(ctx context.Context, before time.Time, keep int) (int, error)
+}
+
+// Query selects entries; fields combine with "and". Apart from Tenant, a field's zero value selects all.
+type Query struct {
+	// Tenant selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant, a tenant's id, or
+	// dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that forgets
+	// it shows nobody else's entries.
+	Tenant   string
+	Route    string
+	EventID  string
+	Subject  string     // of the event
+	Type     event.Type // of the event: the trigger
+	Outcomes []Outcome  // one of these
+	Status   int
+	Since    time.Time // Time at or after
+	Until    time.Time // Time before
+	Seq      int64     // this entry only
+	// Before is the cursor for paging: entries with a Seq below it. The next page is before the last entry of this one.
+	Before int64
+	Limit  int // 0 = 100; at most 1,000
+}
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// Max is the most entries that the query returns.
+func (q Query) Max() int {
+	if q.Limit <= 0 {
+		return defaultLimit
+	}
+	return min(q.Limit, maxLimit)
+}
+
+// Match reports whether e is selected, apart from Limit.
+func (q Query) Match(e Entry) bool {
+	return (q.Tenant == dispatcher.AnyTenant || q.Tenant == e.Tenant) &&
+		(q.Route == "" || q.Route == e.Route) &&
+		(q.EventID == "" || q.EventID == e.Event.ID()) &&
+		(q.Subject == "" || q.Subject == e.Event.Subject()) &&
+		(q.Type == "" || q.Type == e.Event.Type()) &&
+		(len(q.Outcomes) == 0 || slices.Contains(q.Outcomes, e.Outcome)) &&
+		(q.Status == 0 || q.Status == e.Status) &&
+		(q.Since.IsZero() || !e.Time.Before(q.Since)) &&
+		(q.Until.IsZero() || e.Time.Before(q.Until)) &&
+		(q.Seq == 0 || q.Seq == e.Seq) &&
+		(q.Before == 0 || e.Seq < q.Before)
+}

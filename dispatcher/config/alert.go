@@ -1,102 +1,74 @@
 package config
 
 import (
-	"cmp"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Alert says when people are told that a route fails. Whoever makes the alarms takes it from the Set; the routes that an
-// Alert names take those alarms already, whatever else their filters say.
-type Alert struct {
-	Route  string
-	After  time.Duration // of failing without a success; 0 = the default of who makes the alarms
-	Resend time.Duration // between repetitions while the failure lasts; 0 = the same
-	To     []string      // names of the routes that take this route's alarms
-}
-
 func alertsField() Field {
 	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
-		{Name: "after", Kind: Duration, Doc: "How long it has to fail first. Nobody is told when it succeeds before."},
-		{Name: "resend", Kind: Duration, Doc: "How often people are told again while it fails."},
-		{Name: "to", List: true, Doc: "Names of the routes that tell them, such as one to an e-mail contact."},
+		{Name: "after", Kind: Duration, Word: "at_once", Doc: "How long it has to fail first; nobody is told when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Word: "never", Doc: "How often people are told again while it fails. Default: 1h."},
+		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
+		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
+		{Name: "to", List: true, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
 	}}
 }
 
-// alerts collects the alerts of a document and lets the routes that they name take the alarms.
+// alerts collects the alerts of a document, and lets the routes that they name take them.
 type alerts struct {
 	*problems
-	all []Alert
+	routes map[string]*value // all of the document, by name
+	all    map[string]health.Alert
+	about  map[string][]string // routes that fail, by the route that tells
 }
 
-// add reads the alerts of a route, the value v.
-func (a *alerts) read(v *value) {
-	s := Settings{v}
-	if !s.Has("alerts") {
+// read reads the alerts of a route.
+func (a *alerts) read(route *value) {
+	v := route.get("alerts")
+	if v == nil {
 		return
 	}
-	o := s.Object("alerts")
-	a.all = append(a.all, Alert{Route: s.Text("name"), After: o.Duration("after"), Resend: o.Duration("resend"), To: o.Texts("to")})
-}
-
-// connect extends the filters of the routes that alerts name, which are given with the values they were made of.
-func (a *alerts) connect(routes []dispatcher.Route, values, named map[string]*value) {
-	about := map[string][]string{} // by the route that tells
-	for _, alert := range a.all {
-		for i, to := range alert.To {
-			v := values[alert.Route].find(indexed("alerts.to", i))
-			switch teller := named[to]; {
-			case teller == nil:
-				a.add(v.at, v.path, "names no route", "name one of the routes"+suggestion(to, names(named)))
-			case to == alert.Route:
-				a.add(v.at, v.path, "is the route itself, which fails to tell anything when it fails", "name another route")
-			case teller.text("tenant") != dispatcher.AnyTenant && teller.text("tenant") != values[alert.Route].text("tenant"):
-				a.add(v.at, v.path, "names a route for another tenant", "name a route of the same tenant, or of all tenants")
-			default:
-				about[to] = append(about[to], alert.Route)
-			}
+	s, name := Settings{v}, route.text("name")
+	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
+	for _, field := range []string{"after", "resend"} {
+		if zero := v.get(field); zero != nil && s.Duration(field) == 0 {
+			a.add(zero.at, zero.path, "is zero", "write "+zero.field.Word+", or leave it out for the default")
 		}
 	}
-	for i := range routes {
-		if subjects := about[routes[i].Name]; subjects != nil {
-			routes[i].Events = event.Any(routes[i].Events, alarms(subjects))
+	for i, to := range s.Texts("to") {
+		at := v.get("to").items[i]
+		switch teller := a.routes[to]; {
+		case teller == nil:
+			a.add(at.at, at.path, "names no route", "name one of the routes"+suggestion(to, names(a.routes)))
+		case teller == route:
+			a.add(at.at, at.path, "is the route itself, which cannot tell that it fails", "name another route")
+		case !tells(teller.text("tenant"), route.text("tenant")):
+			a.add(at.at, at.path, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
+		default:
+			a.about[to] = append(a.about[to], name)
 		}
 	}
 }
 
-// alarms wants the news about the given routes.
-func alarms(routes []string) event.Filter {
-	return event.All(
-		event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled)),
-		event.Where(func(e event.Event) bool { return slices.Contains(routes, e.Subject()) }),
-	)
+// tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about one for
+// all tenants have none.
+func tells(teller, failing string) bool {
+	if failing == dispatcher.AnyTenant {
+		failing = ""
+	}
+	return teller == dispatcher.AnyTenant || teller == failing
 }
 
-// names lists the keys of m in order.
-func names[T any](m map[string]T) []string {
-	var all []string
-	for name := range m {
-		all = append(all, name)
+// extend lets r take the alarms about the routes that name it.
+func (a *alerts) extend(r *dispatcher.Route) {
+	failing := a.about[r.Name]
+	if failing == nil {
+		return
 	}
-	slices.SortFunc(all, cmp.Compare[string])
-	return all
-}
-
-// suggestion ends a remedy with what was probably meant.
-func suggestion(name string, candidates []string) string {
-	if like := similar(name, candidates); like != "" {
-		return "; did you mean " + quoted(like) + "?"
-	}
-	if len(candidates) == 0 || len(candidates) > 10 {
-		return ""
-	}
-	all := make([]string, len(candidates))
-	for i, c := range candidates {
-		all[i] = quoted(c)
-	}
-	return ": " + strings.Join(all, ", ")
+	alarms := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
+	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return slices.Contains(failing, e.Subject()) })))
 }

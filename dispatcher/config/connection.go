@@ -2,8 +2,6 @@ package config
 
 import (
 	"cmp"
-	"slices"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
@@ -67,18 +65,13 @@ func named[T any](p *problems, channel *value, field, otherwise string, offered 
 	name := cmp.Or(channel.text(field), otherwise)
 	found, ok := offered[name]
 	if !ok {
-		names := make([]string, 0, len(offered))
-		for n := range offered {
-			names = append(names, n)
-		}
-		slices.Sort(names)
 		at := channel.get(field)
-		p.add(at.at, at.path, "is not offered by the host", "use one of "+strings.Join(names, ", "))
+		p.add(at.at, at.path, "is not offered by the host", "name one that is"+suggestion(name, names(offered)))
 	}
 	return found
 }
 
 // tlsNames says where in a document problems with TLS are.
 func tlsNames() map[string]string {
-	return map[string]string{"TLS": "ca_certificate"}
+	return map[string]string{"Connection": "ca_certificate"}
 }

@@ -65,10 +65,18 @@ func (p *problems) add(at position, path, problem, remedy string) {
 
 // within tells whether something at or below path is wrong.
 func (p *problems) within(path string) bool {
-	return p.more > 0 || slices.ContainsFunc(p.all, func(e *Error) bool {
-		rest, ok := strings.CutPrefix(e.Path, path)
-		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-	})
+	return p.more > 0 || slices.ContainsFunc(p.all, func(e *Error) bool { return isBelow(e.Path, path) })
+}
+
+// around tells whether something at, below or above path is wrong, other than the whole of what is at top.
+func (p *problems) around(path, top string) bool {
+	return p.within(path) || slices.ContainsFunc(p.all, func(e *Error) bool { return isBelow(path, e.Path) && isBelow(e.Path, top) && e.Path != top })
+}
+
+// isBelow tells whether a path is another one, or that of something in it.
+func isBelow(path, other string) bool {
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // err joins the problems in the order of the document.

@@ -73,9 +73,15 @@ func translated(err error, names map[string]string) error {
 		} else if part != "" {
 			problem = "has a " + part + " that " + problem
 		}
-		all[i] = &Error{Path: path, Problem: problem, Remedy: remedy}
+		all[i] = &Error{Path: path, Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
 	}
 	return errors.Join(all...)
+}
+
+// inOurWords replaces names of Go fields in advice.
+func inOurWords(s string) string {
+	return strings.NewReplacer("ContentType", "content_type", "ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
+		"leave Auth out", "leave auth out", "the Fallback", "the fallback").Replace(s)
 }
 
 // hump is the end of a word in a Go name, such as that of ContentType before its T.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -42,7 +44,7 @@ type Options struct {
 // more, for example after SetRoutes has returned.
 type Set struct {
 	Routes   []dispatcher.Route
-	Alerts   []Alert
+	Alerts   map[string]health.Alert // by route, for the health.Monitor
 	Document *Document
 
 	channels []channel.Channel
@@ -155,7 +157,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			Limits: named(l.problems, v, "limits", defaultLimits, limits),
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
-		if l.within(v.path) {
+		if !v.complete() {
 			continue
 		}
 		c, err := types[v.text("type")].Make(Settings{v}, e)
@@ -164,24 +166,30 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			continue
 		}
 		made[name] = c
-		set.channels = append(set.channels, c)
+		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 	}
 	return made
 }
 
-// place reports the errors joined in err, whose paths begin at v.
+// place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be wrong: it
+// was left out of what was made.
 func (l *loader) place(v *value, err error) {
+	var fresh []*Error
 	for _, each := range flatten(err) {
 		e, ok := errors.AsType[*Error](each)
 		if !ok {
-			l.add(v.at, v.path, "cannot be made: "+each.Error(), "correct what that names")
-			continue
+			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
 		}
-		path := v.path
+		at := &Error{Line: v.find(e.Path).at.line, Column: v.find(e.Path).at.column, Path: v.path, Problem: e.Problem, Remedy: e.Remedy}
 		if e.Path != "" {
-			path = join(v.path, e.Path)
+			at.Path = join(v.path, e.Path)
 		}
-		l.add(v.find(e.Path).at, path, e.Problem, e.Remedy)
+		if !l.around(at.Path, v.path) {
+			fresh = append(fresh, at)
+		}
+	}
+	for _, e := range fresh {
+		l.add(position{e.Line, e.Column}, e.Path, e.Problem, e.Remedy)
 	}
 }
 
@@ -191,17 +199,15 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	values, news, f := l.unique(list), alerts{problems: l.problems}, newFilters(l.options.EventTypes)
+	news := alerts{l.problems, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
+	f := newFilters(l.options.EventTypes)
 	var from []*value
 	for _, v := range list.items {
 		l.tenant(v)
-		name := v.get("channel")
-		if name != nil {
-			if _, ok := made[v.text("channel")]; !ok {
-				l.add(name.at, name.path, "names no channel", "name one of the channels"+suggestion(v.text("channel"), names(made)))
-			}
-		}
-		if l.within(v.path) {
+		known(l, v, "channel", "channel", made, whole(root.get("channels")))
+		known(l, v, "fallback", "route", news.routes, whole(list))
+		news.read(v)
+		if !v.complete() {
 			continue
 		}
 		r, err := route(Settings{v}, made[v.text("channel")], f)
@@ -212,12 +218,29 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 		if l.options.Tenant != "" {
 			r.Tenant = l.options.Tenant
 		}
-		news.read(v)
 		set.Routes, from = append(set.Routes, r), append(from, v)
 	}
-	news.connect(set.Routes, values, values)
+	for i := range set.Routes {
+		news.extend(&set.Routes[i])
+	}
 	set.Alerts = news.all
 	l.check(set.Routes, from)
+}
+
+// known reports a field of v that names nothing.
+func known[T any](l *loader, v *value, field, kind string, all map[string]T, complete bool) {
+	at := v.get(field)
+	if at == nil || !complete {
+		return
+	}
+	if _, ok := all[v.text(field)]; !ok {
+		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
+	}
+}
+
+// whole tells whether all items of a list have a name, so that a name that is not there is a mistake.
+func whole(list *value) bool {
+	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
 }
 
 // tenant refuses a tenant other than the one whose document this is.
@@ -236,6 +259,10 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {
 			continue
 		}
-		l.place(from[e.Index], translated(e, nil))
+		field := "breaker"
+		if strings.Contains(e.Problem, "Fallback") {
+			field = "fallback"
+		}
+		l.place(from[e.Index], translated(e, map[string]string{"Protect": field}))
 	}
 }

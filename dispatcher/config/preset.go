@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/mail"
+	"slices"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/preset"
@@ -29,10 +30,13 @@ func presets() []Variant {
 	}
 }
 
-// presetOf makes the Config of a preset p in channel s.
+// presetOf makes the Config of the preset p in channel s.
 func presetOf(p, s Settings) (webhook.Config, error) {
-	address, c := s.Text("url"), webhook.Config{}
-	switch p.Text("product") {
+	address, c, product := s.Text("url"), webhook.Config{}, p.Text("product")
+	if !s.Has("url") && slices.Contains([]string{"discord", "jira", "servicenow", "splunk", "teams"}, product) {
+		return c, &Error{Path: "url", Problem: "is missing", Remedy: "give it: every customer of " + product + " has one of their own"}
+	}
+	switch product {
 	case "datadog":
 		c = preset.Datadog(p.Secret("api_key"))
 	case "pagerduty":
@@ -40,7 +44,7 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 	case "sendgrid":
 		var err error
 		if c, err = sendGrid(p); err != nil {
-			return c, err
+			return c, below("preset", err)
 		}
 	case "discord":
 		return preset.Discord(address), nil

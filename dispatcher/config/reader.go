@@ -38,6 +38,8 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 		}
 		if read := r.read(p.value, f, at); read != nil {
 			v.fields[f.Name] = read
+		} else if f.Kind == Variants {
+			v.fields[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
 		}
 	}
 	for _, f := range table {
@@ -83,9 +85,12 @@ func (r *reader) list(n *node, f *Field, path string) *value {
 		return nil
 	}
 	for i, item := range n.items {
-		if read := r.one(item, f, fmt.Sprintf("%s[%d]", path, i)); read != nil {
-			v.items = append(v.items, read)
+		at := indexed(path, i)
+		read := r.one(item, f, at)
+		if read == nil {
+			read = &value{at: item.at, path: at, field: f} // keeps the others' places
 		}
+		v.items = append(v.items, read)
 	}
 	return v
 }

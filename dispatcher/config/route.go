@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -10,7 +11,7 @@ import (
 )
 
 func routeFields() []Field {
-	return []Field{
+	return slices.Concat([]Field{
 		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
 		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
 		{Name: "state", Values: []string{"enabled", "disabled", "paused"}, Doc: "enabled; disabled: takes no new events and sends nothing; paused: takes events and sends nothing. Default: enabled."},
@@ -51,7 +52,7 @@ func routeFields() []Field {
 		}},
 		{Name: "max_age", Kind: Duration, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h."},
 		alertsField(),
-	}
+	}, protectionFields())
 }
 
 // route makes the route that s describes. Paths of errors begin within it.
@@ -62,6 +63,7 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 	if s.Has("retry") {
 		policy, retryErr = retrying(s.Object("retry"))
 	}
+	protect, protectErr := protection(s)
 	r := dispatcher.Route{
 		Name:        s.Text("name"),
 		Channel:     c,
@@ -74,6 +76,7 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 		Dedup:       dedup(s.Object("dedup")),
 		MaxAge:      s.Duration("max_age"),
 		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
+		Protect:     protect,
 	}
 	rate, backlog := s.Object("rate"), s.Object("backlog")
 	r.Rate = dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")}
@@ -81,7 +84,7 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 	if backlog.Text("overflow") == "drop_oldest" {
 		r.Backlog.Overflow = dispatcher.DropOldest
 	}
-	return r, errors.Join(err, below("retry", retryErr), zeroIsDefault(s))
+	return r, errors.Join(err, below("retry", retryErr), protectErr, zeroIsDefault(s))
 }
 
 func dedup(s Settings) channel.DedupOptions {
@@ -103,6 +106,7 @@ func zeroIsDefault(s Settings) error {
 	check(s, "max_age", "max_age", "write forever for no limit, or leave it out for the default")
 	check(s, "concurrency", "concurrency", "use state paused to stop, or leave it out for the default")
 	check(s.Object("backlog"), "jobs", "backlog.jobs", "leave it out for the default")
+	check(s, "disable_after", "disable_after", "leave it out for never")
 	check(s.Object("dedup"), "window", "dedup.window", "leave dedup out to switch it off")
 	return errors.Join(errs...)
 }

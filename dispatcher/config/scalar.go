@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,6 +64,9 @@ func number(n *node, f *Field) (data any, problem, remedy string) {
 	case !ok:
 		return nil, "is not a whole number from 0 to two thousand million", "write digits only"
 	case i < f.Min || f.Max > 0 && i > f.Max:
+		if f.Max == f.Min {
+			return nil, "is not " + strconv.Itoa(f.Min), "write " + strconv.Itoa(f.Min)
+		}
 		if f.Max > 0 {
 			return nil, "is out of range", fmt.Sprintf("use %d to %d", f.Min, f.Max)
 		}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -142,17 +144,22 @@ func list[T any](s Settings, field string) []T {
 	}
 	all := make([]T, 0, len(f.items))
 	for _, item := range f.items {
-		if t, ok := item.data.(T); ok {
-			all = append(all, t)
-		}
+		t, _ := item.data.(T)
+		all = append(all, t)
 	}
 	return all
 }
 
 func compile(field, source string, o template.Options) (*template.Template, error) {
 	t, err := template.Compile(source, o)
-	if err != nil {
-		return nil, &Error{Path: field, Problem: "is not a template for this place: " + err.Error(), Remedy: "correct it; lines and columns count from the beginning of the template"}
+	if err == nil {
+		return t, nil
 	}
-	return t, nil
+	e := &Error{Path: field, Problem: "is not a template: " + err.Error(), Remedy: "correct it"}
+	if w, ok := errors.AsType[*template.SyntaxError](err); ok {
+		e.Problem, e.Remedy = fmt.Sprintf("is not a template: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
+	} else if w, ok := errors.AsType[*template.JSONError](err); ok {
+		e.Problem, e.Remedy = fmt.Sprintf("does not make JSON: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
+	}
+	return nil, e
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -39,6 +40,20 @@ func (v *value) text(name string) string {
 		return s
 	}
 	return ""
+}
+
+// complete tells whether everything that is required is there: v and what is in it are as their tables promise.
+func (v *value) complete() bool {
+	if v.data == nil && v.items == nil && v.table == nil {
+		return !v.field.isObject() // it could not be read, which is as good as empty for text and the like
+	}
+	if slices.ContainsFunc(v.items, func(item *value) bool { return !item.complete() }) {
+		return false
+	}
+	return !slices.ContainsFunc(v.table, func(f Field) bool {
+		inner := v.fields[f.Name]
+		return inner == nil && f.Required || inner != nil && !inner.complete()
+	})
 }
 
 // find returns what is at a path below v, such as "headers[3].name", or the nearest thing around it that is there.

@@ -42,7 +42,7 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	if preset := s.Object("preset"); s.Has("preset") {
 		var err error
 		c, err = presetOf(preset, s)
-		errs = append(errs, below("preset", err))
+		errs = append(errs, err)
 	} else if !s.Has("url") {
 		errs = append(errs, &Error{Path: "url", Problem: "is missing", Remedy: "give the receiver's URL"})
 	}

@@ -48,7 +48,7 @@ const (
 	// Secret is a credential: a reference such as env:NAME, as Options.References allow it, or the text itself, which is
 	// shown as [redacted] from then on. Text that looks like a reference is written as literal:env:NAME.
 	Secret
-	// Address is a URL. Unless its object has Masks, all behind scheme, host and port is shown as [redacted].
+	// Address is a URL, one in an object. Unless the object has Masks, all behind scheme, host and port is shown as [redacted].
 	Address
 	Masks   // a list of up to 10 secret parts of the Address: replacement and value
 	Headers // a list of HTTP headers: name and one of value, secret and template

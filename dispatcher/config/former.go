@@ -163,10 +163,8 @@ func address(v *value, field string) secret.URL {
 		return secret.URL{}
 	}
 	u := secret.URL{Masks: Settings{v}.Masks(field)}
-	for _, f := range v.table {
-		if f.Kind == Address && !f.List {
-			u.Text = v.text(f.Name)
-		}
+	if i := slices.IndexFunc(v.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
+		u.Text = v.text(v.table[i].Name)
 	}
 	return u
 }

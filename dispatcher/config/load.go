@@ -157,8 +157,8 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			Limits: named(l.problems, v, "limits", defaultLimits, limits),
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
-		if !v.complete() {
-			continue
+		if !v.complete() || firstKept(v) != nil {
+			continue // which has been said
 		}
 		c, err := types[v.text("type")].Make(Settings{v}, e)
 		if err != nil {

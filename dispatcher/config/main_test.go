@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -40,4 +41,10 @@ func styles(t *testing.T) map[string]string {
 		all[filepath.Base(f)] = string(b)
 	}
 	return all
+}
+
+// quote writes text as JSON.
+func quote(text string) string {
+	b, _ := json.Marshal(text)
+	return string(b)
 }

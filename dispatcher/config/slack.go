@@ -16,7 +16,7 @@ func slackType() Type {
 			{Name: "masks", Kind: Masks, Doc: "Secret parts of the URL, which then shows their replacements."},
 			{Name: "token", Kind: Secret, Doc: "The app's bot token, xoxb-…, with the scope chat:write."},
 			{Name: "channel", Doc: "Id of the channel that the app posts to, such as C024BE91L."},
-			{Name: "api", Kind: Address, Destination: true, Doc: "Where the Web API is. Default: https://slack.com/api."},
+			{Name: "api", Destination: true, Doc: "Where the Web API is. Default: https://slack.com/api."},
 			{Name: "separate", Kind: Flag, Doc: "Whether the app makes each event a message of its own. Default: false."},
 			{Name: "template", Doc: "A Handlebars template that makes the message, in place of the built-in one."},
 			{Name: "format", Values: []string{"mrkdwn", "json"}, Doc: "What the template makes: Slack's text, or the whole message. Default: mrkdwn."},

@@ -15,7 +15,8 @@ type Field struct {
 	// Required fields must be there, and not be empty.
 	Required bool
 	Values   []string // of a Text: what it may be; nil = anything
-	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants.
+	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
+	// also be written as a number.
 	Pattern, Form string
 	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound
 	MaxItems      int     // of a list; 0 = no bound

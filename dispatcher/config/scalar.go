@@ -23,7 +23,7 @@ func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
 	case Duration:
 		return duration(n, f)
 	}
-	if n.kind != textNode {
+	if n.kind != textNode && (n.kind != numberNode || f.Pattern == "") {
 		return nil, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text"
 	}
 	switch f.Kind {

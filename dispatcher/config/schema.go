@@ -90,6 +90,7 @@ func textSchema(f *Field) []written {
 		s = append(s, written{"maxLength", f.Max})
 	}
 	if f.Pattern != "" {
+		s[0].value = []any{"string", "integer"}
 		s = append(s, written{"pattern", "^(?:" + f.Pattern + ")$"})
 	}
 	return s

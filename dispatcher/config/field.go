@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // Field describes a field of a document. The tables of Fields are the one source of what is read, what is written, what the
@@ -88,6 +90,14 @@ func (f *Field) items() []Field {
 
 // isList tells whether f holds a list.
 func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
+
+// most is the largest number of items of a list; 0 = no bound.
+func (f *Field) most() int {
+	if f.Kind == Masks {
+		return secret.MaxMasks
+	}
+	return f.MaxItems
+}
 
 // isObject tells whether what f holds, or each of its items, is an object.
 func (f *Field) isObject() bool {

@@ -76,8 +76,8 @@ func (r *reader) list(n *node, f *Field, path string) *value {
 		return nil
 	}
 	v := &value{at: n.at, path: path, field: f, items: []*value{}}
-	if f.MaxItems > 0 && len(n.items) > f.MaxItems {
-		r.add(n.items[f.MaxItems].at, fmt.Sprintf("%s[%d]", path, f.MaxItems), "is one too many", fmt.Sprintf("use at most %d", f.MaxItems))
+	if most := f.most(); most > 0 && len(n.items) > most {
+		r.add(n.items[most].at, indexed(path, most), "is one too many", fmt.Sprintf("use at most %d", most))
 		return nil
 	}
 	if f.Required && len(n.items) == 0 {

@@ -42,8 +42,8 @@ func fieldSchema(f *Field) []written {
 	if f.Required {
 		s = append(s, written{"minItems", 1})
 	}
-	if f.MaxItems > 0 {
-		s = append(s, written{"maxItems", f.MaxItems})
+	if most := f.most(); most > 0 {
+		s = append(s, written{"maxItems", most})
 	}
 	return s
 }

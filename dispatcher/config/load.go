@@ -201,11 +201,16 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	}
 	news := alerts{l.problems, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
 	f := newFilters(l.options.EventTypes)
+	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
 	var from []*value
 	for _, v := range list.items {
 		l.tenant(v)
-		known(l, v, "channel", "channel", made, whole(root.get("channels")))
-		known(l, v, "fallback", "route", news.routes, whole(list))
+		if channelsKnown {
+			known(l, v, "channel", made)
+		}
+		if routesKnown {
+			known(l, v, "fallback", news.routes)
+		}
 		news.read(v)
 		if !v.complete() {
 			continue
@@ -228,11 +233,12 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 }
 
 // known reports a field of v that names nothing.
-func known[T any](l *loader, v *value, field, kind string, all map[string]T, complete bool) {
+func known[T any](l *loader, v *value, field string, all map[string]T) {
 	at := v.get(field)
-	if at == nil || !complete {
+	if at == nil {
 		return
 	}
+	kind := map[string]string{"channel": "channel", "fallback": "route"}[field]
 	if _, ok := all[v.text(field)]; !ok {
 		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
 	}

@@ -287,7 +287,9 @@ func TestStyle5NameIsUniqueAndAtMost100Characters(t *testing.T) {
 
 func TestStyle5VerifyTLSIsOnByDefault(t *testing.T) {
 	t.Parallel()
-	warned := func(fields string) bool { return strings.Contains(fmt.Sprint(one(t, hook(fields, "")).Channel), "not verified") }
+	warned := func(fields string) bool {
+		return strings.Contains(fmt.Sprint(one(t, hook(fields, "")).Channel), "not verified")
+	}
 	assert.False(t, warned(""))
 	assert.False(t, warned("verify_tls: true"))
 	assert.True(t, warned("verify_tls: false"))

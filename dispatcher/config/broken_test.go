@@ -22,7 +22,7 @@ func golden(t *testing.T, file string, got []byte) {
 	if *update {
 		require.NoError(t, os.WriteFile(file, got, 0o600))
 	}
-	want, err := os.ReadFile(file) //nolint:gosec // of testdata
+	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(got), "run the tests with -update if this is meant")
 }
@@ -37,7 +37,7 @@ func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 	var all strings.Builder
 	for _, f := range files {
 		name := filepath.Base(f)
-		src, err := os.ReadFile(f) //nolint:gosec // of testdata
+		src, err := os.ReadFile(f)
 		require.NoError(t, err)
 		set, err := config.Load(name, src, config.Options{})
 		require.Error(t, err, name)
@@ -56,7 +56,7 @@ func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 // listed are the problems joined in err, each of which has to be an *Error.
 func listed(err error) []*config.Error {
 	var all []*config.Error
-	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // walks the tree itself
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		one, _ := errors.AsType[*config.Error](e)
 		all = append(all, one)
 	}

@@ -104,13 +104,15 @@ func (f *Field) isObject() bool {
 	return f.Kind == Masks || f.Kind == Headers || f.Kind == Object || f.Kind == Variants
 }
 
-// variant returns the table of a variant, its tag included.
-func (f *Field) variant(name string) ([]Field, bool) {
-	i := slices.IndexFunc(f.Variants, func(v Variant) bool { return v.Name == name })
-	if i < 0 {
-		return nil, false
+// variant returns the table of the variant of that name, its tag included.
+func (f *Field) variant(name string) []Field {
+	table := []Field{f.tag()}
+	for _, v := range f.Variants {
+		if v.Name == name {
+			table = append(table, v.Fields...)
+		}
 	}
-	return slices.Concat([]Field{f.tag()}, f.Variants[i].Fields), true
+	return table
 }
 
 // tag is the field that tells the variants apart.

@@ -19,7 +19,7 @@ func FuzzLoad(f *testing.F) {
 		files, err := filepath.Glob(pattern)
 		require.NoError(f, err)
 		for _, file := range files {
-			src, err := os.ReadFile(file) //nolint:gosec // of testdata
+			src, err := os.ReadFile(file)
 			require.NoError(f, err)
 			f.Add(src, strings.HasSuffix(file, ".json"))
 		}

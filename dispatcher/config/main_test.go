@@ -36,7 +36,7 @@ func styles(t *testing.T) map[string]string {
 	require.Len(t, files, 5)
 	all := map[string]string{}
 	for _, f := range files {
-		b, err := os.ReadFile(f) //nolint:gosec // of testdata
+		b, err := os.ReadFile(f)
 		require.NoError(t, err)
 		all[filepath.Base(f)] = string(b)
 	}

@@ -126,8 +126,8 @@ func (r *reader) variant(n *node, f *Field, path string) *value {
 	if chosen == nil {
 		return nil
 	}
-	table, _ := f.variant(chosen.data.(string))
-	return r.object(n, f, table, path)
+	name, _ := chosen.data.(string)
+	return r.object(n, f, f.variant(name), path)
 }
 
 func (r *reader) wrongKind(n *node, want nodeKind, path, remedy string) {

@@ -12,29 +12,28 @@ import (
 
 // scalar reads what is neither a list nor an object. A problem is about n.
 func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
-	switch f.Kind {
-	case Flag:
-		if n.kind != boolNode {
-			return nil, fmt.Sprintf("is %s, not true or false", n.kind), "write true or false, without quotes"
-		}
-		return strings.EqualFold(n.text, "true"), "", ""
-	case Number:
+	switch {
+	case f.Kind == Flag:
+		return flag(n)
+	case f.Kind == Number:
 		return number(n, f)
-	case Duration:
+	case f.Kind == Duration:
 		return duration(n, f)
-	}
-	if n.kind != textNode && (n.kind != numberNode || f.Pattern == "") {
+	case n.kind != textNode && (n.kind != numberNode || f.Pattern == ""):
 		return nil, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text"
-	}
-	switch f.Kind {
-	case Secret:
+	case f.Kind == Secret:
 		return r.secret(n.text)
-	case Address:
-		if strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:") {
-			return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
-		}
+	case f.Kind == Address && (strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:")):
+		return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
 	}
 	return text(n.text, f)
+}
+
+func flag(n *node) (data any, problem, remedy string) {
+	if n.kind != boolNode {
+		return nil, fmt.Sprintf("is %s, not true or false", n.kind), "write true or false, without quotes"
+	}
+	return strings.EqualFold(n.text, "true"), "", ""
 }
 
 func text(s string, f *Field) (data any, problem, remedy string) {

@@ -102,11 +102,10 @@ func variantSchema(f *Field, doc string) []written {
 	tag := f.tag()
 	var all []any
 	for _, v := range f.Variants {
-		table, _ := f.variant(v.Name)
 		is := []written{{f.Tag, []written{{"const", v.Name}}}}
 		all = append(all, []written{
 			{"if", []written{{"properties", is}, {"required", []any{f.Tag}}}},
-			{"then", objectSchema(table, "")},
+			{"then", objectSchema(f.variant(v.Name), "")},
 		})
 	}
 	return described(doc, written{"type", "object"}, written{"required", []any{f.Tag}},

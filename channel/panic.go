@@ -17,11 +17,11 @@ type PanicError struct {
 func (e *PanicError) Error() string { return "channel panicked: " + e.Kind + " at " + e.Where }
 
 // Recover is a Middleware that turns a panic in next into a *PanicError. A dispatcher applies it to every route.
-func Recover(next Channel) Channel { return recovering{next} }
+func Recover(next Channel) Channel { return &recovering{next} }
 
 type recovering struct{ next Channel }
 
-func (r recovering) Send(ctx context.Context, d Delivery) (receipt Receipt, err error) {
+func (r *recovering) Send(ctx context.Context, d Delivery) (receipt Receipt, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Kind: panicKind(v), Where: panicSite()}

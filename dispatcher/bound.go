@@ -79,10 +79,9 @@ func (b *bound) isIdle() bool {
 	}
 }
 
-// attempt sends with the route's timeout. The verdict is the caller's: only its own context ending means shutdown.
-func (b *bound) attempt(ctx context.Context, d channel.Delivery) (channel.Receipt, retry.Result, error) {
-	receipt, err := b.sendVia(ctx, b.send, d)
-	return receipt, retry.Classify(ctx, err), err
+// attempt sends with the route's timeout and notes what came of it in a.
+func (b *bound) attempt(ctx context.Context, a *Attempt) {
+	a.Receipt, a.Err = b.sendVia(ctx, b.send, a.Delivery)
 }
 
 // sendVia calls c with the route's timeout.
@@ -110,7 +109,7 @@ func (b *bound) destination() (text string) {
 
 // refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of
 // a route has passed to one while it waited.
-func (b *bound) refuses(j queue.Job, at time.Time) string {
+func (b *bound) refuses(j *queue.Job, at time.Time) string {
 	switch {
 	case !b.takes(j.Event.Tenant()):
 		return "the route is for another tenant now"
@@ -121,7 +120,7 @@ func (b *bound) refuses(j queue.Job, at time.Time) string {
 }
 
 // tooOld reports whether j is not worth an attempt at that time.
-func (b *bound) tooOld(j queue.Job, at time.Time) bool {
+func (b *bound) tooOld(j *queue.Job, at time.Time) bool {
 	return b.MaxAge > 0 && !j.Enqueued.IsZero() && at.Sub(j.Enqueued) > b.MaxAge
 }
 

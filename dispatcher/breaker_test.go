@@ -265,24 +265,17 @@ func TestShutdownLeavesWhatABreakerHolds(t *testing.T) {
 
 func TestDisableAfterPureFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var down atomic.Bool
-		down.Store(true)
-		flaky := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
-			if down.Load() {
-				return channel.Receipt{}, errDown
-			}
-			return channel.Receipt{}, nil
-		})
+		flaky := new(breakable)
 		route := dispatcher.Route{Name: "r", Channel: flaky, Retry: retry.Fixed{Interval: 10 * time.Minute}, MaxAge: -1,
 			Protect: dispatcher.Protection{DisableAfter: time.Hour}}
 		b := start(t, route)
 		all := notes(4)
 		b.dispatch(all[0])
 		advance(55 * time.Minute)
-		down.Store(false)
+		flaky.mended.Store(true)
 		advance(5 * time.Minute)
 		assert.Empty(t, b.seen.disabledRoutes(), "a success in time")
-		down.Store(true)
+		flaky.mended.Store(false)
 		b.dispatch(all[1], all[2])
 		advance(59 * time.Minute)
 		assert.Empty(t, b.seen.disabledRoutes())
@@ -309,10 +302,20 @@ func TestDisableAfterPureFailure(t *testing.T) {
 		advance(31 * time.Minute)
 		assert.Equal(t, "given up", b.status("r").Condition())
 		assert.True(t, b.status("r").FailingSince.Equal(b.began.Add(time.Hour)), "and forgets nothing")
-		down.Store(false)
+		flaky.mended.Store(true)
 		b.setRoutes(route)
 		advance(time.Hour)
 		assert.EqualValues(t, 3, b.status("r").Delivered)
 		assert.Equal(t, "OK", b.status("r").Health())
 	})
+}
+
+// breakable is a channel that fails until it is mended.
+type breakable struct{ mended atomic.Bool }
+
+func (b *breakable) Send(context.Context, channel.Delivery) (channel.Receipt, error) {
+	if b.mended.Load() {
+		return channel.Receipt{}, nil
+	}
+	return channel.Receipt{}, errDown
 }

@@ -125,7 +125,9 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 		before := len(batch)
 		for _, b := range x.candidates(ev) {
 			if b.Events.Match(ev) {
-				batch = append(batch, queue.Job{Event: ev, Route: b.Name, OrderKey: b.orderKey(ev), Enqueued: now})
+				batch = append(batch, queue.Job{})
+				j := &batch[len(batch)-1] // filled in place: a job is large
+				j.Event, j.Route, j.OrderKey, j.Enqueued = ev, b.Name, b.orderKey(ev), now
 			}
 		}
 		if len(batch) == before {

@@ -74,7 +74,12 @@ func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBrea
 func (l *lane) open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q, err := l.engine.queue.Open(l.name, queue.LaneOptions{Limit: l.limit(), Admit: l.admit}, l.handle)
+	// Through pointers, because each copy of a job and an outcome is felt.
+	handle := func(ctx context.Context, j queue.Job) (out queue.Outcome) {
+		l.handle(ctx, &j, &out)
+		return out
+	}
+	q, err := l.engine.queue.Open(l.name, queue.LaneOptions{Limit: l.limit(), Admit: l.admit}, handle)
 	if err != nil {
 		return fmt.Errorf("open lane %q: %w", l.name, err)
 	}
@@ -138,6 +143,9 @@ func (l *lane) admit() time.Duration {
 	if b == nil {
 		return 0
 	}
+	if b.Protect.Breaker.Failures <= 0 {
+		return l.pace.admit(b.Rate)
+	}
 	if wait := l.breaker.wait(); wait > 0 {
 		return wait
 	}
@@ -149,31 +157,37 @@ func (l *lane) admit() time.Duration {
 }
 
 // handle runs one job: the queue's handler.
-func (l *lane) handle(ctx context.Context, j queue.Job) queue.Outcome {
-	began := time.Now()
+func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
+	var a Attempt
+	a.Context, a.Began = ctx, time.Now()
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
-		l.untried(began)
-		return queue.Outcome{Action: queue.Postpone}
+		l.untried(a.Began)
+		out.Action = queue.Postpone
+		return
 	}
 	defer b.release()
 	if b.State != Enabled { // since the job was taken
-		l.untried(began)
-		return queue.Outcome{Action: queue.Postpone}
+		l.untried(a.Began)
+		out.Action = queue.Postpone
+		return
 	}
-	d := channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
-	if reason := b.refuses(j, began); reason != "" {
-		d.Attempt = j.Attempt
-		l.untried(began)
-		l.bury(d, reason, nil)
-		return queue.Outcome{Action: queue.Dead, Reason: reason}
+	a.Tenant = b.Tenant
+	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
+	if reason := b.refuses(j, a.Began); reason != "" {
+		a.Delivery.Attempt = j.Attempt
+		l.untried(a.Began)
+		l.bury(a.Delivery, reason, nil)
+		out.Action, out.Reason = queue.Dead, reason
+		return
 	}
-	receipt, verdict, err := b.attempt(ctx, d)
-	if err == nil {
-		l.delivered(b, d, receipt, began)
-		return queue.Outcome{Action: queue.Done, Began: began}
+	b.attempt(ctx, &a)
+	if a.Err != nil {
+		*out = l.failed(ctx, b, j, &a)
+		return
 	}
-	return l.failed(ctx, b, j, d, receipt, verdict, err, began, time.Since(began))
+	l.delivered(b, &a)
+	out.Action, out.Began = queue.Done, a.Began
 }
 
 // untried tells the breaker that the attempt which began then says nothing about the destination.
@@ -183,50 +197,39 @@ func (l *lane) untried(began time.Time) {
 	}
 }
 
-func (l *lane) delivered(b *bound, d channel.Delivery, receipt channel.Receipt, began time.Time) {
+func (l *lane) delivered(b *bound, a *Attempt) {
 	o := &l.engine.observers
-	weight := l.record.success(began, receipt.Skipped)
-	var took time.Duration
-	if weight > 0 || len(o.attempted) > 0 {
-		took = time.Since(began)
+	weight := l.record.success(a.Began, a.Receipt.Skipped)
+	if weight > 0 || len(o.attempted.all) > 0 {
+		a.Duration = time.Since(a.Began)
 	}
 	if weight > 0 {
-		l.record.took.add(took, began, weight)
+		l.record.took.add(a.Duration, a.Began, weight)
 	}
-	if receipt.Skipped {
-		l.untried(began)
-	} else if l.breaker.succeeded() {
+	if a.Receipt.Skipped {
+		l.untried(a.Began)
+	} else if b.Protect.Breaker.Failures > 0 && l.breaker.succeeded() {
 		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
 		l.reconsider()
 	}
-	if len(o.attempted) > 0 {
-		a := Attempt{Delivery: d, Tenant: b.Tenant, Receipt: receipt, Verdict: retry.Success, Began: began, Duration: took}
-		for _, f := range o.attempted {
-			f(a)
-		}
-	}
-	if len(o.settled) > 0 {
-		s := Settlement{Delivery: d, Tenant: b.Tenant, Result: Delivered}
-		if receipt.Skipped {
+	o.attempted.tell(a)
+	if len(o.settled.all) > 0 {
+		s := Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Result: Delivered}
+		if a.Receipt.Skipped {
 			s.Result = Skipped
 		}
-		l.settled(s)
-	}
-}
-
-func (l *lane) settled(s Settlement) {
-	for _, f := range l.engine.observers.settled {
-		f(s)
+		o.settled.tell(&s)
 	}
 }
 
 // failed decides what becomes of a delivery whose attempt failed.
-func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Delivery, receipt channel.Receipt,
-	result retry.Result, err error, began time.Time, took time.Duration,
-) queue.Outcome {
-	now := began.Add(took)
-	out := queue.Outcome{Action: queue.Dead, Began: began}
-	gone := errors.Is(err, channel.ErrGone) && result.Verdict != retry.Postponed
+func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) queue.Outcome {
+	a.Duration = time.Since(a.Began)
+	now := a.Began.Add(a.Duration)
+	result := retry.Classify(ctx, a.Err)
+	a.Verdict = result.Verdict
+	out := queue.Outcome{Action: queue.Dead, Began: a.Began}
+	gone := errors.Is(a.Err, channel.ErrGone) && result.Verdict != retry.Postponed
 	switch {
 	case gone:
 		// The delivery waits with the others of its lane until somebody mends the configuration.
@@ -237,36 +240,35 @@ func (l *lane) failed(ctx context.Context, b *bound, j queue.Job, d channel.Deli
 			out.Delay = max(out.Delay, leastPostpone)
 		}
 	case result.Verdict == retry.Final:
-		out.Reason = fmt.Sprintf("permanent failure: %v", err)
+		out.Reason = fmt.Sprintf("permanent failure: %v", a.Err)
 	default:
 		first := j.FirstTried
 		if first.IsZero() {
-			first = began
+			first = a.Began
 		}
-		delay, again := b.next(retry.Failure{Attempt: d.Attempt, Elapsed: now.Sub(first), Err: err})
+		attempt := a.Delivery.Attempt
+		delay, again := b.next(retry.Failure{Attempt: attempt, Elapsed: now.Sub(first), Err: a.Err})
 		delay = max(delay, result.Delay)
 		switch {
 		case !again:
-			out.Reason = fmt.Sprintf("gave up after attempt %d: %v", d.Attempt, err)
+			out.Reason = fmt.Sprintf("gave up after attempt %d: %v", attempt, a.Err)
 		case b.tooOld(j, now.Add(delay)):
-			out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, d.Attempt+1, err)
+			out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, attempt+1, a.Err)
 		default:
 			out.Action, out.Delay = queue.Retry, delay
 		}
 	}
+	a.Next = out.Delay
 	var since time.Time
 	if result.Verdict != retry.Postponed {
-		since = l.record.failure(began, took, err)
+		since = l.record.failure(a.Began, a.Duration, a.Err)
 	}
-	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, d.Event.ID(), AttrAttempt, d.Attempt,
-		AttrVerdict, result.Verdict.String(), AttrNext, out.Delay, AttrError, err)
-	for _, f := range l.engine.observers.attempted {
-		f(Attempt{Delivery: d, Tenant: b.Tenant, Receipt: receipt, Err: err, Verdict: result.Verdict, Began: began,
-			Duration: took, Next: out.Delay})
-	}
-	l.protect(b, result.Verdict, gone, since, began, err)
+	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, a.Delivery.Event.ID(),
+		AttrAttempt, a.Delivery.Attempt, AttrVerdict, a.Verdict.String(), AttrNext, a.Next, AttrError, a.Err)
+	l.engine.observers.attempted.tell(a)
+	l.protect(b, a.Verdict, gone, since, a.Began, a.Err)
 	if out.Action == queue.Dead {
-		l.bury(d, out.Reason, err)
+		l.bury(a.Delivery, out.Reason, a.Err)
 	}
 	return out
 }
@@ -331,7 +333,7 @@ func (l *lane) bury(d channel.Delivery, reason string, err error) {
 	if b := l.current.Load(); b != nil {
 		tenant = b.Tenant
 	}
-	l.settled(Settlement{Delivery: d, Tenant: tenant, Result: DeadLetter, Reason: reason, Err: err})
+	l.engine.observers.settled.tell(&Settlement{Delivery: d, Tenant: tenant, Result: DeadLetter, Reason: reason, Err: err})
 	l.fallBack(d)
 }
 

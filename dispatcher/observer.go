@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -36,6 +37,9 @@ const (
 
 // Attempt is one call of a channel.
 type Attempt struct {
+	// Context is the one the queue ran the job with, for the values it carries, such as a trace's span: it is what joins
+	// an observer to a wrapper around the queue. It may be done already, and is not to be kept.
+	Context  context.Context
 	Delivery channel.Delivery
 	Tenant   string // the route's: AnyTenant for one of the whole platform, whosever event it was
 	Receipt  channel.Receipt
@@ -71,10 +75,10 @@ func (r Result) String() string { return name(r, "delivered", "skipped", "dead")
 type observers struct {
 	dispatched []func(event.Event, int)
 	unrouted   []func(event.Event, Reason)
-	attempted  []func(Attempt)
-	settled    []func(Settlement)
+	attempted  hooks[Attempt]
+	settled    hooks[Settlement]
 	disabled   []func(string, error)
-	routes     []func([]Route)
+	routes     hooks[[]Route]
 }
 
 func newObservers(all []Observer, log *slog.Logger) observers {
@@ -82,25 +86,41 @@ func newObservers(all []Observer, log *slog.Logger) observers {
 	for _, each := range all {
 		o.dispatched = with2(o.dispatched, each.Dispatched, "Dispatched", log)
 		o.unrouted = with2(o.unrouted, each.Unrouted, "Unrouted", log)
-		o.attempted = with1(o.attempted, each.Attempted, "Attempted", log)
-		o.settled = with1(o.settled, each.Settled, "Settled", log)
+		o.attempted = o.attempted.with(each.Attempted, "Attempted", log)
+		o.settled = o.settled.with(each.Settled, "Settled", log)
 		o.disabled = with2(o.disabled, each.Disabled, "Disabled", log)
-		o.routes = with1(o.routes, each.Routes, "Routes", log)
+		o.routes = o.routes.with(each.Routes, "Routes", log)
 	}
 	return o
 }
 
-// with1 appends f, if it is set, so that its panic harms neither the delivery nor the next observer.
-func with1[A any](fs []func(A), f func(A), hook string, log *slog.Logger) []func(A) {
-	if f == nil {
-		return fs
-	}
-	return append(fs, func(a A) {
-		defer contain(hook, log)
-		f(a)
-	})
+// hooks are the functions to call with a fact, mostly of a delivery. They are no closures, and the fact is copied for the
+// functions only, because copies of something that large are what a delivery costs most.
+type hooks[F any] struct {
+	all  []func(F)
+	name string
+	log  *slog.Logger
 }
 
+func (h hooks[F]) with(f func(F), name string, log *slog.Logger) hooks[F] {
+	if f == nil {
+		return h
+	}
+	return hooks[F]{append(h.all, f), name, log}
+}
+
+func (h *hooks[F]) tell(fact *F) {
+	for _, f := range h.all {
+		h.call(f, fact)
+	}
+}
+
+func (h *hooks[F]) call(f func(F), fact *F) {
+	defer contain(h.name, h.log)
+	f(*fact)
+}
+
+// with2 appends f, if it is set, so that its panic harms neither the delivery nor the next observer.
 func with2[A, B any](fs []func(A, B), f func(A, B), hook string, log *slog.Logger) []func(A, B) {
 	if f == nil {
 		return fs

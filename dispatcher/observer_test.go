@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -133,5 +134,33 @@ func TestDeadDeliveryIsOneErrorLine(t *testing.T) {
 			"level": "ERROR", "msg": "tocsin: delivery is dead", "route": "r", "event_id": "e-0", "event_type": "note.made",
 			"attempts": 4.0, "reason": "gave up after attempt 4: receiver is down",
 		}, lines[0])
+	})
+}
+
+// marking is a queue that gives its handlers a context with a value, as one that traces does.
+type marking struct{ queue.Queue }
+
+type markKey struct{}
+
+func (m marking) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	return m.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+		return h(context.WithValue(ctx, markKey{}, j.Event.ID()), j)
+	})
+}
+
+func TestAttemptedHasTheContextOfTheQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(channeltest.Fail(errDown))
+		var marks []any
+		b := setupWith(t, dispatcher.Config{
+			Queue:     marking{queue.NewMemory(queue.MemoryOptions{})},
+			Routes:    []dispatcher.Route{{Name: "r", Channel: &rec, Retry: retry.Fixed{Interval: time.Second}}},
+			Observers: []dispatcher.Observer{{Attempted: func(a dispatcher.Attempt) { marks = append(marks, a.Context.Value(markKey{})) }}},
+		})
+		b.run()
+		b.dispatch(notes(1)...)
+		advance(time.Minute)
+		assert.Equal(t, []any{"e-0", "e-0"}, marks, "of the attempt that failed, and of the one that did not")
 	})
 }

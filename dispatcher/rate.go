@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Rate limits how often a route's attempts start: Events per Per, retries included. The zero value is no limit.
+// Rate limits how often a route's attempts start: Events per Per, retries included. The zero value is no limit. The pace is
+// kept in memory: after a restart it begins as after a quiet time.
 type Rate struct {
 	Events int
 	Per    time.Duration // 0 = 1 s

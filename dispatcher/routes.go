@@ -109,14 +109,12 @@ func (e *Engine) install(all []*bound) ([]*bound, error) {
 		}
 	}
 	e.index.Store(newIndex(all))
-	if len(e.observers.routes) > 0 {
+	if len(e.observers.routes.all) > 0 {
 		now := make([]Route, len(all))
 		for i, b := range all {
 			now[i] = b.Route
 		}
-		for _, f := range e.observers.routes {
-			f(now)
-		}
+		e.observers.routes.tell(&now)
 	}
 	slices.SortStableFunc(e.former, func(a, b *bound) int { return cmp.Compare(a.Name, b.Name) })
 	return slices.Clone(e.former), nil

@@ -66,6 +66,9 @@ func (e *Engine) openAll() error {
 // *ShutdownError says what is: retries and scheduled events whose time has not come, deliveries of paused routes and
 // those whose breaker is open, and those ctx, or the end of Run's context, left no time for. With a durable queue they are delivered after the next
 // start. A Shutdown after the first one, or after Run's context ended, waits for that and reports the same.
+//
+// One that comes before Run has begun delivers nothing and reports all that was dispatched as left. A program that ends at
+// once, with Run in a goroutine that was only just started, therefore waits for its deliveries first: Observer.Settled.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.accept.close() {
 		e.drain(ctx)

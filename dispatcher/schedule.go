@@ -21,7 +21,10 @@ const maxKeyLength = 255
 // Schedule holds an event until the given time and then dispatches it to the routes of that moment. The key names it
 // for Cancel, for example "expiring/" and the grant's id; scheduling under a key again replaces what it held. A time in
 // the past is now. The event's id must be its own: if it was dispatched before, it is skipped. Like deliveries,
-// scheduled events are as durable as the queue; a memory queue holds 100,000.
+// scheduled events and their keys are as durable as the queue; a memory queue holds 100,000.
+//
+// A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked, under
+// a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
 	if err := check([]event.Event{ev}); err != nil {
 		return err

@@ -27,7 +27,7 @@ type RouteStatus struct {
 	Skipped      int64     // suppressed as duplicates
 	Failed       int64     // failed attempts
 	Died         int64     // deliveries given up
-	FailingSince time.Time // first failed attempt since the last success; zero = not failing
+	FailingSince time.Time // first failed attempt since the last success, in this run of the program; zero = not failing
 	LastSuccess  time.Time // zero = none yet
 	LastError    string    // of the last failed attempt, also after a later success; "" = none yet
 	LastErrorAt  time.Time
@@ -51,7 +51,8 @@ func (s RouteStatus) Condition() string {
 	return s.State.String()
 }
 
-// Status describes every route, in the order configured. Counters begin with the route's first appearance.
+// Status describes every route, in the order configured. Counters and times begin with the route's first appearance in
+// this Engine; what is queued and dead is the queue's, and outlasts a restart when that is durable.
 func (e *Engine) Status() []RouteStatus {
 	inspector, _ := e.queue.(queue.Inspector)
 	routes := e.index.Load().routes

@@ -28,7 +28,8 @@ const defaultTimeout = 30 * time.Second
 // are as good as Handlebars.
 type Config struct {
 	Relay Relay
-	// From is the sender's address, also for mail that bounces. FromName is shown beside it; at most 100 characters.
+	// From is the sender's address, without a name, also for mail that bounces. FromName is shown beside it; at most 100
+	// characters.
 	From     string
 	FromName string
 	// ReplyTo is the address for answers. "" = From.

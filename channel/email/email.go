@@ -155,6 +155,9 @@ func (c *Channel) Close() error {
 	return nil
 }
 
+// Destination is the relay's host and port.
+func (c *Channel) Destination() string { return c.private.address }
+
 // Format prints the relay's address only, whatever the verb, and says so when certificates are not verified.
 func (c *Channel) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "email.Channel("+c.private.address+c.private.pool.dialer.warning()+")")

@@ -10,7 +10,8 @@ import (
 
 // pageSource is the HTML form of a mail whose Config has no template for it. Mail programs know tables, attributes and
 // inline styles; Outlook shows HTML as Word does, which has no rounded corners, no margin around a link and no maximum
-// width, so that the button is a table cell and the width an attribute as well.
+// width, so that the button is a table cell and the width an attribute as well. Widths of labels are relative: on a phone,
+// addresses and times need what is left. An address in a justification must not make the page wider than that.
 const pageSource = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -22,18 +23,18 @@ const pageSource = `<!DOCTYPE html>
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" bgcolor="#f3f4f6">
 <tr><td align="center" style="padding:24px 12px;">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" bgcolor="#ffffff" style="width:100%;max-width:600px;border-top:4px solid {{colour}};font-family:Arial,Helvetica,sans-serif;color:#1f2937;">
-<tr><td style="padding:24px 24px 0 24px;">
+<tr><td style="padding:24px 24px 0 24px;word-break:break-word;">
 {{#if status}}<span style="color:{{colour}};font-size:13px;font-weight:bold;">{{status}}</span><br>
 {{/if}}<span style="font-size:20px;line-height:28px;font-weight:bold;">{{title}}</span>
 </td></tr>
-<tr><td style="padding:12px 24px 0 24px;font-size:15px;line-height:22px;">{{summary}}</td></tr>
+<tr><td style="padding:12px 24px 0 24px;font-size:15px;line-height:22px;word-break:break-word;">{{summary}}</td></tr>
 <tr><td style="padding:16px 24px 0 24px;">
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="font-size:14px;line-height:20px;">
 {{#each facts}}
 {{#if long}}
 <tr><td colspan="2" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;"><span style="color:#6b7280;">{{label}}</span><br>{{#each lines}}{{#unless @first}}<br>{{/unless}}{{this}}{{/each}}</td></tr>
 {{else}}
-<tr><td width="150" valign="top" style="padding:6px 12px 6px 0;border-top:1px solid #e5e7eb;color:#6b7280;">{{label}}</td><td valign="top" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;">{{#each lines}}{{this}}{{/each}}</td></tr>
+<tr><td width="30%" valign="top" style="padding:6px 12px 6px 0;border-top:1px solid #e5e7eb;color:#6b7280;">{{label}}</td><td valign="top" style="padding:6px 0;border-top:1px solid #e5e7eb;word-break:break-word;">{{#each lines}}{{this}}{{/each}}</td></tr>
 {{/if}}
 {{/each}}
 </table>
@@ -45,7 +46,7 @@ const pageSource = `<!DOCTYPE html>
 </td></tr></table>
 </td></tr>
 {{/if}}
-<tr><td style="padding:24px;font-size:1px;line-height:1px;">&nbsp;</td></tr>
+<tr><td style="font-size:1px;line-height:24px;">&nbsp;</td></tr>
 </table>
 </td></tr>
 </table>

@@ -10,7 +10,7 @@ import (
 
 // Relay is the SMTP server that takes the mail.
 type Relay struct {
-	// Host is a name or an IP address. Required.
+	// Host is a name or an IP address, without a port. Required.
 	Host string
 	// Port is one of Ports. 0 = 465 with TLSImplicit, else 587.
 	Port int

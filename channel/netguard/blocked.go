@@ -3,7 +3,8 @@ package netguard
 import "errors"
 
 // ErrDestinationBlocked is matched, with errors.Is, by every refusal of the outbound policy. A refusal is permanent: no
-// byte was sent, and only a change of the policy or of the configuration can help.
+// byte was sent, and only a change of the policy or of the configuration can help: private networks, or a receiver on the same machine, need a
+// Guard whose [Profile] opens them.
 var ErrDestinationBlocked = errors.New("destination blocked by the outbound policy")
 
 // BlockedError is a refusal. Its text may be shown to whoever configured the destination: it names the host as

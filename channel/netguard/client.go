@@ -25,9 +25,10 @@ type ClientOptions struct {
 }
 
 // Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response), keeps no
-// cookie, does not read the environment, accepts at most 64 KiB of response header, and never sends a request twice once
-// a byte of it was written, whatever its headers. Clients of one Guard with equal TLS, proxy, phase limits and number of
-// idle connections share their connections. Safe for concurrent use.
+// cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and never sends
+// a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle connections share
+// their connections; an idle one is looked at before it is used, and where the system cannot tell how it is, which is so on
+// Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
 	limits    Limits

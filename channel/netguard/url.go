@@ -46,7 +46,7 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	}
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "http" && !limits.AllowInsecureHTTP:
-		return fail("is not encrypted", "use https://, or have http:// allowed for this channel")
+		return fail("is not encrypted", "use https://, or have http:// allowed for this channel (Limits.AllowInsecureHTTP)")
 	case scheme != "https" && scheme != "http":
 		return fail("has a scheme other than https", "begin it with https://")
 	}

@@ -12,7 +12,7 @@ func ofAlert(e event.Event) (Notice, bool) {
 		return Notice{}, false
 	}
 	about := name(a.AlertTitle, a.EventDescription, a.Description, a.AlertID)
-	n := Notice{Link: link(a.SourceURL), LinkText: "Open source"}
+	n := Notice{Link: link(a.SourceURL), LinkText: "Open affected object"}
 	switch e.Type() {
 	case event.TypeAlertOpened:
 		n.Severity, n.Phase, n.Status = urgency(a.Priority), Opens, "Open"

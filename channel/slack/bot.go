@@ -181,6 +181,9 @@ func (b *Bot) Check(ctx context.Context) error {
 // more. It returns nil.
 func (b *Bot) Close() error { return errors.Join(b.post.Close(), b.update.Close(), b.test.Close()) }
 
+// Destination is the origin of Slack's API.
+func (b *Bot) Destination() string { return b.post.Destination() }
+
 // Format prints where the Bot posts, whatever the verb.
 func (b *Bot) Format(s fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(s, "slack.Bot(%s, %v)", b.channel, b.post)

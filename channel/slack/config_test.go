@@ -70,7 +70,7 @@ func TestNewBotRefuses(t *testing.T) {
 		change      func(*slack.BotConfig)
 		field, says string
 	}{
-		"no token":         {func(c *slack.BotConfig) { c.Token = secret.Value{} }, "Token", "without a credential"},
+		"no token":         {func(c *slack.BotConfig) { c.Token = secret.Value{} }, "Token", "is empty; give the app's bot token"},
 		"line feed":        {func(c *slack.BotConfig) { c.Token = secret.Literal("S3CRET\n") }, "Token", "printable ASCII"},
 		"token of before":  {func(c *slack.BotConfig) { c.Token = secret.Kept() }, "Token", "stored before"},
 		"no channel":       {func(c *slack.BotConfig) { c.Channel = "" }, "Channel", "is not the id of a channel"},

@@ -23,7 +23,7 @@ const longestWait = time.Minute
 
 // pacer keeps messages apart without making anybody wait here: whoever is too early is told when to come back.
 type pacer struct {
-	interval time.Duration
+	interval time.Duration // negative = none, but for the pauses that Slack asks for
 	mu       sync.Mutex
 	free     time.Time // from when on the next message may go
 	promised time.Time // when one more that is turned away should come back, so that they do not all come back at once
@@ -34,7 +34,9 @@ func (p *pacer) admit(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !now.Before(p.free) {
-		p.free = now.Add(p.interval)
+		if p.interval > 0 {
+			p.free = now.Add(p.interval)
+		}
 		return 0
 	}
 	at := p.free

@@ -68,6 +68,9 @@ func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // more. It returns nil.
 func (w *Webhook) Close() error { return w.hook.Close() }
 
+// Destination is the origin of the hook's URL.
+func (w *Webhook) Destination() string { return w.hook.Destination() }
+
 // Format prints the URL's origin only, whatever the verb.
 func (w *Webhook) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "slack.Webhook(%v)", w.hook) }
 

@@ -185,6 +185,9 @@ func (c *Channel) Close() error {
 	return nil
 }
 
+// Destination is the origin of the endpoint, such as "https://sns.eu-central-1.amazonaws.com".
+func (c *Channel) Destination() string { return c.origin }
+
 // Format prints the topic and the endpoint only, whatever the verb.
 func (c *Channel) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "sns.Channel("+c.topic.arn+" at "+c.origin+")")

@@ -5,6 +5,9 @@
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
 // second time by itself.
+//
+// To try a Config on a receiver of your own machine, allow two things on purpose: that it has no TLS, with
+// Limits.AllowInsecureHTTP, and its address, with a Guard for netguard.Profile{Loopback: true}.
 package webhook
 
 import (

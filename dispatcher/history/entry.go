@@ -9,7 +9,8 @@ import (
 )
 
 // Entry is one line of a route's history: an attempt, or the death of a delivery. A delivery that fails three times and
-// dies has four. Its JSON form is stable: fields are only added.
+// dies has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it (event.Event's
+// MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
 //
 // It holds the event and both messages, so it is as confidential as the events are. It holds no credential: channels
 // redact, and Error is what their errors print.

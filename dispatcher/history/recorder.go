@@ -253,6 +253,7 @@ func (r *Recorder) append(ctx context.Context, batch []Entry) {
 		if err = r.store.Append(ctx, batch...); err == nil {
 			return
 		}
+		r.report()
 		if !pause(ctx, retryPause) {
 			break
 		}

@@ -55,9 +55,12 @@ func (q Query) Max() int {
 	return min(q.Limit, maxLimit)
 }
 
+// EveryTenant reports whether q selects entries whatever their tenant.
+func (q Query) EveryTenant() bool { return q.Tenant == dispatcher.AnyTenant }
+
 // Match reports whether e is selected, apart from Limit.
 func (q Query) Match(e Entry) bool {
-	return (q.Tenant == dispatcher.AnyTenant || q.Tenant == e.Tenant) &&
+	return (q.EveryTenant() || q.Tenant == e.Tenant) &&
 		(q.Route == "" || q.Route == e.Route) &&
 		(q.EventID == "" || q.EventID == e.Event.ID()) &&
 		(q.Subject == "" || q.Subject == e.Event.Subject()) &&

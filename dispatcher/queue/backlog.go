@@ -13,7 +13,7 @@ func (l *lane) push(j *Job, r *enqueued) bool {
 		return false
 	}
 	if plain(j) {
-		l.inbox.push(letter{j.Event, j.Generation, l.memory.stamp(j.Enqueued)})
+		l.inbox.push(letter{j.Event, j.Generation, j.Enqueued})
 	} else {
 		l.place(l.newEntry(j))
 	}
@@ -22,19 +22,11 @@ func (l *lane) push(j *Job, r *enqueued) bool {
 	return true
 }
 
-// unpack makes an entry of the oldest letter of the inbox.
-func (l *lane) unpack() *entry {
-	letter := l.inbox.pop()
-	e := l.spare()
-	e.event, e.generation, e.enqueued = letter.event, letter.generation, letter.enqueued
-	e.due, e.firstTried = unset, unset
-	return e
-}
-
 // emptyInbox moves the inbox behind the ready entries, before anything else may get there or is done to what waits.
 func (l *lane) emptyInbox() {
 	for l.inbox.len() > 0 {
-		e := l.unpack()
+		letter := l.inbox.pop()
+		e := l.newEntry(&Job{Event: letter.event, Generation: letter.generation, Enqueued: letter.enqueued})
 		e.place = ready
 		l.byAge.pushBack(e)
 		l.ready.pushBack(e)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -72,12 +73,11 @@ func (d *deadLetters) pick(s Selection) []DeadLetter {
 // Lanes implements Inspector.
 func (m *Memory) Lanes(ctx context.Context) ([]string, error) {
 	var names []string
-	m.lanes.Range(func(_, v any) bool {
-		if l := v.(*lane); l.inUse() {
+	for _, l := range m.all() {
+		if l.inUse() {
 			names = append(names, l.name)
 		}
-		return true
-	})
+	}
 	for _, letter := range m.dead.list(Selection{}) {
 		names = append(names, letter.Route)
 	}
@@ -85,11 +85,17 @@ func (m *Memory) Lanes(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), ctx.Err()
 }
 
+func (m *Memory) all() []*lane {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Collect(maps.Values(m.lanes))
+}
+
 // Count implements Inspector.
 func (m *Memory) Count(ctx context.Context, name string) (Counts, error) {
 	var c Counts
-	if l, ok := m.lanes.Load(name); ok {
-		c = l.(*lane).count()
+	if l := m.find(name); l != nil {
+		c = l.count()
 	}
 	c.Dead = m.dead.count(name)
 	return c, ctx.Err()
@@ -100,8 +106,8 @@ func (m *Memory) Purge(ctx context.Context, name string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if l, ok := m.lanes.Load(name); ok {
-		return l.(*lane).purge(), nil
+	if l := m.find(name); l != nil {
+		return l.purge(), nil
 	}
 	return 0, nil
 }

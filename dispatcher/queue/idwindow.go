@@ -69,6 +69,7 @@ type sheaf struct {
 	jobs   []Job
 	key    windowKey
 	digest uint64
+	fresh  bool // check found nothing known of the event
 }
 
 func (f *sheaf) shard() int { return int(f.key % windowShards) }
@@ -91,19 +92,15 @@ func (w *idWindow) lock(sheaves []sheaf) (locked uint16) {
 	for i := range sheaves {
 		locked |= 1 << sheaves[i].shard()
 	}
-	for i := range w.shards {
-		if locked&(1<<i) != 0 {
-			w.shards[i].mu.Lock()
-		}
+	for rest := locked; rest != 0; rest &= rest - 1 {
+		w.shards[bits.TrailingZeros16(rest)].mu.Lock()
 	}
 	return locked
 }
 
 func (w *idWindow) unlock(locked uint16) {
-	for i := range w.shards {
-		if locked&(1<<i) != 0 {
-			w.shards[i].mu.Unlock()
-		}
+	for rest := locked; rest != 0; rest &= rest - 1 {
+		w.shards[bits.TrailingZeros16(rest)].mu.Unlock()
 	}
 }
 
@@ -121,6 +118,7 @@ func (w *idWindow) check(sheaves []sheaf) error {
 		if known != nil && known.digest != f.digest || again && digest != f.digest {
 			return &ConflictError{EventID: f.jobs[0].Event.ID()}
 		}
+		f.fresh = known == nil && !again
 		if met != nil {
 			met[f.key] = f.digest
 		}
@@ -131,12 +129,16 @@ func (w *idWindow) check(sheaves []sheaf) error {
 // add pushes the jobs of a sheaf to those of their lanes that have not got the event yet. Called with its shard locked.
 func (w *idWindow) add(m *Memory, f *sheaf, r *enqueued) {
 	s := &w.shards[f.shard()]
-	seen := s.find(f.key)
-	if seen == nil {
+	var seen *sighting
+	if !f.fresh {
+		seen = s.find(f.key)
+	}
+	if seen == nil { // also when a small window has forgotten it since check
 		seen = s.remember(f)
 	}
+	var l *lane
 	for i := range f.jobs {
-		l := m.lane(f.jobs[i].Route)
+		l = m.following(l, f.jobs[i].Route)
 		if seen.has(l.number) {
 			continue
 		}

@@ -1,6 +1,10 @@
 package queue
 
-import "github.com/tocsin-go/tocsin/event"
+import (
+	"time"
+
+	"github.com/tocsin-go/tocsin/event"
+)
 
 // inboxKept is how many places an empty inbox keeps.
 const inboxKept = 1024
@@ -17,7 +21,7 @@ type inbox struct {
 type letter struct {
 	event      event.Event
 	generation int64
-	enqueued   int64
+	enqueued   time.Time // as it came: most letters need it once, so that a stamp would be made for nothing
 }
 
 // plain reports whether a letter says all of j.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type lane struct {
 	name   string
 	memory *Memory
 	number int
+	next   atomic.Pointer[lane] // see Memory.following
 
 	mu      sync.Mutex
 	handler Handler // nil = closed
@@ -158,90 +160,26 @@ func (l *lane) kick() {
 	go l.work()
 }
 
-// work runs jobs until there is none to run. One locking settles a job and takes the next.
-func (l *lane) work() {
-	first, left := true, false
-	var e *entry
-	var out Outcome
-	defer func() {
-		if !left {
-			l.desert(e)
-		}
-	}()
-	for {
-		l.mu.Lock()
-		if e != nil {
-			l.settle(e, out)
-		}
-		if first {
-			l.starting, first = false, false
-		}
-		if e = l.take(); e == nil {
-			l.workers--
-			l.signal()
-			l.mu.Unlock()
-			left = true
-			return
-		}
-		job := l.memory.job(e, l.name)
-		handler, ctx := l.handler, l.ctx
-		l.kick()
-		l.mu.Unlock()
-		out = run(ctx, handler, job)
-	}
-}
-
-// run contains a handler's panic.
-func run(ctx context.Context, h Handler, j Job) (out Outcome) {
-	defer func() {
-		if recover() != nil {
-			out = crashed()
-		}
-	}()
-	return h(ctx, j)
-}
-
-// crashed is the outcome of a handler that did not return.
-func crashed() Outcome { return Outcome{Action: Retry, Delay: time.Second, Began: time.Now()} }
-
-// desert settles the job of a handler that has ended its goroutine, as testing's FailNow does.
-func (l *lane) desert(e *entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.settle(e, crashed())
-	l.workers--
-	l.kick()
-	l.signal()
-}
-
-// take returns the next job to run, or nil.
-func (l *lane) take() *entry {
+// mayStart reports whether there is a job and it may start now, which is then counted by Admit.
+func (l *lane) mayStart() bool {
 	if l.overdue && l.readyNow() == 0 {
 		l.promote(l.memory.now())
 	}
 	if l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
-		return nil
+		return false
 	}
 	if l.admit != nil {
 		if wait := l.admit(); wait > 0 {
 			l.heldUntil = l.memory.after(wait)
 			l.setAlarm()
-			return nil
+			return false
 		}
 	}
-	e := l.ready.front
-	if e != nil {
-		l.leave(e)
-	} else {
-		e = l.unpack()
-	}
-	l.running++
-	return e
+	return true
 }
 
-// settle applies the outcome of e, which was running.
+// settle applies the outcome of e, which is running no more.
 func (l *lane) settle(e *entry, out Outcome) {
-	l.running--
 	if out.Action == Retry || out.Action == Dead && !out.Began.IsZero() {
 		e.attempt++
 		if e.firstTried == unset {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +22,9 @@ type Memory struct {
 	window idWindow
 	alarm  alarm
 	dead   deadLetters
-	lanes  sync.Map // name → *lane
-	number atomic.Int64
+
+	mu    sync.RWMutex
+	lanes map[string]*lane // none is ever removed
 }
 
 var (
@@ -36,7 +36,7 @@ var (
 
 // NewMemory returns an empty queue. It needs no closing: once its lanes are stopped, nothing of it runs.
 func NewMemory(o MemoryOptions) *Memory {
-	m := &Memory{base: time.Now()}
+	m := &Memory{base: time.Now(), lanes: map[string]*lane{}}
 	m.alarm.base, m.alarm.at = m.base, unset
 	m.dead.limit = orDefault(o.DeadLetters, 1000)
 	m.window.init(orDefault(o.IDWindow, 65_536))
@@ -59,13 +59,40 @@ func (m *Memory) Properties() Properties {
 	}
 }
 
+// find returns the lane of that name, or nil.
+func (m *Memory) find(name string) *lane {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.lanes[name]
+}
+
 // lane returns the lane of that name, which is made when it is first spoken of.
 func (m *Memory) lane(name string) *lane {
-	if l, ok := m.lanes.Load(name); ok {
-		return l.(*lane)
+	if l := m.find(name); l != nil {
+		return l
 	}
-	l, _ := m.lanes.LoadOrStore(name, newLane(m, name, int(m.number.Add(1))))
-	return l.(*lane)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.lanes[name]
+	if l == nil {
+		l = newLane(m, name, len(m.lanes)+1)
+		m.lanes[name] = l
+	}
+	return l
+}
+
+// following returns the lane of that name for the job that follows one of former. Events mostly go to the same lanes in
+// the same order, so it is looked up only when it is not the one that followed last time.
+func (m *Memory) following(former *lane, name string) *lane {
+	if former == nil {
+		return m.lane(name)
+	}
+	if l := former.next.Load(); l != nil && l.name == name {
+		return l
+	}
+	l := m.lane(name)
+	former.next.Store(l)
+	return l
 }
 
 // Open implements Queue.

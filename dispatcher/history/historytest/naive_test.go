@@ -2,6 +2,7 @@ package historytest
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,11 @@ func (n *naive) spoil(e history.Entry) history.Entry {
 		e.Generation = int64(float64(e.Generation))
 	case "cuts text at NUL":
 		e.Error, _, _ = strings.Cut(e.Error, "\x00")
+	case "encodes the event with encoding/json":
+		text, _ := json.Marshal(struct{ E event.Event }{e.Event})
+		var again struct{ E event.Event }
+		_ = json.Unmarshal(text, &again)
+		e.Event = again.E
 	case "encodes the event anew":
 		e.Event = event.Must(fact{"x"}, event.Meta{ID: e.Event.ID(), Subject: e.Event.Subject()})
 	case "no nil messages":

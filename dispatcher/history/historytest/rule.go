@@ -62,7 +62,7 @@ func orderRule(p *probe) {
 
 // odd returns entries with every field set, and with strange text in each.
 func odd() []history.Entry {
-	const text = "quote \" ' ` \\ ; -- % _ * \x00 \t\n\r é e\u0301 \u202e 日本 \U0001F514 \uFFFD"
+	const text = "<b>&amp;</b> quote \" ' ` \\ ; -- % _ * \x00 \t\n\r é e\u0301 \u202e 日本 \U0001F514 \uFFFD"
 	full := history.Entry{
 		Time: began(), Duration: 1234567 * time.Nanosecond, Tenant: "acme " + "é", Route: "r\u202e\"';--", Generation: 1<<62 + 1, Attempt: 1 << 30,
 		Outcome: history.Failed, Verdict: "transient", Error: text, Reason: text, Next: 15 * time.Minute, Status: 503, ProviderID: text, OutcomeUnknown: true,

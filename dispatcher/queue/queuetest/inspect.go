@@ -249,3 +249,37 @@ func discardRule(p *probe) {
 	a.quiet("that was discarded")
 	p.counts("a", queue.Counts{Dead: 1})
 }
+
+func sinceRule(p *probe) {
+	i := p.q.(queue.Inspector)
+	a, b := p.open("a", 1), p.open("b", 1)
+	var ids []string // in the order of death: a b a b a b
+	for range 3 {
+		for _, l := range []*lane{a, b} {
+			<-time.After(2 * time.Millisecond) // so that no two died at the same time
+			j := p.job(l.name)
+			ids = append(ids, j.ID())
+			p.enqueue(j)
+			l.bury(1)
+		}
+	}
+	all := p.letters(queue.Selection{})
+	a.q.Limit(0)
+	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].Died}, 5); n != 2 || err != nil {
+		p.fail("Requeue of the 2 that died in lane a since a time: %d, %v", n, err)
+	}
+	p.counts("a", queue.Counts{Due: 2, Dead: 1})
+	if n, err := i.Discard(p.ctx, queue.Selection{Since: all[3].Died}); n != 2 || err != nil {
+		p.fail("Discard of the 2 that died in any lane since a time: %d, %v", n, err)
+	}
+	var left []string
+	for _, letter := range p.letters(queue.Selection{}) {
+		left = append(left, letter.ID())
+	}
+	if !slices.Equal(left, ids[:2]) {
+		p.fail("dead letters that died before the time are %v, want %v", left, ids[:2])
+	}
+	a.q.Limit(1)
+	a.expect(all[2].Event.ID()).done()
+	a.expect(all[4].Event.ID()).done()
+}

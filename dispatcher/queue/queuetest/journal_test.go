@@ -20,6 +20,7 @@ import (
 // tested here. Processes that share a journal lock it for each call and read what the others wrote.
 type journal struct {
 	file   *os.File
+	owner  *os.File // nil = shared
 	shared bool
 	defect defect
 	queue  *naive
@@ -63,9 +64,36 @@ func openJournal(path string, shared bool, d defect) (*naive, func() error, erro
 	case "starts slowly":
 		<-time.After(1500 * time.Millisecond)
 	}
+	if !shared && d != "lets two in" {
+		if n.journal.owner, err = own(path); err != nil {
+			return nil, nil, errors.Join(err, file.Close())
+		}
+	}
 	n.journal.lock(n)
 	n.journal.unlock()
-	return n, func() error { return errors.Join(n.journal.err, file.Close()) }, n.journal.err
+	return n, func() error {
+		n.journal.disown()
+		return errors.Join(n.journal.err, file.Close())
+	}, n.journal.err
+}
+
+// own locks a file beside the journal for as long as it is open.
+func own(path string) (*os.File, error) {
+	file, err := os.OpenFile(path+".owner", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func (j *journal) disown() {
+	if j.owner != nil {
+		j.keep(j.owner.Close())
+		j.owner = nil
+	}
 }
 
 func (j *journal) lock(n *naive) {
@@ -106,7 +134,10 @@ func (j *journal) apply(n *naive, c change) {
 	switch c.Op {
 	case "put":
 		job := c.Job.job()
-		n.ids[job.ID()], n.facts[job.Event.ID()] = true, job.Event
+		n.ids[job.ID()] = true
+		if n.defect != "forgets facts at restart" {
+			n.facts[job.Event.ID()] = job.Event
+		}
 		switch n.defect {
 		case "forgets attempts at restart":
 			job.Attempt = 0
@@ -129,6 +160,9 @@ func (j *journal) apply(n *naive, c change) {
 			n.jobs = slices.Delete(n.jobs, at, at+1)
 		}
 	case "bury":
+		if n.defect == "forgets the dead at restart" {
+			return
+		}
 		n.dead = append(n.dead, queue.DeadLetter{Job: c.Job.job(), Seq: c.Seq, Died: c.Died, Reason: c.Why})
 	case "raise":
 		n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool { return l.Seq == c.Seq })
@@ -155,7 +189,7 @@ func (j *journal) put(k *naiveJob) {
 func (j *journal) claim(k *naiveJob) { j.write(change{Op: "claim", Seq: k.seq, PID: os.Getpid()}) }
 
 func (j *journal) remove(k *naiveJob) {
-	if j.defect != "forgets what is done" {
+	if j.defect != "forgets what is done" && (j.defect != "forgets what was cancelled" || k.key == "") {
 		j.write(change{Op: "remove", Seq: k.seq})
 	}
 }
@@ -164,7 +198,11 @@ func (j *journal) bury(l queue.DeadLetter) {
 	j.write(change{Op: "bury", Seq: l.Seq, Job: store(l.Job), Died: l.Died, Why: l.Reason})
 }
 
-func (j *journal) raise(l queue.DeadLetter) { j.write(change{Op: "raise", Seq: l.Seq}) }
+func (j *journal) raise(l queue.DeadLetter) {
+	if j.defect != "raises the dead again" {
+		j.write(change{Op: "raise", Seq: l.Seq})
+	}
+}
 
 func store(j queue.Job) *stored {
 	return &stored{

@@ -42,9 +42,11 @@ const (
 	roleVariable  = "QUEUETEST_ROLE"
 	storeVariable = "QUEUETEST_STORE"
 	roleLoad      = "load"  // enqueue and work until killed
+	roleKeyed     = "keyed" // the same, with a key for each enqueuer and retries
 	roleShare     = "share" // work until stdin ends
 	childLane     = "lane"
 	childLimit    = 4
+	enqueuers     = 4       // of a child under load
 	childStuck    = "stuck" // the job whose handler never returns
 )
 
@@ -61,9 +63,12 @@ func Child(open func(store string) (queue.Queue, func() error, error)) bool {
 		say("failed: open: %v", err)
 		return true
 	}
-	if role == roleShare {
+	switch role {
+	case roleShare:
 		err = share(q, say)
-	} else {
+	case roleKeyed:
+		err = loadKeyed(q, say)
+	default:
 		err = load(q, say)
 	}
 	if err == nil {
@@ -102,12 +107,33 @@ func load(q queue.Queue, say func(string, ...any)) error {
 	if err != nil {
 		return err
 	}
+	return enqueueForEver(q, say, func(int) string { return "" })
+}
+
+// loadKeyed is load with an order key for each enqueuer, and handlers that fail now and then.
+func loadKeyed(q queue.Queue, say func(string, ...any)) error {
+	_, err := q.Open(childLane, queue.LaneOptions{Limit: childLimit}, func(_ context.Context, j queue.Job) queue.Outcome {
+		if j.Attempt == 0 && strings.HasSuffix(j.Event.ID(), "3") {
+			return queue.Outcome{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
+		}
+		say("ran %s", j.Event.ID())
+		return queue.Outcome{Action: queue.Done}
+	})
+	if err != nil {
+		return err
+	}
+	return enqueueForEver(q, say, func(e int) string { return fmt.Sprint(e) })
+}
+
+// enqueueForEver enqueues from several goroutines until a call fails.
+func enqueueForEver(q queue.Queue, say func(string, ...any), key func(enqueuer int) string) error {
 	failed := make(chan error)
-	for e := range 4 {
+	for e := range enqueuers {
 		go func() {
 			for n := 0; ; n++ {
 				id := fmt.Sprintf("e%d-%d", e, n)
-				if err := q.Enqueue(ctx, queue.Job{Event: fact(id, ""), Route: childLane, Enqueued: time.Now()}); err != nil {
+				j := queue.Job{Event: fact(id, ""), Route: childLane, OrderKey: key(e), Enqueued: time.Now()}
+				if err := q.Enqueue(context.Background(), j); err != nil {
 					failed <- err
 					return
 				}
@@ -270,6 +296,77 @@ func (p *probe) killOnce(after int) {
 	if bound := childLimit + p.s.Process.InFlight; repeats > bound {
 		p.fail("after kill -9 %d jobs ran again; at most %d were in flight", repeats, bound)
 	}
+}
+
+// keyedKillRule looks at one kill: what runs afterwards goes on, for each key, where the child had come to, or one job
+// before that whose outcome was not stored.
+func keyedKillRule(p *probe) {
+	store := p.s.Process.Store(p.t)
+	c := p.start(roleKeyed, store)
+	defer c.kill()
+	var acked, ran []string
+	listen := func(verb, id string) bool {
+		switch verb {
+		case "acked":
+			acked = append(acked, id)
+		case "ran":
+			ran = append(ran, id)
+		}
+		return len(acked) >= 200 && len(ran) >= 50
+	}
+	if !p.read(c, listen) {
+		p.fail("the child process ended by itself")
+	}
+	_ = c.cmd.Process.Kill()
+	p.read(c, func(verb, id string) bool { listen(verb, id); return false })
+	c.kill()
+
+	p.q = p.s.Process.Open(p.t, store)
+	t := newTally()
+	l := p.openWith(childLane, queue.LaneOptions{Limit: childLimit}, t.done)
+	ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
+	defer cancel()
+	p.must("Drain", l.q.Drain(ctx))
+	l.stop()
+	latest := make([]int, enqueuers) // number of each enqueuer's job that ran last, from 1
+	for n, id := range append(ran, t.order...) {
+		var e, number int
+		if _, err := fmt.Sscanf(id, "e%d-%d", &e, &number); err != nil {
+			p.fail("an unknown job ran after kill -9: %s", id)
+		}
+		again := n >= len(ran) && number+1 == latest[e]
+		if !again && number != latest[e] {
+			p.fail("job %s ran after job %d of its key: the order did not outlast kill -9", id, latest[e]-1)
+		}
+		latest[e] = number + 1
+	}
+	for _, id := range acked {
+		var e, number int
+		_, _ = fmt.Sscanf(id, "e%d-%d", &e, &number)
+		if number >= latest[e] {
+			p.fail("acknowledged job %s did not run after kill -9", id)
+		}
+	}
+}
+
+// ownerRule opens a store here and sees what a child can do with it.
+func ownerRule(p *probe) {
+	store := p.s.Process.Store(p.t)
+	p.q = p.s.Process.Open(p.t, store)
+	c := p.start(roleShare, store)
+	defer c.kill()
+	timer := time.NewTimer(p.s.Patience)
+	defer timer.Stop()
+	select {
+	case line := <-c.lines:
+		if !strings.HasPrefix(line, "failed: open: ") {
+			p.fail("a second process could open the store: it says %q", line)
+		}
+	case <-timer.C:
+		p.fail("a second process neither opened the store nor was refused within %v", p.s.Patience)
+	}
+	p.enqueue(p.job("a"))
+	p.open("a", 1).expect("e1").done()
 }
 
 func sharedRule(p *probe) {

@@ -48,7 +48,9 @@ func durable(d defect) Suite {
 	return Suite{
 		New: func(t *testing.T) queue.Queue { return open(t, storeName(t, false, d)) },
 		Reopen: func(t *testing.T, q queue.Queue) queue.Queue {
-			return open(t, formatStore(storeRef{path: q.(*naive).journal.file.Name(), defect: d}))
+			before := q.(*naive).journal
+			before.disown()
+			return open(t, formatStore(storeRef{path: before.file.Name(), defect: d}))
 		},
 		Process: &Process{
 			Store:  func(t *testing.T) string { return storeName(t, true, d) },
@@ -57,6 +59,14 @@ func durable(d defect) Suite {
 		},
 		Unit: 30 * time.Millisecond, Slack: time.Second, Patience: 10 * time.Second, Crowd: 200,
 	}
+}
+
+// owned is durable with stores that belong to one process.
+func owned(d defect) Suite {
+	s := durable(d)
+	s.Process.Shared = false
+	s.Process.Store = func(t *testing.T) string { return storeName(t, false, d) }
+	return s
 }
 
 type storeRef struct {
@@ -81,6 +91,17 @@ func parseStore(name string) (s storeRef) {
 func TestAcceptsACorrectQueue(t *testing.T) {
 	t.Run("fake clock", func(t *testing.T) { Run(t, inMemory("")) })
 	t.Run("durable", func(t *testing.T) { Run(t, durable("")) })
+	t.Run("owned", func(t *testing.T) {
+		s := owned("").withDefaults()
+		for _, name := range []string{"Q1/kill", "Q7/kill", "Q12/owner", "Q12/shared"} {
+			_, message := tryRule(t, name, s)
+			if name == "Q12/shared" {
+				assert.Equal(t, "does not apply: the queue belongs to one process", message)
+				continue
+			}
+			assert.Empty(t, message, name)
+		}
+	})
 	t.Run("only a Queue", func(t *testing.T) {
 		s := inMemory("")
 		s.New = func(*testing.T) queue.Queue { return struct{ queue.Queue }{newNaive("")} }
@@ -143,7 +164,7 @@ func inMemoryDefects() map[defect][]string {
 		"lists every lane":                     {"Q10/counts"},
 		"purges what is due only":              {"Q10/purge"},
 		"lists the latest first":               {"Q10/letters"},
-		"ignores Since":                        {"Q10/letters"},
+		"ignores Since":                        {"Q10/letters", "Q10/since"},
 		"ignores After":                        {"Q10/letters", "Q10/requeue"},
 		"ignores Limit":                        {"Q10/letters", "Q10/discard"},
 		"ignores Lane":                         {"Q10/letters", "Q10/requeue"},
@@ -171,11 +192,20 @@ func durableDefects() map[defect][]string {
 		"forgets attempts at restart":   {"Q1/restart"},
 		"forgets what is done":          {"Q1/restart", "Q1/kill"},
 		"acknowledges before it stores": {"Q1/kill"},
+		"forgets facts at restart":      {"Q1/restart"},
 		"forgets order at restart":      {"Q7/restart"},
+		"forgets the dead at restart":   {"Q10/restart"},
+		"raises the dead again":         {"Q10/restart"},
 		"forgets keys at restart":       {"Q11/restart"},
+		"forgets what was cancelled":    {"Q11/restart"},
+		"followers overtake":            {"Q7/kill"},
 		"claims for itself only":        {"Q12/shared"},
 		"starts slowly":                 {"Q13/crowd"},
 	}
+}
+
+func ownedDefects() map[defect][]string {
+	return map[defect][]string{"lets two in": {"Q12/owner"}}
 }
 
 // TestRejectsDefects plants one defect at a time.
@@ -184,7 +214,7 @@ func TestRejectsDefects(t *testing.T) {
 	for _, kind := range []struct {
 		defects map[defect][]string
 		suite   func(defect) Suite
-	}{{inMemoryDefects(), inMemory}, {durableDefects(), durable}} {
+	}{{inMemoryDefects(), inMemory}, {durableDefects(), durable}, {ownedDefects(), owned}} {
 		for d, names := range kind.defects {
 			t.Run(string(d), func(t *testing.T) {
 				s := kind.suite(d).withDefaults()

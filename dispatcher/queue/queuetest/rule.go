@@ -53,6 +53,7 @@ func rules() []rule {
 		{"Q7/strict", "with one key for all jobs a lane is strictly in order, whatever its limit, and across retries", needsKeys, strictRule},
 		{"Q7/enqueuers", "jobs of one key from concurrent enqueuers run in the order in which each enqueued them", needsKeys, enqueuersRule},
 		{"Q7/restart", "the order of a key outlasts changes of the limit, Stop and a restart", needsKeys, keyedRestartRule},
+		{"Q7/kill", "the order of a key outlasts kill -9", needsKeysProcess, keyedKillRule},
 		{"Q8/stop", "Stop starts no more jobs and returns when the running ones have; their outcomes count", nil, stopRule},
 		{"Q8/cancel", "Stop whose ctx is done cancels the handlers; a job without an outcome runs again, as often tried as before", nil, stopCancelRule},
 		{"Q8/stuck", "Stop gives up StopGrace after its ctx and names the lane and the handlers in a *StillRunningError", nil, stuckRule},
@@ -64,13 +65,16 @@ func rules() []rule {
 		{"Q10/letters", "dead letters keep job, time and reason, are listed the earliest first and selected by every field", needsInspector, lettersRule},
 		{"Q10/requeue", "Requeue gives the selected dead letters back as new jobs of its generation, untried and as old as now", needsInspector, requeueRule},
 		{"Q10/discard", "Discard removes the selected dead letters and no others", needsInspector, discardRule},
+		{"Q10/since", "Requeue and Discard take what died since a time, and leave what died before", needsInspector, sinceRule},
+		{"Q10/restart", "dead letters outlast a restart; what was purged, requeued or discarded stays so", needsInspectorReopen, deadRestartRule},
 		{"Q11/schedule", "a scheduled job starts at its time; Cancel removes it until it has started, and says whether it did", needsScheduler, scheduleRule},
 		{"Q11/replace", "scheduling under a key in use replaces the job that has not started; keys are unique per lane", needsScheduler, replaceRule},
-		{"Q11/restart", "a scheduled job and its key outlast a restart", needsSchedulerReopen, scheduleRestartRule},
+		{"Q11/restart", "a scheduled job and its key outlast a restart; what was cancelled or replaced stays so", needsSchedulerReopen, scheduleRestartRule},
 		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounder, rejectRule},
 		{"bound/drop", "DropOldest gives up the oldest waiting job that Keep does not keep: a dead letter, and Dropped is told", needsBounder, dropRule},
 		{"bound/replace", "replacing a scheduled job needs no room", needsBounderScheduler, boundReplaceRule},
 		{"Q12/shared", "two processes share a lane, and no job runs twice while both live", needsShared, sharedRule},
+		{"Q12/owner", "a store that belongs to one process is refused to a second one while the first has it", needsOwner, ownerRule},
 		{"Q13/crowd", "after a restart with many jobs pending a lane serves within a second", needsReopen, crowdRule},
 	}
 }
@@ -94,6 +98,30 @@ func needsShared(p *probe) string {
 		return "the queue belongs to one process"
 	}
 	return ""
+}
+
+func needsOwner(p *probe) string {
+	if reason := needsProcess(p); reason != "" {
+		return reason
+	}
+	if p.s.Process.Shared {
+		return "processes share the queue"
+	}
+	return ""
+}
+
+func needsKeysProcess(p *probe) string {
+	if reason := needsKeys(p); reason != "" {
+		return reason
+	}
+	return needsProcess(p)
+}
+
+func needsInspectorReopen(p *probe) string {
+	if reason := needsInspector(p); reason != "" {
+		return reason
+	}
+	return needsReopen(p)
 }
 
 func needsKeys(p *probe) string {

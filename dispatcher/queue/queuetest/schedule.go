@@ -54,7 +54,7 @@ func replaceRule(p *probe) {
 	p.schedule("other", p.delayed("a", 3*p.s.Unit))
 	b.expect("e2").done()
 	running := a.expect("e3")
-	p.schedule("k", p.delayed("a", p.s.Unit))
+	p.schedule("k", p.delayed("a", 2*p.s.Unit)) // due by when e4 is, but not before it is replaced
 	p.schedule("k", p.delayed("a", time.Hour))
 	a.expect("e4").done()
 	a.quiet("that was replaced")
@@ -66,10 +66,17 @@ func replaceRule(p *probe) {
 func scheduleRestartRule(p *probe) {
 	p.schedule("k", p.delayed("a", time.Hour))
 	p.schedule("fires", p.delayed("a", p.s.Unit))
+	p.schedule("cancelled", p.delayed("a", p.s.Unit))
+	p.cancel("a", "cancelled", true, "before a restart")
+	p.schedule("replaced", p.delayed("a", p.s.Unit))
+	p.schedule("replaced", p.delayed("a", time.Hour))
 	p.reopen()
 	p.cancel("a", "k", true, "after a restart")
+	p.cancel("a", "cancelled", false, "cancelled before the restart")
 	l := p.open("a", 1)
 	c := l.expect("e2")
 	p.cancel("a", "fires", false, "running")
 	c.done()
+	l.quiet("that was cancelled or replaced before the restart")
+	p.cancel("a", "replaced", true, "scheduled in place of another before the restart")
 }

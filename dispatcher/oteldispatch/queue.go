@@ -1,0 +1,140 @@
+package oteldispatch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It has the
+// optional interfaces of package queue that q has and keeps q's promises; jobs that q holds from before, or gives to an
+// Engine without this wrapper, are delivered as ever. Whatever else q offers, such as closing, is done with q itself.
+func (t *Telemetry) Queue(q queue.Queue) queue.Queue {
+	if q == nil {
+		q = queue.NewMemory(queue.MemoryOptions{})
+	}
+	return withCapabilities(&traced{Queue: q, telemetry: t})
+}
+
+// traced is a queue whose jobs carry trace context.
+type traced struct {
+	queue.Queue
+
+	telemetry *Telemetry
+}
+
+// Enqueue implements queue.Queue.
+func (q *traced) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	if len(jobs) == 0 {
+		return q.Queue.Enqueue(ctx)
+	}
+	return q.telemetry.send(ctx, dispatch, jobs, func(ctx context.Context, jobs []queue.Job) error {
+		return q.Queue.Enqueue(ctx, jobs...)
+	})
+}
+
+// Open implements queue.Queue.
+func (q *traced) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	p := &processor{telemetry: q.telemetry, lane: lane, handler: h, span: deliver + " " + lane, options: []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(
+			semconv.MessagingSystemKey.String(system),
+			semconv.MessagingOperationName(deliver),
+			semconv.MessagingOperationTypeProcess,
+			semconv.MessagingDestinationName(lane),
+		),
+	}}
+	return q.Queue.Open(lane, o, p.handle)
+}
+
+// scheduler adds trace context to scheduled jobs.
+type scheduler struct {
+	queue.Scheduler
+
+	telemetry *Telemetry
+}
+
+// Schedule implements queue.Scheduler.
+func (s *scheduler) Schedule(ctx context.Context, key string, j queue.Job) error {
+	return s.telemetry.send(ctx, schedule, []queue.Job{j}, func(ctx context.Context, jobs []queue.Job) error {
+		return s.Scheduler.Schedule(ctx, key, jobs[0])
+	})
+}
+
+// send hands jobs to the queue within a producer span, whose context goes with each of them.
+func (t *Telemetry) send(
+	ctx context.Context, operation string, jobs []queue.Job, hand func(context.Context, []queue.Job) error,
+) error {
+	began := time.Now()
+	name, about := t.sendAttributes(operation, jobs)
+	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(about...))
+	defer span.End()
+	err := hand(ctx, t.carry(ctx, jobs))
+	if failure := queueError(err); failure != "" {
+		fail(span, failure)
+	}
+	t.meters.sent(ctx, operation, jobs, err, time.Since(began))
+	return err
+}
+
+// sendAttributes describes what all jobs have in common.
+func (t *Telemetry) sendAttributes(operation string, jobs []queue.Job) (name string, about []attribute.KeyValue) {
+	name = operation
+	about = make([]attribute.KeyValue, 0, 8)
+	about = append(about, semconv.MessagingSystemKey.String(system),
+		semconv.MessagingOperationName(operation), semconv.MessagingOperationTypeSend)
+	first := &jobs[0]
+	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Route != first.Route }) {
+		name += " " + first.Route
+		about = append(about, semconv.MessagingDestinationName(first.Route))
+	}
+	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Event.ID() != first.Event.ID() }) {
+		about = append(about, keyEventType.String(string(first.Event.Type())), keyEventID.String(first.Event.ID()))
+		if t.tenants && first.Event.Tenant() != "" {
+			about = append(about, keyTenant.String(first.Event.Tenant()))
+		}
+	}
+	if len(jobs) > 1 {
+		return name, append(about, semconv.MessagingBatchMessageCount(len(jobs)))
+	}
+	return name, append(about, semconv.MessagingMessageID(channel.Delivery{Event: first.Event, Route: first.Route}.ID()))
+}
+
+// carry returns jobs with the trace context of ctx in their headers: copies, because they are the caller's. A context
+// that a job has already is not replaced.
+func (t *Telemetry) carry(ctx context.Context, jobs []queue.Job) []queue.Job {
+	carrier := propagation.MapCarrier{}
+	t.propagator.Inject(ctx, carrier)
+	if len(carrier) == 0 {
+		return jobs
+	}
+	jobs = slices.Clone(jobs)
+	for i := range jobs {
+		j := &jobs[i]
+		switch {
+		case j.Headers == nil:
+			j.Headers = carrier // one map for all: nobody modifies it
+		case !t.carries(j.Headers):
+			own := j.Headers
+			j.Headers = maps.Clone(map[string]string(carrier))
+			maps.Copy(j.Headers, own)
+		}
+	}
+	return jobs
+}
+
+func (t *Telemetry) carries(headers map[string]string) bool {
+	return slices.ContainsFunc(t.propagator.Fields(), func(field string) bool {
+		_, there := headers[field]
+		return there
+	})
+}

@@ -1,0 +1,232 @@
+package oteldispatch_test
+
+import (
+	"context"
+	"reflect"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
+)
+
+// silent writes no trace context, so that jobs can be compared to the letter.
+type silent struct{ propagation.TraceContext }
+
+func (silent) Inject(context.Context, propagation.TextMapCarrier) {}
+
+// TestWrappedQueueConforms holds a queue with spans and metrics around each call to the rules of every queue.
+func TestWrappedQueueConforms(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, queuetest.Suite{
+		New: func(t *testing.T) queue.Queue {
+			telemetry, err := oteldispatch.New(oteldispatch.Config{
+				TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSyncer(tracetest.NewNoopExporter())),
+				MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
+				Propagator:     silent{},
+			})
+			require.NoError(t, err)
+			return telemetry.Queue(queue.NewMemory(queue.MemoryOptions{}))
+		},
+		Slack:  time.Nanosecond,
+		Bubble: synctest.Test,
+	})
+}
+
+// TestWrappedQueueHasTheSameCapabilities goes through every combination of optional interfaces.
+func TestWrappedQueueHasTheSameCapabilities(t *testing.T) {
+	t.Parallel()
+	telemetry, err := oteldispatch.New(oteldispatch.Config{})
+	require.NoError(t, err)
+	m := queue.NewMemory(queue.MemoryOptions{})
+	plain := struct{ queue.Queue }{m}
+	type (
+		bounder   struct{ queue.Bounder }
+		inspector struct{ queue.Inspector }
+		scheduler struct{ queue.Scheduler }
+	)
+	b, i, s := bounder{m}, inspector{m}, scheduler{m}
+	for _, q := range []queue.Queue{
+		plain,
+		struct {
+			queue.Queue
+			bounder
+		}{plain, b},
+		struct {
+			queue.Queue
+			inspector
+		}{plain, i},
+		struct {
+			queue.Queue
+			scheduler
+		}{plain, s},
+		struct {
+			queue.Queue
+			bounder
+			inspector
+		}{plain, b, i},
+		struct {
+			queue.Queue
+			bounder
+			scheduler
+		}{plain, b, s},
+		struct {
+			queue.Queue
+			inspector
+			scheduler
+		}{plain, i, s},
+		struct {
+			queue.Queue
+			bounder
+			inspector
+			scheduler
+		}{plain, b, i, s},
+	} {
+		wrapped := telemetry.Queue(q)
+		_, want := q.(queue.Bounder)
+		_, got := wrapped.(queue.Bounder)
+		assert.Equal(t, want, got, "Bounder of %T", q)
+		_, want = q.(queue.Inspector)
+		_, got = wrapped.(queue.Inspector)
+		assert.Equal(t, want, got, "Inspector of %T", q)
+		_, want = q.(queue.Scheduler)
+		_, got = wrapped.(queue.Scheduler)
+		assert.Equal(t, want, got, "Scheduler of %T", q)
+		assert.Equal(t, q.Properties(), wrapped.Properties())
+	}
+}
+
+// TestWrappedQueueHidesNothing fails when package queue gets another optional interface: Memory has them all.
+func TestWrappedQueueHidesNothing(t *testing.T) {
+	t.Parallel()
+	telemetry, err := oteldispatch.New(oteldispatch.Config{})
+	require.NoError(t, err)
+	m := queue.NewMemory(queue.MemoryOptions{})
+	wrapped := reflect.TypeOf(telemetry.Queue(m))
+	for method := range reflect.TypeOf(m).Methods() {
+		_, there := wrapped.MethodByName(method.Name)
+		assert.True(t, there, method.Name)
+	}
+}
+
+// take returns what the queue, without a wrapper, has stored in a lane.
+func take(t *testing.T, q queue.Queue, lane string, n int) []queue.Job {
+	t.Helper()
+	jobs := make(chan queue.Job, n)
+	l, err := q.Open(lane, queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+		jobs <- j
+		return queue.Outcome{}
+	})
+	require.NoError(t, err)
+	all := make([]queue.Job, n)
+	for i := range all {
+		all[i] = <-jobs
+	}
+	require.NoError(t, l.Stop(context.Background()))
+	return all
+}
+
+// TestHeadersOfOthersAreKept: the jobs handed over are not changed, and a job that has a trace context keeps it.
+func TestHeadersOfOthersAreKept(t *testing.T) {
+	t.Parallel()
+	telemetry, err := oteldispatch.New(oteldispatch.Config{TracerProvider: sdktrace.NewTracerProvider()})
+	require.NoError(t, err)
+	inner := queue.NewMemory(queue.MemoryOptions{})
+	const theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	jobs := []queue.Job{
+		{Event: request("e-0", ""), Route: "r"},
+		{Event: request("e-1", ""), Route: "r", Headers: map[string]string{"mine": "1"}},
+		{Event: request("e-2", ""), Route: "r", Headers: map[string]string{"traceparent": theirs}},
+	}
+	state, err := trace.ParseTraceState("vendor=1")
+	require.NoError(t, err)
+	ctx := trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, TraceState: state,
+	}))
+	require.NoError(t, telemetry.Queue(inner).Enqueue(ctx, jobs...))
+	assert.Nil(t, jobs[0].Headers)
+	assert.Equal(t, map[string]string{"mine": "1"}, jobs[1].Headers)
+
+	stored := take(t, inner, "r", 3)
+	parent := stored[0].Headers["traceparent"]
+	assert.Regexp(t, "^00-01[0]{30}-[0-9a-f]{16}-01$", parent)
+	assert.Equal(t, map[string]string{"traceparent": parent, "tracestate": "vendor=1"}, stored[0].Headers)
+	assert.Equal(t, map[string]string{"traceparent": parent, "tracestate": "vendor=1", "mine": "1"}, stored[1].Headers)
+	assert.Equal(t, map[string]string{"traceparent": theirs}, stored[2].Headers)
+}
+
+// TestJobsWithoutTraceContextAreDelivered: those stored before telemetry was used, or with headers damaged since.
+func TestJobsWithoutTraceContextAreDelivered(t *testing.T) {
+	for name, headers := range map[string]map[string]string{
+		"none":    nil,
+		"foreign": {"mine": "1"},
+		"damaged": {"traceparent": "00-zz-ü\x00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				inner := queue.NewMemory(queue.MemoryOptions{})
+				require.NoError(t, inner.Enqueue(context.Background(),
+					queue.Job{Event: request("e-1", ""), Route: "audit", Headers: headers}))
+				var rec channeltest.Recorder
+				b := setup(t, oteldispatch.Config{}, dispatcher.Config{
+					Queue: inner, Routes: []dispatcher.Route{{Name: "audit", Channel: &rec}},
+				})
+				advance(time.Minute)
+				assert.Len(t, rec.Deliveries(), 1)
+				spans := b.spans.GetSpans()
+				require.Len(t, spans, 1)
+				assert.False(t, spans[0].Parent.IsValid(), "a trace of its own")
+				assert.Empty(t, spans[0].Links)
+			})
+		})
+	}
+}
+
+// TestPanicOfAHandlerEndsItsSpan: a handler that is not an Engine's may panic, or leave by Goexit; the queue counts both
+// as a retry.
+func TestPanicOfAHandlerEndsItsSpan(t *testing.T) {
+	for name, leave := range map[string]func(){"panic": func() { panic(payloadMark) }, "goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				spans := tracetest.NewInMemoryExporter()
+				telemetry, err := oteldispatch.New(oteldispatch.Config{
+					TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)),
+				})
+				require.NoError(t, err)
+				q := telemetry.Queue(nil)
+				var once sync.Once
+				l, err := q.Open("r", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+					once.Do(leave)
+					return queue.Outcome{}
+				})
+				require.NoError(t, err)
+				require.NoError(t, q.Enqueue(context.Background(), queue.Job{Event: request("e-1", ""), Route: "r"}))
+				advance(time.Minute)
+				require.NoError(t, l.Stop(context.Background()))
+				var statuses []sdktrace.Status
+				for _, s := range spans.GetSpans() {
+					if s.Name == "deliver r" {
+						statuses = append(statuses, s.Status)
+					}
+				}
+				require.Len(t, statuses, 2)
+				assert.Equal(t, "panic", statuses[0].Description)
+				assert.Empty(t, statuses[1])
+			})
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package oteldispatch
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+)
+
+// scope is the name of the instrumentation in what is exported.
+const scope = "github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
+
+// Config says where telemetry goes. OpenTelemetry's global providers are used only if they are named here
+// (otel.GetTracerProvider, otel.GetMeterProvider).
+type Config struct {
+	TracerProvider trace.TracerProvider // nil = no spans; trace context is carried through the queue all the same
+	MeterProvider  metric.MeterProvider // nil = no metrics
+	// Propagator writes trace context into the headers of jobs; nil = propagation.TraceContext. One that carries baggage
+	// stores it in the queue.
+	Propagator propagation.TextMapPropagator
+	// Tenants adds the event's tenant to spans and to metrics by event type. Each tenant multiplies the series.
+	Tenants bool
+}
+
+// Telemetry belongs to one Engine: its Queue, its Observer and its Watch are made to be used together, and each does its
+// part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing.
+type Telemetry struct {
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	tenants    bool
+	meters     meters
+	status     status
+}
+
+// New returns a Telemetry. An error is one of the MeterProvider, which refuses an instrument.
+func New(c Config) (*Telemetry, error) {
+	if c.TracerProvider == nil {
+		c.TracerProvider = tracenoop.NewTracerProvider()
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = metricnoop.NewMeterProvider()
+	}
+	if c.Propagator == nil {
+		c.Propagator = propagation.TraceContext{}
+	}
+	t := &Telemetry{
+		tracer:     c.TracerProvider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
+		propagator: c.Propagator,
+		tenants:    c.Tenants,
+	}
+	meter := c.MeterProvider.Meter(scope, metric.WithSchemaURL(semconv.SchemaURL))
+	var err error
+	if t.meters, err = newMeters(meter, c.Tenants); err != nil {
+		return nil, err
+	}
+	if t.status, err = newStatus(meter); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// system is the value of messaging.system.
+const system = "tocsin"
+
+// Names of operations.
+const (
+	dispatch = "dispatch"
+	schedule = "schedule"
+	deliver  = "deliver"
+)
+
+// Attributes the conventions have no name for.
+const (
+	keyEventType      = attribute.Key("tocsin.event.type")
+	keyEventID        = attribute.Key("tocsin.event.id")
+	keyTenant         = attribute.Key("tocsin.tenant")
+	keyReason         = attribute.Key("tocsin.reason")
+	keyResult         = attribute.Key("tocsin.result")
+	keyAttempt        = attribute.Key("tocsin.delivery.attempt")
+	keyRedelivery     = attribute.Key("tocsin.delivery.redelivery")
+	keyVerdict        = attribute.Key("tocsin.delivery.verdict")
+	keySkipped        = attribute.Key("tocsin.delivery.skipped")
+	keyOutcomeUnknown = attribute.Key("tocsin.delivery.outcome_unknown")
+	keyOutcome        = attribute.Key("tocsin.delivery.outcome")
+	keyRetryDelay     = attribute.Key("tocsin.delivery.retry_delay")
+	keyStatus         = attribute.Key("tocsin.response.status")
+)

@@ -1,0 +1,45 @@
+// Package natsqueue is a queue.Queue on NATS JetStream, for hosts that outgrow one process: the queue is kept by the servers,
+// any number of processes dispatch, and any number of workers share the lanes.
+//
+//	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.UserCredentials(file)) // TLS and credentials are the connection's
+//	q, err := natsqueue.New(ctx, nc, natsqueue.Config{Replicas: 3})
+//	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes})
+//
+// It needs NATS servers of version 2.12 or newer, for their message schedules.
+//
+// # Roles
+//
+// Every process makes its Engine with the same routes. One that only dispatches never calls Run; one that only delivers never
+// calls Dispatch. Routes may be changed in one process while others run the old ones: jobs of a lane that no worker knows wait.
+// A lane's limit holds for all its workers together. The number is kept at the servers and the one set last, by whichever
+// process, counts; a worker starts no more than its own number either way. A pause, what Admit says, and with it a route's
+// Rate, are each worker's own. Drain, and so Engine.Shutdown, waits until the lane has nothing due for any worker; give
+// Shutdown a context that ends if others go on.
+//
+// # What it promises
+//
+// Enqueue returns nil once the leader and a majority of the replicas have the job. When a process or a server is killed, a
+// server restarted, or the network cut, nothing acknowledged is lost; what was in the hands of a worker that is gone comes
+// back after Config.Lease, and what was acknowledged to a server that is gone may come once more. When power is lost it
+// depends on the servers: by default they call fsync every two minutes, so a single server can lose what it confirmed, and so
+// can three that lose power at the same moment. Run three replicas on separate power, or set sync_interval: always in the
+// servers' jetstream block; that is the operator's to set, no client can. The queue never asks for the asynchronous
+// persistence JetStream also offers.
+//
+// A job with a later time, and a retry, is a message schedule, stored before the old message is acknowledged: a crash in
+// between repeats the job and loses nothing. Schedules fire in rounds, four a second at most, so such a job starts up to
+// Properties.Precision after its time; several in one round start in the order stored.
+//
+// Properties.KeyedOrder is false: JetStream has no order by key. Jobs that have an OrderKey in a lane with limit 1, which is
+// what the dispatcher makes of a Strict route, run strictly in order across retries, workers and restarts. A lane with limit
+// 1 whose jobs have no key starts them in the order stored, and retries come behind those that wait.
+//
+// Bounder is not implemented: the disk of the servers is the bound, and the dispatcher's Backlog has no effect.
+//
+// # What is at the servers
+//
+// Streams <name>-jobs (a work queue), <name>-dead and <name>-marks, which this package makes, versions and keeps to Config;
+// and in the first a durable consumer per lane, which goes after a week without a worker. With three replicas each consumer is
+// a Raft group of its own: hundreds of lanes are fine, thousands are a load; see BenchmarkLanes. Do not give the stream of jobs
+// limits: what JetStream drops to keep them would be acknowledged jobs.
+package natsqueue

@@ -1,0 +1,111 @@
+package natsdedup_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dedup/deduptest"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/natsdedup"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConforms(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
+			t.Parallel()
+			c := natstest.New(t, nodes)
+			var made atomic.Int64
+			deduptest.RunWith(t, func(t *testing.T) dedup.Store {
+				s, err := natsdedup.New(t.Context(), natstest.Connect(t, c.URL()),
+					natsdedup.Config{Bucket: fmt.Sprintf("b%d", made.Add(1)), Replicas: nodes, Timeout: 20 * time.Second})
+				require.NoError(t, err)
+				return s
+			}, deduptest.Options{Unit: 400 * time.Millisecond})
+		})
+	}
+}
+
+// What one worker has claimed or delivered, another does not get, also while one of three servers is down.
+func TestWindowHoldsAcrossWorkersAndTheLossOfAServer(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 3)
+	var workers []*natsdedup.Store
+	for range 4 {
+		s, err := natsdedup.New(t.Context(), natstest.Connect(t, c.URL()), natsdedup.Config{Replicas: 3, Timeout: 30 * time.Second})
+		require.NoError(t, err)
+		workers = append(workers, s)
+	}
+	once := func(key string) {
+		var acquired atomic.Int64
+		var wg sync.WaitGroup
+		for _, s := range workers {
+			wg.Go(func() {
+				claim, err := s.Claim(t.Context(), key, time.Minute)
+				if assert.NoError(t, err) && claim.State == dedup.Acquired {
+					acquired.Add(1)
+					assert.NoError(t, s.Commit(t.Context(), key, claim.Token, time.Hour))
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, acquired.Load())
+	}
+	for i := range 20 {
+		once(fmt.Sprintf("before %d", i))
+	}
+	leader := c.LeaderOf("KV_" + natsdedup.DefaultBucket)
+	require.GreaterOrEqual(t, leader, 0)
+	c.Stop(leader)
+	for i := range 20 {
+		for _, s := range workers {
+			var claim dedup.Claim
+			require.Eventually(t, func() bool { // until another server leads
+				var err error
+				claim, err = s.Claim(t.Context(), fmt.Sprintf("before %d", i), time.Minute)
+				return err == nil
+			}, time.Minute, 10*time.Millisecond)
+			assert.Equal(t, dedup.Done, claim.State)
+		}
+	}
+	once("after")
+	c.Start(leader)
+	once("again")
+}
+
+func TestKeysGoAfterTheirTime(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 1)
+	nc := natstest.Connect(t, c.URL())
+	s, err := natsdedup.New(t.Context(), nc, natsdedup.Config{Replicas: 1})
+	require.NoError(t, err)
+	for i := range 50 {
+		claim, err := s.Claim(t.Context(), fmt.Sprint(i), time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, s.Commit(t.Context(), fmt.Sprint(i), claim.Token, 100*time.Millisecond))
+	}
+	require.Eventually(t, func() bool { return natstest.Messages(t, nc, "KV_"+natsdedup.DefaultBucket) == 0 },
+		30*time.Second, 50*time.Millisecond)
+}
+
+func TestConfigErrorNamesTheField(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t, natstest.New(t, 1).URL())
+	for field, c := range map[string]natsdedup.Config{
+		"Replicas": {}, "Bucket": {Bucket: "a.b", Replicas: 1},
+	} {
+		_, err := natsdedup.New(t.Context(), nc, c)
+		var bad *natsdedup.ConfigError
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, field, bad.Field)
+	}
+}

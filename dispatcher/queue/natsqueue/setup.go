@@ -1,0 +1,182 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to its own,
+// and refuses a newer one.
+const setupVersion = 1
+
+// versionKey is where a stream says which version it has.
+const versionKey = "tocsin.version"
+
+// leastServer is the first version with message schedules.
+const leastServer = "2.12"
+
+// streams are the queue's streams at the servers.
+type streams struct{ jobs, dead, marks jetstream.Stream }
+
+// setUp makes the streams, or brings them up to this version and configuration.
+func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, error) {
+	var s streams
+	for _, one := range []struct {
+		stream *jetstream.Stream
+		config jetstream.StreamConfig
+	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.marks, marksConfig(c)}} {
+		stream, err := ensure(ctx, js, one.config)
+		if err != nil {
+			return s, err
+		}
+		if one.config.AllowMsgSchedules && !stream.CachedInfo().Config.AllowMsgSchedules {
+			return s, &ServerError{Version: js.Conn().ConnectedServerVersion()}
+		}
+		*one.stream = stream
+	}
+	return s, nil
+}
+
+func metadata() map[string]string { return map[string]string{versionKey: strconv.Itoa(setupVersion)} }
+
+func jobsConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:        n.jobs(),
+		Description: "Tocsin: deliveries that wait",
+		Subjects: []string{
+			n.subject(kindReady, allBelow), n.subject(kindLater, allBelow), n.subject(kindTimed, allBelow), n.subject(kindHead, anything),
+		},
+		Retention:         jetstream.WorkQueuePolicy,
+		Storage:           jetstream.FileStorage,
+		PersistMode:       jetstream.DefaultPersistMode, // never asynchronous: a confirmed job has been written
+		Replicas:          c.Replicas,
+		Duplicates:        c.IDWindow,
+		AllowRollup:       true,
+		AllowMsgSchedules: true,
+		Metadata:          metadata(),
+	}
+}
+
+func deadConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:        n.dead(),
+		Description: "Tocsin: deliveries that were given up",
+		Subjects:    []string{n.subject(kindDead, allBelow)},
+		Storage:     jetstream.FileStorage,
+		PersistMode: jetstream.DefaultPersistMode,
+		Replicas:    c.Replicas,
+		MaxAge:      max(c.KeepDead, 0),
+		Duplicates:  shortest(c.IDWindow, c.KeepDead),
+		Metadata:    metadata(),
+	}
+}
+
+// marksConfig is in memory: what it says matters for moments.
+func marksConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:              n.marks(),
+		Description:       "Tocsin: scheduled jobs that were started or cancelled",
+		Subjects:          []string{n.subject(kindMark, anything)},
+		Storage:           jetstream.MemoryStorage,
+		Replicas:          c.Replicas,
+		MaxAge:            c.IDWindow,
+		MaxMsgsPerSubject: 1,
+		Duplicates:        time.Second, // unused
+		Metadata:          metadata(),
+	}
+}
+
+// mend makes the stream of marks again: a single server that restarts does not even know its name any more.
+func (q *Queue) mend(ctx context.Context) {
+	_, _ = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
+}
+
+// shortest is the smaller of a window and how long messages are kept, which bounds it; limits below 1 are none.
+func shortest(window, kept time.Duration) time.Duration {
+	if kept > 0 {
+		return min(window, kept)
+	}
+	return window
+}
+
+// ensure makes one stream, or updates it if it is not as wanted.
+func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	find := func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) }
+	stream, err := ask(ctx, find)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return stream, setUpError(want.Name, err)
+		}
+		stream, err = ask(ctx, find) // another process was faster, with another configuration
+	}
+	if err != nil {
+		return nil, setUpError(want.Name, err)
+	}
+	have := stream.CachedInfo().Config
+	found := have.Metadata[versionKey]
+	if version, err := strconv.Atoi(found); err != nil || version > setupVersion {
+		return nil, &VersionError{Stream: want.Name, Found: found}
+	}
+	if same(have, want) {
+		return stream, nil
+	}
+	stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
+	return stream, setUpError(want.Name, err)
+}
+
+// same compares what Config decides; the rest goes with the version.
+func same(have, want jetstream.StreamConfig) bool {
+	return have.Metadata[versionKey] == want.Metadata[versionKey] && have.Replicas == want.Replicas &&
+		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge
+}
+
+func setUpError(stream string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
+}
+
+// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what bounds the
+// lane across them.
+func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:           l.consumer,
+		Description:       "Tocsin: a lane",
+		FilterSubject:     q.names.subject(kindReady, l.token, anything),
+		DeliverPolicy:     jetstream.DeliverAllPolicy,
+		AckPolicy:         jetstream.AckExplicitPolicy,
+		AckWait:           q.config.Lease,
+		MaxDeliver:        -1, // attempts are counted in the job
+		MaxAckPending:     limit,
+		InactiveThreshold: idleConsumer,
+		Metadata:          metadata(),
+	}
+}
+
+// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back with the
+// lane.
+const idleConsumer = 7 * 24 * time.Hour
+
+// tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the stream's
+// configuration to tell.
+func tooOld(version string) bool {
+	major, rest, ok := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(minor)
+	if !ok || err != nil || err2 != nil {
+		return false
+	}
+	return a < 2 || a == 2 && b < 12
+}

@@ -1,0 +1,211 @@
+package sqlitequeue
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+func benchQueue(b *testing.B) *Queue {
+	b.Helper()
+	q, err := Open(b.Context(), filepath.Join(b.TempDir(), "queue.db"), Options{})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, q.Close()) })
+	return q
+}
+
+// BenchmarkMixed enqueues, runs and settles at once: 64 producers, 10 lanes with 16 handlers each.
+func BenchmarkMixed(b *testing.B) {
+	q := benchQueue(b)
+	var done atomic.Int64
+	all := make(chan struct{})
+	for i := range 10 {
+		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Outcome {
+			if done.Add(1) == int64(b.N) {
+				close(all)
+			}
+			return queue.Outcome{Action: queue.Done}
+		})
+		require.NoError(b, err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				j := queue.Job{Event: kilobyte(fmt.Sprintf("e%d", n)), Route: fmt.Sprintf("lane%d", n%10), Enqueued: time.Now()}
+				if err := q.Enqueue(context.Background(), j); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	<-all
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(float64(q.writer.commits.Load())/float64(b.N), "commits/job")
+}
+
+// BenchmarkDrain runs what was enqueued before: 10 lanes with 16 handlers each.
+func BenchmarkDrain(b *testing.B) {
+	q := benchQueue(b)
+	const batch = 100
+	for n := 0; n < b.N; n += batch {
+		var all []queue.Job
+		for i := n; i < min(n+batch, b.N); i++ {
+			all = append(all, job(fmt.Sprintf("e%d", i), fmt.Sprintf("lane%d", i%10)))
+		}
+		require.NoError(b, q.Enqueue(b.Context(), all...))
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var done atomic.Int64
+	all := make(chan struct{})
+	for i := range 10 {
+		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Outcome {
+			if done.Add(1) == int64(b.N) {
+				close(all)
+			}
+			return queue.Outcome{Action: queue.Done}
+		})
+		require.NoError(b, err)
+	}
+	<-all
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(float64(q.writer.commits.Load())/float64(b.N), "commits/job")
+}
+
+// pend stores n jobs of a lane, a thousand at a time.
+func pend(b *testing.B, q *Queue, lane string, n int) {
+	b.Helper()
+	for done := 0; done < n; done += 1000 {
+		batch := make([]queue.Job, min(1000, n-done))
+		for i := range batch {
+			batch[i] = job(fmt.Sprintf("%s-%d", lane, done+i), lane)
+		}
+		require.NoError(b, q.Enqueue(b.Context(), batch...))
+	}
+}
+
+// BenchmarkPending is the price of a job that waits, 1 KiB each, in ten lanes that are open: run it with -benchtime 1000000x.
+func BenchmarkPending(b *testing.B) {
+	q := benchQueue(b)
+	for i := range 10 {
+		serve(b, q, fmt.Sprintf("lane%d", i), 0, newRan().done)
+	}
+	before := heap()
+	b.ResetTimer()
+	for i := range 10 {
+		pend(b, q, fmt.Sprintf("lane%d", i), b.N/10)
+	}
+	b.StopTimer()
+	after := heap()
+	b.ReportMetric(float64(after-before)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(after-before)/float64(b.N), "heap-B/job")
+	pages, err := q.reader.number("PRAGMA page_count")
+	require.NoError(b, err)
+	b.ReportMetric(float64(pages*4096)/float64(b.N), "disk-B/job")
+}
+
+// heap is what is in use once the garbage is gone.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// BenchmarkRestart opens a file with 100,000 pending jobs, up to the first one that runs.
+func BenchmarkRestart(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "queue.db")
+	q, err := Open(b.Context(), path, Options{})
+	require.NoError(b, err)
+	for i := range 10 {
+		pend(b, q, fmt.Sprintf("lane%d", i), 10_000)
+	}
+	require.NoError(b, q.Close())
+	for b.Loop() {
+		q, err := Open(b.Context(), path, Options{})
+		require.NoError(b, err)
+		first := make(chan struct{}, 1)
+		serve(b, q, "lane7", 1, func(context.Context, queue.Job) queue.Outcome {
+			select {
+			case first <- struct{}{}:
+			default:
+			}
+			return queue.Outcome{Action: queue.Postpone, Delay: time.Hour}
+		})
+		<-first
+		require.NoError(b, q.Close())
+	}
+}
+
+// BenchmarkBesideADeadLane is how long a job of one of nine live lanes waits while a tenth has 100,000 jobs and every
+// attempt there fails and is retried.
+func BenchmarkBesideADeadLane(b *testing.B) {
+	for _, dead := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("dead=%d", dead), func(b *testing.B) {
+			q := benchQueue(b)
+			pend(b, q, "dead", dead)
+			serve(b, q, "dead", 16, func(context.Context, queue.Job) queue.Outcome {
+				<-time.After(time.Millisecond)
+				return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+			})
+			started := make(chan time.Time, 1)
+			for i := range 9 {
+				serve(b, q, fmt.Sprintf("live%d", i), 4, func(context.Context, queue.Job) queue.Outcome {
+					started <- time.Now()
+					return queue.Outcome{Action: queue.Done}
+				})
+			}
+			var took []time.Duration
+			b.ResetTimer()
+			for n := range b.N {
+				began := time.Now()
+				require.NoError(b, q.Enqueue(b.Context(), job(fmt.Sprintf("e%d", n), fmt.Sprintf("live%d", n%9))))
+				took = append(took, (<-started).Sub(began))
+				<-time.After(2 * time.Millisecond)
+			}
+			b.StopTimer()
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}
+
+// BenchmarkLateness is how late a job with a time starts while others keep the queue busy.
+func BenchmarkLateness(b *testing.B) {
+	q := benchQueue(b)
+	late := make(chan time.Duration, 1)
+	serve(b, q, "timed", 4, func(_ context.Context, j queue.Job) queue.Outcome {
+		late <- time.Since(j.NotBefore)
+		return queue.Outcome{Action: queue.Done}
+	})
+	var took []time.Duration
+	b.ResetTimer()
+	for n := range b.N {
+		j := job(fmt.Sprintf("e%d", n), "timed")
+		j.NotBefore = time.Now().Add(20 * time.Millisecond)
+		require.NoError(b, q.Enqueue(b.Context(), j))
+		took = append(took, <-late)
+	}
+	b.StopTimer()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}

@@ -1,0 +1,87 @@
+package sqlitequeue
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel/slack"
+)
+
+func TestQ3HeadersComeBack(t *testing.T) {
+	t.Parallel()
+	for _, h := range []map[string]string{nil, {}, {"": ""}, {"a": "\xff\x00", "b": "x", "traceparent": "00-ab"}} {
+		back, err := decodeHeaders(encodeHeaders(h))
+		require.NoError(t, err)
+		assert.Equal(t, h, back)
+	}
+	assert.Equal(t, encodeHeaders(map[string]string{"a": "1", "b": "2"}), []byte("\x01\x02\x01a\x011\x01b\x012"), "the stored form is for ever")
+}
+
+func FuzzHeaders(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(encodeHeaders(map[string]string{"a": "1", "bc": ""}))
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := decodeHeaders(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeHeaders(encodeHeaders(h))
+		require.NoError(t, err)
+		assert.Equal(t, h, again)
+	})
+}
+
+func TestQ2KnownIDsComeBack(t *testing.T) {
+	t.Parallel()
+	key, other := knownKey{1, 2}, knownKey{3}
+	k := known{sights: map[knownKey]sight{key: {digest: 7, lanes: []int64{1, 300}}, other: {digest: 1 << 63}}}
+	stored := k.encode([]knownKey{key, other})
+	back := known{sights: map[knownKey]sight{}}
+	require.NoError(t, back.decode(5, stored))
+	assert.Equal(t, map[knownKey]sight{key: {digest: 7, batch: 5, lanes: []int64{1, 300}}, other: {digest: 1 << 63, batch: 5}}, back.sights)
+	assert.EqualValues(t, 5, back.batch)
+	assert.Equal(t, 2, back.remembers)
+	for n := range stored {
+		cut := known{sights: map[knownKey]sight{}}
+		if err := cut.decode(5, stored[:n]); err == nil {
+			assert.Contains(t, []int{1, 29}, n, "only whole entries") // the format alone, or the first entry
+		}
+	}
+}
+
+func FuzzKnown(f *testing.F) {
+	k := known{sights: map[knownKey]sight{{1}: {digest: 7, lanes: []int64{1, 300}}}}
+	f.Add(k.encode([]knownKey{{1}}))
+	f.Add([]byte{})
+	f.Add(append([]byte{1}, make([]byte, 40)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k := known{sights: map[knownKey]sight{}}
+		if k.decode(1, b) != nil {
+			return
+		}
+		again := known{sights: map[knownKey]sight{}}
+		require.NoError(t, again.decode(1, k.encode(k.batches[0].keys)))
+		assert.Equal(t, k.sights, again.sights)
+	})
+}
+
+func FuzzReference(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(encodeReference(slack.Reference{TS: "1.2", Delivery: "d", Time: time.Unix(0, 7)}))
+	f.Add(encodeReference(slack.Reference{}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeReference(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeReference(encodeReference(r))
+		require.NoError(t, err)
+		assert.True(t, r.Time.Equal(again.Time))
+		r.Time, again.Time = time.Time{}, time.Time{}
+		assert.Equal(t, r, again)
+	})
+}

@@ -1,0 +1,182 @@
+package sqlitequeue
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// conn is one connection to the file, used by one goroutine at a time. It talks to the driver directly: there is one
+// connection for writing and one for reading, so a pool between would only cost time. A statement is prepared when it is
+// first used, and kept.
+type conn struct {
+	raw        driver.Conn
+	statements map[string]*statement
+	args       []driver.NamedValue
+}
+
+type statement struct {
+	exec  driver.StmtExecContext
+	query driver.StmtQueryContext
+	close func() error
+	row   []driver.Value
+}
+
+// pragmas are set on every connection. The writing one sets journal mode and its limits besides.
+const pragmas = `PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY`
+
+// dsn names a file for the driver, whatever characters are in its path.
+func dsn(path string, parameters url.Values) string {
+	slashed := filepath.ToSlash(path)
+	if !strings.HasPrefix(slashed, "/") {
+		slashed = "/" + slashed // a drive letter
+	}
+	u := url.URL{Scheme: "file", Path: slashed, RawQuery: parameters.Encode()}
+	return u.String()
+}
+
+func connect(ctx context.Context, name string) (*conn, error) {
+	connector, err := sqlite.NewConnector(name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{raw: raw, statements: map[string]*statement{}}, nil
+}
+
+// script runs SQL that is not worth keeping prepared.
+func (c *conn) script(text string) error {
+	execer, ok := c.raw.(driver.ExecerContext)
+	if !ok {
+		return errDriver
+	}
+	_, err := execer.ExecContext(context.Background(), text, nil)
+	return err
+}
+
+var errDriver = errors.New("the SQLite driver lacks an interface this package was built for")
+
+func (c *conn) prepare(text string) (*statement, error) {
+	if s := c.statements[text]; s != nil {
+		return s, nil
+	}
+	raw, err := c.raw.Prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	s := &statement{close: raw.Close}
+	var executes, queries bool
+	s.exec, executes = raw.(driver.StmtExecContext)
+	s.query, queries = raw.(driver.StmtQueryContext)
+	if !executes || !queries {
+		return nil, errors.Join(errDriver, raw.Close())
+	}
+	c.statements[text] = s
+	return s, nil
+}
+
+// bind lays out arguments as the driver wants them. They are int64, string, []byte or nil.
+func (c *conn) bind(values []any) []driver.NamedValue {
+	c.args = c.args[:0]
+	for i, v := range values {
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	return c.args
+}
+
+// exec runs a statement and reports how many rows it changed.
+func (c *conn) exec(text string, values ...any) (int64, error) {
+	s, err := c.prepare(text)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.exec.ExecContext(context.Background(), c.bind(values))
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// each calls f for each row of a query, until it returns false. f must not use the same statement, nor keep the row.
+func (c *conn) each(f func(row []driver.Value) bool, text string, values ...any) (err error) {
+	s, err := c.prepare(text)
+	if err != nil {
+		return err
+	}
+	rows, err := s.query.QueryContext(context.Background(), c.bind(values))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if s.row == nil {
+		s.row = make([]driver.Value, len(rows.Columns()))
+	}
+	for {
+		switch err := rows.Next(s.row); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if !f(s.row) {
+			return nil
+		}
+	}
+}
+
+// number is the integer a query gives, 0 if it gives none or NULL.
+func (c *conn) number(text string, values ...any) (n int64, err error) {
+	err = c.each(func(row []driver.Value) bool { n = integer(row[0]); return false }, text, values...)
+	return n, err
+}
+
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.statements {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, c.raw.Close())...)
+}
+
+// integer, text and blob read a column that is NULL or of that type, as STRICT tables guarantee.
+func integer(v driver.Value) int64 {
+	n, _ := v.(int64)
+	return n
+}
+
+func text(v driver.Value) string {
+	s, _ := v.(string)
+	return s
+}
+
+func blob(v driver.Value) []byte {
+	b, _ := v.([]byte)
+	return b
+}
+
+// pragma reads a setting.
+func (c *conn) pragma(name string) (value string, err error) {
+	rows, ok := c.raw.(driver.QueryerContext)
+	if !ok {
+		return "", errDriver
+	}
+	r, err := rows.QueryContext(context.Background(), "PRAGMA "+name, nil)
+	if err != nil {
+		return "", err
+	}
+	row := make([]driver.Value, len(r.Columns()))
+	if err := r.Next(row); err != nil {
+		return "", errors.Join(err, r.Close())
+	}
+	return fmt.Sprint(row[0]), r.Close()
+}

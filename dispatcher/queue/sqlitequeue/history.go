@@ -1,0 +1,238 @@
+package sqlitequeue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/history"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// historyStore keeps in the queue's file what was tried.
+type historyStore struct{ queue *Queue }
+
+// History returns the history store in the queue's file: what it holds outlasts the process. An event is stored once,
+// however many entries are about it, beside the copy that the queue itself has while the event is under way. Retention is
+// the history.Recorder's. When ctx ends during a call that changes something, that may be done all the same. After Close
+// its calls return ErrClosed.
+func (q *Queue) History() history.Store { return historyStore{q} }
+
+// Append implements history.Store.
+func (s historyStore) Append(ctx context.Context, entries ...history.Entry) error {
+	if err := ctx.Err(); err != nil || len(entries) == 0 {
+		return err
+	}
+	details := make([]string, len(entries))
+	for i, e := range entries {
+		e.Event = event.Event{} // its bytes are kept as they are
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		details[i] = string(text)
+	}
+	return s.queue.writer.write(ctx, "store history", func(t *tx) error {
+		for i := range entries {
+			if err := t.putEntry(&entries[i], details[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) putEntry(e *history.Entry, detail string) error {
+	num, err := t.putTold(e.Event)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO history (time, tenant, route, told, type, subject, outcome, status, detail)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		stampOf(e.Time), e.Tenant, e.Route, num, string(e.Event.Type()), e.Event.Subject(), string(e.Outcome), int64(e.Status), detail)
+	return err
+}
+
+// putTold stores the event of an entry, unless another entry has brought it, and returns its number.
+func (t *tx) putTold(e event.Event) (num int64, err error) {
+	if e.IsZero() {
+		return 0, errNoEvent
+	}
+	body := string(e.JSON())
+	err = t.each(func(v []driverValue) bool {
+		if text(v[1]) == body {
+			num = integer(v[0])
+		}
+		return num == 0
+	}, "SELECT num, body FROM told WHERE id = ?", e.ID())
+	if err != nil {
+		return 0, err
+	}
+	if num != 0 {
+		_, err = t.exec("UPDATE told SET refs = refs + 1 WHERE num = ?", num)
+		return num, err
+	}
+	if _, err := t.exec("INSERT INTO told (id, refs, format, body) VALUES (?, 1, ?, ?)", e.ID(), int64(bodyFormat), body); err != nil {
+		return 0, err
+	}
+	return t.number("SELECT last_insert_rowid()")
+}
+
+var errNoEvent = errors.New("sqlitequeue: an entry of the history has no event")
+
+// stampOf is a time that is never NULL.
+func stampOf(t time.Time) int64 { return integer(stamp(t)) }
+
+// condition gathers the parts of a WHERE clause.
+type condition struct {
+	text string
+	args []any
+}
+
+func (c *condition) add(text string, arg any) {
+	c.text += " AND " + text
+	c.args = append(c.args, arg)
+}
+
+// selected is q as SQL.
+func selected(q history.Query) (condition, error) {
+	c := condition{text: "history.seq > 0"}
+	if !q.EveryTenant() {
+		c.add("tenant = ?", q.Tenant)
+	}
+	if q.Route != "" {
+		c.add("route = ?", q.Route)
+	}
+	if q.EventID != "" {
+		c.add("told IN (SELECT num FROM told WHERE id = ?)", q.EventID)
+	}
+	if q.Subject != "" {
+		c.add("subject = ?", q.Subject)
+	}
+	if q.Type != "" {
+		c.add("type = ?", string(q.Type))
+	}
+	if len(q.Outcomes) > 0 {
+		list, err := json.Marshal(q.Outcomes)
+		if err != nil {
+			return c, err
+		}
+		c.add("outcome IN (SELECT value FROM json_each(?))", string(list))
+	}
+	if q.Status != 0 {
+		c.add("status = ?", int64(q.Status))
+	}
+	if !q.Since.IsZero() {
+		c.add("time >= ?", stampOf(q.Since))
+	}
+	if !q.Until.IsZero() {
+		c.add("time < ?", stampOf(q.Until))
+	}
+	if q.Seq != 0 {
+		c.add("history.seq = ?", q.Seq)
+	}
+	if q.Before != 0 {
+		c.add("history.seq < ?", q.Before)
+	}
+	return c, nil
+}
+
+// Query implements history.Store.
+func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	where, err := selected(q)
+	if err != nil {
+		return nil, err
+	}
+	var found []history.Entry
+	var bad error
+	err = s.queue.read(func(c *conn) error {
+		return c.each(func(v []driverValue) bool {
+			var e history.Entry
+			e, bad = readEntry(v)
+			found = append(found, e)
+			return bad == nil
+		}, `SELECT history.seq, detail, format, body FROM history CROSS JOIN told ON told.num = history.told WHERE `+where.text+
+			` ORDER BY history.seq DESC LIMIT ?`, append(where.args, int64(q.Max()))...)
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return nil, storeError("read history", err)
+	}
+	return found, nil
+}
+
+func readEntry(v []driverValue) (e history.Entry, err error) {
+	if err := json.Unmarshal([]byte(text(v[1])), &e); err != nil {
+		return e, err
+	}
+	e.Seq = integer(v[0])
+	e.Event, err = readEvent(integer(v[2]), text(v[3]))
+	return e, err
+}
+
+// Prune implements history.Store, a thousand entries at a time: after an error those of the number returned are gone.
+func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if !before.IsZero() {
+		if n, err = s.remove(ctx, "time < ?", stampOf(before)); err != nil {
+			return n, err
+		}
+	}
+	if keep <= 0 {
+		return n, nil
+	}
+	var newest int64 // of those that go
+	err = s.queue.read(func(c *conn) (err error) {
+		newest, err = c.number("SELECT seq FROM history ORDER BY seq DESC LIMIT 1 OFFSET ?", int64(keep))
+		return err
+	})
+	if err != nil {
+		return n, storeError("prune history", err)
+	}
+	more, err := s.remove(ctx, "seq <= ?", newest)
+	return n + more, err
+}
+
+// remove removes the entries for which the condition holds.
+func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
+	for {
+		var seqs, told []int64
+		err := s.queue.writer.write(ctx, "prune history", func(t *tx) error {
+			seqs, told = nil, nil
+			err := t.each(func(v []driverValue) bool {
+				seqs, told = append(seqs, integer(v[0])), append(told, integer(v[1]))
+				return true
+			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(chunk))
+			for i := range seqs {
+				if err == nil {
+					err = t.forget(seqs[i], told[i])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return n, err // and seqs may still be written to
+		}
+		n += len(seqs)
+		if len(seqs) < chunk {
+			return n, nil
+		}
+	}
+}
+
+// forget removes an entry, and its event with the last one that is about it.
+func (t *tx) forget(seq, told int64) error {
+	if _, err := t.exec("DELETE FROM history WHERE seq = ?", seq); err != nil {
+		return err
+	}
+	gone, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", told)
+	if err == nil && gone == 0 {
+		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", told)
+	}
+	return err
+}

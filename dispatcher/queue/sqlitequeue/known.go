@@ -1,0 +1,202 @@
+package sqlitequeue
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// known remembers which lanes got which of the latest events, so that enqueueing again is safe, also after a restart. It
+// is looked up in memory; the file has a row per group commit, which is read at the start and costs next to nothing
+// beside the jobs. The writing goroutine owns it.
+type known struct {
+	limit     int
+	sights    map[knownKey]sight
+	batches   []knownBatch // the oldest first
+	remembers int          // keys in all batches
+	batch     int64        // number of the latest
+}
+
+// knownKey is a digest of an event's id and a generation.
+type knownKey [16]byte
+
+// sight is what is known of an event: a digest that tells other data, and the numbers of the lanes that got it.
+type sight struct {
+	digest uint64
+	batch  int64 // the latest that says all of this
+	lanes  []int64
+}
+
+type knownBatch struct {
+	num  int64
+	keys []knownKey
+}
+
+// fingerprint is what known needs of an event. It is made by the caller's goroutine.
+type fingerprint struct {
+	key    knownKey
+	digest uint64
+}
+
+// The digests outlive the process and are of data that comes from elsewhere, so they are SHA-256, cut.
+func fingerprintOf(e event.Event, generation int64) (f fingerprint) {
+	var buffer [256]byte
+	b := append(buffer[:0], e.ID()...)
+	b = binary.BigEndian.AppendUint64(append(b, 0), uint64(generation))
+	sum := sha256.Sum256(b)
+	copy(f.key[:], sum[:])
+	h := sha256.New()
+	for _, s := range [...]string{string(e.Type()), e.Tenant(), e.Subject()} {
+		b = appendString(b[:0], s)
+		h.Write(b)
+	}
+	h.Write(e.Data())
+	f.digest = binary.BigEndian.Uint64(h.Sum(b[:0]))
+	return f
+}
+
+// conflict finds an event among sheaves whose id is known with other data, or comes with two kinds of it.
+func (k *known) conflict(sheaves []sheaf) error {
+	var met map[knownKey]uint64
+	if len(sheaves) > 1 {
+		met = make(map[knownKey]uint64, len(sheaves))
+	}
+	for i := range sheaves {
+		f := &sheaves[i]
+		s, seen := k.sights[f.key]
+		digest, again := met[f.key]
+		if seen && s.digest != f.digest || again && digest != f.digest {
+			return &queue.ConflictError{EventID: f.jobs[0].Event.ID()}
+		}
+		if met != nil {
+			met[f.key] = f.digest
+		}
+	}
+	return nil
+}
+
+func (k *known) has(key knownKey, lane int64) bool { return slices.Contains(k.sights[key].lanes, lane) }
+
+// add notes in t that a lane gets an event.
+func (k *known) add(t *tx, f fingerprint, lane int64) {
+	before, seen := k.sights[f.key]
+	now := sight{digest: f.digest, batch: k.batch + 1, lanes: append(slices.Clip(before.lanes), lane)}
+	k.sights[f.key] = now
+	if before.batch != now.batch {
+		t.met = append(t.met, f.key)
+	}
+	t.undo = append(t.undo, func() {
+		if seen {
+			k.sights[f.key] = before
+		} else {
+			delete(k.sights, f.key)
+		}
+	})
+}
+
+// store writes what t has met, and forgets the oldest for it.
+func (k *known) store(t *tx) error {
+	if len(t.met) == 0 {
+		return nil
+	}
+	gone, kept := 0, k.remembers+len(t.met)
+	for gone < len(k.batches) && kept-len(k.batches[gone].keys) >= k.limit {
+		kept -= len(k.batches[gone].keys)
+		gone++
+	}
+	if gone > 0 {
+		if _, err := t.exec("DELETE FROM known WHERE num <= ?", k.batches[gone-1].num); err != nil {
+			return err
+		}
+	}
+	num := k.batch + 1
+	if _, err := t.exec("INSERT INTO known (num, entries) VALUES (?, ?)", num, k.encode(t.met)); err != nil {
+		return err
+	}
+	met := t.met
+	t.then = append(t.then, func() {
+		for _, b := range k.batches[:gone] {
+			k.forget(b)
+		}
+		k.batches = append(slices.Delete(k.batches, 0, gone), knownBatch{num, met})
+		k.batch, k.remembers = num, kept
+	})
+	return nil
+}
+
+func (k *known) forget(b knownBatch) {
+	for _, key := range b.keys {
+		if k.sights[key].batch == b.num { // else a later one has it as well
+			delete(k.sights, key)
+		}
+	}
+}
+
+// knownFormat begins the stored form of a batch: 1 is, for each event, the key, the digest, the number of lanes, and the
+// lanes.
+const knownFormat = 1
+
+var errKnown = errors.New("the window of known ids is damaged")
+
+func (k *known) encode(keys []knownKey) []byte {
+	b := append(make([]byte, 0, 1+27*len(keys)), knownFormat)
+	for _, key := range keys {
+		s := k.sights[key]
+		b = binary.BigEndian.AppendUint64(append(b, key[:]...), s.digest)
+		b = binary.AppendUvarint(b, uint64(len(s.lanes)))
+		for _, lane := range s.lanes {
+			b = binary.AppendUvarint(b, uint64(lane))
+		}
+	}
+	return b
+}
+
+// decode takes in a stored batch; they come in the order they were written.
+func (k *known) decode(num int64, b []byte) error {
+	if len(b) == 0 || b[0] != knownFormat {
+		return errKnown
+	}
+	b = b[1:]
+	batch := knownBatch{num: num}
+	for len(b) > 0 {
+		var key knownKey
+		if len(b) < len(key)+8 {
+			return errKnown
+		}
+		copy(key[:], b)
+		s := sight{digest: binary.BigEndian.Uint64(b[len(key):]), batch: num}
+		b = b[len(key)+8:]
+		lanes, ok := cutNumber(&b)
+		if !ok || lanes > uint64(len(b)) { // a lane has a byte at least
+			return errKnown
+		}
+		for range lanes {
+			lane, ok := cutNumber(&b)
+			if !ok {
+				return errKnown
+			}
+			s.lanes = append(s.lanes, int64(lane))
+		}
+		k.sights[key] = s
+		batch.keys = append(batch.keys, key)
+	}
+	k.batches = append(k.batches, batch)
+	k.remembers += len(batch.keys)
+	k.batch = num
+	return nil
+}
+
+// load reads the window of a file.
+func (k *known) load(c *conn) error {
+	k.sights = map[knownKey]sight{}
+	var bad error
+	err := c.each(func(row []driverValue) bool {
+		bad = k.decode(integer(row[0]), blob(row[1]))
+		return bad == nil
+	}, "SELECT num, entries FROM known ORDER BY num")
+	return errors.Join(err, bad)
+}

@@ -1,0 +1,37 @@
+package sqlitequeue
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
+)
+
+func TestMain(m *testing.M) {
+	if queuetest.Child(openChild) {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func openChild(path string) (queue.Queue, func() error, error) {
+	q, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return q, q.Close, nil
+}
+
+// kills is how often the suite kills a process under load: SQLITEQUEUE_KILLS=100 for a long look.
+func kills() int {
+	n, err := strconv.Atoi(os.Getenv("SQLITEQUEUE_KILLS"))
+	if err != nil {
+		return 3
+	}
+	return n
+}

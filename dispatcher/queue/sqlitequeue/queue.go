@@ -1,0 +1,370 @@
+package sqlitequeue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// Defaults of Options.
+const (
+	DefaultDeadLetters = 10_000
+	DefaultDeadAge     = 30 * 24 * time.Hour
+	DefaultIDWindow    = 65_536
+)
+
+// Options configure a Queue. The zero value is ready for use.
+type Options struct {
+	DeadLetters int           // most dead letters kept; the oldest goes first; 0 = DefaultDeadLetters, 10,000
+	DeadAge     time.Duration // how long one is kept; 0 = DefaultDeadAge, 30 days; negative = for ever
+	IDWindow    int           // about how many of the latest events have ids that are known; 0 = DefaultIDWindow, 65,536
+	Logger      *slog.Logger  // told when the file cannot be used, and when it can again; nil = slog.Default
+}
+
+// Queue keeps jobs in a SQLite file. All methods are safe for concurrent use.
+type Queue struct {
+	path      string
+	log       *slog.Logger
+	deadLimit int
+	deadAge   time.Duration
+
+	lock   *conn // on the lock beside the file
+	writer *writer
+
+	// The reading connection. A reader waits for another one, never for the writer.
+	readMu sync.Mutex
+	reader *conn // nil = closed
+
+	memory *queue.Memory // runs what is in memory
+	loads  *queue.Memory // runs load
+	loader queue.Lane
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+	byNum map[int64]*lane
+	last  int64 // the greatest number of a lane
+
+	ahead  int          // mostWindow, or what a test wants
+	opened atomic.Int64 // lanes that were opened
+	dead   atomic.Int64 // dead letters
+
+	// The writing goroutine's.
+	known known
+	seq   int64 // of the latest event
+
+	closing sync.Once
+	closed  error
+	leases  leases
+}
+
+var (
+	_ queue.Queue     = (*Queue)(nil)
+	_ queue.Scheduler = (*Queue)(nil)
+	_ queue.Inspector = (*Queue)(nil)
+)
+
+// Open opens the queue in the file at path, which is made if there is none, and takes possession of it. ctx is for opening
+// only. The folder must be there, and on a local disk. Besides the file there are, while the queue is open, path-wal,
+// path-shm and path-lock; after a crash the file is complete only together with path-wal.
+//
+// Errors: *LockedError when another queue has the file, *SchemaError when a newer version wrote it, *StoreError with
+// ErrReadOnly, ErrCorrupt or another problem.
+func Open(ctx context.Context, path string, o Options) (*Queue, error) {
+	return open(ctx, path, o, url.Values{})
+}
+
+// open is Open with parameters for SQLite, which the tests use to look underneath.
+func open(ctx context.Context, path string, o Options, parameters url.Values) (*Queue, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, storeError("open", err)
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // one lock, whatever name is used
+	}
+	q := &Queue{
+		path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters),
+		memory: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}), loads: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}),
+		ahead: mostWindow, lanes: map[string]*lane{}, byNum: map[int64]*lane{},
+	}
+	q.known.limit = orDefault(o.IDWindow, DefaultIDWindow)
+	if q.log == nil {
+		q.log = slog.Default()
+	}
+	if q.deadAge == 0 {
+		q.deadAge = DefaultDeadAge
+	}
+	if err := q.connect(ctx, dsn(path, parameters)); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func orDefault(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}
+
+func (q *Queue) connect(ctx context.Context, name string) (err error) {
+	var open []*conn
+	defer func() {
+		if err != nil {
+			for _, c := range slices.Backward(open) {
+				_ = c.close()
+			}
+		}
+	}()
+	if q.lock, err = own(ctx, q.path); err != nil {
+		return openError(err)
+	}
+	open = append(open, q.lock)
+	writing, err := openWriter(ctx, name, q.path)
+	if err != nil {
+		return openError(err)
+	}
+	open = append(open, writing)
+	if q.reader, err = openReader(ctx, name); err != nil {
+		return openError(err)
+	}
+	open = append(open, q.reader)
+	if err := q.restore(); err != nil {
+		return openError(err)
+	}
+	q.loads.Bound(loadLane, queue.Bound{Jobs: math.MaxInt})
+	if q.loader, err = q.loads.Open(loadLane, queue.LaneOptions{Limit: 1}, q.loadAsked); err != nil {
+		return err
+	}
+	q.writer = &writer{conn: writing, queue: q, log: q.log, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	go q.writer.run()
+	return nil
+}
+
+// loadLane is the loader's only lane.
+const loadLane = ""
+
+func openError(err error) error {
+	_, locked := errors.AsType[*LockedError](err)
+	_, newer := errors.AsType[*SchemaError](err)
+	if locked || newer {
+		return err
+	}
+	return storeError("open", err)
+}
+
+// restore reads what is kept in memory besides the jobs.
+func (q *Queue) restore() error {
+	c := q.reader
+	err := c.each(func(row []driverValue) bool {
+		q.newLane(text(row[1]), integer(row[0])).stored = true
+		return true
+	}, "SELECT num, name FROM lane")
+	if err != nil {
+		return err
+	}
+	err = c.each(func(row []driverValue) bool {
+		if l := q.byNum[integer(row[0])]; l != nil {
+			l.total = int(integer(row[1]))
+		}
+		return true
+	}, "SELECT lane, count(*) FROM job GROUP BY lane")
+	if err != nil {
+		return err
+	}
+	if q.seq, err = c.number("SELECT max(seq) FROM event"); err != nil {
+		return err
+	}
+	dead, err := c.number("SELECT count(*) FROM dead")
+	if err != nil {
+		return err
+	}
+	q.dead.Store(dead)
+	return q.known.load(c)
+}
+
+// Properties implements queue.Queue.
+func (q *Queue) Properties() queue.Properties {
+	return queue.Properties{
+		Durable:    true,
+		Precision:  50 * time.Millisecond,
+		IDWindow:   fmt.Sprintf("about the latest %d events, restarts or not", q.known.limit),
+		KeyedOrder: true,
+	}
+}
+
+// lane returns the lane of that name, which is made when it is first spoken of.
+func (q *Queue) lane(name string) *lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lanes[name]; l != nil {
+		return l
+	}
+	return q.newLane(name, q.last+1)
+}
+
+// newLane is called with the queue locked. The writer stores the lane's name and number with its first job.
+func (q *Queue) newLane(name string, num int64) *lane {
+	l := &lane{queue: q, name: name, num: num, held: map[int64]*row{}, turns: map[int64]*row{}}
+	q.lanes[name], q.byNum[num], q.last = l, l, max(q.last, num)
+	q.memory.Bound(name, queue.Bound{Jobs: math.MaxInt})
+	return l
+}
+
+func (q *Queue) numbered(num int64) *lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.byNum[num]
+}
+
+// Open implements queue.Queue.
+func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	l := q.lane(name)
+	if err := l.start(o, h); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// sheaf is the jobs of one event that follow each other in one call.
+type sheaf struct {
+	fingerprint
+	jobs []queue.Job
+	body string
+}
+
+// sheaves does in the caller's goroutine what the writer need not do.
+func sheaves(jobs []queue.Job) (all []sheaf) {
+	for len(jobs) > 0 {
+		first, n := &jobs[0], 1
+		for n < len(jobs) && jobs[n].Generation == first.Generation && jobs[n].Event.SameAs(first.Event) {
+			n++
+		}
+		all = append(all, sheaf{fingerprintOf(first.Event, first.Generation), jobs[:n], string(first.Event.JSON())})
+		jobs = jobs[n:]
+	}
+	return all
+}
+
+// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. When the file cannot be written
+// the error is a *StoreError. When ctx ends during the call, the jobs may be stored all the same.
+func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	if err := ctx.Err(); err != nil || len(jobs) == 0 {
+		return err
+	}
+	all := sheaves(jobs)
+	return q.writer.write(ctx, "store events", func(t *tx) error {
+		if err := q.known.conflict(all); err != nil {
+			return &refusal{err}
+		}
+		for i := range all {
+			if err := t.enqueue(&all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Schedule implements queue.Scheduler.
+func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l, body := q.lane(j.Route), string(j.Event.JSON())
+	return q.writer.write(ctx, "store a scheduled event", func(t *tx) error {
+		if _, err := t.cancel(l, key); err != nil {
+			return err
+		}
+		seq, err := t.putEvent(body, 1)
+		if err != nil {
+			return err
+		}
+		r := newRow(&j, seq)
+		r.name = key
+		return t.put(l, r)
+	})
+}
+
+// Cancel implements queue.Scheduler.
+func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	var found bool
+	err := q.writer.write(ctx, "cancel a scheduled event", func(t *tx) (err error) {
+		found, err = t.cancel(q.lane(lane), key)
+		return err
+	})
+	if err != nil {
+		return false, err // and found may still be written to
+	}
+	return found, nil
+}
+
+// read runs f with the reading connection.
+func (q *Queue) read(f func(c *conn) error) error {
+	q.readMu.Lock()
+	defer q.readMu.Unlock()
+	if q.reader == nil {
+		return ErrClosed
+	}
+	return f(q.reader)
+}
+
+// Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that are
+// open without patience, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
+func (q *Queue) Close() error {
+	q.closing.Do(func() { q.closed = q.close() })
+	return q.closed
+}
+
+func (q *Queue) close() error {
+	impatient, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, l := range q.all() {
+		if l.isOpen() {
+			wg.Go(func() {
+				err := l.Stop(impatient)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			})
+		}
+	}
+	wg.Wait()
+	errs = append(errs, q.loader.Stop(context.Background()))
+	q.readMu.Lock()
+	reader := q.reader
+	q.reader = nil
+	q.readMu.Unlock()
+	errs = append(errs, reader.close())
+	// The last one to be closed moves the log into the file.
+	errs = append(errs, storeError("close", q.writer.close()))
+	return errors.Join(append(errs, q.lock.close())...)
+}
+
+// all returns the lanes by number.
+func (q *Queue) all() []*lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := make([]*lane, 0, len(q.lanes))
+	for _, l := range q.byNum {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *lane) int { return int(a.num - b.num) })
+	return all
+}

@@ -1,0 +1,32 @@
+package sqlitequeue
+
+import (
+	"context"
+	"time"
+)
+
+// Kinds of records: keys with a value and an end.
+const (
+	kindDone      int64 = 1 // a key of dedup that was committed
+	kindReference int64 = 2
+)
+
+// putRecord stores a value until ttl from now, in place of one that is there.
+func (q *Queue) putRecord(ctx context.Context, op string, kind int64, key, value []byte, ttl time.Duration) error {
+	return q.writer.write(ctx, op, func(t *tx) error {
+		_, err := t.exec("INSERT OR REPLACE INTO record (kind, key, value, ends) VALUES (?, ?, ?, ?)",
+			kind, key, blobOrNull(value), later(t.now, ttl))
+		return err
+	})
+}
+
+// record returns a value and when it ends; found is false when there is none, or it has ended.
+func (q *Queue) record(op string, kind int64, key []byte) (value []byte, ends time.Time, found bool, err error) {
+	err = q.read(func(c *conn) error {
+		return c.each(func(v []driverValue) bool {
+			value, ends, found = blob(v[0]), time.Unix(0, integer(v[1])), true
+			return false
+		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, time.Now().UnixNano())
+	})
+	return value, ends, found, storeError(op, err)
+}

@@ -1,0 +1,93 @@
+package sqlitequeue
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// run is what a lane's handler is to the queue in memory: it runs the job of that number, and stores the outcome.
+func (l *lane) run(ctx context.Context, push int64, h queue.Handler) queue.Outcome {
+	r := l.take(push)
+	if r == nil { // cancelled or purged when it was about to start
+		return queue.Outcome{Action: queue.Done}
+	}
+	returned := false
+	defer func() {
+		if !returned { // the handler has ended its goroutine, as testing's FailNow does
+			_ = l.store(ctx, r, crashed())
+			l.keep(r) // the queue in memory has its own idea when to run it again, which is the same
+		}
+	}()
+	j, err := r.job(l.name)
+	var out queue.Outcome
+	if err != nil {
+		out = queue.Outcome{Action: queue.Dead, Reason: "the stored event cannot be read: " + err.Error()}
+	} else {
+		out = call(ctx, h, j)
+	}
+	returned = true
+	return l.settle(ctx, r, out)
+}
+
+// call contains a handler's panic.
+func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+	defer func() {
+		if recover() != nil {
+			out = crashed()
+		}
+	}()
+	return h(ctx, j)
+}
+
+// crashed is the outcome of a handler that did not return.
+func crashed() queue.Outcome {
+	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+}
+
+// settle stores an outcome and says what the queue in memory has to do: keep the job for another turn, or forget it.
+func (l *lane) settle(ctx context.Context, r *row, out queue.Outcome) queue.Outcome {
+	again := queue.Outcome{Action: queue.Postpone}
+	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
+		l.keep(r)
+		return again
+	}
+	if l.store(ctx, r, out) != nil { // an outcome that was not applied does not count
+		l.keep(r)
+		return again
+	}
+	if out.Action != queue.Retry && out.Action != queue.Postpone {
+		return queue.Outcome{Action: queue.Done}
+	}
+	if r.due == 0 {
+		l.keep(r)
+		return queue.Outcome{Action: out.Action}
+	}
+	l.rest(r)
+	return queue.Outcome{Action: queue.Done}
+}
+
+// Pauses between attempts to store an outcome while the file cannot be written.
+const (
+	firstPause = 10 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// store makes an outcome durable, however often it takes: the job's place stays taken meanwhile, so that no more jobs
+// start than could be repeated. It gives up when the lane is out of patience or the queue is closed.
+func (l *lane) store(ctx context.Context, r *row, out queue.Outcome) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := l.queue.writer.write(context.Background(), "store an outcome", func(t *tx) error { return t.settle(l, r, out) })
+		if err == nil || isClosed(err) {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}

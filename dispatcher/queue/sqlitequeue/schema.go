@@ -1,0 +1,201 @@
+package sqlitequeue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// migrations lead from an empty file to the present schema, one step per version; user_version says how many were made.
+// A step that was released is never changed. People may read the tables; only this package writes them.
+//
+// All times are nanoseconds since 1970. A job's due is 0 when it could start at once, heldBack when another job with its
+// order key is before it, and its time otherwise; seq is its event's, so jobs of a lane are in the order enqueued.
+func migrations() []string {
+	return []string{`
+CREATE TABLE lane (
+	num  INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- An event, once per Dispatch, for as long as a job or a dead letter refers to it: body is its JSON form, byte for byte.
+CREATE TABLE event (
+	seq    INTEGER PRIMARY KEY,
+	refs   INTEGER NOT NULL,
+	format INTEGER NOT NULL,
+	body   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE job (
+	lane        INTEGER NOT NULL,
+	due         INTEGER NOT NULL,
+	seq         INTEGER NOT NULL,
+	generation  INTEGER NOT NULL,
+	enqueued    INTEGER,
+	not_before  INTEGER,
+	first_tried INTEGER,
+	attempt     INTEGER NOT NULL,
+	order_key   TEXT,
+	name        TEXT,
+	headers     BLOB,
+	PRIMARY KEY (lane, due, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_order ON job (lane, order_key, seq) WHERE order_key IS NOT NULL;
+CREATE INDEX job_name ON job (lane, name) WHERE name IS NOT NULL;
+
+CREATE TABLE dead (
+	num         INTEGER PRIMARY KEY AUTOINCREMENT,
+	lane        INTEGER NOT NULL,
+	job         TEXT NOT NULL,
+	seq         INTEGER NOT NULL,
+	generation  INTEGER NOT NULL,
+	enqueued    INTEGER,
+	not_before  INTEGER,
+	first_tried INTEGER,
+	attempt     INTEGER NOT NULL,
+	order_key   TEXT,
+	headers     BLOB,
+	died        INTEGER NOT NULL,
+	reason      TEXT NOT NULL
+) STRICT;
+CREATE INDEX dead_lane ON dead (lane, num);
+CREATE INDEX dead_job ON dead (job);
+
+-- The window of known job ids: a row per group commit, entries as package-private bytes.
+CREATE TABLE known (
+	num     INTEGER PRIMARY KEY,
+	entries BLOB NOT NULL
+) STRICT;
+
+-- Keys that end: what was delivered (dedup), and references to messages.
+CREATE TABLE record (
+	kind  INTEGER NOT NULL,
+	key   BLOB NOT NULL,
+	value BLOB,
+	ends  INTEGER NOT NULL,
+	PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_ends ON record (ends);
+`, `
+-- What was tried: entries of history.Store. detail is history.Entry as JSON, without its event.
+CREATE TABLE history (
+	seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+	time    INTEGER NOT NULL,
+	tenant  TEXT NOT NULL,
+	route   TEXT NOT NULL,
+	told    INTEGER NOT NULL,
+	type    TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	status  INTEGER NOT NULL,
+	detail  TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_route ON history (tenant, route, seq);
+CREATE INDEX history_subject ON history (subject, seq);
+CREATE INDEX history_told ON history (told);
+CREATE INDEX history_time ON history (time);
+
+-- The events that history tells of, each once: body is its JSON form, byte for byte.
+CREATE TABLE told (
+	num    INTEGER PRIMARY KEY,
+	id     TEXT NOT NULL,
+	refs   INTEGER NOT NULL,
+	format INTEGER NOT NULL,
+	body   TEXT NOT NULL
+) STRICT;
+CREATE INDEX told_id ON told (id);
+`}
+}
+
+// migrate brings the file to the newest schema, all steps or none. A newer file is a *SchemaError, and left alone.
+func migrate(c *conn, path string, steps []string) error {
+	version, err := schemaVersion(c)
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return &SchemaError{Path: path, Found: version, Known: len(steps)}
+	}
+	// Also without a step to make, so that a file that cannot be written is found out now and not by the first event.
+	if err := c.script("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for i := version; i < len(steps) && err == nil; i++ {
+		err = c.script(steps[i])
+	}
+	if err == nil {
+		err = c.script(fmt.Sprintf("PRAGMA user_version = %d", len(steps)))
+	}
+	if err == nil {
+		err = c.script("COMMIT")
+	}
+	if err != nil {
+		_ = c.script("ROLLBACK") // the first error is the one that counts
+	}
+	return err
+}
+
+func schemaVersion(c *conn) (int, error) {
+	value, err := c.pragma("user_version")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(value)
+}
+
+// openWriter opens the writing connection and brings the schema up to date.
+func openWriter(ctx context.Context, name, path string) (*conn, error) {
+	c, err := connect(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	err = c.script(pragmas)
+	if err == nil {
+		// A look before the first write: the journal mode of a file that is not ours to write must stay as it is.
+		var version int
+		if version, err = schemaVersion(c); err == nil && version > len(migrations()) {
+			err = &SchemaError{Path: path, Found: version, Known: len(migrations())}
+		}
+	}
+	if err == nil {
+		err = setWAL(c)
+	}
+	if err == nil {
+		err = migrate(c, path, migrations())
+	}
+	if err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Limits of the write-ahead log: how many pages it has before they are moved to their places, and to how many bytes the
+// file is cut after a burst.
+const (
+	checkpointPages = 4000
+	walBytes        = 64 << 20
+)
+
+func setWAL(c *conn) error {
+	mode, err := c.pragma("journal_mode = WAL")
+	if err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("journal mode is %q, not WAL: the file system lacks shared memory", mode)
+	}
+	return c.script(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", checkpointPages, walBytes))
+}
+
+func openReader(ctx context.Context, name string) (*conn, error) {
+	c, err := connect(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.script(pragmas + "; PRAGMA query_only = ON"); err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
+}

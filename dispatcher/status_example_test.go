@@ -1,0 +1,24 @@
+package dispatcher_test
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+)
+
+func ExampleWriteStatus() {
+	at := time.Date(2026, 11, 25, 20, 0, 0, 0, time.UTC)
+	all := []dispatcher.RouteStatus{ // from Engine.Status
+		{Name: "siem", Events: "*", LastSuccess: at, P50: 12 * time.Millisecond, P99: 80 * time.Millisecond},
+		{Name: "tickets", Tenant: "acme", Events: "request.*", Queued: 17, FailingSince: at},
+	}
+	if err := dispatcher.WriteStatus(os.Stdout, all); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// ROUTE    TENANT  DESTINATION  EVENTS     STATE    HEALTH                              QUEUED  SENDING  DEAD  P50   P99   LAST SUCCESS          LAST ERROR
+	// siem     -       -            *          enabled  OK                                  0       0        0     12ms  80ms  2026-11-25T20:00:00Z  -
+	// tickets  acme    -            request.*  enabled  failing since 2026-11-25T20:00:00Z  17      0        0     -     -     -                     -
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tocsin-go/tocsin/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The program's claims are checked at the receivers, and then that the reader can see them.
+func TestTheStory(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	r, err := run(ctx, &out)
+	require.NoError(t, err, "%s", out.String())
+
+	require.Len(t, r.slack.messages, 1, "one message about one request")
+	message := r.slack.messages[0]
+	assert.Contains(t, message.shown, "*Status* Expired", "it shows how things stand")
+	assert.Subset(t, message.shown, strings.Split(justification, "\n"))
+	var told []string
+	for _, reply := range message.replies {
+		told = append(told, reply.shown[0])
+		assert.False(t, reply.broadcast, "nothing here has to be acted on")
+	}
+	assert.Equal(t, []string{
+		"🔵 Access request AR-2047 is approved",
+		"🔵 Access of Priya Nair is active (AR-2047)",
+		"🟠 Access of Priya Nair ends soon (AR-2047)",
+		"🔵 Access of Priya Nair has ended (AR-2047)",
+	}, told, "the thread tells how that came")
+	assert.Empty(t, r.slack.mentions, "nobody is called")
+
+	require.Len(t, r.relay.mails, 5)
+	ids := map[string]bool{}
+	for _, e := range r.relay.mails {
+		assert.Equal(t, []string{"priya.nair@example.com"}, e.to, "whoever asks, and nobody else")
+		l, err := e.open()
+		require.NoError(t, err)
+		assert.NotContains(t, l.header, "Bcc")
+		assert.Equal(t, "AR-2047: "+strings.ReplaceAll(justification, "\n", " "), l.get("Subject"))
+		assert.Equal(t, "<thread.4139e18a6bca1760b0d5b2431b949f4e@pam.example>", l.get("In-Reply-To"), "one thread")
+		ids[l.get("Message-ID")] = true
+		assert.Contains(t, l.text, strings.ReplaceAll(justification, "\n", "\n  "), "indented, so that it is no line of ours")
+		assert.Contains(t, l.html, "&lt;!channel&gt;")
+		assert.NotContains(t, l.html, "<!channel>")
+	}
+	assert.Len(t, ids, 5)
+
+	require.Len(t, r.topic.published, 5)
+	var types []string
+	for _, m := range r.topic.published {
+		e, err := event.Parse([]byte(m.message))
+		require.NoError(t, err)
+		assert.Equal(t, "acme/"+e.Subject(), m.group)
+		assert.Contains(t, m.dedup, e.ID())
+		assert.Equal(t, string(e.Type()), m.attributes["event_type"])
+		request, err := event.Decode[event.RequestPending](e)
+		if e.Type() == event.TypeRequestPending && assert.NoError(t, err) {
+			assert.Equal(t, justification, request.Justification, "byte for byte")
+		}
+		types = append(types, string(e.Type()))
+	}
+	assert.Equal(t, []string{"request.pending", "request.approved", "grant.active", "grant.expiring_soon", "grant.expired"}, types)
+
+	for _, text := range []string{
+		"── 5. grant.expired: the access is gone ──\n",
+		"    │ INC-48213: orders are charged twice <!channel> \"do it now\"\n    │ Bcc: everybody@example.com\n",
+		"    │ To: <priya.nair@example.com>\n",
+		"    in its HTML form: INC-48213: orders are charged twice &lt;!channel&gt; &quot;do it now&quot;<br>Bcc: everybody@example.com\n",
+		`    │     "justification": "INC-48213: orders are charged twice <!channel> \"do it now\"\nBcc: everybody@example.com",` + "\n",
+		"Slack shows \"🔵 Access of Priya Nair has ended (AR-2047)\" with 4 replies; people called: 0.\n" +
+			"Mails to priya.nair@example.com: 5.\nSNS took 5 messages, each with a good signature.\n",
+	} {
+		assert.Contains(t, out.String(), text)
+	}
+}
+
+// The story proves nothing unless the receivers would notice.
+func TestTheReceiversNotice(t *testing.T) {
+	t.Parallel()
+	shown, called := render("<!channel> &lt;!here&gt; <https://a.example|here>", true)
+	assert.Equal(t, "@channel (everybody's phone rings) <!here> here (https://a.example)", shown)
+	assert.Equal(t, []string{"!channel"}, called)
+
+	slack, sns := newWorkspace(), newTopic()
+	defer slack.Close()
+	defer sns.Close()
+	for _, tt := range []struct{ name, url, authorization, body, answer string }{
+		{"Slack, no token", slack.URL + "/api/chat.postMessage", "", `{"channel":"C024BE91L"}`, `"error":"invalid_auth"`},
+		{"Slack, no such channel", slack.URL + "/api/chat.postMessage", "Bearer " + botToken, `{"channel":"C1"}`, `"error":"channel_not_found"`},
+		{"Slack, no such message", slack.URL + "/api/chat.update", "Bearer " + botToken, `{"channel":"C024BE91L","ts":"1"}`, `"error":"message_not_found"`},
+		{"Slack, no such thread", slack.URL + "/api/chat.postMessage", "Bearer " + botToken, `{"channel":"C024BE91L","thread_ts":"1"}`, `"error":"thread_not_found"`},
+		{"SNS, no signature", sns.URL + "/", "", "Action=Publish", "SignatureDoesNotMatch"},
+		{"SNS, a made-up signature", sns.URL + "/", "AWS4-HMAC-SHA256 Credential=" + keyID + "/20261123/eu-west-1/sns/aws4_request, SignedHeaders=host, Signature=00", "Action=Publish", "SignatureDoesNotMatch"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tt.url, strings.NewReader(tt.body))
+			require.NoError(t, err)
+			req.Header.Set("Authorization", tt.authorization)
+			req.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
+			resp, err := slack.Client().Do(req)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			var answer bytes.Buffer
+			_, err = answer.ReadFrom(resp.Body)
+			require.NoError(t, err)
+			assert.Contains(t, answer.String(), tt.answer)
+		})
+	}
+}

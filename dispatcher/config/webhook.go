@@ -81,9 +81,16 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	}
 	made, err := webhook.New(c)
 	if err != nil {
-		return nil, translated(err, tlsNames())
+		return nil, translated(err, webhookNames())
 	}
 	return made, nil
+}
+
+// webhookNames are the fields that have other names in documents.
+func webhookNames() map[string]string {
+	all := tlsNames()
+	all["sign[0]"], all["sign[1]"] = "sign.secret", "sign.previous"
+	return all
 }
 
 // readableCredentials refuses headers that are credentials whatever else they are, where everybody could read them.

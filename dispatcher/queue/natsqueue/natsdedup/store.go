@@ -99,11 +99,12 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	subject := s.subject(key)
+	own := newEntry(false, time.Time{})
 	for last := uint64(0); ; {
-		ends := after(lease)
-		seq, err := s.put(ctx, subject, newEntry(false, ends), lease, last)
+		own.ends = after(lease)
+		seq, err := s.put(ctx, subject, own, lease, last)
 		if err == nil {
-			return dedup.Claim{State: dedup.Acquired, Token: token{seq: seq, ends: ends.UnixNano()}.String()}, nil
+			return acquired(seq, own), nil
 		}
 		if !ask.IsConflict(err) {
 			return dedup.Claim{}, err
@@ -111,6 +112,9 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 		found, seq, err := s.last(ctx, subject)
 		if err != nil {
 			return dedup.Claim{}, err
+		}
+		if found.nonce == own.nonce {
+			return acquired(seq, found), nil
 		}
 		if left := time.Until(found.ends); left > 0 {
 			state := dedup.InFlight
@@ -125,6 +129,10 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 		}
 		last = seq
 	}
+}
+
+func acquired(seq uint64, e entry) dedup.Claim {
+	return dedup.Claim{State: dedup.Acquired, Token: token{seq: seq, ends: e.ends.UnixNano()}.String()}
 }
 
 // readPause is how long to wait before reading again what was not there yet.
@@ -154,11 +162,20 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
-	if ask.IsConflict(err) {
-		return dedup.ErrLost
+	for {
+		_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
+		if !ask.IsConflict(err) {
+			return err
+		}
+		found, seq, err := s.last(ctx, s.subject(key))
+		if err != nil || found.nonce == with.nonce {
+			return err
+		}
+		// What refused us may still be on its way through the replicas, and be our own.
+		if seq != own.seq || !ask.Rest(ctx, readPause) {
+			return dedup.ErrLost
+		}
 	}
-	return err
 }
 
 func check(ctx context.Context, key string, d time.Duration) error {
@@ -176,19 +193,12 @@ func check(ctx context.Context, key string, d time.Duration) error {
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }
 
 // put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost with a
-// server, it writes again, and a conflict with the entry itself says that the first writing had been heard.
+// server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may last.
 func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
-	written := 0
 	ack, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
-		written++
 		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
-			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(ttl)))
+			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(max(ttl, s.timeout))))
 	})
-	if ask.IsConflict(err) && written > 1 {
-		if found, seq, lookErr := s.last(ctx, subject); lookErr != nil || found.nonce == e.nonce {
-			return seq, lookErr
-		}
-	}
 	if err != nil {
 		return 0, err
 	}

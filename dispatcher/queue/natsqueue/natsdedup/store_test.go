@@ -125,6 +125,38 @@ func TestCallsOutliveTheLossOfTheirServer(t *testing.T) {
 	wg.Wait()
 }
 
+// A call whose answer was lost had been heard: when it is made again, it meets its own entry, which is no conflict.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 1)
+	proxy, direct := natstest.NewProxy(t, c.URL()), natstest.Connect(t, c.URL())
+	s, err := natsdedup.New(t.Context(), natstest.Connect(t, proxy.URL()), natsdedup.Config{Replicas: 1, Timeout: time.Minute})
+	require.NoError(t, err)
+	written := func() uint64 { return natstest.State(t, direct, "KV_"+natsdedup.DefaultBucket).LastSeq }
+	unanswered := func(call func() error) {
+		proxy.CutAnswers()
+		before, done := written(), make(chan error, 1)
+		go func() { done <- call() }()
+		require.Eventually(t, func() bool { return written() > before }, time.Minute, time.Millisecond)
+		proxy.Heal()
+		require.NoError(t, <-done)
+		assert.Equal(t, before+1, written(), "it was written once")
+	}
+	for key, settle := range map[string]func(key, token string) error{
+		"commit":  func(key, token string) error { return s.Commit(t.Context(), key, token, time.Hour) },
+		"release": func(key, token string) error { return s.Release(t.Context(), key, token) },
+	} {
+		var claim dedup.Claim
+		unanswered(func() (err error) {
+			claim, err = s.Claim(t.Context(), key, time.Hour)
+			return err
+		})
+		require.Equal(t, dedup.Acquired, claim.State)
+		unanswered(func() error { return settle(key, claim.Token) })
+		assert.ErrorIs(t, settle(key, claim.Token), dedup.ErrLost)
+	}
+}
+
 // Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at the same
 // moment.
 func TestKeysGoAfterTheirTime(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // deadMessage is the dead letter of a job whose message has that number.
@@ -74,7 +75,7 @@ func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.Dea
 	if s.IDs == nil {
 		subjects = []string{q.names.subject(kindDead, lane, anything)}
 	}
-	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return q.dead.CreateConsumer(ctx, jetstream.ConsumerConfig{
 			FilterSubjects: subjects, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 			OptStartSeq: uint64(max(s.After, 0)) + 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
@@ -84,7 +85,7 @@ func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.Dea
 		return err
 	}
 	defer func() { _ = q.dead.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else the server does, in a minute
-	left, had, pause := c.CachedInfo().NumPending, 0, leastWait
+	left, had, pause := c.CachedInfo().NumPending, 0, ask.LeastWait
 	for left > 0 && (s.Limit <= 0 || had < s.Limit) {
 		batch, err := c.Fetch(int(min(left, page)), jetstream.FetchContext(ctx))
 		if err != nil {
@@ -106,7 +107,7 @@ func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.Dea
 			}
 		}
 		// A consumer that has just been made is not known to every server yet.
-		if err := batch.Error(); err != nil && (!unanswered(err) || !rest(ctx, pause)) {
+		if err := batch.Error(); err != nil && (!ask.Unanswered(err) || !ask.Rest(ctx, pause)) {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

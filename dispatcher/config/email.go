@@ -34,6 +34,7 @@ func emailType() Type {
 			{Name: "html", Doc: "A template for the HTML form. Default: what happened; none beside text."},
 			{Name: "domain", Doc: "How we introduce ourselves to the relay. Default: the sender's domain."},
 			{Name: "timeout", Kind: Duration, Doc: "The time of one attempt. Default: 30s."},
+			{Name: "limits", Doc: "Name of the policy whose ports the relay may have, one of the host's. Default: the four ports above."},
 		}, tlsFields()),
 		Make: makeEmail,
 	}
@@ -56,6 +57,9 @@ func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 		From: s.Text("from_address"), FromName: s.Text("from_name"), ReplyTo: s.Text("reply_to"),
 		To: s.Texts("to_addresses"), Bcc: s.Texts("bcc_addresses"),
 		Domain: s.Text("domain"), Guard: e.Guard, Timeout: s.Duration("timeout"), Logger: e.Logger,
+	}
+	if s.Has("limits") { // the default policy is about HTTP, whose ports no relay has
+		c.Relay.Ports = e.Limits.Ports
 	}
 	var errs []error
 	if user := s.Has("smtp_user"); user != s.Has("smtp_password") {

@@ -17,7 +17,7 @@ import (
 func tiny() programme {
 	return programme{
 		rounds: 2, deliveries: 2_000, requests: 128, events: 30, hangs: 1, checks: 4_000, retries: 500, lead: time.Second, jobs: 500,
-		bodies: 20,
+		bodies: 20, stored: 200,
 	}
 }
 

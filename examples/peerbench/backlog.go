@@ -11,7 +11,7 @@ import (
 // backlog shows that a delivery costs the same however many wait before it.
 func backlog(most int) contest {
 	c := contest{
-		name: "backlog", title: "Ever longer backlogs", unit: "job", amount: most,
+		name: "backlog", title: "Ever longer backlogs", unit: "job", amount: most, ownOnly: true,
 		work:    "So many jobs wait in a lane of Tocsin's memory queue, then all run. Time and memory of each should stay what they are.",
 		metrics: []string{"bytes waiting, each, without the event"},
 	}

@@ -16,6 +16,7 @@ type contest struct {
 	amount, warm int
 	// costless leaves out the columns of costs, where they say nothing.
 	costless bool
+	ownOnly  bool     // all entrants are Tocsin, at different sizes
 	metrics  []string // columns that are the contest's own
 	traits   []string // columns of the table that says what each entrant does besides
 	entrants []entrant

@@ -22,7 +22,6 @@ type sender struct {
 type senderMaker struct {
 	name   string
 	traits senderTraits
-	raw    bool // gets events whose JSON form has not been made yet: making it is its own work
 	open   func(url string) (sender, error)
 }
 
@@ -43,8 +42,8 @@ func delivery(amount int) contest {
 		name:  "http",
 		title: "HTTP delivery",
 		work: fmt.Sprintf("An event of about 1 KiB as JSON by POST over loopback, %d at a time, to a receiver in another process "+
-			"that answers 200 and a small body. The bytes are made beforehand, but for those whose own work that is: Tocsin, "+
-			"CloudEvents, notify, Alertmanager.", sending),
+			"that answers 200 and a small body. The event's JSON is made beforehand, as it is made once for all receivers; "+
+			"notify and Alertmanager make their own from it.", sending),
 		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending),
 		metrics: []string{"new connections per 1,000"},
 		traits:  senderTraitNames(),
@@ -54,7 +53,7 @@ func delivery(amount int) contest {
 		cloudEvents(), shoutrrrSender(true), shoutrrrSender(false), notifySender(), watermillSender(), alertmanagerSender(),
 	} {
 		c.entrants = append(c.entrants, entrant{name: m.name, traits: m.traits.list(), open: func(units int) (worker, error) {
-			return openDelivery(units, m.raw, func(url string) (deliverer, error) {
+			return openDelivery(units, func(url string) (deliverer, error) {
 				s, err := m.open(url)
 				return deliverer{deliver: inTurn(s), close: func() error { s.close(); return nil }}, err
 			})
@@ -62,7 +61,7 @@ func delivery(amount int) contest {
 	}
 	// After the channel alone, the whole way through an Engine.
 	engine := entrant{name: "Tocsin, the whole way through an engine",
-		open: func(units int) (worker, error) { return openDelivery(units, true, tocsinDeliverer) }}
+		open: func(units int) (worker, error) { return openDelivery(units, tocsinDeliverer) }}
 	c.entrants = append(c.entrants[:5], append([]entrant{engine}, c.entrants[5:]...)...)
 	return c
 }
@@ -73,8 +72,8 @@ type deliverer struct {
 	close   func() error
 }
 
-func openDelivery(units int, raw bool, open func(url string) (deliverer, error)) (worker, error) {
-	events, err := requests(units, raw)
+func openDelivery(units int, open func(url string) (deliverer, error)) (worker, error) {
+	events, err := requests(units)
 	if err != nil {
 		return worker{}, err
 	}
@@ -141,8 +140,8 @@ func inTurn(s sender) func(events []event.Event) error {
 	}
 }
 
-// requests are n events whose JSON is about 1 KiB, and made already unless they are to be raw.
-func requests(n int, raw bool) ([]event.Event, error) {
+// requests are n events whose JSON is about 1 KiB, and made already.
+func requests(n int) ([]event.Event, error) {
 	sample, _ := event.Sample(event.TypeApplicationAccessRequested)
 	payload, err := event.Decode[event.ApplicationAccessRequested](sample)
 	if err != nil {
@@ -153,9 +152,7 @@ func requests(n int, raw bool) ([]event.Event, error) {
 		if all[i], err = event.New(payload, event.Meta{ID: fmt.Sprint("request-", i), Source: "peerbench"}); err != nil {
 			return nil, err
 		}
-		if !raw {
-			all[i].JSON()
-		}
+		all[i].JSON()
 	}
 	return all, nil
 }

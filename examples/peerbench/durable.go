@@ -58,7 +58,7 @@ func durable(amount int) contest {
 }
 
 func openDurable(m jobStoreMaker, units int) (worker, error) {
-	events, err := requests(units, false)
+	events, err := requests(units)
 	if err != nil {
 		return worker{}, err
 	}

@@ -34,7 +34,7 @@ func fanOut(amount int) contest {
 // growth is the same for ever more routes: the cost of a delivery should not change.
 func growth(amount int) contest {
 	c := contest{
-		name: "routes", title: "Fan-out to more routes", unit: "delivery", amount: amount, warm: amount / 10,
+		name: "routes", title: "Fan-out to more routes", unit: "delivery", amount: amount, warm: amount / 10, ownOnly: true,
 		work: "One event to all routes of a Tocsin engine, without a time limit. The more routes, the more share what an event " +
 			"costs once; from 10 on the cost of a delivery should stay what it is.",
 	}

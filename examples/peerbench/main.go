@@ -3,6 +3,8 @@
 //
 //	go run .                     a first look, less than a minute
 //	go run . -full               the figures to quote, a quarter of an hour
+//	go run . -full -out results -readme ../../README.md
+//	                             the same, kept here and shown in the README
 //	go run . -only 'http|dedup'  contests whose name matches
 //	go run . -only http -who engine -profile cpu.out
 //	                             where the time of one entrant goes, for go tool pprof
@@ -28,7 +30,8 @@ func main() {
 	only := flag.String("only", "", "a regular expression: which contests")
 	who := flag.String("who", "", "a regular expression: which entrants, besides the first of each contest")
 	profile := flag.String("profile", "", "write a profile of the processor to this file; with -who, of one entrant and the first")
-	file := flag.String("json", "", "also write the figures to this file")
+	folder := flag.String("out", "", "write results.md, results.json and chart.svg to this folder")
+	readme := flag.String("readme", "", "rewrite the section of this file that shows the results")
 	flag.Parse()
 	if os.Getenv(roleVariable) == receiverRole {
 		if err := receive(os.Stdin, os.Stdout); err != nil {
@@ -57,11 +60,16 @@ func main() {
 	if err := errors.Join(err, stop()); err != nil {
 		log.Fatal(err)
 	}
+	r.Targets = judge(r.Contests)
 	r.markdown(os.Stdout)
-	if *file != "" {
-		if err := r.save(*file); err != nil {
-			log.Fatal(err)
-		}
+	if *folder != "" {
+		err = r.save(*folder)
+	}
+	if *readme != "" {
+		err = errors.Join(err, rewrite(*readme, r.section()))
+	}
+	if err != nil {
+		log.Fatal(err)
 	}
 }
 

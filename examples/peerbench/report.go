@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,6 +15,7 @@ type report struct {
 	Command  string    `json:"command"`
 	Machine  machine   `json:"machine"`
 	Contests []outcome `json:"contests"`
+	Targets  []verdict `json:"targets"`
 }
 
 // markdown writes the tables.
@@ -24,6 +27,7 @@ func (r report) markdown(w io.Writer) {
 	for _, o := range r.Contests {
 		o.markdown(w)
 	}
+	judgement(w, r.Targets)
 }
 
 func (o outcome) markdown(w io.Writer) {
@@ -78,11 +82,25 @@ func table(w io.Writer, head []string, rows [][]string) {
 	}
 }
 
-// save writes the figures as JSON.
-func (r report) save(name string) error {
+// save writes results.json, results.md and chart.svg into a folder.
+func (r report) save(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(text, '\n'), 0o644)
+	var tables, bars bytes.Buffer
+	fmt.Fprint(&tables, "# Tocsin beside others\n\n")
+	r.markdown(&tables)
+	if err := chart(&bars, r); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"results.json": append(text, '\n'), "results.md": tables.Bytes(), "chart.svg": bars.Bytes()} {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -17,7 +17,7 @@ import (
 // tocsinWebhook is the channel alone.
 func tocsinWebhook() senderMaker {
 	return senderMaker{
-		name: "Tocsin, channel/webhook alone", raw: true,
+		name: "Tocsin, channel/webhook alone",
 		traits: senderTraits{
 			"as given, or one of five kinds", "Standard Webhooks", "typed: kind, verdict, when to come back", "up to 64 KiB", "each, when connecting",
 			"both ways, redacted",

@@ -27,6 +27,9 @@ func golden(t *testing.T, file string, got []byte) {
 	assert.Equal(t, string(want), string(got), "run the tests with -update if this is meant")
 }
 
+// goWord is a name of a Go field, which mean nothing to who writes a document.
+const goWord = `[a-z][A-Z]|[a-zA-Z]\.[A-Z]|\b(Secret|Template|Path|Mode|Bcc|Auth|Fallback|Limits)\b`
+
 // A document that is wrong gives errors a person can act on: for every problem the file, line, column, field, what is wrong
 // and what to do. They are in one golden file, to be read.
 func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
@@ -48,6 +51,7 @@ func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 			assert.NotEmpty(t, e.Problem, name)
 			assert.NotEmpty(t, e.Remedy, "%s: %v", name, e)
 			assert.Equal(t, name, e.File)
+			assert.NotRegexp(t, goWord, strings.ReplaceAll(e.Problem+" "+e.Remedy, "CloudEvents", ""), "%s speaks of Go", name)
 		}
 	}
 	golden(t, "testdata/broken.golden", []byte(all.String()))

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -109,4 +110,17 @@ func TestTextSurvivesWriting(t *testing.T) {
 		assert.Equal(t, reveal(t, first.Document), reveal(t, second.Document), "%q", text)
 		assert.Equal(t, reveal(t, first.Document), reveal(t, third.Document), "%q", text)
 	}
+}
+
+// The document in the package's documentation is one.
+func TestTheDocumentOfTheDocumentationLoads(t *testing.T) {
+	t.Parallel()
+	src, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(src), "//\tversion: 1\n")
+	require.True(t, found)
+	document, _, _ := strings.Cut(rest, "//\n")
+	set := load(t, "doc.yaml", strings.ReplaceAll(document, "//\t", ""), trusted())
+	assert.Len(t, set.Routes, 2)
+	assert.Len(t, set.Alerts, 1)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -48,7 +49,7 @@ func below(field string, err error) error {
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
 // translated makes *Errors of what the built-in channels and the dispatcher say about their own configuration. Their fields
-// have our names in lower case with underscores, unless names says otherwise.
+// have our names in lower case with underscores, unless names says otherwise, of the Go field or of what is made of it.
 func translated(err error, names map[string]string) error {
 	all := flatten(err)
 	for i, e := range all {
@@ -73,15 +74,22 @@ func translated(err error, names map[string]string) error {
 		} else if part != "" {
 			problem = "has a " + part + " that " + problem
 		}
-		all[i] = &Error{Path: path, Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
+		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
 	}
 	return errors.Join(all...)
 }
 
-// inOurWords replaces names of Go fields in advice.
+// inOurWords replaces names of Go fields in advice, and leaves out what only the host can do.
 func inOurWords(s string) string {
-	return strings.NewReplacer("ContentType", "content_type", "ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
-		"leave Auth out", "leave auth out", "the Fallback", "the fallback").Replace(s)
+	return strings.NewReplacer(
+		"have http:// allowed for this channel (Limits.AllowInsecureHTTP)", "name limits that allow http://",
+		", or extend Relay.Ports", "", ", or set AllowPlaintextAuth", "", "Mode is none", "smtp_tls is none",
+		"merge that in with UpdateHeaders or secret.URL.Update, or give", "give",
+		"see signature.NewKey for what it has to be", "give one that the scheme can use",
+		"beside Secret", "beside secret", "beside Template", "beside template", "beside Path", "beside path",
+		"ContentType", "content_type", "ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
+		"leave Auth out", "leave auth out", "the Fallback", "the fallback",
+	).Replace(s)
 }
 
 // hump is the end of a word in a Go name, such as that of ContentType before its T.

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all.
@@ -45,7 +46,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 
 // held counts messages by subject.
 func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
-	info, err := ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
@@ -66,16 +67,26 @@ func total(ctx context.Context, s jetstream.Stream, filter string) (int, error) 
 
 // standing is what the servers know of a lane.
 type standing struct {
-	ready   int // messages whose time has come, those with workers included
-	out     int // of these, delivered to workers
-	waiting int // of those, held up at the head of a strict lane until its time: 0 or 1
+	ready   int  // messages whose time has come, those with workers included
+	out     int  // of these, delivered to workers
+	waiting int  // of those, held up at the head of a strict lane until its time: 0 or 1
+	served  bool // a worker asks for messages
+}
+
+// elsewhere is how many of those that are out run in other processes, when this one has some in hand. What a worker gave
+// back is out, too, until another asks for messages; so while none does, nothing counts as running elsewhere.
+func (s standing) elsewhere(inHand int) int {
+	if !s.served {
+		return 0
+	}
+	return max(s.out-s.waiting-inHand, 0)
 }
 
 func (q *Queue) standing(ctx context.Context, lane string) (s standing, err error) {
 	if s.ready, err = total(ctx, q.jobs, q.names.subject(kindReady, lane, anything)); err != nil {
 		return s, err
 	}
-	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -84,7 +95,7 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 	if err != nil {
 		return s, err
 	}
-	s.out = c.CachedInfo().NumAckPending
+	s.out, s.served = c.CachedInfo().NumAckPending, c.CachedInfo().NumWaiting > 0
 	first, err := q.headOf(ctx, lane)
 	if err != nil || first == nil || time.Until(first.notBefore) <= 0 || s.out == 0 {
 		return s, err
@@ -112,7 +123,8 @@ func (q *Queue) due(ctx context.Context, lane string) (int, error) {
 }
 
 // Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start, because
-// its limit was lowered or its Admit says to wait, counts there unless the worker is this process.
+// its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no worker asks for
+// jobs of the lane, because all have paused or stopped it, only this process's are known to run.
 func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if err := ctx.Err(); err != nil {
 		return queue.Counts{}, err
@@ -137,7 +149,7 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 		*in.n += n
 	}
 	working, idle, orphans := q.share(lane)
-	elsewhere := max(s.out-s.waiting-(working-orphans)-idle, 0)
+	elsewhere := s.elsewhere(working - orphans + idle)
 	c.Running = working + elsewhere
 	c.Later += s.waiting
 	c.Due = max(s.ready-s.waiting-(working-orphans)-elsewhere, 0)
@@ -182,33 +194,32 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err != nil {
 		return n, err
 	}
+	working, idle, orphans := q.share(lane)
+	running := working - orphans + s.elsewhere(working-orphans+idle)
 	purged, err := q.purge(ctx, q.names.subject(kindReady, t, anything))
 	if err != nil {
 		return n, err
 	}
-	dropped := 0
 	if l := q.lane(lane); l != nil {
-		dropped = l.dropHeld()
+		l.dropHeld()
 	}
 	for _, h := range q.hands.of(lane) {
 		h.mu.Lock()
 		h.orphan = true
 		h.mu.Unlock()
 	}
-	return n + max(purged-max(s.out-s.waiting-dropped, 0), 0), nil
+	return n + max(purged-running, 0), nil
 }
 
 // dropHeld forgets what was delivered and not started.
-func (l *lane) dropHeld() int {
+func (l *lane) dropHeld() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(l.held)
 	for _, h := range l.held {
 		l.q.acknowledge(h)
 	}
 	l.held = nil
 	l.signal()
-	return n
 }
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.

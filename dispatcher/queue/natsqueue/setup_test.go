@@ -166,7 +166,7 @@ func TestMessagesThatCannotBeRead(t *testing.T) {
 	letters, err := q.DeadLetters(t.Context(), queue.Selection{})
 	require.NoError(t, err)
 	assert.Empty(t, letters)
-	assert.EqualValues(t, 1, natstest.Messages(t, nc, "tocsin-dead"))
+	assert.EqualValues(t, 1, natstest.State(t, nc, "tocsin-dead").Msgs)
 }
 
 // Two processes that give one id to two events learn it where the two meet.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
 )
 
@@ -56,6 +57,42 @@ func TestPausedWorkerLeavesJobsToOthers(t *testing.T) {
 	l.await(t, 8)
 	l.settled(t, 0)
 	assert.Empty(t, started)
+}
+
+// Q10: what a worker has been given counts as running, and what it gave back, by pausing or stopping the lane, as due.
+func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(queue.Lane){
+		"paused":  func(l queue.Lane) { l.Limit(0) },
+		"stopped": func(l queue.Lane) { stopLane(t, l) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := store("1", "jobs", natstest.New(t, 1).URL())
+			worker, other := openFor(t, s), openFor(t, s)
+			wait := queue.LaneOptions{Limit: 4, Admit: func() time.Duration { return time.Hour }}
+			lane, err := worker.Open("lane", wait, func(context.Context, queue.Job) queue.Outcome { return queue.Outcome{} })
+			require.NoError(t, err)
+			for n := range 3 {
+				require.NoError(t, other.Enqueue(t.Context(), jobFor("lane", strconv.Itoa(n))))
+			}
+			counts := func(q *natsqueue.Queue, want queue.Counts) {
+				require.Eventually(t, func() bool {
+					c, err := q.Count(t.Context(), "lane")
+					return assert.NoError(t, err) && c == want
+				}, patience, 20*time.Millisecond, "%v", want)
+			}
+			counts(other, queue.Counts{Running: 3})
+			counts(worker, queue.Counts{Due: 3})
+			end(lane)
+			counts(other, queue.Counts{Due: 3})
+			counts(worker, queue.Counts{Due: 3})
+			n, err := other.Purge(t.Context(), "lane")
+			require.NoError(t, err)
+			assert.Equal(t, 3, n)
+			stopLane(t, lane)
+		})
+	}
 }
 
 // A strict lane goes on where it was with another worker: attempts made, time of the next one, and nothing overtakes.

@@ -228,8 +228,8 @@ func Dial(url string, more ...nats.Option) (*nats.Conn, error) {
 	}, more...)...)
 }
 
-// Messages counts the messages of a stream.
-func Messages(t testing.TB, nc *nats.Conn, stream string) uint64 {
+// State is what a stream holds.
+func State(t testing.TB, nc *nats.Conn, stream string) jetstream.StreamState {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -239,5 +239,5 @@ func Messages(t testing.TB, nc *nats.Conn, stream string) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.CachedInfo().State.Msgs
+	return s.CachedInfo().State
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -10,8 +11,8 @@ import (
 
 func alertsField() Field {
 	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
-		{Name: "after", Kind: Duration, Word: "at_once", Doc: "How long it has to fail first; nobody is told when it succeeds before. Default: 5m."},
-		{Name: "resend", Kind: Duration, Word: "never", Doc: "How often people are told again while it fails. Default: 1h."},
+		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is told when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are told again while it fails. Default: 1h."},
 		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
 		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
 		{Name: "to", List: true, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
@@ -21,6 +22,7 @@ func alertsField() Field {
 // alerts collects the alerts of a document, and lets the routes that they name take them.
 type alerts struct {
 	*problems
+	tenant string            // of the whole document, if it has one
 	routes map[string]*value // all of the document, by name
 	all    map[string]health.Alert
 	about  map[string][]string // routes that fail, by the route that tells
@@ -34,11 +36,6 @@ func (a *alerts) read(route *value) {
 	}
 	s, name := Settings{v}, route.text("name")
 	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
-	for _, field := range []string{"after", "resend"} {
-		if zero := v.get(field); zero != nil && s.Duration(field) == 0 {
-			a.add(zero.at, zero.path, "is zero", "write "+zero.field.Word+", or leave it out for the default")
-		}
-	}
 	for i, to := range s.Texts("to") {
 		at := v.get("to").items[i]
 		switch teller := a.routes[to]; {
@@ -46,13 +43,15 @@ func (a *alerts) read(route *value) {
 			a.add(at.at, at.path, "names no route", "name one of the routes"+suggestion(to, names(a.routes)))
 		case teller == route:
 			a.add(at.at, at.path, "is the route itself, which cannot tell that it fails", "name another route")
-		case !tells(teller.text("tenant"), route.text("tenant")):
+		case !tells(a.tenantOf(teller), a.tenantOf(route)):
 			a.add(at.at, at.path, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
 		default:
 			a.about[to] = append(a.about[to], name)
 		}
 	}
 }
+
+func (a *alerts) tenantOf(route *value) string { return cmp.Or(a.tenant, route.text("tenant")) }
 
 // tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about one for
 // all tenants have none.

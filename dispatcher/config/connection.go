@@ -25,10 +25,10 @@ func tlsOf(s Settings) netguard.TLS {
 
 func timeoutsField() Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
-		{Name: "connect", Kind: Duration, Doc: "Name resolution and TCP. Default: 10s."},
-		{Name: "tls", Kind: Duration, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "connect", Kind: Duration, Min: 1, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, Doc: "Everything, the answer's body included. Default: 30s."},
 	}}
 }
 

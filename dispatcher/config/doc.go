@@ -69,5 +69,5 @@
 // Unknown fields, fields that are there twice, and values of another kind are errors. No error holds a value that might be a
 // credential.
 //
-// All functions may be called concurrently.
+// All functions may be called concurrently, and so may all methods but [Set.Close].
 package config

@@ -24,7 +24,7 @@ func documentFields(types Registry) []Field {
 func channelsField(types Registry) Field {
 	common := []Field{
 		{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
-		{Name: "network", Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
+		{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
 	}
 	f := Field{Name: "channels", Kind: Variants, List: true, Tag: "type", Doc: "How events reach people and systems."}
 	for _, name := range names(types) {
@@ -51,7 +51,10 @@ func (d *Document) YAML() []byte {
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
 	r := revealer{ctx: ctx}
 	b := indented(writer{r.reveal}.object(d.root))
-	return b, r.err
+	if r.err != nil {
+		return nil, r.err
+	}
+	return b, nil
 }
 
 // String tells nothing, because a Document may hold secrets.

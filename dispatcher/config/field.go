@@ -20,7 +20,7 @@ type Field struct {
 	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
 	// also be written as a number.
 	Pattern, Form string
-	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound
+	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
 	MaxItems      int     // of a list; 0 = no bound
 	Word          string  // of a Duration: the word for "without end", read as -1; "" = there is none
 	Fields        []Field // of an Object

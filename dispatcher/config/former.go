@@ -32,7 +32,7 @@ func sameDestination(next, stored *value, table []Field) bool {
 	return !slices.ContainsFunc(table, func(f Field) bool {
 		a, b := next.get(f.Name), stored.get(f.Name)
 		switch {
-		case f.Destination && f.Kind == Address:
+		case f.Destination && f.Kind == Address && !f.List:
 			return !keepsAddress(a, b) && origin(next.text(f.Name)) != origin(stored.text(f.Name))
 		case f.Destination && f.Kind == Variants && a.text(f.Tag) != b.text(f.Tag):
 			return true
@@ -209,8 +209,15 @@ func (r *restorer) unnamed(v *value) {
 }
 
 func firstKept(v *value) *value {
-	if c, ok := v.data.(credential); ok && c.value.IsKept() {
-		return v
+	switch data := v.data.(type) {
+	case credential:
+		if data.value.IsKept() {
+			return v
+		}
+	case string:
+		if v.field.Kind == Address && strings.Contains(data, secret.Redacted) {
+			return v
+		}
 	}
 	for _, item := range v.items {
 		if kept := firstKept(item); kept != nil {

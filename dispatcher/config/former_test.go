@@ -99,6 +99,10 @@ func TestStoredSecretsAreNotKeptForAnotherDestination(t *testing.T) {
 			[]string{"sign:", "verify_tls: false\n  sign:"},
 			[]string{"channels[0].masks", "channels[0].headers[0].secret", "channels[0].auth.token", "channels[0].sign.secret"},
 		},
+		"another network": {
+			[]string{"sign:", "network: lab\n  sign:"},
+			[]string{"channels[0].network", "channels[0].masks", "channels[0].headers[0].secret", "channels[0].auth.token", "channels[0].sign.secret"},
+		},
 		"hidden URL on another host":        {[]string{"https://hooks.slack.com", "https://evil.example.com"}, []string{"channels[1].url"}},
 		"hidden URL with more behind it":    {[]string{".slack.com/[redacted]", ".slack.com/[redacted]/x"}, []string{"channels[1].url"}},
 		"hidden URL shown by masks":         {[]string{"slack.com/[redacted]", "slack.com/[redacted]\n  masks: [{replacement: services, value: services}]"}, []string{"channels[1].url", "channels[1].masks[0]"}},

@@ -81,7 +81,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return set, nil
 }
 
-// Close closes the channels.
+// Close closes the channels, the first time it is called. It may not be called concurrently.
 func (s *Set) Close() error {
 	var errs []error
 	for _, c := range s.channels {
@@ -160,7 +160,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		if !v.complete() || firstKept(v) != nil {
 			continue // which has been said
 		}
-		c, err := types[v.text("type")].Make(Settings{v}, e)
+		c, err := types[v.text("type")].channel(Settings{v}, e)
 		if err != nil {
 			l.place(v, err)
 			continue
@@ -180,7 +180,8 @@ func (l *loader) place(v *value, err error) {
 		if !ok {
 			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
 		}
-		at := &Error{Line: v.find(e.Path).at.line, Column: v.find(e.Path).at.column, Path: v.path, Problem: e.Problem, Remedy: e.Remedy}
+		place := v.find(e.Path).at
+		at := &Error{Line: place.line, Column: place.column, Path: v.path, Problem: e.Problem, Remedy: e.Remedy}
 		if e.Path != "" {
 			at.Path = join(v.path, e.Path)
 		}
@@ -199,17 +200,17 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	news := alerts{l.problems, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
+	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
 	f := newFilters(l.options.EventTypes)
 	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
 	var from []*value
 	for _, v := range list.items {
 		l.tenant(v)
 		if channelsKnown {
-			known(l, v, "channel", made)
+			known(l, v, "channel", "channel", made)
 		}
 		if routesKnown {
-			known(l, v, "fallback", news.routes)
+			known(l, v, "fallback", "route", news.routes)
 		}
 		news.read(v)
 		if !v.complete() {
@@ -232,13 +233,12 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	l.check(set.Routes, from)
 }
 
-// known reports a field of v that names nothing.
-func known[T any](l *loader, v *value, field string, all map[string]T) {
+// known reports a field of v that names nothing of that kind.
+func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
 	at := v.get(field)
 	if at == nil {
 		return
 	}
-	kind := map[string]string{"channel": "channel", "fallback": "route"}[field]
 	if _, ok := all[v.text(field)]; !ok {
 		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
 	}
@@ -257,8 +257,14 @@ func (l *loader) tenant(v *value) {
 }
 
 // check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has
-// none, and that has been said.
+// none, and one that is wrong itself is not among them: that has been said.
 func (l *loader) check(routes []dispatcher.Route, from []*value) {
+	routes = slices.Clone(routes)
+	for i, r := range routes {
+		if !slices.ContainsFunc(routes, func(other dispatcher.Route) bool { return other.Name == r.Protect.Fallback }) {
+			routes[i].Protect.Fallback = ""
+		}
+	}
 	_, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: slog.New(slog.DiscardHandler)})
 	for _, each := range flatten(err) {
 		e, ok := errors.AsType[*dispatcher.ConfigError](each)

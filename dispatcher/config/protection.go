@@ -10,10 +10,10 @@ func protectionFields() []Field {
 	return []Field{
 		{Name: "breaker", Kind: Object, Doc: "Pauses the route while its destination fails, instead of using up attempts. Default: off.", Fields: []Field{
 			{Name: "failures", Kind: Number, Required: true, Min: 1, Doc: "How many transient failures in a row open it."},
-			{Name: "pause", Kind: Duration, Doc: "The first pause; it doubles with every failure after. Default: 30s."},
-			{Name: "max_pause", Kind: Duration, Doc: "The longest pause. Default: 15m."},
+			{Name: "pause", Kind: Duration, Min: 1, Doc: "The first pause; it doubles with every failure after. Default: 30s."},
+			{Name: "max_pause", Kind: Duration, Min: 1, Doc: "The longest pause. Default: 15m."},
 		}},
-		{Name: "disable_after", Kind: Duration, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
+		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
 		{Name: "fallback", Doc: "Name of the route that gets what this one gives up. Default: none."},
 	}
 }

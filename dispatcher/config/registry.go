@@ -17,8 +17,22 @@ type Type struct {
 	// Fields are those of the channel besides name, type and network.
 	Fields []Field
 	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the Set.
-	// The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn".
+	// The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn". Another
+	// error's text is shown, so it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
+}
+
+// channel makes a channel, also of a type that cannot.
+func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
+	var c channel.Channel
+	var err error
+	if t.Make != nil {
+		c, err = t.Make(s, e)
+	}
+	if c == nil && err == nil {
+		err = &Error{Path: "type", Problem: "makes no channel", Remedy: "have the host's Type.Make return one"}
+	}
+	return c, err
 }
 
 // Environment is what the host gives to channels.

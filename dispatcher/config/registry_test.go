@@ -125,3 +125,32 @@ func TestErrorsOfThirdPartyTypesHavePlaces(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// A type that makes nothing is an error, not a panic: here or when the engine starts.
+func TestTypesThatMakeNothing(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []config.Type{
+		{},
+		{Make: func(config.Settings, config.Environment) (channel.Channel, error) { return nil, nil }}, //nolint:nilnil // the mistake
+	} {
+		_, err := config.Load("a.yaml", []byte("channels: [{type: odd, name: a}]"), config.Options{Types: config.Registry{"odd": typ}})
+		require.EqualError(t, err, "a.yaml:1:19: channels[0].type makes no channel; have the host's Type.Make return one")
+	}
+}
+
+// Addresses of a list have nothing to be recognised by, so that they have to be given again.
+func TestListsOfAddressesAreNotKept(t *testing.T) {
+	t.Parallel()
+	o := config.Options{Types: config.Registry{"many": {
+		Fields: []config.Field{{Name: "urls", Kind: config.Address, List: true, Destination: true, Doc: "The receivers."}},
+		Make: func(config.Settings, config.Environment) (channel.Channel, error) {
+			return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), nil
+		},
+	}}}
+	set := load(t, "a.yaml", "channels: [{type: many, name: a, urls: ['https://a.example.com/not-a-real-secret', 'https://b.example.com/']}]", o)
+	shown := set.Document.JSON()
+	assert.NotContains(t, string(shown), "not-a-real-secret")
+	o.Former = set.Document
+	_, err := config.Load("b.json", shown, o)
+	require.ErrorContains(t, err, "channels[0].urls[0] cannot be kept, because items of this list have no names; give the value again")
+}

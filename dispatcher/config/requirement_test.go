@@ -170,6 +170,18 @@ func TestStyle2UpToThreeRetriesAndTwoHoursOfDedup(t *testing.T) {
 	assert.Equal(t, channel.DedupOptions{Window: time.Hour, BreakGlass: true, FailClosed: true}, one(t, hook("", "dedup: {window: 1h, break_glass: true, fail_closed: true}")).Dedup)
 }
 
+// The routes of a tenant's own document are all that tenant's, whether they say so or not: they tell about each other.
+func TestStyle2AlertsWithinATenantsOwnDocument(t *testing.T) {
+	t.Parallel()
+	for _, fields := range []string{"tenant: acme\nalerts: {to: [contact]}", "alerts: {to: [contact]}"} {
+		for _, contact := range []string{"{name: contact, channel: hook}", "{name: contact, channel: hook, tenant: acme}"} {
+			set := load(t, "a.yaml", hook("", fields)+"  - "+contact+"\n", config.Options{Tenant: "acme"})
+			failing := event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Tenant: "acme", Subject: "route"})
+			assert.True(t, set.Routes[1].Events.Match(failing))
+		}
+	}
+}
+
 // attempts counts those that a policy allows, at most a thousand.
 func attempts(p retry.Policy) int {
 	n, elapsed := 1, time.Duration(0)

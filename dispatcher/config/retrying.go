@@ -22,11 +22,6 @@ func retrying(s Settings) (retry.Policy, error) {
 	if s.Has("schedule") && len(s.Durations("schedule")) == 0 {
 		errs = append(errs, &Error{Path: "schedule", Problem: "is empty", Remedy: "list the pause before each attempt, the first included, such as [0s, 5s, 5m]"})
 	}
-	for _, field := range []string{"interval", "duration", "initial", "longest"} {
-		if s.Has(field) && s.Duration(field) == 0 {
-			errs = append(errs, &Error{Path: field, Problem: "is zero", Remedy: "give a time such as 30s, or leave it out"})
-		}
-	}
 	if s.Has("initial") && s.Has("longest") && s.Duration("longest") < s.Duration("initial") {
 		errs = append(errs, &Error{Path: "longest", Problem: "is shorter than initial", Remedy: "raise it"})
 	}

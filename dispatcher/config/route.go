@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -27,30 +26,30 @@ func routeFields() []Field {
 		{Name: "require_external_key", Kind: Flag, Doc: "Takes only events that have an external key when they occur. Default: false."},
 		{Name: "retry", Kind: Object, Doc: "When to try again after a failure. Default: from 1s to 15m apart, until max_age.", Fields: []Field{
 			{Name: "count", Kind: Number, Doc: "The most retries; 0 = none. Default: no bound."},
-			{Name: "interval", Kind: Duration, Doc: "The time between attempts. Default: growing."},
-			{Name: "duration", Kind: Duration, Doc: "How long after the first attempt the last one may begin. Default: no bound."},
-			{Name: "initial", Kind: Duration, Doc: "The first of growing pauses. Default: 1s."},
-			{Name: "longest", Kind: Duration, Doc: "The longest of growing pauses. Default: 15m."},
+			{Name: "interval", Kind: Duration, Min: 1, Doc: "The time between attempts. Default: growing."},
+			{Name: "duration", Kind: Duration, Min: 1, Doc: "How long after the first attempt the last one may begin. Default: no bound."},
+			{Name: "initial", Kind: Duration, Min: 1, Doc: "The first of growing pauses. Default: 1s."},
+			{Name: "longest", Kind: Duration, Min: 1, Doc: "The longest of growing pauses. Default: 15m."},
 			{Name: "schedule", Kind: Duration, List: true, Doc: "The pause before each attempt, the first included, in place of the other fields."},
 		}},
-		{Name: "timeout", Kind: Duration, Word: "none", Doc: "The time of one attempt. Default: 30s."},
-		{Name: "concurrency", Kind: Number, Doc: "Attempts at a time. Default: 4."},
+		{Name: "timeout", Kind: Duration, Min: 1, Word: "none", Doc: "The time of one attempt. Default: 30s."},
+		{Name: "concurrency", Kind: Number, Min: 1, Doc: "Attempts at a time. Default: 4."},
 		{Name: "order", Values: []string{"parallel", "by_subject", "strict"}, Doc: "Which deliveries wait for each other: none, those about the same subject, or all. Default: parallel."},
 		{Name: "dedup", Kind: Object, Doc: "Sends what is identical once. Default: off.", Fields: []Field{
-			{Name: "window", Kind: Duration, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
+			{Name: "window", Kind: Duration, Min: 1, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
 			{Name: "break_glass", Kind: Flag, Doc: "Whether break-glass requests are left out too. Default: false."},
 			{Name: "fail_closed", Kind: Flag, Doc: "Whether deliveries wait while the store fails. Default: false, they are made, perhaps twice."},
 		}},
 		{Name: "rate", Kind: Object, Doc: "Limits how often attempts start. Default: unlimited.", Fields: []Field{
 			{Name: "events", Kind: Number, Required: true, Min: 1, Doc: "How many attempts in the time of per."},
-			{Name: "per", Kind: Duration, Doc: "The time for events. Default: 1s."},
-			{Name: "burst", Kind: Number, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
+			{Name: "per", Kind: Duration, Min: 1, Doc: "The time for events. Default: 1s."},
+			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
 		}},
 		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in memory.", Fields: []Field{
-			{Name: "jobs", Kind: Number, Doc: "The most deliveries that wait. Default: 10000."},
+			{Name: "jobs", Kind: Number, Min: 1, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},
-		{Name: "max_age", Kind: Duration, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h."},
+		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h."},
 		alertsField(),
 	}, protectionFields())
 }
@@ -84,29 +83,9 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 	if backlog.Text("overflow") == "drop_oldest" {
 		r.Backlog.Overflow = dispatcher.DropOldest
 	}
-	return r, errors.Join(err, below("retry", retryErr), protectErr, zeroIsDefault(s))
+	return r, errors.Join(err, below("retry", retryErr), protectErr)
 }
 
 func dedup(s Settings) channel.DedupOptions {
 	return channel.DedupOptions{Window: s.Duration("window"), BreakGlass: s.Flag("break_glass", false), FailClosed: s.Flag("fail_closed", false)}
-}
-
-// zeroIsDefault refuses zeros that would silently mean the default.
-func zeroIsDefault(s Settings) error {
-	var errs []error
-	check := func(s Settings, field, path, remedy string) {
-		if !s.Has(field) {
-			return
-		}
-		if d, isTime := s.data(field).(time.Duration); isTime && d == 0 || !isTime && s.Number(field) == 0 {
-			errs = append(errs, &Error{Path: path, Problem: "is zero", Remedy: remedy})
-		}
-	}
-	check(s, "timeout", "timeout", "write none for no limit, or leave it out for the default")
-	check(s, "max_age", "max_age", "write forever for no limit, or leave it out for the default")
-	check(s, "concurrency", "concurrency", "use state paused to stop, or leave it out for the default")
-	check(s.Object("backlog"), "jobs", "backlog.jobs", "leave it out for the default")
-	check(s, "disable_after", "disable_after", "leave it out for never")
-	check(s.Object("dedup"), "window", "dedup.window", "leave dedup out to switch it off")
-	return errors.Join(errs...)
 }

@@ -30,10 +30,17 @@ func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
 }
 
 func flag(n *node) (data any, problem, remedy string) {
+	const how = "write true or false, without quotes"
 	if n.kind != boolNode {
-		return nil, fmt.Sprintf("is %s, not true or false", n.kind), "write true or false, without quotes"
+		return nil, fmt.Sprintf("is %s, not true or false", n.kind), how
 	}
-	return strings.EqualFold(n.text, "true"), "", ""
+	switch strings.ToLower(n.text) {
+	case "true":
+		return true, "", ""
+	case "false":
+		return false, "", ""
+	}
+	return nil, "is neither true nor false", how // a tag can say so of anything
 }
 
 func text(s string, f *Field) (data any, problem, remedy string) {
@@ -98,10 +105,23 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, "is not a time", how
 	case d < 0:
 		return nil, "is negative", how
+	case d == 0 && f.Min > 0:
+		return nil, "is zero", notZero(f)
 	case d > maxDuration:
 		return nil, "is longer than a hundred years", how
 	}
 	return d, "", ""
+}
+
+// notZero says what to write in place of a zero that would silently mean the default.
+func notZero(f *Field) string {
+	switch {
+	case f.Required:
+		return "give a longer time"
+	case f.Word != "":
+		return "write " + f.Word + ", or leave it out for the default"
+	}
+	return "give a longer time, or leave it out for the default"
 }
 
 // writeDuration is the shortest form that reads as d.

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in ones. It is
 // for editors: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
 // whole document shows, such as a name that is used twice, [Load] reports.
@@ -60,11 +62,11 @@ func oneSchema(f *Field, doc string) []written {
 		}
 		return s
 	case Duration:
-		pattern := `^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^0$`
-		if f.Word != "" {
-			pattern += "|^" + f.Word + "$"
+		s := described(doc, written{"type", "string"}, written{"pattern", durationPattern(`\d`, f.Word)})
+		if f.Min > 0 {
+			s = append(s, written{"not", []written{{"pattern", durationPattern("0", "")}}})
 		}
-		return described(doc, written{"type", "string"}, written{"pattern", pattern})
+		return s
 	case Secret:
 		return described(doc, written{"type", "string"}, written{"minLength", 1})
 	case Address:
@@ -76,6 +78,15 @@ func oneSchema(f *Field, doc string) []written {
 	default:
 		return described(doc, textSchema(f)...)
 	}
+}
+
+// durationPattern matches times of such digits, and the word.
+func durationPattern(digit, word string) string {
+	pattern := strings.ReplaceAll(`^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^0$`, `\d`, digit)
+	if word != "" {
+		pattern += "|^" + word + "$"
+	}
+	return pattern
 }
 
 func textSchema(f *Field) []written {

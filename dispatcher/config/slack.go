@@ -20,7 +20,7 @@ func slackType() Type {
 			{Name: "separate", Kind: Flag, Doc: "Whether the app makes each event a message of its own. Default: false."},
 			{Name: "template", Doc: "A Handlebars template that makes the message, in place of the built-in one."},
 			{Name: "format", Values: []string{"mrkdwn", "json"}, Doc: "What the template makes: Slack's text, or the whole message. Default: mrkdwn."},
-			{Name: "interval", Kind: Duration, Word: "none", Doc: "The least time between two messages. Default: 1s; none = no pause."},
+			{Name: "interval", Kind: Duration, Min: 1, Word: "none", Doc: "The least time between two messages. Default: 1s; none = no pause."},
 			limitsField(),
 			timeoutsField(),
 		}, tlsFields()),

@@ -3,6 +3,7 @@ package config
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -82,17 +83,10 @@ func (v *value) find(path string) *value {
 	return v
 }
 
-// atoi reads the digits of a number that is not negative, and nothing else.
+// atoi reads the digits of a number that is not negative and fits an int of 32 bits, and nothing else.
 func atoi(s string) (int, bool) {
-	const most = 1 << 31
-	n := 0
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' || n > most/10 {
-			return 0, false
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n, s != ""
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err == nil
 }
 
 // origin is scheme, host and port of a URL, for comparisons and for what is shown; "" = it has none.

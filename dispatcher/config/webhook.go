@@ -22,7 +22,7 @@ func webhookType() Type {
 			authField(),
 			bodyField(),
 			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
-			{Name: "max_body", Kind: Number, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
+			{Name: "max_body", Kind: Number, Min: 1, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
 			{Name: "success", Kind: Number, List: true, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
 			{Name: "retry_statuses", List: true, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
 			{Name: "sign", Kind: Object, Doc: "Signs requests.", Fields: []Field{
@@ -97,9 +97,20 @@ func webhookNames() map[string]string {
 func readableCredentials(headers []webhook.Header) error {
 	var errs []error
 	for i, h := range headers {
-		if h.Value != "" && isCredential(h.Name) {
-			errs = append(errs, &Error{Path: indexed("headers", i) + ".value", Problem: "is readable, but a credential", Remedy: "give it as secret, or use auth"})
+		if field := readable(h); field != "" && isCredential(h.Name) {
+			errs = append(errs, &Error{Path: indexed("headers", i) + "." + field, Problem: "is readable, but a credential", Remedy: "give it as secret, or use auth"})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// readable is the field that holds the value of h where everybody could read it; "" = none does.
+func readable(h webhook.Header) string {
+	switch {
+	case h.Value != "":
+		return "value"
+	case h.Template != nil:
+		return "template"
+	}
+	return ""
 }

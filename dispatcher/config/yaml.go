@@ -49,6 +49,10 @@ func notYAML(err error, p *problems) {
 			message += " " + e.ContextMsg
 		}
 	}
+	if strings.HasPrefix(message, "unknown anchor") { // the message quotes it, and it may be an unquoted secret
+		p.add(at, "", "has an alias whose anchor is not before it", "put text that begins with * in quotes, or mark what is meant with & and the name")
+		return
+	}
 	if strings.Contains(message, "found character that cannot start any token") {
 		p.add(at, "", "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
 		return
@@ -128,6 +132,9 @@ func (c *yamlConverter) scalar(y *yaml.Node, at position) *node {
 	n := &node{at: at, text: y.Value}
 	switch tag := y.ShortTag(); tag {
 	case "!!null":
+		if y.Anchor != "" {
+			return c.refuse(at, "has an anchor without a value", "put text that begins with & in quotes")
+		}
 		n.kind = nullNode
 	case "!!bool":
 		n.kind = boolNode
@@ -136,7 +143,7 @@ func (c *yamlConverter) scalar(y *yaml.Node, at position) *node {
 	case "!!str", "!!timestamp":
 		n.kind = textNode
 	default:
-		return c.refuse(at, "has a tag that means nothing here", "remove the word that begins with an exclamation mark")
+		return c.refuse(at, "has a tag that means nothing here", "put text that begins with ! in quotes, or remove the word with the exclamation mark")
 	}
 	return n
 }

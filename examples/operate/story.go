@@ -47,6 +47,11 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"chat": 2}); err != nil {
 		return err
 	}
+	for _, r := range s.engine.Status() {
+		if r.Delivered > 0 {
+			fmt.Fprintf(s.out, "  %-8s %d delivered, %d suppressed\n", r.Name, r.Delivered, r.Skipped)
+		}
+	}
 
 	s.say("The SIEM goes down. Two events are tried until their time is over, and the contact is told.")
 	s.systems.set("siem", true)

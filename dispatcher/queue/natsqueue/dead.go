@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,9 +23,12 @@ func (q *Queue) deadMessage(j *queue.Job, seq uint64, died time.Time, reason str
 	m.Subject = q.names.subject(kindDead, token(j.Route), digest(j.ID()))
 	m.Header[jetstream.MsgIDHeader] = []string{followID(j, seq)}
 	m.Header[headerDied] = []string{stamp(died)}
-	m.Header[headerReason] = []string{url.QueryEscape(reason)}
+	m.Header[headerReason] = []string{url.QueryEscape(strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""))}
 	return m
 }
+
+// longestReason is how much of a reason is kept; escaped it may become three times as long.
+const longestReason = 2 << 10
 
 // corruptMessage keeps a message that is no job, as it is. DeadLetters does not list it, Count counts it.
 func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg {
@@ -126,7 +130,7 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 			j := queue.Job{
 				Event: l.Event, Route: l.Route, OrderKey: l.OrderKey, Generation: generation, Headers: l.Headers, Enqueued: time.Now(),
 			}
-			msgs[i] = q.message(&j, j.ID()+firstID)
+			msgs[i] = q.message(&j, requeueID(&j, l.Seq))
 		}
 		ctx, cancel := q.bounded(ctx)
 		defer cancel()
@@ -134,14 +138,25 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 	})
 }
 
+// requeueID is the message id of the job that takes the place of the dead letter with that number. As in followID the number
+// makes it unlike any other: a job requeued twice with one generation is not mistaken for its former life.
+func requeueID(j *queue.Job, seq int64) string {
+	return j.ID() + firstID + "@dead" + strconv.FormatInt(seq, 10)
+}
+
 // Discard implements queue.Inspector.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.each(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
 }
 
-// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
+// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed. What dies
+// after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
 func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
 	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	latest, err := q.latestLetter(ctx)
+	if err != nil {
 		return 0, err
 	}
 	removed := 0
@@ -151,6 +166,7 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 			one.Limit = min(page, s.Limit-removed)
 		}
 		letters, err := q.DeadLetters(ctx, one)
+		letters = slices.DeleteFunc(letters, func(l queue.DeadLetter) bool { return l.Seq > latest })
 		if err != nil || len(letters) == 0 {
 			return removed, err
 		}
@@ -167,6 +183,17 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 			return removed, nil
 		}
 	}
+}
+
+// latestLetter is the number of the dead letter that was stored last.
+func (q *Queue) latestLetter(ctx context.Context) (int64, error) {
+	ctx, cancel := q.bounded(ctx)
+	defer cancel()
+	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
+	if err != nil {
+		return 0, err
+	}
+	return int64(info.State.LastSeq), nil
 }
 
 func (q *Queue) removeLetter(ctx context.Context, seq uint64) error {

@@ -30,8 +30,8 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	for i := range jobs {
 		j := &jobs[i]
 		m := q.message(j, j.ID()+firstID)
-		if limit := q.nc.MaxPayload(); limit > 0 && 2*int64(len(m.Data)) > limit && int64(m.Size()) > limit {
-			return &TooLargeError{EventID: j.Event.ID(), Size: m.Size(), Limit: limit}
+		if err := q.fits(m, j); err != nil {
+			return err
 		}
 		msgs[i] = m
 	}
@@ -46,6 +46,22 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		if c.err != nil {
 			return c.err
 		}
+	}
+	return nil
+}
+
+// spare is what a job's message may gain when it is retried or dies: the time and target of a schedule, or a reason.
+const spare = 8 << 10
+
+// fits refuses a job that the server would not take, or would take now and not when it is to be retried or has died: its
+// worker could never be rid of it.
+func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
+	limit := q.nc.MaxPayload()
+	if limit <= 0 || 2*int64(len(m.Data)+spare) <= limit { // no need to look at the headers, which are short
+		return nil
+	}
+	if size := m.Size() + spare; int64(size) > limit {
+		return &TooLargeError{EventID: j.Event.ID(), Size: size, Limit: limit}
 	}
 	return nil
 }

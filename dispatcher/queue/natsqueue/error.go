@@ -35,12 +35,12 @@ func (e *ServerError) Error() string {
 // TooLargeError says that an event is larger than the server lets a message be. Nothing of its call was stored.
 type TooLargeError struct {
 	EventID string
-	Size    int   // of the message
+	Size    int   // of the message, with 8 KiB for what a retry or a death adds
 	Limit   int64 // the server's max_payload
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("natsqueue: event id %s: its message has %d bytes, the server takes %d: raise max_payload or send less data",
+	return fmt.Sprintf("natsqueue: event id %s: its message may need %d bytes, the server takes %d: raise max_payload or send less data",
 		e.EventID, e.Size, e.Limit)
 }
 

@@ -42,6 +42,9 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 		m.Subject = timed // takes the former one's place
 		scheduleAt(m, j.NotBefore, ready)
 	}
+	if err := q.fits(m, &j); err != nil {
+		return err
+	}
 	c, err := q.storeOne(ctx, m)
 	if err != nil {
 		return err

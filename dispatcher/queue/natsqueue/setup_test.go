@@ -1,6 +1,7 @@
 package natsqueue_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -96,6 +97,48 @@ func TestEventThatIsTooLarge(t *testing.T) {
 	c, err := q.Count(t.Context(), "lane")
 	require.NoError(t, err)
 	assert.Zero(t, c, "nothing of the call is stored")
+}
+
+// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not keep its
+// worker for ever: Enqueue refuses what could not be settled.
+func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 10
+	c := natstest.New(t, 1, func(o *server.Options) { o.MaxPayload = limit })
+	q := openFor(t, store("1", "jobs", c.URL()))
+	runs := make(chan int, 100)
+	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+		runs <- j.Attempt
+		if j.Attempt == 0 {
+			return queue.Outcome{Action: queue.Retry, Delay: 10 * time.Millisecond, Began: time.Now()}
+		}
+		return queue.Outcome{Action: queue.Dead, Began: time.Now(), Reason: strings.Repeat("because ", 1000)}
+	})
+	stored := false
+	for size := limit; size > 0 && !stored; size -= 64 {
+		e := event.Must(event.GrantRevoked{Reason: strings.Repeat("x", size)}, event.Meta{Subject: "grant"})
+		err := q.Enqueue(t.Context(), queue.Job{Event: e, Route: "lane", Enqueued: time.Now()})
+		if err != nil {
+			require.ErrorAs(t, err, new(*natsqueue.TooLargeError))
+		}
+		if stored = err == nil; !stored {
+			err = q.Schedule(t.Context(), "key", queue.Job{Event: e, Route: "lane", NotBefore: time.Now().Add(time.Hour)})
+			require.ErrorAs(t, err, new(*natsqueue.TooLargeError))
+		}
+	}
+	require.True(t, stored)
+	for want := range 2 {
+		select {
+		case attempt := <-runs:
+			require.Equal(t, want, attempt)
+		case <-time.After(patience):
+			require.Fail(t, "the job cannot be settled", "attempt %d", want)
+		}
+	}
+	require.Eventually(t, func() bool {
+		n, err := q.Count(t.Context(), "lane")
+		return err == nil && n.Dead == 1 && n.Running == 0
+	}, patience, 10*time.Millisecond)
 }
 
 // Credentials and TLS are the connection's, which the host makes.

@@ -1,7 +1,9 @@
 package natsqueue
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // deadMessage is the dead letter of a job whose message has that number.
@@ -34,21 +37,17 @@ func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg
 }
 
 // readLetter is the inverse of deadMessage.
-func readLetter(m jetstream.Msg) (queue.DeadLetter, error) {
-	meta, err := m.Metadata()
+func readLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
+	lane, err := laneOf(m.Subject)
 	if err != nil {
 		return queue.DeadLetter{}, err
 	}
-	lane, err := laneOf(m.Subject())
+	j, err := readJob(lane, m.Header, m.Data)
 	if err != nil {
 		return queue.DeadLetter{}, err
 	}
-	j, err := readJob(lane, m.Headers(), m.Data())
-	if err != nil {
-		return queue.DeadLetter{}, err
-	}
-	r := fields{header: m.Headers()}
-	letter := queue.DeadLetter{Job: j, Seq: int64(meta.Sequence.Stream), Died: r.time(headerDied), Reason: r.text(headerReason)}
+	r := fields{header: m.Header}
+	letter := queue.DeadLetter{Job: j, Seq: int64(m.Sequence), Died: r.time(headerDied), Reason: r.text(headerReason)}
 	if r.bad {
 		return queue.DeadLetter{}, errCorrupt
 	}
@@ -58,74 +57,65 @@ func readLetter(m jetstream.Msg) (queue.DeadLetter, error) {
 // page is how many dead letters are read at a time.
 const page = 256
 
-// letters gives the selected dead letters to f, until it has had s.Limit of them.
-func (q *Queue) letters(ctx context.Context, s queue.Selection, f func(queue.DeadLetter) error) (err error) {
-	if s.IDs != nil && len(s.IDs) == 0 {
-		return nil
+// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a consumer,
+// may still show what was just removed.
+func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	lane := anything
 	if s.Lane != "" {
 		lane = token(s.Lane)
 	}
-	var subjects []string
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(s.IDs))) {
-		subjects = append(subjects, q.names.subject(kindDead, lane, digest(id)))
-	}
 	if s.IDs == nil {
-		subjects = []string{q.names.subject(kindDead, lane, anything)}
+		return q.letters(ctx, q.names.subject(kindDead, lane, anything), s, nil)
 	}
-	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
-		return q.dead.CreateConsumer(ctx, jetstream.ConsumerConfig{
-			FilterSubjects: subjects, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-			OptStartSeq: uint64(max(s.After, 0)) + 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
-		})
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = q.dead.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else the server does, in a minute
-	left, had, pause := c.CachedInfo().NumPending, 0, leastWait
-	for left > 0 && (s.Limit <= 0 || had < s.Limit) {
-		batch, err := c.Fetch(int(min(left, page)), jetstream.FetchContext(ctx))
-		if err != nil {
-			return err
-		}
-		for m := range batch.Messages() {
-			left--
-			letter, err := readLetter(m)
-			if err != nil {
-				q.config.Logger.Error("tocsin: a dead letter cannot be read", "subject", m.Subject(), "error", err)
-				continue
-			}
-			if !s.Match(letter) || s.Limit > 0 && had == s.Limit {
-				continue
-			}
-			had++
-			if err := f(letter); err != nil {
-				return err
-			}
-		}
-		// A consumer that has just been made is not known to every server yet.
-		if err := batch.Error(); err != nil && (!unanswered(err) || !rest(ctx, pause)) {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+	var all []queue.DeadLetter
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(s.IDs))) {
+		var err error
+		if all, err = q.letters(ctx, q.names.subject(kindDead, lane, digest(id)), s, all); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	slices.SortFunc(all, func(a, b queue.DeadLetter) int { return cmp.Compare(a.Seq, b.Seq) })
+	if s.Limit > 0 {
+		all = all[:min(s.Limit, len(all))]
+	}
+	return all, nil
 }
 
-// DeadLetters implements queue.Inspector.
-func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// letters appends the selected dead letters of some subjects, in their order, until there are s.Limit.
+func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection, all []queue.DeadLetter) ([]queue.DeadLetter, error) {
+	had := 0
+	for next := uint64(max(s.After, 0)) + 1; s.Limit <= 0 || had < s.Limit; {
+		m, err := q.letter(ctx, subjects, next)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		next = m.Sequence + 1
+		letter, err := readLetter(m)
+		if err != nil {
+			q.config.Logger.Error("tocsin: a dead letter cannot be read", "subject", m.Subject, "error", err)
+			continue
+		}
+		if s.Match(letter) {
+			all = append(all, letter)
+			had++
+		}
 	}
+	return all, nil
+}
+
+// letter reads the first message of some subjects from a number on.
+func (q *Queue) letter(ctx context.Context, subjects string, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	var all []queue.DeadLetter
-	err := q.letters(ctx, s, func(l queue.DeadLetter) error { all = append(all, l); return nil })
-	return all, err
+	return ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return q.dead.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subjects))
+	})
 }
 
 // Requeue implements queue.Inspector. A letter is removed after its job was stored; a crash in between leaves both.

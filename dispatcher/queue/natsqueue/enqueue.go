@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -52,7 +53,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 // compare looks whether the job the servers have, under that number, is of the same event. One that is done is not there
 // any more.
 func (q *Queue) compare(ctx context.Context, e event.Event, seq uint64) error {
-	m, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return q.jobs.GetMsg(ctx, seq) })
+	m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return q.jobs.GetMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
@@ -110,7 +111,7 @@ func scheduleAt(m *nats.Msg, at time.Time, to string) {
 
 // last reads the last message of a subject.
 func last(ctx context.Context, s jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
-	return ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	return ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return s.GetLastMsgForSubject(ctx, subject)
 	})
 }

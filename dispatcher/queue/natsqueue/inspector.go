@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all.
@@ -45,7 +46,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 
 // held counts messages by subject.
 func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
-	info, err := ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
@@ -85,7 +86,7 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 	if s.ready, err = total(ctx, q.jobs, q.names.subject(kindReady, lane, anything)); err != nil {
 		return s, err
 	}
-	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {

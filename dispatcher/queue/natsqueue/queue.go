@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // Queue is a queue.Queue on JetStream. Any number of processes may use it at a time, each with a Queue of its own.
@@ -48,7 +49,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	if version := nc.ConnectedServerVersion(); tooOld(version) {
 		return nil, &ServerError{Version: version}
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ackTimeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ask.Timeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
 	if err != nil {
 		return nil, fmt.Errorf("natsqueue: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of marks, which
@@ -92,7 +93,7 @@ func (q *Queue) timedJob(ctx context.Context, timed string) (*jetstream.RawStrea
 func (q *Queue) cancelReady(ctx context.Context, ready string, below uint64) (bool, error) {
 	found := false
 	for seq := uint64(1); ; {
-		m, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 			return q.jobs.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(ready))
 		})
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && below > 0 && m.Sequence >= below {
@@ -121,7 +122,7 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 
 // remove deletes a message, which may be gone already.
 func remove(ctx context.Context, s jetstream.Stream, seq uint64) error {
-	_, err := ask(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
+	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if stays, err2 := exists(ctx, s, seq); err2 == nil && !stays {
 			return nil
@@ -149,12 +150,12 @@ func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
 		Header:  nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}},
 		Data:    []byte(what + " " + rand.Text()), // tells our own writing, whose confirmation was lost, from another's
 	}
-	for pause := leastWait; ; pause = min(2*pause, mostWait) {
+	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
 		err := q.store(ctx, m)
 		if err == nil {
 			return true, nil
 		}
-		if !isConflict(err) {
+		if !ask.IsConflict(err) {
 			return false, err
 		}
 		other, err := last(ctx, q.marks, m.Subject)
@@ -162,7 +163,7 @@ func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
 			return string(other.Data) == string(m.Data) || what == started && strings.HasPrefix(string(other.Data), started), nil
 		}
 		// The other's is still on its way through the replicas, or its time has just run out.
-		if !errors.Is(err, jetstream.ErrMsgNotFound) || !rest(ctx, pause) {
+		if !errors.Is(err, jetstream.ErrMsgNotFound) || !ask.Rest(ctx, pause) {
 			return false, q.failure(ctx, m, time.Now(), err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // settle applies an outcome. While no server confirms what it has to store, it goes on trying: the worker is not free, and
@@ -23,12 +24,12 @@ func (l *lane) settle(h *hand, j queue.Job, out queue.Outcome) {
 			j.FirstTried = out.Began.Round(0)
 		}
 	}
-	for pause := leastWait; ; pause = min(2*pause, mostWait) {
+	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
 		err := l.apply(h, j, out)
 		if err == nil {
 			return
 		}
-		if l.ctx.Err() != nil || !rest(l.ctx, pause) {
+		if l.ctx.Err() != nil || !ask.Rest(l.ctx, pause) {
 			l.q.config.Logger.Warn("tocsin: an outcome could not be stored; the job runs again", "route", l.name,
 				"event_id", j.Event.ID(), "error", err)
 			l.q.hands.drop(h)
@@ -108,7 +109,7 @@ func (q *Queue) unreadable(h *hand, problem error) {
 
 // exists reports whether a message is still in its stream.
 func exists(ctx context.Context, s jetstream.Stream, seq uint64) (bool, error) {
-	_, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return s.GetMsg(ctx, seq) })
+	_, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return s.GetMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to its own,
@@ -97,7 +99,7 @@ func marksConfig(c Config) jetstream.StreamConfig {
 
 // mend makes the stream of marks again: a single server that restarts does not even know its name any more.
 func (q *Queue) mend(ctx context.Context) {
-	_, _ = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
+	_, _ = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
 }
 
 // shortest is the smaller of a window and how long messages are kept, which bounds it; limits below 1 are none.
@@ -111,13 +113,13 @@ func shortest(window, kept time.Duration) time.Duration {
 // ensure makes one stream, or updates it if it is not as wanted.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	find := func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) }
-	stream, err := ask(ctx, find)
+	stream, err := ask.Until(ctx, find)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
+		stream, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return stream, setUpError(want.Name, err)
 		}
-		stream, err = ask(ctx, find) // another process was faster, with another configuration
+		stream, err = ask.Until(ctx, find) // another process was faster, with another configuration
 	}
 	if err != nil {
 		return nil, setUpError(want.Name, err)
@@ -130,7 +132,7 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 	if same(have, want) {
 		return stream, nil
 	}
-	stream, err = ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
+	stream, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
 	return stream, setUpError(want.Name, err)
 }
 

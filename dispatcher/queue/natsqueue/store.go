@@ -7,17 +7,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-const (
-	// ackTimeout is how long one publishing waits for its confirmation before it is done again.
-	ackTimeout = 2 * time.Second
-	// maxPublishing bounds the messages on their way; more wait.
-	maxPublishing = 16 << 10
-	// leastWait and mostWait are the pauses before publishing again.
-	leastWait = 50 * time.Millisecond
-	mostWait  = time.Second
-)
+// maxPublishing bounds the messages on their way; more wait.
+const maxPublishing = 16 << 10
 
 // confirmation is what became of a message.
 type confirmation struct {
@@ -45,7 +40,7 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 // storeEach publishes messages in their order, all before it waits for the first, and again those whose confirmation did
 // not come, until ctx is done. That is safe because each has an id of its own or replaces what it repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
-	began, pause := time.Now(), leastWait
+	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
 	futures := make([]jetstream.PubAckFuture, len(msgs))
 	again := false
@@ -72,7 +67,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 			}
 		}
 		again = true
-		if !failed || !rest(ctx, pause) {
+		if !failed || !ask.Rest(ctx, pause) {
 			break
 		}
 		for i := range all {
@@ -81,16 +76,13 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 				break
 			}
 		}
-		pause = min(2*pause, mostWait)
+		pause = min(2*pause, ask.MostWait)
 	}
 	for i := range all {
 		all[i].err = q.failure(ctx, msgs[i], began, all[i].err)
 	}
 	return all
 }
-
-// unavailable is the code of a server that cannot answer now, for want of a leader or of room.
-const unavailable = 503
 
 // inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked
 // again, it says that it is a duplicate. The client has no name for it.
@@ -102,7 +94,7 @@ func retriable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code == unavailable || refused.ErrorCode == inProcess
+		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
@@ -120,48 +112,4 @@ func (q *Queue) failure(ctx context.Context, m *nats.Msg, began time.Time, err e
 		return &StoreError{After: time.Since(began), Err: err}
 	}
 	return err
-}
-
-// ask makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done: a
-// request or its answer can be lost with a server.
-func ask[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
-	for pause := leastWait; ; pause = min(2*pause, mostWait) {
-		one, cancel := context.WithTimeout(ctx, ackTimeout)
-		answer, err := request(one)
-		cancel()
-		if err == nil || !unanswered(err) || !rest(ctx, pause) {
-			return answer, err
-		}
-	}
-}
-
-// noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
-const noPeers jetstream.ErrorCode = 10005
-
-// unanswered reports whether err says that no server answered, or none that could.
-func unanswered(err error) bool {
-	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code == unavailable || refused.ErrorCode == noPeers
-	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)
-}
-
-// rest waits d and reports whether ctx is still not done.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// isConflict reports whether a message was refused because another is there.
-func isConflict(err error) bool {
-	refused, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

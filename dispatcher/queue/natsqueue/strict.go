@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // A strict lane has at most one message out, and the job that is to be retried stays that message until its time has come:
@@ -102,7 +103,7 @@ const shortWait = time.Second
 // message schedule cannot be as late, or because somebody changed a clock.
 func (l *lane) timely(ctx context.Context, h *hand, notBefore time.Time) bool {
 	wait := time.Until(notBefore)
-	if wait <= 0 || wait <= shortWait && rest(l.ctx, wait) {
+	if wait <= 0 || wait <= shortWait && ask.Rest(l.ctx, wait) {
 		return true
 	}
 	job, err := l.read(h)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 const (
@@ -126,7 +128,7 @@ func (t *tending) update(limit int) error {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.q.config.Timeout)
 	defer cancel()
-	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return l.q.js.CreateOrUpdateConsumer(ctx, l.q.names.jobs(), l.q.consumerConfig(l, limit))
 	})
 	if err != nil {
@@ -167,7 +169,7 @@ func (t *tending) failed(err error) time.Duration {
 		l.q.config.Logger.Warn("tocsin: the lane is not served until the NATS servers answer", "route", l.name, "error", err)
 	}
 	t.failures++
-	return min(leastWait<<min(t.failures, 6), 2*time.Second)
+	return min(ask.LeastWait<<min(t.failures, 6), 2*time.Second)
 }
 
 // leave asks for no more messages and gives back what the lane holds.

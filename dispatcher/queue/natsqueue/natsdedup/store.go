@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // Config configures a Store. Replicas is required; the zero value of every other field is its default.
@@ -66,7 +68,11 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if !bucketName.MatchString(c.Bucket) {
 		return nil, &ConfigError{"Bucket", "has other characters", `use letters, digits, "-" and "_"`}
 	}
-	if _, err = js.CreateOrUpdateStream(ctx, bucket(c)); err != nil {
+	// An update disturbs a stream that is in use, even one that changes nothing.
+	if _, err = js.CreateStream(ctx, bucket(c)); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		_, err = js.UpdateStream(ctx, bucket(c))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
 	}
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
@@ -93,18 +99,22 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	subject := s.subject(key)
+	own := newEntry(false, time.Time{})
 	for last := uint64(0); ; {
-		ends := time.Now().Add(lease)
-		seq, err := s.put(ctx, subject, entry{ends: ends}, lease, last)
+		own.ends = after(lease)
+		seq, err := s.put(ctx, subject, own, lease, last)
 		if err == nil {
-			return dedup.Claim{State: dedup.Acquired, Token: token{seq: seq, ends: ends.UnixNano()}.String()}, nil
+			return acquired(seq, own), nil
 		}
-		if !isConflict(err) {
+		if !ask.IsConflict(err) {
 			return dedup.Claim{}, err
 		}
-		found, seq, err := s.get(ctx, subject)
+		found, seq, err := s.last(ctx, subject)
 		if err != nil {
 			return dedup.Claim{}, err
+		}
+		if found.nonce == own.nonce {
+			return acquired(seq, found), nil
 		}
 		if left := time.Until(found.ends); left > 0 {
 			state := dedup.InFlight
@@ -114,29 +124,26 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 			return dedup.Claim{State: state, Remaining: left}, nil
 		}
 		// It is at an end. When what refused us is still on its way through the replicas, this reads the one before.
-		if seq == last {
-			pause(ctx)
+		if seq == last && !ask.Rest(ctx, readPause) {
+			return dedup.Claim{}, ctx.Err()
 		}
 		last = seq
 	}
 }
 
-// pause waits a moment, or until ctx is done.
-func pause(ctx context.Context) {
-	timer := time.NewTimer(5 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+func acquired(seq uint64, e entry) dedup.Claim {
+	return dedup.Claim{State: dedup.Acquired, Token: token{seq: seq, ends: e.ends.UnixNano()}.String()}
 }
+
+// readPause is how long to wait before reading again what was not there yet.
+const readPause = 5 * time.Millisecond
 
 // Commit implements dedup.Store.
 func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) error {
 	if err := check(ctx, key, ttl); err != nil {
 		return err
 	}
-	return s.settle(ctx, key, t, entry{done: true, ends: time.Now().Add(ttl)}, ttl)
+	return s.settle(ctx, key, t, newEntry(true, after(ttl)), ttl)
 }
 
 // Release implements dedup.Store.
@@ -144,7 +151,7 @@ func (s *Store) Release(ctx context.Context, key, t string) error {
 	if err := check(ctx, key, 1); err != nil {
 		return err
 	}
-	return s.settle(ctx, key, t, entry{}, 1)
+	return s.settle(ctx, key, t, newEntry(false, time.Time{}), 1)
 }
 
 // settle replaces the owner's claim.
@@ -155,11 +162,20 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
-	if isConflict(err) {
-		return dedup.ErrLost
+	for {
+		_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
+		if !ask.IsConflict(err) {
+			return err
+		}
+		found, seq, err := s.last(ctx, s.subject(key))
+		if err != nil || found.nonce == with.nonce {
+			return err
+		}
+		// What refused us may still be on its way through the replicas, and be our own.
+		if seq != own.seq || !ask.Rest(ctx, readPause) {
+			return dedup.ErrLost
+		}
 	}
-	return err
 }
 
 func check(ctx context.Context, key string, d time.Duration) error {
@@ -176,69 +192,75 @@ func check(ctx context.Context, key string, d time.Duration) error {
 
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }
 
-// put writes an entry if the last one of its subject is the given one; 0 = there is none.
+// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost with a
+// server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may last.
 func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
-	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
-		jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(ttl)))
+	ack, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
+		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
+			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(max(ttl, s.timeout))))
+	})
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
 }
 
-// rounded is a time to live the server takes: whole seconds, one more so that our clock decides, and no end for the longest.
+// longest stands for any longer duration, which would otherwise wrap round to the past.
+const longest = 100 * 365 * 24 * time.Hour
+
+func after(d time.Duration) time.Time { return time.Now().Add(min(d, longest)) }
+
+// rounded is a time to live the server takes: whole seconds, one more so that our clock decides.
 func rounded(d time.Duration) time.Duration {
-	const longest = 100 * 365 * 24 * time.Hour
 	return (min(d, longest) + 2*time.Second - 1).Truncate(time.Second)
 }
 
-// get reads the last entry of a subject and its number, from the leader: a direct read of the client's may be answered by a
+// last reads the last entry of a subject and its number, from the leader: a direct read of the client's may be answered by a
 // replica that has not heard of the latest. One that is not there is at an end, with number 0.
-func (s *Store) get(ctx context.Context, subject string) (entry, uint64, error) {
+func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
 	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
 		return entry{}, 0, err
 	}
-	answer, err := s.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET.KV_"+s.bucket, request)
-	if err != nil {
-		return entry{}, 0, err
-	}
-	var a struct {
+	type answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message struct {
 			Seq  uint64 `json:"seq"`
 			Data []byte `json:"data"`
 		} `json:"message"`
 	}
-	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return entry{}, 0, err
-	}
-	switch {
-	case a.Error == nil:
-		return readEntry(a.Message.Data), a.Message.Seq, nil
-	case a.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+	found, err := ask.Until(ctx, func(ctx context.Context) (a answer, err error) {
+		msg, err := s.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET.KV_"+s.bucket, request)
+		if err != nil {
+			return a, err
+		}
+		if err = json.Unmarshal(msg.Data, &a); err == nil && a.Error != nil {
+			err = a.Error
+		}
+		return a, err
+	})
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == jetstream.JSErrCodeMessageNotFound {
 		return entry{}, 0, nil
 	}
-	return entry{}, 0, a.Error
+	return readEntry(found.Message.Data), found.Message.Seq, err
 }
 
-// isConflict reports whether an entry was refused because the last one is another.
-func isConflict(err error) bool {
-	refused, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// entry is what is stored for a key: a version, whether it is done, and when that ends. An empty or unknown one is at an end.
+// entry is what is stored for a key: a version, whether it is done, when that ends, and a number of its own, by which its
+// writer knows it. An empty or unknown one is at an end.
 type entry struct {
-	done bool
-	ends time.Time
+	done  bool
+	ends  time.Time
+	nonce uint64
 }
 
 const (
 	entryVersion = 1
-	entrySize    = 10
+	entrySize    = 18
 )
+
+func newEntry(done bool, ends time.Time) entry {
+	return entry{done: done, ends: ends, nonce: rand.Uint64()} //nolint:gosec // no secret: it tells a writer's own entry
+}
 
 func (e entry) bytes() []byte {
 	b := make([]byte, 0, entrySize)
@@ -250,14 +272,16 @@ func (e entry) bytes() []byte {
 	if !e.ends.IsZero() {
 		ends = e.ends.UnixNano()
 	}
-	return binary.BigEndian.AppendUint64(b, uint64(ends))
+	b = binary.BigEndian.AppendUint64(b, uint64(ends))
+	return binary.BigEndian.AppendUint64(b, e.nonce)
 }
 
 func readEntry(b []byte) entry {
 	if len(b) != entrySize || b[0] != entryVersion {
 		return entry{}
 	}
-	return entry{done: b[1] == 1, ends: time.Unix(0, int64(binary.BigEndian.Uint64(b[2:])))}
+	ends := time.Unix(0, int64(binary.BigEndian.Uint64(b[2:])))
+	return entry{done: b[1] == 1, ends: ends, nonce: binary.BigEndian.Uint64(b[10:])}
 }
 
 // token proves a claim: the number of its message, which no other has, and when the lease ends.

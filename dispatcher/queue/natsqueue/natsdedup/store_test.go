@@ -2,6 +2,7 @@ package natsdedup_test
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,80 @@ func TestWindowHoldsAcrossWorkersAndTheLossOfAServer(t *testing.T) {
 	once("again")
 }
 
+// A call whose answer is lost with its server is made again, and knows what it had written the first time.
+func TestCallsOutliveTheLossOfTheirServer(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 3)
+	s, err := natsdedup.New(t.Context(), natstest.Connect(t, c.URL()), natsdedup.Config{Replicas: 3, Timeout: time.Minute})
+	require.NoError(t, err)
+	var rounds atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				key := fmt.Sprintf("%d-%d", g, n)
+				claim, err := s.Claim(t.Context(), key, time.Hour)
+				if !assert.NoError(t, err) || !assert.Equal(t, dedup.Acquired, claim.State, key) ||
+					!assert.NoError(t, s.Commit(t.Context(), key, claim.Token, time.Hour)) {
+					return
+				}
+				rounds.Add(1)
+			}
+		})
+	}
+	reach := func(n int64) {
+		require.Eventually(t, func() bool { return rounds.Load() >= n }, time.Minute, time.Millisecond)
+	}
+	for range 2 {
+		reach(rounds.Load() + 50)
+		leader := c.LeaderOf("KV_" + natsdedup.DefaultBucket)
+		require.GreaterOrEqual(t, leader, 0)
+		c.Stop(leader)
+		reach(rounds.Load() + 50)
+		c.Start(leader)
+	}
+	close(stop)
+	wg.Wait()
+}
+
+// A call whose answer was lost had been heard: when it is made again, it meets its own entry, which is no conflict.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 1)
+	proxy, direct := natstest.NewProxy(t, c.URL()), natstest.Connect(t, c.URL())
+	s, err := natsdedup.New(t.Context(), natstest.Connect(t, proxy.URL()), natsdedup.Config{Replicas: 1, Timeout: time.Minute})
+	require.NoError(t, err)
+	written := func() uint64 { return natstest.State(t, direct, "KV_"+natsdedup.DefaultBucket).LastSeq }
+	unanswered := func(call func() error) {
+		proxy.CutAnswers()
+		before, done := written(), make(chan error, 1)
+		go func() { done <- call() }()
+		require.Eventually(t, func() bool { return written() > before }, time.Minute, time.Millisecond)
+		proxy.Heal()
+		require.NoError(t, <-done)
+		assert.Equal(t, before+1, written(), "it was written once")
+	}
+	for key, settle := range map[string]func(key, token string) error{
+		"commit":  func(key, token string) error { return s.Commit(t.Context(), key, token, time.Hour) },
+		"release": func(key, token string) error { return s.Release(t.Context(), key, token) },
+	} {
+		var claim dedup.Claim
+		unanswered(func() (err error) {
+			claim, err = s.Claim(t.Context(), key, time.Hour)
+			return err
+		})
+		require.Equal(t, dedup.Acquired, claim.State)
+		unanswered(func() error { return settle(key, claim.Token) })
+		assert.ErrorIs(t, settle(key, claim.Token), dedup.ErrLost)
+	}
+}
+
 // Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at the same
 // moment.
 func TestKeysGoAfterTheirTime(t *testing.T) {
@@ -111,4 +186,20 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		require.ErrorAs(t, err, &bad)
 		assert.Equal(t, field, bad.Field)
 	}
+}
+
+// The longest durations mean for ever, and must not wrap round to the past.
+func TestLongestWindowDoesNotOverflow(t *testing.T) {
+	t.Parallel()
+	s, err := natsdedup.New(t.Context(), natstest.Connect(t, natstest.New(t, 1).URL()), natsdedup.Config{Replicas: 1})
+	require.NoError(t, err)
+	claim, err := s.Claim(t.Context(), "key", math.MaxInt64)
+	require.NoError(t, err)
+	other, err := s.Claim(t.Context(), "key", time.Second)
+	require.NoError(t, err)
+	assert.Equal(t, dedup.InFlight, other.State)
+	require.NoError(t, s.Commit(t.Context(), "key", claim.Token, math.MaxInt64))
+	other, err = s.Claim(t.Context(), "key", time.Second)
+	require.NoError(t, err)
+	assert.Equal(t, dedup.Done, other.State)
 }

@@ -15,9 +15,10 @@ type Proxy struct {
 	listener net.Listener
 	over     sync.WaitGroup
 
-	mu    sync.Mutex
-	cut   chan struct{} // closed while the network is whole; nothing passes before that
-	conns map[net.Conn]bool
+	mu sync.Mutex
+	// Closed while that way is whole; nothing passes before that.
+	requests, answers chan struct{}
+	conns             map[net.Conn]bool
 }
 
 // NewProxy starts a proxy for the server at a nats:// address and stops it at the end of the test.
@@ -27,8 +28,9 @@ func NewProxy(t testing.TB, address string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{ctx: t.Context(), target: strings.TrimPrefix(address, "nats://"), listener: l, cut: make(chan struct{}), conns: map[net.Conn]bool{}}
-	close(p.cut)
+	p := &Proxy{ctx: t.Context(), target: strings.TrimPrefix(address, "nats://"), listener: l, conns: map[net.Conn]bool{}}
+	p.Cut()
+	p.Heal()
 	p.over.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -45,7 +47,14 @@ func (p *Proxy) URL() string { return "nats://" + p.listener.Addr().String() }
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = make(chan struct{})
+	p.requests, p.answers = make(chan struct{}), make(chan struct{})
+}
+
+// CutAnswers stops what comes from the server only.
+func (p *Proxy) CutAnswers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = make(chan struct{})
 }
 
 // Heal ends the cut. Connections from before are reset, and new ones pass.
@@ -55,10 +64,12 @@ func (p *Proxy) Heal() {
 	for c := range p.conns {
 		_ = c.Close()
 	}
-	select {
-	case <-p.cut:
-	default:
-		close(p.cut)
+	for _, way := range []chan struct{}{p.requests, p.answers} {
+		select {
+		case <-way:
+		default:
+			close(way)
+		}
 	}
 }
 
@@ -75,18 +86,18 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	p.keep(client)
 	defer p.drop(client)
-	<-p.whole()
+	<-p.whole(&p.requests)
 	server, err := new(net.Dialer).DialContext(p.ctx, "tcp", p.target)
 	if err != nil {
 		return
 	}
 	p.keep(server)
 	defer p.drop(server)
-	p.over.Go(func() { p.copy(client, server) })
-	p.copy(server, client)
+	p.over.Go(func() { p.copy(client, server, &p.answers) })
+	p.copy(server, client, &p.requests)
 }
 
-func (p *Proxy) copy(to, from net.Conn) {
+func (p *Proxy) copy(to, from net.Conn, way *chan struct{}) {
 	defer func() { _ = to.Close() }()
 	b := make([]byte, 64<<10)
 	for {
@@ -94,17 +105,17 @@ func (p *Proxy) copy(to, from net.Conn) {
 		if err != nil {
 			return
 		}
-		<-p.whole()
+		<-p.whole(way)
 		if _, err := to.Write(b[:n]); err != nil {
 			return
 		}
 	}
 }
 
-func (p *Proxy) whole() <-chan struct{} {
+func (p *Proxy) whole(way *chan struct{}) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cut
+	return *way
 }
 
 func (p *Proxy) keep(c net.Conn) {

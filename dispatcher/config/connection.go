@@ -1,0 +1,77 @@
+package config
+
+import (
+	"cmp"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+)
+
+// The parts that channels over HTTP have in common.
+
+func limitsField() Field {
+	return Field{Name: "limits", Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
+}
+
+func tlsFields() []Field {
+	return []Field{
+		{Name: "verify_tls", Kind: Flag, Destination: true, Doc: "Whether the server's certificate is verified. Default: true."},
+		{Name: "ca_certificate", Destination: true, Doc: "Certificates in PEM form by which the server is verified, in place of the system's roots."},
+	}
+}
+
+func tlsOf(s Settings) netguard.TLS {
+	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
+}
+
+func timeoutsField() Field {
+	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
+		{Name: "connect", Kind: Duration, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Doc: "Everything, the answer's body included. Default: 30s."},
+	}}
+}
+
+func timeoutsOf(s Settings) netguard.Timeouts {
+	t := s.Object("timeouts")
+	return netguard.Timeouts{Connect: t.Duration("connect"), TLS: t.Duration("tls"), Header: t.Duration("header"), Total: t.Duration("total")}
+}
+
+// networks are the guards that documents may name.
+func networks(o Options) map[string]*netguard.Guard {
+	all := map[string]*netguard.Guard{defaultNetwork: new(netguard.Guard)}
+	for name, g := range o.Networks {
+		all[name] = g
+	}
+	return all
+}
+
+const (
+	defaultNetwork = "public"
+	defaultLimits  = "default"
+)
+
+// policies are the limits that documents may name.
+func policies(o Options) map[string]netguard.Limits {
+	all := map[string]netguard.Limits{defaultLimits: {}, "apono": netguard.AponoLimits(), "beyondtrust_cloud": netguard.BeyondTrustCloudLimits()}
+	for name, l := range o.Limits {
+		all[name] = l
+	}
+	return all
+}
+
+// named finds what a field of a channel names among what the host offers.
+func named[T any](p *problems, channel *value, field, otherwise string, offered map[string]T) T {
+	name := cmp.Or(channel.text(field), otherwise)
+	found, ok := offered[name]
+	if !ok {
+		at := channel.get(field)
+		p.add(at.at, at.path, "is not offered by the host", "name one that is"+suggestion(name, names(offered)))
+	}
+	return found
+}
+
+// tlsNames says where in a document problems with TLS are.
+func tlsNames() map[string]string {
+	return map[string]string{"Connection": "ca_certificate"}
+}

@@ -1,0 +1,73 @@
+// Package config reads channels and routes from JSON or YAML documents, and writes them back without their secrets.
+//
+// A document has channels, which say where events go, and routes, which say which events, how often, and what happens when
+// that fails:
+//
+//	version: 1
+//	channels:
+//	  - type: webhook
+//	    name: tickets
+//	    url: https://tickets.example.com/hooks/{key}
+//	    masks: [{replacement: "{key}", value: env:TICKETS_KEY}]
+//	    headers: [{name: X-Source, value: pam}]
+//	    body: {kind: template, template: '{"summary": "{{data.justification}}"}'}
+//	  - type: email
+//	    name: on-call
+//	    smtp_host: relay.example.com
+//	    from_address: pam@example.com
+//	    to_addresses: [on-call@example.com]
+//	routes:
+//	  - name: tickets
+//	    channel: tickets
+//	    events: [request.*]
+//	    retry: {count: 3}
+//	    dedup: {window: 2h}
+//	    alerts: {after: 10m, resend: 1h, to: [on-call]}
+//	  - name: on-call
+//	    channel: on-call
+//	    events: [request.break_glass]
+//
+// The file schema.json lists every field for editors; the line
+//
+//	# yaml-language-server: $schema=https://raw.githubusercontent.com/tocsin-go/tocsin/main/dispatcher/config/schema.json
+//
+// at the top of a YAML file is enough for many. The documents under testdata/styles configure the five products that Tocsin
+// stands in for.
+//
+// [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be closed. A
+// running engine is given another document the same way:
+//
+//	next, err := config.Load("routes.yaml", src, config.Options{Former: set.Document, ...})
+//	err = engine.SetRoutes(ctx, next.Routes)
+//	monitor.Set(health.Alert{}, next.Alerts)
+//	err = set.Close() // of the former one, after SetRoutes returned
+//
+// # Secrets
+//
+// A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it. Text is
+// write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A document that comes
+// back with [redacted] keeps the secret of the one named by Options.Former, for as long as the channel sends to the same
+// place: who may edit a configuration but not read its secrets cannot have them sent elsewhere. [Document.Reveal] is for the
+// host's own, encrypted store.
+//
+// # What the host decides
+//
+// A document names networks (which addresses are reached), limits (which URLs, methods and numbers of headers are allowed),
+// kinds of references and types of channels; Options say what these names mean. The zero Options suit documents that
+// tenants write: public addresses, HTTPS, no references. Options.Tenant holds every route to one tenant.
+//
+// A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and described in
+// the [Schema] like the built-in ones.
+//
+// # Errors
+//
+// Everything that is wrong is reported at once, each with file, line, column, field and what to do:
+//
+//	routes.yaml:6:5: channels[0].headres is not a field; did you mean headers?
+//	routes.yaml:8:45: routes[0].timeout has no unit; write a number and a unit, such as 90s, 15m or 2h, or none
+//
+// Unknown fields, fields that are there twice, and values of another kind are errors. No error holds a value that might be a
+// credential.
+//
+// All functions may be called concurrently.
+package config

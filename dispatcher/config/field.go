@@ -1,0 +1,134 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+)
+
+// Field describes a field of a document. The tables of Fields are the one source of what is read, what is written, what the
+// schema says and what errors advise.
+type Field struct {
+	Name string // lower case, words joined by _
+	Kind Kind
+	List bool   // a list of such values
+	Doc  string // one or two sentences, which editors show
+	// Required fields must be there, and not be empty.
+	Required bool
+	Values   []string // of a Text: what it may be; nil = anything
+	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
+	// also be written as a number.
+	Pattern, Form string
+	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound
+	MaxItems      int     // of a list; 0 = no bound
+	Word          string  // of a Duration: the word for "without end", read as -1; "" = there is none
+	Fields        []Field // of an Object
+	// Variants of a Variant, told apart by the field named Tag.
+	Tag      string
+	Variants []Variant
+	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only while
+	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to themselves.
+	Destination bool
+}
+
+// Variant is one of several forms of an object.
+type Variant struct {
+	Name   string
+	Doc    string
+	Fields []Field // besides the tag
+}
+
+// Kind says what a field holds.
+type Kind uint8
+
+// The kinds.
+const (
+	Text     Kind = iota
+	Flag          // true or false
+	Number        // a whole one, not negative
+	Duration      // such as 90s, 15m or 2h; not negative
+	// Secret is a credential: a reference such as env:NAME, as Options.References allow it, or the text itself, which is
+	// shown as [redacted] from then on. Text that looks like a reference is written as literal:env:NAME.
+	Secret
+	// Address is a URL, one in an object. Unless the object has Masks, all behind scheme, host and port is shown as [redacted].
+	Address
+	Masks   // a list of up to 10 secret parts of the Address: replacement and value
+	Headers // a list of HTTP headers: name and one of value, secret and template
+	Object
+	Variants
+)
+
+// maskFields and headerFields are the fields of the items of Masks and Headers.
+func maskFields() []Field {
+	return []Field{
+		{Name: "replacement", Required: true, Max: 100, Doc: "What stands in the URL and is shown, such as {token}."},
+		{Name: "value", Kind: Secret, Required: true, Doc: "What is called in its place, percent-encoded where a URL needs it."},
+	}
+}
+
+func headerFields() []Field {
+	return []Field{
+		{Name: "name", Required: true, Doc: "Name of the header, unique without regard to case."},
+		{Name: "value", Doc: "Its value, which everybody who sees the configuration can read."},
+		{Name: "secret", Kind: Secret, Doc: "The value of a sensitive header, in place of value. Once saved, it stays sensitive."},
+		{Name: "template", Doc: "A Handlebars template that makes the value from the event, in place of value."},
+	}
+}
+
+// items are the fields of the objects that f holds, if it is not a Variant.
+func (f *Field) items() []Field {
+	switch f.Kind {
+	case Masks:
+		return maskFields()
+	case Headers:
+		return headerFields()
+	default:
+		return f.Fields
+	}
+}
+
+// isList tells whether f holds a list.
+func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
+
+// most is the largest number of items of a list; 0 = no bound.
+func (f *Field) most() int {
+	if f.Kind == Masks {
+		return secret.MaxMasks
+	}
+	return f.MaxItems
+}
+
+// isObject tells whether what f holds, or each of its items, is an object.
+func (f *Field) isObject() bool {
+	return f.Kind == Masks || f.Kind == Headers || f.Kind == Object || f.Kind == Variants
+}
+
+// variant returns the table of the variant of that name, its tag included.
+func (f *Field) variant(name string) []Field {
+	table := []Field{f.tag()}
+	for _, v := range f.Variants {
+		if v.Name == name {
+			table = append(table, v.Fields...)
+		}
+	}
+	return table
+}
+
+// tag is the field that tells the variants apart.
+func (f *Field) tag() Field {
+	names := make([]string, len(f.Variants))
+	docs := make([]string, len(f.Variants))
+	for i, v := range f.Variants {
+		names[i], docs[i] = v.Name, v.Name+": "+v.Doc
+	}
+	return Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
+}
+
+// field finds a field by its name.
+func field(table []Field, name string) *Field {
+	if i := slices.IndexFunc(table, func(f Field) bool { return f.Name == name }); i >= 0 {
+		return &table[i]
+	}
+	return nil
+}

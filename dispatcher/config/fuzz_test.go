@@ -1,0 +1,56 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/config"
+)
+
+// FuzzLoad reads anything as either format: it gives errors with a place and a remedy, or a configuration that says the same
+// after it was written and read again.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/styles/*", "testdata/broken/*"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(f, err)
+		for _, file := range files {
+			src, err := os.ReadFile(file)
+			require.NoError(f, err)
+			f.Add(src, strings.HasSuffix(file, ".json"))
+		}
+	}
+	f.Fuzz(func(t *testing.T, src []byte, isJSON bool) {
+		file := "a.yaml"
+		if isJSON {
+			file = "a.json"
+		}
+		set, err := config.Load(file, src, config.Options{MaxSize: 1 << 14})
+		if err != nil {
+			for _, e := range listed(err) {
+				require.NotNil(t, e, "%v", err)
+				require.NotEmpty(t, e.Problem)
+				require.NotEmpty(t, e.Remedy, "%v", e)
+				require.Equal(t, file, e.File)
+				lines := 1
+				for _, end := range "\n\r\u0085\u2028\u2029" { // line breaks of YAML
+					lines += strings.Count(string(src), string(end))
+				}
+				require.LessOrEqual(t, e.Line, lines+1, "%v", e)
+			}
+			return
+		}
+		everything := reveal(t, set.Document)
+		require.NoError(t, set.Close())
+		for name, written := range map[string][]byte{"b.json": set.Document.JSON(), "b.yaml": set.Document.YAML()} {
+			again, err := config.Load(name, written, config.Options{Former: set.Document})
+			require.NoError(t, err, "%s", written)
+			assert.Equal(t, everything, reveal(t, again.Document), "%s", written)
+			require.NoError(t, again.Close())
+		}
+	})
+}

@@ -1,0 +1,274 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// Options are the host's part of a configuration: what documents may use. The zero value allows nothing but public addresses
+// and secrets given as text, which is right for documents that tenants write.
+type Options struct {
+	// Types are types of channels besides webhook, slack and email.
+	Types Registry
+	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil =
+	// secrets are given as text.
+	References map[string]Reference
+	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless given,
+	// it allows public addresses only.
+	Networks map[string]*netguard.Guard
+	// Limits are policies that channels may name, besides apono and beyondtrust_cloud. The one named default is used by
+	// channels that name none; unless given, it is the zero value.
+	Limits map[string]netguard.Limits
+	// EventTypes are the host's own types of events, for filters.
+	EventTypes []event.Type
+	// Tenant, unless empty, is the tenant of every route, and a document may not say otherwise.
+	Tenant string
+	// Former is the document that this one replaces: where this one has [redacted], its secrets are kept.
+	Former  *Document
+	MaxSize int          // in bytes; 0 = DefaultMaxSize
+	Logger  *slog.Logger // of the channels; nil = slog.Default
+}
+
+// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is running any
+// more, for example after SetRoutes has returned.
+type Set struct {
+	Routes   []dispatcher.Route
+	Alerts   map[string]health.Alert // by route, for the health.Monitor
+	Document *Document
+
+	channels []channel.Channel
+}
+
+var _ io.Closer = (*Set)(nil)
+
+// Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and makes
+// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. The error joins an *Error
+// for everything that is wrong, in the order of the document; there is no Set then.
+func Load(file string, src []byte, o Options) (*Set, error) {
+	l := loader{problems: &problems{file: file}, options: o}
+	if most := cmp.Or(o.MaxSize, DefaultMaxSize); len(src) > most {
+		l.add(position{}, "", fmt.Sprintf("has more than %d bytes", most), "split it")
+		return nil, l.err()
+	}
+	n := parse(src, l.problems)
+	if n == nil {
+		return nil, l.err()
+	}
+	types := o.Types.withBuiltIn()
+	r := reader{l.problems, o.References}
+	root := r.object(n, nil, documentFields(types), "")
+	if root == nil {
+		return nil, l.err()
+	}
+	set := &Set{Document: &Document{root}}
+	made := l.channels(root, types, set)
+	l.routes(root, made, set)
+	if len(l.all) > 0 {
+		_ = set.Close() // what was made never sent anything
+		return nil, l.err()
+	}
+	return set, nil
+}
+
+// Close closes the channels.
+func (s *Set) Close() error {
+	var errs []error
+	for _, c := range s.channels {
+		if closer, ok := c.(io.Closer); ok {
+			errs = append(errs, closer.Close())
+		}
+	}
+	s.channels = nil
+	return errors.Join(errs...)
+}
+
+// String tells how much there is, because a Set may hold secrets.
+func (s *Set) String() string {
+	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
+}
+
+// GoString is String.
+func (s *Set) GoString() string { return s.String() }
+
+type loader struct {
+	*problems
+	options Options
+}
+
+// unique finds the items of a list by their names, and reports those that have the same one.
+func (l *loader) unique(list *value) map[string]*value {
+	found := map[string]*value{}
+	if list == nil {
+		return found
+	}
+	for _, item := range list.items {
+		name := item.get("name")
+		if name == nil {
+			continue
+		}
+		text := item.text("name")
+		if first := found[text]; first != nil {
+			l.add(name.at, name.path, fmt.Sprintf("is also the name of %s", first.path), "give every one its own name")
+			continue
+		}
+		found[text] = item
+	}
+	return found
+}
+
+// channels makes the channels, by name. Those that are wrong are nil.
+func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
+	var former map[string]*value
+	if l.options.Former != nil {
+		quiet := loader{problems: &problems{}}
+		former = quiet.unique(l.options.Former.root.get("channels"))
+	}
+	guards, limits := networks(l.options), policies(l.options)
+	made := map[string]channel.Channel{}
+	list := root.get("channels")
+	if list == nil {
+		return made
+	}
+	known := l.unique(list)
+	for _, v := range list.items {
+		name := v.text("name")
+		if known[name] != v {
+			continue // a name is missing or used twice, which has been said
+		}
+		made[name] = nil
+		stored := former[name]
+		if stored != nil && stored.text("type") != v.text("type") {
+			stored = nil
+		}
+		l.restore(v, stored)
+		e := Environment{
+			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
+			Limits: named(l.problems, v, "limits", defaultLimits, limits),
+			Logger: cmp.Or(l.options.Logger, slog.Default()),
+		}
+		if !v.complete() || firstKept(v) != nil {
+			continue // which has been said
+		}
+		c, err := types[v.text("type")].Make(Settings{v}, e)
+		if err != nil {
+			l.place(v, err)
+			continue
+		}
+		made[name] = c
+		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
+	}
+	return made
+}
+
+// place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be wrong: it
+// was left out of what was made.
+func (l *loader) place(v *value, err error) {
+	var fresh []*Error
+	for _, each := range flatten(err) {
+		e, ok := errors.AsType[*Error](each)
+		if !ok {
+			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
+		}
+		at := &Error{Line: v.find(e.Path).at.line, Column: v.find(e.Path).at.column, Path: v.path, Problem: e.Problem, Remedy: e.Remedy}
+		if e.Path != "" {
+			at.Path = join(v.path, e.Path)
+		}
+		if !l.around(at.Path, v.path) {
+			fresh = append(fresh, at)
+		}
+	}
+	for _, e := range fresh {
+		l.add(position{e.Line, e.Column}, e.Path, e.Problem, e.Remedy)
+	}
+}
+
+// routes makes the routes.
+func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) {
+	list := root.get("routes")
+	if list == nil {
+		return
+	}
+	news := alerts{l.problems, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
+	f := newFilters(l.options.EventTypes)
+	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
+	var from []*value
+	for _, v := range list.items {
+		l.tenant(v)
+		if channelsKnown {
+			known(l, v, "channel", made)
+		}
+		if routesKnown {
+			known(l, v, "fallback", news.routes)
+		}
+		news.read(v)
+		if !v.complete() {
+			continue
+		}
+		r, err := route(Settings{v}, made[v.text("channel")], f)
+		if err != nil {
+			l.place(v, err)
+			continue
+		}
+		if l.options.Tenant != "" {
+			r.Tenant = l.options.Tenant
+		}
+		set.Routes, from = append(set.Routes, r), append(from, v)
+	}
+	for i := range set.Routes {
+		news.extend(&set.Routes[i])
+	}
+	set.Alerts = news.all
+	l.check(set.Routes, from)
+}
+
+// known reports a field of v that names nothing.
+func known[T any](l *loader, v *value, field string, all map[string]T) {
+	at := v.get(field)
+	if at == nil {
+		return
+	}
+	kind := map[string]string{"channel": "channel", "fallback": "route"}[field]
+	if _, ok := all[v.text(field)]; !ok {
+		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
+	}
+}
+
+// whole tells whether all items of a list have a name, so that a name that is not there is a mistake.
+func whole(list *value) bool {
+	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
+}
+
+// tenant refuses a tenant other than the one whose document this is.
+func (l *loader) tenant(v *value) {
+	if t := v.get("tenant"); t != nil && l.options.Tenant != "" && v.text("tenant") != l.options.Tenant {
+		l.add(t.at, t.path, "is not the tenant of this document", "leave it out")
+	}
+}
+
+// check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has
+// none, and that has been said.
+func (l *loader) check(routes []dispatcher.Route, from []*value) {
+	_, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: slog.New(slog.DiscardHandler)})
+	for _, each := range flatten(err) {
+		e, ok := errors.AsType[*dispatcher.ConfigError](each)
+		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {
+			continue
+		}
+		field := "breaker"
+		if strings.Contains(e.Problem, "Fallback") {
+			field = "fallback"
+		}
+		l.place(from[e.Index], translated(e, map[string]string{"Protect": field}))
+	}
+}

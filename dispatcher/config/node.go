@@ -1,0 +1,78 @@
+package config
+
+import (
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// node is a part of a document as it was written, in either format: what its parser leaves when the differences between
+// the formats are gone.
+type node struct {
+	at     position
+	kind   nodeKind
+	text   string  // of a scalar
+	items  []*node // of a list
+	fields []pair  // of an object, in their order
+}
+
+// pair is a field of an object as written.
+type pair struct {
+	name  string
+	at    position
+	value *node
+}
+
+type nodeKind string // as errors name it
+
+const (
+	nullNode   nodeKind = "nothing"
+	boolNode   nodeKind = "true or false"
+	numberNode nodeKind = "a number"
+	textNode   nodeKind = "text"
+	listNode   nodeKind = "a list"
+	objectNode nodeKind = "an object"
+)
+
+// Limits of documents. A configuration by hand comes nowhere near; a hostile one is refused before it costs anything.
+const (
+	// DefaultMaxSize is the largest document in bytes, unless Options say otherwise.
+	DefaultMaxSize = 1 << 20
+	maxDepth       = 32      // of lists and objects within each other
+	maxNodes       = 100_000 // of a document, with all aliases written out
+)
+
+// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It returns nil
+// when it is not well-formed, which p then says.
+func parse(src []byte, p *problems) *node {
+	if !utf8.Valid(src) {
+		p.add(position{}, "", "is not valid UTF-8", "save it as UTF-8")
+		return nil
+	}
+	switch strings.ToLower(path.Ext(p.file)) {
+	case ".json":
+		return parseJSON(src, p)
+	case ".yaml", ".yml":
+		return parseYAML(src, p)
+	}
+	if strings.HasPrefix(strings.TrimLeft(string(src), " \t\r\n"), "{") {
+		return parseJSON(src, p)
+	}
+	return parseYAML(src, p)
+}
+
+// budget refuses documents that are too deep or too large. Its zero value is a full one.
+type budget struct{ used int }
+
+func (b *budget) spend(at position, depth int, p *problems) bool {
+	b.used++
+	switch {
+	case depth > maxDepth:
+		p.add(at, "", "is nested too deeply here", "no configuration needs that; remove the nesting")
+	case b.used > maxNodes:
+		p.add(at, "", "becomes too large here, with its aliases written out", "use fewer aliases, or several documents")
+	default:
+		return true
+	}
+	return false
+}

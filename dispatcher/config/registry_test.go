@@ -1,0 +1,127 @@
+package config_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// topic is what a host writes to have a type of channel of its own in documents, here in the shape of a topic of SNS.
+type topic struct {
+	channel.Func
+
+	arn, key string
+	env      config.Environment
+	made     []string
+}
+
+func topicType(made *[]*topic) config.Type {
+	return config.Type{
+		Doc: "A topic.",
+		Fields: []config.Field{
+			{Name: "topic_arn", Required: true, Destination: true, Doc: "The topic."},
+			{Name: "access_key", Kind: config.Secret, Doc: "A key."},
+			{Name: "attributes", Kind: config.Object, List: true, Doc: "More attributes.", Fields: []config.Field{
+				{Name: "name", Required: true, Doc: "Name of the attribute."},
+				{Name: "template", Doc: "Makes the value."},
+			}},
+			{Name: "batch", Kind: config.Number, Min: 1, Max: 10, Doc: "Messages at a time."},
+			{Name: "fifo", Kind: config.Flag, Doc: "Whether order counts."},
+			{Name: "wait", Kind: config.Duration, Word: "never", Doc: "How long to wait."},
+		},
+		Make: func(s config.Settings, e config.Environment) (channel.Channel, error) {
+			c := &topic{arn: s.Text("topic_arn"), env: e}
+			if !strings.HasPrefix(c.arn, "arn:") {
+				return nil, &config.Error{Path: "topic_arn", Problem: "is not an ARN", Remedy: "copy it from the console"}
+			}
+			if s.Has("access_key") {
+				c.key, _ = s.Secret("access_key").Reveal(context.Background())
+			}
+			for _, a := range s.Objects("attributes") {
+				t, err := a.Template("template", template.Options{Mode: template.Header})
+				if err != nil {
+					return nil, err
+				}
+				c.made = append(c.made, a.Text("name"))
+				_ = t
+			}
+			c.Func = func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }
+			*made = append(*made, c)
+			return c, nil
+		},
+	}
+}
+
+const topicDocument = `
+channels:
+  - type: sns
+    name: topic
+    network: aws
+    topic_arn: arn:aws:sns:eu-west-1:123456789012:access-events
+    access_key: not-a-real-key
+    attributes:
+      - {name: severity, template: "{{data.priority}}"}
+    batch: 10
+    fifo: true
+    wait: never
+routes:
+  - name: topic
+    channel: topic
+`
+
+// Types of channels are a value of the host's: they are read, written, kept and described like the built-in ones.
+func TestThirdPartyTypesRegister(t *testing.T) {
+	t.Parallel()
+	var made []*topic
+	guard := new(netguard.Guard)
+	o := config.Options{Types: config.Registry{"sns": topicType(&made)}, Networks: map[string]*netguard.Guard{"aws": guard}}
+	set := load(t, "a.yaml", topicDocument, o)
+	require.Len(t, made, 1)
+	assert.Same(t, made[0], set.Routes[0].Channel)
+	assert.Equal(t, "not-a-real-key", made[0].key)
+	assert.Same(t, guard, made[0].env.Guard)
+	assert.NotNil(t, made[0].env.Logger)
+	assert.Equal(t, []string{"severity"}, made[0].made)
+
+	shown := string(set.Document.YAML())
+	assert.NotContains(t, shown, "not-a-real-key")
+	assert.Contains(t, shown, "wait: never")
+	o.Former = set.Document
+	load(t, "b.yaml", shown, o)
+	require.Len(t, made, 2)
+	assert.Equal(t, "not-a-real-key", made[1].key)
+	_, err := config.Load("c.yaml", []byte(strings.Replace(shown, "123456789012", "210987654321", 1)), o)
+	require.ErrorContains(t, err, "channels[0].access_key cannot keep its stored value, because the destination has changed")
+
+	var schema map[string]any
+	require.NoError(t, json.Unmarshal(config.Schema(o.Types), &schema))
+	assert.Contains(t, string(config.Schema(o.Types)), `"const": "sns"`)
+	assert.NotContains(t, string(config.Schema(nil)), `"const": "sns"`)
+	_, err = config.Load("d.yaml", []byte(topicDocument), config.Options{Networks: o.Networks})
+	require.ErrorContains(t, err, "channels[0].type is not one of the values it may have; use one of email, slack, webhook")
+}
+
+// Errors of a type are put where its fields are.
+func TestErrorsOfThirdPartyTypesHavePlaces(t *testing.T) {
+	t.Parallel()
+	for change, want := range map[[2]string]string{
+		{"arn:aws", "aws"}:                      "a.yaml:6:16: channels[0].topic_arn is not an ARN; copy it from the console",
+		{"batch: 10", "batch: 11"}:              "a.yaml:10:12: channels[0].batch is out of range; use 1 to 10",
+		{"topic_arn: ", "topic_arm: "}:          "did you mean topic_arn?",
+		{"{name: severity,", "{nam: severity,"}: "channels[0].attributes[0].name is missing; add it: name of the attribute",
+	} {
+		_, err := config.Load("a.yaml", []byte(strings.Replace(topicDocument, change[0], change[1], 1)), config.Options{
+			Types: config.Registry{"sns": topicType(new([]*topic))}, Networks: map[string]*netguard.Guard{"aws": new(netguard.Guard)},
+		})
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+func routeFields() []Field {
+	return slices.Concat([]Field{
+		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
+		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
+		{Name: "state", Values: []string{"enabled", "disabled", "paused"}, Doc: "enabled; disabled: takes no new events and sends nothing; paused: takes events and sends nothing. Default: enabled."},
+		{Name: "tenant", Doc: "Id of the tenant whose events the route takes, or * for all tenants. Default: only events without a tenant."},
+		{Name: "events", List: true, Doc: "Types of events, such as request.approved or request.*. Default: every lifecycle event."},
+		{Name: "triggers", List: true, Values: triggerNames(), Doc: "The same as triggers of access requests. Together with events, what either names is taken."},
+		{Name: "rules", Kind: Object, List: true, Doc: "Rules in place of events and triggers: an event is taken, once, when one of them wants it.", Fields: []Field{
+			{Name: "events", List: true, Doc: "Types of events. Default: every lifecycle event."},
+			{Name: "triggers", List: true, Values: triggerNames(), Doc: "The same as triggers of access requests."},
+			{Name: "except", List: true, Doc: "Types of events that are not wanted."},
+			{Name: "attributes", List: true, Doc: "Names of attributes that the event must have, such as external_key."},
+		}},
+		{Name: "require_external_key", Kind: Flag, Doc: "Takes only events that have an external key when they occur. Default: false."},
+		{Name: "retry", Kind: Object, Doc: "When to try again after a failure. Default: from 1s to 15m apart, until max_age.", Fields: []Field{
+			{Name: "count", Kind: Number, Doc: "The most retries; 0 = none. Default: no bound."},
+			{Name: "interval", Kind: Duration, Doc: "The time between attempts. Default: growing."},
+			{Name: "duration", Kind: Duration, Doc: "How long after the first attempt the last one may begin. Default: no bound."},
+			{Name: "initial", Kind: Duration, Doc: "The first of growing pauses. Default: 1s."},
+			{Name: "longest", Kind: Duration, Doc: "The longest of growing pauses. Default: 15m."},
+			{Name: "schedule", Kind: Duration, List: true, Doc: "The pause before each attempt, the first included, in place of the other fields."},
+		}},
+		{Name: "timeout", Kind: Duration, Word: "none", Doc: "The time of one attempt. Default: 30s."},
+		{Name: "concurrency", Kind: Number, Doc: "Attempts at a time. Default: 4."},
+		{Name: "order", Values: []string{"parallel", "by_subject", "strict"}, Doc: "Which deliveries wait for each other: none, those about the same subject, or all. Default: parallel."},
+		{Name: "dedup", Kind: Object, Doc: "Sends what is identical once. Default: off.", Fields: []Field{
+			{Name: "window", Kind: Duration, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
+			{Name: "break_glass", Kind: Flag, Doc: "Whether break-glass requests are left out too. Default: false."},
+			{Name: "fail_closed", Kind: Flag, Doc: "Whether deliveries wait while the store fails. Default: false, they are made, perhaps twice."},
+		}},
+		{Name: "rate", Kind: Object, Doc: "Limits how often attempts start. Default: unlimited.", Fields: []Field{
+			{Name: "events", Kind: Number, Required: true, Min: 1, Doc: "How many attempts in the time of per."},
+			{Name: "per", Kind: Duration, Doc: "The time for events. Default: 1s."},
+			{Name: "burst", Kind: Number, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
+		}},
+		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in memory.", Fields: []Field{
+			{Name: "jobs", Kind: Number, Doc: "The most deliveries that wait. Default: 10000."},
+			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
+		}},
+		{Name: "max_age", Kind: Duration, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h."},
+		alertsField(),
+	}, protectionFields())
+}
+
+// route makes the route that s describes. Paths of errors begin within it.
+func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
+	events, err := f.of(s)
+	var policy retry.Policy
+	var retryErr error
+	if s.Has("retry") {
+		policy, retryErr = retrying(s.Object("retry"))
+	}
+	protect, protectErr := protection(s)
+	r := dispatcher.Route{
+		Name:        s.Text("name"),
+		Channel:     c,
+		Tenant:      s.Text("tenant"),
+		Events:      events,
+		Retry:       policy,
+		Timeout:     s.Duration("timeout"),
+		Concurrency: s.Number("concurrency"),
+		Order:       map[string]dispatcher.Order{"by_subject": dispatcher.BySubject, "strict": dispatcher.Strict}[s.Text("order")],
+		Dedup:       dedup(s.Object("dedup")),
+		MaxAge:      s.Duration("max_age"),
+		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
+		Protect:     protect,
+	}
+	rate, backlog := s.Object("rate"), s.Object("backlog")
+	r.Rate = dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")}
+	r.Backlog.Jobs = backlog.Number("jobs")
+	if backlog.Text("overflow") == "drop_oldest" {
+		r.Backlog.Overflow = dispatcher.DropOldest
+	}
+	return r, errors.Join(err, below("retry", retryErr), protectErr, zeroIsDefault(s))
+}
+
+func dedup(s Settings) channel.DedupOptions {
+	return channel.DedupOptions{Window: s.Duration("window"), BreakGlass: s.Flag("break_glass", false), FailClosed: s.Flag("fail_closed", false)}
+}
+
+// zeroIsDefault refuses zeros that would silently mean the default.
+func zeroIsDefault(s Settings) error {
+	var errs []error
+	check := func(s Settings, field, path, remedy string) {
+		if !s.Has(field) {
+			return
+		}
+		if d, isTime := s.data(field).(time.Duration); isTime && d == 0 || !isTime && s.Number(field) == 0 {
+			errs = append(errs, &Error{Path: path, Problem: "is zero", Remedy: remedy})
+		}
+	}
+	check(s, "timeout", "timeout", "write none for no limit, or leave it out for the default")
+	check(s, "max_age", "max_age", "write forever for no limit, or leave it out for the default")
+	check(s, "concurrency", "concurrency", "use state paused to stop, or leave it out for the default")
+	check(s.Object("backlog"), "jobs", "backlog.jobs", "leave it out for the default")
+	check(s, "disable_after", "disable_after", "leave it out for never")
+	check(s.Object("dedup"), "window", "dedup.window", "leave dedup out to switch it off")
+	return errors.Join(errs...)
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// scalar reads what is neither a list nor an object. A problem is about n.
+func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
+	switch {
+	case f.Kind == Flag:
+		return flag(n)
+	case f.Kind == Number:
+		return number(n, f)
+	case f.Kind == Duration:
+		return duration(n, f)
+	case n.kind != textNode && (n.kind != numberNode || f.Pattern == ""):
+		return nil, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text"
+	case f.Kind == Secret:
+		return r.secret(n.text)
+	case f.Kind == Address && (strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:")):
+		return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
+	}
+	return text(n.text, f)
+}
+
+func flag(n *node) (data any, problem, remedy string) {
+	if n.kind != boolNode {
+		return nil, fmt.Sprintf("is %s, not true or false", n.kind), "write true or false, without quotes"
+	}
+	return strings.EqualFold(n.text, "true"), "", ""
+}
+
+func text(s string, f *Field) (data any, problem, remedy string) {
+	switch count := utf8.RuneCountInString(s); {
+	case s == "" && f.Required:
+		return nil, "is empty", "give it: " + lowerFirst(firstLine(f.Doc))
+	case f.Max > 0 && count > f.Max:
+		return nil, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max)
+	case f.Values != nil && !slices.Contains(f.Values, s):
+		remedy := "use one of " + strings.Join(f.Values, ", ")
+		if like := similar(s, f.Values); like != "" {
+			remedy = "did you mean " + like + "? " + remedy
+		}
+		return nil, "is not one of the values it may have", remedy
+	case f.Pattern != "" && !regexp.MustCompile("^(?:"+f.Pattern+")$").MatchString(s):
+		return nil, "does not have its form", "write " + f.Form
+	}
+	return s, "", ""
+}
+
+func number(n *node, f *Field) (data any, problem, remedy string) {
+	if n.kind != numberNode {
+		return nil, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes"
+	}
+	i, ok := atoi(n.text)
+	switch {
+	case !ok:
+		return nil, "is not a whole number from 0 to two thousand million", "write digits only"
+	case i < f.Min || f.Max > 0 && i > f.Max:
+		if f.Max == f.Min {
+			return nil, "is not " + strconv.Itoa(f.Min), "write " + strconv.Itoa(f.Min)
+		}
+		if f.Max > 0 {
+			return nil, "is out of range", fmt.Sprintf("use %d to %d", f.Min, f.Max)
+		}
+		return nil, "is too small", fmt.Sprintf("use %d or more", f.Min)
+	}
+	return i, "", ""
+}
+
+// maxDuration is far beyond what anybody waits for, and leaves room for sums.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+func duration(n *node, f *Field) (data any, problem, remedy string) {
+	how := "write a number and a unit, such as 90s, 15m or 2h"
+	if f.Word != "" {
+		how += ", or " + f.Word
+	}
+	switch n.kind {
+	case textNode:
+	case numberNode:
+		return nil, "has no unit", how
+	default:
+		return nil, fmt.Sprintf("is %s, not a time", n.kind), how
+	}
+	if f.Word != "" && n.text == f.Word {
+		return time.Duration(-1), "", ""
+	}
+	d, err := time.ParseDuration(n.text)
+	switch {
+	case err != nil:
+		return nil, "is not a time", how
+	case d < 0:
+		return nil, "is negative", how
+	case d > maxDuration:
+		return nil, "is longer than a hundred years", how
+	}
+	return d, "", ""
+}
+
+// writeDuration is the shortest form that reads as d.
+func writeDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

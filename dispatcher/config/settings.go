@@ -1,0 +1,165 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// Settings are an object of a document, checked against its table: the fields that are there have the kind, the number and
+// the values that the table says, and required ones are there. Methods return the zero value for a field that is not there.
+// Settings are immutable and printed without their contents.
+type Settings struct{ v *value }
+
+// Has tells whether a field is there.
+func (s Settings) Has(field string) bool { return s.v.get(field) != nil }
+
+// Text returns a field of the kind Text or Address.
+func (s Settings) Text(field string) string { return s.v.text(field) }
+
+// Texts returns a list of Text.
+func (s Settings) Texts(field string) []string { return list[string](s, field) }
+
+// Flag returns a Flag, or otherwise if it is not there.
+func (s Settings) Flag(field string, otherwise bool) bool {
+	if f := s.v.get(field); f != nil {
+		b, _ := f.data.(bool)
+		return b
+	}
+	return otherwise
+}
+
+// Number returns a Number.
+func (s Settings) Number(field string) int {
+	n, _ := s.data(field).(int)
+	return n
+}
+
+// Numbers returns a list of Number.
+func (s Settings) Numbers(field string) []int { return list[int](s, field) }
+
+// Duration returns a Duration; -1 is the field's Word.
+func (s Settings) Duration(field string) time.Duration {
+	d, _ := s.data(field).(time.Duration)
+	return d
+}
+
+// Durations returns a list of Duration.
+func (s Settings) Durations(field string) []time.Duration { return list[time.Duration](s, field) }
+
+// Secret returns a Secret.
+func (s Settings) Secret(field string) secret.Value {
+	c, _ := s.data(field).(credential)
+	return c.value
+}
+
+// Masks returns Masks.
+func (s Settings) Masks(field string) []secret.Mask {
+	var all []secret.Mask
+	for _, m := range s.Objects(field) {
+		all = append(all, secret.Mask{Replacement: m.Text("replacement"), Value: m.Secret("value")})
+	}
+	return all
+}
+
+// Headers returns Headers with their templates compiled. The error joins an *Error for each that does not compile.
+func (s Settings) Headers(field string) ([]webhook.Header, error) {
+	all := s.headers(field)
+	var errs []error
+	for i, h := range s.Objects(field) {
+		var err error
+		if all[i].Template, err = h.Template("template", template.Options{Mode: template.Header}); err != nil {
+			errs = append(errs, below(indexed(field, i), err))
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// headers returns Headers without their templates.
+func (s Settings) headers(field string) []webhook.Header {
+	var all []webhook.Header
+	for _, h := range s.Objects(field) {
+		all = append(all, webhook.Header{Name: h.Text("name"), Value: h.Text("value"), Secret: h.Secret("secret")})
+	}
+	return all
+}
+
+// Template compiles a Text; nil if it is not there. The error is an *Error.
+func (s Settings) Template(field string, o template.Options) (*template.Template, error) {
+	if !s.Has(field) {
+		return nil, nil //nolint:nilnil // no template is not a mistake
+	}
+	return compile(field, s.Text(field), o)
+}
+
+// Templates compiles a list of Text. The error joins an *Error for each that does not compile.
+func (s Settings) Templates(field string, o template.Options) ([]*template.Template, error) {
+	var all []*template.Template
+	var errs []error
+	for i, source := range s.Texts(field) {
+		t, err := compile(indexed(field, i), source, o)
+		all, errs = append(all, t), append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Object returns an Object, or one of Variants. One that is not there has no fields.
+func (s Settings) Object(field string) Settings { return Settings{s.v.get(field)} }
+
+// Objects returns a list of objects.
+func (s Settings) Objects(field string) []Settings {
+	f := s.v.get(field)
+	if f == nil {
+		return nil
+	}
+	all := make([]Settings, len(f.items))
+	for i, item := range f.items {
+		all[i] = Settings{item}
+	}
+	return all
+}
+
+// String tells nothing, because Settings may hold secrets.
+func (s Settings) String() string { return "config.Settings" }
+
+// GoString is String.
+func (s Settings) GoString() string { return s.String() }
+
+func (s Settings) data(field string) any {
+	if f := s.v.get(field); f != nil {
+		return f.data
+	}
+	return nil
+}
+
+func list[T any](s Settings, field string) []T {
+	f := s.v.get(field)
+	if f == nil {
+		return nil
+	}
+	all := make([]T, 0, len(f.items))
+	for _, item := range f.items {
+		t, _ := item.data.(T)
+		all = append(all, t)
+	}
+	return all
+}
+
+func compile(field, source string, o template.Options) (*template.Template, error) {
+	t, err := template.Compile(source, o)
+	if err == nil {
+		return t, nil
+	}
+	e := &Error{Path: field, Problem: "is not a template: " + err.Error(), Remedy: "correct it"}
+	if w, ok := errors.AsType[*template.SyntaxError](err); ok {
+		e.Problem, e.Remedy = fmt.Sprintf("is not a template: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
+	} else if w, ok := errors.AsType[*template.JSONError](err); ok {
+		e.Problem, e.Remedy = fmt.Sprintf("does not make JSON: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
+	}
+	return nil, e
+}

@@ -1,0 +1,32 @@
+package config
+
+import (
+	"net/textproto"
+	"slices"
+	"strconv"
+
+	"github.com/tocsin-go/tocsin/channel/webhook"
+)
+
+// isCredential names the headers whose values are credentials by their meaning.
+func isCredential(header string) bool {
+	return slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(header))
+}
+
+// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that would
+// try again: the list is complete.
+func verdicts(words []string) webhook.Verdicts {
+	if slices.Contains(words, "all") {
+		return webhook.RetryAllButSuccess
+	}
+	return func(status int) webhook.Verdict {
+		text := strconv.Itoa(status)
+		if slices.Contains(words, text) || slices.Contains(words, text[:1]+"xx") {
+			return webhook.Retry
+		}
+		if v := webhook.DefaultVerdicts(status); v != webhook.Retry {
+			return v
+		}
+		return webhook.Permanent
+	}
+}

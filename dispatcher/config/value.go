@@ -1,0 +1,117 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
+)
+
+// value is what a field holds, checked against its table: a document is a tree of them.
+type value struct {
+	at     position
+	path   string
+	field  *Field            // that it is in; nil = the document
+	data   any               // string, bool, int, time.Duration or credential; nil for lists and objects
+	items  []*value          // of a list
+	fields map[string]*value // of an object
+	table  []Field           // of an object: what it may have, in the order it is written
+}
+
+// credential is a secret and how it was written.
+type credential struct {
+	value     secret.Value
+	reference string // for example env:NAME; "" = a literal
+}
+
+// get returns a field of an object, or nil.
+func (v *value) get(name string) *value {
+	if v == nil {
+		return nil
+	}
+	return v.fields[name]
+}
+
+// text returns the text in a field of an object, or "".
+func (v *value) text(name string) string {
+	if f := v.get(name); f != nil {
+		s, _ := f.data.(string)
+		return s
+	}
+	return ""
+}
+
+// complete tells whether everything that is required is there: v and what is in it are as their tables promise.
+func (v *value) complete() bool {
+	if v.data == nil && v.items == nil && v.table == nil {
+		return !v.field.isObject() // it could not be read, which is as good as empty for text and the like
+	}
+	if slices.ContainsFunc(v.items, func(item *value) bool { return !item.complete() }) {
+		return false
+	}
+	return !slices.ContainsFunc(v.table, func(f Field) bool {
+		inner := v.fields[f.Name]
+		return inner == nil && f.Required || inner != nil && !inner.complete()
+	})
+}
+
+// find returns what is at a path below v, such as "headers[3].name", or the nearest thing around it that is there.
+func (v *value) find(path string) *value {
+	for path != "" {
+		var next *value
+		if rest, ok := strings.CutPrefix(path, "["); ok {
+			index, after, _ := strings.Cut(rest, "]")
+			if i, ok := atoi(index); ok && i < len(v.items) {
+				next = v.items[i]
+			}
+			path = strings.TrimPrefix(after, ".")
+		} else {
+			end := strings.IndexAny(path, ".[")
+			if end < 0 {
+				end = len(path)
+			}
+			next = v.fields[path[:end]]
+			path = strings.TrimPrefix(path[end:], ".")
+		}
+		if next == nil {
+			return v
+		}
+		v = next
+	}
+	return v
+}
+
+// atoi reads the digits of a number that is not negative, and nothing else.
+func atoi(s string) (int, bool) {
+	const most = 1 << 31
+	n := 0
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' || n > most/10 {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, s != ""
+}
+
+// origin is scheme, host and port of a URL, for comparisons and for what is shown; "" = it has none.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
+// shownAddress is how a URL without masks is written: it may be a credential behind its origin.
+func shownAddress(address string) string {
+	start := origin(address)
+	switch {
+	case start == "":
+		return secret.Redacted // whatever that is
+	case strings.TrimSuffix(strings.ToLower(address), "/") == start:
+		return address
+	}
+	return start + "/" + secret.Redacted
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+func webhookType() Type {
+	return Type{
+		Doc: "Any HTTP receiver, and the products that have a preset.",
+		Fields: slices.Concat([]Field{
+			{Name: "preset", Kind: Variants, Tag: "product", Destination: true, Doc: "Configures the webhook for a named product; other fields change that further.", Variants: presets()},
+			{Name: "url", Kind: Address, Destination: true, Doc: "Where events are sent. Required, but for presets that know it. All behind the host is a secret, unless there are masks."},
+			{Name: "masks", Kind: Masks, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
+			{Name: "path", Doc: "A Handlebars template that makes path and query, which url then must not have."},
+			{Name: "method", Values: []string{"POST", "PUT", "PATCH", "DELETE", "GET"}, Doc: "HTTP method, as far as limits allow it. Default: POST."},
+			{Name: "headers", Kind: Headers, Doc: "Headers of every request; at most 25, or as limits say."},
+			authField(),
+			bodyField(),
+			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
+			{Name: "max_body", Kind: Number, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
+			{Name: "success", Kind: Number, List: true, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
+			{Name: "retry_statuses", List: true, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
+			{Name: "sign", Kind: Object, Doc: "Signs requests.", Fields: []Field{
+				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
+				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
+				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},
+			}},
+			limitsField(),
+			timeoutsField(),
+		}, tlsFields()),
+		Make: makeWebhook,
+	}
+}
+
+func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
+	c, errs := webhook.Config{URL: s.Text("url")}, []error(nil)
+	if preset := s.Object("preset"); s.Has("preset") {
+		var err error
+		c, err = presetOf(preset, s)
+		errs = append(errs, err)
+	} else if !s.Has("url") {
+		errs = append(errs, &Error{Path: "url", Problem: "is missing", Remedy: "give the receiver's URL"})
+	}
+	c.Masks, c.Guard, c.Limits, c.Logger = s.Masks("masks"), e.Guard, e.Limits, e.Logger
+	c.TLS, c.Timeouts, c.MaxBody = tlsOf(s), timeoutsOf(s), s.Number("max_body")
+	if s.Has("method") {
+		c.Method = s.Text("method")
+	}
+	if s.Has("content_type") {
+		c.ContentType = s.Text("content_type")
+	}
+	if s.Has("success") {
+		c.Success = s.Numbers("success")
+	}
+	if s.Has("retry_statuses") {
+		c.Verdicts = verdicts(s.Texts("retry_statuses"))
+	}
+	if s.Has("sign") {
+		c.Sign = signing(s.Object("sign"))
+	}
+	if s.Has("auth") {
+		c.Auth = auth(s.Object("auth"))
+	}
+	var err error
+	c.Path, err = s.Template("path", template.Options{Mode: template.URL})
+	errs = append(errs, err)
+	headers, err := s.Headers("headers")
+	c.Headers = append(c.Headers, headers...)
+	errs = append(errs, err, readableCredentials(headers))
+	if s.Has("body") {
+		c.Body, err = body(s.Object("body"))
+		errs = append(errs, below("body", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	made, err := webhook.New(c)
+	if err != nil {
+		return nil, translated(err, webhookNames())
+	}
+	return made, nil
+}
+
+// webhookNames are the fields that have other names in documents.
+func webhookNames() map[string]string {
+	all := tlsNames()
+	all["sign[0]"], all["sign[1]"] = "sign.secret", "sign.previous"
+	return all
+}
+
+// readableCredentials refuses headers that are credentials whatever else they are, where everybody could read them.
+func readableCredentials(headers []webhook.Header) error {
+	var errs []error
+	for i, h := range headers {
+		if h.Value != "" && isCredential(h.Name) {
+			errs = append(errs, &Error{Path: indexed("headers", i) + ".value", Problem: "is readable, but a credential", Remedy: "give it as secret, or use auth"})
+		}
+	}
+	return errors.Join(errs...)
+}

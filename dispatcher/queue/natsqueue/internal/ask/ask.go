@@ -1,0 +1,65 @@
+// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a server.
+package ask
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// Timeout is how long one request waits for its answer before it is made again.
+	Timeout = 2 * time.Second
+	// LeastWait and MostWait are the pauses before a request is made again.
+	LeastWait = 50 * time.Millisecond
+	MostWait  = time.Second
+)
+
+// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done.
+func Until[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	for pause := LeastWait; ; pause = min(2*pause, MostWait) {
+		one, cancel := context.WithTimeout(ctx, Timeout)
+		answer, err := request(one)
+		cancel()
+		if err == nil || !Unanswered(err) || !Rest(ctx, pause) {
+			return answer, err
+		}
+	}
+}
+
+// Unavailable is the code of a server that cannot answer now, for want of a leader or of room.
+const Unavailable = 503
+
+// noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
+const noPeers jetstream.ErrorCode = 10005
+
+// Unanswered reports whether err says that no server answered, or none that could.
+func Unanswered(err error) bool {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return refused.Code == Unavailable || refused.ErrorCode == noPeers
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)
+}
+
+// Rest waits d and reports whether ctx is still not done.
+func Rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// IsConflict reports whether a message was refused because the last one of its subject is another than it expected.
+func IsConflict(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/history"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// story is a bad day of one receiver.
+type story struct {
+	*operation
+	out      io.Writer
+	systems  *receivers
+	mailbox  *relay
+	happened *news
+}
+
+func (s *story) say(text string) { fmt.Fprintf(s.out, "\n%s\n\n", text) }
+
+func (s *story) tell(ctx context.Context) error {
+	s.say("The document has a route in the style of each of five systems. A few events, and each takes what it wants.")
+	if err := errors.Join(
+		dispatch[event.RequestPending](ctx, s, ""),
+		dispatch[event.GrantActive](ctx, s, "acme"),
+		dispatch[event.SessionStarted](ctx, s, ""),
+		dispatch[event.ApplicationAccessRequested](ctx, s, ""),
+		dispatch[event.AlertOpened](ctx, s, ""),
+	); err != nil {
+		return err
+	}
+	if err := s.await(ctx, map[string]int{"tickets": 1, "chat": 1, "siem": 1, "mail": 1, "alerts": 1}); err != nil {
+		return err
+	}
+	// The same fact as before: the chat is told once.
+	if err := dispatch[event.GrantActive](ctx, s, "acme"); err != nil {
+		return err
+	}
+	if err := s.await(ctx, map[string]int{"chat": 2}); err != nil {
+		return err
+	}
+
+	s.say("The SIEM goes down. Two events are tried until their time is over, and the contact is told.")
+	s.systems.set("siem", true)
+	if err := errors.Join(dispatch[event.SessionMemberJoined](ctx, s, ""), dispatch[event.SessionMemberLeft](ctx, s, "")); err != nil {
+		return err
+	}
+	if err := s.await(ctx, map[string]int{"siem": 3, "contact": 1}); err != nil {
+		return err
+	}
+	s.mails(0)
+	s.say("The status now:")
+	if err := s.table(); err != nil {
+		return err
+	}
+
+	s.say("It is mended. The next event gets through, and the contact is told that, too.")
+	s.systems.set("siem", false)
+	if err := dispatch[event.SessionEnded](ctx, s, ""); err != nil {
+		return err
+	}
+	if err := s.await(ctx, map[string]int{"siem": 4, "contact": 2}); err != nil {
+		return err
+	}
+	s.mails(1)
+
+	s.say("What the SIEM missed was kept, and is delivered again.")
+	dead, err := s.engine.DeadLetters(ctx, queue.Selection{Lane: "siem"})
+	if err != nil {
+		return err
+	}
+	for _, d := range dead {
+		fmt.Fprintf(s.out, "  %s: %s\n", d.Event.Type(), d.Reason)
+	}
+	n, err := s.engine.RedeliverDead(ctx, queue.Selection{Lane: "siem"})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "  %d queued again\n", n)
+	return s.await(ctx, map[string]int{"siem": 4 + n})
+}
+
+// sumUp prints what an administrator looks at afterwards.
+func (s *story) sumUp(ctx context.Context) error {
+	s.say("The status of all routes:")
+	if err := s.table(); err != nil {
+		return err
+	}
+	s.say("The history of all routes:")
+	all, err := s.store.Query(ctx, history.Query{Tenant: dispatcher.AnyTenant})
+	if err != nil {
+		return err
+	}
+	slices.Reverse(all) // the newest comes first
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "  TIME\tROUTE\tTRIGGER\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
+	for _, e := range all {
+		request := e.Reason // of a death
+		if e.Request != nil {
+			request = e.Request.Start
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Route, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
+	}
+	return w.Flush()
+}
+
+// dispatch dispatches a new event like the catalogue's example of P.
+func dispatch[P event.Payload](ctx context.Context, s *story, tenant string) error {
+	e, err := occurrence[P](tenant)
+	if err != nil {
+		return err
+	}
+	return s.engine.Dispatch(ctx, e)
+}
+
+// await returns once so many deliveries of each route are over.
+func (s *story) await(ctx context.Context, over map[string]int) error {
+	return s.happened.until(ctx, func() bool {
+		for route, n := range over {
+			if s.over(route) < n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// table prints the status, indented.
+func (s *story) table() error {
+	var b strings.Builder
+	if err := dispatcher.WriteStatus(&b, s.engine.Status()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "  %s\n", strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n  "))
+	return err
+}
+
+// mails prints the subjects of mails from the given one on.
+func (s *story) mails(from int) {
+	for _, subject := range s.mailbox.subjects()[from:] {
+		fmt.Fprintf(s.out, "  mail to the contact: %s\n", subject)
+	}
+}

@@ -43,12 +43,18 @@ func (t busTraits) list() []string {
 // waitingCallers is for libraries that deliver in the caller's time.
 const waitingCallers = 64
 
+// What the targets look for.
+const (
+	asItComes    = "Tocsin, as it comes"
+	withoutLimit = "Tocsin, no time limit"
+)
+
 // buses are those compared; the first is the floor.
 func buses() []busMaker {
 	return []busMaker{
 		goChannels(),
-		tocsinBus("Tocsin, as it comes", nil),
-		tocsinBus("Tocsin, no time limit", noLimit(0)),
+		tocsinBus(asItComes, nil),
+		tocsinBus(withoutLimit, noLimit(0)),
 		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
 		notifyBus(),
 		alertmanagerBus(),

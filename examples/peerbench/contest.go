@@ -144,3 +144,21 @@ func (c contest) result(name string, rounds, first []round) result {
 	}
 	return r
 }
+
+// repeated is an entrant that does one thing, one unit at a time.
+func repeated(name string, open func() (func() error, error)) entrant {
+	return entrant{name: name, open: func(int) (worker, error) {
+		once, err := open()
+		return worker{
+			do: func(units int) error {
+				for range units {
+					if err := once(); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			close: func() error { return nil },
+		}, err
+	}}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -45,8 +46,8 @@ func delivery(amount int) contest {
 		work: fmt.Sprintf("An event of about 1 KiB as JSON by POST over loopback, %d at a time, to a receiver in another process "+
 			"that answers 200 and a small body. The bytes are made beforehand, but for those whose own work that is: Tocsin, "+
 			"CloudEvents, notify, Alertmanager.", sending),
-		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending),
-		metrics: []string{"new connections per 1,000"},
+		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending/receivers*receivers),
+		metrics: []string{newConnections},
 		traits:  senderTraitNames(),
 	}
 	for _, m := range []senderMaker{
@@ -61,11 +62,20 @@ func delivery(amount int) contest {
 		}})
 	}
 	// After the channel alone, the whole way through an Engine.
-	engine := entrant{name: "Tocsin, the whole way through an engine",
-		open: func(units int) (worker, error) { return openDelivery(units, true, tocsinDeliverer) }}
-	c.entrants = append(c.entrants[:5], append([]entrant{engine}, c.entrants[5:]...)...)
+	engines := []entrant{
+		{name: wholeWay, open: func(units int) (worker, error) { return openDelivery(units, true, tocsinDeliverer) }},
+		{name: wholeWayDurable, open: func(units int) (worker, error) { return openDelivery(units, true, durableDeliverer) }},
+	}
+	c.entrants = slices.Insert(c.entrants, 5, engines...)
 	return c
 }
+
+// What the targets look for.
+const (
+	wholeWay        = "Tocsin, the whole way through an engine"
+	wholeWayDurable = "Tocsin, the whole way, one event to ten webhooks, each kept by sqlitequeue until it is done"
+	newConnections  = "new connections per 1,000"
+)
 
 // deliverer delivers a number of events, sending at a time.
 type deliverer struct {
@@ -120,13 +130,16 @@ func openDelivery(units int, raw bool, open func(url string) (deliverer, error))
 }
 
 // inTurn has as many goroutines as there may be requests at a time call s.
-func inTurn(s sender) func(events []event.Event) error {
+func inTurn(s sender) func(events []event.Event) error { return inTurnOf(sending, s) }
+
+// inTurnOf is inTurn with another number of goroutines.
+func inTurnOf(callers int, s sender) func(events []event.Event) error {
 	return func(events []event.Event) error {
 		var next atomic.Int64
 		var once sync.Once
 		var failed error
 		var all sync.WaitGroup
-		for range sending {
+		for range callers {
 			all.Go(func() {
 				for n := next.Add(1); n <= int64(len(events)); n = next.Add(1) {
 					if err := s.send(context.Background(), events[n-1]); err != nil {
@@ -143,8 +156,7 @@ func inTurn(s sender) func(events []event.Event) error {
 
 // requests are n events whose JSON is about 1 KiB, and made already unless they are to be raw.
 func requests(n int, raw bool) ([]event.Event, error) {
-	sample, _ := event.Sample(event.TypeApplicationAccessRequested)
-	payload, err := event.Decode[event.ApplicationAccessRequested](sample)
+	payload, err := requestPayload()
 	if err != nil {
 		return nil, err
 	}

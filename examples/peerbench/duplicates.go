@@ -39,6 +39,12 @@ func memoryTraitNames() []string {
 
 func (t memoryTraits) list() []string { return []string{t.atomic, t.phases, t.bound} }
 
+// What the targets look for.
+const (
+	heldPerKey    = "bytes per live key"
+	repeatsMissed = "repeats missed"
+)
+
 // duplicates is the contest of telling repeats.
 func duplicates(checks int) contest {
 	c := contest{
@@ -49,7 +55,7 @@ func duplicates(checks int) contest {
 			"without the %d of the key's text, which the first row and Tocsin do not keep.",
 			checkers, figure(float64(checks)*0.9), keyLength),
 		unit: "check", amount: checks,
-		metrics: []string{"bytes per live key", "repeats missed", "new ones mistaken"},
+		metrics: []string{heldPerKey, repeatsMissed, "new ones mistaken"},
 		traits:  memoryTraitNames(),
 	}
 	for _, m := range []memoryMaker{

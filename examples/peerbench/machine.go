@@ -73,7 +73,7 @@ func peers() []string {
 		"github.com/hashicorp/eventlogger", "github.com/prometheus/alertmanager", "github.com/nicholas-fedor/shoutrrr",
 		"github.com/cloudevents/sdk-go/v2", "github.com/standard-webhooks/standard-webhooks/libraries",
 		"github.com/patrickmn/go-cache", "github.com/hashicorp/golang-lru/v2", "github.com/jellydator/ttlcache/v3",
-		"github.com/maypok86/otter/v2", "github.com/aymerick/raymond",
+		"github.com/maypok86/otter/v2", "github.com/aymerick/raymond", "github.com/riverqueue/river", "modernc.org/sqlite",
 	} {
 		compared[name] = true
 	}

@@ -16,6 +16,12 @@ import (
 // dueEvery makes half a million retries due a second.
 const dueEvery = 2 * time.Microsecond
 
+// What the targets look for.
+const (
+	heldPerRetry = "bytes each, without the job"
+	latestRetry  = "latest, ms late"
+)
+
 // pendingRetries is the contest of waiting for retries to be due. All are pending before the first is due, lead later.
 func pendingRetries(amount int, lead time.Duration) contest {
 	c := contest{
@@ -24,7 +30,7 @@ func pendingRetries(amount int, lead time.Duration) contest {
 		work: fmt.Sprintf("%s failed deliveries wait for their retry; then half a million a second are due. Processor time is that of "+
 			"running them.", figure(float64(amount))),
 		unit: "retry", amount: amount,
-		metrics: []string{"bytes each, without the job", "latest, ms late"},
+		metrics: []string{heldPerRetry, latestRetry},
 	}
 	for _, way := range []struct {
 		name string

@@ -16,8 +16,8 @@ import (
 // tiny is enough to see that everybody does the work.
 func tiny() programme {
 	return programme{
-		rounds: 2, deliveries: 2_000, requests: 128, events: 30, hangs: 1, checks: 4_000, retries: 500, lead: time.Second, jobs: 500,
-		bodies: 20,
+		rounds: 2, deliveries: 2_000, requests: 120, events: 30, hangs: 1, checks: 4_000, retries: 500, lead: time.Second, jobs: 1000,
+		bodies: 20, stored: 200,
 	}
 }
 

@@ -24,8 +24,6 @@ func backlog(most int) contest {
 	return c
 }
 
-const heldPerJob = "bytes waiting, each, without the event"
-
 func waitingName(n int) string { return figure(float64(n)) + " waiting" }
 
 func openBacklog(waiting int) (worker, error) {

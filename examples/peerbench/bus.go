@@ -43,12 +43,6 @@ func (t busTraits) list() []string {
 // waitingCallers is for libraries that deliver in the caller's time.
 const waitingCallers = 64
 
-// What the targets look for.
-const (
-	asItComes    = "Tocsin, as it comes"
-	withoutLimit = "Tocsin, no time limit"
-)
-
 // buses are those compared; the first is the floor.
 func buses() []busMaker {
 	return []busMaker{

@@ -70,13 +70,6 @@ func delivery(amount int) contest {
 	return c
 }
 
-// What the targets look for.
-const (
-	wholeWay        = "Tocsin, the whole way through an engine"
-	wholeWayDurable = "Tocsin, the whole way, one event to ten webhooks, each kept by sqlitequeue until it is done"
-	newConnections  = "new connections per 1,000"
-)
-
 // deliverer delivers a number of events, sending at a time.
 type deliverer struct {
 	deliver func(events []event.Event) error

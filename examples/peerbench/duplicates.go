@@ -39,12 +39,6 @@ func memoryTraitNames() []string {
 
 func (t memoryTraits) list() []string { return []string{t.atomic, t.phases, t.bound} }
 
-// What the targets look for.
-const (
-	heldPerKey    = "bytes per live key"
-	repeatsMissed = "repeats missed"
-)
-
 // duplicates is the contest of telling repeats.
 func duplicates(checks int) contest {
 	c := contest{

@@ -16,14 +16,11 @@ func encoding(amount int) contest {
 				payload, err := requestPayload()
 				return func() error { _, err := json.Marshal(payload); return err }, err
 			}),
-			repeated("Tocsin, for one", func() (func() error, error) { return encodeFor(1) }),
+			repeated(encodedForOne, func() (func() error, error) { return encodeFor(1) }),
 			repeated(encodedForTen, func() (func() error, error) { return encodeFor(receivers) }),
 		},
 	}
 }
-
-// encodedForTen is what the targets look for.
-const encodedForTen = "Tocsin, for ten"
 
 func encodeFor(n int) (func() error, error) {
 	payload, err := requestPayload()

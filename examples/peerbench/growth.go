@@ -6,10 +6,6 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-const heldPerRoute = "KB held per route"
-
-const besideIdleRoutes = "to 10, beside 10,000 that want other events"
-
 // growth is the fan-out for ever more routes: the cost of a delivery should not change.
 func growth(amount int) contest {
 	c := contest{

@@ -58,18 +58,6 @@ func isolation(events int) contest {
 	return c
 }
 
-// What the targets look for.
-const (
-	healthyShare   = "healthy: within 100 ms, %"
-	healthyP99     = "p99, ms"
-	usualP99       = "the same without a hang, ms"
-	goroutinesMore = "goroutines more"
-
-	isolatedUntilLimit = "Tocsin, hangs until a limit of 50 ms, again and again"
-	isolatedFromFive   = "Tocsin, 5 of 10 hang"
-	isolatedFromNine   = "Tocsin, 9 of 10 hang"
-)
-
 // isolate returns the contest's metrics of one bus.
 func isolate(m busMaker, events, hanging int) ([]float64, error) {
 	well, err := runHang(m, events, 0)

@@ -35,13 +35,17 @@ func thisMachine() machine {
 
 // String is the machine in one line.
 func (m machine) String() string {
+	s := m.processor() + ", " + m.System + ", " + m.Go + ", " + m.When.Format("2006-01-02 15:04 MST")
+	if m.Load != "" {
+		s += ", load " + m.Load + " before the run"
+	}
+	return s
+}
+
+func (m machine) processor() string {
 	s := fmt.Sprintf("%d cores", m.Cores)
 	if m.Processor != "" {
 		s += " of " + m.Processor
-	}
-	s += ", " + m.System + ", " + m.Go + ", " + m.When.Format("2006-01-02 15:04 MST")
-	if m.Load != "" {
-		s += ", load " + m.Load + " before the run"
 	}
 	return s
 }

@@ -16,12 +16,6 @@ import (
 // dueEvery makes half a million retries due a second.
 const dueEvery = 2 * time.Microsecond
 
-// What the targets look for.
-const (
-	heldPerRetry = "bytes each, without the job"
-	latestRetry  = "latest, ms late"
-)
-
 // pendingRetries is the contest of waiting for retries to be due. All are pending before the first is due, lead later.
 func pendingRetries(amount int, lead time.Duration) contest {
 	c := contest{
@@ -38,7 +32,7 @@ func pendingRetries(amount int, lead time.Duration) contest {
 		pend func(r *retries) error
 	}{
 		{"time.AfterFunc", 1, afterFunc},
-		{"Tocsin, queue.Memory", 1, memoryQueue},
+		{nameRetries, 1, memoryQueue},
 		{"a goroutine each, asleep", 10, sleepers},
 	} {
 		c.entrants = append(c.entrants, entrant{name: way.name, part: way.part, open: func(units int) (worker, error) {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,6 +16,7 @@ type report struct {
 	Command  string    `json:"command"`
 	Machine  machine   `json:"machine"`
 	Contests []outcome `json:"contests"`
+	Targets  []target  `json:"targets"`
 }
 
 // markdown writes the tables.
@@ -24,6 +28,7 @@ func (r report) markdown(w io.Writer) {
 	for _, o := range r.Contests {
 		o.markdown(w)
 	}
+	targetTable(w, r.Targets)
 }
 
 func (o outcome) markdown(w io.Writer) {
@@ -78,11 +83,20 @@ func table(w io.Writer, head []string, rows [][]string) {
 	}
 }
 
-// save writes the figures as JSON.
-func (r report) save(name string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+// save writes the tables, the figures as JSON and the chart into a folder.
+func (r report) save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	figures, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(text, '\n'), 0o644)
+	var tables bytes.Buffer
+	r.markdown(&tables)
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "report.json"), append(figures, '\n'), 0o644),
+		os.WriteFile(filepath.Join(dir, "report.md"), tables.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(dir, "chart.svg"), []byte(r.chart()), 0o644),
+	)
 }

@@ -18,7 +18,7 @@ import (
 // may.
 func riverQueue() storageMaker {
 	return storageMaker{
-		name: "River on SQLite, tuned", part: 10,
+		name: nameRiver, part: 10,
 		traits: storageTraits{"queues, each with its workers", "by priority and time", "yes", "a second job, unless it is made unique", "yes"},
 		open: func(path string, handle func(string)) (storage, error) {
 			db, err := sql.Open("sqlite", path)

@@ -27,6 +27,3 @@ func signing(amount int) contest {
 		},
 	}
 }
-
-// ourSignature is what the targets look for.
-const ourSignature = "Tocsin, channel/webhook/signature"

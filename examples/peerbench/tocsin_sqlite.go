@@ -15,7 +15,7 @@ import (
 // tocsinSQLite is Tocsin's queue in a file, as it comes, with ten lanes.
 func tocsinSQLite() storageMaker {
 	return storageMaker{
-		name:   "Tocsin, sqlitequeue",
+		name:   nameSQLite,
 		traits: storageTraits{"a lane for each route", "by subject, or strict, where asked for", "yes", "skipped", "no"},
 		open: func(path string, handle func(string)) (storage, error) {
 			q, err := sqlitequeue.Open(context.Background(), path, sqlitequeue.Options{})

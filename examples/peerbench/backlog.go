@@ -6,47 +6,84 @@ import (
 	"sync"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
 )
 
-// backlog shows that a delivery costs the same however many wait before it.
+// backlog shows that a job costs the same however many wait before it.
 func backlog(most int) contest {
 	c := contest{
-		name: "backlog", title: "Ever longer backlogs", unit: "job", amount: most, ownOnly: true,
-		work:    "So many jobs wait in a lane of Tocsin's memory queue, then all run. Time and memory of each should stay what they are.",
-		metrics: []string{"bytes waiting, each, without the event"},
+		name: "backlog", title: "Ever longer backlogs", unit: "job", amount: most,
+		work: "Jobs are put into a lane of Tocsin's memory queue until so many wait, then all run, and again, until all have done the " +
+			"same number. Time and memory of each should stay what they are.",
+		metrics: []string{heldPerJob},
 	}
-	for _, share := range []int{100, 10, 1} {
-		c.entrants = append(c.entrants, entrant{name: figure(float64(most/share)) + " waiting", part: share, open: openBacklog})
+	for _, share := range []int{1000, 100, 10, 1} {
+		waiting := max(1, most/share)
+		c.entrants = append(c.entrants, entrant{name: waitingName(waiting), open: func(int) (worker, error) { return openBacklog(waiting) }})
 	}
 	return c
 }
 
-func openBacklog(jobs int) (worker, error) {
-	events, err := notes(jobs)
+func waitingName(n int) string { return figure(float64(n)) + " waiting" }
+
+func openBacklog(waiting int) (worker, error) {
+	events, err := notes(waiting)
 	if err != nil {
 		return worker{}, err
 	}
-	m := queue.NewMemory(queue.MemoryOptions{IDWindow: 1})
-	m.Bound("a", queue.Bound{Jobs: jobs})
-	var left sync.WaitGroup
-	left.Add(jobs)
-	l, err := m.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Outcome {
-		left.Done()
+	b := &backlogRun{events: events, queue: queue.NewMemory(queue.MemoryOptions{IDWindow: 1})}
+	b.queue.Bound("a", queue.Bound{Jobs: waiting})
+	b.lane, err = b.queue.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Outcome {
+		b.left.Done()
 		return queue.Outcome{}
 	})
 	if err != nil {
 		return worker{}, err
 	}
+	stop := func() error { return b.lane.Stop(context.Background()) }
 	before := held()
-	for i := range events {
-		if err := m.Enqueue(context.Background(), queue.Job{Event: events[i], Route: "a"}); err != nil {
-			return worker{}, errors.Join(err, l.Stop(context.Background()))
+	if err := b.fill(); err != nil {
+		return worker{}, errors.Join(err, stop())
+	}
+	size := float64(held()-before) / float64(waiting)
+	b.run()
+	return worker{
+		do: func(units int) error {
+			for range units / waiting {
+				if err := b.fill(); err != nil {
+					return err
+				}
+				b.run()
+			}
+			return nil
+		},
+		figures: func() []float64 { return []float64{size} },
+		close:   stop,
+	}, nil
+}
+
+// backlogRun is a lane that is filled and emptied.
+type backlogRun struct {
+	queue      *queue.Memory
+	lane       queue.Lane
+	events     []event.Event
+	generation int64 // the same events, as other jobs each time
+	left       sync.WaitGroup
+}
+
+func (b *backlogRun) fill() error {
+	b.lane.Limit(0)
+	b.left.Add(len(b.events))
+	b.generation++
+	for _, e := range b.events {
+		if err := b.queue.Enqueue(context.Background(), queue.Job{Event: e, Route: "a", Generation: b.generation}); err != nil {
+			return err
 		}
 	}
-	size := float64(held()-before) / float64(jobs)
-	return worker{
-		do:      func(int) error { l.Limit(4); left.Wait(); return nil },
-		figures: func() []float64 { return []float64{size} },
-		close:   func() error { return l.Stop(context.Background()) },
-	}, nil
+	return nil
+}
+
+func (b *backlogRun) run() {
+	b.lane.Limit(4)
+	b.left.Wait()
 }

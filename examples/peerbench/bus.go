@@ -47,8 +47,8 @@ const waitingCallers = 64
 func buses() []busMaker {
 	return []busMaker{
 		goChannels(),
-		tocsinBus("Tocsin, as it comes", nil),
-		tocsinBus("Tocsin, no time limit", noLimit(0)),
+		tocsinBus(asItComes, nil),
+		tocsinBus(withoutLimit, noLimit(0)),
 		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
 		notifyBus(),
 		alertmanagerBus(),

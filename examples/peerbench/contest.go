@@ -16,7 +16,6 @@ type contest struct {
 	amount, warm int
 	// costless leaves out the columns of costs, where they say nothing.
 	costless bool
-	ownOnly  bool     // all entrants are Tocsin, at different sizes
 	metrics  []string // columns that are the contest's own
 	traits   []string // columns of the table that says what each entrant does besides
 	entrants []entrant
@@ -144,4 +143,22 @@ func (c contest) result(name string, rounds, first []round) result {
 		r.Metrics[metric] = over(func(n int) float64 { return rounds[n].figures[i] })
 	}
 	return r
+}
+
+// repeated is an entrant that does one thing, one unit at a time.
+func repeated(name string, open func() (func() error, error)) entrant {
+	return entrant{name: name, open: func(int) (worker, error) {
+		once, err := open()
+		return worker{
+			do: func(units int) error {
+				for range units {
+					if err := once(); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			close: func() error { return nil },
+		}, err
+	}}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +23,7 @@ type sender struct {
 type senderMaker struct {
 	name   string
 	traits senderTraits
+	raw    bool // gets events whose JSON form has not been made yet: making it is its own work
 	open   func(url string) (sender, error)
 }
 
@@ -42,10 +44,10 @@ func delivery(amount int) contest {
 		name:  "http",
 		title: "HTTP delivery",
 		work: fmt.Sprintf("An event of about 1 KiB as JSON by POST over loopback, %d at a time, to a receiver in another process "+
-			"that answers 200 and a small body. The event's JSON is made beforehand, as it is made once for all receivers; "+
-			"notify and Alertmanager make their own from it.", sending),
-		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending),
-		metrics: []string{"new connections per 1,000"},
+			"that answers 200 and a small body. The bytes are made beforehand, but for those whose own work that is: Tocsin, "+
+			"CloudEvents, notify, Alertmanager.", sending),
+		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending/receivers*receivers),
+		metrics: []string{newConnections},
 		traits:  senderTraitNames(),
 	}
 	for _, m := range []senderMaker{
@@ -53,16 +55,18 @@ func delivery(amount int) contest {
 		cloudEvents(), shoutrrrSender(true), shoutrrrSender(false), notifySender(), watermillSender(), alertmanagerSender(),
 	} {
 		c.entrants = append(c.entrants, entrant{name: m.name, traits: m.traits.list(), open: func(units int) (worker, error) {
-			return openDelivery(units, func(url string) (deliverer, error) {
+			return openDelivery(units, m.raw, func(url string) (deliverer, error) {
 				s, err := m.open(url)
 				return deliverer{deliver: inTurn(s), close: func() error { s.close(); return nil }}, err
 			})
 		}})
 	}
 	// After the channel alone, the whole way through an Engine.
-	engine := entrant{name: "Tocsin, the whole way through an engine",
-		open: func(units int) (worker, error) { return openDelivery(units, tocsinDeliverer) }}
-	c.entrants = append(c.entrants[:5], append([]entrant{engine}, c.entrants[5:]...)...)
+	engines := []entrant{
+		{name: wholeWay, open: func(units int) (worker, error) { return openDelivery(units, true, tocsinDeliverer) }},
+		{name: wholeWayDurable, open: func(units int) (worker, error) { return openDelivery(units, true, durableDeliverer) }},
+	}
+	c.entrants = slices.Insert(c.entrants, 5, engines...)
 	return c
 }
 
@@ -72,8 +76,8 @@ type deliverer struct {
 	close   func() error
 }
 
-func openDelivery(units int, open func(url string) (deliverer, error)) (worker, error) {
-	events, err := requests(units)
+func openDelivery(units int, raw bool, open func(url string) (deliverer, error)) (worker, error) {
+	events, err := requests(units, raw)
 	if err != nil {
 		return worker{}, err
 	}
@@ -119,13 +123,16 @@ func openDelivery(units int, open func(url string) (deliverer, error)) (worker, 
 }
 
 // inTurn has as many goroutines as there may be requests at a time call s.
-func inTurn(s sender) func(events []event.Event) error {
+func inTurn(s sender) func(events []event.Event) error { return inTurnOf(sending, s) }
+
+// inTurnOf is inTurn with another number of goroutines.
+func inTurnOf(callers int, s sender) func(events []event.Event) error {
 	return func(events []event.Event) error {
 		var next atomic.Int64
 		var once sync.Once
 		var failed error
 		var all sync.WaitGroup
-		for range sending {
+		for range callers {
 			all.Go(func() {
 				for n := next.Add(1); n <= int64(len(events)); n = next.Add(1) {
 					if err := s.send(context.Background(), events[n-1]); err != nil {
@@ -140,10 +147,9 @@ func inTurn(s sender) func(events []event.Event) error {
 	}
 }
 
-// requests are n events whose JSON is about 1 KiB, and made already.
-func requests(n int) ([]event.Event, error) {
-	sample, _ := event.Sample(event.TypeApplicationAccessRequested)
-	payload, err := event.Decode[event.ApplicationAccessRequested](sample)
+// requests are n events whose JSON is about 1 KiB, and made already unless they are to be raw.
+func requests(n int, raw bool) ([]event.Event, error) {
+	payload, err := requestPayload()
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +158,9 @@ func requests(n int) ([]event.Event, error) {
 		if all[i], err = event.New(payload, event.Meta{ID: fmt.Sprint("request-", i), Source: "peerbench"}); err != nil {
 			return nil, err
 		}
-		all[i].JSON()
+		if !raw {
+			all[i].JSON()
+		}
 	}
 	return all, nil
 }

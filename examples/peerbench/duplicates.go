@@ -49,7 +49,7 @@ func duplicates(checks int) contest {
 			"without the %d of the key's text, which the first row and Tocsin do not keep.",
 			checkers, figure(float64(checks)*0.9), keyLength),
 		unit: "check", amount: checks,
-		metrics: []string{"bytes per live key", "repeats missed", "new ones mistaken"},
+		metrics: []string{heldPerKey, repeatsMissed, "new ones mistaken"},
 		traits:  memoryTraitNames(),
 	}
 	for _, m := range []memoryMaker{

@@ -2,86 +2,168 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// jobWorkers is how many jobs run at a time.
-const jobWorkers = 160
+const (
+	producers    = 64
+	queueWorkers = 160
+	singleJobs   = 200 // one at a time, for the latency
+)
 
-// jobStore is a durable queue on SQLite: put returns once a job is on the disk; its handler calls done, once, and what
-// follows is the queue's to store.
-type jobStore struct {
-	put   func(ctx context.Context, e event.Event) error
-	close func() error
+// storage is a queue in a file. put returns once a job is on the disk; what follows the handler is the storage's own to
+// record.
+type storage interface {
+	put(ctx context.Context, e event.Event) error
+	close() error
 }
 
-// jobStoreMaker opens one in a file.
-type jobStoreMaker struct {
+// storageMaker opens one in the file path; handle is the handler of its jobs.
+type storageMaker struct {
 	name   string
-	traits jobStoreTraits
+	traits storageTraits
 	part   int
-	open   func(path string, done func()) (jobStore, error)
+	open   func(path string, handle func(id string)) (storage, error)
 }
 
-// jobStoreTraits says what a queue does besides storing jobs.
-type jobStoreTraits struct{ commits, limits, order, retries, dead, twice string }
+// storageTraits says what a storage does besides.
+type storageTraits struct{ lanes, order, retries, repeats, needs string }
 
-func jobStoreTraitNames() []string {
-	return []string{"commits", "limits", "order", "retries, later times", "dead letters", "the same job twice"}
+func storageTraitNames() []string {
+	return []string{"isolation", "order", "retries and dead letters", "the same id again", "jobs a host inserts in its own transaction"}
 }
 
-func (t jobStoreTraits) list() []string {
-	return []string{t.commits, t.limits, t.order, t.retries, t.dead, t.twice}
+func (t storageTraits) list() []string {
+	return []string{t.lanes, t.order, t.retries, t.repeats, t.needs}
 }
 
-// durable is the contest of storing jobs so that they outlast a power cut, and running them.
+// durable is the contest of queues in one SQLite file.
 func durable(amount int) contest {
 	c := contest{
 		name:  "durable",
 		title: "Durable queue on SQLite",
-		work: fmt.Sprintf("%d producers store jobs of 1 KiB, each waiting until its own is on the disk (synchronous=FULL), while %d "+
-			"workers run and settle them.", sending, jobWorkers),
-		unit: "job", amount: amount, warm: amount / 10, traits: jobStoreTraitNames(),
+		work: fmt.Sprintf("Events of about 1 KiB are put by %d goroutines, run by %d, and recorded as done, all at once; every commit "+
+			"is synced (WAL, synchronous=FULL), all use modernc.org/sqlite. Latency is from putting one job to its handler, with "+
+			"nothing else to do.", producers, queueWorkers),
+		unit: "job", amount: amount, warm: amount / 10,
+		metrics: []string{"latency p50, ms", "latency p99, ms"},
+		traits:  storageTraitNames(),
 	}
-	for _, m := range []jobStoreMaker{plainSQLite(), tocsinSQLite(), riverSQLite()} {
-		c.entrants = append(c.entrants, entrant{name: m.name, traits: m.traits.list(), part: m.part, open: func(units int) (worker, error) {
-			return openDurable(m, units)
-		}})
+	for _, m := range []storageMaker{plainTable(), tocsinSQLite(), riverQueue()} {
+		c.entrants = append(c.entrants, entrant{
+			name: m.name, traits: m.traits.list(), part: m.part,
+			open: func(units int) (worker, error) { return openDurable(m, units) },
+		})
 	}
 	return c
 }
 
-func openDurable(m jobStoreMaker, units int) (worker, error) {
-	events, err := requests(units)
+func openDurable(m storageMaker, units int) (worker, error) {
+	events, err := reasons(units + singleJobs)
 	if err != nil {
 		return worker{}, err
 	}
-	folder, err := os.MkdirTemp("", "peerbench")
+	dir, err := os.MkdirTemp("", "peerbench")
 	if err != nil {
 		return worker{}, err
 	}
-	var running sync.WaitGroup
-	store, err := m.open(filepath.Join(folder, "queue.db"), running.Done)
+	d := &durableRun{events: events, handled: make(chan struct{}, units+singleJobs)}
+	d.storage, err = m.open(filepath.Join(dir, "queue.db"), func(string) { d.handled <- struct{}{} })
 	if err != nil {
-		return worker{}, errors.Join(err, os.RemoveAll(folder))
+		_ = os.RemoveAll(dir)
+		return worker{}, err
 	}
 	return worker{
-		do: func(n int) error {
-			running.Add(n)
-			mine := events[:n]
-			events = events[n:]
-			if err := inTurn(sender{send: store.put})(mine); err != nil {
-				return err
-			}
-			running.Wait()
-			return nil
+		do: d.do,
+		figures: func() []float64 {
+			p50, p99 := d.latency()
+			return []float64{p50, p99}
 		},
-		close: func() error { return errors.Join(store.close(), os.RemoveAll(folder)) },
+		close: func() error {
+			err := d.storage.close()
+			_ = os.RemoveAll(dir)
+			if err == nil {
+				err = d.failed
+			}
+			return err
+		},
 	}, nil
+}
+
+// durableRun is a storage at work.
+type durableRun struct {
+	storage storage
+	events  []event.Event
+	handled chan struct{}
+	failed  error // while the latency was measured
+}
+
+func (d *durableRun) do(units int) error {
+	events := d.events[:units]
+	d.events = d.events[units:]
+	var next atomic.Int64
+	failed := make(chan error, producers)
+	for range producers {
+		go func() {
+			for n := next.Add(1); n <= int64(units); n = next.Add(1) {
+				if err := d.storage.put(context.Background(), events[n-1]); err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	var err error
+	for range producers {
+		if e := <-failed; e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for range units {
+		<-d.handled
+	}
+	return nil
+}
+
+// latency puts the last jobs one by one and returns milliseconds.
+func (d *durableRun) latency() (p50, p99 float64) {
+	var all []float64
+	for _, e := range d.events {
+		began := time.Now()
+		if d.failed = d.storage.put(context.Background(), e); d.failed != nil {
+			return 0, 0
+		}
+		<-d.handled
+		all = append(all, float64(time.Since(began).Microseconds())/1000)
+		<-time.After(2 * time.Millisecond)
+	}
+	slices.Sort(all)
+	return all[len(all)/2], all[len(all)*99/100]
+}
+
+// reasons are n events whose JSON is about 1 KiB.
+func reasons(n int) ([]event.Event, error) {
+	all := make([]event.Event, n)
+	payload := event.GrantRevoked{Reason: strings.Repeat("because ", 100)}
+	for i := range all {
+		e, err := event.New(payload, event.Meta{ID: "e" + strconv.Itoa(i)})
+		if err != nil {
+			return nil, err
+		}
+		all[i] = e
+	}
+	return all, nil
 }

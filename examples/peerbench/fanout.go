@@ -31,44 +31,28 @@ func fanOut(amount int) contest {
 	return c
 }
 
-// growth is the same for ever more routes: the cost of a delivery should not change.
-func growth(amount int) contest {
-	c := contest{
-		name: "routes", title: "Fan-out to more routes", unit: "delivery", amount: amount, warm: amount / 10, ownOnly: true,
-		work: "One event to all routes of a Tocsin engine, without a time limit. The more routes, the more share what an event " +
-			"costs once; from 10 on the cost of a delivery should stay what it is.",
-	}
-	for _, routes := range []int{1, 10, 100, 1000} {
-		c.entrants = append(c.entrants, entrant{
-			name: "to " + strconv.Itoa(routes),
-			open: func(units int) (worker, error) { return openFanOut(tocsinBus("", noLimit(0)), units, routes) },
-		})
-	}
-	c.entrants = append(c.entrants, entrant{
-		name: "to 10, beside 10,000 that want other events",
-		open: func(units int) (worker, error) {
-			return openFanOut(tocsinBus("", besideIdle(noLimit(0), 10_000)), units, receivers)
-		},
-	})
-	return c
-}
-
 // openFanOut makes a worker whose units are deliveries; an event makes as many as there are sinks.
 func openFanOut(m busMaker, units, sinks int) (worker, error) {
 	events, err := notes(units/sinks + 2)
 	if err != nil {
 		return worker{}, err
 	}
-	f := &fanOutRun{callers: m.callers, tallies: make([]tally, sinks), progress: make(chan struct{}, 1)}
-	all := make([]sink, sinks)
-	for i := range all {
-		all[i] = f.sink(i)
-	}
+	f, all := newFanOutRun(m.callers, sinks)
 	f.bus, err = m.open(events, all)
 	if err != nil {
 		return worker{}, err
 	}
 	return worker{do: f.do, close: f.bus.close}, nil
+}
+
+// newFanOutRun returns a run that wants a bus, and the sinks that bus is to have.
+func newFanOutRun(callers, sinks int) (*fanOutRun, []sink) {
+	f := &fanOutRun{callers: callers, tallies: make([]tally, sinks), progress: make(chan struct{}, 1)}
+	all := make([]sink, sinks)
+	for i := range all {
+		all[i] = f.sink(i)
+	}
+	return f, all
 }
 
 // fanOutRun is a bus at work.

@@ -122,6 +122,7 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/tocsin-go/tocsin => ../..
-
-replace github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue => ../../dispatcher/queue/sqlitequeue
+replace (
+	github.com/tocsin-go/tocsin => ../..
+	github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue => ../../dispatcher/queue/sqlitequeue
+)

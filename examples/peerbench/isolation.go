@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
 const (
@@ -26,43 +29,42 @@ func isolation(events int) contest {
 			"An event counts as late from the moment it was due, also when the library kept its publisher waiting.",
 			isolationRate, isolationLimit),
 		unit: "delivery to a healthy receiver", amount: events, costless: true,
-		metrics: []string{
-			"healthy: within 100 ms, %", "the same without a hang, %", "p99, ms", "the same without a hang, ms",
-			"goroutines more", "KB held per event",
-		},
+		metrics: []string{healthyShare, "the same without a hang, %", healthyP99, usualP99, goroutinesMore, "KB held per event"},
 	}
-	for _, b := range buses() {
-		if b.callers == 1 {
-			b.name += ", 1 publisher"
+	add := func(m busMaker, hanging int) {
+		c.entrants = append(c.entrants, entrant{name: m.name, open: func(int) (worker, error) {
+			var figures []float64
+			return worker{
+				do: func(units int) (err error) {
+					figures, err = isolate(m, units, hanging)
+					return err
+				},
+				figures: func() []float64 { return figures },
+				close:   func() error { return nil },
+			}, nil
+		}})
+	}
+	for _, m := range buses() {
+		if m.callers == 1 {
+			m.name += ", 1 publisher"
 		} else {
-			b.name += fmt.Sprintf(", %d publishers", b.callers)
+			m.name += fmt.Sprintf(", %d publishers", m.callers)
 		}
-		c.entrants = append(c.entrants, entrant{
-			name: b.name,
-			open: func(int) (worker, error) {
-				var figures []float64
-				return worker{
-					do: func(units int) error {
-						var err error
-						figures, err = isolate(b, units)
-						return err
-					},
-					figures: func() []float64 { return figures },
-					close:   func() error { return nil },
-				}, nil
-			},
-		})
+		add(m, 1)
 	}
+	add(tocsinBus(isolatedUntilLimit, limit(50*time.Millisecond)), 1)
+	add(tocsinBus(isolatedFromFive, nil), 5)
+	add(tocsinBus(isolatedFromNine, nil), 9)
 	return c
 }
 
 // isolate returns the contest's metrics of one bus.
-func isolate(m busMaker, events int) ([]float64, error) {
+func isolate(m busMaker, events, hanging int) ([]float64, error) {
 	well, err := runHang(m, events, 0)
 	if err != nil {
 		return nil, err
 	}
-	hung, err := runHang(m, events, 1)
+	hung, err := runHang(m, events, hanging)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +102,7 @@ func runHang(m busMaker, count, hanging int) (_ hang, err error) {
 	var sinks []sink
 	for i := range receivers {
 		if i >= len(late) {
-			sinks = append(sinks, func(ctx context.Context, _ string) error {
-				select {
-				case <-release:
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			})
+			sinks = append(sinks, func(ctx context.Context, _ string) error { return hangUntil(ctx, release) })
 			continue
 		}
 		late[i] = make([]atomic.Int64, count)
@@ -144,7 +139,11 @@ func runHang(m busMaker, count, hanging int) (_ hang, err error) {
 	stop()
 	close(release)
 	publishers.Wait()
-	return h, b.close()
+	err = b.close()
+	if _, left := errors.AsType[*dispatcher.ShutdownError](err); left {
+		err = nil // retries that are not due
+	}
+	return h, err
 }
 
 // lateness returns how much arrived in time, in percent of what should have, and the 99th percentile.

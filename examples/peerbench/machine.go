@@ -35,13 +35,17 @@ func thisMachine() machine {
 
 // String is the machine in one line.
 func (m machine) String() string {
+	s := m.processor() + ", " + m.System + ", " + m.Go + ", " + m.When.Format("2006-01-02 15:04 MST")
+	if m.Load != "" {
+		s += ", load " + m.Load + " before the run"
+	}
+	return s
+}
+
+func (m machine) processor() string {
 	s := fmt.Sprintf("%d cores", m.Cores)
 	if m.Processor != "" {
 		s += " of " + m.Processor
-	}
-	s += ", " + m.System + ", " + m.Go + ", " + m.When.Format("2006-01-02 15:04 MST")
-	if m.Load != "" {
-		s += ", load " + m.Load + " before the run"
 	}
 	return s
 }
@@ -73,8 +77,7 @@ func peers() []string {
 		"github.com/hashicorp/eventlogger", "github.com/prometheus/alertmanager", "github.com/nicholas-fedor/shoutrrr",
 		"github.com/cloudevents/sdk-go/v2", "github.com/standard-webhooks/standard-webhooks/libraries",
 		"github.com/patrickmn/go-cache", "github.com/hashicorp/golang-lru/v2", "github.com/jellydator/ttlcache/v3",
-		"github.com/maypok86/otter/v2", "github.com/aymerick/raymond",
-		"github.com/riverqueue/river", "modernc.org/sqlite",
+		"github.com/maypok86/otter/v2", "github.com/aymerick/raymond", "github.com/riverqueue/river", "modernc.org/sqlite",
 	} {
 		compared[name] = true
 	}

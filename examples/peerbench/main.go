@@ -3,11 +3,11 @@
 //
 //	go run .                     a first look, less than a minute
 //	go run . -full               the figures to quote, a quarter of an hour
-//	go run . -full -out results -readme ../../README.md
-//	                             the same, kept here and shown in the README
 //	go run . -only 'http|dedup'  contests whose name matches
 //	go run . -only http -who engine -profile cpu.out
 //	                             where the time of one entrant goes, for go tool pprof
+//	go run . -full -results results -readme ../../README.md
+//	                             what this repository shows: tables, JSON, a chart, and the README's section
 //
 // Costs are processor time of this process, by getrusage; where there is a receiver, it runs in a process of its own. Compare
 // ratios of one run: times depend on the machine and on what else it does. It is a module of its own, outside the workspace,
@@ -30,8 +30,8 @@ func main() {
 	only := flag.String("only", "", "a regular expression: which contests")
 	who := flag.String("who", "", "a regular expression: which entrants, besides the first of each contest")
 	profile := flag.String("profile", "", "write a profile of the processor to this file; with -who, of one entrant and the first")
-	folder := flag.String("out", "", "write results.md, results.json and chart.svg to this folder")
-	readme := flag.String("readme", "", "rewrite the section of this file that shows the results")
+	results := flag.String("results", "", "also write tables, figures as JSON and a chart into this folder")
+	readme := flag.String("readme", "", "also rewrite the part of this file that is between the lines "+sectionBegin+" and "+sectionEnd)
 	flag.Parse()
 	if os.Getenv(roleVariable) == receiverRole {
 		if err := receive(os.Stdin, os.Stdout); err != nil {
@@ -60,16 +60,17 @@ func main() {
 	if err := errors.Join(err, stop()); err != nil {
 		log.Fatal(err)
 	}
-	r.Targets = judge(r.Contests)
+	r.Targets = judge(size, r.Contests)
 	r.markdown(os.Stdout)
-	if *folder != "" {
-		err = r.save(*folder)
+	if *results != "" {
+		if err := r.save(*results); err != nil {
+			log.Fatal(err)
+		}
 	}
 	if *readme != "" {
-		err = errors.Join(err, rewrite(*readme, r.section()))
-	}
-	if err != nil {
-		log.Fatal(err)
+		if err := r.rewrite(*readme); err != nil {
+			log.Fatal(err)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // notifyBus is github.com/nikoksr/notify with a service for each receiver. It waits for all of them.
 func notifyBus() busMaker {
 	return busMaker{
-		name: "nikoksr/notify", callers: waitingCallers,
+		name: nameNotify, callers: waitingCallers,
 		traits: busTraits{"the first, the others lost", "none", "the caller's", "every caller that met it", "the callers"},
 		open: func(events []event.Event, sinks []sink) (bus, error) {
 			n := notify.New()

@@ -24,7 +24,7 @@ func pendingRetries(amount int, lead time.Duration) contest {
 		work: fmt.Sprintf("%s failed deliveries wait for their retry; then half a million a second are due. Processor time is that of "+
 			"running them.", figure(float64(amount))),
 		unit: "retry", amount: amount,
-		metrics: []string{"bytes each, without the job", "latest, ms late"},
+		metrics: []string{heldPerRetry, latestRetry},
 	}
 	for _, way := range []struct {
 		name string
@@ -32,7 +32,7 @@ func pendingRetries(amount int, lead time.Duration) contest {
 		pend func(r *retries) error
 	}{
 		{"time.AfterFunc", 1, afterFunc},
-		{"Tocsin, queue.Memory", 1, memoryQueue},
+		{nameRetries, 1, memoryQueue},
 		{"a goroutine each, asleep", 10, sleepers},
 	} {
 		c.entrants = append(c.entrants, entrant{name: way.name, part: way.part, open: func(units int) (worker, error) {

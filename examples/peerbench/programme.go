@@ -18,14 +18,14 @@ type programme struct {
 	lead       time.Duration // in which they are made pending
 	jobs       int           // in the longest backlog
 	bodies     int
-	stored     int // jobs on the disk
+	stored     int // jobs in a file
 }
 
 // short is a first look.
 func short() programme {
 	return programme{
-		rounds: 3, deliveries: 50_000, requests: 1_000, events: 400, hangs: 1, checks: 40_000, retries: 20_000, lead: time.Second,
-		jobs: 20_000, bodies: 2_000, stored: 2_000,
+		rounds: 3, deliveries: 100_000, requests: 2_000, events: 800, hangs: 1, checks: 80_000, retries: 50_000, lead: time.Second,
+		jobs: 50_000, bodies: 4_000, stored: 5_000,
 	}
 }
 
@@ -33,14 +33,15 @@ func short() programme {
 func thorough() programme {
 	return programme{
 		rounds: 5, deliveries: 1_000_000, requests: 20_000, events: 5_000, hangs: 3, checks: 1_111_104, retries: 1_000_000,
-		lead: 10 * time.Second, jobs: 1_000_000, bodies: 50_000, stored: 40_000,
+		lead: 10 * time.Second, jobs: 1_000_000, bodies: 50_000, stored: 50_000,
 	}
 }
 
 func (p programme) contests() []contest {
 	return []contest{
-		fanOut(p.deliveries), growth(p.deliveries), backlog(p.jobs), isolation(p.events), delivery(p.requests),
-		duplicates(p.checks), pendingRetries(p.retries, p.lead), rendering(p.bodies), durable(p.stored),
+		fanOut(p.deliveries), growth(p.deliveries), backlog(p.jobs), isolation(p.events), undisturbed(p.deliveries / receivers),
+		delivery(p.requests), durable(p.stored), duplicates(p.checks), pendingRetries(p.retries, p.lead), signing(p.bodies),
+		encoding(p.bodies), rendering(p.bodies),
 	}
 }
 

@@ -1,72 +1,88 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
 
+// The part of a README between these lines is this program's.
 const (
-	sectionBegins = "<!-- peerbench -->\n"
-	sectionEnds   = "<!-- /peerbench -->"
+	sectionBegin = "<!-- peerbench -->"
+	sectionEnd   = "<!-- /peerbench -->"
 )
 
-var errNoSection = errors.New("has no line " + strings.TrimSpace(sectionBegins) + " with " + sectionEnds + " below it")
+var errNoSection = errors.New("no lines " + sectionBegin + " and " + sectionEnd)
 
-// rewrite puts the section into a file, between the two lines that mark its place.
-func rewrite(name, section string) error {
+// rewrite puts the short form of the report into the file.
+func (r report) rewrite(name string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	before, rest, found := strings.Cut(string(text), sectionBegins)
-	_, after, closed := strings.Cut(rest, sectionEnds)
-	if !found || !closed {
-		return fmt.Errorf("%s %w", name, errNoSection)
+	before, rest, ok := bytes.Cut(text, []byte(sectionBegin+"\n"))
+	_, after, ended := bytes.Cut(rest, []byte(sectionEnd+"\n"))
+	if !ok || !ended {
+		return fmt.Errorf("%s: %w", name, errNoSection)
 	}
-	return os.WriteFile(name, []byte(before+sectionBegins+section+sectionEnds+after), 0o644)
+	var out bytes.Buffer
+	out.Write(before)
+	fmt.Fprintln(&out, sectionBegin)
+	r.short(&out)
+	fmt.Fprintln(&out, sectionEnd)
+	out.Write(after)
+	return os.WriteFile(name, out.Bytes(), 0o644)
 }
 
-// section is the run in short, for a README.
-func (r report) section() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "![Processor time of Tocsin beside others](examples/peerbench/results/chart.svg)\n\n")
-	fmt.Fprintf(&b, "%s. Processor time in medians; in parentheses × the least that could do the work, in the same round.\n\n", r.Machine)
-	var rows [][]string
-	for _, o := range r.Contests {
-		if o.contest.costless || o.contest.ownOnly {
-			continue
-		}
-		var own, others []string
-		for _, e := range o.Entrants {
-			line := fmt.Sprintf("%s %s (%s)", strings.TrimPrefix(e.Name, "Tocsin, "), nanoseconds(e.CPU.Median), figure(e.Ratio.Median))
-			if strings.HasPrefix(e.Name, "Tocsin") {
-				own = append(own, line)
-			} else {
-				others = append(others, line)
+// short writes what a README has room for.
+func (r report) short(w io.Writer) {
+	fmt.Fprintf(w, "Measured in one run, in turns, medians of the rounds: `%s` in [examples/peerbench](examples/peerbench), %s. "+
+		"Only compare what is in one table: times depend on the machine. All figures with their spread, growth, retries and "+
+		"templates, and what each peer does and does not do: [results](examples/peerbench/results/report.md).\n\n", r.Command, r.Machine)
+	fmt.Fprintln(w, "![Processor time of Tocsin and its peers beside the floor](examples/peerbench/results/chart.svg)")
+	for _, name := range charted {
+		for _, o := range r.Contests {
+			if o.Name == name {
+				o.short(w)
 			}
 		}
-		rows = append(rows, []string{o.Title + ", per " + o.Unit, strings.Join(own, "<br>"), strings.Join(others, "<br>")})
 	}
-	table(&b, []string{"", "Tocsin", "others"}, rows)
-	met, missed := 0, []string(nil)
-	for _, v := range r.Targets {
-		if v.Met {
-			met++
-			continue
+	r.shortTargets(w)
+}
+
+func (o outcome) short(w io.Writer) {
+	fmt.Fprintf(w, "\n**%s.** %s\n\n", o.Title, o.contest.work)
+	head := []string{"", "CPU ns per " + o.Unit, "×", o.plural() + " per second"}
+	head = append(head, o.contest.metrics...)
+	var rows [][]string
+	for _, e := range o.Entrants {
+		row := []string{e.Name, figure(e.CPU.Median), figure(e.Ratio.Median), figure(e.Rate.Median)}
+		for _, m := range o.contest.metrics {
+			row = append(row, figure(metric(m)(e).Median))
 		}
-		line := fmt.Sprintf("- %s, %s: %s %s, wanted %s.", v.Contest, strings.TrimPrefix(v.Entrant, "Tocsin, "), v.What, figure(v.Measured), v.Wanted)
-		if v.Why != "" {
-			line += " " + v.Why
+		rows = append(rows, row)
+	}
+	table(w, head, rows)
+}
+
+// shortTargets writes how many targets were met, and each that was not.
+func (r report) shortTargets(w io.Writer) {
+	count := map[string]int{}
+	var rows [][]string
+	for _, t := range r.Targets {
+		count[t.Verdict]++
+		if t.Verdict != met {
+			rows = append(rows, []string{t.Contest, t.What, t.Goal, t.Measured, strings.TrimSuffix(t.Verdict+": "+t.Why, ": ")})
 		}
-		missed = append(missed, line)
 	}
-	fmt.Fprintf(&b, "\n%d of %d [targets](examples/peerbench/target.go) are met.", met, len(r.Targets))
-	if len(missed) > 0 {
-		fmt.Fprintf(&b, " Missed:\n\n%s", strings.Join(missed, "\n"))
+	fmt.Fprintf(w, "\n**Targets.** %d of %d are met in this run", count[met], len(r.Targets))
+	if len(rows) == 0 {
+		fmt.Fprintln(w, ".")
+		return
 	}
-	fmt.Fprintf(&b, "\n\nAll figures, what each contender does besides, and how cost grows with routes and backlog: "+
-		"[results.md](examples/peerbench/results/results.md). Repeat it with `%s` in `examples/peerbench`.\n", r.Command)
-	return b.String()
+	fmt.Fprint(w, "; the others:\n\n")
+	table(w, []string{"contest", "", "target", "measured", "why"}, rows)
 }

@@ -36,27 +36,16 @@ func rendering(amount int) contest {
 		traits: renderTraitNames(),
 	}
 	for _, r := range renderers() {
-		c.entrants = append(c.entrants, entrant{name: r.name, traits: r.traits.list(), open: func(int) (worker, error) {
+		e := repeated(r.name, func() (func() error, error) {
 			data, err := renderData()
 			if err != nil {
-				return worker{}, err
+				return nil, err
 			}
 			render, err := r.open(data)
-			if err != nil {
-				return worker{}, err
-			}
-			return worker{
-				do: func(units int) error {
-					for range units {
-						if _, err := render(); err != nil {
-							return err
-						}
-					}
-					return nil
-				},
-				close: func() error { return nil },
-			}, nil
-		}})
+			return func() error { _, err := render(); return err }, err
+		})
+		e.traits = r.traits.list()
+		c.entrants = append(c.entrants, e)
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +16,7 @@ type report struct {
 	Command  string    `json:"command"`
 	Machine  machine   `json:"machine"`
 	Contests []outcome `json:"contests"`
-	Targets  []verdict `json:"targets"`
+	Targets  []target  `json:"targets"`
 }
 
 // markdown writes the tables.
@@ -27,7 +28,7 @@ func (r report) markdown(w io.Writer) {
 	for _, o := range r.Contests {
 		o.markdown(w)
 	}
-	judgement(w, r.Targets)
+	targetTable(w, r.Targets)
 }
 
 func (o outcome) markdown(w io.Writer) {
@@ -82,25 +83,20 @@ func table(w io.Writer, head []string, rows [][]string) {
 	}
 }
 
-// save writes results.json, results.md and chart.svg into a folder.
-func (r report) save(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+// save writes the tables, the figures as JSON and the chart into a folder.
+func (r report) save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	figures, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	var tables, bars bytes.Buffer
-	fmt.Fprint(&tables, "# Tocsin beside others\n\n")
+	var tables bytes.Buffer
 	r.markdown(&tables)
-	if err := chart(&bars, r); err != nil {
-		return err
-	}
-	for name, content := range map[string][]byte{"results.json": append(text, '\n'), "results.md": tables.Bytes(), "chart.svg": bars.Bytes()} {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "report.json"), append(figures, '\n'), 0o644),
+		os.WriteFile(filepath.Join(dir, "report.md"), tables.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(dir, "chart.svg"), []byte(r.chart()), 0o644),
+	)
 }

@@ -14,62 +14,57 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// riverSQLite is River as its documentation says for SQLite, with one connection, and tuned: it asks for jobs as often as it
+// riverQueue is River on SQLite as its documentation says, with one connection, and tuned: it asks for jobs as often as it
 // may.
-func riverSQLite() jobStoreMaker {
-	return jobStoreMaker{
-		name: "riverqueue/river, tuned",
-		traits: jobStoreTraits{
-			"each insertion for itself", "for each queue", "by priority", "counted and kept", "listed, run again", "unique jobs on request",
-		},
-		part: 20,
-		open: func(path string, done func()) (jobStore, error) {
-			ctx := context.Background()
+func riverQueue() storageMaker {
+	return storageMaker{
+		name: nameRiver, part: 10,
+		traits: storageTraits{"queues, each with its workers", "by priority and time", "yes", "a second job, unless it is made unique", "yes"},
+		open: func(path string, handle func(string)) (storage, error) {
 			db, err := sql.Open("sqlite", path)
 			if err != nil {
-				return jobStore{}, err
+				return nil, err
 			}
-			db.SetMaxOpenConns(1)
-			client, err := riverClient(ctx, db, done)
+			client, err := startRiver(context.Background(), db, handle)
 			if err != nil {
-				return jobStore{}, errors.Join(err, db.Close())
+				return nil, errors.Join(err, db.Close())
 			}
-			return jobStore{
-				put: func(ctx context.Context, e event.Event) error {
-					_, err := client.Insert(ctx, riverArgs{Name: e.ID(), Body: string(e.JSON())}, nil)
-					return err
-				},
-				close: func() error { return errors.Join(client.Stop(ctx), db.Close()) },
-			}, nil
+			return &riverStorage{db, client}, nil
 		},
 	}
 }
 
-func riverClient(ctx context.Context, db *sql.DB, done func()) (*river.Client[*sql.Tx], error) {
-	if _, err := db.ExecContext(ctx, sqliteSettings); err != nil {
+func startRiver(ctx context.Context, db *sql.DB, handle func(string)) (*river.Client[*sql.Tx], error) {
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, walSettings); err != nil {
 		return nil, err
 	}
-	driver, quiet := riversqlite.New(db), slog.New(slog.DiscardHandler)
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet})
+	driver := riversqlite.New(db)
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return nil, err
 	}
-	all := river.NewWorkers()
-	river.AddWorker(all, &riverWorker{done: done})
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &riverWorker{handle: handle})
 	client, err := river.NewClient(driver, &river.Config{
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
-		Workers:           all,
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: queueWorkers}},
+		Workers:           workers,
 		FetchCooldown:     time.Millisecond,
 		FetchPollInterval: time.Millisecond,
-		Logger:            quiet,
+		Logger:            slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return client, client.Start(ctx)
+}
+
+type riverStorage struct {
+	db     *sql.DB
+	client *river.Client[*sql.Tx]
 }
 
 type riverArgs struct {
@@ -78,15 +73,26 @@ type riverArgs struct {
 }
 
 // Kind implements river.JobArgs.
-func (riverArgs) Kind() string { return "peerbench" }
+func (riverArgs) Kind() string { return "bench" }
 
 type riverWorker struct {
 	river.WorkerDefaults[riverArgs]
-	done func()
+	handle func(string)
 }
 
 // Work implements river.Worker.
-func (w *riverWorker) Work(context.Context, *river.Job[riverArgs]) error {
-	w.done()
+func (w *riverWorker) Work(_ context.Context, j *river.Job[riverArgs]) error {
+	w.handle(j.Args.Name)
 	return nil
+}
+
+func (r *riverStorage) put(ctx context.Context, e event.Event) error {
+	_, err := r.client.Insert(ctx, riverArgs{Name: e.ID(), Body: string(e.JSON())}, nil)
+	return err
+}
+
+func (r *riverStorage) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(r.client.Stop(ctx), r.db.Close())
 }

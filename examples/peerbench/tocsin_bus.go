@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -20,6 +21,16 @@ func noLimit(concurrency int) routing {
 	return func(routes []dispatcher.Route) []dispatcher.Route {
 		for i := range routes {
 			routes[i].Timeout, routes[i].Concurrency = -1, concurrency
+		}
+		return routes
+	}
+}
+
+// limit sets the time limit of an attempt.
+func limit(d time.Duration) routing {
+	return func(routes []dispatcher.Route) []dispatcher.Route {
+		for i := range routes {
+			routes[i].Timeout = d
 		}
 		return routes
 	}

@@ -10,7 +10,7 @@ import (
 // tocsinMemory is package dedup's Memory, with a claim and a commit for each new key.
 func tocsinMemory() memoryMaker {
 	return memoryMaker{
-		name:   "Tocsin, dedup.Memory",
+		name:   nameDedup,
 		traits: memoryTraits{"yes", "the claim is released: the retry goes through", "keys; those in flight are never pushed out"},
 		open: func(keys int) memory {
 			m := dedup.NewMemory(dedup.MemoryOptions{MaxKeys: keys + keys/8})

@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
+	"errors"
+	"hash/maphash"
+	"strconv"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -11,38 +12,40 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-const jobLanes = 10
-
-// tocsinSQLite is sqlitequeue with the jobs spread over ten lanes.
-func tocsinSQLite() jobStoreMaker {
-	return jobStoreMaker{
-		name: "Tocsin, sqlitequeue",
-		traits: jobStoreTraits{
-			"what waits, together", "for each lane", "by key, or of the whole lane", "counted and kept", "listed, queued again, discarded", "skipped, or refused when it differs",
-		},
-		open: func(path string, done func()) (jobStore, error) {
+// tocsinSQLite is Tocsin's queue in a file, as it comes, with ten lanes.
+func tocsinSQLite() storageMaker {
+	return storageMaker{
+		name:   nameSQLite,
+		traits: storageTraits{"a lane for each route", "by subject, or strict, where asked for", "yes", "skipped", "no"},
+		open: func(path string, handle func(string)) (storage, error) {
 			q, err := sqlitequeue.Open(context.Background(), path, sqlitequeue.Options{})
 			if err != nil {
-				return jobStore{}, err
+				return nil, err
 			}
-			for i := range jobLanes {
-				_, err := q.Open(jobLane(i), queue.LaneOptions{Limit: jobWorkers / jobLanes}, func(context.Context, queue.Job) queue.Outcome {
-					done()
+			for i := range receivers {
+				_, err := q.Open(laneName(i), queue.LaneOptions{Limit: queueWorkers / receivers}, func(_ context.Context, j queue.Job) queue.Outcome {
+					handle(j.Event.ID())
 					return queue.Outcome{Action: queue.Done}
 				})
 				if err != nil {
-					return jobStore{}, err
+					return nil, errors.Join(err, q.Close())
 				}
 			}
-			var turn atomic.Int64
-			return jobStore{
-				put: func(ctx context.Context, e event.Event) error {
-					return q.Enqueue(ctx, queue.Job{Event: e, Route: jobLane(int(turn.Add(1) % jobLanes)), Enqueued: time.Now()})
-				},
-				close: q.Close,
-			}, nil
+			return &sqliteStorage{q, maphash.MakeSeed()}, nil
 		},
 	}
 }
 
-func jobLane(n int) string { return fmt.Sprint("lane-", n) }
+type sqliteStorage struct {
+	queue *sqlitequeue.Queue
+	seed  maphash.Seed
+}
+
+func laneName(n int) string { return "lane-" + strconv.Itoa(n) }
+
+func (s *sqliteStorage) put(ctx context.Context, e event.Event) error {
+	lane := laneName(int(maphash.String(s.seed, e.ID()) % receivers))
+	return s.queue.Enqueue(ctx, queue.Job{Event: e, Route: lane, Enqueued: time.Now()})
+}
+
+func (s *sqliteStorage) close() error { return s.queue.Close() }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -11,13 +15,15 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
 // tocsinWebhook is the channel alone.
 func tocsinWebhook() senderMaker {
 	return senderMaker{
-		name: "Tocsin, channel/webhook alone",
+		name: "Tocsin, channel/webhook alone", raw: true,
 		traits: senderTraits{
 			"as given, or one of five kinds", "Standard Webhooks", "typed: kind, verdict, when to come back", "up to 64 KiB", "each, when connecting",
 			"both ways, redacted",
@@ -51,43 +57,84 @@ func newTocsinWebhook(target string) (*webhook.Channel, error) {
 
 // tocsinDeliverer is an Engine with a route to it: what a product has.
 func tocsinDeliverer(target string) (deliverer, error) {
-	hook, err := newTocsinWebhook(target)
+	return engineDeliverer(target, nil, 1)
+}
+
+// durableDeliverer is one with ten routes and a queue in a file.
+func durableDeliverer(target string) (deliverer, error) {
+	dir, err := os.MkdirTemp("", "peerbench")
 	if err != nil {
 		return deliverer{}, err
 	}
+	q, err := sqlitequeue.Open(context.Background(), filepath.Join(dir, "queue.db"), sqlitequeue.Options{})
+	if err != nil {
+		return deliverer{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	d, err := engineDeliverer(target, q, receivers)
+	closeAll := d.close
+	d.close = func() error { return errors.Join(closeAll(), q.Close(), os.RemoveAll(dir)) }
+	return d, err
+}
+
+// engineDeliverer has each event delivered by so many routes to the same target. A nil queue is one in memory.
+func engineDeliverer(target string, q queue.Queue, routes int) (deliverer, error) {
 	var dead atomic.Int64
-	var window chan struct{}
-	engine, err := dispatcher.New(dispatcher.Config{
-		Routes: []dispatcher.Route{{Name: "on-call", Channel: hook, Concurrency: sending}},
-		Logger: slog.New(slog.DiscardHandler),
+	// Room for deliveries that are not settled: those being sent, or, where commits are shared, as many as wait for one.
+	window := make(chan struct{}, sending)
+	publishers := 1
+	if routes > 1 {
+		window, publishers = make(chan struct{}, 8*sending), sending
+	}
+	var hooks []*webhook.Channel
+	config := dispatcher.Config{
+		Queue: q, Logger: slog.New(slog.DiscardHandler),
 		Observers: []dispatcher.Observer{{Settled: func(s dispatcher.Settlement) {
 			if s.Result == dispatcher.DeadLetter {
 				dead.Add(1)
 			}
 			<-window
 		}}},
-	})
+	}
+	for i := range routes {
+		hook, err := newTocsinWebhook(target)
+		if err != nil {
+			return deliverer{}, err
+		}
+		hooks = append(hooks, hook)
+		config.Routes = append(config.Routes, dispatcher.Route{
+			Name: fmt.Sprint("on-call-", i), Channel: hook, Concurrency: max(1, sending/routes),
+		})
+	}
+	engine, err := dispatcher.New(config)
 	if err != nil {
 		return deliverer{}, err
 	}
 	stop := runEngine(engine, &dead)
+	dispatch := inTurnOf(publishers, sender{send: func(ctx context.Context, e event.Event) error {
+		for range routes {
+			window <- struct{}{}
+		}
+		return engine.Dispatch(ctx, e)
+	}})
 	return deliverer{
 		deliver: func(events []event.Event) error {
-			window = make(chan struct{}, sending)
-			for _, e := range events {
-				window <- struct{}{}
-				if err := engine.Dispatch(context.Background(), e); err != nil {
-					return err
-				}
+			if err := dispatch(events[:len(events)/routes]); err != nil {
+				return err
 			}
-			for range sending { // all of it free again: everything is settled
+			for range cap(window) { // all of it free: everything is settled
 				window <- struct{}{}
+			}
+			for range cap(window) {
+				<-window
 			}
 			return nil
 		},
 		close: func() error {
-			defer hook.Close()
-			return stop()
+			err := stop()
+			for _, h := range hooks {
+				err = errors.Join(err, h.Close())
+			}
+			return err
 		},
 	}, nil
 }

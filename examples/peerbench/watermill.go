@@ -46,7 +46,7 @@ func watermillChannelBus() busMaker {
 // watermillRouterBus is a Router above it, with the middleware its documentation begins with.
 func watermillRouterBus() busMaker {
 	return busMaker{
-		name: "Watermill Router", callers: 1, part: 10,
+		name: nameRouter, callers: 1, part: 10,
 		traits: busTraits{
 			"logged; a nack", "middleware: asleep in the handler, then a nack", "middleware, not used here",
 			"nobody", "none: goroutines pile up",

@@ -1,0 +1,79 @@
+package main
+
+import "math"
+
+// busy is said where a figure is a time on the clock.
+const busy = "a time on the clock, which whatever else the machine does makes longer; see the load above"
+
+// goals are the project's own targets, in the order of the contests. "Flat" is no more than a quarter apart.
+func goals(p programme) []goal {
+	of := func(contest, entrant string, column func(result) spread) func(figures) float64 {
+		return func(f figures) float64 { return f.get(contest, entrant, column) }
+	}
+	// over is ours divided by another entrant's.
+	over := func(contest, ours, other string, column func(result) spread) func(figures) float64 {
+		return func(f figures) float64 { return f.get(contest, ours, column) / f.get(contest, other, column) }
+	}
+	perEvent := func(f figures) float64 { return f.get("fan-out", withoutLimit, allocations) * receivers }
+	longest := func(column func(result) spread) func(figures) float64 {
+		return over("backlog", waitingName(p.jobs), waitingName(max(1, p.jobs/1000)), column)
+	}
+	const clocks = "profiled: half goes into handing entries to senders, copying the record of an attempt and waking goroutines; " +
+		"reading the clock and the observer are the rest. A lane keeps a state for every delivery, which a channel does not"
+	const deadlines = "context.WithTimeout alone takes 4 allocations and most of this time, and a channel needs a real deadline"
+	return []goal{
+		{"fan-out", "no time limit, processor time beside the floor", 0, 2.5, " ×", of("fan-out", withoutLimit, ratio), clocks},
+		{"fan-out", "no time limit, deliveries per second", 4e6, 0, "", of("fan-out", withoutLimit, rate), busy},
+		{"fan-out", "no time limit, allocations per event", 0, 6, "", perEvent, ""},
+		{"fan-out", "as it comes, deliveries per second", 1e6, 0, "", of("fan-out", asItComes, rate), busy},
+		{"fan-out", "as it comes, allocations per delivery", 0, 6, "", of("fan-out", asItComes, allocations), ""},
+		{"fan-out", "no time limit, deliveries per second beside notify's", 1.8, 0, " ×", over("fan-out", withoutLimit, nameNotify, rate), busy},
+		{"fan-out", "no time limit, beside Watermill Router's", 35, 0, " ×", over("fan-out", withoutLimit, nameRouter, rate), busy},
+		{"fan-out", "beside Alertmanager with its log, dedup and retries", 100, 0, " ×", func(figures) float64 { return math.NaN() },
+			"only its fan-out stage is here: the rest of its pipeline has an API of its own, bound to alert groups"},
+		{"fan-out", "what a time limit adds to an attempt, ns", 0, 250, "", func(f figures) float64 {
+			return f.get("fan-out", asItComes, processor) - f.get("fan-out", withoutLimit, processor)
+		}, deadlines},
+		{"fan-out", "what a time limit adds, allocations", 0, 1, "", func(f figures) float64 {
+			return f.get("fan-out", asItComes, allocations) - f.get("fan-out", withoutLimit, allocations)
+		}, deadlines},
+		{"routes", "1,000 routes beside 10, processor time of a delivery", 0, 1.25, " ×", over("routes", "to 1000", "to 10", processor), busy},
+		{"routes", "10,000 idle routes, processor time of a delivery", 0, 1.25, " ×", over("routes", besideIdleRoutes, "to 10", processor), busy},
+		{"routes", "1,000 routes beside 10, memory of a route", 0, 1.25, " ×", over("routes", "to 1000", "to 10", metric(heldPerRoute)), ""},
+		{"backlog", "the longest beside a thousandth, processor time of a job", 0, 1.25, " ×", longest(processor),
+			"what a million entries are made of does not fit into the processor's caches any more, and the collector follows it"},
+		{"backlog", "the longest beside a thousandth, memory of a job", 0, 1.25, " ×", longest(metric(heldPerJob)), ""},
+		{"isolation", "1 of 10 hangs, healthy within 100 ms, %", 100, 0, "", of("isolation", asItComes+", 1 publisher", metric(healthyShare)), busy},
+		{"isolation", "5 of 10 hang", 100, 0, "", of("isolation", isolatedFromFive, metric(healthyShare)), busy},
+		{"isolation", "9 of 10 hang", 100, 0, "", of("isolation", isolatedFromNine, metric(healthyShare)), busy},
+		{"isolation", "1 hangs until its limit, again and again", 100, 0, "", of("isolation", isolatedUntilLimit, metric(healthyShare)), busy},
+		{"isolation", "p99 beside the run without a hang", 0, 1.1, " ×", func(f figures) float64 {
+			one := asItComes + ", 1 publisher"
+			return f.get("isolation", one, metric(healthyP99)) / f.get("isolation", one, metric(usualP99))
+		}, busy},
+		{"isolation", "goroutines more than before, with 1 that hangs", 0, 4, "", of("isolation", asItComes+", 1 publisher", metric(goroutinesMore)),
+			"senders of the route that hangs: as many as its Concurrency"},
+		{"undisturbed", "1 of 10 hangs, events per second beside none", 0.95, 0, " ×", over("undisturbed", hangingName(1), hangingName(0), rate), busy},
+		{"undisturbed", "5 of 10 hang", 0.95, 0, " ×", over("undisturbed", hangingName(5), hangingName(0), rate), busy},
+		{"undisturbed", "9 of 10 hang", 0.95, 0, " ×", over("undisturbed", hangingName(9), hangingName(0), rate), busy},
+		{"http", "the whole way, processor time beside the floor", 0, 1.15, " ×", of("http", wholeWay, ratio),
+			"most of both is the kernel's; beside the floor's work it signs, judges the address, makes the JSON, redacts and keeps the exchange"},
+		{"http", "the whole way, new connections per 1,000", 0, 2, "", of("http", wholeWay, metric(newConnections)), ""},
+		{"http", "the whole way, allocations", 0, 55, "", of("http", wholeWay, allocations), ""},
+		{"http", "one event to ten webhooks by a durable queue, µs of processor time", 0, 72, "", func(f figures) float64 {
+			return f.get("http", wholeWayDurable, processor) / 1000
+		}, busy},
+		{"durable", "jobs per second beside River's", 20, 0, " ×", over("durable", nameSQLite, nameRiver, rate), busy},
+		{"dedup", "processor time beside the floor", 0, 1.2, " ×", of("dedup", nameDedup, ratio),
+			"it also knows owners, leases and a bound, which the floor does not"},
+		{"dedup", "bytes per live key", 0, 128, "", of("dedup", nameDedup, metric(heldPerKey)),
+			"tables grow by doubling: with few keys in them they are emptier"},
+		{"dedup", "repeats missed", 0, 0, "", of("dedup", nameDedup, metric(repeatsMissed)), ""},
+		{"retries", "bytes each", 0, 64, "", of("retries", nameRetries, metric(heldPerRetry)), ""},
+		{"retries", "latest, ms late", 0, 100, "", of("retries", nameRetries, metric(latestRetry)), busy},
+		{"retries", "processor time, ns", 0, 1200, "", of("retries", nameRetries, processor), busy},
+		{"signature", "processor time beside the library", 0, 0.81 / 2.84, " ×", of("signature", ourSignature, ratio),
+			"SHA-256 of the body itself, which both do"},
+		{"json", "ten receivers beside one, processor time", 0, 1.1, " ×", over("json", encodedForTen, encodedForOne, processor), busy},
+	}
+}

@@ -24,8 +24,8 @@ type programme struct {
 // short is a first look.
 func short() programme {
 	return programme{
-		rounds: 3, deliveries: 100_000, requests: 2_000, events: 800, hangs: 1, checks: 80_000, retries: 50_000, lead: time.Second,
-		jobs: 50_000, bodies: 4_000, stored: 5_000,
+		rounds: 2, deliveries: 50_000, requests: 1_000, events: 300, hangs: 1, checks: 40_000, retries: 20_000, lead: time.Second,
+		jobs: 20_000, bodies: 2_000, stored: 2_000,
 	}
 }
 

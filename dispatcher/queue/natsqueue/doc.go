@@ -10,11 +10,12 @@
 // # Roles
 //
 // Every process makes its Engine with the same routes. One that only dispatches never calls Run; one that only delivers never
-// calls Dispatch. Routes may be changed in one process while others run the old ones: jobs of a lane that no worker knows wait.
-// A lane's limit holds for all its workers together. The number is kept at the servers and the one set last, by whichever
-// process, counts; a worker starts no more than its own number either way. A pause, what Admit says, and with it a route's
-// Rate, are each worker's own. Drain, and so Engine.Shutdown, waits until the lane has nothing due for any worker; give
-// Shutdown a context that ends if others go on.
+// calls Dispatch. Routes may be changed in one process while others run the old ones: jobs of a lane that no worker knows
+// wait. A lane's limit holds for all its workers together. The number is kept at the servers and the one set last, by
+// whichever process, counts; a worker starts no more than its own number either way. A pause, what Admit says, and with it a
+// route's Rate and circuit breaker, are each worker's own: one that may start nothing for more than a second leaves the jobs
+// to the others. Drain, and so Engine.Shutdown, waits until the lane has nothing due for any worker; give Shutdown a context
+// that ends if others go on.
 //
 // # What it promises
 //
@@ -31,8 +32,10 @@
 // Properties.Precision after its time; several in one round start in the order stored.
 //
 // Properties.KeyedOrder is false: JetStream has no order by key. Jobs that have an OrderKey in a lane with limit 1, which is
-// what the dispatcher makes of a Strict route, run strictly in order across retries, workers and restarts. A lane with limit
-// 1 whose jobs have no key starts them in the order stored, and retries come behind those that wait.
+// what the dispatcher makes of a Strict route, run strictly in order across retries, workers and restarts. Of several given in
+// one Enqueue, one whose confirmation a failing server owes is stored again, and may then stand behind the others: enqueue
+// them one by one where that matters. A lane with limit 1 whose jobs have no key starts them in the order stored, and retries
+// come behind those that wait.
 //
 // Bounder is not implemented: the disk of the servers is the bound, and the dispatcher's Backlog has no effect.
 //

@@ -3,11 +3,13 @@ package natsqueue_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -125,4 +127,54 @@ func TestQ9SlowConsumer(t *testing.T) {
 	l.await(t, ids)
 	l.settled(t, 0)
 	assert.EqualValues(t, laneLimit, l.most.Load(), "the limit holds for both workers together")
+}
+
+// Q1, Q6: the servers refuse what an outcome has to store, as for want of room, until the worker is stopped: its message must
+// not be acknowledged before, so the job is not lost.
+func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
+	t.Parallel()
+	for name, out := range map[string]queue.Outcome{
+		"later": {Action: queue.Retry, Delay: time.Hour}, "again": {Action: queue.Retry}, "dead": {Action: queue.Dead, Reason: "no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nc := natstest.Connect(t, natstest.New(t, 1).URL())
+			q, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Replicas: 1, Lease: lease, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			t.Cleanup(q.Close)
+			started, release := make(chan struct{}), make(chan struct{})
+			lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+				close(started)
+				<-release
+				return out
+			})
+			require.NoError(t, err)
+			require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "a")))
+			<-started
+			refuse(t, nc, 1)
+			close(release)
+			patient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			require.NoError(t, lane.Stop(patient), "the handler has returned; its outcome is given up")
+			refuse(t, nc, -1)
+			l := newLedger()
+			openLane(t, q, "lane", 1, l.handler(0))
+			l.await(t, 1)
+		})
+	}
+}
+
+// refuse makes the streams refuse messages longer than that; -1 = none.
+func refuse(t *testing.T, nc *nats.Conn, longest int32) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	for _, name := range []string{"tocsin-jobs", "tocsin-dead"} {
+		s, err := js.Stream(t.Context(), name)
+		require.NoError(t, err)
+		c := s.CachedInfo().Config
+		c.MaxMsgSize = longest
+		_, err = js.UpdateStream(t.Context(), c)
+		require.NoError(t, err)
+	}
 }

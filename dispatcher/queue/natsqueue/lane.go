@@ -36,6 +36,7 @@ type lane struct {
 	working int     // goroutines with a message: preparing it, running it, settling it
 	bell    *time.Timer
 	waiting bool // Admit said not before the bell
+	resting bool // and that is so far off that the lane is left to other workers meanwhile
 	changed chan struct{}
 }
 
@@ -77,6 +78,10 @@ func (l *lane) receive(msg jetstream.Msg) {
 	l.offer(h)
 }
 
+// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them all, and
+// their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
+const restFrom = time.Second
+
 // offer lets a message start, or holds it. Called with the lane locked.
 func (l *lane) offer(h *hand) {
 	if l.stopped || l.leaving {
@@ -92,8 +97,11 @@ func (l *lane) kick() {
 	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped {
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
-				l.waiting = true
+				l.waiting, l.resting = true, wait > restFrom
 				l.bell = time.AfterFunc(wait, l.ring)
+				if l.resting {
+					l.poke()
+				}
 				return
 			}
 		}
@@ -109,13 +117,16 @@ func (l *lane) kick() {
 func (l *lane) ring() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = false
+	if l.resting {
+		l.poke()
+	}
+	l.waiting, l.resting = false, false
 	l.kick()
 }
 
 // silence forgets what Admit said. Called with the lane locked.
 func (l *lane) silence() {
-	l.waiting = false
+	l.waiting, l.resting = false, false
 	if l.bell != nil {
 		l.bell.Stop()
 		l.bell = nil

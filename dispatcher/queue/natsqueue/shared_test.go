@@ -70,7 +70,7 @@ func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
 			t.Parallel()
 			s := store("1", "jobs", natstest.New(t, 1).URL())
 			worker, other := openFor(t, s), openFor(t, s)
-			wait := queue.LaneOptions{Limit: 4, Admit: func() time.Duration { return time.Hour }}
+			wait := queue.LaneOptions{Limit: 4, Admit: func() time.Duration { return time.Second }}
 			lane, err := worker.Open("lane", wait, func(context.Context, queue.Job) queue.Outcome { return queue.Outcome{} })
 			require.NoError(t, err)
 			for n := range 3 {
@@ -218,4 +218,41 @@ func TestQ4PrecisionOfSchedules(t *testing.T) {
 			assert.Less(t, latest, q.Properties().Precision+slack)
 		})
 	}
+}
+
+// Q5: a worker that is told to wait, as by its circuit breaker when only its own way to the destination is broken, leaves
+// the jobs to the others, and takes part again when it may.
+func TestQ5WorkerThatHasToWaitLeavesJobsToOthers(t *testing.T) {
+	t.Parallel()
+	s := store("1", "jobs", natstest.New(t, 1).URL())
+	q, waiting := openFor(t, s), openFor(t, s)
+	var wait atomic.Bool
+	var asked atomic.Int64
+	wait.Store(true)
+	admit := func() time.Duration {
+		asked.Add(1)
+		if wait.Load() {
+			return 1500 * time.Millisecond
+		}
+		return 0
+	}
+	first := newLedger()
+	lane, err := waiting.Open("lane", queue.LaneOptions{Limit: 2, Admit: admit}, first.handler(0))
+	require.NoError(t, err)
+	t.Cleanup(func() { stopLane(t, lane) })
+	for n := range 8 {
+		require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", strconv.Itoa(n))))
+	}
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, patience, 5*time.Millisecond)
+	l := newLedger()
+	other := openLane(t, q, "lane", 2, l.handler(0))
+	l.await(t, 8)
+	l.settled(t, 0)
+	other.Limit(0)
+	wait.Store(false)
+	for n := range 4 {
+		require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "again"+strconv.Itoa(n))))
+	}
+	first.await(t, 4)
+	first.settled(t, 0)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// linger is how long a paused lane holds what it has, before it leaves it to other workers. Limits that change all the
+	// linger is how long a paused or resting lane holds what it has, before it leaves it to other workers. Limits that change all the
 	// time then cost nothing.
 	linger = 100 * time.Millisecond
 	// updatePause is the least time between two changes of a consumer's limit.
@@ -34,13 +34,13 @@ type tending struct {
 	consume  jetstream.ConsumeContext
 	limit    int       // the consumer's
 	updated  time.Time // when it was set
-	paused   time.Time // since when the lane is
+	paused   time.Time // since when the lane is, or rests
 	failures int
 	lost     atomic.Bool // nobody heard what was asked for, or whoever did is leaving
 }
 
 // tend keeps the server's side of the lane as it should be: a consumer with the lane's limit, messages asked for unless the
-// lane is paused. It ends with the lane.
+// lane is paused or rests. It ends with the lane.
 func (l *lane) tend() {
 	defer close(l.ended)
 	t := tending{lane: l}
@@ -48,14 +48,14 @@ func (l *lane) tend() {
 	defer timer.Stop()
 	for {
 		l.mu.Lock()
-		stopped, limit := l.stopped, l.limit
+		stopped, limit, resting := l.stopped, l.limit, l.resting
 		l.mu.Unlock()
 		var next time.Duration // until the next look, if nothing happens; 0 = for ever
 		switch {
 		case stopped:
 			t.leave()
 			return
-		case limit <= 0:
+		case limit <= 0 || resting:
 			next = t.pause()
 		default:
 			t.paused = time.Time{}

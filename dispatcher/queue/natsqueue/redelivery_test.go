@@ -1,0 +1,112 @@
+package natsqueue_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
+)
+
+// Q6: the server delivers the message of a strict job again for each attempt, without a bound of its own.
+func TestQ6StrictJobIsRetriedManyTimes(t *testing.T) {
+	t.Parallel()
+	const retries = 12
+	q := openFor(t, store("1", "jobs", natstest.New(t, 1).URL()))
+	attempts := make(chan int, 2*retries)
+	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+		attempts <- j.Attempt
+		if j.Attempt < retries {
+			return queue.Outcome{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
+		}
+		return queue.Outcome{}
+	})
+	j := jobFor("lane", "a")
+	j.OrderKey = "key"
+	require.NoError(t, q.Enqueue(t.Context(), j))
+	for want := range retries + 1 {
+		select {
+		case attempt := <-attempts:
+			require.Equal(t, want, attempt)
+		case <-time.After(patience):
+			require.Fail(t, "the job was not delivered again", "attempt %d", want)
+		}
+	}
+}
+
+// Q7: the attempts of the job at the head of a strict lane outlive the lane's consumer, which goes after a week without a
+// worker; a new one does not know that it was delivered before.
+func TestQ7HeadOutlivesTheConsumer(t *testing.T) {
+	t.Parallel()
+	s := store("1", "jobs", natstest.New(t, 1).URL())
+	q := openFor(t, s)
+	attempts := make(chan int, 2)
+	handler := func(_ context.Context, j queue.Job) queue.Outcome {
+		attempts <- j.Attempt
+		if j.Attempt == 0 {
+			return queue.Outcome{Action: queue.Retry, Delay: 100 * time.Millisecond, Began: time.Now()}
+		}
+		return queue.Outcome{}
+	}
+	lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, handler)
+	require.NoError(t, err)
+	j := jobFor("lane", "a")
+	j.OrderKey = "key"
+	require.NoError(t, q.Enqueue(t.Context(), j))
+	require.Zero(t, <-attempts)
+	stopLane(t, lane)
+	js, err := jetstream.New(natstest.Connect(t, strings.Split(s, " ")[2]))
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteConsumer(t.Context(), "jobs-jobs", "lane"))
+	openLane(t, q, "lane", 1, handler)
+	assert.Equal(t, 1, <-attempts)
+}
+
+// Q9: a worker that was cut off for longer than the lease is given its own jobs again. It does not run them beside
+// themselves.
+func TestQ9WorkerIsGivenItsOwnJobAgain(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 1)
+	proxy := natstest.NewProxy(t, c.Address(0))
+	nc := natstest.Connect(t, proxy.URL(), nats.PingInterval(100*time.Millisecond), nats.MaxPingsOutstanding(2),
+		nats.IgnoreDiscoveredServers())
+	q, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Replicas: 1, Lease: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(q.Close)
+	var runs atomic.Int64
+	started, release := make(chan struct{}, 2), make(chan struct{})
+	openLane(t, q, "lane", 2, func(context.Context, queue.Job) queue.Outcome {
+		runs.Add(1)
+		started <- struct{}{}
+		<-release
+		return queue.Outcome{}
+	})
+	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "a")))
+	<-started
+	proxy.Cut()
+	<-time.After(2 * time.Second)
+	proxy.Heal()
+	near := natstest.Connect(t, c.URL())
+	js, err := jetstream.New(near)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		consumer, err := js.Consumer(t.Context(), "tocsin-jobs", "lane")
+		return err == nil && consumer.CachedInfo().NumRedelivered > 0
+	}, patience, 10*time.Millisecond)
+	// A job that comes after it has also come after it to the worker.
+	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "b")))
+	<-started
+	assert.EqualValues(t, 2, runs.Load())
+	close(release)
+	require.Eventually(t, func() bool { return natstest.State(t, near, "tocsin-jobs").Msgs == 0 }, patience, 10*time.Millisecond)
+	assert.EqualValues(t, 2, runs.Load())
+}

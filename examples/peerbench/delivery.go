@@ -23,7 +23,6 @@ type sender struct {
 type senderMaker struct {
 	name   string
 	traits senderTraits
-	raw    bool // gets events whose JSON form has not been made yet: making it is its own work
 	open   func(url string) (sender, error)
 }
 
@@ -44,8 +43,8 @@ func delivery(amount int) contest {
 		name:  "http",
 		title: "HTTP delivery",
 		work: fmt.Sprintf("An event of about 1 KiB as JSON by POST over loopback, %d at a time, to a receiver in another process "+
-			"that answers 200 and a small body. The bytes are made beforehand, but for those whose own work that is: Tocsin, "+
-			"CloudEvents, notify, Alertmanager.", sending),
+			"that answers 200 and a small body. The event's JSON is made beforehand, as it is made once for all receivers; "+
+			"notify and Alertmanager make their own of it.", sending),
 		unit: "delivery", amount: amount, warm: max(amount/10, 2*sending/receivers*receivers),
 		metrics: []string{newConnections},
 		traits:  senderTraitNames(),
@@ -55,7 +54,7 @@ func delivery(amount int) contest {
 		cloudEvents(), shoutrrrSender(true), shoutrrrSender(false), notifySender(), watermillSender(), alertmanagerSender(),
 	} {
 		c.entrants = append(c.entrants, entrant{name: m.name, traits: m.traits.list(), open: func(units int) (worker, error) {
-			return openDelivery(units, m.raw, func(url string) (deliverer, error) {
+			return openDelivery(units, func(url string) (deliverer, error) {
 				s, err := m.open(url)
 				return deliverer{deliver: inTurn(s), close: func() error { s.close(); return nil }}, err
 			})
@@ -63,8 +62,8 @@ func delivery(amount int) contest {
 	}
 	// After the channel alone, the whole way through an Engine.
 	engines := []entrant{
-		{name: wholeWay, open: func(units int) (worker, error) { return openDelivery(units, true, tocsinDeliverer) }},
-		{name: wholeWayDurable, open: func(units int) (worker, error) { return openDelivery(units, true, durableDeliverer) }},
+		{name: wholeWay, open: func(units int) (worker, error) { return openDelivery(units, tocsinDeliverer) }},
+		{name: wholeWayDurable, open: func(units int) (worker, error) { return openDelivery(units, durableDeliverer) }},
 	}
 	c.entrants = slices.Insert(c.entrants, 5, engines...)
 	return c
@@ -76,8 +75,8 @@ type deliverer struct {
 	close   func() error
 }
 
-func openDelivery(units int, raw bool, open func(url string) (deliverer, error)) (worker, error) {
-	events, err := requests(units, raw)
+func openDelivery(units int, open func(url string) (deliverer, error)) (worker, error) {
+	events, err := requests(units)
 	if err != nil {
 		return worker{}, err
 	}
@@ -147,8 +146,8 @@ func inTurnOf(callers int, s sender) func(events []event.Event) error {
 	}
 }
 
-// requests are n events whose JSON is about 1 KiB, and made already unless they are to be raw.
-func requests(n int, raw bool) ([]event.Event, error) {
+// requests are n events whose JSON is about 1 KiB, and made already.
+func requests(n int) ([]event.Event, error) {
 	payload, err := requestPayload()
 	if err != nil {
 		return nil, err
@@ -158,9 +157,7 @@ func requests(n int, raw bool) ([]event.Event, error) {
 		if all[i], err = event.New(payload, event.Meta{ID: fmt.Sprint("request-", i), Source: "peerbench"}); err != nil {
 			return nil, err
 		}
-		if !raw {
-			all[i].JSON()
-		}
+		all[i].JSON()
 	}
 	return all, nil
 }

@@ -23,7 +23,7 @@ import (
 // tocsinWebhook is the channel alone.
 func tocsinWebhook() senderMaker {
 	return senderMaker{
-		name: "Tocsin, channel/webhook alone", raw: true,
+		name: "Tocsin, channel/webhook alone",
 		traits: senderTraits{
 			"as given, or one of five kinds", "Standard Webhooks", "typed: kind, verdict, when to come back", "up to 64 KiB", "each, when connecting",
 			"both ways, redacted",
@@ -79,11 +79,12 @@ func durableDeliverer(target string) (deliverer, error) {
 // engineDeliverer has each event delivered by so many routes to the same target. A nil queue is one in memory.
 func engineDeliverer(target string, q queue.Queue, routes int) (deliverer, error) {
 	var dead atomic.Int64
-	// Room for deliveries that are not settled: those being sent, or, where commits are shared, as many as wait for one.
-	window := make(chan struct{}, sending)
+	// Room for deliveries that are not settled: enough for senders not to wait for a publisher, and more than all publishers
+	// take at a time, or each could wait for what the others have.
+	window := make(chan struct{}, max(8*sending, 2*sending*routes))
 	publishers := 1
-	if routes > 1 {
-		window, publishers = make(chan struct{}, 8*sending), sending
+	if q != nil {
+		publishers = sending
 	}
 	var hooks []*webhook.Channel
 	config := dispatcher.Config{

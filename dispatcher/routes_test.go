@@ -337,13 +337,16 @@ func TestConcurrentSetRoutesAndRemovals(t *testing.T) {
 	}
 	wg.Wait()
 	b.setRoutes(dispatcher.Route{Name: "r0", Channel: &rec}, dispatcher.Route{Name: "r1", Channel: &rec}, dispatcher.Route{Name: "r2", Channel: &rec})
-	require.NoError(t, b.Shutdown(t.Context()))
 	total := 0
 	b.seen.mu.Lock()
-	defer b.seen.mu.Unlock()
 	for _, counts := range b.seen.dispatched {
 		total += counts[0]
 	}
+	b.seen.mu.Unlock()
+	require.NoError(t, rec.Wait(t.Context(), total)) // a Shutdown before Run has begun would deliver nothing
+	require.NoError(t, b.Shutdown(t.Context()))
+	b.seen.mu.Lock()
+	defer b.seen.mu.Unlock()
 	assert.Len(t, rec.Deliveries(), total, "each once")
 	assert.Len(t, b.seen.settled, total)
 }

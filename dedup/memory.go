@@ -64,7 +64,7 @@ func NewMemory(o MemoryOptions) *Memory {
 
 // Claim implements Store. It returns ErrFull when there is no room.
 func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (Claim, error) {
-	if err := check(ctx, key, lease); err != nil {
+	if err := Check(ctx, key, lease); err != nil {
 		return Claim{}, err
 	}
 	h, s := m.locate(key)
@@ -75,7 +75,7 @@ func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (Cl
 
 // Commit implements Store.
 func (m *Memory) Commit(ctx context.Context, key, token string, ttl time.Duration) error {
-	if err := check(ctx, key, ttl); err != nil {
+	if err := Check(ctx, key, ttl); err != nil {
 		return err
 	}
 	h, s := m.locate(key)
@@ -86,27 +86,13 @@ func (m *Memory) Commit(ctx context.Context, key, token string, ttl time.Duratio
 
 // Release implements Store.
 func (m *Memory) Release(ctx context.Context, key, token string) error {
-	if err := check(ctx, key, 1); err != nil {
+	if err := Check(ctx, key, 1); err != nil {
 		return err
 	}
 	h, s := m.locate(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.release(h, token, m.now())
-}
-
-// check refuses what every call refuses.
-func check(ctx context.Context, key string, d time.Duration) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if key == "" {
-		return ErrEmptyKey
-	}
-	if d <= 0 {
-		return ErrDuration
-	}
-	return nil
 }
 
 func (m *Memory) locate(key string) (hash, *shard) {

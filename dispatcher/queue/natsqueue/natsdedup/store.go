@@ -93,7 +93,7 @@ func bucket(c Config) jetstream.StreamConfig {
 
 // Claim implements dedup.Store.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
-	if err := check(ctx, key, lease); err != nil {
+	if err := dedup.Check(ctx, key, lease); err != nil {
 		return dedup.Claim{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -140,7 +140,7 @@ const readPause = 5 * time.Millisecond
 
 // Commit implements dedup.Store.
 func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) error {
-	if err := check(ctx, key, ttl); err != nil {
+	if err := dedup.Check(ctx, key, ttl); err != nil {
 		return err
 	}
 	return s.settle(ctx, key, t, newEntry(true, after(ttl)), ttl)
@@ -148,7 +148,7 @@ func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) er
 
 // Release implements dedup.Store.
 func (s *Store) Release(ctx context.Context, key, t string) error {
-	if err := check(ctx, key, 1); err != nil {
+	if err := dedup.Check(ctx, key, 1); err != nil {
 		return err
 	}
 	return s.settle(ctx, key, t, newEntry(false, time.Time{}), 1)
@@ -176,18 +176,6 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 			return dedup.ErrLost
 		}
 	}
-}
-
-func check(ctx context.Context, key string, d time.Duration) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case key == "":
-		return dedup.ErrEmptyKey
-	case d <= 0:
-		return dedup.ErrDuration
-	}
-	return nil
 }
 
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }

@@ -72,7 +72,10 @@ func openJournal(path string, shared bool, d defect) (*naive, func() error, erro
 	n.journal.lock(n)
 	n.journal.unlock()
 	return n, func() error {
-		n.journal.disown()
+		n.disown()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.closed = true
 		return errors.Join(n.journal.err, file.Close())
 	}, n.journal.err
 }
@@ -89,8 +92,11 @@ func own(path string) (*os.File, error) {
 	return file, nil
 }
 
-func (j *journal) disown() {
-	if j.owner != nil {
+// disown lets another process, or another queue in this one, own the journal.
+func (n *naive) disown() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if j := n.journal; j.owner != nil {
 		j.keep(j.owner.Close())
 		j.owner = nil
 	}

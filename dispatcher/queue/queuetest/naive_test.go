@@ -21,13 +21,14 @@ type naive struct {
 	defect  defect
 	journal *journal // nil = in memory
 
-	mu    sync.Mutex
-	seq   int64
-	jobs  []*naiveJob // by seq
-	lanes map[string]*naiveLane
-	ids   map[string]bool        // job ids that were stored
-	facts map[string]event.Event // by id
-	dead  []queue.DeadLetter
+	mu     sync.Mutex
+	closed bool // a timer may fire later
+	seq    int64
+	jobs   []*naiveJob // by seq
+	lanes  map[string]*naiveLane
+	ids    map[string]bool        // job ids that were stored
+	facts  map[string]event.Event // by id
+	dead   []queue.DeadLetter
 }
 
 type naiveJob struct {
@@ -50,10 +51,13 @@ var (
 
 func (n *naive) is(d ...defect) bool { return slices.Contains(d, n.defect) }
 
-// locked runs f with the queue locked and, with a journal, up to date.
+// locked runs f with the queue locked and, with a journal, up to date; not once the journal is closed.
 func (n *naive) locked(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
 	if n.journal != nil {
 		n.journal.lock(n)
 		defer n.journal.unlock()

@@ -48,9 +48,9 @@ func durable(d defect) Suite {
 	return Suite{
 		New: func(t *testing.T) queue.Queue { return open(t, storeName(t, false, d)) },
 		Reopen: func(t *testing.T, q queue.Queue) queue.Queue {
-			before := q.(*naive).journal
+			before := q.(*naive)
 			before.disown()
-			return open(t, formatStore(storeRef{path: before.file.Name(), defect: d}))
+			return open(t, formatStore(storeRef{path: before.journal.file.Name(), defect: d}))
 		},
 		Process: &Process{
 			Store:  func(t *testing.T) string { return storeName(t, true, d) },

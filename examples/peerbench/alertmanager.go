@@ -23,11 +23,7 @@ func alertmanagerBus() busMaker {
 			for _, s := range sinks {
 				stage = append(stage, alertmanagerStage(s))
 			}
-			alerts := make([]*alert.Alert, len(events))
-			for i, e := range events {
-				alerts[i] = alertOf(e)
-			}
-			log := slog.New(slog.DiscardHandler)
+			alerts, log := alertsOf(events), slog.New(slog.DiscardHandler)
 			return bus{
 				publish: func(ctx context.Context, n int) error {
 					_, _, err := stage.Exec(ctx, log, alerts[n])
@@ -37,6 +33,14 @@ func alertmanagerBus() busMaker {
 			}, nil
 		},
 	}
+}
+
+func alertsOf(events []event.Event) []*alert.Alert {
+	all := make([]*alert.Alert, len(events))
+	for i, e := range events {
+		all[i] = alertOf(e)
+	}
+	return all
 }
 
 func alertOf(e event.Event) *alert.Alert {

@@ -52,6 +52,7 @@ func buses() []busMaker {
 		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
 		notifyBus(),
 		alertmanagerBus(),
+		alertmanagerBooksBus(),
 		eventloggerBus(),
 		watermillChannelBus(),
 		watermillRouterBus(),

@@ -1,7 +1,5 @@
 package main
 
-import "math"
-
 // busy is said where a figure is a time on the clock.
 const busy = "by the clock, where other load on the machine counts: see the load before the run"
 
@@ -31,8 +29,8 @@ func goals(p programme) []goal {
 			"notify is an errgroup a call, by 64 callers: no queue, no record, no observer. What is left to save is in the first row"},
 		{"fan-out", "no time limit, beside Watermill Router's", 35, 0, " ×", over("fan-out", withoutLimit, nameRouter, rate),
 			"what is left to save is in the first row"},
-		{"fan-out", "beside Alertmanager with its log, dedup and retries", 100, 0, " ×", func(figures) float64 { return math.NaN() },
-			"only its fan-out stage is here: the rest of its pipeline has an API of its own, bound to alert groups"},
+		{"fan-out", "beside Alertmanager with its log, dedup and retries", 100, 0, " ×",
+			over("fan-out", withoutLimit, nameAlertmanager, rate), "what is left to save is in the first row"},
 		{"fan-out", "what a time limit adds to an attempt, ns", 0, 250, "", func(f figures) float64 {
 			return f.get("fan-out", asItComes, processor) - f.get("fan-out", withoutLimit, processor)
 		}, deadlines},

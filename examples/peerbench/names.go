@@ -6,6 +6,7 @@ const (
 	withoutLimit     = "Tocsin, no time limit"
 	nameNotify       = "nikoksr/notify"
 	nameRouter       = "Watermill Router"
+	nameAlertmanager = "Alertmanager, with its log, dedup and retries"
 	besideIdleRoutes = "to 10, beside 10,000 that want other events"
 	wholeWay         = "Tocsin, the whole way through an engine"
 	wholeWayDurable  = "Tocsin, the whole way by sqlitequeue, one event to ten"

@@ -8,19 +8,21 @@ import (
 	"mime/multipart"
 	"net/mail"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
 // letter is a mail that was opened, as a mail program does.
 type letter struct {
-	envelope
+	relay.Envelope
 	header     mail.Header
 	text, html string
 }
 
 // open reads the header and the two forms of the text.
-func (e envelope) open() (letter, error) {
-	l := letter{envelope: e}
-	m, err := mail.ReadMessage(strings.NewReader(e.data))
+func open(e relay.Envelope) (letter, error) {
+	l := letter{Envelope: e}
+	m, err := mail.ReadMessage(strings.NewReader(e.Data))
 	if err != nil {
 		return l, fmt.Errorf("this is no mail: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
 func main() {
@@ -29,18 +30,18 @@ func main() {
 // receivers are the three ends of the story.
 type receivers struct {
 	slack *workspace
-	relay *relay
+	relay *relay.Relay
 	topic *topic
 }
 
 // run tells the story on out and returns the receivers, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*receivers, error) {
-	mails, err := newRelay()
+	postbox, err := relay.New()
 	if err != nil {
 		return nil, err
 	}
-	defer mails.Close()
-	r := &receivers{slack: newWorkspace(), relay: mails, topic: newTopic()}
+	defer postbox.Close()
+	r := &receivers{slack: newWorkspace(), relay: postbox, topic: newTopic()}
 	defer r.slack.Close()
 	defer r.topic.Close()
 	routes, closeAll, err := newRoutes(r)
@@ -86,7 +87,8 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 			}
 		}
 		show.slack(r.slack.takeNews())
-		mail, err := r.relay.last().open()
+		mails := r.relay.Mails()
+		mail, err := open(mails[len(mails)-1])
 		if err != nil {
 			return r, err
 		}

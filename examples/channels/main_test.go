@@ -43,11 +43,11 @@ func TestTheStory(t *testing.T) {
 	}, told, "the thread tells how that came")
 	assert.Empty(t, r.slack.mentions, "nobody is called")
 
-	require.Len(t, r.relay.mails, 5)
+	require.Len(t, r.relay.Mails(), 5)
 	ids := map[string]bool{}
-	for _, e := range r.relay.mails {
-		assert.Equal(t, []string{"priya.nair@example.com"}, e.to, "whoever asks, and nobody else")
-		l, err := e.open()
+	for _, e := range r.relay.Mails() {
+		assert.Equal(t, []string{"priya.nair@example.com"}, e.To, "whoever asks, and nobody else")
+		l, err := open(e)
 		require.NoError(t, err)
 		assert.NotContains(t, l.header, "Bcc")
 		assert.Equal(t, "AR-2047: "+strings.ReplaceAll(justification, "\n", " "), l.get("Subject"))

@@ -37,7 +37,7 @@ func (p printer) slack(news []change) {
 
 // mail prints a mail, the whole of it or the beginning.
 func (p printer) mail(l letter, whole bool) {
-	fmt.Fprintf(p.out, "  Mail: from %s, to %s\n", l.from, strings.Join(l.to, " and "))
+	fmt.Fprintf(p.out, "  Mail: from %s, to %s\n", l.From, strings.Join(l.To, " and "))
 	for _, name := range []string{"From", "To", "Subject", "Message-ID", "In-Reply-To"} {
 		fmt.Fprintf(p.out, "    │ %s: %s\n", name, l.get(name))
 	}
@@ -67,8 +67,8 @@ func (p printer) sum(r *receivers) {
 		fmt.Fprintf(p.out, "Slack shows %q with %d replies; people called: %d.\n", m.shown[0], len(m.replies), len(r.slack.mentions))
 	}
 	got := map[string]int{}
-	for _, e := range r.relay.mails {
-		for _, to := range e.to {
+	for _, e := range r.relay.Mails() {
+		for _, to := range e.To {
 			got[to]++
 		}
 	}

@@ -37,7 +37,7 @@ func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err er
 		return nil, nil, err
 	}
 	requester, mailErr := email.New(email.Config{
-		Relay:      email.Relay{Host: "127.0.0.1", Port: r.relay.port(), Ports: []int{r.relay.port()}, Mode: email.TLSNone},
+		Relay:      email.Relay{Host: "127.0.0.1", Port: r.relay.Port(), Ports: []int{r.relay.Port()}, Mode: email.TLSNone},
 		From:       "access@pam.example",
 		FromName:   "Access requests",
 		ToComputed: []*template.Template{asker}, // whoever asks gets the mail

@@ -10,6 +10,8 @@ import (
 	"log"
 	"os"
 	"time"
+
+	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
 func main() {
@@ -25,7 +27,7 @@ func run(ctx context.Context, out io.Writer) (*story, error) {
 	s := &story{out: out, systems: newReceivers(), happened: newNews()}
 	defer s.systems.Close()
 	var err error
-	if s.mailbox, err = newRelay(s.happened); err != nil {
+	if s.mailbox, err = relay.New(); err != nil {
 		return nil, err
 	}
 	defer s.mailbox.Close()

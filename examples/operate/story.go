@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/mail"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
 // story is a bad day of one receiver.
@@ -20,7 +22,7 @@ type story struct {
 	*operation
 	out      io.Writer
 	systems  *receivers
-	mailbox  *relay
+	mailbox  *relay.Relay
 	happened *news
 }
 
@@ -61,7 +63,9 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"siem": 3, "contact": 1}); err != nil {
 		return err
 	}
-	s.mails(0)
+	if err := s.mails(0); err != nil {
+		return err
+	}
 	s.say("The status now:")
 	if err := s.table(); err != nil {
 		return err
@@ -75,7 +79,9 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"siem": 4, "contact": 2}); err != nil {
 		return err
 	}
-	s.mails(1)
+	if err := s.mails(1); err != nil {
+		return err
+	}
 
 	s.say("What the SIEM missed was kept, and is delivered again.")
 	dead, err := s.engine.DeadLetters(ctx, queue.Selection{Lane: "siem"})
@@ -149,8 +155,26 @@ func (s *story) table() error {
 }
 
 // mails prints the subjects of mails from the given one on.
-func (s *story) mails(from int) {
-	for _, subject := range s.mailbox.subjects()[from:] {
+func (s *story) mails(from int) error {
+	subjects, err := s.subjects()
+	if err != nil {
+		return err
+	}
+	for _, subject := range subjects[from:] {
 		fmt.Fprintf(s.out, "  mail to the contact: %s\n", subject)
 	}
+	return nil
+}
+
+// subjects returns those of all mails.
+func (s *story) subjects() ([]string, error) {
+	var all []string
+	for _, e := range s.mailbox.Mails() {
+		m, err := mail.ReadMessage(strings.NewReader(e.Data))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m.Header.Get("Subject"))
+	}
+	return all, nil
 }

@@ -1,32 +1,41 @@
-package main
+// Package relay is the mail server of the example programs.
+package relay
 
 import (
 	"io"
 	"net"
-	"net/mail"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 )
 
-// relay is a small SMTP server (RFC 5321) that takes every mail and passes none on.
-type relay struct {
+// Relay is a small SMTP server (RFC 5321) on loopback that takes every mail and passes none on. Its methods are safe for
+// concurrent use.
+type Relay struct {
 	listener net.Listener
-	news     *news // told of each mail
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
 	open   map[net.Conn]bool
-	mails  []string
+	mails  []Envelope
 }
 
-func newRelay(n *news) (*relay, error) {
+// Envelope is a mail as it travels: who gets it is what was said before DATA, not what the mail's header says.
+type Envelope struct {
+	From string
+	To   []string
+	Data string
+}
+
+// New starts a Relay on a free port.
+func New() (*Relay, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{listener: l, news: n, open: make(map[net.Conn]bool)}
+	r := &Relay{listener: l, open: make(map[net.Conn]bool)}
 	r.running.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -43,7 +52,7 @@ func newRelay(n *news) (*relay, error) {
 }
 
 // keep notes a connection, for Close; false = it is too late.
-func (r *relay) keep(conn net.Conn) bool {
+func (r *Relay) keep(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -54,7 +63,7 @@ func (r *relay) keep(conn net.Conn) bool {
 	return true
 }
 
-func (r *relay) drop(conn net.Conn) {
+func (r *Relay) drop(conn net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.open, conn)
@@ -62,7 +71,7 @@ func (r *relay) drop(conn net.Conn) {
 }
 
 // Close ends all conversations.
-func (r *relay) Close() {
+func (r *Relay) Close() {
 	r.listener.Close()
 	r.mu.Lock()
 	r.closed = true
@@ -73,37 +82,32 @@ func (r *relay) Close() {
 	r.running.Wait()
 }
 
-func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
+// Port is where it listens.
+func (r *Relay) Port() int { return r.listener.Addr().(*net.TCPAddr).Port }
 
-// subjects returns those of the mails so far.
-func (r *relay) subjects() []string {
+// Mails returns what came so far.
+func (r *Relay) Mails() []Envelope {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []string
-	for _, m := range r.mails {
-		parsed, err := mail.ReadMessage(strings.NewReader(m))
-		if err == nil {
-			all = append(all, parsed.Header.Get("Subject"))
-		}
-	}
-	return all
+	return slices.Clone(r.mails)
 }
 
 // serve holds one conversation.
-func (r *relay) serve(c *textproto.Conn) {
+func (r *Relay) serve(c *textproto.Conn) {
+	var e Envelope
 	for answer := "220 relay.example ready"; c.PrintfLine("%s", answer) == nil; {
 		line, err := c.ReadLine()
 		if err != nil {
 			return
 		}
-		verb, _, _ := strings.Cut(line, " ")
+		verb, rest, _ := strings.Cut(line, " ")
 		switch strings.ToUpper(verb) {
 		case "EHLO":
 			answer = "250 relay.example"
 		case "MAIL":
-			answer = "250 sender ok"
+			answer, e = "250 sender ok", Envelope{From: inBrackets(rest)}
 		case "RCPT":
-			answer = "250 recipient ok"
+			answer, e.To = "250 recipient ok", append(e.To, inBrackets(rest))
 		case "DATA":
 			if c.PrintfLine("354 go ahead") != nil {
 				return
@@ -112,13 +116,13 @@ func (r *relay) serve(c *textproto.Conn) {
 			if err != nil {
 				return
 			}
+			e.Data = string(data)
 			r.mu.Lock()
-			r.mails = append(r.mails, string(data))
+			r.mails = append(r.mails, e)
 			r.mu.Unlock()
-			r.news.tell()
-			answer = "250 queued"
+			answer, e = "250 queued", Envelope{}
 		case "RSET", "NOOP":
-			answer = "250 ok"
+			answer, e = "250 ok", Envelope{}
 		case "QUIT":
 			_ = c.PrintfLine("221 bye")
 			return
@@ -126,4 +130,11 @@ func (r *relay) serve(c *textproto.Conn) {
 			answer = "502 not here"
 		}
 	}
+}
+
+// inBrackets returns the address in "FROM:<address>".
+func inBrackets(s string) string {
+	_, s, _ = strings.Cut(s, "<")
+	address, _, _ := strings.Cut(s, ">")
+	return address
 }

@@ -15,6 +15,7 @@ const (
 	nameDedup        = "Tocsin, dedup.Memory"
 	nameRetries      = "Tocsin, queue.Memory"
 	ourSignature     = "Tocsin, channel/webhook/signature"
+	hashAlone        = "SHA-256 of the body, which every signature needs"
 	encodedForOne    = "Tocsin, for one"
 	encodedForTen    = "Tocsin, for ten"
 

@@ -1,0 +1,86 @@
+package snsconfig
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/sns"
+	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// newTopic makes the channel of a document's settings.
+func newTopic(s config.Settings, e config.Environment, shared *sns.Credentials) (channel.Channel, error) {
+	body, oneLine := template.Options{Mode: template.JSON}, template.Options{Mode: template.Header}
+	if s.Text("format") == formatText {
+		body.Mode = template.Text
+	}
+	c := sns.Config{TopicARN: s.Text("topic_arn"), Endpoint: s.Text("endpoint"), Guard: e.Guard, Limits: e.Limits, Logger: e.Logger}
+	var errs [5]error
+	c.Credentials, errs[0] = credentialsOf(s, shared)
+	c.Body, errs[1] = s.Template("template", body)
+	c.Subject, errs[2] = s.Template("subject", oneLine)
+	c.Group, errs[3] = s.Template("group", oneLine)
+	c.Attributes, errs[4] = attributesOf(s.Objects("attributes"))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	made, err := sns.New(c)
+	if err != nil {
+		return nil, inDocument(err)
+	}
+	return made, nil
+}
+
+// credentialsOf gives the document's access key, or without one those that are shared.
+func credentialsOf(s config.Settings, shared *sns.Credentials) (sns.Credentials, error) {
+	const id, key = "access_key_id", "secret_access_key"
+	switch hasID, hasKey := s.Has(id), s.Has(key); {
+	case hasID && hasKey:
+		return sns.Static(s.Secret(id), s.Secret(key), secret.Value{}), nil
+	case hasID:
+		return sns.Credentials{}, &config.Error{Path: key, Problem: "is missing beside " + id, Remedy: "give both, or neither"}
+	case hasKey:
+		return sns.Credentials{}, &config.Error{Path: id, Problem: "is missing beside " + key, Remedy: "give both, or neither"}
+	}
+	return *shared, nil
+}
+
+func attributesOf(objects []config.Settings) ([]sns.Attribute, error) {
+	var all []sns.Attribute
+	var errs []error
+	for i, o := range objects {
+		value, err := o.Template("template", template.Options{Mode: template.Header})
+		if e, ok := errors.AsType[*config.Error](err); ok {
+			below := *e
+			below.Path = fmt.Sprintf("attributes[%d].%s", i, e.Path)
+			err = &below
+		}
+		all, errs = append(all, sns.Attribute{Name: o.Text("name"), Value: value}), append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
+// inDocument says what package sns says about its Config, of the fields of documents.
+func inDocument(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, one := range joined.Unwrap() {
+			errs = append(errs, inDocument(one))
+		}
+		return errors.Join(errs...)
+	}
+	c, ok := errors.AsType[*sns.ConfigError](err)
+	if !ok {
+		return err
+	}
+	names := strings.NewReplacer(
+		"TopicARN", "topic_arn", "Credentials", "access_key_id", "Endpoint", "endpoint", "Attributes", "attributes", ".Name", ".name",
+		"Limits", "limits", "are no access key: they hold", "or secret_access_key holds",
+	)
+	field, _, _ := strings.Cut(c.Field, ":") // behind it is a part that a document has no field for
+	return &config.Error{Path: names.Replace(field), Problem: names.Replace(c.Problem), Remedy: names.Replace(c.Remedy)}
+}

@@ -57,7 +57,7 @@
 // tenants write: public addresses, HTTPS, no references. Options.Tenant holds every route to one tenant.
 //
 // A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and described in
-// the [Schema] like the built-in ones.
+// the [Schema] like the built-in ones. Package snsconfig, a module of its own, has one for topics of Amazon SNS.
 //
 // # Errors
 //

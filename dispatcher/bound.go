@@ -17,8 +17,9 @@ import (
 // routes makes a new one; the old one lasts until its last send has returned.
 type bound struct {
 	Route
-	lane *lane
-	send channel.Channel
+	lane   *lane
+	send   channel.Channel
+	limits limits
 
 	sending atomic.Int64
 	retired atomic.Bool
@@ -81,17 +82,20 @@ func (b *bound) isIdle() bool {
 
 // attempt sends with the route's timeout and notes what came of it in a.
 func (b *bound) attempt(ctx context.Context, a *Attempt) {
-	a.Receipt, a.Err = b.sendVia(ctx, b.send, a.Delivery)
+	if b.Timeout > 0 {
+		l := b.limits.begin(ctx, b.Timeout, a.Began)
+		defer b.limits.end(l)
+		ctx = l.ctx
+	}
+	a.Receipt, a.Err = b.send.Send(ctx, a.Delivery)
 }
 
-// sendVia calls c with the route's timeout.
-func (b *bound) sendVia(ctx context.Context, c channel.Channel, d channel.Delivery) (channel.Receipt, error) {
+// limited is the context of something that is done once with the route's timeout.
+func (b *bound) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if b.Timeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, b.Timeout)
-		defer cancel()
-		ctx = limited
+		return context.WithTimeout(ctx, b.Timeout)
 	}
-	return c.Send(ctx, d)
+	return ctx, func() {}
 }
 
 // destination is what the channel says about where it sends; "" = nothing.
@@ -161,6 +165,7 @@ func (b *bound) release() {
 // retire is called once b can no longer be acquired.
 func (b *bound) retire() {
 	b.retired.Store(true)
+	b.limits.retire()
 	if b.sending.Load() == 0 {
 		b.once.Do(func() { close(b.idle) })
 	}

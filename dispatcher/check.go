@@ -29,6 +29,8 @@ func (e *Engine) Check(ctx context.Context, route string) error {
 	ask := channel.Func(func(ctx context.Context, _ channel.Delivery) (channel.Receipt, error) {
 		return channel.Receipt{}, checker.Check(ctx)
 	})
-	_, err := b.sendVia(ctx, channel.Recover(ask), channel.Delivery{})
+	ctx, cancel := b.limited(ctx)
+	defer cancel()
+	_, err := channel.Recover(ask).Send(ctx, channel.Delivery{})
 	return err
 }

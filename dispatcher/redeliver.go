@@ -86,7 +86,7 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 		return channel.Receipt{}, err
 	}
 	d := channel.Delivery{Event: ev.WithSource(e.source), Route: r.Name, Attempt: 1, Generation: e.nextGeneration()}
-	a := Attempt{Delivery: d}
-	routes[0].attempt(ctx, &a)
-	return a.Receipt, a.Err
+	ctx, cancel := routes[0].limited(ctx)
+	defer cancel()
+	return routes[0].send.Send(ctx, d)
 }

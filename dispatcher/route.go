@@ -27,7 +27,8 @@ type Route struct {
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
 	// receiver that is down for an hour loses nothing. A policy that panics counts as nil.
 	Retry retry.Policy
-	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none.
+	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none. Attempts that begin within a thousandth of
+	// it share a context, so it may end that much earlier.
 	Timeout     time.Duration
 	Concurrency int   // attempts at a time; 0 = 4; always 1 with Strict
 	Order       Order // of events dispatched from now on; zero = Parallel

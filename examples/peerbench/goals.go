@@ -19,7 +19,7 @@ func goals(p programme) []goal {
 	const clocks = "profiled: handing a delivery to a lane and its senders taking it are two fifths, reading the clock a sixth; the rest is " +
 		"the attempt, its record and the observer. A channel keeps none of that. Tried: several deliveries in one locking (no gain, " +
 		"left out), fewer copies and clock reads (a fifth less, kept)"
-	const deadlines = "context.WithTimeout alone takes 4 allocations and most of this time, and a channel needs a real deadline"
+	const deadlines = "the difference of two rows that both wander: attempts that begin together share a context"
 	return []goal{
 		{"fan-out", "no time limit, processor time beside the floor", 0, 2.5, " ×", of("fan-out", withoutLimit, ratio), clocks},
 		{"fan-out", "no time limit, deliveries per second", 4e6, 0, "", of("fan-out", withoutLimit, rate), busy},

@@ -188,8 +188,10 @@ func TestBreakerStragglers(t *testing.T) {
 		route := breaking(&rec)
 		route.Concurrency, route.Timeout = 5, -1
 		b := start(t, route)
-		b.dispatch(notes(8)...)
-		advance(time.Minute)
+		b.dispatch(notes(8)[:5]...)
+		advance(time.Second)
+		b.dispatch(notes(8)[5:]...) // behind the failures, or one might begin between them
+		advance(59 * time.Second)
 		assert.Equal(t, 3, b.status("r").InFlight, "the stragglers, and one probe")
 		advance(31 * time.Second)
 		assert.Equal(t, 1, b.status("r").InFlight, "the probe still runs")

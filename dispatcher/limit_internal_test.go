@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func deadlineIn(t *testing.T, ctx context.Context) time.Duration {
+func deadlineIn(ctx context.Context, t *testing.T) time.Duration {
 	t.Helper()
 	at, ok := ctx.Deadline()
 	require.True(t, ok)
@@ -26,15 +26,15 @@ func TestAttemptsThatBeginTogetherShareALimit(t *testing.T) {
 		defer cancel()
 		begin := func() *limit { return s.begin(parent, 10*time.Second, time.Now()) }
 		first := begin()
-		assert.Equal(t, 10*time.Second, deadlineIn(t, first.ctx))
+		assert.Equal(t, 10*time.Second, deadlineIn(first.ctx, t))
 		<-time.After(10*time.Millisecond - 1)
 		second := begin()
 		require.Same(t, first, second)
-		assert.Equal(t, 10*time.Second-10*time.Millisecond+1, deadlineIn(t, second.ctx), "at most a thousandth less")
+		assert.Equal(t, 10*time.Second-10*time.Millisecond+1, deadlineIn(second.ctx, t), "at most a thousandth less")
 		<-time.After(1)
 		third := begin()
 		require.NotSame(t, first, third)
-		assert.Equal(t, 10*time.Second, deadlineIn(t, third.ctx))
+		assert.Equal(t, 10*time.Second, deadlineIn(third.ctx, t))
 
 		s.end(first)
 		require.NoError(t, second.ctx.Err(), "one attempt still runs with it")

@@ -98,14 +98,14 @@ func (e *Error) fromTLS(err error) bool {
 
 const handshakeFailure = 40
 
-// isAlert reports whether err is one of these alerts, sent by the server. crypto/tls does not export their type, but gives
-// them the texts of tls.AlertError. The numbers are those of RFC 8446, section 6.
+// isAlert reports whether err is one of these alerts, or any if none are given, sent by the server. crypto/tls does not
+// export their type, but gives them the texts of tls.AlertError. The numbers are those of RFC 8446, section 6.
 func isAlert(err error, alerts ...tls.AlertError) bool {
 	var remote *net.OpError
 	if !errors.As(err, &remote) || remote.Op != "remote error" {
 		return false
 	}
-	return slices.ContainsFunc(alerts, func(a tls.AlertError) bool { return a.Error() == remote.Err.Error() })
+	return len(alerts) == 0 || slices.ContainsFunc(alerts, func(a tls.AlertError) bool { return a.Error() == remote.Err.Error() })
 }
 
 func certProblem(err error) CertProblem {
@@ -139,10 +139,12 @@ func certReason(p CertProblem) string {
 	}
 }
 
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) }
+
 // fromConnection recognises a lost connection.
 func (e *Error) fromConnection(err error) bool {
 	switch {
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case isReset(err), errors.Is(err, net.ErrClosed):
 		e.Kind = KindReset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = KindEOF

@@ -61,8 +61,13 @@ func (x *exchange) run(via *hop) (*http.Response, error) {
 			x.note(x.write(out))
 		}()
 	} else if err := x.write(out); err != nil {
-		return nil, err
+		return x.lastWords(err)
 	}
+	return x.answer()
+}
+
+// answer reads the header of the response.
+func (x *exchange) answer() (*http.Response, error) {
 	x.conn.limit(maxResponseHeader)
 	for range maxHints + 1 {
 		resp, err := http.ReadResponse(x.conn.reader, x.req)
@@ -74,6 +79,19 @@ func (x *exchange) run(via *hop) (*http.Response, error) {
 		}
 	}
 	return nil, &Error{Kind: KindProtocol, reason: "it is announced too often", OutcomeUnknown: true}
+}
+
+// lastWords looks for what the server said before it cut off a connection that failed in writing: an alert of TLS or an
+// early answer, which tell more than that error does.
+func (x *exchange) lastWords(failed error) (*http.Response, error) {
+	if !isReset(failed) {
+		return nil, failed
+	}
+	resp, err := x.answer()
+	if err == nil || isAlert(err) {
+		return resp, err
+	}
+	return nil, failed
 }
 
 // write writes the request. The limit of the response header begins when it is written.

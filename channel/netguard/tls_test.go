@@ -374,3 +374,16 @@ func TestS39_FilesAreLookedAtOncePerInterval(t *testing.T) {
 	files.write(t, ca.issue(t, "b", nil))
 	assert.EqualValues(t, 1, c.generation())
 }
+
+// TestS39_RefusedCertificateIsNoReset repeats what goes either way: under TLS 1.3 the server's alert races with our request,
+// which may fail to be written before the alert is read.
+func TestS39_RefusedCertificateIsNoReset(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "test CA")
+	target := clientAuthServer(t, ca, tls.VersionTLS13)
+	client := newClient(t, loopbackGuard(t), ClientOptions{TLS: TLS{CAPEM: ca.pem}})
+	for range 100 {
+		_, err := do(t, client, post(t, target, "x"))
+		requireKind(t, err, KindTLSClientCert)
+	}
+}

@@ -139,7 +139,9 @@ func certReason(p CertProblem) string {
 	}
 }
 
-func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) }
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // fromConnection recognises a lost connection.
 func (e *Error) fromConnection(err error) bool {

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
+	"html"
 	"net/url"
 	"strings"
 	"unicode/utf16"
@@ -77,6 +79,9 @@ func expand(values []string) []string {
 		var searched view // a search undoes escapes in the value too, beside those of a text that holds it
 		if unescape(&searched, v, false) {
 			all = append(all, string(searched.text))
+			if len(searched.text) < minLength { // too short to be searched for, so the likeliest forms are added as they are
+				all = append(all, html.EscapeString(v), inJSON(v))
+			}
 		}
 		if scheme, credential, ok := strings.Cut(t, " "); ok && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
 			all = append(all, strings.TrimSpace(credential))
@@ -84,6 +89,15 @@ func expand(values []string) []string {
 		all = append(all, URLParts(v)...)
 	}
 	return all
+}
+
+// inJSON is v inside a JSON string.
+func inJSON(v string) string {
+	quoted, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(quoted[1 : len(quoted)-1])
 }
 
 // URLParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such as

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,8 +18,8 @@ type connection struct {
 	key      connKey
 	epoch    uint64 // of the pool when it was made
 
-	left     int64       // how many more bytes may be read
-	unsent   atomic.Bool // the socket did not take what was written
+	left     int64 // how many more bytes may be read
+	unsent   error // why the socket did not take what was written
 	control  func(func(fd uintptr)) error
 	look     func(fd uintptr) // made once, since it escapes
 	quiet    bool             // what look found
@@ -58,7 +57,7 @@ func (c *connection) Read(p []byte) (int, error) {
 func (c *connection) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if err != nil {
-		c.unsent.Store(true)
+		c.unsent = err
 	}
 	return n, err
 }

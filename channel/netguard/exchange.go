@@ -106,10 +106,10 @@ func (x *exchange) write(req *http.Request) error {
 		err = x.conn.writer.Flush()
 	}
 	if err != nil {
-		if !x.conn.unsent.Load() {
+		if x.conn.unsent == nil {
 			return &Error{Kind: KindRequest}
 		}
-		return err
+		return x.conn.unsent // net/http wraps it as if the body could not be read
 	}
 	x.written.Store(true)
 	x.mu.Lock()
@@ -125,7 +125,7 @@ func (x *exchange) write(req *http.Request) error {
 // note keeps the fault of a request whose response is awaited already, and ends that. When it is the connection that
 // failed, the reading finds out by itself, perhaps after an answer.
 func (x *exchange) note(err error) {
-	if err == nil || x.conn.unsent.Load() {
+	if err == nil || x.conn.unsent != nil {
 		return
 	}
 	x.mu.Lock()

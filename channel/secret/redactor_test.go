@@ -115,6 +115,19 @@ func TestS50_EveryEncodingIsRemoved(t *testing.T) {
 	}
 }
 
+// What is left of these without their escapes is shorter than what is searched for.
+func TestS50_ValuesThatHoldEscapesThemselves(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{`a"%41%42`, `%26&<b>%3C`, `\u0041"\u0042`} {
+		r := NewRedactor(value)
+		for _, name := range []string{"raw", "query-escaped", "percent-encoded", "JSON", "HTML", "base64"} {
+			got := r.String("bad key: " + encodings[name](value))
+			assert.Contains(t, got, Redacted, "%s of %q: %s", name, value, got)
+			assert.NotContains(t, got, encodings[name](value), name)
+		}
+	}
+}
+
 func TestS50_Base64AtEveryAlignment(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"12345678", "password-of-9", "\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xff", awkward} {

@@ -108,7 +108,7 @@ func (l *lane) drain(ctx context.Context) error {
 	if q == nil {
 		return nil
 	}
-	return q.Drain(ctx)
+	return q.Drain(ctx, time.Time{})
 }
 
 // reconsider makes the queue ask Admit again.

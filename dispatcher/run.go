@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -125,7 +126,7 @@ func (e *Engine) drain(ctx context.Context) {
 		return
 	}
 	defer context.AfterFunc(e.running, cancel)()
-	if e.schedule.Drain(ctx) != nil {
+	if e.schedule.Drain(ctx, time.Time{}) != nil {
 		return
 	}
 	for before := int64(-1); before != e.fallbacks.Load(); { // what dies may go to a lane that was drained already

@@ -86,6 +86,6 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 // noSchedule stands in when the queue cannot schedule.
 type noSchedule struct{}
 
-func (noSchedule) Limit(int)                   {}
-func (noSchedule) Drain(context.Context) error { return nil }
-func (noSchedule) Stop(context.Context) error  { return nil }
+func (noSchedule) Limit(int)                              {}
+func (noSchedule) Drain(context.Context, time.Time) error { return nil }
+func (noSchedule) Stop(context.Context) error             { return nil }

@@ -41,6 +41,9 @@ type Result struct {
 	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a Transient error,
 	// the wished pause after a Postponed one. Never negative; 0 = no wish.
 	Delay time.Duration
+	// Throttled says that Delay is about the destination as a whole, not about this delivery: nothing else should be sent
+	// there before it is over.
+	Throttled bool
 }
 
 // marked carries a verdict through errors.As. It prints as the error it marks.
@@ -52,24 +55,34 @@ type marked struct {
 func (m *marked) Error() string { return m.err.Error() }
 func (m *marked) Unwrap() error { return m.err }
 
-func mark(err error, v Verdict, d time.Duration) error {
+func mark(err error, r Result) error {
 	if err == nil {
 		return nil
 	}
-	return &marked{err: err, result: Result{Verdict: v, Delay: max(d, 0)}}
+	r.Delay = max(r.Delay, 0)
+	return &marked{err: err, result: r}
 }
 
 // Permanent marks err as one that another attempt cannot mend: a rejected payload, a wrong credential. The error
 // prints and unwraps as err. Permanent(nil) is nil.
-func Permanent(err error) error { return mark(err, Final, 0) }
+func Permanent(err error) error { return mark(err, Result{Verdict: Final}) }
 
 // Delay marks err as transient with a wish of the other side: not sooner than d from now (Retry-After, RFC 9110
 // section 10.2.3). The policy's own pause counts when it is longer. A negative d counts as 0. Delay(nil, d) is nil.
-func Delay(err error, d time.Duration) error { return mark(err, Transient, d) }
+func Delay(err error, d time.Duration) error { return mark(err, Result{Verdict: Transient, Delay: d}) }
+
+// Throttle marks err as transient with a limit of the destination's own: it asks for no request at all before d has passed
+// (429 Too Many Requests, 503 with Retry-After, a provider's rate limit). A dispatcher holds the whole route for d and then
+// lets one delivery through to see. A d of 0 names no time: the policy's pause counts. Throttle(nil, d) is nil.
+func Throttle(err error, d time.Duration) error {
+	return mark(err, Result{Verdict: Transient, Delay: d, Throttled: true})
+}
 
 // Postpone marks err as "nothing was tried": the attempt is not counted and should be made d from now, for example
 // because another worker is sending the same thing. A negative d counts as 0. Postpone(nil, d) is nil.
-func Postpone(err error, d time.Duration) error { return mark(err, Postponed, d) }
+func Postpone(err error, d time.Duration) error {
+	return mark(err, Result{Verdict: Postponed, Delay: d})
+}
 
 // Classify returns the verdict on err, the outcome of an attempt made on behalf of ctx, the caller's context (not one
 // with the attempt's own timeout). The outermost mark in the error chain counts. When ctx is done the verdict is

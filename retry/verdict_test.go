@@ -29,6 +29,7 @@ func TestClassify(t *testing.T) {
 		"permanent":                    {live, retry.Permanent(errBoom), retry.Result{Verdict: retry.Final}},
 		"delay":                        {live, retry.Delay(errBoom, time.Minute), retry.Result{Verdict: retry.Transient, Delay: time.Minute}},
 		"negative delay":               {live, retry.Delay(errBoom, -time.Minute), retry.Result{Verdict: retry.Transient}},
+		"throttle":                     {live, retry.Throttle(errBoom, time.Minute), retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}},
 		"postpone":                     {live, retry.Postpone(errBoom, time.Second), retry.Result{Verdict: retry.Postponed, Delay: time.Second}},
 		"wrapped":                      {live, fmt.Errorf("send: %w", retry.Permanent(errBoom)), retry.Result{Verdict: retry.Final}},
 		"outermost mark counts":        {live, retry.Permanent(retry.Delay(errBoom, time.Hour)), retry.Result{Verdict: retry.Final}},
@@ -47,12 +48,13 @@ func TestClassify(t *testing.T) {
 
 func TestMarksKeepTheError(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{retry.Permanent(errBoom), retry.Delay(errBoom, 1), retry.Postpone(errBoom, 1)} {
+	for _, err := range []error{retry.Permanent(errBoom), retry.Delay(errBoom, 1), retry.Throttle(errBoom, 1), retry.Postpone(errBoom, 1)} {
 		assert.ErrorIs(t, err, errBoom)
 		assert.Equal(t, "boom", err.Error())
 	}
 	assert.NoError(t, retry.Permanent(nil))
 	assert.NoError(t, retry.Delay(nil, 1))
+	assert.NoError(t, retry.Throttle(nil, 1))
 	assert.NoError(t, retry.Postpone(nil, 1))
 }
 

@@ -88,7 +88,7 @@ func cached(source string, read func(context.Context) (string, error)) Value {
 	}
 	var current atomic.Pointer[entry]
 	turn := make(chan struct{}, 1) // not a mutex: a waiter must be able to leave when its ctx ends
-	return Value{&holder{source: source, read: func(ctx context.Context) (revealed, error) {
+	get := func(ctx context.Context) (revealed, error) {
 		if e := current.Load(); e != nil && time.Now().Before(e.until) {
 			return e.revealed, nil
 		}
@@ -118,7 +118,13 @@ func cached(source string, read func(context.Context) (string, error)) Value {
 		}
 		current.Store(next)
 		return next.revealed, nil
-	}}}
+	}
+	expire := func() {
+		if e := current.Load(); e != nil {
+			current.CompareAndSwap(e, &entry{revealed: e.revealed})
+		}
+	}
+	return Value{&holder{source: source, read: get, expire: expire}}
 }
 
 var (

@@ -17,6 +17,7 @@ type holder struct {
 	source string // shown in errors: "literal", "env NAME", "file PATH", "func NAME"
 	kept   bool
 	read   func(context.Context) (revealed, error)
+	expire func() // nil = always read anew
 }
 
 // revealed is a value's text and the different one it had before, "" if none: the redactor needs both, since a request
@@ -60,6 +61,14 @@ func (v Value) Source() string {
 func (v Value) Reveal(ctx context.Context) (string, error) {
 	r, err := v.read(ctx)
 	return r.text, err
+}
+
+// Expire makes the next Reveal ask the source again. A channel calls it when a receiver refuses the credential, because it
+// may have been rotated since it was read. It does nothing to a literal.
+func (v Value) Expire() {
+	if v.h != nil && v.h.expire != nil {
+		v.h.expire()
+	}
 }
 
 func (v Value) read(ctx context.Context) (revealed, error) {

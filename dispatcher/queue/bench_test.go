@@ -116,7 +116,7 @@ func memoryRetries(b *testing.B, r *retries) {
 		// Redeliveries of one event: its own memory is not what is measured.
 		require.NoError(b, m.Enqueue(b.Context(), Job{Event: r.event, Route: "a", Generation: int64(i + 1)}))
 	}
-	require.NoError(b, l.Drain(b.Context()))
+	require.NoError(b, l.Drain(b.Context(), time.Time{}))
 	r.close = func() { require.NoError(b, l.Stop(b.Context())) }
 }
 

@@ -17,11 +17,13 @@ type Job struct {
 	OrderKey string
 	// Generation is 0, or another number for each redelivery on purpose.
 	Generation int64
-	Enqueued   time.Time         // when the dispatcher accepted it; its age counts from here
-	NotBefore  time.Time         // zero = at once
-	FirstTried time.Time         // when its first counted attempt began; zero = not tried
-	Attempt    int               // counted attempts made so far
-	Headers    map[string]string // for adapters, such as trace context; must not be modified
+	Enqueued   time.Time // when the dispatcher accepted it; its age counts from here
+	NotBefore  time.Time // zero = at once
+	FirstTried time.Time // when its first counted attempt began; zero = not tried
+	// Urgent lets a job without OrderKey start before the others of its lane that are due, where Properties.Urgency says so.
+	Urgent  bool
+	Attempt int               // counted attempts made so far
+	Headers map[string]string // for adapters, such as trace context; must not be modified
 }
 
 // ID identifies the job: the delivery's id and, for a redelivery on purpose, "~" and the generation. A queue stores a

@@ -92,9 +92,11 @@ func (l *lane) setBound(b Bound) {
 }
 
 // Drain implements Lane.
-func (l *lane) Drain(ctx context.Context) error {
+func (l *lane) Drain(ctx context.Context, until time.Time) error {
+	at := l.memory.stamp(until)
 	return l.await(ctx, func() bool {
-		return l.workers == 0 && (l.limit <= 0 || l.handler == nil || l.readyNow() == 0 && !l.anyDue(l.memory.now()))
+		return l.workers == 0 &&
+			(l.limit <= 0 || l.handler == nil || l.readyNow() == 0 && !l.anyDue(max(at, l.memory.now())))
 	})
 }
 

@@ -127,7 +127,7 @@ func TestBurstOfDue(t *testing.T) {
 			require.NoError(t, m.Enqueue(t.Context(), Job{Event: revoked(fmt.Sprint(i), ""), Route: "a", NotBefore: due}))
 		}
 		<-time.After(2 * time.Hour)
-		require.NoError(t, l.Drain(t.Context()))
+		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		assert.Equal(t, map[time.Duration]int{0: jobs}, ran)
 		assert.Equal(t, promotions-1, portion)
 		stop(t, l)

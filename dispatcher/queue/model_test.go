@@ -368,7 +368,7 @@ func (d *model) checkDrain(c Counts) {
 	due := slices.ContainsFunc(d.jobs, d.startable)
 	ctx, cancel := context.WithCancel(d.t.Context())
 	drained := make(chan error, 1)
-	go func() { drained <- d.lane.Drain(ctx) }()
+	go func() { drained <- d.lane.Drain(ctx, time.Time{}) }()
 	synctest.Wait()
 	want := c.Running == 0 && (d.limit <= 0 || !due)
 	require.Equal(d.t, want, len(drained) == 1, "Drain returned")

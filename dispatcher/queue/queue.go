@@ -28,6 +28,7 @@ type Properties struct {
 	Precision  time.Duration // a job starts at most this much after its time, when its lane has room
 	IDWindow   string        // how long a job id is known, for people to read
 	KeyedOrder bool          // OrderKey is honoured; otherwise only a lane as a whole can be ordered, by Limit 1
+	Urgency    bool          // Job.Urgent is honoured; otherwise it changes nothing
 }
 
 // LaneOptions configure an opened lane.
@@ -43,9 +44,9 @@ type Lane interface {
 	// Limit sets the number of handlers at a time, live. Running handlers finish; 0 or less pauses the lane. It also
 	// asks Admit again.
 	Limit(n int)
-	// Drain waits until no job is due and none runs, or the lane is paused and none runs, or ctx is done (its error).
-	// Jobs with a later time stay. Jobs added meanwhile are waited for too.
-	Drain(ctx context.Context) error
+	// Drain waits until no job is due before until and none runs, or the lane is paused and none runs, or ctx is done (its
+	// error). A zero until is now. Jobs with a later time stay. Jobs added meanwhile are waited for too.
+	Drain(ctx context.Context, until time.Time) error
 	// Stop closes the lane: no new job starts, and it waits for the running handlers. When ctx is done first, it cancels
 	// their contexts and waits up to StopGrace more; *StillRunningError says how many did not return. The jobs stay, and
 	// the lane can be opened again.

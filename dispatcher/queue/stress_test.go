@@ -87,7 +87,7 @@ func TestStress(t *testing.T) {
 	}
 	<-finished
 	for i, l := range open {
-		require.NoError(t, l.Drain(t.Context()))
+		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		stop(t, l)
 		c, err := m.Count(t.Context(), fmt.Sprint(i))
 		require.NoError(t, err)

@@ -162,7 +162,7 @@ func TestLanesInAnyOrder(t *testing.T) {
 			return Outcome{}
 		})
 		require.NoError(t, err)
-		require.NoError(t, l.Drain(t.Context()))
+		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		stop(t, l)
 		assert.ElementsMatch(t, want[i], got)
 	}

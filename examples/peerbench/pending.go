@@ -110,7 +110,7 @@ func memoryQueue(r *retries) error {
 			return errors.Join(err, r.close())
 		}
 	}
-	return l.Drain(context.Background())
+	return l.Drain(context.Background(), time.Time{})
 }
 
 func afterFunc(r *retries) error {

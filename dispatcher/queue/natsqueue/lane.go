@@ -213,7 +213,7 @@ func (l *lane) poke() {
 const drainPause = 50 * time.Millisecond
 
 // Drain implements queue.Lane. What is due includes what other workers of the lane have in hand.
-func (l *lane) Drain(ctx context.Context) error {
+func (l *lane) Drain(ctx context.Context, until time.Time) error {
 	for {
 		l.mu.Lock()
 		idle, held, paused := l.working == 0, len(l.held) > 0, l.limit <= 0 || l.stopped

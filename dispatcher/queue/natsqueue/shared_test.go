@@ -142,7 +142,7 @@ func TestQ7StrictLaneMovesToAnotherWorker(t *testing.T) {
 	// Nothing is due while the first job holds up the others.
 	drainCtx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, lane.Drain(drainCtx))
+	require.NoError(t, lane.Drain(drainCtx, time.Time{}))
 	select {
 	case <-done:
 	case <-time.After(patience):

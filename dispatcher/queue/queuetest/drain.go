@@ -10,7 +10,7 @@ import (
 )
 
 func (l *lane) drain(ctx context.Context) <-chan error {
-	return inBackground(func() error { return l.q.Drain(ctx) })
+	return inBackground(func() error { return l.q.Drain(ctx, time.Time{}) })
 }
 
 func drainRule(p *probe) {

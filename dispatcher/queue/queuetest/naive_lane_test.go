@@ -230,7 +230,7 @@ func (l *naiveLane) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-func (l *naiveLane) Drain(ctx context.Context) error {
+func (l *naiveLane) Drain(ctx context.Context, _ time.Time) error {
 	n := l.naive
 	if n.is("drains in words only") {
 		return nil

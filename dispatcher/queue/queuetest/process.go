@@ -284,7 +284,7 @@ func (p *probe) killOnce(after int) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
 	defer cancel()
-	p.must("Drain", l.q.Drain(ctx))
+	p.must("Drain", l.q.Drain(ctx, time.Time{}))
 	l.stop()
 	t.once(p)
 	repeats := 0
@@ -326,7 +326,7 @@ func keyedKillRule(p *probe) {
 	l := p.openWith(childLane, queue.LaneOptions{Limit: childLimit}, t.done)
 	ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
 	defer cancel()
-	p.must("Drain", l.q.Drain(ctx))
+	p.must("Drain", l.q.Drain(ctx, time.Time{}))
 	l.stop()
 	latest := make([]int, enqueuers) // number of each enqueuer's job that ran last, from 1
 	for n, id := range append(ran, t.order...) {

@@ -90,12 +90,12 @@ func (l *lane) Stop(ctx context.Context) error {
 }
 
 // Drain implements queue.Lane: it waits for what is in memory, and for what is due and not there yet.
-func (l *lane) Drain(ctx context.Context) error {
+func (l *lane) Drain(ctx context.Context, until time.Time) error {
 	for {
 		l.mu.Lock()
 		inner, before := l.inner, l.pushed
 		l.mu.Unlock()
-		if err := inner.Drain(ctx); err != nil {
+		if err := inner.Drain(ctx, until); err != nil {
 			return err
 		}
 		l.mu.Lock()

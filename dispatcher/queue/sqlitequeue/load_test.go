@@ -35,7 +35,7 @@ func TestJobsThatComeWhileTheFileIsReadAreNotForgotten(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), job("afterwards", "a")))
 	l.Limit(1)
 	r.await(t, 7)
-	require.NoError(t, l.Drain(t.Context()))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, queue.Counts{}, count(t, q, "a"))
 }
 
@@ -61,6 +61,6 @@ func TestWhatIsTakenOutWhileTheFileIsReadDoesNotComeBack(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), job("afterwards", "a")))
 	l.Limit(1)
 	r.await(t, 1)
-	require.NoError(t, l.Drain(t.Context()))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, map[string]int{"afterwards": 1}, r.ids())
 }

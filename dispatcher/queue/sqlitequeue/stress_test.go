@@ -165,7 +165,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				return left == 0
 			}, "all jobs are settled")
 			for i, l := range lanes {
-				require.NoError(t, l.Drain(t.Context()))
+				require.NoError(t, l.Drain(t.Context(), time.Time{}))
 				assert.Equal(t, 0, q.lane(fmt.Sprintf("lane%d", i)).total)
 			}
 			assert.EqualValues(t, 0, rowsOf(t, q, "job"))
@@ -228,7 +228,7 @@ func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
 	waiting(2)
 	close(release)
 	wg.Wait()
-	require.NoError(t, l.Drain(ctx))
+	require.NoError(t, l.Drain(ctx, time.Time{}))
 	assert.Equal(t, map[string]int{"head": 1}, r.ids())
 	assert.Equal(t, queue.Counts{}, count(t, q, "a"))
 	assert.EqualValues(t, 0, rowsOf(t, q, "event"))

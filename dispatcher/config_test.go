@@ -15,22 +15,23 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
 // unkeyed is a queue that can order whole lanes only.
-type unkeyed struct{ *queue.Memory }
+type unkeyed struct{ *memoryqueue.Queue }
 
 func (u unkeyed) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	jobs = slices.Clone(jobs)
 	for i := range jobs {
 		jobs[i].OrderKey = ""
 	}
-	return u.Memory.Enqueue(ctx, jobs...)
+	return u.Queue.Enqueue(ctx, jobs...)
 }
 
 func (u unkeyed) Properties() queue.Properties {
-	p := u.Memory.Properties()
+	p := u.Queue.Properties()
 	p.KeyedOrder = false
 	return p
 }
@@ -152,7 +153,7 @@ func TestOrderNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	for order, ok := range map[dispatcher.Order]bool{dispatcher.Parallel: true, dispatcher.Strict: true, dispatcher.BySubject: false} {
 		_, err := dispatcher.New(dispatcher.Config{
-			Queue:  unkeyed{queue.NewMemory(queue.MemoryOptions{})},
+			Queue:  unkeyed{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Order: order}},
 		})
 		if ok {
@@ -205,7 +206,7 @@ func TestFailedSetRoutesChangesNothing(t *testing.T) {
 
 // stuck is a queue whose lanes of one name cannot be opened.
 type stuck struct {
-	*queue.Memory
+	*memoryqueue.Queue
 	name string
 	err  error
 }
@@ -214,13 +215,13 @@ func (s *stuck) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.L
 	if lane == s.name {
 		return nil, s.err
 	}
-	return s.Memory.Open(lane, o, h)
+	return s.Queue.Open(lane, o, h)
 }
 
 func TestLaneThatCannotBeOpened(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		q := &stuck{memoryqueue.New(memoryqueue.Options{}), "bad", broken}
 		var rec channeltest.Recorder
 		good := func(name string) dispatcher.Route { return dispatcher.Route{Name: name, Channel: &rec} }
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{good("r")}})
@@ -241,7 +242,7 @@ func TestLaneThatCannotBeOpened(t *testing.T) {
 func TestRunThatCannotOpenItsLanesCanBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		q := &stuck{memoryqueue.New(memoryqueue.Options{}), "bad", broken}
 		var rec channeltest.Recorder
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
 			{Name: "a", Channel: &rec}, {Name: "bad", Channel: &rec}, {Name: "c", Channel: &rec},

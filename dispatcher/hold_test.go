@@ -76,7 +76,7 @@ func TestBreakerSavesAttempts(t *testing.T) {
 	for name, tc := range map[string]struct {
 		failures int
 		dead     int
-	}{"off": {0, 100}, "on": {5, 3}} {
+	}{"off": {-1, 100}, "on": {5, 3}, "by default": {0, 3}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				began := time.Now()
@@ -93,10 +93,10 @@ func TestBreakerSavesAttempts(t *testing.T) {
 				b.dispatch(notes(100)...)
 				advance(2 * time.Hour)
 				assert.LessOrEqual(t, b.seen.results("r")[dispatcher.DeadLetter], tc.dead)
-				if tc.failures == 0 {
+				if tc.failures < 0 {
 					assert.Equal(t, 100, b.seen.results("r")[dispatcher.DeadLetter])
 				} else {
-					assert.Less(t, int(b.status("r").Failed), 20)
+					assert.Less(t, int(b.status("r").Failed), 30)
 				}
 			})
 		})
@@ -215,7 +215,7 @@ func TestBreakerAndSetRoutes(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 4, "a probe at once")
 		assert.True(t, b.status("r").OpenUntil.Equal(b.began.Add(130*time.Second)), "whose failure doubles the pause")
-		route.Protect.Breaker = dispatcher.Breaker{}
+		route.Protect.Breaker = dispatcher.Breaker{Failures: -1}
 		b.setRoutes(route)
 		advance(time.Second)
 		assert.EqualValues(t, 5, b.status("r").Delivered, "switched off, it is closed")

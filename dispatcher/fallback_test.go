@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -255,7 +256,7 @@ func TestLifecycleEventWithARouteAsSubject(t *testing.T) {
 
 // refusingQueue is a queue in memory that stores nothing for some lanes while it refuses.
 type refusingQueue struct {
-	*queue.Memory
+	*memoryqueue.Queue
 
 	lane    string
 	refuses atomic.Bool
@@ -271,7 +272,7 @@ func (q *refusingQueue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 			return errDiskFull
 		}
 	}
-	return q.Memory.Enqueue(ctx, jobs...)
+	return q.Queue.Enqueue(ctx, jobs...)
 }
 
 // A delivery is over only when its fallback has it: while that has no room it waits, and is attempted no more.
@@ -289,7 +290,7 @@ func TestFallbackWithoutRoomGetsItLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				q := &refusingQueue{Memory: queue.NewMemory(queue.MemoryOptions{}), lane: "second"}
+				q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
 				q.refuses.Store(true)
 				var rec channeltest.Recorder
 				tc.route.Name, tc.route.Protect = "r", fallback("second")
@@ -339,7 +340,7 @@ func TestFallbackWhoseBacklogIsFullGetsItLater(t *testing.T) {
 // A process that ends before the fallback has a delivery leaves it in the queue, so that the next one passes it on.
 func TestFallbackAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := &refusingQueue{Memory: queue.NewMemory(queue.MemoryOptions{}), lane: "second"}
+		q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
 		q.refuses.Store(true)
 		var rec channeltest.Recorder
 		config := dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
@@ -365,7 +366,7 @@ func TestFallbackThatChangesWhileADeathWaits(t *testing.T) {
 	for name, to := range map[string]string{"another one": "third", "none": ""} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				q := &refusingQueue{Memory: queue.NewMemory(queue.MemoryOptions{}), lane: "second"}
+				q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
 				q.refuses.Store(true)
 				var rec channeltest.Recorder
 				routes := []dispatcher.Route{{Name: "r", Channel: refusing(), Protect: fallback("second")},

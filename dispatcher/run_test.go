@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -107,7 +108,7 @@ func TestEngineThatNeverRuns(t *testing.T) {
 	}{
 		"dispatched":               {nil, func(b *bundle) { b.dispatch(notes(1)...); b.dispatch(notes(2)...) }, 1, 0},
 		"scheduled":                {nil, func(b *bundle) { b.schedule(0, "key", notes(1)[0]) }, 1, 0},
-		"another process delivers": {durable{queue.NewMemory(queue.MemoryOptions{})}, func(b *bundle) { b.dispatch(notes(1)...) }, 0, 1},
+		"another process delivers": {durable{memoryqueue.New(memoryqueue.Options{})}, func(b *bundle) { b.dispatch(notes(1)...) }, 0, 1},
 		"nothing was queued":       {nil, func(*bundle) {}, 0, 0},
 		"runs":                     {nil, func(b *bundle) { b.dispatch(notes(1)...); b.run() }, 0, 0},
 		"is shut down":             {nil, func(b *bundle) { b.dispatch(notes(1)...); _ = b.Shutdown(context.Background()) }, 0, 0},
@@ -134,10 +135,10 @@ func TestEngineThatNeverRuns(t *testing.T) {
 }
 
 // durable is a queue that says it outlasts the process.
-type durable struct{ *queue.Memory }
+type durable struct{ *memoryqueue.Queue }
 
 func (d durable) Properties() queue.Properties {
-	p := d.Memory.Properties()
+	p := d.Queue.Properties()
 	p.Durable = true
 	return p
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -337,7 +338,7 @@ func TestShutdownWaitsForScheduledEventsBeforeItsDeadline(t *testing.T) {
 
 // silent is a queue whose counts are not answered.
 type silent struct {
-	*queue.Memory
+	*memoryqueue.Queue
 
 	asked atomic.Int64
 }
@@ -351,7 +352,7 @@ func (q *silent) Count(ctx context.Context, _ string) (queue.Counts, error) {
 // Counting ends soon after the shutdown's context, however many lanes do not answer, and what is not known is said.
 func TestShutdownCountsWithinItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := &silent{Memory: queue.NewMemory(queue.MemoryOptions{})}
+		q := &silent{Queue: memoryqueue.New(memoryqueue.Options{})}
 		var routes []dispatcher.Route
 		for i := range 100 {
 			routes = append(routes, dispatcher.Route{Name: fmt.Sprint("r", i), Channel: new(channeltest.Recorder), State: dispatcher.Paused})

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -92,7 +93,7 @@ func TestFailingSince(t *testing.T) {
 // so.
 func TestStatusWithinItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := &silent{Memory: queue.NewMemory(queue.MemoryOptions{})}
+		q := &silent{Queue: memoryqueue.New(memoryqueue.Options{})}
 		var routes []dispatcher.Route
 		for i := range 200 {
 			routes = append(routes, dispatcher.Route{Name: fmt.Sprint("r", i), Channel: new(channeltest.Recorder)})
@@ -118,7 +119,7 @@ func TestStatusWithinItsContext(t *testing.T) {
 
 // brokenLane is a queue that cannot count one of its lanes.
 type brokenLane struct {
-	*queue.Memory
+	*memoryqueue.Queue
 
 	lane string
 }
@@ -127,12 +128,12 @@ func (q *brokenLane) Count(ctx context.Context, lane string) (queue.Counts, erro
 	if lane == q.lane {
 		return queue.Counts{}, errDown
 	}
-	return q.Memory.Count(ctx, lane)
+	return q.Queue.Count(ctx, lane)
 }
 
 func TestStatusOfALaneThatCannotBeCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := &brokenLane{queue.NewMemory(queue.MemoryOptions{}), "b"}
+		q := &brokenLane{memoryqueue.New(memoryqueue.Options{}), "b"}
 		var routes []dispatcher.Route
 		for _, name := range []string{"a", "b", "c"} {
 			routes = append(routes, dispatcher.Route{Name: name, Channel: new(channeltest.Recorder)})

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -23,7 +24,7 @@ func breakGlass() event.Event {
 
 // noting is a queue in memory that notes which jobs are urgent.
 type noting struct {
-	*queue.Memory
+	*memoryqueue.Queue
 
 	urgent map[string][]string // event ids by lane
 }
@@ -38,18 +39,18 @@ func (q *noting) note(jobs ...queue.Job) {
 
 func (q *noting) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	q.note(jobs...)
-	return q.Memory.Enqueue(ctx, jobs...)
+	return q.Queue.Enqueue(ctx, jobs...)
 }
 
 func (q *noting) Schedule(ctx context.Context, key string, j queue.Job) error {
 	q.note(j)
-	return q.Memory.Schedule(ctx, key, j)
+	return q.Queue.Schedule(ctx, key, j)
 }
 
 // Break-glass requests are urgent on routes without order, whichever way they get there.
 func TestBreakGlassIsUrgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := &noting{queue.NewMemory(queue.MemoryOptions{}), map[string][]string{}}
+		q := &noting{memoryqueue.New(memoryqueue.Options{}), map[string][]string{}}
 		c := new(channeltest.Recorder)
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
 			{Name: "parallel", Channel: c},
@@ -74,7 +75,7 @@ func TestBreakGlassIsUrgent(t *testing.T) {
 // A break-glass notice does not wait behind those that are paced, whether by a rate or by the channel.
 func TestBreakGlassGoesFirst(t *testing.T) {
 	t.Parallel()
-	if !queue.NewMemory(queue.MemoryOptions{}).Properties().Urgency {
+	if !memoryqueue.New(memoryqueue.Options{}).Properties().Urgency {
 		t.Skip("the queue in memory does not honour Job.Urgent")
 	}
 	for name, route := range map[string]dispatcher.Route{

@@ -13,10 +13,12 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // unkeyed is a queue that can order whole lanes only.
@@ -191,12 +193,12 @@ func TestFailedSetRoutesChangesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		first, second := new(channeltest.Recorder), new(channeltest.Recorder)
 		b := start(t, dispatcher.Route{Name: "r", Channel: first}, dispatcher.Route{Name: "gone", Channel: first, Events: event.Types("other.*")})
-		before := b.Status()
+		before := b.statuses()
 		err := b.SetRoutes(t.Context(), []dispatcher.Route{
 			{Name: "r", Channel: second}, {Name: "new", Channel: second}, {Name: "bad", Channel: second, Concurrency: -1},
 		})
 		require.Len(t, configErrors(t, err), 1)
-		assert.Equal(t, before, b.Status())
+		assert.Equal(t, before, b.statuses())
 		b.dispatch(notes(1)...)
 		synctest.Wait()
 		assertIDs(t, []string{"e-0"}, first.Deliveries())
@@ -230,7 +232,7 @@ func TestLaneThatCannotBeOpened(t *testing.T) {
 		err := b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new"), good("bad")})
 		require.ErrorIs(t, err, broken)
 		require.ErrorContains(t, err, `open lane "bad"`)
-		assert.Len(t, b.Status(), 1, "the old set is in force")
+		assert.Len(t, b.statuses(), 1, "the old set is in force")
 		require.NoError(t, b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new")}), "no lane was left open")
 		b.dispatch(notes(1)...)
 		synctest.Wait()
@@ -255,4 +257,60 @@ func TestRunThatCannotOpenItsLanesCanBeRepeated(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 3, "each once")
 	})
+}
+
+// typed nils that would panic at the first delivery are mistakes at once.
+func TestConfigErrorsOfTypedNils(t *testing.T) {
+	t.Parallel()
+	ok := new(channeltest.Recorder)
+	var sends channel.Func
+	var pointer *channeltest.Recorder
+	for name, tc := range map[string]struct {
+		config dispatcher.Config
+		want   string
+	}{
+		"channel": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: pointer}}},
+			`Routes[0] "r": Channel is a nil *channeltest.Recorder: set the channel that delivers; was the error of its constructor looked at?`},
+		"function": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: sends}}},
+			`Routes[0] "r": Channel is a nil channel.Func: set the channel that delivers; was the error of its constructor looked at?`},
+		"policy": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: (*retry.Exponential)(nil)}}},
+			`Routes[0] "r": Retry is a nil *retry.Exponential: leave it out for the default`},
+		"empty schedule": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: retry.Schedule(nil)}}}, ""},
+		"middleware": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Use: []channel.Middleware{nil}}}},
+			`Routes[0] "r": Use has nil at 0: remove it`},
+		"middleware that returns one": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok,
+			Use: []channel.Middleware{func(channel.Channel) channel.Channel { return pointer }}}}},
+			`Routes[0] "r": Use has a middleware at 0 that returns nil: correct that middleware`},
+		"queue":       {dispatcher.Config{Queue: (*memoryqueue.Queue)(nil)}, `Config: Queue is a nil *memoryqueue.Queue: set one that works, or leave it out`},
+		"dedup store": {dispatcher.Config{DedupStore: (*dedup.Memory)(nil)}, `Config: DedupStore is a nil *dedup.Memory: set one that works, or leave it out`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := dispatcher.New(tc.config)
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tc.want)
+			require.ErrorAs(t, err, new(*dispatcher.ConfigError))
+		})
+	}
+}
+
+// unbounded is a queue that does not bound its lanes.
+type unbounded struct{ queue.Queue }
+
+func TestConfigErrorOfABacklogWithoutEffect(t *testing.T) {
+	t.Parallel()
+	for name, backlog := range map[string]dispatcher.Backlog{"jobs": {Jobs: 5}, "overflow": {Overflow: dispatcher.DropOldest}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Backlog: backlog}}}
+			_, err := dispatcher.New(c)
+			require.NoError(t, err, "the queue in memory bounds")
+			c.Queue = unbounded{memoryqueue.New(memoryqueue.Options{})}
+			_, err = dispatcher.New(c)
+			require.EqualError(t, err, `Routes[0] "r": Backlog is set, but this queue does not bound lanes: leave it out: the queue's storage is the bound`)
+		})
+	}
 }

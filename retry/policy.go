@@ -31,45 +31,83 @@ type Exponential struct {
 	Jitter float64
 }
 
-var _ Policy = Exponential{}
+var _ Bounded = Exponential{}
+
+// longestPause bounds pauses, so that jitter of up to their own length does not overflow.
+const longestPause = math.MaxInt64 / 4
 
 // Next implements Policy; ok is always true.
 func (e Exponential) Next(f Failure) (time.Duration, bool) {
+	full := e.withDefaults()
 	b := backoff.ExponentialBackOff{
-		MaxInterval:         orDefault(e.Max, 15*time.Minute),
-		Multiplier:          e.Multiplier,
-		RandomizationFactor: e.Jitter,
+		InitialInterval:     full.pause(f.Attempt),
+		MaxInterval:         full.Max,
+		Multiplier:          full.Multiplier,
+		RandomizationFactor: full.Jitter,
 		Clock:               backoff.SystemClock, // required by the library, read only for MaxElapsedTime, which is off
 	}
-	if !(b.Multiplier >= 1) { // also NaN
-		b.Multiplier = 2
-	}
-	switch {
-	case b.RandomizationFactor == 0:
-		b.RandomizationFactor = backoff.DefaultRandomizationFactor
-	case b.RandomizationFactor < 0:
-		b.RandomizationFactor = 0
-	case !(b.RandomizationFactor <= 1):
-		b.RandomizationFactor = 1
-	}
-	b.InitialInterval = positioned(orDefault(e.Initial, time.Second), b.MaxInterval, b.Multiplier, f.Attempt)
 	b.Reset()
 	return b.NextBackOff(), true
 }
 
-// positioned returns the interval the library would have reached after the given attempt, computed at once instead of
-// stepping through all attempts before it.
-func positioned(initial, limit time.Duration, multiplier float64, attempt int) time.Duration {
-	interval := float64(initial) * math.Pow(multiplier, float64(max(attempt, 1)-1))
-	if interval >= float64(limit) {
-		return limit
+// Span implements Bounded: it has no end unless attempts are bounded.
+func (e Exponential) Span(attempts int) (time.Duration, bool) {
+	if attempts == Unlimited {
+		return 0, false
+	}
+	full := e.withDefaults()
+	var total float64
+	for attempt := 1; attempt < attempts; attempt++ {
+		pause, times := full.pause(attempt), 1
+		if pause >= full.Max || full.Multiplier == 1 { // so are all that follow
+			times = attempts - attempt
+			attempt = attempts
+		}
+		total += float64(times) * float64(pause) * (1 + full.Jitter)
+	}
+	if total >= math.MaxInt64 {
+		return math.MaxInt64, true
+	}
+	return time.Duration(total), true
+}
+
+// Deadline implements Bounded; there is none.
+func (Exponential) Deadline() (time.Duration, bool) { return 0, false }
+
+func (e Exponential) withDefaults() Exponential {
+	full := Exponential{
+		Initial:    orDefault(e.Initial, time.Second),
+		Max:        min(orDefault(e.Max, 15*time.Minute), longestPause),
+		Multiplier: e.Multiplier,
+		Jitter:     e.Jitter,
+	}
+	if !(full.Multiplier >= 1) { // also NaN
+		full.Multiplier = 2
+	}
+	switch {
+	case full.Jitter == 0:
+		full.Jitter = backoff.DefaultRandomizationFactor
+	case full.Jitter < 0:
+		full.Jitter = 0
+	case !(full.Jitter <= 1):
+		full.Jitter = 1
+	}
+	return full
+}
+
+// pause returns the pause after the given attempt, without jitter, computed at once instead of stepping through all attempts
+// before it.
+func (e Exponential) pause(attempt int) time.Duration {
+	interval := float64(e.Initial) * math.Pow(e.Multiplier, float64(max(attempt, 1)-1))
+	if interval >= float64(e.Max) {
+		return e.Max
 	}
 	return time.Duration(interval)
 }
 
-func orDefault(d, otherwise time.Duration) time.Duration {
+func orDefault(d, def time.Duration) time.Duration {
 	if d <= 0 {
-		return otherwise
+		return def
 	}
 	return d
 }
@@ -78,23 +116,40 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // duration".
 type Fixed struct {
 	Interval time.Duration // 0 = at once
-	For      time.Duration // no attempt begins later than this; 0 = no end
+	For      time.Duration // no attempt begins later than this, as for [Within]; 0 = no end
 }
 
-var _ Policy = Fixed{}
+var _ Bounded = Fixed{}
 
 // Next implements Policy.
 func (p Fixed) Next(f Failure) (time.Duration, bool) {
 	d := max(p.Interval, 0)
-	return d, p.For <= 0 || f.Elapsed+d <= p.For
+	return d, p.For <= 0 || fits(d, f.Elapsed, p.For)
 }
+
+// Span implements Bounded.
+func (p Fixed) Span(attempts int) (time.Duration, bool) {
+	pauses, interval := int64(max(attempts-1, 0)), int64(max(p.Interval, 0))
+	switch {
+	case p.For > 0 && (interval == 0 || pauses > int64(p.For)/interval):
+		return p.For, true
+	case attempts == Unlimited:
+		return 0, false
+	case interval > 0 && pauses > math.MaxInt64/interval:
+		return math.MaxInt64, true
+	}
+	return time.Duration(pauses * interval), true
+}
+
+// Deadline implements Bounded.
+func (p Fixed) Deadline() (time.Duration, bool) { return p.For, p.For > 0 }
 
 // Schedule lists the pause before each attempt, the first included, in the form in which the Standard Webhooks
 // specification gives one: Schedule{0, 5*time.Second, 5*time.Minute} is three attempts, the second 5 s after the first
 // one failed. Whoever schedules does not wait for the first entry. Its length bounds the attempts.
 type Schedule []time.Duration
 
-var _ Policy = Schedule{}
+var _ Bounded = Schedule{}
 
 // Next implements Policy.
 func (s Schedule) Next(f Failure) (time.Duration, bool) {
@@ -105,10 +160,28 @@ func (s Schedule) Next(f Failure) (time.Duration, bool) {
 	return max(s[next], 0), true
 }
 
+// Span implements Bounded.
+func (s Schedule) Span(attempts int) (time.Duration, bool) {
+	var sum time.Duration
+	for _, pause := range s[min(1, len(s)):min(max(attempts, 0), len(s))] {
+		sum += min(max(pause, 0), math.MaxInt64-sum)
+	}
+	return sum, true
+}
+
+// Deadline implements Bounded: a schedule ends after its last attempt, whenever that is.
+func (Schedule) Deadline() (time.Duration, bool) { return 0, false }
+
 // Never makes one attempt only.
 type Never struct{}
 
-var _ Policy = Never{}
+var _ Bounded = Never{}
 
 // Next implements Policy; ok is always false.
 func (Never) Next(Failure) (time.Duration, bool) { return 0, false }
+
+// Span implements Bounded.
+func (Never) Span(int) (time.Duration, bool) { return 0, true }
+
+// Deadline implements Bounded; there is none.
+func (Never) Deadline() (time.Duration, bool) { return 0, false }

@@ -15,7 +15,7 @@ func sampleRouteFailure() RouteFailure {
 
 func sampleChannelFailing() Payload { return ChannelFailing{sampleRouteFailure()} }
 
-func sampleChannelRecovered() Payload { return ChannelRecovered{sampleRouteFailure()} }
+func sampleChannelRecovered() Payload { return ChannelRecovered{RouteFailure: sampleRouteFailure()} }
 
 func sampleChannelDisabled() Payload {
 	f := sampleRouteFailure()

@@ -12,6 +12,7 @@ type routeNews struct {
 	event.RouteFailure
 	DeliveryID string `json:"delivery_id"`
 	Reason     string `json:"reason"`
+	Untried    bool   `json:"untried"`
 }
 
 func ofRoute(e event.Event) (Notice, bool) {
@@ -30,6 +31,10 @@ func ofRoute(e event.Event) (Notice, bool) {
 		n.Severity, n.Phase, n.Status = Info, Closes, "Recovered"
 		n.Title = phrase("Notifications to", route, "work again")
 		n.Summary = sentence(route, "takes notifications again", until("after failures since", r.Since))
+		if r.Untried {
+			n.Title = phrase("Notifications to", route, "fail no more")
+			n.Summary = sentence("Nothing waits for", route, "any more", until("after failures since", r.Since))
+		}
 	case event.TypeChannelDisabled:
 		n.Phase, n.Status = Opens, "Disabled"
 		n.Title = phrase("Notifications to", route, "are switched off")

@@ -19,11 +19,13 @@ type condition struct {
 	alert   Alert
 	failure event.RouteFailure // Since is zero while it is healthy
 
-	waits    bool      // a retry is to come
+	began    time.Time // as failure.Since, but not fooled when the clock is set
 	disabled bool      // by the library, until the next change of routes
 	told     bool      // it was reported, so that its recovery is news
 	alarmed  time.Time // when it was last reported as failing; zero = it was not
 	counted  int       // failed attempts up to then
+	recent   time.Time // when the last attempt failed
+	looked   time.Time // when something was last seen to wait for it
 }
 
 // apply takes over what a change of routes says.
@@ -41,19 +43,20 @@ func (c *condition) apply(r dispatcher.Route, a Alert) {
 func (c *condition) fail(a dispatcher.Attempt) {
 	if !c.failing.Load() {
 		c.failure = event.RouteFailure{Route: c.name, Since: event.At(a.Began)}
+		c.began = a.Began
 		c.failing.Store(true)
 	}
 	c.failure.Attempts++
 	c.failure.LastError = a.Err.Error()
 	c.failure.FailedID, c.failure.FailedType = a.Delivery.Event.ID(), a.Delivery.Event.Type()
-	c.waits = a.Next > 0
+	c.recent = a.Began.Add(a.Duration)
 }
 
 // heal forgets the failure. It returns what it was and whether that had been reported.
 func (c *condition) heal() (event.RouteFailure, bool) {
 	was, told := c.failure, c.told && !c.alert.Off
 	c.failing.Store(false)
-	c.failure, c.waits, c.told, c.alarmed, c.counted = event.RouteFailure{}, false, false, time.Time{}, 0
+	c.failure, c.told, c.alarmed, c.counted = event.RouteFailure{}, false, time.Time{}, 0
 	return was, told
 }
 
@@ -63,13 +66,29 @@ func (c *condition) due() time.Time {
 	case !c.failing.Load() || c.held || c.alert.Off:
 		return time.Time{}
 	case c.alarmed.IsZero():
-		return c.failure.Since.Add(c.alert.After)
-	case c.alert.Resend < 0:
+		return c.began.Add(c.alert.After)
+	case c.alert.Resend >= 0:
+		return c.alarmed.Add(c.alert.Resend)
+	case c.disabled:
 		return time.Time{}
-	case c.failure.Attempts == c.counted && !c.waits && !c.disabled:
-		return time.Time{} // nothing has failed since, and nothing is going to be tried
 	}
-	return c.alarmed.Add(c.alert.Resend)
+	// It is not reported again, but its end is.
+	return latest(c.alarmed, c.looked, c.recent).Add(DefaultResend)
+}
+
+// isDoubtful reports whether it may not be failing any more, because nothing was tried since the last report. What is due is
+// then news only if something still waits for the route.
+func (c *condition) isDoubtful() bool {
+	return !c.alarmed.IsZero() && !c.disabled && (c.failure.Attempts == c.counted || c.alert.Resend < 0)
+}
+
+func latest(times ...time.Time) (last time.Time) {
+	for _, t := range times {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
 }
 
 // alarm returns the news that it is failing, and counts the next pause from now.

@@ -194,7 +194,7 @@ func TestAlarmsOfARouteWhoseBreakerIsOpen(t *testing.T) {
 	})
 }
 
-// The last event before a quiet weekend died: that is reported, but not every hour.
+// The last event before a quiet weekend died: that is reported, and once that nothing is left to fail, not every hour.
 func TestQuietRouteIsReportedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
@@ -203,11 +203,48 @@ func TestQuietRouteIsReportedOnce(t *testing.T) {
 		b := start(t, health.Options{}, dispatcher.Route{Name: "hook", Channel: &hook}, alarms("mail", &mail))
 		b.dispatch("")
 		advance(48 * h)
-		assert.Equal(t, []string{"channel_failing hook @ 5m0s"}, b.news(&mail))
+		assert.Equal(t, []string{"channel_failing hook @ 5m0s", "channel_recovered hook @ 1h5m0s"}, b.news(&mail))
+		assert.True(t, only[event.ChannelRecovered](t, &mail).Untried)
 		b.dispatch("")
-		synctest.Wait()
-		assert.Equal(t, "channel_failing hook @ 48h0m0s", b.news(&mail)[1], "it fails again, and the pause has passed")
+		advance(h)
+		assert.Equal(t, "channel_failing hook @ 48h5m0s", b.news(&mail)[2], "a new failure")
 	})
+}
+
+// What is not there any more does not fail: when the only retry was purged, that is the end of the failure, whatever the pause
+// between reports. What still waits goes on being reported.
+func TestNothingWaitsAnyMore(t *testing.T) {
+	for name, tc := range map[string]struct {
+		resend time.Duration
+		purge  bool
+		want   []string
+	}{
+		"purged":       {0, true, []string{"channel_failing hook @ 5m0s", "channel_recovered hook @ 1h5m0s"}},
+		"purged, once": {-1, true, []string{"channel_failing hook @ 5m0s", "channel_recovered hook @ 1h5m0s"}},
+		"still waits": {0, false, []string{
+			"channel_failing hook @ 5m0s", "channel_failing hook @ 1h5m0s", "channel_failing hook @ 2h5m0s",
+		}},
+		"still waits, once": {-1, false, []string{"channel_failing hook @ 5m0s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var hook receiver
+				var mail channeltest.Recorder
+				hook.fail(errDown)
+				b := start(t, health.Options{Alert: health.Alert{Resend: tc.resend}}, alarms("mail", &mail),
+					dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Schedule{0, m, 10 * h, 10 * h}})
+				b.dispatch("")
+				advance(2 * m)
+				if tc.purge {
+					n, err := b.Purge(t.Context(), "hook")
+					require.NoError(t, err)
+					require.Equal(t, 1, n)
+				}
+				advance(2*h + 30*m)
+				assert.Equal(t, tc.want, b.news(&mail))
+			})
+		})
+	}
 }
 
 // Attempts that say nothing about the destination neither begin a failure nor end one.

@@ -163,6 +163,59 @@ func deathOf(c *condition, s dispatcher.Settlement) event.DeliveryDead {
 	return d
 }
 
+// report posts the news about c that is due. Called with m locked.
+func (m *Monitor) report(c *condition, now time.Time, waiting map[string]int) {
+	n, counted := waiting[c.name]
+	switch {
+	case c.isDoubtful() && counted && n == 0:
+		if was, told := c.heal(); told {
+			m.post(c, event.ChannelRecovered{RouteFailure: was, Untried: true})
+		}
+	case c.alarmed.IsZero() || c.alert.Resend >= 0:
+		m.post(c, c.alarm(now))
+	default:
+		c.looked = now
+	}
+}
+
+// waiting is how many deliveries wait for each route or are being sent, when that is to be known; routes that nobody can tell
+// of are left out.
+func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[string]int {
+	engine, ok := d.(interface {
+		Status(ctx context.Context) ([]dispatcher.RouteStatus, error)
+	})
+	if !ok || !m.anyDoubtful(now) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	routes, err := engine.Status(ctx)
+	if err != nil {
+		m.log.Warn("tocsin: what waits for failing routes could not be counted", dispatcher.AttrError, err)
+	}
+	waiting := map[string]int{}
+	for _, r := range routes {
+		if r.Queued >= 0 && r.InFlight >= 0 {
+			waiting[r.Name] = r.Queued + r.InFlight
+		}
+	}
+	return waiting
+}
+
+// countPatience is how long counting may take: Run has other things to do.
+const countPatience = 5 * time.Second
+
+func (m *Monitor) anyDoubtful(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range *m.routes.Load() {
+		if due := c.due(); !due.IsZero() && !due.After(now) && c.isDoubtful() {
+			return true
+		}
+	}
+	return false
+}
+
 // signal makes Run look. Called with m locked, or not.
 func (m *Monitor) signal() {
 	select {
@@ -184,7 +237,7 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 		case <-timer.C:
 		case <-m.wake:
 		}
-		next := m.look(time.Now())
+		next := m.look(ctx, d, time.Now())
 		again, err := m.send(ctx, d)
 		if errors.Is(err, dispatcher.ErrShutdown) {
 			return nil
@@ -200,14 +253,15 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 }
 
 // look posts what is due and returns when something is due next; zero = nothing is.
-func (m *Monitor) look(now time.Time) time.Time {
+func (m *Monitor) look(ctx context.Context, d dispatcher.Dispatcher, now time.Time) time.Time {
+	waiting := m.waiting(ctx, d, now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nextDue = time.Time{}
 	for _, c := range *m.routes.Load() {
 		due := c.due()
 		if !due.IsZero() && !due.After(now) {
-			m.post(c, c.alarm(now))
+			m.report(c, now, waiting)
 			due = c.due()
 		}
 		if !due.IsZero() && (m.nextDue.IsZero() || due.Before(m.nextDue)) {

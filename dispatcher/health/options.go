@@ -11,7 +11,9 @@ type Alert struct {
 	// DefaultAfter, negative = at the first failed attempt.
 	After time.Duration
 	// Resend is the pause between reports while the failure lasts; 0 = DefaultResend, negative = it is reported once. A
-	// failure lasts while attempts fail or a retry is waiting: a route whose only delivery died is reported once.
+	// failure lasts while attempts fail or something waits for the route. When nothing does, the next report, or one after
+	// DefaultResend, is that it recovered untried (event.ChannelRecovered), as far as the Dispatcher that Run is given can
+	// tell what waits: an Engine can.
 	Resend time.Duration
 	// Off reports neither failing nor recovery. A route that is disabled because its destination is gone is reported all
 	// the same.

@@ -153,7 +153,8 @@ func TestLogOfABusyEngineHoldsNoPayloadSecretOrPath(t *testing.T) {
 		}
 	}
 	monitor := health.New(health.Options{Alert: health.Alert{After: -1, Dead: true}, Logger: logger})
-	recorder := history.NewRecorder(brokenStore{history.NewMemory(0)}, history.Options{Buffer: 1, Logger: logger})
+	recorder, err := history.NewRecorder(brokenStore{history.NewMemory(0)}, history.Options{Buffer: 1, Logger: logger})
+	require.NoError(t, err)
 	spoilt := dispatcher.Observer{Settled: func(s dispatcher.Settlement) { panic(s.Delivery.Event.Data()) }}
 	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: logger, DedupStore: brokenDedup{dedup.NewMemory(dedup.MemoryOptions{})},
 		Observers: []dispatcher.Observer{monitor.Observer(), recorder.Observer(), spoilt}})

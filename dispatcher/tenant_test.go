@@ -89,7 +89,8 @@ func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 11))
 				all := &labelled{texts: map[string][]string{}}
 				store := history.NewMemory(0)
-				recorder := history.NewRecorder(store, history.Options{})
+				recorder, err := history.NewRecorder(store, history.Options{})
+				require.NoError(t, err)
 				monitor := health.New(health.Options{Alert: health.Alert{After: -1, Resend: time.Minute, Dead: true}})
 				alarms := channel.Func(func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
 					all.add(d.Event.Tenant(), "alarm", string(d.Event.JSON()))

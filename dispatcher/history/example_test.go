@@ -24,7 +24,11 @@ func ExampleEntry_Redeliver() {
 		return channel.Receipt{Status: 200}, nil
 	})
 	store := history.NewMemory(0)
-	recorder := history.NewRecorder(store, history.Options{})
+	recorder, err := history.NewRecorder(store, history.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	settled := make(chan dispatcher.Settlement, 1)
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes:    []dispatcher.Route{{Name: "tickets", Channel: hook}},

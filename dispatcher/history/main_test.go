@@ -110,7 +110,8 @@ type bundle struct {
 
 func start(t *testing.T, s history.Store, o history.Options, routes ...dispatcher.Route) *bundle {
 	t.Helper()
-	recorder := history.NewRecorder(s, o)
+	recorder, err := history.NewRecorder(s, o)
+	require.NoError(t, err)
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes: routes, Logger: slog.New(slog.DiscardHandler), Observers: []dispatcher.Observer{recorder.Observer()},
 	})

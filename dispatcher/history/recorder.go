@@ -2,7 +2,7 @@
 // and error, and every death of a delivery, for people to look at and to deliver again.
 //
 //	store := history.NewMemory(0)
-//	recorder := history.NewRecorder(store, history.Options{})
+//	recorder, err := history.NewRecorder(store, history.Options{})
 //	defer recorder.Close(context.Background())
 //	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
 //
@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,13 +81,16 @@ type Recorder struct {
 	ended chan struct{}
 }
 
-// NewRecorder starts a Recorder, which Close ends.
-func NewRecorder(s Store, o Options) *Recorder {
+// NewRecorder starts a Recorder, which Close ends. A nil Store, or a nil pointer as one, is a *dispatcher.ConfigError.
+func NewRecorder(s Store, o Options) (*Recorder, error) {
+	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, &dispatcher.ConfigError{Index: -1, Field: "Store", Problem: "is nil", Remedy: "pass one, for example history.NewMemory(0)"}
+	}
 	o = o.withDefaults()
 	ctx, abort := context.WithCancel(context.Background())
 	r := &Recorder{store: s, options: o, buffer: make(chan Entry, o.Buffer), abort: abort, ended: make(chan struct{})}
 	go r.write(ctx)
-	return r
+	return r, nil
 }
 
 // Observer returns the functions that an Engine has to call.

@@ -239,7 +239,8 @@ func TestCloseFlushes(t *testing.T) {
 		store := newGated()
 		gate := make(chan struct{})
 		store.set(nil, gate)
-		r := history.NewRecorder(store, history.Options{})
+		r, err := history.NewRecorder(store, history.Options{})
+		require.NoError(t, err)
 		attempted := r.Observer().Attempted
 		for range 1000 {
 			attempted(dispatcher.Attempt{Delivery: channel.Delivery{Event: event.Must(note{}, event.Meta{})}})
@@ -261,7 +262,8 @@ func TestCloseGivesUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newGated()
 		store.set(nil, make(chan struct{}))
-		r := history.NewRecorder(store, history.Options{Logger: slog.New(slog.DiscardHandler)})
+		r, err := history.NewRecorder(store, history.Options{Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
 		for range 1000 {
 			r.Observer().Attempted(dispatcher.Attempt{Delivery: channel.Delivery{Event: event.Must(note{}, event.Meta{})}})
 		}
@@ -292,7 +294,8 @@ func TestRetention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store := history.NewMemory(1 << 20)
-				r := history.NewRecorder(store, tc.options)
+				r, err := history.NewRecorder(store, tc.options)
+				require.NoError(t, err)
 				for range tc.hours {
 					for range tc.perHour {
 						r.Observer().Attempted(dispatcher.Attempt{Began: time.Now(), Delivery: channel.Delivery{Event: event.Must(note{}, event.Meta{})}})
@@ -320,7 +323,8 @@ func TestRetention(t *testing.T) {
 
 // The recorder's part in an attempt.
 func BenchmarkRecord(b *testing.B) {
-	r := history.NewRecorder(history.NewMemory(0), history.Options{Logger: slog.New(slog.DiscardHandler)})
+	r, err := history.NewRecorder(history.NewMemory(0), history.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
 	attempted := r.Observer().Attempted
 	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r", Event: event.Must(note{}, event.Meta{})}, Began: time.Now(), Verdict: retry.Success}
 	b.ReportAllocs()
@@ -332,4 +336,15 @@ func BenchmarkRecord(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(100*float64(r.Lost())/float64(b.N), "%-lost")
+}
+
+// A recorder without a store says so at once, and not by a crash of the goroutine that writes.
+func TestRecorderWithoutAStore(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]history.Store{"nil": nil, "a nil pointer": (*history.Memory)(nil)} {
+		_, err := history.NewRecorder(store, history.Options{})
+		var bad *dispatcher.ConfigError
+		require.ErrorAs(t, err, &bad, name)
+		assert.Equal(t, "Store", bad.Field)
+	}
 }

@@ -28,7 +28,8 @@ func TestHistoryOutlastsARestart(t *testing.T) {
 	once := func(start func(*dispatcher.Engine, history.Store)) {
 		q, err := sqlitequeue.Open(t.Context(), file, sqlitequeue.Options{})
 		require.NoError(t, err)
-		recorder := history.NewRecorder(q.History(), history.Options{})
+		recorder, err := history.NewRecorder(q.History(), history.Options{})
+		require.NoError(t, err)
 		settled := make(chan struct{}, 1)
 		engine, err := dispatcher.New(dispatcher.Config{
 			Queue: q, DedupStore: q.Dedup(), Logger: slog.New(slog.DiscardHandler),

@@ -29,9 +29,13 @@ type operation struct {
 func newOperation(set *config.Set, happened *news) (*operation, error) {
 	quiet := slog.New(slog.DiscardHandler) // the story tells it all
 	store := history.NewMemory(0)
+	recorder, err := history.NewRecorder(store, history.Options{Logger: quiet})
+	if err != nil {
+		return nil, err
+	}
 	o := &operation{
 		monitor:  health.New(health.Options{Routes: set.Alerts, Logger: quiet}),
-		recorder: history.NewRecorder(store, history.Options{Logger: quiet}),
+		recorder: recorder,
 		store:    store,
 		settled:  make(map[string]int),
 	}
@@ -41,7 +45,6 @@ func newOperation(set *config.Set, happened *news) (*operation, error) {
 		o.mu.Unlock()
 		happened.tell()
 	}}
-	var err error
 	o.engine, err = dispatcher.New(dispatcher.Config{
 		Routes: set.Routes, Observers: []dispatcher.Observer{o.monitor.Observer(), o.recorder.Observer(), counter}, Logger: quiet,
 	})

@@ -1,6 +1,7 @@
-package access
+package main
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -34,15 +35,39 @@ func TestRevokeTellsWhoAndWhy(t *testing.T) {
 	dispatchertest.RequireNone[event.GrantExpired](t, rec)
 }
 
-// What happens when the event cannot be queued: the Recorder fails as told.
-func TestRevokeKeepsTheGrantWhenTheEventIsNotQueued(t *testing.T) {
+// What happens when the event cannot be queued: the Recorder fails as told. The grant has ended all the same, and its event
+// waits to be sent again.
+func TestRevokeKeepsTheEventThatIsNotQueued(t *testing.T) {
 	rec := new(dispatchertest.Recorder)
 	full := &dispatcher.BacklogError{Lanes: []string{"slack"}}
 	rec.Fail(full)
 	s := NewService(rec, grant("grant-7"))
 
 	require.ErrorAs(t, s.Revoke(t.Context(), "grant-7", "usr-9", "left the team"), &full)
-	require.NoError(t, s.Revoke(t.Context(), "grant-7", "usr-9", "left the team"), "it can be tried again")
+	require.Error(t, s.Revoke(t.Context(), "grant-7", "usr-9", "left the team"), "it has ended")
+	require.NoError(t, s.Send(t.Context()))
+	dispatchertest.Require[event.GrantRevoked](t, rec)
+}
+
+// What happens when the client is gone: its request is cancelled right after the commit, and the event goes out.
+func TestRevokeOutlivesItsRequest(t *testing.T) {
+	slack := new(channeltest.Recorder)
+	engine, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{{Name: "slack", Channel: slack}}})
+	require.NoError(t, err)
+	go engine.Run(t.Context())
+	s := NewService(engine, grant("grant-7"))
+	request, cancel := context.WithCancel(t.Context())
+	s.committed = cancel
+	require.NoError(t, s.Revoke(request, "grant-7", "usr-9", "left the team"))
+	require.NoError(t, slack.Wait(t.Context(), 1))
+	require.NoError(t, engine.Shutdown(t.Context()))
+}
+
+// An event never speaks of what did not happen.
+func TestNoEventWithoutACommit(t *testing.T) {
+	rec := new(dispatchertest.Recorder)
+	require.Error(t, NewService(rec).Revoke(t.Context(), "grant-7", "usr-9", "left the team"))
+	dispatchertest.RequireNone[event.GrantRevoked](t, rec)
 }
 
 // How the product's routes behave: a real Engine, a fake channel that fails as scripted, and fake time, so that an

@@ -129,13 +129,14 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		"upper case":             {"Metadata.Google.Internal", false, KindRequest},
 		"mapped IPv6":            {"[::ffff:10.0.0.1]", false, KindBlocked},
 		"name, not resolved":     {"internal.example", false, ""},
-		"name, resolved":         {"internal.example", true, KindBlocked},
+		"name, resolved":         {"internal.example", true, KindDNS},
 		"public name, resolved":  {"public.example", true, ""},
 		"absent name, resolved":  {"absent.example", true, KindDNS},
 		"absent, left to others": {"absent.example", false, ""},
 		"localhost":              {"localhost", false, KindBlocked},
 		"within localhost":       {"a.localhost", false, KindBlocked},
-		"with a dot at the end":  {"localhost.", false, KindRequest},
+		"with a dot at the end":  {"localhost.", false, KindBlocked},
+		"address with a dot":     {"10.0.0.1.", false, KindRequest},
 		"not quite localhost":    {"notlocalhost", false, ""},
 	} {
 		proxy := newTestProxy(t, "")
@@ -147,7 +148,7 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 			continue
 		}
 		requireKind(t, err, c.kind)
-		assert.Equal(t, c.kind == KindBlocked, errors.Is(err, ErrDestinationBlocked), name)
+		assert.Equal(t, c.kind == KindBlocked || c.host == "internal.example", errors.Is(err, ErrDestinationBlocked), name)
 		assert.Zero(t, proxy.connections.Load(), "%s: the proxy is not contacted", name)
 	}
 }
@@ -270,5 +271,31 @@ func TestS10_S21_ProxyErrors(t *testing.T) {
 		var e *ConfigError
 		require.ErrorAs(t, err, &e, name)
 		assert.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+// What a remedy says is accepted.
+func TestRemediesOfProxyURLs(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, Profile{}, nil)
+	for raw, want := range map[string]string{
+		"proxy.example:3128":            "proxy URL has no scheme; write it as http://host:port",
+		"":                              "proxy URL has no scheme; write it as http://host:port",
+		"socks5://proxy.example:1080":   "proxy URL is not that of an HTTP proxy; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"https://proxy.example:3128":    "proxy URL is not that of an HTTP proxy; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"http://proxy.example:3128/x":   "proxy URL has a path or query; write it as http://host:port",
+		"http://u:s3cret@proxy.example": "proxy URL has user info; write it as http://host:port, and the credentials as User and Password",
+		"http://127.1:3128":             "proxy URL has a numeric host that is not an IPv4 address of four decimal numbers; " + hostRemedy,
+		"HTTP://Proxy_1.example:3128":   "",
+		"http://proxy.example:3128/":    "",
+		"http://[2001:db8::1]:3128":     "",
+	} {
+		c, err := g.Client(ClientOptions{Proxy: &Proxy{URL: raw}})
+		if want == "" {
+			require.NoError(t, err, raw)
+			c.Close()
+			continue
+		}
+		require.EqualError(t, err, want)
 	}
 }

@@ -3,6 +3,7 @@ package netguard
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net"
 	"net/http"
 	"net/url"
@@ -39,8 +40,10 @@ type proxyKey struct {
 	url, user, profile string
 	password           secret.Value
 	resolve            bool
-	environment        httpproxy.Config
+	environment        uint64 // digest of its httpproxy.Config, which may hold a password
 }
+
+var environmentSeed = maphash.MakeSeed() //nolint:gochecknoglobals // read-only
 
 // proxy is a Proxy ready for use; nil is none.
 type proxy struct {
@@ -66,8 +69,9 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
 			return nil, &ConfigError{"proxy", "is given and to be taken from the environment", "choose one"}
 		}
-		made.key.environment = *httpproxy.FromEnvironment()
-		made.pick = made.key.environment.ProxyFunc()
+		environment := httpproxy.FromEnvironment()
+		made.key.environment = maphash.Comparable(environmentSeed, *environment)
+		made.pick = environment.ProxyFunc()
 		return made, nil
 	}
 	fixed, err := checkProxyURL(p.URL)
@@ -202,5 +206,5 @@ func (c *Client) route(ctx context.Context, req *http.Request, deadline time.Tim
 	if err := c.pool.guard.judgeTarget(ctx, host, p.resolve, c.pool.timeouts); err != nil {
 		return nil, err
 	}
-	return &hop{u}, nil
+	return &hop{u, p.password}, nil
 }

@@ -235,6 +235,32 @@ func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
 	closeQuietly(resp.Body)
 }
 
+// A password that was rotated is asked for again when the proxy refuses the old one, not a minute later.
+func TestAPasswordTheProxyRefusesIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"http", "https"} {
+		proxy := newTestProxy(t, newRawServer(t, answering("no TLS")).url[len("http://"):])
+		proxy.status.Store(407)
+		var asked atomic.Int32
+		password := secret.Func("vault", func(context.Context) ([]byte, error) { return fmt.Append(nil, asked.Add(1)), nil })
+		o := Proxy{URL: proxy.url, User: "u", Password: password, Profile: Profile{Loopback: true}}
+		c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &o})
+		_, err := do(t, c, post(t, scheme+"://hooks.example/", "x"))
+		requireKind(t, err, KindProxy)
+		proxy.status.Store(0)
+		_, err = do(t, c, post(t, scheme+"://hooks.example/", "x"))
+		var e *Error
+		if errors.As(err, &e) { // the tunnel leads nowhere
+			assert.NotEqual(t, KindProxy, e.Kind)
+		}
+		assert.EqualValues(t, 2, asked.Load(), scheme)
+		seen := proxy.seen()
+		require.Len(t, seen, 2)
+		assert.Contains(t, seen[0], "Basic dTox") // u:1
+		assert.Contains(t, seen[1], "Basic dToy") // u:2
+	}
+}
+
 func TestS10_S48_ProxyPasswordThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	proxy := newTestProxy(t, "")

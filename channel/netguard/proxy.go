@@ -92,7 +92,7 @@ func checkProxyURL(raw string) (*url.URL, error) {
 	case !ok:
 		return nil, &ConfigError{field, "has no scheme", form}
 	case !strings.EqualFold(scheme, "http"):
-		return nil, &ConfigError{field, "is not that of an HTTP proxy", form + "; proxies that speak SOCKS, or TLS with us, are not supported"}
+		return nil, &ConfigError{field, "has a scheme other than http", form + "; proxies that speak SOCKS, or TLS with us, are not supported"}
 	}
 	u, err := CheckURL(field, raw, Limits{AllowInsecureHTTP: true})
 	if problem, ok := errors.AsType[*ConfigError](err); ok {

@@ -59,6 +59,9 @@ func (r *Redactor) Bytes(b []byte) []byte {
 	return replace(b, spans)
 }
 
+// Has tells whether b holds one of the secrets.
+func (r *Redactor) Has(b []byte) bool { return search(r.known(), b) != nil }
+
 // Lookahead is how much more than it shows of a text that goes on Cut should be given.
 const Lookahead = 16 << 10
 

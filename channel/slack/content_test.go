@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,9 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -61,6 +64,23 @@ func TestNoContentKillsAMessage(t *testing.T) {
 	}
 }
 
+// The time of a request covers what the template makes.
+func TestTotalCoversTheTemplate(t *testing.T) {
+	t.Parallel()
+	w := openWorkspace(t)
+	limited := func(o *slack.Options) {
+		o.Template, o.Timeouts.Total = compile(t, template.Slack, "{{data.justification}}"), time.Nanosecond
+	}
+	for _, c := range []channel.Channel{
+		w.newWebhook(func(c *slack.WebhookConfig) { limited(&c.Options) }), w.newBot(func(c *slack.BotConfig) { limited(&c.Options) }),
+	} {
+		_, err := c.Send(t.Context(), justified(t, "x"))
+		assert.Equal(t, webhook.KindRenderTimeout, failure(t, err).Kind)
+		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	}
+	assert.Empty(t, w.received())
+}
+
 // No copy, embedding or verb prints a token or a webhook's path.
 func TestNothingPrintsASecret(t *testing.T) {
 	t.Parallel()
@@ -86,8 +106,8 @@ func TestNothingPrintsASecret(t *testing.T) {
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T"} {
 			shown := fmt.Sprintf(verb, v)
-			for _, secret := range []string{token, hookKey, fmt.Sprintf("%x", token), fmt.Sprintf("%x", hookKey)} {
-				assert.NotContains(t, shown, secret, "%s of %s", verb, name)
+			for _, planted := range []string{token, hookKey, fmt.Sprintf("%x", token), fmt.Sprintf("%x", hookKey)} {
+				assert.NotContains(t, shown, planted, "%s of %s", verb, name)
 			}
 		}
 	}

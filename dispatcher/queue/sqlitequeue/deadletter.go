@@ -41,9 +41,7 @@ func readLetter(v []driverValue) (*buried, error) {
 func (q *Queue) choose(c *conn, s queue.Selection, last int64, limit int) (letters []*buried, err error) {
 	where, args := "dead.num > ? AND dead.num <= ?", []any{s.After, last}
 	if s.Lane != "" {
-		q.mu.Lock()
-		l := q.lanes[s.Lane]
-		q.mu.Unlock()
+		l := q.find(s.Lane)
 		if l == nil {
 			return nil, nil
 		}
@@ -82,7 +80,7 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 		limit = s.Limit
 	}
 	var found []*buried
-	err := q.read(func(c *conn) error {
+	err := q.readers.inspect.read(ctx, func(c *conn) error {
 		last, err := newest(c)
 		if err == nil {
 			found, err = q.choose(c, s, last, limit)
@@ -131,7 +129,7 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 		return 0, err
 	}
 	var last int64
-	if err := q.read(func(c *conn) (err error) { last, err = newest(c); return err }); err != nil {
+	if err := q.readers.inspect.read(ctx, func(c *conn) (err error) { last, err = newest(c); return err }); err != nil {
 		return 0, storeError(op, err)
 	}
 	for {
@@ -195,7 +193,9 @@ func (q *Queue) retain(t *tx) error {
 			return err
 		}
 	}
-	_, err = t.exec("DELETE FROM record WHERE (kind, key) IN (SELECT kind, key FROM record WHERE ends <= ? ORDER BY ends LIMIT ?)",
-		t.now, int64(chunk))
+	ended, err := t.removeEnded(chunk)
+	if err == nil {
+		t.then = append(t.then, func() { q.writer.leftOver = ended == chunk || len(nums) == chunk })
+	}
 	return err
 }

@@ -14,7 +14,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	err := q.read(func(c *conn) error {
+	err := q.readers.inspect.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
 			names = append(names, q.numbered(integer(v[0])).name)
 			return true
@@ -37,9 +37,12 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 	if err := ctx.Err(); err != nil {
 		return c, err
 	}
-	l := q.lane(name)
+	l := q.find(name)
+	if l == nil {
+		return c, q.readers.inspect.over()
+	}
 	var later, dead int64
-	err = q.read(func(c *conn) (err error) {
+	err = q.readers.inspect.read(ctx, func(c *conn) (err error) {
 		later, err = c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", l.num, time.Now().UnixNano(), int64(heldBack))
 		if err == nil {
 			dead, err = c.number("SELECT count(*) FROM dead WHERE lane = ?", l.num)
@@ -60,7 +63,10 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	l := q.lane(name)
+	l := q.find(name)
+	if l == nil {
+		return 0, q.readers.inspect.over()
+	}
 	last := int64(0) // up to which job; 0 = not known yet
 	for {
 		purged, upTo := 0, last

@@ -180,8 +180,36 @@ func (t *tx) takeOut(l *lane, seq int64, fresh bool) bool {
 	return true
 }
 
+// enqueueAll stores a part of a call, the first one only if nothing of the call is in conflict. claim is nil if the part
+// is all of it.
+func (t *tx) enqueueAll(part []eventGroup, claim *idClaim) error {
+	call := part
+	if claim != nil {
+		call = claim.groups
+	}
+	if claim == nil || !claim.checked {
+		err := t.queue.known.conflict(call)
+		if err == nil {
+			err = t.queue.claims.conflict(call)
+		}
+		if err != nil {
+			return &refusal{err}
+		}
+	}
+	if claim != nil {
+		claim.checked = true
+		t.queue.claims.claim(claim)
+	}
+	for i := range part {
+		if err := t.enqueue(&part[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // enqueue stores an event and a job for each of its lanes that has not got it yet.
-func (t *tx) enqueue(f *sheaf) error {
+func (t *tx) enqueue(f *eventGroup) error {
 	fresh := make([]int, 0, 8)
 	lanes := make([]*lane, 0, 8)
 	for i := range f.jobs {

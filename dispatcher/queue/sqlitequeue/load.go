@@ -161,7 +161,7 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 // neither waits for the other.
 func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	now := time.Now().UnixNano()
-	err = q.read(func(c *conn) error {
+	err = q.readers.loads.read(context.Background(), func(c *conn) error {
 		var err error
 		a.late, a.allLate, err = readRows(c, p.held+(p.room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
 		if err != nil {

@@ -37,7 +37,7 @@ func jobs(route string, n int) []queue.Job {
 // rowsOf counts the rows of a table, as they are on the disk.
 func rowsOf(t *testing.T, q *Queue, table string) (n int64) {
 	t.Helper()
-	require.NoError(t, q.read(func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
+	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
 	return n
 }
 

@@ -1,0 +1,79 @@
+package sqlitequeue
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// pageSize is that of the file, SQLite's default.
+const pageSize = 4096
+
+// Limits of the write-ahead log: after how many pages they are moved to their places. The file is cut to twice that when
+// a burst is over.
+const (
+	mostLogPages  = 4000
+	leastLogPages = 64
+	// logShare is the part of its volume that the log takes at most: a thirty-second.
+	logShare = 32
+)
+
+// volume is the disk that the file is on.
+type volume struct {
+	path     string
+	logPages int64
+}
+
+func volumeOf(path string) volume {
+	v := volume{path: path, logPages: mostLogPages}
+	if total, _, ok := space(filepath.Dir(path)); ok {
+		v.logPages = min(max(total/(logShare*pageSize), leastLogPages), mostLogPages)
+	}
+	return v
+}
+
+// logBytes is how large the log may stay.
+func (v volume) logBytes() int64 { return 2 * v.logPages * pageSize }
+
+// reserve is what new events leave free: room for the outcomes of those that are there, which free the room of these.
+func (v volume) reserve() int64 { return v.logPages * pageSize }
+
+// errNoRoom says that there is room for outcomes only.
+var errNoRoom = errors.New("what is left is kept for the outcomes of deliveries")
+
+// hasRoom reports whether the transaction t may write about bytes of new events, so that the log and then the file can
+// take them and there is a reserve for outcomes. Room inside the file, of events that are gone, counts.
+func (v volume) hasRoom(t *tx, bytes int64) (bool, error) {
+	_, free, ok := space(filepath.Dir(v.path))
+	if !ok {
+		return true, nil // SQLite finds out
+	}
+	added := t.added + bytes
+	if free > 8*v.logBytes()+2*added { // far from it, whatever is in the log
+		t.added = added
+		return true, nil
+	}
+	var pages, unused int64
+	err := t.each(func(row []driverValue) bool {
+		pages, unused = integer(row[0]), integer(row[1])
+		return false
+	}, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
+	if err != nil {
+		return false, err
+	}
+	room := free + sizeOf(v.path) + sizeOf(v.path+"-wal")
+	need := pages*pageSize + max(added-unused*pageSize, 0) + v.logBytes() + added + v.reserve()
+	if room < need {
+		return false, nil
+	}
+	t.added = added
+	return true, nil
+}
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -28,6 +29,9 @@ type statement struct {
 	close func() error
 	row   []driver.Value
 }
+
+// busyTimeout is how long another program's lock is waited for.
+const busyTimeout = 10 * time.Second
 
 // pragmas are set on every connection. The writing one sets journal mode and its limits besides.
 const pragmas = `PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY`

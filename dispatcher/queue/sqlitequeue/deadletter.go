@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// chunk is how many jobs or dead letters a transaction takes on that has many: others come in between.
+// chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in between.
 const chunk = 1000
 
 // deadColumns are a letter's in the order that readLetter expects.
@@ -133,7 +133,7 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 		return 0, storeError(op, err)
 	}
 	for {
-		limit := chunk
+		limit := q.volume.chunk()
 		if s.Limit > 0 {
 			limit = min(limit, s.Limit-n)
 		}
@@ -172,7 +172,8 @@ func (t *tx) exhume(num, seq int64) error {
 
 // retain removes the dead letters that are too many or too old, and the records that have ended, some at a time.
 func (q *Queue) retain(t *tx) error {
-	tooMany := min(max(q.dead.Load()-int64(q.deadLimit), 0), chunk)
+	most := int64(q.volume.chunk())
+	tooMany := min(max(q.dead.Load()-int64(q.deadLimit), 0), most)
 	oldest := int64(0)
 	if q.deadAge > 0 {
 		oldest = t.now - int64(q.deadAge)
@@ -184,7 +185,7 @@ func (q *Queue) retain(t *tx) error {
 		}
 		nums, seqs = append(nums, integer(v[0])), append(seqs, integer(v[1]))
 		return true
-	}, "SELECT num, seq, died FROM dead ORDER BY num LIMIT ?", int64(chunk))
+	}, "SELECT num, seq, died FROM dead ORDER BY num LIMIT ?", most)
 	if err != nil {
 		return err
 	}
@@ -193,9 +194,9 @@ func (q *Queue) retain(t *tx) error {
 			return err
 		}
 	}
-	ended, err := t.removeEnded(chunk)
+	ended, err := t.removeEnded(most)
 	if err == nil {
-		t.then = append(t.then, func() { q.writer.leftOver = ended == chunk || len(nums) == chunk })
+		t.then = append(t.then, func() { q.writer.leftOver = ended == most || int64(len(nums)) == most })
 	}
 	return err
 }

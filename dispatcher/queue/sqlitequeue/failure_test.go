@@ -156,12 +156,6 @@ func TestForeignLock(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
 }
 
-func TestMissingFolder(t *testing.T) {
-	t.Parallel()
-	_, err := Open(t.Context(), filepath.Join(t.TempDir(), "missing", "queue.db"), Options{})
-	require.ErrorIs(t, err, ErrReadOnly)
-}
-
 func TestOddPath(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "100% of? the #queue ü.db")

@@ -215,6 +215,7 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 
 // remove removes the entries for which the condition holds.
 func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
+	most := s.queue.volume.chunk()
 	for {
 		var seqs, told []int64
 		err := s.queue.writer.write(ctx, "prune history", func(t *tx) error {
@@ -222,7 +223,7 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 			err := t.each(func(v []driverValue) bool {
 				seqs, told = append(seqs, integer(v[0])), append(told, integer(v[1]))
 				return true
-			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(chunk))
+			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(most))
 			for i := range seqs {
 				if err == nil {
 					err = t.forget(seqs[i], told[i])
@@ -234,7 +235,7 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 			return n, err // and seqs may still be written to
 		}
 		n += len(seqs)
-		if len(seqs) < chunk {
+		if len(seqs) < most {
 			return n, nil
 		}
 	}

@@ -93,7 +93,7 @@ func (t *tx) purge(l *lane, last int64) (int, error) {
 		if seq := integer(v[0]); !running[seq] {
 			all = append(all, &row{seq: seq, due: integer(v[1]), orderKey: text(v[2])})
 		}
-		return len(all) < chunk
+		return len(all) < t.queue.volume.chunk()
 	}, "SELECT seq, due, order_key FROM job WHERE lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", l.num, last)
 	if err != nil {
 		return 0, err

@@ -54,7 +54,8 @@ func own(ctx context.Context, path string) (*owner, error) {
 	}
 	o := &owner{path: path, lock: lock}
 	if err := o.lockItself(); err != nil {
-		return nil, errors.Join(err, lock.close())
+		_ = lock.close() // the first error is the one that counts
+		return nil, err
 	}
 	return o, nil
 }
@@ -93,7 +94,8 @@ func (o *owner) lockItself() error {
 		err = &LockedError{Path: o.path}
 	}
 	if err != nil {
-		return errors.Join(err, file.Close())
+		_ = file.Close()
+		return err
 	}
 	o.file, o.info = file, info
 	o.files = []watchedFile{{o.path, info}}

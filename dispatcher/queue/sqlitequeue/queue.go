@@ -37,6 +37,7 @@ type Queue struct {
 	deadLimit int
 	deadAge   time.Duration
 
+	volume  volume
 	owner   *owner
 	writer  *writer
 	readers *readers
@@ -126,8 +127,8 @@ func (q *Queue) connect(ctx context.Context, name string) (err error) {
 		return err
 	}
 	undo = append(undo, q.owner.release)
-	volume := volumeOf(q.path)
-	writing, err := openWriter(ctx, name, q.path, volume)
+	q.volume = volumeOf(q.path)
+	writing, err := openWriter(ctx, name, q.path, q.volume)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (q *Queue) connect(ctx context.Context, name string) (err error) {
 		return err
 	}
 	q.writer = &writer{
-		conn: writing, queue: q, log: q.log, volume: volume, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		conn: writing, queue: q, log: q.log, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go q.writer.run()
 	return nil
@@ -270,10 +271,10 @@ func eventGroups(jobs []queue.Job) (all []eventGroup) {
 }
 
 // cutGroups cuts off what one transaction takes on, an event with all its jobs at least.
-func cutGroups(all []eventGroup) (first, rest []eventGroup, rows, bytes int) {
+func (q *Queue) cutGroups(all []eventGroup) (first, rest []eventGroup, rows, bytes int) {
 	for n := range all {
 		more, size := rows+len(all[n].jobs), bytes+len(all[n].body)
-		if n > 0 && workOf(more, size) > chunk {
+		if n > 0 && workOf(more, size) > q.volume.chunk() {
 			return all[:n], all[n:], rows, bytes
 		}
 		rows, bytes = more, size
@@ -284,7 +285,7 @@ func cutGroups(all []eventGroup) (first, rest []eventGroup, rows, bytes int) {
 // Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. When the file cannot be written
 // the error is a *StoreError. When ctx ends during the call, the jobs may be stored all the same.
 //
-// A call of up to a thousand jobs and about 4 MiB is one transaction. More is stored in several, so that other calls are
+// A call of up to a thousand jobs and about 4 MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are
 // not held up: an error, or a crash, may then leave its first events stored, each with all its jobs. Repeating the call
 // stores the others.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
@@ -292,7 +293,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		return err
 	}
 	all := eventGroups(jobs)
-	part, rest, rows, bytes := cutGroups(all)
+	part, rest, rows, bytes := q.cutGroups(all)
 	var claim *idClaim // of a call that takes several transactions
 	if len(rest) > 0 {
 		claim = &idClaim{groups: all}
@@ -303,7 +304,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		if err != nil || len(rest) == 0 {
 			return err
 		}
-		part, rest, rows, bytes = cutGroups(rest)
+		part, rest, rows, bytes = q.cutGroups(rest)
 	}
 }
 

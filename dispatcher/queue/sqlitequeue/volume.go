@@ -20,7 +20,7 @@ const (
 
 // volume is the disk that the file is on.
 type volume struct {
-	path     string
+	path     string // of the file
 	logPages int64
 }
 
@@ -37,6 +37,11 @@ func (v volume) logBytes() int64 { return 2 * v.logPages * pageSize }
 
 // reserve is what new events leave free: room for the outcomes of those that are there, which free the room of these.
 func (v volume) reserve() int64 { return v.logPages * pageSize }
+
+// chunk is how many rows a transaction takes on that has many: each may touch four pages, and all of them must fit into
+// the log. work is the same for a commit with many calls.
+func (v volume) chunk() int { return min(chunk, int(v.logPages/4)) }
+func (v volume) work() int  { return int(v.logPages / 2) }
 
 // errNoRoom says that there is room for outcomes only.
 var errNoRoom = errors.New("what is left is kept for the outcomes of deliveries")
@@ -62,7 +67,7 @@ func (v volume) hasRoom(t *tx, bytes int64) (bool, error) {
 		return false, err
 	}
 	room := free + sizeOf(v.path) + sizeOf(v.path+"-wal")
-	need := pages*pageSize + max(added-unused*pageSize, 0) + v.logBytes() + added + v.reserve()
+	need := pages*pageSize + max(added+v.reserve()-unused*pageSize, 0) + v.logBytes() + added
 	if room < need {
 		return false, nil
 	}

@@ -3,6 +3,7 @@ package sqlitequeue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,22 +12,18 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A commit takes in so many calls, and so much work, at most: few enough that none waits long for the others. Work counts
-// rows, and pages of events.
-const (
-	mostChanges = 512
-	mostWork    = 2000
-)
+// mostChanges is how many calls one commit takes in, and volume.work how much work, at most: few enough that none waits
+// long for the others. Work counts rows, and pages of events.
+const mostChanges = 512
 
 // writer is the one goroutine that changes the file. It takes all the changes that wait, applies them in one transaction,
 // and answers them all once that is on the disk: the disk's slowest operation is shared by all who wait for it.
 type writer struct {
-	conn   *conn
-	queue  *Queue
-	log    *slog.Logger
-	volume volume
-	wake   chan struct{} // has room for one
-	ended  chan struct{}
+	conn  *conn
+	queue *Queue
+	log   *slog.Logger
+	wake  chan struct{} // has room for one
+	ended chan struct{}
 
 	commits  atomic.Int64 // transactions that are on the disk
 	failing  bool         // the last one was not
@@ -34,6 +31,8 @@ type writer struct {
 	moved    error        // the file is no longer where it was: nothing is written any more
 	cleaned  time.Time    // when housekeeping was last done
 	leftOver bool         // it did not get to the end
+
+	longReader time.Time // when the log could not be emptied, because somebody read from it
 
 	mu      sync.Mutex
 	waiting []*change
@@ -116,6 +115,7 @@ func (w *writer) run() {
 			}
 			w.commit(batch)
 			w.housekeep()
+			w.shorten()
 		}
 	}
 }
@@ -124,8 +124,8 @@ func (w *writer) run() {
 func (w *writer) take() (batch []*change, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, work := 0, 0
-	for n < min(len(w.waiting), mostChanges) && (n == 0 || work+w.waiting[n].work <= mostWork) {
+	n, work, most := 0, 0, w.queue.volume.work()
+	for n < min(len(w.waiting), mostChanges) && (n == 0 || work+w.waiting[n].work <= most) {
 		work += w.waiting[n].work
 		n++
 	}
@@ -143,7 +143,7 @@ func (w *writer) commit(batch []*change) {
 	for len(batch) > 0 {
 		ok, err := w.try(batch)
 		if code(err)&primary == sqlite3.SQLITE_FULL {
-			_ = w.conn.script("PRAGMA wal_checkpoint(PASSIVE)") // the log can then be written from its start again
+			w.emptyLog()
 			ok, err = w.try(batch)
 		}
 		switch {
@@ -218,7 +218,7 @@ func (w *writer) try(batch []*change) (applied int, err error) {
 func (w *writer) apply(t *tx, c *change) error {
 	c.refused = nil
 	if c.adds > 0 {
-		ok, err := w.volume.hasRoom(t, c.adds)
+		ok, err := w.queue.volume.hasRoom(t, c.adds)
 		if err != nil {
 			return err
 		}
@@ -245,6 +245,27 @@ func (w *writer) reportRoom(ok bool) {
 		w.log.Info("tocsin: the queue's file can be written again")
 	}
 	w.noRoom = !ok
+}
+
+// logPatience is how long emptying the log waits for those who read from it.
+const logPatience = 100 * time.Millisecond
+
+// shorten empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as each
+// reader begins before the one before has ended.
+func (w *writer) shorten() {
+	if sizeOf(w.queue.path+"-wal") <= w.queue.volume.logBytes() || time.Since(w.longReader) < time.Second {
+		return
+	}
+	w.emptyLog()
+	if sizeOf(w.queue.path+"-wal") > w.queue.volume.logBytes() {
+		w.longReader = time.Now()
+	}
+}
+
+// emptyLog moves the log into the file and cuts it, unless somebody reads for long. A failure changes nothing.
+func (w *writer) emptyLog() {
+	_ = w.conn.script(fmt.Sprintf("PRAGMA busy_timeout = %d; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = %d",
+		logPatience.Milliseconds(), busyTimeout.Milliseconds()))
 }
 
 // report logs when the file begins to fail and when it works again, not each time.

@@ -51,12 +51,23 @@ func logged() (*logbook, Options) {
 // fill enqueues until the queue refuses, and returns what was acknowledged.
 func fill(t *testing.T, q *Queue, route string) (acked []string, refused error) {
 	t.Helper()
-	for n := range 100_000 {
-		j := job(fmt.Sprintf("%s-%d", route, n), route)
-		if refused = q.Enqueue(t.Context(), j); refused != nil {
+	return fillBy(t, q, route, 1)
+}
+
+// fillBy is fill with several jobs at a time.
+func fillBy(t *testing.T, q *Queue, route string, each int) (acked []string, refused error) {
+	t.Helper()
+	for n := 0; n < 100_000; n += each {
+		batch := make([]queue.Job, each)
+		for i := range batch {
+			batch[i] = job(fmt.Sprintf("%s-%d", route, n+i), route)
+		}
+		if refused = q.Enqueue(t.Context(), batch...); refused != nil {
 			return acked, refused
 		}
-		acked = append(acked, j.Event.ID())
+		for _, j := range batch {
+			acked = append(acked, j.Event.ID())
+		}
 	}
 	require.FailNow(t, "it is never full")
 	return nil, nil

@@ -55,9 +55,11 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 	fills := 0 // that were to be logged
 	for round := range 3 {
 		lane := fmt.Sprintf("lane%d", round)
-		acked, err := fill(t, q, lane)
+		acked, err := fillBy(t, q, lane, 10)
 		require.ErrorIs(t, err, ErrFull)
 		require.Greater(t, len(acked), 3000)
+		_, err = fill(t, q, "rest of "+lane) // what is too small for ten
+		require.ErrorIs(t, err, ErrFull)
 		require.ErrorIs(t, q.Schedule(t.Context(), "key", job("s", lane)), ErrFull)
 		require.ErrorIs(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("h")}), ErrFull)
 		assert.Equal(t, fills+1, book.lines("level=ERROR"), "once, however long it lasts")

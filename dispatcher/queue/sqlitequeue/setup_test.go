@@ -117,3 +117,8 @@ func count(t *testing.T, q *Queue, lane string) queue.Counts {
 	require.NoError(t, err)
 	return c
 }
+
+// otherData is an event with the id of kilobyte and other data.
+func otherData(id string) event.Event {
+	return event.Must(event.GrantRevoked{Reason: "another"}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
+}

@@ -58,7 +58,7 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 		acked, err := fillBy(t, q, lane, 10)
 		require.ErrorIs(t, err, ErrFull)
 		require.Greater(t, len(acked), 3000)
-		_, err = fill(t, q, "rest of "+lane) // what is too small for ten
+		_, err = fill(t, q, "rest-"+lane) // what is too small for ten
 		require.ErrorIs(t, err, ErrFull)
 		require.ErrorIs(t, q.Schedule(t.Context(), "key", job("s", lane)), ErrFull)
 		require.ErrorIs(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("h")}), ErrFull)

@@ -2,6 +2,7 @@ package sqlitequeue
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -46,17 +47,18 @@ func (v volume) work() int  { return int(v.logPages / 2) }
 // errNoRoom says that there is room for outcomes only.
 var errNoRoom = errors.New("what is left is kept for the outcomes of deliveries")
 
-// hasRoom reports whether the transaction t may write about bytes of new events, so that the log and then the file can
-// take them and there is a reserve for outcomes. Room inside the file, of events that are gone, counts.
-func (v volume) hasRoom(t *tx, bytes int64) (bool, error) {
+// ample is the spare of a disk that is far from full.
+const ample = math.MaxInt64
+
+// spare is how many bytes are left once the transaction t has written about so many bytes of new events, the log and then
+// the file have taken them, and there is a reserve for outcomes; below 0 they are to be refused. Room inside the file, of
+// events that are gone, counts.
+func (v volume) spare(t *tx, bytes int64) (int64, error) {
 	_, free, ok := space(filepath.Dir(v.path))
-	if !ok {
-		return true, nil // SQLite finds out
-	}
 	added := t.added + bytes
-	if free > 8*v.logBytes()+2*added { // far from it, whatever is in the log
+	if !ok || free > 8*v.logBytes()+2*added { // whatever is in the log
 		t.added = added
-		return true, nil
+		return ample, nil
 	}
 	var pages, unused int64
 	err := t.each(func(row []driverValue) bool {
@@ -64,15 +66,14 @@ func (v volume) hasRoom(t *tx, bytes int64) (bool, error) {
 		return false
 	}, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	room := free + sizeOf(v.path) + sizeOf(v.path+"-wal")
 	need := pages*pageSize + max(added+v.reserve()-unused*pageSize, 0) + v.logBytes() + added
-	if room < need {
-		return false, nil
+	if room >= need {
+		t.added = added
 	}
-	t.added = added
-	return true, nil
+	return room - need, nil
 }
 
 func sizeOf(path string) int64 {

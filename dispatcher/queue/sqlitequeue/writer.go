@@ -218,12 +218,12 @@ func (w *writer) try(batch []*change) (applied int, err error) {
 func (w *writer) apply(t *tx, c *change) error {
 	c.refused = nil
 	if c.adds > 0 {
-		ok, err := w.queue.volume.hasRoom(t, c.adds)
+		spare, err := w.queue.volume.spare(t, c.adds)
 		if err != nil {
 			return err
 		}
-		t.then = append(t.then, func() { w.reportRoom(ok) })
-		if !ok {
+		t.then = append(t.then, func() { w.reportRoom(spare) })
+		if spare < 0 {
 			c.refused = errNoRoom
 			return nil
 		}
@@ -235,16 +235,18 @@ func (w *writer) apply(t *tx, c *change) error {
 	return err
 }
 
-// reportRoom logs when new events begin to be refused and when they are taken again.
-func (w *writer) reportRoom(ok bool) {
+// reportRoom logs when new events begin to be refused, and when there is room for more than a few again: small ones may
+// fit where large ones do not.
+func (w *writer) reportRoom(spare int64) {
 	switch {
-	case !ok && !w.noRoom:
+	case spare < 0 && !w.noRoom:
+		w.noRoom = true
 		w.log.Error("tocsin: the disk of the queue's file is nearly full; events are refused, outcomes are still stored",
 			"error", storeError("write", errNoRoom))
-	case ok && w.noRoom:
+	case spare >= w.queue.volume.reserve()/2 && w.noRoom:
+		w.noRoom = false
 		w.log.Info("tocsin: the queue's file can be written again")
 	}
-	w.noRoom = !ok
 }
 
 // logPatience is how long emptying the log waits for those who read from it.

@@ -14,7 +14,7 @@ const chunk = 1000
 
 // deadColumns are a letter's in the order that readLetter expects.
 const deadColumns = `dead.num, lane, dead.seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, died, reason,
-	format, body`
+	urgent, format, body`
 
 // buried is a dead letter of the file.
 type buried struct {
@@ -32,7 +32,8 @@ func readLetter(v []driverValue) (*buried, error) {
 		num: integer(v[0]), lane: integer(v[1]), died: integer(v[10]), reason: text(v[11]),
 		row: row{
 			seq: integer(v[2]), generation: integer(v[3]), enqueued: v[4], notBefore: v[5], firstTried: v[6],
-			attempt: integer(v[7]), orderKey: text(v[8]), headers: headers, format: integer(v[12]), body: text(v[13]),
+			attempt: integer(v[7]), orderKey: text(v[8]), headers: headers, urgent: integer(v[12]) != 0,
+			format: integer(v[13]), body: text(v[14]),
 		},
 	}, nil
 }

@@ -3,7 +3,6 @@ package sqlitequeue
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -43,7 +42,7 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 	}
 	var later, dead int64
 	err = q.readers.inspect.read(ctx, func(c *conn) (err error) {
-		later, err = c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", l.num, time.Now().UnixNano(), int64(heldBack))
+		later, err = c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", l.num, q.clock.now(), int64(heldBack))
 		if err == nil {
 			dead, err = c.number("SELECT count(*) FROM dead WHERE lane = ?", l.num)
 		}

@@ -27,7 +27,9 @@ type Options struct {
 	DeadLetters int           // most dead letters kept; the oldest goes first; 0 = DefaultDeadLetters, 10,000
 	DeadAge     time.Duration // how long one is kept; 0 = DefaultDeadAge, 30 days; negative = for ever
 	IDWindow    int           // about how many of the latest events have ids that are known; 0 = DefaultIDWindow, 65,536
-	Logger      *slog.Logger  // told when the file cannot be used, and when it can again; nil = slog.Default
+	Logger      *slog.Logger  // notified when the file cannot be used, and when it can again; nil = slog.Default
+
+	clock func() time.Time // nil = time.Now
 }
 
 // Queue keeps jobs in a SQLite file. All methods are safe for concurrent use.
@@ -37,6 +39,7 @@ type Queue struct {
 	deadLimit int
 	deadAge   time.Duration
 
+	clock   *clock
 	volume  volume
 	owner   *owner
 	writer  *writer
@@ -50,6 +53,8 @@ type Queue struct {
 	lanes map[string]*lane
 	byNum map[int64]*lane
 	last  int64 // the greatest number of a lane
+
+	openedAt int64 // the seq of the latest event when it was opened
 
 	ahead  int          // mostWindow, or what a test wants
 	opened atomic.Int64 // lanes that were opened
@@ -92,7 +97,7 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	q := &Queue{
 		path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters),
 		memory: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}), loads: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}),
-		ahead: mostWindow, lanes: map[string]*lane{}, byNum: map[int64]*lane{},
+		ahead: mostWindow, clock: newClock(o.clock), lanes: map[string]*lane{}, byNum: map[int64]*lane{},
 	}
 	q.known.limit = orDefault(o.IDWindow, DefaultIDWindow)
 	if q.log == nil {
@@ -151,6 +156,7 @@ func (q *Queue) connect(ctx context.Context, name string) (err error) {
 		conn: writing, queue: q, log: q.log, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go q.writer.run()
+	q.watchClock()
 	return nil
 }
 
@@ -192,6 +198,7 @@ func (q *Queue) restoreFrom(c *conn) error {
 	if q.seq, err = c.number("SELECT max(seq) FROM event"); err != nil {
 		return err
 	}
+	q.openedAt = q.seq
 	dead, err := c.number("SELECT count(*) FROM dead")
 	if err != nil {
 		return err
@@ -207,6 +214,7 @@ func (q *Queue) Properties() queue.Properties {
 		Precision:  50 * time.Millisecond,
 		IDWindow:   fmt.Sprintf("about the latest %d events, restarts or not", q.known.limit),
 		KeyedOrder: true,
+		Urgency:    true,
 	}
 }
 
@@ -229,7 +237,7 @@ func (q *Queue) lane(name string) *lane {
 
 // newLane is called with the queue locked. The writer stores the lane's name and number with its first job.
 func (q *Queue) newLane(name string, num int64) *lane {
-	l := &lane{queue: q, name: name, num: num, held: map[int64]*row{}, turns: map[int64]*row{}}
+	l := &lane{queue: q, name: name, num: num, held: map[int64]*row{}, tickets: map[int64]bool{}}
 	q.lanes[name], q.byNum[num], q.last = l, l, max(q.last, num)
 	q.memory.Bound(name, queue.Bound{Jobs: math.MaxInt})
 	return l
@@ -288,11 +296,14 @@ func (q *Queue) cutGroups(all []eventGroup) (first, rest []eventGroup, rows, byt
 // A call of up to a thousand jobs and about 4 MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are
 // not held up: an error, or a crash, may then leave its first events stored, each with all its jobs. Repeating the call
 // stores the others.
+//
+// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same transaction:
+// even if the process dies then, Cancel does not claim to have stopped it.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil || len(jobs) == 0 {
 		return err
 	}
-	all := eventGroups(jobs)
+	all, scheduled := eventGroups(jobs), q.startedIn(ctx)
 	part, rest, rows, bytes := q.cutGroups(all)
 	var claim *idClaim // of a call that takes several transactions
 	if len(rest) > 0 {
@@ -300,7 +311,12 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		defer q.claims.release(claim)
 	}
 	for {
-		err := q.writer.add(ctx, "store events", rows, bytes, func(t *tx) error { return t.enqueueAll(part, claim) })
+		err := q.writer.add(ctx, "store events", rows, bytes, func(t *tx) error {
+			if err := t.enqueueAll(part, claim); err != nil {
+				return err
+			}
+			return t.unname(scheduled)
+		})
 		if err != nil || len(rest) == 0 {
 			return err
 		}

@@ -107,6 +107,12 @@ CREATE TABLE told (
 	body   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX told_id ON told (id);
+`, `
+-- urgent jobs start before the others. pause says that due counts from the end of an attempt, and is no time of its own.
+ALTER TABLE job ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_urgent ON job (lane, due) WHERE urgent = 1;
 `}
 }
 

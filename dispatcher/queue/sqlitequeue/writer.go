@@ -106,6 +106,7 @@ func (w *writer) run() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
+			w.followClock()
 			batch, closed := w.take()
 			if len(batch) == 0 {
 				if closed {
@@ -180,7 +181,7 @@ func (w *writer) try(batch []*change) (applied int, err error) {
 	if w.moved != nil {
 		return 0, w.moved
 	}
-	t := &tx{conn: w.conn, queue: w.queue, now: time.Now().UnixNano()}
+	t := &tx{conn: w.conn, queue: w.queue, now: w.queue.clock.now(), steps: w.queue.clock.steps()}
 	defer func() {
 		if err == nil {
 			w.commits.Add(1)
@@ -323,6 +324,7 @@ type tx struct {
 	*conn
 	queue   *Queue
 	now     int64
+	steps   int64           // of the clock
 	added   int64           // about how many bytes of new events
 	records int64           // that were stored
 	drops   map[int64]int64 // by event: how many jobs and dead letters refer to it no longer

@@ -30,6 +30,7 @@ type Engine struct {
 	accept     gate
 	generation atomic.Int64
 	fallbacks  atomic.Int64 // dead deliveries passed on so far
+	lateEvents lateEvents
 
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
 	admin    chan struct{}

@@ -38,6 +38,7 @@ type Engine struct {
 	started    atomic.Bool  // Run was called
 	idle       sync.Once    // starts the time after which it is missed
 	drainBy    atomic.Pointer[time.Time]
+	lateEvents lateEvents
 
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
 	admin    chan struct{}

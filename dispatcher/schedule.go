@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -70,11 +71,13 @@ func (e *Engine) openSchedule() error {
 	return nil
 }
 
-// fire dispatches a scheduled event whose time has come. A lane without room makes it come again: the others skip it.
+// fire dispatches a scheduled event whose time has come. A lane without room makes it come again: the others skip it. As
+// long as no lane has it, it is postponed and not tried, so that Cancel finds it.
 func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 	began := time.Now()
 	err := e.fanOut(ctx, []event.Event{j.Event})
 	if err == nil {
+		e.lateEvents.forget(j.Event.ID())
 		return queue.Outcome{Action: queue.Done}
 	}
 	if _, conflict := errors.AsType[*ConflictError](err); conflict {
@@ -82,10 +85,53 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 			AttrEventType, string(j.Event.Type()), AttrError, err)
 		return queue.Outcome{Action: queue.Dead, Reason: err.Error()}
 	}
-	if j.Attempt == 0 { // once: it comes again every second
+	if e.lateEvents.note(j.Event.ID()) { // once: it comes again every second
 		e.log.Warn("tocsin: scheduled event waits", AttrEventID, j.Event.ID(), AttrError, err)
 	}
-	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
+	if full, ok := errors.AsType[*BacklogError](err); ok && len(full.Lanes) < e.lanesFor(j.Event) {
+		return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
+	}
+	return queue.Outcome{Action: queue.Postpone, Delay: time.Second}
+}
+
+// lanesFor counts the routes that want an event.
+func (e *Engine) lanesFor(ev event.Event) (n int) {
+	ev = ev.WithSource(e.source)
+	for _, b := range e.index.Load().candidates(ev) {
+		if b.Events.Match(ev) {
+			n++
+		}
+	}
+	return n
+}
+
+// lateEvents are the scheduled events that wait for room, as far as that was logged.
+type lateEvents struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// mostLateEvents is how many are known: of those that are cancelled while they wait, nobody is notified.
+const mostLateEvents = 1000
+
+// note reports whether an event is new.
+func (l *lateEvents) note(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids[id] {
+		return false
+	}
+	if l.ids == nil || len(l.ids) >= mostLateEvents {
+		l.ids = map[string]bool{}
+	}
+	l.ids[id] = true
+	return true
+}
+
+func (l *lateEvents) forget(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.ids, id)
 }
 
 // noSchedule stands in when the queue cannot schedule.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +144,52 @@ func TestScheduleWaitsForRoom(t *testing.T) {
 		warnings := b.log.lines(t, slog.LevelWarn)
 		require.Len(t, warnings, 1, "one line, however long it waits")
 		assert.Equal(t, "e-1", warnings[0]["event_id"])
+	})
+}
+
+// outcomes notes what becomes of scheduled events.
+type outcomes struct {
+	*memoryqueue.Queue
+	mu      sync.Mutex
+	actions []queue.Action
+}
+
+func (o *outcomes) Open(name string, options queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	if name != dispatcher.ScheduleLane {
+		return o.Queue.Open(name, options, h)
+	}
+	return o.Queue.Open(name, options, func(ctx context.Context, j queue.Job) queue.Outcome {
+		out := h(ctx, j)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.actions = append(o.actions, out.Action)
+		return out
+	})
+}
+
+// As long as no lane has the event, it is postponed, so that it can still be cancelled; it is logged once all the same.
+func TestScheduledEventThatNoLaneHasIsNotTried(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var one, two channeltest.Recorder
+		small := dispatcher.Backlog{Jobs: 1}
+		routes := func(ones, twos dispatcher.State) []dispatcher.Route {
+			return []dispatcher.Route{{Name: "one", Channel: &one, Backlog: small, State: ones}, {Name: "two", Channel: &two, Backlog: small, State: twos}}
+		}
+		q := &outcomes{Queue: memoryqueue.New(memoryqueue.Options{})}
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes(dispatcher.Paused, dispatcher.Paused)})
+		b.run()
+		all := notes(2)
+		b.dispatch(all[0])
+		b.schedule(time.Minute, "k", all[1])
+		advance(time.Minute + 3*time.Second)
+		assert.Equal(t, []queue.Action{queue.Postpone, queue.Postpone, queue.Postpone, queue.Postpone}, q.actions)
+		b.setRoutes(routes(dispatcher.Enabled, dispatcher.Paused)...)
+		advance(2 * time.Second)
+		b.setRoutes(routes(dispatcher.Enabled, dispatcher.Enabled)...)
+		advance(2 * time.Second)
+		assert.Equal(t, []queue.Action{queue.Retry, queue.Retry, queue.Done}, q.actions[4:])
+		assertIDs(t, []string{"e-0", "e-1"}, two.Deliveries())
+		assert.Len(t, b.log.lines(t, slog.LevelWarn), 1)
 	})
 }
 

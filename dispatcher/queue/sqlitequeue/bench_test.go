@@ -116,8 +116,11 @@ func BenchmarkPending(b *testing.B) {
 	after := heap()
 	b.ReportMetric(float64(after-before)/(1<<20), "heap-MiB")
 	b.ReportMetric(float64(after-before)/float64(b.N), "heap-B/job")
-	pages, err := q.reader.number("PRAGMA page_count")
-	require.NoError(b, err)
+	var pages int64
+	require.NoError(b, q.readers.inspect.read(b.Context(), func(c *conn) (err error) {
+		pages, err = c.number("PRAGMA page_count")
+		return err
+	}))
 	b.ReportMetric(float64(pages*4096)/float64(b.N), "disk-B/job")
 }
 

@@ -9,15 +9,16 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 )
 
-// conn is one connection to the file, used by one goroutine at a time. It talks to the driver directly: there is one
-// connection for writing and one for reading, so a pool between would only cost time. A statement is prepared when it is
-// first used, and kept.
+// conn is one connection to the file, used by one goroutine at a time. It talks to the driver directly: database/sql
+// between would only cost time. A statement is prepared when it is first used, and kept.
 type conn struct {
 	raw        driver.Conn
+	ctx        context.Context // of the call that reads; nil = nobody waits for less than the result
 	statements map[string]*statement
 	args       []driver.NamedValue
 }
@@ -28,6 +29,9 @@ type statement struct {
 	close func() error
 	row   []driver.Value
 }
+
+// busyTimeout is how long another program's lock is waited for.
+const busyTimeout = 10 * time.Second
 
 // pragmas are set on every connection. The writing one sets journal mode and its limits besides.
 const pragmas = `PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY`
@@ -107,13 +111,19 @@ func (c *conn) exec(text string, values ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// each calls f for each row of a query, until it returns false. f must not use the same statement, nor keep the row.
+// each calls f for each row of a query, until it returns false. f must not use the same statement, nor keep the row. When
+// the conn's ctx is done, it ends with that error; the driver looks only while SQLite searches for the first row, so a
+// query that may search long for the others is to be written so that it does not.
 func (c *conn) each(f func(row []driver.Value) bool, text string, values ...any) (err error) {
 	s, err := c.prepare(text)
 	if err != nil {
 		return err
 	}
-	rows, err := s.query.QueryContext(context.Background(), c.bind(values))
+	ctx := c.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	rows, err := s.query.QueryContext(ctx, c.bind(values))
 	if err != nil {
 		return err
 	}
@@ -130,6 +140,9 @@ func (c *conn) each(f func(row []driver.Value) bool, text string, values ...any)
 		}
 		if !f(s.row) {
 			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 }

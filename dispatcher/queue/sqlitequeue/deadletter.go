@@ -9,12 +9,12 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// chunk is how many jobs or dead letters a transaction takes on that has many: others come in between.
+// chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in between.
 const chunk = 1000
 
 // deadColumns are a letter's in the order that readLetter expects.
 const deadColumns = `dead.num, lane, dead.seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, died, reason,
-	format, body`
+	urgent, format, body`
 
 // buried is a dead letter of the file.
 type buried struct {
@@ -32,7 +32,8 @@ func readLetter(v []driverValue) (*buried, error) {
 		num: integer(v[0]), lane: integer(v[1]), died: integer(v[10]), reason: text(v[11]),
 		row: row{
 			seq: integer(v[2]), generation: integer(v[3]), enqueued: v[4], notBefore: v[5], firstTried: v[6],
-			attempt: integer(v[7]), orderKey: text(v[8]), headers: headers, format: integer(v[12]), body: text(v[13]),
+			attempt: integer(v[7]), orderKey: text(v[8]), headers: headers, urgent: integer(v[12]) != 0,
+			format: integer(v[13]), body: text(v[14]),
 		},
 	}, nil
 }
@@ -41,9 +42,7 @@ func readLetter(v []driverValue) (*buried, error) {
 func (q *Queue) choose(c *conn, s queue.Selection, last int64, limit int) (letters []*buried, err error) {
 	where, args := "dead.num > ? AND dead.num <= ?", []any{s.After, last}
 	if s.Lane != "" {
-		q.mu.Lock()
-		l := q.lanes[s.Lane]
-		q.mu.Unlock()
+		l := q.find(s.Lane)
 		if l == nil {
 			return nil, nil
 		}
@@ -82,7 +81,7 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 		limit = s.Limit
 	}
 	var found []*buried
-	err := q.read(func(c *conn) error {
+	err := q.readers.inspect.read(ctx, func(c *conn) error {
 		last, err := newest(c)
 		if err == nil {
 			found, err = q.choose(c, s, last, limit)
@@ -131,11 +130,11 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 		return 0, err
 	}
 	var last int64
-	if err := q.read(func(c *conn) (err error) { last, err = newest(c); return err }); err != nil {
+	if err := q.readers.inspect.read(ctx, func(c *conn) (err error) { last, err = newest(c); return err }); err != nil {
 		return 0, storeError(op, err)
 	}
 	for {
-		limit := chunk
+		limit := q.volume.chunk()
 		if s.Limit > 0 {
 			limit = min(limit, s.Limit-n)
 		}
@@ -174,7 +173,8 @@ func (t *tx) exhume(num, seq int64) error {
 
 // retain removes the dead letters that are too many or too old, and the records that have ended, some at a time.
 func (q *Queue) retain(t *tx) error {
-	tooMany := min(max(q.dead.Load()-int64(q.deadLimit), 0), chunk)
+	most := int64(q.volume.chunk())
+	tooMany := min(max(q.dead.Load()-int64(q.deadLimit), 0), most)
 	oldest := int64(0)
 	if q.deadAge > 0 {
 		oldest = t.now - int64(q.deadAge)
@@ -186,7 +186,7 @@ func (q *Queue) retain(t *tx) error {
 		}
 		nums, seqs = append(nums, integer(v[0])), append(seqs, integer(v[1]))
 		return true
-	}, "SELECT num, seq, died FROM dead ORDER BY num LIMIT ?", int64(chunk))
+	}, "SELECT num, seq, died FROM dead ORDER BY num LIMIT ?", most)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,9 @@ func (q *Queue) retain(t *tx) error {
 			return err
 		}
 	}
-	_, err = t.exec("DELETE FROM record WHERE (kind, key) IN (SELECT kind, key FROM record WHERE ends <= ? ORDER BY ends LIMIT ?)",
-		t.now, int64(chunk))
+	ended, err := t.removeEnded(most)
+	if err == nil {
+		t.then = append(t.then, func() { q.writer.leftOver = ended == most || int64(len(nums)) == most })
+	}
 	return err
 }

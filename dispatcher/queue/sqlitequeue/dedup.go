@@ -45,7 +45,7 @@ func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (ded
 		return dedup.Claim{State: dedup.InFlight, Remaining: other}, nil
 	}
 	// Nobody else looks for the key meanwhile.
-	_, ends, done, err := s.queue.record("look for a delivered key", kindDone, []byte(key))
+	_, ends, done, err := s.queue.record(ctx, "look for a delivered key", kindDone, []byte(key))
 	if err == nil && !done {
 		return dedup.Claim{State: dedup.Acquired, Token: token}, nil
 	}
@@ -53,7 +53,7 @@ func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (ded
 	if err != nil {
 		return dedup.Claim{}, err
 	}
-	return dedup.Claim{State: dedup.Done, Remaining: max(time.Until(ends), 1)}, nil
+	return dedup.Claim{State: dedup.Done, Remaining: max(ends.Sub(s.queue.clock.wall()), 1)}, nil
 }
 
 // Commit implements dedup.Store.
@@ -94,7 +94,7 @@ func (l *leases) take(key string, d time.Duration) (token string, other time.Dur
 	if l.byKey == nil {
 		l.byKey = map[string]lease{}
 	}
-	if now.Sub(l.sweep) > tidyEvery {
+	if now.Sub(l.sweep) > cleanEvery {
 		l.sweep = now
 		for k, v := range l.byKey {
 			if v.over() {

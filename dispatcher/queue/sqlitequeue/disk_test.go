@@ -209,7 +209,7 @@ func TestTheWitnessSeesWhatASyncMakesSafe(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "file.db")
 		c, err := connect(t.Context(), dsn(path, witnessed.parameters(t)))
 		require.NoError(t, err)
-		require.NoError(t, setWAL(c))
+		require.NoError(t, setWAL(c, volumeOf(path)))
 		require.NoError(t, c.script("PRAGMA synchronous = FULL; CREATE TABLE t (n INTEGER)"))
 		require.NoError(t, c.script(fmt.Sprintf("PRAGMA synchronous = %s; INSERT INTO t VALUES (7)", mode)))
 		copied, err := connect(t.Context(), dsn(witnessed.powerCut(t, path, 0), url.Values{}))

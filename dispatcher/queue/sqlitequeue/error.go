@@ -1,8 +1,10 @@
 package sqlitequeue
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -14,16 +16,18 @@ var (
 	ErrCorrupt  = errors.New("the file is damaged")
 	ErrIO       = errors.New("the disk or file system failed")
 	ErrBusy     = errors.New("another program keeps the file locked")
+	ErrMoved    = errors.New("the file was removed, renamed or replaced while it was open")
 	ErrOther    = errors.New("SQLite refused")
 )
 
 // ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("sqlitequeue: the queue is closed")
 
-// StoreError says that the file could not be read or written. Nothing of the call was stored, and it is safe to repeat it.
+// StoreError says that the file could not be read or written. It is safe to repeat the call: nothing of it was stored or,
+// of a call with very many events, the first ones (see Queue.Enqueue).
 type StoreError struct {
 	Op      string // what was being done
-	Problem error  // ErrFull, ErrReadOnly, ErrCorrupt, ErrIO, ErrBusy or ErrOther
+	Problem error  // ErrFull, ErrReadOnly, ErrCorrupt, ErrIO, ErrBusy, ErrMoved or ErrOther
 	Code    int    // SQLite's extended result code; 0 = none
 	Err     error  // the driver's
 }
@@ -45,12 +49,39 @@ func (e *StoreError) remedy() string {
 		return "stop, copy the file with its -wal, and let sqlite3's .recover save what it can"
 	case errors.Is(e.Problem, ErrBusy):
 		return "let tools such as sqlite3 end their transactions within seconds"
+	case errors.Is(e.Problem, ErrMoved):
+		return "stop the program, put the file back together with its -wal, and start the program again"
 	default:
 		return "see the operating system's log"
 	}
 }
 
-// LockedError says that another queue has the file open, in this process or in another one.
+// FolderError says that the folder of the file is not there or cannot be entered. It is an ErrReadOnly.
+type FolderError struct {
+	Folder string
+	Err    error // the operating system's
+}
+
+func (e *FolderError) Error() string {
+	return fmt.Sprintf("sqlitequeue: folder %s cannot be used (%v): create it, with permission to write for this program, "+
+		"or correct the path", e.Folder, e.Err)
+}
+
+// Unwrap returns ErrReadOnly and the operating system's error.
+func (e *FolderError) Unwrap() []error { return []error{ErrReadOnly, e.Err} }
+
+// LinkedError says that the file has other names (hard links). SQLite would look for its log under one of them only.
+type LinkedError struct {
+	Path  string
+	Links int // how many names the file has
+}
+
+func (e *LinkedError) Error() string {
+	return fmt.Sprintf("sqlitequeue: %s has %d names (hard links): remove the others, or give the queue a copy of the file",
+		e.Path, e.Links)
+}
+
+// LockedError says that another queue has the file open, in this process or in another one, under this name or another.
 type LockedError struct{ Path string }
 
 func (e *LockedError) Error() string {
@@ -69,27 +100,45 @@ func (e *SchemaError) Error() string {
 		e.Path, e.Found, e.Known)
 }
 
-// storeError makes err a *StoreError, unless it is an error of this package's own.
+// storeError makes err a *StoreError, unless it is an error of this package's own or of a ctx.
 func storeError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := errors.AsType[*StoreError](err); ok || errors.Is(err, ErrClosed) {
+	_, ok := errors.AsType[*StoreError](err)
+	if ok || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	c := code(err)
-	problem := ErrOther
+	if errors.Is(err, errNoRoom) {
+		c = sqlite3.SQLITE_FULL
+	}
+	return &StoreError{Op: op, Problem: problemOf(err), Code: c, Err: err}
+}
+
+// problemOf says what is wrong with the file.
+func problemOf(err error) error {
+	if _, ok := errors.AsType[*movedError](err); ok {
+		return ErrMoved
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return ErrReadOnly
+	}
+	c := code(err)
+	if c == sqlite3.SQLITE_IOERR_SHMSIZE || errors.Is(err, errNoRoom) { // shared memory could not grow
+		return ErrFull
+	}
 	switch c & primary {
 	case sqlite3.SQLITE_FULL:
-		problem = ErrFull
+		return ErrFull
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		problem = ErrReadOnly
+		return ErrReadOnly
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		problem = ErrCorrupt
+		return ErrCorrupt
 	case sqlite3.SQLITE_IOERR:
-		problem = ErrIO
+		return ErrIO
 	case sqlite3.SQLITE_BUSY:
-		problem = ErrBusy
+		return ErrBusy
 	}
-	return &StoreError{Op: op, Problem: problem, Code: c, Err: err}
+	return ErrOther
 }

@@ -51,12 +51,23 @@ func logged() (*logbook, Options) {
 // fill enqueues until the queue refuses, and returns what was acknowledged.
 func fill(t *testing.T, q *Queue, route string) (acked []string, refused error) {
 	t.Helper()
-	for n := range 100_000 {
-		j := job(fmt.Sprintf("%s-%d", route, n), route)
-		if refused = q.Enqueue(t.Context(), j); refused != nil {
+	return fillBy(t, q, route, 1)
+}
+
+// fillBy is fill with several jobs at a time.
+func fillBy(t *testing.T, q *Queue, route string, each int) (acked []string, refused error) {
+	t.Helper()
+	for n := 0; n < 100_000; n += each {
+		batch := make([]queue.Job, each)
+		for i := range batch {
+			batch[i] = job(fmt.Sprintf("%s-%d", route, n+i), route)
+		}
+		if refused = q.Enqueue(t.Context(), batch...); refused != nil {
 			return acked, refused
 		}
-		acked = append(acked, j.Event.ID())
+		for _, j := range batch {
+			acked = append(acked, j.Event.ID())
+		}
 	}
 	require.FailNow(t, "it is never full")
 	return nil, nil
@@ -154,12 +165,6 @@ func TestForeignLock(t *testing.T) {
 	require.NoError(t, tool.script("COMMIT"))
 	require.NoError(t, tool.close())
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
-}
-
-func TestMissingFolder(t *testing.T) {
-	t.Parallel()
-	_, err := Open(t.Context(), filepath.Join(t.TempDir(), "missing", "queue.db"), Options{})
-	require.ErrorIs(t, err, ErrReadOnly)
 }
 
 func TestOddPath(t *testing.T) {

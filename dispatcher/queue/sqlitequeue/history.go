@@ -25,15 +25,18 @@ func (s historyStore) Append(ctx context.Context, entries ...history.Entry) erro
 		return err
 	}
 	details := make([]string, len(entries))
+	bytes := 0
 	for i, e := range entries {
+		bytes += len(e.Event.JSON())
 		e.Event = event.Event{} // its bytes are kept as they are
 		text, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
 		details[i] = string(text)
+		bytes += len(text)
 	}
-	return s.queue.writer.write(ctx, "store history", func(t *tx) error {
+	return s.queue.writer.add(ctx, "store history", len(entries), bytes, func(t *tx) error {
 		for i := range entries {
 			if err := t.putEntry(&entries[i], details[i]); err != nil {
 				return err
@@ -149,16 +152,28 @@ func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Ent
 	}
 	var found []history.Entry
 	var bad error
-	err = s.queue.read(func(c *conn) error {
+	err = s.queue.readers.history.read(ctx, func(c *conn) error {
+		// In two steps, of which the first can take long: it is one row for SQLite, so that it ends with ctx.
+		var chosen string
+		err := c.each(func(v []driverValue) bool { chosen = text(v[0]); return false },
+			`SELECT json_group_array(seq) FROM (SELECT seq FROM history WHERE `+where.text+` ORDER BY seq DESC LIMIT ?)`,
+			append(where.args, int64(q.Max()))...)
+		if err != nil {
+			return err
+		}
 		return c.each(func(v []driverValue) bool {
 			var e history.Entry
 			e, bad = readEntry(v)
 			found = append(found, e)
 			return bad == nil
-		}, `SELECT history.seq, detail, format, body FROM history CROSS JOIN told ON told.num = history.told WHERE `+where.text+
-			` ORDER BY history.seq DESC LIMIT ?`, append(where.args, int64(q.Max()))...)
+		}, `SELECT history.seq, detail, format, body
+			FROM json_each(?) AS chosen CROSS JOIN history ON history.seq = chosen.value CROSS JOIN told ON told.num = history.told
+			ORDER BY history.seq DESC`, chosen)
 	})
-	if err = errors.Join(err, bad); err != nil {
+	if err == nil {
+		err = bad
+	}
+	if err != nil {
 		return nil, storeError("read history", err)
 	}
 	return found, nil
@@ -187,7 +202,7 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 		return n, nil
 	}
 	var newest int64 // of those that go
-	err = s.queue.read(func(c *conn) (err error) {
+	err = s.queue.readers.history.read(ctx, func(c *conn) (err error) {
 		newest, err = c.number("SELECT seq FROM history ORDER BY seq DESC LIMIT 1 OFFSET ?", int64(keep))
 		return err
 	})
@@ -200,6 +215,7 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 
 // remove removes the entries for which the condition holds.
 func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
+	most := s.queue.volume.chunk()
 	for {
 		var seqs, told []int64
 		err := s.queue.writer.write(ctx, "prune history", func(t *tx) error {
@@ -207,7 +223,7 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 			err := t.each(func(v []driverValue) bool {
 				seqs, told = append(seqs, integer(v[0])), append(told, integer(v[1]))
 				return true
-			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(chunk))
+			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(most))
 			for i := range seqs {
 				if err == nil {
 					err = t.forget(seqs[i], told[i])
@@ -219,7 +235,7 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 			return n, err // and seqs may still be written to
 		}
 		n += len(seqs)
-		if len(seqs) < chunk {
+		if len(seqs) < most {
 			return n, nil
 		}
 	}

@@ -80,12 +80,13 @@ func TestHistoryAfterClose(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
-// A file of the former schema gets the new tables and keeps what it has.
+// A file of the first schema gets the new tables and keeps what it has.
 func TestHistoryInAFileOfTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), job("e-1", "r")))
-	script(t, q, "DROP TABLE history; DROP TABLE told; PRAGMA user_version = 1")
+	script(t, q, `DROP TABLE history; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
+		ALTER TABLE job DROP COLUMN pause; ALTER TABLE dead DROP COLUMN urgent; PRAGMA user_version = 1`)
 	q = reopen(t, q)
 	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e-2")}))
 	assert.EqualValues(t, 1, rowsOf(t, q, "history"))

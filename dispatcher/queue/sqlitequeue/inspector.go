@@ -3,7 +3,6 @@ package sqlitequeue
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -14,7 +13,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	err := q.read(func(c *conn) error {
+	err := q.readers.inspect.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
 			names = append(names, q.numbered(integer(v[0])).name)
 			return true
@@ -37,10 +36,13 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 	if err := ctx.Err(); err != nil {
 		return c, err
 	}
-	l := q.lane(name)
+	l := q.find(name)
+	if l == nil {
+		return c, q.readers.inspect.over()
+	}
 	var later, dead int64
-	err = q.read(func(c *conn) (err error) {
-		later, err = c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", l.num, time.Now().UnixNano(), int64(heldBack))
+	err = q.readers.inspect.read(ctx, func(c *conn) (err error) {
+		later, err = c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", l.num, q.clock.now(), int64(heldBack))
 		if err == nil {
 			dead, err = c.number("SELECT count(*) FROM dead WHERE lane = ?", l.num)
 		}
@@ -60,7 +62,10 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	l := q.lane(name)
+	l := q.find(name)
+	if l == nil {
+		return 0, q.readers.inspect.over()
+	}
 	last := int64(0) // up to which job; 0 = not known yet
 	for {
 		purged, upTo := 0, last
@@ -87,7 +92,7 @@ func (t *tx) purge(l *lane, last int64) (int, error) {
 		if seq := integer(v[0]); !running[seq] {
 			all = append(all, &row{seq: seq, due: integer(v[1]), orderKey: text(v[2])})
 		}
-		return len(all) < chunk
+		return len(all) < t.queue.volume.chunk()
 	}, "SELECT seq, due, order_key FROM job WHERE lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", l.num, last)
 	if err != nil {
 		return 0, err

@@ -31,9 +31,10 @@ func (t *tx) put(l *lane, r *row) error {
 			r.due = heldBack
 		}
 	}
-	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.num, r.due, r.seq, r.generation, r.enqueued, r.notBefore, r.firstTried,
-		r.attempt, orNull(r.orderKey), orNull(r.name), blobOrNull(encodeHeaders(r.headers)))
+	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers,
+		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.num, r.due, r.seq, r.generation, r.enqueued, r.notBefore, r.firstTried,
+		r.attempt, orNull(r.orderKey), orNull(r.name), blobOrNull(encodeHeaders(r.headers)), flag(r.urgent))
+	r.steps = t.steps
 	t.then = append(t.then, func() { l.added(r, t.gone[place{l, r.seq}]) })
 	return err
 }
@@ -52,6 +53,7 @@ func (t *tx) name(l *lane) error {
 // settle applies the outcome of a job that ran.
 func (t *tx) settle(l *lane, r *row, out queue.Outcome) error {
 	after := *r
+	after.follow(t.queue.openedAt, t.steps)
 	if out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero() {
 		after.attempt++
 		if after.firstTried == nil {
@@ -60,15 +62,18 @@ func (t *tx) settle(l *lane, r *row, out queue.Outcome) error {
 	}
 	switch out.Action {
 	case queue.Retry, queue.Postpone:
-		after.name = ""
 		after.due, after.notBefore = 0, nil
 		if out.Delay > 0 {
 			after.due = later(t.now, out.Delay)
 			after.notBefore = after.due
 		}
+		if after.started = out.Action == queue.Retry; after.started {
+			after.name = "" // tried, so that it can be cancelled no more
+		}
 		t.then = append(t.then, func() { *r = after })
-		_, err := t.exec(`UPDATE job SET due = ?, not_before = ?, first_tried = ?, attempt = ?, name = NULL
-			WHERE lane = ? AND due = ? AND seq = ?`, after.due, after.notBefore, after.firstTried, after.attempt, l.num, r.due, r.seq)
+		_, err := t.exec(`UPDATE job SET due = ?, not_before = ?, first_tried = ?, attempt = ?, pause = 1,
+			name = CASE ? WHEN 1 THEN NULL ELSE name END WHERE lane = ? AND due = ? AND seq = ?`,
+			after.due, after.notBefore, after.firstTried, after.attempt, flag(after.started), l.num, r.due, r.seq)
 		return err
 	case queue.Dead:
 		if err := t.bury(l, &after, out.Reason); err != nil {
@@ -113,6 +118,7 @@ func (t *tx) release(l *lane, key string) error {
 	case next == nil || next.due != heldBack:
 		return nil
 	}
+	next.steps = t.steps
 	due := startAt(next.notBefore, t.now)
 	_, err = t.exec("UPDATE job SET due = ? WHERE lane = ? AND due = ? AND seq = ?", due, l.num, next.due, next.seq)
 	next.due = due
@@ -130,9 +136,9 @@ func (t *tx) bury(l *lane, r *row, reason string) error {
 	if !r.event.IsZero() {
 		id = queue.Job{Event: r.event, Route: l.name, Generation: r.generation}.ID()
 	}
-	_, err := t.exec(`INSERT INTO dead (lane, job, seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, died, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.num, id, r.seq, r.generation, r.enqueued, r.notBefore, r.firstTried,
-		r.attempt, orNull(r.orderKey), blobOrNull(encodeHeaders(r.headers)), t.now, reason)
+	_, err := t.exec(`INSERT INTO dead (lane, job, seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, died, reason,
+		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.num, id, r.seq, r.generation, r.enqueued, r.notBefore, r.firstTried,
+		r.attempt, orNull(r.orderKey), blobOrNull(encodeHeaders(r.headers)), t.now, reason, flag(r.urgent))
 	t.then = append(t.then, func() { t.queue.dead.Add(1) })
 	return err
 }
@@ -180,8 +186,36 @@ func (t *tx) takeOut(l *lane, seq int64, fresh bool) bool {
 	return true
 }
 
+// enqueueAll stores a part of a call, the first one only if nothing of the call is in conflict. claim is nil if the part
+// is all of it.
+func (t *tx) enqueueAll(part []eventGroup, claim *idClaim) error {
+	call := part
+	if claim != nil {
+		call = claim.groups
+	}
+	if claim == nil || !claim.checked {
+		err := t.queue.known.conflict(call)
+		if err == nil {
+			err = t.queue.claims.conflict(call)
+		}
+		if err != nil {
+			return &refusal{err}
+		}
+	}
+	if claim != nil {
+		claim.checked = true
+		t.queue.claims.claim(claim)
+	}
+	for i := range part {
+		if err := t.enqueue(&part[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // enqueue stores an event and a job for each of its lanes that has not got it yet.
-func (t *tx) enqueue(f *sheaf) error {
+func (t *tx) enqueue(f *eventGroup) error {
 	fresh := make([]int, 0, 8)
 	lanes := make([]*lane, 0, 8)
 	for i := range f.jobs {

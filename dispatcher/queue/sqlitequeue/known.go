@@ -59,14 +59,14 @@ func fingerprintOf(e event.Event, generation int64) (f fingerprint) {
 	return f
 }
 
-// conflict finds an event among sheaves whose id is known with other data, or comes with two kinds of it.
-func (k *known) conflict(sheaves []sheaf) error {
+// conflict finds an event in groups whose id is known with other data, or comes with two kinds of it.
+func (k *known) conflict(groups []eventGroup) error {
 	var met map[knownKey]uint64
-	if len(sheaves) > 1 {
-		met = make(map[knownKey]uint64, len(sheaves))
+	if len(groups) > 1 {
+		met = make(map[knownKey]uint64, len(groups))
 	}
-	for i := range sheaves {
-		f := &sheaves[i]
+	for i := range groups {
+		f := &groups[i]
 		s, seen := k.sights[f.key]
 		digest, again := met[f.key]
 		if seen && s.digest != f.digest || again && digest != f.digest {

@@ -11,9 +11,10 @@ import (
 
 // lane is one route's share of a Queue. The file has all its jobs; a window of those that could start is in memory, in a
 // lane of the same name of a memoryqueue.Queue, which does all that has to do with running them: limits, Admit, panics, Drain,
-// Stop. Of a job, that queue knows its number only. What has a later time stays in the file until then.
+// Stop. What has a later time stays in the file until then.
 //
-// A job that is in memory and waits is in held and turns; one that runs is in held; being in memory is its lease.
+// A job that is in memory and waits is in held and turns; one that runs is in held; being in memory is its lease. For each
+// job that waits there is a ticket in the queue in memory. When one is called, the job whose turn it is starts.
 type lane struct {
 	queue  *Queue
 	name   string
@@ -26,14 +27,15 @@ type lane struct {
 	limit  int
 	total  int            // jobs in the file
 	held   map[int64]*row // by seq
-	turns  map[int64]*row // by push
-	cursor int64          // jobs up to this seq that could start at once are in memory
-	more   bool           // there are such beyond cursor
+	turns  turns
+	cursor int64 // jobs up to this seq that could start at once are in memory
+	more   bool  // there are such beyond cursor
 	// overdue says that jobs with a time are due that are not in memory, next is when the next one of those is; 0 = none.
 	overdue bool
 	next    int64
-	asked   int64 // when load will be called for the lane; 0 = it will not
-	pushed  int64 // number of the latest job that came into memory
+	asked   int64          // when load will be called for the lane; 0 = it will not
+	pushed  int64          // number of the latest ticket
+	tickets map[int64]bool // that were not called yet
 	changed chan struct{}
 
 	// What a load that reads the file meanwhile cannot know:
@@ -99,7 +101,8 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 			return err
 		}
 		l.mu.Lock()
-		due := l.more || l.overdue || l.next != 0 && l.next <= time.Now().UnixNano()
+		now := l.queue.clock.now()
+		due := l.more || l.overdue || l.next != 0 && (l.next <= now || !until.IsZero() && l.next < until.UnixNano())
 		if !due && l.pushed == before || !l.open || l.limit <= 0 {
 			l.mu.Unlock()
 			return nil
@@ -137,34 +140,42 @@ func (l *lane) enter(r *row) {
 	if l.seen != nil {
 		l.seen[r.seq] = true
 	}
+	l.held[r.seq] = r
+	l.turns.pushBack(r)
 	l.pushed++
-	r.push = l.pushed
-	l.held[r.seq], l.turns[r.push] = r, r
-	j := queue.Job{Route: l.name, Generation: r.push}
-	_ = l.queue.memory.Schedule(context.Background(), r.ticket(), j) // under a name, so that it can be taken out; there is no bound
+	r.ticket = l.pushed
+	l.tickets[r.ticket] = true
+	j := queue.Job{Route: l.name, Generation: r.ticket}
+	_ = l.queue.memory.Schedule(context.Background(), ticketName(r.ticket), j) // under a name, so that it can be taken out
 }
 
-// ticket is the name of a job in the queue in memory.
-func (r *row) ticket() string { return strconv.FormatInt(r.push, 10) }
+// ticketName is the name of a ticket in the queue in memory.
+func ticketName(ticket int64) string { return strconv.FormatInt(ticket, 10) }
 
-// take makes the job of that number a running one; nil = it is no longer there.
-func (l *lane) take(push int64) *row {
+// take makes the job whose turn it is a running one, with a ticket that the queue in memory has called; nil = there is
+// none any more.
+func (l *lane) take(ticket int64) *row {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.turns[push]
+	delete(l.tickets, ticket)
+	r := l.turns.pop()
 	if r != nil {
-		r.started = true
-		delete(l.turns, push)
+		r.started, r.ticket = true, ticket
 		l.refill()
 	}
 	return r
 }
 
-// keep makes a running job one that waits in memory, where it is to start again.
-func (l *lane) keep(r *row) {
+// keep makes a running job one that waits in memory, where it is to start again: before the others, or after them.
+func (l *lane) keep(r *row, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turns[r.push] = r
+	l.tickets[r.ticket] = true
+	if first {
+		l.turns.pushFront(r)
+	} else {
+		l.turns.pushBack(r)
+	}
 }
 
 // rest leaves a job that ran in the file until its time.
@@ -193,7 +204,9 @@ func (l *lane) added(r *row, gone bool) {
 	case gone || l.inner == nil || r.due == heldBack || l.held[r.seq] != nil:
 	case r.due > 0:
 		l.wait(r.due)
-	case l.more || len(l.turns) >= l.queue.window():
+	case r.urgent && r.orderKey == "": // however full the window is, and wherever the cursor
+		l.enter(r)
+	case l.more || l.turns.len() >= l.queue.window():
 		l.more = true
 		l.leftNow++
 		l.refill()
@@ -232,7 +245,7 @@ func (l *lane) takeOut(seq int64, fresh bool) (*row, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.held[seq]
-	if r != nil && (l.turns[r.push] == nil || fresh && r.started) {
+	if r != nil && (r.turn == nil || fresh && r.started) {
 		return nil, false
 	}
 	l.taking++
@@ -240,9 +253,26 @@ func (l *lane) takeOut(seq int64, fresh bool) (*row, bool) {
 		return nil, true
 	}
 	delete(l.held, seq)
-	delete(l.turns, r.push)
-	_, _ = l.queue.memory.Cancel(context.Background(), l.name, r.ticket()) // if it is just about to start, take finds nothing
+	l.turns.remove(r)
+	ticket := r.ticket
+	for other := range l.tickets {
+		if l.tickets[ticket] {
+			break
+		}
+		ticket = other // another job started with its ticket
+	}
+	delete(l.tickets, ticket)
+	_, _ = l.queue.memory.Cancel(context.Background(), l.name, ticketName(ticket)) // if it is just being called, take finds nothing
 	return r, true
+}
+
+// lookAgain has the lane's times read again.
+func (l *lane) lookAgain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inner != nil {
+		l.ask(1)
+	}
 }
 
 // runs returns the seqs of the jobs that run.
@@ -251,7 +281,7 @@ func (l *lane) runs() map[int64]bool {
 	defer l.mu.Unlock()
 	running := map[int64]bool{}
 	for seq, r := range l.held {
-		if l.turns[r.push] == nil {
+		if r.turn == nil {
 			running[seq] = true
 		}
 	}
@@ -262,7 +292,7 @@ func (l *lane) runs() map[int64]bool {
 func (l *lane) count() (total, running int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.total, len(l.held) - len(l.turns)
+	return l.total, len(l.held) - l.turns.len()
 }
 
 func (l *lane) isOpen() bool {

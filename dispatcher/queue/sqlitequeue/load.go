@@ -24,13 +24,13 @@ func (q *Queue) window() int {
 
 // refill asks for a load when few are left in memory and the file has more. Called with the lane locked.
 func (l *lane) refill() {
-	if (l.more || l.overdue) && len(l.turns) <= l.queue.window()/4 {
+	if (l.more || l.overdue) && l.turns.len() <= l.queue.window()/4 {
 		l.ask(1)
 	}
 }
 
-// lookAgain is the longest a lane sleeps that has jobs with a later time: clocks are set, and machines suspended.
-const lookAgain = time.Minute
+// longestSleep is how long a lane sleeps at most that has jobs with a later time.
+const longestSleep = time.Minute
 
 // ask makes the loader look at the lane at a time, 1 = at once; an earlier call that was asked for will do. Called with
 // the lane locked.
@@ -42,13 +42,17 @@ func (l *lane) ask(at int64) {
 	}
 	l.asked = at
 	// From the difference to now, because the timer runs on the monotonic clock.
-	wait := min(max(time.Duration(at-time.Now().UnixNano()), 0), lookAgain)
+	wait := min(max(time.Duration(at-l.queue.clock.now()), 0), longestSleep)
 	j := queue.Job{Generation: l.num, NotBefore: time.Now().Add(wait)}
 	_ = l.queue.loads.Schedule(context.Background(), strconv.FormatInt(l.num, 10), j) // there is no bound to refuse it
 }
 
 // loadAsked is the handler of the loader.
 func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Outcome {
+	if j.Generation == 0 { // no lane has this number
+		q.watchClock()
+		return queue.Outcome{Action: queue.Done}
+	}
 	l := q.numbered(j.Generation)
 	err := q.load(l)
 	if isClosed(err) {
@@ -58,7 +62,7 @@ func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Outcome {
 	was := l.unreadable
 	l.unreadable = err != nil
 	if err != nil {
-		l.ask(time.Now().Add(lastPause).UnixNano())
+		l.ask(l.queue.clock.now() + int64(lastPause))
 	}
 	l.mu.Unlock()
 	switch {
@@ -72,9 +76,10 @@ func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Outcome {
 
 // ahead is what a load has read.
 type ahead struct {
-	late, now       []*row // whose time has come, and without a time
-	allLate, allNow bool   // whether these are all there are
-	next            int64  // when the next one of a later time is due; 0 = none
+	first                     []*row // urgent ones that could start
+	late, now                 []*row // whose time has come, and without a time
+	allFirst, allLate, allNow bool   // whether these are all there are
+	next                      int64  // when the next one of a later time is due; 0 = none
 }
 
 // load brings the next jobs of a lane into its window.
@@ -83,14 +88,18 @@ func (q *Queue) load(l *lane) error {
 	if !ok {
 		return nil
 	}
+	steps := q.clock.steps()
 	a, err := q.readAhead(l.num, p)
+	if err == nil && q.clock.steps() != steps { // which times were read is not known
+		a, err = q.readAhead(l.num, p)
+	}
 	return l.endLoad(p, a, err)
 }
 
 // loading is what a load has to know of the moment it began.
 type loading struct {
 	cursor             int64
-	held, room         int
+	held, room         int // room 0 = for urgent ones only
 	leftNow, leftLater int64
 	taken              int64
 }
@@ -101,11 +110,10 @@ func (l *lane) beginLoad() (p loading, ok bool) {
 	defer l.mu.Unlock()
 	l.asked = 0
 	p = loading{
-		cursor: l.cursor, held: len(l.held), room: l.queue.window() - len(l.turns),
+		cursor: l.cursor, held: len(l.held), room: max(l.queue.window()-l.turns.len(), 0),
 		leftNow: l.leftNow, leftLater: l.leftLater, taken: l.taken,
 	}
-	if l.inner == nil || l.taking > 0 || p.room <= 0 {
-		l.overdue = l.overdue || p.room <= 0 // as far as is known
+	if l.inner == nil || l.taking > 0 {
 		return p, false
 	}
 	l.seen = make(map[int64]bool, len(l.held))
@@ -131,17 +139,24 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 		l.ask(1)
 		return nil
 	}
-	for _, rows := range [...][]*row{a.late, a.now} {
+	for _, rows := range [...][]*row{a.first, a.late, a.now} {
 		for _, r := range rows {
 			if !seen[r.seq] {
 				l.enter(r)
 			}
 		}
 	}
+	if p.room == 0 {
+		l.overdue = true // as far as is known
+		if a.next != 0 {
+			l.ask(a.next)
+		}
+		return nil
+	}
 	if n := len(a.now); n > 0 {
 		l.cursor = max(l.cursor, a.now[n-1].seq)
 	}
-	l.overdue = !a.allLate
+	l.overdue = !a.allLate || !a.allFirst
 	l.more = !a.allNow || l.leftNow != p.leftNow
 	if l.leftLater == p.leftLater || l.next == 0 || a.next != 0 && a.next < l.next {
 		l.next = a.next
@@ -158,11 +173,21 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 
 // readAhead reads the jobs of a lane that could start: those whose time has come, by that, of which held may be in memory
 // already, and those without a time beyond cursor, by seq. When there are many of both they share the room, so that
-// neither waits for the other.
+// neither waits for the other. Urgent ones are read also when there is no room.
 func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
-	now := time.Now().UnixNano()
-	err = q.read(func(c *conn) error {
+	now, steps := q.clock.now(), q.clock.steps()
+	err = q.readers.loads.read(context.Background(), func(c *conn) error {
 		var err error
+		a.first, a.allFirst, err = readRows(c, p.held+q.window(), "urgent = 1 AND order_key IS NULL AND due <= ? ORDER BY due, job.seq",
+			lane, now)
+		if err != nil {
+			return err
+		}
+		if p.room == 0 {
+			a.next, err = c.number(`SELECT due FROM job WHERE lane = ? AND urgent = 1 AND order_key IS NULL AND due > ? AND due < ?
+				ORDER BY due LIMIT 1`, lane, now, int64(heldBack))
+			return err
+		}
 		a.late, a.allLate, err = readRows(c, p.held+(p.room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
 		if err != nil {
 			return err
@@ -175,6 +200,11 @@ func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 			lane, now, int64(heldBack))
 		return err
 	})
+	for _, rows := range [...][]*row{a.first, a.late, a.now} {
+		for _, r := range rows {
+			r.steps = steps
+		}
+	}
 	return a, err
 }
 

@@ -16,8 +16,14 @@ func TestMain(m *testing.M) {
 	if queuetest.Child(openChild) {
 		return
 	}
+	if path := os.Getenv(openOnly); path != "" {
+		openOnlyChild(path)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
+
+func openAnyhow(path string) (*Queue, error) { return Open(context.Background(), path, Options{}) }
 
 func openChild(path string) (queue.Queue, func() error, error) {
 	q, err := Open(context.Background(), path, Options{})

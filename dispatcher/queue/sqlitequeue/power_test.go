@@ -31,14 +31,17 @@ func TestQ1TheWriterIsSafe(t *testing.T) {
 	q := newQueue(t)
 	for name, want := range map[string]string{
 		"synchronous": "2", "journal_mode": "wal", "busy_timeout": "10000", "user_version": fmt.Sprint(len(migrations())),
-		"journal_size_limit": fmt.Sprint(walBytes), "wal_autocheckpoint": fmt.Sprint(checkpointPages),
+		"journal_size_limit": fmt.Sprint(2 * mostLogPages * pageSize), "wal_autocheckpoint": fmt.Sprint(mostLogPages),
 	} {
 		var got string
 		require.NoError(t, q.writer.write(t.Context(), "test", func(tx *tx) (err error) { got, err = tx.pragma(name); return err }))
 		assert.Equal(t, want, got, name)
 	}
-	strict, err := q.reader.number("SELECT min(strict) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
-	require.NoError(t, err)
+	var strict int64
+	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) {
+		strict, err = c.number("SELECT min(strict) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
+		return err
+	}))
 	assert.EqualValues(t, 1, strict, "every table is STRICT")
 }
 

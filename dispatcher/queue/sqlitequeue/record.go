@@ -16,17 +16,28 @@ func (q *Queue) putRecord(ctx context.Context, op string, kind int64, key, value
 	return q.writer.write(ctx, op, func(t *tx) error {
 		_, err := t.exec("INSERT OR REPLACE INTO record (kind, key, value, ends) VALUES (?, ?, ?, ?)",
 			kind, key, blobOrNull(value), later(t.now, ttl))
+		t.records++
 		return err
 	})
 }
 
+// removeEnded removes some of the records that have ended, the earliest first, and reports how many.
+func (t *tx) removeEnded(limit int64) (int64, error) {
+	return t.exec("DELETE FROM record WHERE (kind, key) IN (SELECT kind, key FROM record WHERE ends <= ? ORDER BY ends LIMIT ?)",
+		t.now, limit)
+}
+
+// endedPerRecord is how many ended records are removed for each one that is stored: more than one, so that they become
+// fewer however fast new ones come.
+const endedPerRecord = 2
+
 // record returns a value and when it ends; found is false when there is none, or it has ended.
-func (q *Queue) record(op string, kind int64, key []byte) (value []byte, ends time.Time, found bool, err error) {
-	err = q.read(func(c *conn) error {
+func (q *Queue) record(ctx context.Context, op string, kind int64, key []byte) (value []byte, ends time.Time, found bool, err error) {
+	err = q.readers.records.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
 			value, ends, found = blob(v[0]), time.Unix(0, integer(v[1])), true
 			return false
-		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, time.Now().UnixNano())
+		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, q.clock.now())
 	})
 	return value, ends, found, storeError(op, err)
 }

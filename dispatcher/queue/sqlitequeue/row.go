@@ -1,6 +1,7 @@
 package sqlitequeue
 
 import (
+	"container/list"
 	"database/sql/driver"
 	"fmt"
 	"math"
@@ -23,8 +24,10 @@ const bodyFormat = 1
 
 // row is a job of the file that is in memory.
 type row struct {
-	push       int64 // its number in the lane's window
-	started    bool  // it has run since it came into memory
+	ticket     int64         // with which it runs, or which came with it
+	turn       *list.Element // nil = it does not wait in memory
+	started    bool          // it was tried since it came into memory
+	steps      int64         // of the clock when it was read or stored
 	seq, due   int64
 	generation int64
 	enqueued   any // int64, or nil for a zero time
@@ -34,13 +37,14 @@ type row struct {
 	orderKey   string
 	name       string // of Schedule
 	headers    map[string]string
+	urgent     bool
 	event      event.Event // zero = still to be read from body
 	body       string
 	format     int64
 }
 
 // jobColumns are those of table job in the order that readRow expects, then an event's.
-const jobColumns = `job.seq, due, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers, format, body`
+const jobColumns = `job.seq, due, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers, urgent, format, body`
 
 func readRow(v []driver.Value) (*row, error) {
 	headers, err := decodeHeaders(blob(v[9]))
@@ -50,7 +54,7 @@ func readRow(v []driver.Value) (*row, error) {
 	return &row{
 		seq: integer(v[0]), due: integer(v[1]), generation: integer(v[2]), enqueued: v[3], notBefore: v[4],
 		firstTried: v[5], attempt: integer(v[6]), orderKey: text(v[7]), name: text(v[8]), headers: headers,
-		format: integer(v[10]), body: text(v[11]),
+		urgent: integer(v[10]) != 0, format: integer(v[11]), body: text(v[12]),
 	}, nil
 }
 
@@ -58,7 +62,8 @@ func readRow(v []driver.Value) (*row, error) {
 func newRow(j *queue.Job, seq int64) *row {
 	return &row{
 		seq: seq, generation: j.Generation, enqueued: stamp(j.Enqueued), notBefore: stamp(j.NotBefore),
-		firstTried: stamp(j.FirstTried), attempt: int64(j.Attempt), orderKey: j.OrderKey, headers: j.Headers, event: j.Event,
+		firstTried: stamp(j.FirstTried), attempt: int64(j.Attempt), orderKey: j.OrderKey, headers: j.Headers,
+		urgent: j.Urgent, event: j.Event,
 	}
 }
 
@@ -67,6 +72,7 @@ func (r *row) job(lane string) (queue.Job, error) {
 	j := queue.Job{
 		Event: r.event, Route: lane, OrderKey: r.orderKey, Generation: r.generation, Enqueued: moment(r.enqueued),
 		NotBefore: moment(r.notBefore), FirstTried: moment(r.firstTried), Attempt: int(r.attempt), Headers: r.headers,
+		Urgent: r.urgent,
 	}
 	if !r.event.IsZero() {
 		return j, nil
@@ -85,6 +91,14 @@ func readEvent(format int64, body string) (event.Event, error) {
 		return event.Event{}, fmt.Errorf("stored event has format %d, this program knows %d", format, bodyFormat)
 	}
 	return event.Parse([]byte(body))
+}
+
+// flag is how the file keeps a bool.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // startAt is the due of a job that nothing holds back.

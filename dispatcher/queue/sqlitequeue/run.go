@@ -7,20 +7,28 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// run is what a lane's handler is to the queue in memory: it runs the job of that number, and stores the outcome.
-func (l *lane) run(ctx context.Context, push int64, h queue.Handler) queue.Outcome {
-	r := l.take(push)
+// run is what a lane's handler is to the queue in memory, which has called a ticket: it runs the job whose turn it is, and
+// stores the outcome.
+func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Outcome {
+	r := l.take(ticket)
 	if r == nil { // cancelled or purged when it was about to start
 		return queue.Outcome{Action: queue.Done}
 	}
 	returned := false
 	defer func() {
 		if !returned { // the handler has ended its goroutine, as testing's FailNow does
-			_ = l.store(ctx, r, crashed())
-			l.keep(r) // the queue in memory has its own idea when to run it again, which is the same
+			if l.store(ctx, r, crashed()) == nil {
+				l.rest(r) // the queue in memory calls the ticket again, for nothing
+			} else {
+				l.keep(r, true)
+			}
 		}
 	}()
+	r.follow(l.queue.openedAt, l.queue.clock.steps())
 	j, err := r.job(l.name)
+	if r.name != "" {
+		ctx = context.WithValue(ctx, scheduledJob{}, &startedJob{l, r})
+	}
 	var out queue.Outcome
 	if err != nil {
 		out = queue.Outcome{Action: queue.Dead, Reason: "the stored event cannot be read: " + err.Error()}
@@ -50,18 +58,19 @@ func crashed() queue.Outcome {
 func (l *lane) settle(ctx context.Context, r *row, out queue.Outcome) queue.Outcome {
 	again := queue.Outcome{Action: queue.Postpone}
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
-		l.keep(r)
+		r.started = false
+		l.keep(r, true)
 		return again
 	}
 	if l.store(ctx, r, out) != nil { // an outcome that was not applied does not count
-		l.keep(r)
+		l.keep(r, true)
 		return again
 	}
 	if out.Action != queue.Retry && out.Action != queue.Postpone {
 		return queue.Outcome{Action: queue.Done}
 	}
 	if r.due == 0 {
-		l.keep(r)
+		l.keep(r, out.Action == queue.Postpone)
 		return queue.Outcome{Action: out.Action}
 	}
 	l.rest(r)

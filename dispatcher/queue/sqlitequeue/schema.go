@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // migrations lead from an empty file to the present schema, one step per version; user_version says how many were made.
@@ -104,6 +107,12 @@ CREATE TABLE told (
 	body   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX told_id ON told (id);
+`, `
+-- urgent jobs start before the others. pause says that due counts from the end of an attempt, and is no time of its own.
+ALTER TABLE job ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_urgent ON job (lane, due) WHERE urgent = 1;
 `}
 }
 
@@ -116,7 +125,8 @@ func migrate(c *conn, path string, steps []string) error {
 	if version > len(steps) {
 		return &SchemaError{Path: path, Found: version, Known: len(steps)}
 	}
-	// Also without a step to make, so that a file that cannot be written is found out now and not by the first event.
+	// Also without a step to make, so that a file that cannot be written is found now and not by the first event. A full
+	// disk is no reason not to open it.
 	if err := c.script("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -132,6 +142,9 @@ func migrate(c *conn, path string, steps []string) error {
 	if err != nil {
 		_ = c.script("ROLLBACK") // the first error is the one that counts
 	}
+	if version == len(steps) && code(err)&primary == sqlite3.SQLITE_FULL {
+		return nil
+	}
 	return err
 }
 
@@ -144,7 +157,7 @@ func schemaVersion(c *conn) (int, error) {
 }
 
 // openWriter opens the writing connection and brings the schema up to date.
-func openWriter(ctx context.Context, name, path string) (*conn, error) {
+func openWriter(ctx context.Context, name, path string, v volume) (*conn, error) {
 	c, err := connect(ctx, name)
 	if err != nil {
 		return nil, err
@@ -158,7 +171,7 @@ func openWriter(ctx context.Context, name, path string) (*conn, error) {
 		}
 	}
 	if err == nil {
-		err = setWAL(c)
+		err = setWAL(c, v)
 	}
 	if err == nil {
 		err = migrate(c, path, migrations())
@@ -170,14 +183,9 @@ func openWriter(ctx context.Context, name, path string) (*conn, error) {
 	return c, nil
 }
 
-// Limits of the write-ahead log: how many pages it has before they are moved to their places, and to how many bytes the
-// file is cut after a burst.
-const (
-	checkpointPages = 4000
-	walBytes        = 64 << 20
-)
-
-func setWAL(c *conn) error {
+// setWAL turns the write-ahead log on. Its file and that of the shared memory stay when the queue is closed, emptied, so
+// that it can be opened on a full disk.
+func setWAL(c *conn, v volume) error {
 	mode, err := c.pragma("journal_mode = WAL")
 	if err != nil {
 		return err
@@ -185,17 +193,12 @@ func setWAL(c *conn) error {
 	if mode != "wal" {
 		return fmt.Errorf("journal mode is %q, not WAL: the file system lacks shared memory", mode)
 	}
-	return c.script(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", checkpointPages, walBytes))
-}
-
-func openReader(ctx context.Context, name string) (*conn, error) {
-	c, err := connect(ctx, name)
-	if err != nil {
-		return nil, err
+	files, ok := c.raw.(sqlite.FileControl)
+	if !ok {
+		return errDriver
 	}
-	if err := c.script(pragmas + "; PRAGMA query_only = ON"); err != nil {
-		_ = c.close()
-		return nil, err
+	if _, err := files.FileControlPersistWAL("main", 1); err != nil {
+		return err
 	}
-	return c, nil
+	return c.script(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", v.logPages, v.logBytes()))
 }

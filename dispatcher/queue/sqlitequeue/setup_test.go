@@ -17,6 +17,9 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
+// zeroTime makes Drain wait for what is due now.
+var zeroTime time.Time
+
 // kilobyte is an event of about 1 KiB.
 func kilobyte(id string) event.Event {
 	return event.Must(event.GrantRevoked{Reason: strings.Repeat("because ", 80)}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
@@ -37,7 +40,7 @@ func jobs(route string, n int) []queue.Job {
 // rowsOf counts the rows of a table, as they are on the disk.
 func rowsOf(t *testing.T, q *Queue, table string) (n int64) {
 	t.Helper()
-	require.NoError(t, q.read(func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
+	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
 	return n
 }
 
@@ -113,4 +116,9 @@ func count(t *testing.T, q *Queue, lane string) queue.Counts {
 	c, err := q.Count(t.Context(), lane)
 	require.NoError(t, err)
 	return c
+}
+
+// otherData is an event with the id of kilobyte and other data.
+func otherData(id string) event.Event {
+	return event.Must(event.GrantRevoked{Reason: "another"}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
 }

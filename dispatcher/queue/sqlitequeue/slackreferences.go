@@ -34,7 +34,7 @@ func (s slackReferences) Get(ctx context.Context, k slack.Key) (slack.Reference,
 		return slack.Reference{}, false, err
 	}
 	const op = "look for a message"
-	value, _, found, err := s.queue.record(op, kindReference, referenceKey(k))
+	value, _, found, err := s.queue.record(ctx, op, kindReference, referenceKey(k))
 	if err != nil || !found {
 		return slack.Reference{}, false, err
 	}

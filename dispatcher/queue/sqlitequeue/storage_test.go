@@ -49,7 +49,7 @@ func TestPeopleCanReadTheFile(t *testing.T) {
 	stored := job("e", "a route")
 	require.NoError(t, q.Enqueue(t.Context(), stored))
 	var name, body string
-	require.NoError(t, q.read(func(c *conn) error {
+	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) error {
 		return c.each(func(v []driverValue) bool { name, body = text(v[0]), text(v[1]); return false },
 			"SELECT lane.name, body FROM job JOIN lane ON lane.num = job.lane JOIN event ON event.seq = job.seq")
 	}))

@@ -76,7 +76,9 @@ func TestS15_TestSendIsTheSameAsADelivery(t *testing.T) {
 		assert.Equal(t, tc.hits, hits.Load(), name)
 		if tc.hits == 0 {
 			require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
-			assert.Nil(t, receipt.Request, "nothing was sent")
+			require.NotNil(t, receipt.Request, "what would have been sent")
+			assert.Equal(t, secret.Redacted, receipt.Request.Header.Get("X-Key"))
+			assert.Nil(t, receipt.Response)
 			require.NoError(t, hook.Close())
 			continue
 		}

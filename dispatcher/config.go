@@ -21,6 +21,9 @@ type Config struct {
 	Observers  []Observer   // told of everything, in this order
 	Logger     *slog.Logger // nil = slog.Default
 	Source     string       // source of events that have none
+	// EventTypes are the host's own types of events. With them, a route whose filter names a type that is neither among them
+	// nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See event.Filter.Check.
+	EventTypes []event.Type
 }
 
 // MaxNameLength is the most characters of a route's name.
@@ -39,7 +42,7 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 		byName[routes[i].Name] = &routes[i]
 	}
 	for i, r := range routes {
-		err := r.validate(i, e.queue.Properties())
+		err := r.validate(i, e.queue.Properties(), e.types)
 		if err == nil {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
@@ -72,7 +75,7 @@ func checkSource(source string) error {
 	return err
 }
 
-func (r *Route) validate(index int, p queue.Properties) error {
+func (r *Route) validate(index int, p queue.Properties, types []event.Type) error {
 	var errs []error
 	bad := func(field, problem, remedy string) {
 		errs = append(errs, &ConfigError{Route: clip(r.Name), Index: index, Field: field, Problem: problem, Remedy: remedy})
@@ -90,7 +93,7 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	if r.Channel == nil {
 		bad("Channel", "is nil", "set the channel that delivers")
 	}
-	if err := r.Events.Err(); err != nil {
+	if err := r.Events.Check(types...); err != nil {
 		bad("Events", err.Error(), "")
 	}
 	if r.Concurrency < 0 {

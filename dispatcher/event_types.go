@@ -1,5 +1,7 @@
 package dispatcher
 
+import "github.com/tocsin-go/tocsin/event"
+
 // checkTypes reports the patterns of a route's filter that match no type of events; mistakes in the filter itself are
 // reported by validate.
 func (e *Engine) checkTypes(index int, r *Route) error {

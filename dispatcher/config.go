@@ -42,14 +42,14 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 		byName[routes[i].Name] = &routes[i]
 	}
 	for i, r := range routes {
-		err := r.validate(i, e.queue.Properties())
+		err := r.validate(i, e.queue.Properties(), e.types)
 		if err == nil {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
 			}
 			all[i], err = newBound(r, i, e.dedup)
 		}
-		errs = append(errs, err, checkFallback(i, &r, byName), e.checkTypes(i, &r))
+		errs = append(errs, err, checkFallback(i, &r, byName))
 		if first, twice := seen[r.Name]; twice && r.Name != "" {
 			errs = append(errs, &ConfigError{Route: clip(r.Name), Index: i, Field: "Name",
 				Problem: fmt.Sprintf("is also the name of Routes[%d]", first), Remedy: "give every route its own name"})
@@ -75,7 +75,7 @@ func checkSource(source string) error {
 	return err
 }
 
-func (r *Route) validate(index int, p queue.Properties) error {
+func (r *Route) validate(index int, p queue.Properties, types []event.Type) error {
 	var errs []error
 	bad := func(field, problem, remedy string) {
 		errs = append(errs, &ConfigError{Route: clip(r.Name), Index: index, Field: field, Problem: problem, Remedy: remedy})
@@ -93,7 +93,7 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	if r.Channel == nil {
 		bad("Channel", "is nil", "set the channel that delivers")
 	}
-	if err := r.Events.Err(); err != nil {
+	if err := r.Events.Check(types...); err != nil {
 		bad("Events", err.Error(), "")
 	}
 	if r.Concurrency < 0 {

@@ -104,8 +104,8 @@ func TestInnerDocuments(t *testing.T) {
 		`"see {\"a\": \"{{x}}\"}"`:                  `"see {\"a\": \"a\"b\"}"`,
 		`"{{x}}{\"a\": \"{{x}}\"}"`:                 `"a\"b{\"a\": \"a\"b\"}"`,
 		`"{{#if t}}[{{/if}}{{x}}{{#if t}}]{{/if}}"`: `"[a"b]"`,
-		`"{{#if none}}[{{/if}}{{#if t}}{{#if none}}x{{/if}}{ {{/if}}"a": "{{x}}"}"`: `"{ "a": "a\"b"}"`,
-		`"{{#if t}}a{{/if}}{\"a\": \"{{x}}\"}"`:                                     `"a{\"a\": \"a\"b\"}"`,
+		`"{{#if none}}[{{/if}}{{#if t}}{{#if none}}x{{/if}}{ {{/if}}\"a\": \"{{x}}\"}"`: `"{ \"a\": \"a\\\"b\"}"`,
+		`"{{#if t}}a{{/if}}{\"a\": \"{{x}}\"}"`:                                         `"a{\"a\": \"a\"b\"}"`,
 	} {
 		if want == "" {
 			assert.Equal(t, KindSyntax, syntaxError(t, source, Options{}).Kind, "}}} needs a space in a string too: %s", source)

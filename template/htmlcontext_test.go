@@ -79,7 +79,7 @@ func TestHTMLPlacesThatAreRefused(t *testing.T) {
 		assert.Equal(t, KindPlace, syntaxErrorOfMacros(t, source).Kind, source)
 	}
 	e := syntaxError(t, "<p>\n<b title='é' onclick=\"f('{{x}}')\">", Options{Mode: HTML})
-	assert.Equal(t, Position{Offset: 33, Line: 2, Column: 29}, e.Position)
+	assert.Equal(t, Position{Offset: 30, Line: 2, Column: 26}, e.Position)
 	for source, kind := range map[string]Kind{
 		`<a {{#if x}}href="{{else}}b="1"{{/if}}">`:       KindBranch,
 		`{{#if x}}<b {{/if}}>`:                           KindBranch,

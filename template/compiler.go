@@ -18,7 +18,8 @@ type compiler struct {
 	params  [][]string // block parameters by scope level; the root has none
 
 	json     jsonPlace
-	quote    int // source offset of the quote that opened the current JSON string
+	markup   bool // the current JSON string holds HTML
+	quote    int  // source offset of the quote that opened the current JSON string
 	html     htmlPlace
 	url      strings.Builder // URL mode: the text before the first value
 	urlKnown bool            // URL mode: scheme, host and port are complete
@@ -107,6 +108,8 @@ func (c *compiler) jsonText(offset int, text string) bool {
 		c.quote = offset + quote
 	}
 	if fault == nil {
+		inString := c.json.outer() == jsonString
+		c.markup = inString && (c.markup && quote < 0 || holdsTag(text[max(0, quote):]))
 		return true
 	}
 	at := offset + fault.offset
@@ -215,6 +218,7 @@ func (c *compiler) mustache(n *ast.MustacheStatement) {
 	if in.out == outJSONValue && in.arg.isCallOf("json") {
 		in.arg = in.arg.call.args[0] // the value itself
 	}
+	in.markup = c.markup && !in.arg.escapes()
 	if c.options.Mode == HTML && in.out == outURL && in.arg.isCallOf("url") {
 		in.out = outHTML // it is encoded already
 	}

@@ -28,6 +28,24 @@ const (
 	htmlTitle                  // in title or textarea: text without markup
 )
 
+// holdsTag reports whether text has a start tag in it: < and a name, then a blank, / or >. A link of Slack is none.
+func holdsTag(text string) bool {
+	for {
+		_, after, found := strings.Cut(text, "<")
+		if !found {
+			return false
+		}
+		end := 0
+		for end < len(after) && (isLetter(after[end]) || end > 0 && after[end] >= '0' && after[end] <= '9') {
+			end++
+		}
+		if end > 0 && end < len(after) && (after[end] == '>' || after[end] == '/' || isHTMLBlank(after[end])) {
+			return true
+		}
+		text = after
+	}
+}
+
 // htmlPlace is the state of an HTML text, with what decides how a value is written there. The zero place is text.
 type htmlPlace struct {
 	state       htmlState

@@ -18,7 +18,8 @@ func (c *compiler) expression(e *ast.Expression) operand {
 		if hasArgs {
 			c.unknownHelper(offset, name)
 		}
-		return operand{base: baseThis, names: []segment{newSegment(name)}, written: name, pos: offset}
+		names := []segment{newSegment(name)}
+		return operand{base: baseThis, names: names, cost: pathCost(names), written: name, pos: offset}
 	}
 	name := e.HelperName()
 	if !hasArgs {
@@ -37,7 +38,7 @@ func (c *compiler) unknownHelper(offset int, name string) {
 	if s := closest(name, append(builtinNames(), sortedKeys(c.options.Helpers)...)); s != "" {
 		hint = "did you mean " + s + "?"
 	}
-	c.syntax(KindHelper, offset, fmt.Sprintf("there is no helper %q", name), hint)
+	c.syntax(KindHelper, offset, fmt.Sprintf("there is no helper %q", short(name)), hint)
 }
 
 func (c *compiler) callOf(e *ast.Expression, offset int) operand {
@@ -60,7 +61,7 @@ func (c *compiler) callOf(e *ast.Expression, offset int) operand {
 	if n := len(e.Params); n < least || most >= 0 && n > most {
 		c.syntax(KindArity, offset, fmt.Sprintf("%s takes %s, not %d", name, arityText(least, most), n), "")
 	}
-	if c.options.Mode == URL && name == "url" || c.options.Mode == Slack && name == "slack" {
+	if name == "url" && c.options.Mode == URL || name == "slack" && c.options.Mode == Slack || name == "html" && c.options.Mode == HTML {
 		c.syntax(KindUnsupported, offset, name+" would escape twice here", "leave it out: every value is escaped by itself")
 	}
 	if c.err != nil {
@@ -127,6 +128,7 @@ func (c *compiler) path(p *ast.PathExpression) operand {
 	for _, name := range parts {
 		o.names = append(o.names, newSegment(name))
 	}
+	o.cost = pathCost(o.names)
 	return o
 }
 
@@ -151,7 +153,7 @@ func (c *compiler) variable(o *operand, parts []string, written string) []string
 		if s := closest(name, []string{"root", "index", "key", "first", "last"}); s != "" {
 			hint = "did you mean @" + s + "?"
 		}
-		c.syntax(KindVariable, o.pos, "there is no variable "+written, hint)
+		c.syntax(KindVariable, o.pos, "there is no variable "+short(written), hint)
 		return nil
 	}
 	return parts[1:]

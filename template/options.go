@@ -10,13 +10,15 @@ type Options struct {
 	Syntax Syntax
 	// Helpers are added to the built-in helpers for this template only. A name of a built-in helper is refused.
 	Helpers map[string]Helper
-	// Macros maps the macro names of the Macros syntax to paths in the data, for example "User" to "data.user".
+	// Macros maps the macro names of the Macros syntax to paths in the data, for example "User" to "data.user", or to a
+	// built-in helper with paths and texts as its arguments: `seconds event_time`, `default data.version "1"`.
 	// With a nil map every name is taken as a path itself; with any other map, an unknown name is a compile error.
 	Macros map[string]string
 	// Limits bound the work of compiling and rendering; zero fields have defaults.
 	Limits Limits
-	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. Elsewhere these
-	// forms are always allowed and mean the same as {{x}}.
+	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. The template's author
+	// answers for the places of values as well: those that are compile errors otherwise are allowed, with entities only.
+	// In other modes the two forms are always allowed and mean the same as {{x}}.
 	AllowRaw bool
 }
 
@@ -29,10 +31,11 @@ type Limits struct {
 	Nesting int
 	// CommentBlanks is the longest run of blanks in a comment; 256 by default.
 	CommentBlanks int
-	// Output is the longest output of one Render, in bytes; 1 MiB by default.
+	// Output is the longest output of one Render, and the longest text that a helper makes, in bytes; 1 MiB by default.
 	Output int
-	// Steps is the number of steps of one Render: every piece of text, value, condition and loop iteration is one;
-	// 1,000,000 by default.
+	// Steps is the number of steps of one Render: every piece of text, value, condition and loop iteration is one, and so
+	// is every 64 bytes that a helper, a comparison or a path reads or writes; 1,000,000 by default. To find the place of a
+	// mistake in the output, a render may take them twice. What a helper of the host does by itself is not counted.
 	Steps int
 }
 
@@ -75,8 +78,8 @@ func (o Options) check() error {
 		if !isMacroName(name) {
 			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("%q is not a macro name: use letters, digits, _ and .", name)}
 		}
-		if !isMacroName(o.Macros[name]) {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q must be names joined by dots", name)}
+		if _, problem := parseMacro(o.Macros[name]); problem != "" {
+			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q %s", name, problem)}
 		}
 	}
 	return nil

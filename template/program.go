@@ -20,11 +20,13 @@ type instruction struct {
 	op     opcode
 	out    output
 	joins  bool // opText: the first byte would prolong a JSON value before it
-	zero   bool // opIf, opUnless: 0 counts as true (includeZero)
+	markup bool // opValue in JSON: in a string that holds HTML, and not escaped for it
+	nest   int8 // opValue in JSON: the number of strings of documents around the document it is in
 	target int
 	text   string
 	arg    operand
-	pos    int // offset in the source
+	zero   *operand // opIf, opUnless: when it is true, 0 counts as true (includeZero); nil: never
+	pos    int      // offset in the source
 }
 
 // base is where an operand's path begins.
@@ -48,11 +50,39 @@ type operand struct {
 	base    base
 	depth   int
 	names   []segment
+	cost    int // steps for the names beyond the instruction's own, see pathCost
 	literal any
 	call    *call
 	written string // as the template has it
 	pos     int
 }
+
+// pathCost is the number of steps of a path: each name is hashed, and compared where it is found.
+func pathCost(names []segment) int {
+	bytes := 0
+	for i := range names {
+		bytes += 4 + len(names[i].name)
+	}
+	return bytes / (2 * bytesPerStep)
+}
+
+// isCallOf reports whether o is a call of a built-in helper.
+func (o *operand) isCallOf(builtin string) bool {
+	return o.base == baseCall && o.call.name == builtin && o.call.builtin.call != nil
+}
+
+// escapes reports whether o is a call whose result holds no markup.
+func (o *operand) escapes() bool {
+	for _, name := range [...]string{"html", "url", "slack", "date", "seconds", "equal"} {
+		if o.isCallOf(name) {
+			return true
+		}
+	}
+	return o.base == baseLiteral || o.isLoopVariable() && o.base != baseKey
+}
+
+// quoted is the expression as messages have it.
+func (o *operand) quoted() string { return short(o.written) }
 
 // segment is a name in a path, with the list index it stands for, or -1.
 type segment struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/aymerick/raymond/ast"
@@ -21,7 +22,8 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data. It
+// takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
 // Errors: *OptionsError, *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {
 	if err := o.check(); err != nil {
@@ -36,14 +38,19 @@ func Compile(source string, o Options) (*Template, error) {
 		return nil, &SyntaxError{Position: newLineIndex(source).at(at), Kind: KindSyntax,
 			Message: "the template is not valid UTF-8", Hint: "save it in UTF-8"}
 	}
-	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}}
+	lines := newLineIndex(source)
+	if text, ok := strings.CutPrefix(source, byteOrderMark); ok { // some editors begin every file with it
+		lines, source = newLineIndex(text), text
+		lines.before = len(byteOrderMark)
+	}
+	c := &compiler{options: o, source: source, lines: lines, params: [][]string{nil}, json: newJSONPlace()}
 	if o.Syntax == Macros {
 		c.macros()
 	} else if err := c.handlebars(limits); err != nil {
 		err.Position = c.lines.at(err.Offset)
 		return nil, err
 	}
-	if c.err == nil && c.json != jsonOutside {
+	if c.err == nil && c.json.outer() != jsonOutside {
 		c.notJSON(KindQuote, c.quote, "this string is never closed", "close it with a quote, or look for a missing quote before it")
 	}
 	if c.err != nil {
@@ -56,6 +63,9 @@ func Compile(source string, o Options) (*Template, error) {
 	}
 	return t, nil
 }
+
+// byteOrderMark is no part of the text.
+const byteOrderMark = "\uFEFF"
 
 // handlebars runs the stages before code generation. Errors have an offset only.
 func (c *compiler) handlebars(limits Limits) *SyntaxError {
@@ -97,24 +107,30 @@ func (t *Template) Mode() Mode { return t.mode }
 // root is data in the normalised form (see Normalise), such as an event's decoded tree; it is read only. Errors:
 // *RenderError, or *JSONError when the output is not JSON. Their texts never hold data.
 func (t *Template) Render(ctx context.Context, dst []byte, root any) ([]byte, error) {
+	out, _, err := t.render(ctx, dst, root, t.limits.Steps)
+	return out, err
+}
+
+// render is Render with a number of steps; it returns how many of them were used.
+func (t *Template) render(ctx context.Context, dst []byte, root any, steps int) (out []byte, used int, err error) {
 	m := t.pool.Get().(*machine)
-	m.begin(ctx, dst, root)
+	m.begin(ctx, dst, root, steps)
 	m.run()
-	out, err := m.out, m.err
-	if err == nil {
-		err = m.checkOutput()
+	if m.err == nil {
+		m.err = m.checkOutput(steps)
 	}
+	out, used, err = m.out, steps-m.steps-m.fuel, m.err
 	m.release()
 	t.pool.Put(m)
 	if err != nil {
-		return dst, err
+		return dst, used, err
 	}
-	return out, nil
+	return out, used, nil
 }
 
-func (m *machine) begin(ctx context.Context, dst []byte, root any) {
+func (m *machine) begin(ctx context.Context, dst []byte, root any, steps int) {
 	m.ctx, m.root, m.out, m.start = ctx, root, dst, len(dst)
-	m.fuel, m.steps, m.valueEnd = 0, m.t.limits.Steps, -1
+	m.fuel, m.steps, m.valueEnd = 0, steps, -1
 	m.scopes = append(m.scopes[:0], scope{this: root})
 }
 
@@ -126,19 +142,19 @@ func (m *machine) release() {
 }
 
 // checkOutput checks the finished text as a whole.
-func (m *machine) checkOutput() error {
+func (m *machine) checkOutput(steps int) error {
 	out := m.out[m.start:]
 	if m.t.mode == JSON && !json.Valid(out) {
-		return m.t.invalid(string(out), m.retrace())
+		return m.t.invalid(string(out), m.retrace(steps))
 	}
 	if m.t.mode == URL {
 		if m.t.part && len(out) > 1 && out[1] == '/' {
-			in, _ := m.t.writer(m.retrace(), 1)
+			in, _ := m.t.writer(m.retrace(steps), 1)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "an empty value leaves the path with two slashes at its start, which would make a host of what follows"}
 		}
 		if at := dotSegment(out); at >= 0 {
-			in, _ := m.t.writer(m.retrace(), at)
+			in, _ := m.t.writer(m.retrace(steps), at)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "a path segment of the URL is . or .., which would change the path"}
 		}

@@ -23,13 +23,17 @@ type Queue struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane // open ones
+	// removals are the messages of cancelled jobs that could not be removed, by number.
+	removals map[uint64]bool
 
-	known  known
-	hands  hands
-	setUps chan struct{} // has room for as many consumers as are set up at a time
-	closed chan struct{}
-	ended  sync.WaitGroup
-	once   sync.Once
+	clock    *clock
+	watch    watch
+	known    known
+	inFlight inFlight
+	setUps   chan struct{}   // has room for as many consumers as are set up at a time
+	ctx      context.Context // of what the Queue itself runs
+	end      context.CancelFunc
+	ended    sync.WaitGroup
 }
 
 var (
@@ -40,7 +44,7 @@ var (
 
 // New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the addresses of
 // the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it. Errors are a
-// *ConfigError, *ServerError, *VersionError, or JetStream's own.
+// *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -55,15 +59,23 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	if err := haveJetStream(ctx, nc, js); err != nil {
+		return nil, err
+	}
 	s, err := setUp(ctx, js, c)
 	if err != nil {
 		return nil, err
 	}
 	q := &Queue{
-		config: c, names: naming(c.Name), nc: nc, js: js, streams: s,
-		lanes: map[string]*lane{}, known: newKnown(), setUps: make(chan struct{}, maxSetUps), closed: make(chan struct{}),
+		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
+		lanes: map[string]*lane{}, known: newKnown(), setUps: make(chan struct{}, maxSetUps),
 	}
-	q.ended.Go(q.pulse)
+	if err := q.readClock(ctx); err != nil {
+		return nil, setUpError(q.names.jobs(), err)
+	}
+	q.ctx, q.end = context.WithCancel(context.Background())
+	q.ended.Go(q.keepLeases)
+	q.ended.Go(q.watchSchedules)
 	return q, nil
 }
 
@@ -73,18 +85,17 @@ const maxSetUps = 16
 
 // Close ends what the Queue itself runs. Stop the lanes first, and close the connection after.
 func (q *Queue) Close() {
-	q.once.Do(func() {
-		close(q.closed)
-		q.ended.Wait()
-		q.js.CleanupPublisher()
-	})
+	q.end()
+	q.ended.Wait()
+	q.js.CleanupPublisher()
 }
 
 // precision is what message schedules were measured to need: the server looks for due ones four times a second, and
 // writes each as a new message.
 const precision = time.Second
 
-// Properties implements queue.Queue.
+// Properties implements queue.Queue. Urgency is false: the servers deliver a lane in the order stored, and a second consumer
+// for urgent jobs would have a limit of its own, so that the lane's would hold no more.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Durable:   true,
@@ -104,7 +115,7 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 	}
 	l := newLane(q, name, o, h)
 	q.lanes[name] = l
-	go l.tend()
+	go l.use()
 	return l, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
@@ -25,6 +26,20 @@ const leastServer = "2.12"
 
 // streams are the queue's streams at the servers.
 type streams struct{ jobs, dead, marks jetstream.Stream }
+
+// haveJetStream asks the servers once whether they serve JetStream, when the one that is connected says that it does not. One
+// that does but gets no answer may be starting; setUp goes on asking.
+func haveJetStream(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
+	if here, _ := nc.ConnectedServerJetStream(); here {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
+	defer cancel()
+	if _, err := js.AccountInfo(ctx); ask.NoJetStream(err) {
+		return &NoJetStreamError{Err: err}
+	}
+	return nil
+}
 
 // setUp makes the streams, or brings them up to this version and configuration.
 func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, error) {
@@ -62,6 +77,7 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Duplicates:        c.IDWindow,
 		AllowRollup:       true,
 		AllowMsgSchedules: true,
+		AllowDirect:       true, // to count
 		Metadata:          metadata(),
 	}
 }
@@ -75,6 +91,7 @@ func deadConfig(c Config) jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage,
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
+		AllowDirect: true, // to count
 		MaxAge:      max(c.KeepDead, 0),
 		Duplicates:  shortest(c.IDWindow, c.KeepDead),
 		Metadata:    metadata(),
@@ -90,15 +107,15 @@ func marksConfig(c Config) jetstream.StreamConfig {
 		Subjects:          []string{n.subject(kindMark, anything)},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
-		MaxAge:            c.IDWindow,
+		MaxAge:            max(c.IDWindow, leastMarkAge),
 		MaxMsgsPerSubject: 1,
 		Duplicates:        time.Second, // unused
 		Metadata:          metadata(),
 	}
 }
 
-// mend makes the stream of marks again: a single server that restarts does not even know its name any more.
-func (q *Queue) mend(ctx context.Context) {
+// recreateMarks makes the stream of marks again: a single server that restarts does not even know its name any more.
+func (q *Queue) recreateMarks(ctx context.Context) {
 	_, _ = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
 }
 
@@ -139,12 +156,15 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 // same compares what Config decides; the rest goes with the version.
 func same(have, want jetstream.StreamConfig) bool {
 	return have.Metadata[versionKey] == want.Metadata[versionKey] && have.Replicas == want.Replicas &&
-		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge
+		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect
 }
 
 func setUpError(stream string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if ask.NoJetStream(err) {
+		return &NoJetStreamError{Err: err}
 	}
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }

@@ -43,6 +43,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
 	futures := make([]jetstream.PubAckFuture, len(msgs))
+	last := make([]error, len(msgs)) // what each failed with before ctx ended
 	again := false
 	for {
 		for i, m := range msgs {
@@ -62,6 +63,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 				all[i] = confirmation{seq: ack.Sequence, duplicate: ack.Duplicate}
 			case all[i].err = <-f.Err():
 				failed = failed || retriable(all[i].err)
+				last[i] = all[i].err
 			case <-ctx.Done():
 				all[i].err = ctx.Err()
 			}
@@ -72,14 +74,14 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 		}
 		for i := range all {
 			if errors.Is(all[i].err, jetstream.ErrNoStreamResponse) {
-				q.mend(ctx)
+				q.recreateMarks(ctx)
 				break
 			}
 		}
 		pause = min(2*pause, ask.MostWait)
 	}
 	for i := range all {
-		all[i].err = q.failure(ctx, msgs[i], began, all[i].err)
+		all[i].err = q.failure(ctx, msgs[i], time.Since(began), all[i].err, last[i])
 	}
 	return all
 }
@@ -94,13 +96,16 @@ func retriable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess
+		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess || ask.Full(err)
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// failure puts an error of publishing into words for the caller.
-func (q *Queue) failure(ctx context.Context, m *nats.Msg, began time.Time, err error) error {
+// failure puts an error of publishing into words for the caller. last is what it failed with before ctx ended, if anything.
+func (q *Queue) failure(ctx context.Context, m *nats.Msg, took time.Duration, err, last error) error {
+	if last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = last
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -109,7 +114,11 @@ func (q *Queue) failure(ctx context.Context, m *nats.Msg, began time.Time, err e
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case retriable(err) || ctx.Err() != nil:
-		return &StoreError{After: time.Since(began), Err: err}
+		return &StoreError{After: took, Err: err}
+	case ask.IsConflict(err):
+		return err // the caller of this package's own asked for it
+	case ask.Refused(err):
+		return &RefusedError{Err: err}
 	}
 	return err
 }

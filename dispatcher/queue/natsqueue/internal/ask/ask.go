@@ -30,7 +30,7 @@ func Until[T any](ctx context.Context, request func(context.Context) (T, error))
 	}
 }
 
-// Unavailable is the code of a server that cannot answer now, for want of a leader or of room.
+// Unavailable is the code of a server that cannot answer now, for lack of a leader or of room.
 const Unavailable = 503
 
 // noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
@@ -42,8 +42,52 @@ func Unanswered(err error) bool {
 		return refused.Code == Unavailable || refused.ErrorCode == noPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
+
+// Refused reports whether a server answered, and its answer is no: that it has no room, or that it does not take the request.
+// One that only has no leader, or not enough servers, at the moment has not refused.
+func Refused(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (refused.Code != Unavailable && refused.ErrorCode != noPeers || Full(err))
+}
+
+// Full reports whether a server refused a message because there is no room for it: its storage, its memory, the account's
+// share of them, or the stream's limit is used up.
+func Full(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
+		return false
+	}
+	switch refused.ErrorCode {
+	case insufficientResources, storageExceeded, memoryExceeded, accountExceeded, storeFailed:
+		return true
+	}
+	return false
+}
+
+// Codes that the client has no names for.
+const (
+	accountExceeded       jetstream.ErrorCode = 10002
+	insufficientResources jetstream.ErrorCode = 10023
+	memoryExceeded        jetstream.ErrorCode = 10028
+	storageExceeded       jetstream.ErrorCode = 10047
+	storeFailed           jetstream.ErrorCode = 10077
+)
+
+// NoJetStream reports whether err says that nobody serves JetStream to this account.
+func NoJetStream(err error) bool {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled ||
+			refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}
+
+// IsNotFound reports whether a message is not there.
+func IsNotFound(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
 
 // Rest waits d and reports whether ctx is still not done.
 func Rest(ctx context.Context, d time.Duration) bool {

@@ -268,8 +268,15 @@ func (c *consumer) ask() error {
 	l.mu.Unlock()
 	sign := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
 	var err error
-	c.messages, err = c.handle.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
-		jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(c.hear))
+	c.messages, err = ask.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
+		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
+			jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(c.hear))
+		if err == nil && ctx.Err() != nil { // nobody waits for it any more
+			messages.Stop()
+			return nil, ctx.Err()
+		}
+		return messages, err
+	})
 	return err
 }
 

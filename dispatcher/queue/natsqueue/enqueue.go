@@ -63,7 +63,7 @@ const spare = 8 << 10
 // fits refuses a job that the server would not take, or would take now and not when it is to be retried or has died: its
 // worker could never be rid of it.
 func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
-	limit := q.nc.MaxPayload()
+	limit := q.maxPayload.Load()
 	size := len(m.Data) + spare
 	for name, values := range m.Header {
 		for _, v := range values {

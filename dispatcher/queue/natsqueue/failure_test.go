@@ -167,9 +167,15 @@ func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 // refuse makes the streams refuse messages longer than that; -1 = none.
 func refuse(t *testing.T, nc *nats.Conn, longest int32) {
 	t.Helper()
+	refuseIn(t, nc, natsqueue.DefaultName, longest)
+}
+
+// refuseIn is refuse for the queue of a name.
+func refuseIn(t *testing.T, nc *nats.Conn, queue string, longest int32) {
+	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	for _, name := range []string{"tocsin-jobs", "tocsin-dead"} {
+	for _, name := range []string{queue + "-jobs", queue + "-dead"} {
 		s, err := js.Stream(t.Context(), name)
 		require.NoError(t, err)
 		c := s.CachedInfo().Config

@@ -240,21 +240,23 @@ func (l *lane) dropHeld() {
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.
 func (q *Queue) purge(ctx context.Context, filter string) (int, error) {
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Success bool                `json:"success"`
-		Purged  int                 `json:"purged"`
-	}
-	err := ask.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
-	switch {
-	case err != nil:
-		return 0, err
-	case answer.Error != nil:
-		return 0, answer.Error
-	case !answer.Success:
-		return 0, errPurge
-	}
-	return answer.Purged, nil
+	return ask.Once(ctx, func(ctx context.Context) (int, error) {
+		var answer struct {
+			Error   *jetstream.APIError `json:"error"`
+			Success bool                `json:"success"`
+			Purged  int                 `json:"purged"`
+		}
+		err := ask.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
+		switch {
+		case err != nil:
+			return 0, err
+		case answer.Error != nil:
+			return 0, answer.Error
+		case !answer.Success:
+			return 0, errPurge
+		}
+		return answer.Purged, nil
+	})
 }
 
 var errPurge = errors.New("natsqueue: the server did not say what it purged")

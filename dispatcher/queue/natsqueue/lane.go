@@ -339,10 +339,3 @@ func (l *lane) signal() {
 		l.changed = nil
 	}
 }
-
-// flush waits until the server has what was sent so far.
-func (q *Queue) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, leaveTime)
-	defer cancel()
-	_ = q.nc.FlushWithContext(ctx) // what did not get there runs again
-}

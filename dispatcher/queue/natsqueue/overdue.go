@@ -78,6 +78,7 @@ func (q *Queue) watchSchedules() {
 			return
 		}
 		if q.readClock(q.ctx) == nil {
+			q.maxPayload.Store(q.nc.MaxPayload())
 			q.removeCancelled(q.ctx)
 			q.checkSlots(q.ctx)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,14 +27,17 @@ type Queue struct {
 	// removals are the messages of cancelled jobs that could not be removed, by number.
 	removals map[uint64]bool
 
-	clock    *clock
-	watch    watch
-	known    known
-	inFlight inFlight
-	setUps   chan struct{}   // has room for as many consumers as are set up at a time
-	ctx      context.Context // of what the Queue itself runs
-	end      context.CancelFunc
-	ended    sync.WaitGroup
+	clock *clock
+	// maxPayload is the connection's, which cannot be asked for it while it connects again.
+	maxPayload atomic.Int64
+	watch      watch
+	known      known
+	inFlight   inFlight
+	answers    answers
+	setUps     chan struct{}   // has room for as many consumers as are set up at a time
+	ctx        context.Context // of what the Queue itself runs
+	end        context.CancelFunc
+	ended      sync.WaitGroup
 }
 
 var (
@@ -59,7 +63,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	if err := haveJetStream(ctx, nc, js); err != nil {
+	if err := haveJetStream(ctx, nc); err != nil {
 		return nil, err
 	}
 	s, err := setUp(ctx, js, c)
@@ -68,13 +72,15 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, known: newKnown(), setUps: make(chan struct{}, maxSetUps),
+		lanes: map[string]*lane{}, known: newKnown(), answers: newAnswers(), setUps: make(chan struct{}, maxSetUps),
 	}
+	q.maxPayload.Store(nc.MaxPayload())
 	if err := q.readClock(ctx); err != nil {
 		return nil, setUpError(q.names.jobs(), err)
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
 	q.ended.Go(q.keepLeases)
+	q.ended.Go(func() { q.answers.publish(q.ctx) })
 	q.ended.Go(q.watchSchedules)
 	return q, nil
 }

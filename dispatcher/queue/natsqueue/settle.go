@@ -9,16 +9,14 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-const (
-	// releasePause is after how long a job whose outcome cannot be stored is delivered again, at least and at most.
-	releasePause   = 30 * time.Second
-	longestRelease = 5 * time.Minute
-)
+// releasePause is after how long a job whose outcome cannot be stored is delivered again. Until then it counts against the
+// lane's limit, so it is no longer for a job that was to wait longer.
+const releasePause = 30 * time.Second
 
 // settle applies an outcome. While no server answers it goes on trying: there is nothing else to do, and the lane holds no more
 // than it can settle. When the servers refuse what it has to store, as for lack of room, it gives up after Config.Timeout and
-// releases the job, which runs again later: that takes no room, and the worker is free for jobs that can be done. When the lane
-// is stopped and its time is up the job runs again, too.
+// releases the job, which runs again later, as often tried as before: that takes no room, and no handler's place is taken by
+// what cannot end. When the lane is stopped and its time is up the job runs again, too.
 func (l *lane) settle(d *delivery, j queue.Job, out queue.Outcome) {
 	if out.Action == queue.Done {
 		l.q.acknowledge(d)
@@ -43,7 +41,7 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Outcome) {
 			return
 		case final(err) && time.Since(began) >= l.q.config.Timeout:
 			log.Error("tocsin: the NATS servers refuse to store an outcome; the job is released and runs again", "error", err)
-			l.q.release(d, min(max(out.Delay, releasePause), longestRelease))
+			l.q.release(d, releasePause)
 			return
 		case pause == ask.LeastWait:
 			log.Warn("tocsin: an outcome is not stored yet", "error", err)

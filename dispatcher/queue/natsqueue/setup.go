@@ -27,15 +27,23 @@ const leastServer = "2.12"
 // streams are the queue's streams at the servers.
 type streams struct{ jobs, dead, marks jetstream.Stream }
 
-// haveJetStream asks the servers once whether they serve JetStream, when the one that is connected says that it does not. One
-// that does but gets no answer may be starting; setUp goes on asking.
-func haveJetStream(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
-	if here, _ := nc.ConnectedServerJetStream(); here {
-		return nil
-	}
+// haveJetStream asks the servers whether they serve JetStream to this account. No is an answer when it does not change in a moment.
+// When nobody answers and the server that is connected says that it has JetStream, it may be starting: setUp goes on asking.
+func haveJetStream(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
 	defer cancel()
-	if _, err := js.AccountInfo(ctx); ask.NoJetStream(err) {
+	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) {
+		var answer struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		err := ask.Call(ctx, nc, "INFO", nil, &answer)
+		if err == nil && answer.Error != nil {
+			err = answer.Error
+		}
+		return struct{}{}, err
+	})
+	_, answered := errors.AsType[*jetstream.APIError](err)
+	if here, _ := nc.ConnectedServerJetStream(); ask.NoJetStream(err) && (answered || !here) {
 		return &NoJetStreamError{Err: err}
 	}
 	return nil

@@ -40,6 +40,18 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 // storeEach publishes messages in their order, all before it waits for the first, and again those whose confirmation did
 // not come, until ctx is done. That is safe because each has an id of its own or replaces what it repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
+	began := time.Now()
+	all, err := ask.Once(ctx, func(ctx context.Context) ([]confirmation, error) { return q.publishEach(ctx, msgs), nil })
+	if err != nil {
+		all = make([]confirmation, len(msgs))
+		for i := range all {
+			all[i].err = q.failure(ctx, msgs[i], time.Since(began), err, nil)
+		}
+	}
+	return all
+}
+
+func (q *Queue) publishEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
 	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
 	futures := make([]jetstream.PubAckFuture, len(msgs))
@@ -47,7 +59,10 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 	again := false
 	for {
 		for i, m := range msgs {
-			if !again || retriable(all[i].err) {
+			if again && !retriable(all[i].err) {
+				continue
+			}
+			if all[i].err = ctx.Err(); all[i].err == nil {
 				futures[i], all[i].err = q.js.PublishMsgAsync(m)
 			}
 		}
@@ -110,7 +125,7 @@ func (q *Queue) failure(ctx context.Context, m *nats.Msg, took time.Duration, er
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
-		return &TooLargeError{Size: m.Size(), Limit: q.nc.MaxPayload()}
+		return &TooLargeError{Size: m.Size(), Limit: q.maxPayload.Load()}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case retriable(err) || ctx.Err() != nil:

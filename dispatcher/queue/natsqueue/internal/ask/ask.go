@@ -4,6 +4,7 @@ package ask
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,15 +19,52 @@ const (
 	MostWait  = time.Second
 )
 
-// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done.
+// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done. The
+// error then has both ctx's and what the servers said last.
 func Until[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	var said error
 	for pause := LeastWait; ; pause = min(2*pause, MostWait) {
 		one, cancel := context.WithTimeout(ctx, Timeout)
-		answer, err := request(one)
+		answer, err := Once(one, request)
 		cancel()
-		if err == nil || !Unanswered(err) || !Rest(ctx, pause) {
+		if err == nil || !Unanswered(err) {
 			return answer, err
 		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			said = err
+		}
+		if !Rest(ctx, pause) {
+			if said != nil {
+				err = fmt.Errorf("%w: %w", ctx.Err(), said)
+			}
+			return answer, err
+		}
+	}
+}
+
+// Once makes a request and returns when ctx is done, whatever the request does: while the client connects again, each of its calls
+// waits for that, and none of them looks at a context. The request may still be made then.
+func Once[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		answer, err := request(ctx)
+		done <- result{answer, err}
+	}()
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	default:
+		var none T
+		return none, ctx.Err()
 	}
 }
 

@@ -52,11 +52,14 @@ func Message(ctx context.Context, nc *nats.Conn, stream string, q Query) (*jetst
 	return raw, nil
 }
 
-// Call makes one request of JetStream's API and reads its answer.
+// Call makes one request of JetStream's API, nil = an empty one, and reads its answer.
 func Call(ctx context.Context, nc *nats.Conn, subject string, request, answer any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
+	var body []byte
+	if request != nil {
+		var err error
+		if body, err = json.Marshal(request); err != nil {
+			return err
+		}
 	}
 	msg, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+subject, body)
 	if err != nil {

@@ -167,7 +167,7 @@ func (c *Cluster) ready() bool {
 		if s == nil {
 			continue
 		}
-		if !s.JetStreamEnabled() {
+		if !s.JetStreamEnabled() && c.options(0).JetStream {
 			return false
 		}
 		if len(c.nodes) == 1 {

@@ -3,6 +3,7 @@ package natsqueue_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -310,5 +310,10 @@ func fill(t *testing.T, nc *nats.Conn, replicas int) (room func()) {
 	}
 	var refused *jetstream.APIError
 	require.ErrorAs(t, err, &refused)
-	return func() { assert.NoError(t, js.DeleteStream(t.Context(), "filler")) }
+	return func() {
+		require.Eventually(t, func() bool { // servers without room have no leader some of the time
+			err := js.DeleteStream(t.Context(), "filler")
+			return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+		}, patience, 50*time.Millisecond)
+	}
 }

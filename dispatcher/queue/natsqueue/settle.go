@@ -57,8 +57,11 @@ func final(err error) bool {
 }
 
 func (l *lane) apply(d *delivery, j queue.Job, out queue.Outcome) error {
+	// What is under way when the lane is stopped and its time is up may still succeed, but not make Stop wait for more than its
+	// grace.
 	ctx, cancel := l.q.bounded(context.Background())
 	defer cancel()
+	defer context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })()
 	switch out.Action {
 	case queue.Dead:
 		if err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason)); err != nil {

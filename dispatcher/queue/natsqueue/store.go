@@ -40,58 +40,25 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 // storeEach publishes messages in their order, all before it waits for the first, and again those whose confirmation did
 // not come, until ctx is done. That is safe because each has an id of its own or replaces what it repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
-	began := time.Now()
-	all, err := ask.Once(ctx, func(ctx context.Context) ([]confirmation, error) { return q.publishEach(ctx, msgs), nil })
-	if err != nil {
-		all = make([]confirmation, len(msgs))
-		for i := range all {
-			all[i].err = q.failure(ctx, msgs[i], time.Since(began), err, nil)
-		}
-	}
-	return all
-}
-
-func (q *Queue) publishEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
 	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
-	futures := make([]jetstream.PubAckFuture, len(msgs))
 	last := make([]error, len(msgs)) // what each failed with before ctx ended
-	again := false
+	missing := make([]int, len(msgs))
+	for i := range msgs {
+		missing[i] = i
+	}
 	for {
-		for i, m := range msgs {
-			if again && !retriable(all[i].err) {
-				continue
-			}
-			if all[i].err = ctx.Err(); all[i].err == nil {
-				futures[i], all[i].err = q.js.PublishMsgAsync(m)
-			}
+		missing = q.publish(ctx, msgs, missing, all)
+		noStream := false
+		for _, i := range missing {
+			last[i] = all[i].err
+			noStream = noStream || errors.Is(all[i].err, jetstream.ErrNoStreamResponse)
 		}
-		failed := false
-		for i, f := range futures {
-			if f == nil {
-				failed = failed || retriable(all[i].err)
-				continue
-			}
-			futures[i] = nil
-			select {
-			case ack := <-f.Ok():
-				all[i] = confirmation{seq: ack.Sequence, duplicate: ack.Duplicate}
-			case all[i].err = <-f.Err():
-				failed = failed || retriable(all[i].err)
-				last[i] = all[i].err
-			case <-ctx.Done():
-				all[i].err = ctx.Err()
-			}
-		}
-		again = true
-		if !failed || !ask.Rest(ctx, pause) {
+		if len(missing) == 0 || !ask.Rest(ctx, pause) {
 			break
 		}
-		for i := range all {
-			if errors.Is(all[i].err, jetstream.ErrNoStreamResponse) {
-				q.recreateMarks(ctx)
-				break
-			}
+		if noStream {
+			q.recreateMarks(ctx)
 		}
 		pause = min(2*pause, ask.MostWait)
 	}
@@ -99,6 +66,43 @@ func (q *Queue) publishEach(ctx context.Context, msgs []*nats.Msg) []confirmatio
 		all[i].err = q.failure(ctx, msgs[i], time.Since(began), all[i].err, last[i])
 	}
 	return all
+}
+
+// publish publishes some messages and waits for what becomes of each. It returns those to be published again.
+func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg, some []int, all []confirmation) (again []int) {
+	type sent struct {
+		future jetstream.PubAckFuture
+		err    error
+	}
+	out, err := ask.Once(ctx, func(ctx context.Context) ([]sent, error) {
+		out := make([]sent, len(some))
+		for n, i := range some {
+			if out[n].err = ctx.Err(); out[n].err == nil {
+				out[n].future, out[n].err = q.js.PublishMsgAsync(msgs[i])
+			}
+		}
+		return out, nil
+	})
+	for n, i := range some {
+		c := &all[i]
+		switch c.err = err; {
+		case err != nil:
+		case out[n].err != nil:
+			c.err = out[n].err
+		default:
+			select {
+			case ack := <-out[n].future.Ok():
+				*c = confirmation{seq: ack.Sequence, duplicate: ack.Duplicate}
+			case c.err = <-out[n].future.Err():
+			case <-ctx.Done():
+				c.err = ctx.Err()
+			}
+		}
+		if retriable(c.err) {
+			again = append(again, i)
+		}
+	}
+	return again
 }
 
 // inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked

@@ -27,8 +27,8 @@ func lostDeletion(t *testing.T, s *servers, at time.Time) (q *natsqueue.Queue) {
 	return q
 }
 
-// Q11: a Cancel whose request to delete is lost is an error, and asking again, there or elsewhere, says the truth: there was a job,
-// it had not started, and now it never will.
+// Q11: a Cancel whose request to delete is lost is an error, and asking again, there or elsewhere, says the truth:
+// there was a job, it had not started, and now it never will.
 func TestQ11CancelWhoseDeletionIsLost(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]time.Duration{"waiting": time.Hour, "due": -time.Second} {
@@ -59,7 +59,8 @@ func TestQ11CancelWhoseDeletionIsLost(t *testing.T) {
 	}
 }
 
-// Q11: nobody asks again; the process that cancelled removes the job as soon as it is heard, long before its mark is gone.
+// Q11: nobody asks again; the process that cancelled removes the job as soon as it is heard, long before its mark
+// is gone.
 func TestQ11CancelledJobIsRemovedLater(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, 1)

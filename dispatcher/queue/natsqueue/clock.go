@@ -8,9 +8,10 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// clock is the servers' time, which decides when a schedule fires. The processes of a queue may disagree with it and with each
-// other: a delay is counted from the servers' now, and whether a job has come too early is judged by it. Between two readings it
-// goes on with this process's monotonic clock, so that setting the wall clock moves nothing.
+// clock is the servers' time, which decides when a schedule fires. The processes of a queue may disagree with it
+// and with each other: a delay is counted from the servers' now, and whether a job has come too early is judged by
+// it. Between two readings it goes on with this process's monotonic clock, so that setting the wall clock moves
+// nothing.
 type clock struct {
 	mu      sync.Mutex
 	read    time.Time // when it was read, for its monotonic part
@@ -26,8 +27,8 @@ func (c *clock) now() time.Time {
 	return c.servers.Add(time.Since(c.read))
 }
 
-// agreement is how far two clocks may be apart and count as one: less than anybody notices, more than a busy machine's delays
-// make of clocks that agree.
+// agreement is how far two clocks may be apart and count as one: less than anybody notices, more than a busy
+// machine's delays make of clocks that agree.
 const agreement = 100 * time.Millisecond
 
 // heard takes a server's time, which is of some moment since asked.

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The clock follows the servers', whatever the wall clock of this process says, and does not follow the noise of its readings.
+// The clock follows the servers', whatever the wall clock of this process says, and does not follow the noise of
+// its readings.
 func TestClockIsTheServers(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{0, time.Hour, -time.Hour, 5 * 365 * 24 * time.Hour, -5 * 365 * 24 * time.Hour} {
@@ -17,9 +18,9 @@ func TestClockIsTheServers(t *testing.T) {
 			c := newClock(time.Now())
 			read := func(took time.Duration) {
 				asked := time.Now()
-				time.Sleep(took / 2)
+				<-time.After(took / 2)
 				at := servers()
-				time.Sleep(took / 2)
+				<-time.After(took / 2)
 				c.heard(asked, at)
 			}
 			near := func(within time.Duration) {
@@ -28,7 +29,7 @@ func TestClockIsTheServers(t *testing.T) {
 			}
 			read(10 * time.Millisecond)
 			near(agreement)
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			near(agreement)
 			for _, took := range []time.Duration{0, time.Millisecond, 2 * time.Second, 10 * time.Second} {
 				read(took)

@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A lane's use of its consumer at the servers is one state machine, and use is the only one that changes the state. Whatever
-// the servers do, a lane that is to be served ends up serving: from each state every signal leads to serving, or to joining,
-// which goes on until the servers have the consumer and were asked for its messages.
+// A lane's use of its consumer at the servers is one state machine, and use is the only one that changes the state.
+// Whatever the servers do, a lane that is to be served ends up serving: from each state every signal leads to
+// serving, or to joining, which goes on until the servers have the consumer and were asked for its messages.
 type state uint8
 
 const (
@@ -178,7 +178,7 @@ func (c *consumer) lost(e signal) time.Duration {
 		c.messages = nil
 	}
 	if d := c.doubts.Swap(nil); d != nil && e == doubted && c.failures > 2 {
-		c.lane.complain("tocsin: the lane is not served until the NATS servers answer", d.err)
+		c.lane.complain("receive messages", d.err)
 	}
 	return c.pause()
 }
@@ -197,7 +197,7 @@ func (c *consumer) join(limit int) (time.Duration, signal) {
 		return 0, joined
 	}
 	c.failures++
-	c.lane.complain("tocsin: the lane is not served until the NATS servers answer", err)
+	c.lane.complain("ask for messages", err)
 	return c.pause(), failed
 }
 
@@ -211,7 +211,7 @@ func (c *consumer) follow(limit int) time.Duration {
 	}
 	if err := c.ensure(limit); err != nil {
 		c.failures++
-		c.lane.complain("tocsin: the lane's limit is not set until the NATS servers answer", err)
+		c.lane.complain("set the limit", err)
 		return c.pause()
 	}
 	return 0
@@ -230,8 +230,8 @@ func (c *consumer) settleDown() time.Duration {
 	return 0
 }
 
-// ensure makes the consumer, or gives it the limit. One that is there and has been given the limit before is left as it is: a
-// limit that another process has set since counts.
+// ensure makes the consumer, or gives it the limit. One that is there and has been given the limit before is left
+// as it is: a limit that another process has set since counts.
 func (c *consumer) ensure(limit int) error {
 	l := c.lane
 	select {
@@ -280,9 +280,9 @@ func (c *consumer) ask() error {
 	return err
 }
 
-// hear is called with what goes wrong while messages are asked for. The client itself asks again when the consumer's leader
-// changes. All else is a doubt: a consumer that is gone, or has just been made and is not known to every server yet, is heard of
-// as no responders, or not at all.
+// hear is called with what goes wrong while messages are asked for. The client itself asks again when the
+// consumer's leader changes. All else is a doubt: a consumer that is gone, or has just been made and is not known
+// to every server yet, is heard of as no responders, or not at all.
 func (c *consumer) hear(about jetstream.ConsumeContext, err error) {
 	if errors.Is(err, jetstream.ErrConsumerLeadershipChanged) {
 		return

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Every state × every wish × every signal. A lane that is to be served is never left in a state in which nothing is tried.
+// Every state × every wish × every signal. A lane that is to be served is never left in a state in which nothing is
+// tried.
 func TestNextState(t *testing.T) {
 	t.Parallel()
 	type row = map[signal]state

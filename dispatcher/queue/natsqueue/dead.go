@@ -60,8 +60,8 @@ func readLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 // page is how many dead letters are read at a time.
 const page = 256
 
-// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a consumer,
-// may still show what was just removed.
+// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a
+// consumer, may still show what was just removed.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -135,8 +135,9 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 	})
 }
 
-// requeueID is the message id of the job that takes the place of the dead letter with that number. As in followID the number
-// makes it unlike any other: a job requeued twice with one generation is not mistaken for itself the first time.
+// requeueID is the message id of the job that takes the place of the dead letter with that number. As in followID
+// the number makes it unlike any other: a job requeued twice with one generation is not mistaken for itself the
+// first time.
 func requeueID(j *queue.Job, seq int64) string {
 	return j.ID() + firstID + "@dead" + strconv.FormatInt(seq, 10)
 }
@@ -146,8 +147,8 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.each(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
 }
 
-// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed. What dies
-// after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
+// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
+// What dies after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
 func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

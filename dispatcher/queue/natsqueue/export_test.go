@@ -16,7 +16,8 @@ func RepublishAll(ctx context.Context, q *Queue) {
 	}
 }
 
-// SetClock makes the queue take at for the servers' time, as a process does whose wall clock says so before it has asked them.
+// SetClock makes the queue take at for the servers' time, as a process does whose wall clock says so before it has
+// asked them.
 func SetClock(q *Queue, at time.Time) {
 	q.clock.mu.Lock()
 	defer q.clock.mu.Unlock()

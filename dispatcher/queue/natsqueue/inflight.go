@@ -34,8 +34,8 @@ type inFlight struct {
 	all map[uint64]*delivery
 }
 
-// add takes a message. It returns nil for one that is in flight already: its lease ran out, or its consumer was made again, and
-// the new delivery is the one to answer.
+// add takes a message. It returns nil for one that is in flight already: its lease ran out, or its consumer was
+// made again, and the new delivery is the one to answer.
 func (f *inFlight) add(l *lane, msg jetstream.Msg, seq uint64) *delivery {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,8 +82,8 @@ func (f *inFlight) list() []*delivery {
 	return some
 }
 
-// keepLeases renews the lease of everything in flight. A renewal that fails, because the connection is down, is made up for by
-// the next.
+// keepLeases renews the lease of everything in flight. A renewal that fails, because the connection is down, is
+// made up for by the next.
 func (q *Queue) keepLeases() {
 	ticker := time.NewTicker(q.config.Lease / 3)
 	defer ticker.Stop()
@@ -130,8 +130,8 @@ func (a answer) publish() {
 	}
 }
 
-// answers publishes answers in their order, by one goroutine: the client's calls block while it connects again, and those who
-// answer hold locks or have a deadline. There are never more than deliveries.
+// answers publishes answers in their order, by one goroutine: the client's calls block while it connects again, and
+// those who answer hold locks or have a deadline. There are never more than deliveries.
 type answers struct {
 	wake chan struct{} // has room for one
 

@@ -117,7 +117,8 @@ func TestQ2ConflictIsRefusedEachTime(t *testing.T) {
 	require.ErrorAs(t, other.Enqueue(t.Context(), conflicting), new(*queue.ConflictError))
 }
 
-// Drain waits for what is due before a time: retries, scheduled jobs and the first job of a strict lane; not for what is later.
+// Drain waits for what is due before a time: retries, scheduled jobs and the first job of a strict lane; not for
+// what is later.
 func TestDrainUntil(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"", "strict"} {
@@ -158,4 +159,24 @@ func TestDrainUntil(t *testing.T) {
 			require.NoError(t, lane.Drain(t.Context(), began.Add(48*time.Hour)))
 		})
 	}
+}
+
+// What keeps a lane from being served is logged, and that it is served again.
+func TestLaneThatIsNotServedIsLogged(t *testing.T) {
+	t.Parallel()
+	s := newServers(t, 1)
+	var log logged
+	s.config.Logger, s.config.Timeout = log.logger(), time.Second
+	q := s.queue(s.direct)
+	l := newLedger()
+	openLane(t, q, "lane", 1, l.handler(0))
+	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "a")))
+	l.await(t, 1)
+	require.NoError(t, s.js.DeleteStream(t.Context(), "q-jobs"))
+	require.Eventually(t, func() bool { return len(log.lines("level=WARN", "route=lane", "stream not found")) == 1 }, patience, 10*time.Millisecond)
+	other := s.queue(s.direct) // makes the stream again
+	require.NoError(t, other.Enqueue(t.Context(), jobFor("lane", "b")))
+	l.await(t, 2)
+	require.Eventually(t, func() bool { return len(log.lines("level=INFO", "route=lane", "served again")) == 1 }, patience, 10*time.Millisecond)
+	assert.Len(t, log.lines("level=WARN", "route=lane"), 1, "not a line for each attempt")
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all. Its cost grows with
-// what waits: the servers list the subject of each retry, scheduled job and dead letter, about 60 bytes each.
+// Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all. Its cost
+// grows with what waits: the servers list the subject of each retry, scheduled job and dead letter, about 60 bytes
+// each.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -76,8 +77,9 @@ func (s standing) waiting() int {
 	return 0
 }
 
-// elsewhere is how many of those that are out run in other processes, when this one has some in flight. What a worker gave
-// back is out, too, until another asks for messages; so while none does, nothing counts as running elsewhere.
+// elsewhere is how many of those that are out run in other processes, when this one has some in flight. What a
+// worker gave back is out, too, until another asks for messages; so while none does, nothing counts as running
+// elsewhere.
 func (s standing) elsewhere(here int) int {
 	if !s.served {
 		return 0
@@ -117,9 +119,9 @@ func (q *Queue) waitingHead(ctx context.Context, lane string) (*head, error) {
 	return first, nil
 }
 
-// due reports whether a lane has jobs that could start, run somewhere, or have a time before end, by the servers' clock. What is
-// behind the waiting head of a strict lane could not start. A job moves from its schedule to those that are ready and back, so
-// these are asked about before and after.
+// due reports whether a lane has jobs that could start, run somewhere, or have a time before end, by the servers'
+// clock. What is behind the waiting head of a strict lane could not start. A job moves from its schedule to those
+// that are ready and back, so these are asked about before and after.
 func (q *Queue) due(ctx context.Context, lane string, end time.Time) (bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
@@ -142,12 +144,12 @@ func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bo
 	return first == nil || first.notBefore.Before(end), err
 }
 
-// Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start, because
-// its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no worker asks for
-// jobs of the lane, because all have paused or stopped it, only this process's are known to run.
+// Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start,
+// because its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no
+// worker asks for jobs of the lane, because all have paused or stopped it, only this process's are known to run.
 //
-// It takes up to ten short requests, however many jobs there are; three of the answers hold one message each. With several
-// replicas the numbers can be a moment behind.
+// It takes up to ten short requests, however many jobs there are; three of the answers hold one message each. With
+// several replicas the numbers can be a moment behind.
 func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if err := ctx.Err(); err != nil {
 		return queue.Counts{}, err
@@ -174,8 +176,8 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	return c, nil
 }
 
-// share counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose message Purge
-// removed.
+// share counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
+// message Purge removed.
 func (q *Queue) share(lane string) (working, idle, purged int) {
 	if l := q.lane(lane); l != nil {
 		l.mu.Lock()

@@ -11,8 +11,9 @@ import (
 // knownEvents is how many of the latest events a process remembers at least; at most twice as many.
 const knownEvents = 65_536
 
-// known remembers what this process enqueued, to find one id given to two events. Asking the servers would cost a message
-// for each event; they are asked only about an event that is not known to be stored and whose job they have already.
+// known remembers what this process enqueued, to find one id given to two events. Asking the servers would cost a
+// message for each event; they are asked only about an event that is not known to be stored and whose job they have
+// already.
 type known struct {
 	seed maphash.Seed
 

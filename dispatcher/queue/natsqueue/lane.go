@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// lane is an open lane: this process's share of it. The server delivers as many messages as the lane's limit lets all
-// workers have at a time, so a message that arrives can start, unless the limit was lowered or Admit says to wait; then it is
-// held.
+// lane is an open lane: this process's share of it. The server delivers as many messages as the lane's limit lets
+// all workers have at a time, so a message that arrives can start, unless the limit was lowered or Admit says to
+// wait; then it is held.
 type lane struct {
 	q        *Queue
 	name     string
@@ -76,8 +76,8 @@ func (l *lane) receive(msg jetstream.Msg) {
 	l.offer(d)
 }
 
-// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them all, and
-// their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
+// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them
+// all, and their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
 const restFrom = time.Second
 
 // offer lets a message start, or holds it. Called with the lane locked.
@@ -134,8 +134,9 @@ func (l *lane) forgetWait() {
 // complainPause is the least time between two warnings about a lane that say why its jobs wait.
 const complainPause = time.Minute
 
-// complain logs what keeps the lane's jobs waiting: at once, and then once in a while for as long as it lasts.
-func (l *lane) complain(problem string, err error) {
+// complain logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
+// as it lasts.
+func (l *lane) complain(toDo string, err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
@@ -146,7 +147,7 @@ func (l *lane) complain(problem string, err error) {
 	}
 	l.mu.Unlock()
 	if !quiet {
-		l.q.config.Logger.Warn(problem, "route", l.name, "error", err)
+		l.q.config.Logger.Warn("tocsin: the lane is not served until the NATS servers answer", "route", l.name, "to_do", toDo, "error", err)
 	}
 }
 
@@ -243,9 +244,9 @@ const (
 	mostDrainPause = 500 * time.Millisecond
 )
 
-// Drain implements queue.Lane. What is due includes what other workers of the lane run or hold, and retries and scheduled jobs
-// whose time, by the servers' clock, comes before until; each is waited for until it has run, although it may start up to
-// Properties.Precision after until. It looks every half a second at least.
+// Drain implements queue.Lane. What is due includes what other workers of the lane run or hold, and retries and
+// scheduled jobs whose time, by the servers' clock, comes before until; each is waited for until it has run,
+// although it may start up to Properties.Precision after until. It looks every half a second at least.
 func (l *lane) Drain(ctx context.Context, until time.Time) error {
 	end := l.q.clock.now()
 	if !until.IsZero() {

@@ -135,8 +135,8 @@ var serverEvents = []struct {
 	}},
 }
 
-// laneStates are the states a lane can be in when it happens. begin opens the lane and brings it there; resume makes it one that
-// is to be served.
+// laneStates are the states a lane can be in when it happens. begin opens the lane and brings it there; resume
+// makes it one that is to be served.
 var laneStates = []struct {
 	name          string
 	begin, resume func(*stateLane)
@@ -239,8 +239,8 @@ func (l *stateLane) leaves() {
 	}, patience, 10*time.Millisecond)
 }
 
-// Whatever the servers do while a lane is in whatever state, a lane that is to be served is served again by itself, and runs
-// all that is still stored.
+// Whatever the servers do while a lane is in whatever state, a lane that is to be served is served again by itself,
+// and runs all that is still stored.
 func TestLaneStatesAndServerEvents(t *testing.T) {
 	t.Parallel()
 	for _, event := range serverEvents {

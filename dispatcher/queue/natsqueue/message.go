@@ -16,12 +16,12 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The server drops
-// headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text is escaped as in the
-// query of a URL, so any bytes survive.
+// A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The
+// server drops headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text
+// is escaped as in the query of a URL, so any bytes survive.
 const (
-	// headerJob has the version of this form, and times and numbers in the order of numbers.write: one header, because each
-	// costs the server a search.
+	// headerJob has the version of this form, and times and numbers in the order of numbers.write: one header,
+	// because each costs the server a search.
 	headerJob      = "Tocsin-Job"
 	headerOrderKey = "Tocsin-Order-Key"
 	headerHeaders  = "Tocsin-Headers"

@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// Q6: an outcome that the servers refuse, for good or for lack of room, does not keep its worker: it is logged, and the server
-// delivers the job again.
+// Q6: an outcome that the servers refuse, for good or for lack of room, does not keep its worker: it is logged, and
+// the server delivers the job again.
 func TestQ6OutcomeRefusedForGoodFreesTheWorker(t *testing.T) {
 	t.Parallel()
 	for _, out := range []queue.Outcome{

@@ -14,14 +14,16 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A server whose time has come to write a scheduled message marks the schedule as being written. When its own stream refuses
-// the message, because the storage is full, it keeps that mark and does not try again until it is restarted or another server
-// leads the stream. So each process looks once a slot for schedules of slots that are over, and publishes what it finds again.
-// A new schedule in the place of the old one begins without a mark; it is taken only if the old one is still there, so what
-// several processes do about it, and the server itself, is done once.
+// A server whose time has come to write a scheduled message marks the schedule as being written. When its own
+// stream refuses the message, because the storage is full, it keeps that mark and does not try again until it is
+// restarted or another server leads the stream. So each process looks once a slot for schedules of slots that are
+// over, and publishes what it finds again. A new schedule in the place of the old one begins without a mark; it is
+// taken only if the old one is still there, so what several processes do about it, and the server itself, is done
+// once.
 
 const (
-	// overdue is how long after a slot's end its schedules should have been written: a round of the servers, and time for many.
+	// overdue is how long after a slot's end its schedules should have been written: a round of the servers, and
+	// time for many.
 	overdue = 5 * time.Second
 	// longestGap is how many slots a process that was cut off looks at one by one. After more it asks for a list of all
 	// schedules, as it does when it starts.
@@ -137,8 +139,8 @@ func (q *Queue) slots(ctx context.Context, lane string, before int64) (map[int64
 	return slots, nil
 }
 
-// republish publishes the schedules of a slot again that are still there. It returns how many there were and how many the
-// servers took.
+// republish publishes the schedules of a slot again that are still there. It returns how many there were and how
+// many the servers took.
 func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, err error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()

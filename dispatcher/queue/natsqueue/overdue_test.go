@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
 )
 
-// Q4: retries and scheduled jobs whose time comes while the servers' storage is full, so that the servers cannot start them,
-// run once there is room again, each once, whether the process that stored them still lives or not.
+// Q4: retries and scheduled jobs whose time comes while the servers' storage is full, so that the servers cannot
+// start them, run once there is room again, each once, whether the process that stored them still lives or not.
 func TestQ4JobsThatComeDueWhileTheStorageIsFull(t *testing.T) {
 	t.Parallel()
 	for _, nodes := range []int{1, 3} {

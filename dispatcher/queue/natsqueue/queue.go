@@ -46,9 +46,9 @@ var (
 	_ queue.Inspector = (*Queue)(nil)
 )
 
-// New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the addresses of
-// the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it. Errors are a
-// *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
+// New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
+// addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
+// Errors are a *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -85,8 +85,8 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	return q, nil
 }
 
-// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand requests
-// at once would time out and come again.
+// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand
+// requests at once would time out and come again.
 const maxSetUps = 16
 
 // Close ends what the Queue itself runs. Stop the lanes first, and close the connection after.
@@ -100,8 +100,7 @@ func (q *Queue) Close() {
 // writes each as a new message.
 const precision = time.Second
 
-// Properties implements queue.Queue. Urgency is false: the servers deliver a lane in the order stored, and a second consumer
-// for urgent jobs would have a limit of its own, so that the lane's would hold no more.
+// Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Durable:   true,
@@ -111,8 +110,9 @@ func (q *Queue) Properties() queue.Properties {
 	}
 }
 
-// Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever process,
-// counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when one does.
+// Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever
+// process, counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when
+// one does.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

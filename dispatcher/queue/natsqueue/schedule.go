@@ -14,9 +14,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of marks, which
-// takes the first of them only; so a job is started or cancelled, never both, whichever process does what at the time. The
-// message of a cancelled job is removed, or discarded by the worker that gets it.
+// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of
+// marks, which takes the first of them only; so a job is started or cancelled, never both, whichever process does
+// what at the time. The message of a cancelled job is removed, or discarded by the worker that gets it.
 const (
 	started   = "started"
 	cancelled = "cancelled"
@@ -51,8 +51,8 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	return err
 }
 
-// Cancel implements queue.Scheduler. After an error the job is cancelled or not; asking again is safe, and says true if it was
-// cancelled and is still there. Of two calls for one job at the same moment both may say true.
+// Cancel implements queue.Scheduler. After an error the job is cancelled or not; asking again is safe, and says
+// true if it was cancelled and is still there. Of two calls for one job at the same moment both may say true.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -69,8 +69,8 @@ func (q *Queue) keySubjects(lane, key string) (timed, ready string) {
 	return q.names.subject(kindTimed, l, k), q.names.subject(kindReady, l, k)
 }
 
-// cancelBefore cancels the jobs of a key; those stored before a number only, if it is not 0. First those whose time has not come:
-// one that comes meanwhile is found by then among the others.
+// cancelBefore cancels the jobs of a key; those stored before a number only, if it is not 0. First those whose time
+// has not come: one that comes meanwhile is found by then among the others.
 func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uint64) (bool, error) {
 	waiting, err := q.cancelAll(ctx, timed+"."+allBelow, below)
 	if err != nil {
@@ -82,26 +82,26 @@ func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uin
 
 // cancelAll cancels the jobs at some subjects and reports whether there was one that had not started.
 func (q *Queue) cancelAll(ctx context.Context, subjects string, below uint64) (bool, error) {
-	any := false
+	some := false
 	for seq := uint64(1); ; {
 		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: subjects})
 		if ask.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
-			return any, nil
+			return some, nil
 		}
 		if err != nil {
-			return any, err
+			return some, err
 		}
 		one, err := q.cancelJob(ctx, m)
 		if err != nil {
-			return any, err
+			return some, err
 		}
-		any = any || one
+		some = some || one
 		seq = m.Sequence + 1
 	}
 }
 
-// cancelJob cancels the job of a message unless it was started, and reports whether it did. A message that somebody cancelled
-// before and that is still there was not removed then.
+// cancelJob cancels the job of a message unless it was started, and reports whether it did. A message that somebody
+// cancelled before and that is still there was not removed then.
 func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool, error) {
 	own, what, err := q.mark(ctx, m.Header.Get(headerNumber), cancelled)
 	if err != nil || what == started {
@@ -159,8 +159,8 @@ func (q *Queue) removeCancelled(ctx context.Context) {
 	}
 }
 
-// begin says whether a worker may start the scheduled job with this number. One that was started before may: its worker did
-// not settle it.
+// begin says whether a worker may start the scheduled job with this number. One that was started before may: its
+// worker did not settle it.
 func (q *Queue) begin(ctx context.Context, d *delivery, number string) (bool, error) {
 	_, what, err := q.mark(ctx, number, started)
 	if err != nil || what == started {
@@ -170,8 +170,8 @@ func (q *Queue) begin(ctx context.Context, d *delivery, number string) (bool, er
 	return false, nil
 }
 
-// mark writes what is to become of a scheduled job, unless that has been decided. It returns what it is, and whether that is
-// this call's own doing.
+// mark writes what is to become of a scheduled job, unless that has been decided. It returns what it is, and
+// whether that is this call's own doing.
 func (q *Queue) mark(ctx context.Context, number, what string) (own bool, is string, err error) {
 	m := &nats.Msg{
 		Subject: q.names.subject(kindMark, token(number)),

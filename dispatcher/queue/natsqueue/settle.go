@@ -9,14 +9,15 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// releasePause is after how long a job whose outcome cannot be stored is delivered again. Until then it counts against the
-// lane's limit, so it is no longer for a job that was to wait longer.
+// releasePause is after how long a job whose outcome cannot be stored is delivered again. Until then it counts
+// against the lane's limit, so it is no longer for a job that was to wait longer.
 const releasePause = 30 * time.Second
 
-// settle applies an outcome. While no server answers it goes on trying: there is nothing else to do, and the lane holds no more
-// than it can settle. When the servers refuse what it has to store, as for lack of room, it gives up after Config.Timeout and
-// releases the job, which runs again later, as often tried as before: that takes no room, and no handler's place is taken by
-// what cannot end. When the lane is stopped and its time is up the job runs again, too.
+// settle applies an outcome. While no server answers it goes on trying: there is nothing else to do, and the lane
+// holds no more than it can settle. When the servers refuse what it has to store, as for lack of room, it gives up
+// after Config.Timeout and releases the job, which runs again later, as often tried as before: that takes no room,
+// and no handler's place is taken by what cannot end. When the lane is stopped and its time is up the job runs
+// again, too.
 func (l *lane) settle(d *delivery, j queue.Job, out queue.Outcome) {
 	if out.Action == queue.Done {
 		l.q.acknowledge(d)
@@ -57,8 +58,8 @@ func final(err error) bool {
 }
 
 func (l *lane) apply(d *delivery, j queue.Job, out queue.Outcome) error {
-	// What is under way when the lane is stopped and its time is up may still succeed, but not make Stop wait for more than its
-	// grace.
+	// What is under way when the lane is stopped and its time is up may still succeed, but not make Stop wait for
+	// more than its grace.
 	ctx, cancel := l.q.bounded(context.Background())
 	defer cancel()
 	defer context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })()
@@ -74,9 +75,9 @@ func (l *lane) apply(d *delivery, j queue.Job, out queue.Outcome) error {
 	}
 }
 
-// again makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first. Any other is
-// stored again, behind those that wait, and its old message acknowledged after that: a crash in between repeats the job, and
-// loses nothing.
+// again makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.
+// Any other is stored again, behind those that wait, and its old message acknowledged after that: a crash in
+// between repeats the job, and loses nothing.
 func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.Duration) error {
 	j.NotBefore = time.Time{}
 	if delay > 0 {
@@ -95,7 +96,8 @@ func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.D
 	return nil
 }
 
-// isStrict reports whether a job with this key holds up its lane: one that is ordered, in a lane that runs one at a time.
+// isStrict reports whether a job with this key holds up its lane: one that is ordered, in a lane that runs one at a
+// time.
 func (l *lane) isStrict(orderKey string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,8 +112,8 @@ func (q *Queue) after(d time.Duration) time.Time {
 
 const unreadablePause = 30 * time.Second
 
-// unreadable deals with a message that is no job this version can read. One of a newer version is left to newer workers; of
-// any other nothing can be made, so it is kept among the dead letters as it is.
+// unreadable deals with a message that is no job this version can read. One of a newer version is left to newer
+// workers; of any other nothing can be made, so it is kept among the dead letters as it is.
 func (q *Queue) unreadable(d *delivery, problem error) {
 	l, msg := d.lane, d.latest()
 	q.config.Logger.Error("tocsin: a message of the queue cannot be read", "route", l.name, "seq", d.seq, "error", problem)

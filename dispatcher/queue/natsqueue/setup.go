@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to its own,
-// and refuses a newer one.
+// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to
+// its own, and refuses a newer one.
 const setupVersion = 1
 
 // versionKey is where a stream says which version it has.
@@ -27,8 +27,9 @@ const leastServer = "2.12"
 // streams are the queue's streams at the servers.
 type streams struct{ jobs, dead, marks jetstream.Stream }
 
-// haveJetStream asks the servers whether they serve JetStream to this account. No is an answer when it does not change in a moment.
-// When nobody answers and the server that is connected says that it has JetStream, it may be starting: setUp goes on asking.
+// haveJetStream asks the servers whether they serve JetStream to this account. No is an answer when it does not
+// change in a moment. When nobody answers and the server that is connected says that it has JetStream, it may be
+// starting: setUp goes on asking.
 func haveJetStream(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
 	defer cancel()
@@ -177,8 +178,8 @@ func setUpError(stream string, err error) error {
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }
 
-// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what bounds the
-// lane across them.
+// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what
+// bounds the lane across them.
 func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:           l.consumer,
@@ -194,12 +195,12 @@ func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	}
 }
 
-// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back with the
-// lane.
+// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back
+// with the lane.
 const idleConsumer = 7 * 24 * time.Hour
 
-// tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the stream's
-// configuration to tell.
+// tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the
+// stream's configuration to tell.
 func tooOld(version string) bool {
 	major, rest, ok := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")

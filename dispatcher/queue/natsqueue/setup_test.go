@@ -99,8 +99,8 @@ func TestEventThatIsTooLarge(t *testing.T) {
 	assert.Zero(t, c, "nothing of the call is stored")
 }
 
-// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not keep its
-// worker for ever: Enqueue refuses what could not be settled.
+// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not
+// keep its worker for ever: Enqueue refuses what could not be settled.
 func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
@@ -227,7 +227,8 @@ func TestNoServer(t *testing.T) {
 	l.settled(t, 0)
 }
 
-// A job of a newer version is left to newer workers; what is no job is kept among the dead letters, and holds nobody up.
+// A job of a newer version is left to newer workers; what is no job is kept among the dead letters, and holds
+// nobody up.
 func TestMessagesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	nc := natstest.Connect(t, natstest.New(t, 1).URL())

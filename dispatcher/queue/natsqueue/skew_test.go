@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
 )
 
-// Q4: a worker whose wall clock is an hour off retries after the delay it was told, in any lane: it counts it by the servers'
-// clock.
+// Q4: a worker whose wall clock is an hour off retries after the delay it was told, in any lane: it counts it by
+// the servers' clock.
 func TestQ4RetryOfAWorkerWhoseClockIsOff(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{time.Hour, -time.Hour} {
@@ -51,7 +51,8 @@ func TestQ4RetryOfAWorkerWhoseClockIsOff(t *testing.T) {
 	}
 }
 
-// Q4: a job whose time has come by the servers' clock is run, not put off again, by a worker that believes it is an hour earlier.
+// Q4: a job whose time has come by the servers' clock is run, not put off again, by a worker that believes it is an
+// hour earlier.
 func TestQ4WorkerWhoseClockIsBehindRunsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, 1)

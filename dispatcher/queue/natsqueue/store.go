@@ -37,8 +37,9 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 	return c, c.err
 }
 
-// storeEach publishes messages in their order, all before it waits for the first, and again those whose confirmation did
-// not come, until ctx is done. That is safe because each has an id of its own or replaces what it repeats.
+// storeEach publishes messages in their order, all before it waits for the first, and again those whose
+// confirmation did not come, until ctx is done. That is safe because each has an id of its own or replaces what it
+// repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
 	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
@@ -105,8 +106,8 @@ func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg, some []int, all [
 	return again
 }
 
-// inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked
-// again, it says that it is a duplicate. The client has no name for it.
+// inProcess is the server's answer while an earlier publishing of the same message is on its way through the
+// replicas; asked again, it says that it is a duplicate. The client has no name for it.
 const inProcess jetstream.ErrorCode = 10158
 
 // retriable reports whether err says nothing about the message itself.
@@ -120,7 +121,8 @@ func retriable(err error) bool {
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// failure puts an error of publishing into words for the caller. last is what it failed with before ctx ended, if anything.
+// failure puts an error of publishing into words for the caller. last is what it failed with before ctx ended, if
+// anything.
 func (q *Queue) failure(ctx context.Context, m *nats.Msg, took time.Duration, err, last error) error {
 	if last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = last

@@ -12,9 +12,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A strict lane has at most one message out, and the job that is to be retried stays that message until its time has come:
-// nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are kept beside it, for
-// whichever worker gets it next.
+// A strict lane has at most one message out, and the job that is to be retried stays that message until its time
+// has come: nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are
+// kept beside it, for whichever worker gets it next.
 
 // headerHead has the number of the message that waits.
 const headerHead = "Tocsin-Head"
@@ -63,9 +63,6 @@ func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
 	return &head{seq: seq, numbers: n}, err
 }
 
-// waits reports whether the head's time is still to come.
-func (q *Queue) waits(h *head) bool { return h != nil && q.isLater(h.notBefore) }
-
 // preparation says what has to be done before a message may start; nil = nothing. Called with the lane locked.
 func (l *lane) preparation(msg jetstream.Msg, meta *jetstream.MsgMetadata) func(*delivery) bool {
 	headers := msg.Headers()
@@ -94,7 +91,7 @@ func (l *lane) preparation(msg jetstream.Msg, meta *jetstream.MsgMetadata) func(
 			}
 		}
 		if err != nil {
-			l.complain("tocsin: a job cannot be started yet", err)
+			l.complain("prepare a job", err)
 			l.q.release(d, preparePause)
 			return false
 		}
@@ -108,8 +105,8 @@ const preparePause = time.Second
 // shortWait is how long a message that came before its time is kept; others are put off.
 const shortWait = time.Second
 
-// timely waits until a message's time has come. Longer than a moment it puts the message off: it came that early because a
-// message schedule cannot be as late, or because somebody set the servers' clock.
+// timely waits until a message's time has come. Longer than a moment it puts the message off: it came that early
+// because a message schedule cannot be as late, or because somebody set the servers' clock.
 func (l *lane) timely(ctx context.Context, d *delivery, notBefore time.Time) bool {
 	if !l.q.isLater(notBefore) {
 		return true

@@ -21,8 +21,8 @@ import (
 //	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
 //	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
 //
-// Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those of a time
-// are found without reading the others.
+// Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those
+// of a time are found without reading the others.
 type naming string
 
 func (n naming) jobs() string  { return string(n) + "-jobs" }
@@ -63,9 +63,6 @@ const slotLength = 10 * time.Second
 // slotOf numbers the slot a time lies in.
 func slotOf(at time.Time) int64 { return at.Unix() / int64(slotLength/time.Second) }
 
-// slotEnd is when a slot is over.
-func slotEnd(slot int64) time.Time { return time.Unix((slot+1)*int64(slotLength/time.Second), 0) }
-
 // slotToken is the last token of the subjects of schedules in a slot.
 func slotToken(slot int64) string { return strconv.FormatInt(slot, 10) }
 
@@ -92,8 +89,8 @@ func consumerName(token string) string {
 
 const hexDigits = "0123456789ABCDEF"
 
-// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "=" and two
-// hexadecimal digits, the empty name as "=".
+// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
+// and two hexadecimal digits, the empty name as "=".
 func token(name string) string {
 	if name == "" {
 		return "="

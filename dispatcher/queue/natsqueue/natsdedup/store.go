@@ -61,8 +61,8 @@ type Store struct {
 
 var _ dedup.Store = (*Store)(nil)
 
-// New makes the bucket, or finds it, and returns the store. The errors are a *ConfigError, a *BucketError for a bucket of
-// somebody else, which is left as it is, or JetStream's own.
+// New makes the bucket, or finds it, and returns the store. The errors are a *ConfigError, a *BucketError for a
+// bucket of somebody else, which is left as it is, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Bucket == "" {
 		c.Bucket = DefaultBucket
@@ -134,9 +134,9 @@ func setUpError(c Config, err error) error {
 
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
-// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to live, the
-// client also asks for a marker in place of each that has ended. The server writes it a moment later, and when a new claim
-// came in between, the marker stands behind the claim, which is lost by that.
+// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to
+// live, the client also asks for a marker in place of each that has ended. The server writes it a moment later, and
+// when a new claim came in between, the marker stands behind the claim, which is lost by that.
 func bucket(c Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
@@ -241,8 +241,9 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }
 
-// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost with a
-// server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may last.
+// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost
+// with a server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may
+// last.
 func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
 	ack, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
 		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
@@ -264,7 +265,8 @@ func rounded(d time.Duration) time.Duration {
 	return (min(d, longest) + 2*time.Second - 1).Truncate(time.Second)
 }
 
-// last reads the last entry of a subject and its number from the leader. One that is not there is at an end, with number 0.
+// last reads the last entry of a subject and its number from the leader. One that is not there is at an end, with
+// number 0.
 func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
 	m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return ask.Message(ctx, s.js.Conn(), "KV_"+s.bucket, ask.Query{LastOf: subject})
@@ -278,8 +280,8 @@ func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error)
 	return readEntry(m.Data), m.Sequence, nil
 }
 
-// entry is what is stored for a key: a version, whether it is done, when that ends, and a number of its own, by which its
-// writer knows it. An empty or unknown one is at an end.
+// entry is what is stored for a key: a version, whether it is done, when that ends, and a number of its own, by
+// which its writer knows it. An empty or unknown one is at an end.
 type entry struct {
 	done  bool
 	ends  time.Time

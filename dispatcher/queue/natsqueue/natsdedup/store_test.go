@@ -159,8 +159,8 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at the same
-// moment.
+// Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at
+// the same moment.
 func TestKeysGoAfterTheirTime(t *testing.T) {
 	t.Parallel()
 	c := natstest.New(t, 1)

@@ -1,10 +1,12 @@
-// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a server.
+// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a
+// server.
 package ask
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,8 +21,8 @@ const (
 	MostWait  = time.Second
 )
 
-// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done. The
-// error then has both ctx's and what the servers said last.
+// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is
+// done. The error then has both ctx's and what the servers said last.
 func Until[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
 	var said error
 	for pause := LeastWait; ; pause = min(2*pause, MostWait) {
@@ -42,8 +44,8 @@ func Until[T any](ctx context.Context, request func(context.Context) (T, error))
 	}
 }
 
-// Once makes a request and returns when ctx is done, whatever the request does: while the client connects again, each of its calls
-// waits for that, and none of them looks at a context. The request may still be made then.
+// Once makes a request and returns when ctx is done, whatever the request does: while the client connects again,
+// each of its calls waits for that, and none of them looks at a context. The request may still be made then.
 func Once[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
 	type result struct {
 		answer T
@@ -84,25 +86,20 @@ func Unanswered(err error) bool {
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
-// Refused reports whether a server answered, and its answer is no: that it has no room, or that it does not take the request.
-// One that only has no leader, or not enough servers, at the moment has not refused.
+// Refused reports whether a server answered, and its answer is no: that it has no room, or that it does not take
+// the request. One that only has no leader, or not enough servers, at the moment has not refused.
 func Refused(err error) bool {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (refused.Code != Unavailable && refused.ErrorCode != noPeers || Full(err))
 }
 
-// Full reports whether a server refused a message because there is no room for it: its storage, its memory, the account's
-// share of them, or the stream's limit is used up.
+// Full reports whether a server refused a message because there is no room for it: its storage, its memory, the
+// account's share of them, or the stream's limit is used up.
 func Full(err error) bool {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
-	if !ok {
-		return false
-	}
-	switch refused.ErrorCode {
-	case insufficientResources, storageExceeded, memoryExceeded, accountExceeded, storeFailed:
-		return true
-	}
-	return false
+	return ok && slices.Contains([]jetstream.ErrorCode{
+		insufficientResources, storageExceeded, memoryExceeded, accountExceeded, storeFailed,
+	}, refused.ErrorCode)
 }
 
 // Codes that the client has no names for.

@@ -11,16 +11,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Query names one message of a stream: that with number Seq, the first of a subject from Seq on, or the last of a subject.
-// Subjects may have wildcards.
+// Query names one message of a stream: that with number Seq, the first of a subject from Seq on, or the last of a
+// subject. Subjects may have wildcards.
 type Query struct {
 	Seq    uint64 `json:"seq,omitempty"`
 	NextOf string `json:"next_by_subj,omitempty"`
 	LastOf string `json:"last_by_subj,omitempty"`
 }
 
-// Message reads a message from the leader of the stream. The client's own calls may be answered by a replica that does not
-// have the latest yet, or still has what was removed. A message that is not there is jetstream.ErrMsgNotFound.
+// Message reads a message from the leader of the stream. The client's own calls may be answered by a replica that
+// does not have the latest yet, or still has what was removed. A message that is not there is
+// jetstream.ErrMsgNotFound.
 func Message(ctx context.Context, nc *nats.Conn, stream string, q Query) (*jetstream.RawStreamMsg, error) {
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -68,9 +69,9 @@ func Call(ctx context.Context, nc *nats.Conn, subject string, request, answer an
 	return json.Unmarshal(msg.Data, answer)
 }
 
-// Count says how many messages of a stream have a subject that matches filter. The servers send one of the messages and the
-// number, whatever the number is. The stream must allow direct reads. Whether there are any is known from the leader; how many,
-// from any replica, which can be a moment behind.
+// Count says how many messages of a stream have a subject that matches filter. The servers send one of the messages
+// and the number, whatever the number is. The stream must allow direct reads. Whether there are any is known from
+// the leader; how many, from any replica, which can be a moment behind.
 func Count(ctx context.Context, nc *nats.Conn, stream, filter string) (int, error) {
 	_, err := Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return Message(ctx, nc, stream, Query{Seq: 1, NextOf: filter})

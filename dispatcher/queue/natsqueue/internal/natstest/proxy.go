@@ -151,7 +151,8 @@ func (p *Proxy) request(server, client net.Conn) {
 	}
 }
 
-// readMessage reads a message of the client protocol: a line, and of PUB and HPUB the payload, whose size ends the line.
+// readMessage reads a message of the client protocol: a line, and of PUB and HPUB the payload, whose size ends the
+// line.
 func readMessage(r *bufio.Reader) (message []byte, subject string, err error) {
 	line, err := r.ReadBytes('\n')
 	part := strings.Fields(string(line))

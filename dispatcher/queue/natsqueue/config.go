@@ -9,25 +9,25 @@ import (
 
 // Config configures a Queue. Replicas is required; the zero value of every other field is its default.
 type Config struct {
-	// Name begins the names of the queue's streams and subjects, so that several can share an account: letters, digits, "-"
-	// and "_", at most 32. "" = "tocsin".
+	// Name begins the names of the queue's streams and subjects, so that several can share an account: letters,
+	// digits, "-" and "_", at most 32. "" = "tocsin".
 	Name string
-	// Replicas is on how many servers each job is stored: 1, 3 or 5. It has no default, because it decides what survives:
-	// see the package comment. Changing it changes the streams.
+	// Replicas is on how many servers each job is stored: 1, 3 or 5. It has no default, because it decides what
+	// survives: see the package comment. Changing it changes the streams.
 	Replicas int
-	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory, about 0.2 KiB
-	// each.
+	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory,
+	// about 0.2 KiB each.
 	IDWindow time.Duration
-	// Lease is after how long without a sign of life a worker's jobs are given to others; 0 = 30 s, at least 1 s. Workers
-	// give one every third of it, and ask after a server that says nothing every sixth.
+	// Lease is after how long without a sign of life a worker's jobs are given to others; 0 = 30 s, at least 1 s.
+	// Workers give one every third of it, and ask after a server that says nothing every sixth.
 	Lease time.Duration
-	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an election of a
-	// leader or a short cut is no error.
+	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
+	// election of a leader or a short cut is no error.
 	Timeout time.Duration
 	// KeepDead is how long dead letters are kept; 0 = 30 days, negative = until they are discarded.
 	KeepDead time.Duration
-	// Logger is told of what delays jobs and has no caller: servers that do not answer, messages that cannot be read.
-	// nil = slog.Default.
+	// Logger gets what delays jobs and has no caller: servers that do not answer or refuse, overdue jobs, messages
+	// that cannot be read. nil = slog.Default.
 	Logger *slog.Logger
 }
 

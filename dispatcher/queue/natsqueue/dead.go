@@ -3,7 +3,6 @@ package natsqueue
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -61,8 +60,8 @@ func readLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 // page is how many dead letters are read at a time.
 const page = 256
 
-// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a consumer,
-// may still show what was just removed.
+// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a
+// consumer, may still show what was just removed.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -93,7 +92,7 @@ func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection,
 	had := 0
 	for next := uint64(max(s.After, 0)) + 1; s.Limit <= 0 || had < s.Limit; {
 		m, err := q.letter(ctx, subjects, next)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
+		if ask.IsNotFound(err) {
 			return all, nil
 		}
 		if err != nil {
@@ -117,9 +116,7 @@ func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection,
 func (q *Queue) letter(ctx context.Context, subjects string, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	return ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return q.dead.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subjects))
-	})
+	return q.get(ctx, q.names.dead(), ask.Query{Seq: from, NextOf: subjects})
 }
 
 // Requeue implements queue.Inspector. A letter is removed after its job was stored; a crash in between leaves both.
@@ -138,8 +135,9 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 	})
 }
 
-// requeueID is the message id of the job that takes the place of the dead letter with that number. As in followID the number
-// makes it unlike any other: a job requeued twice with one generation is not mistaken for its former life.
+// requeueID is the message id of the job that takes the place of the dead letter with that number. As in followID
+// the number makes it unlike any other: a job requeued twice with one generation is not mistaken for itself the
+// first time.
 func requeueID(j *queue.Job, seq int64) string {
 	return j.ID() + firstID + "@dead" + strconv.FormatInt(seq, 10)
 }
@@ -149,8 +147,8 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.each(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
 }
 
-// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed. What dies
-// after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
+// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
+// What dies after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
 func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -199,5 +197,8 @@ func (q *Queue) latestLetter(ctx context.Context) (int64, error) {
 func (q *Queue) removeLetter(ctx context.Context, seq uint64) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	return remove(ctx, q.dead, seq)
+	_, err := remove(ctx, q.dead, seq, func(ctx context.Context) (bool, error) {
+		return found(q.get(ctx, q.names.dead(), ask.Query{Seq: seq}))
+	})
+	return err
 }

@@ -3,6 +3,8 @@ package natsqueue
 import (
 	"fmt"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
 // ConfigError says what is wrong with a Config.
@@ -32,6 +34,17 @@ func (e *ServerError) Error() string {
 	return fmt.Sprintf("natsqueue: NATS server %s has no message schedules: use version %s or newer", e.Version, leastServer)
 }
 
+// NoJetStreamError says that the servers serve no JetStream to the account of the connection.
+type NoJetStreamError struct{ Err error }
+
+func (e *NoJetStreamError) Error() string {
+	return "natsqueue: the NATS servers serve no JetStream to this account: add a jetstream block to their configuration and " +
+		"enable it for the account: " + e.Err.Error()
+}
+
+// Unwrap returns what the servers said.
+func (e *NoJetStreamError) Unwrap() error { return e.Err }
+
 // TooLargeError says that an event is larger than the server lets a message be. Nothing of its call was stored.
 type TooLargeError struct {
 	EventID string
@@ -44,6 +57,16 @@ func (e *TooLargeError) Error() string {
 		e.EventID, e.Size, e.Limit)
 }
 
+// RefusedError says that JetStream does not store a message, for a reason that asking again does not change.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string {
+	return "natsqueue: JetStream refuses to store it: " + e.Err.Error() + ": remove the limit from the stream or the account"
+}
+
+// Unwrap returns JetStream's error.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // StoreError says that JetStream did not confirm in time. What was asked may have been stored or not; asking again is
 // safe.
 type StoreError struct {
@@ -52,7 +75,11 @@ type StoreError struct {
 }
 
 func (e *StoreError) Error() string {
-	return fmt.Sprintf("natsqueue: not confirmed within %v; asking again is safe: %v", e.After.Round(time.Millisecond), e.Err)
+	remedy := ""
+	if ask.Full(e.Err) {
+		remedy = ": make room, or raise the limit of the servers, the account or the stream"
+	}
+	return fmt.Sprintf("natsqueue: not confirmed within %v; asking again is safe: %v%s", e.After.Round(time.Millisecond), e.Err, remedy)
 }
 
 // Unwrap returns what it failed with last.

@@ -129,8 +129,8 @@ func TestQ9SlowConsumer(t *testing.T) {
 	assert.EqualValues(t, laneLimit, l.most.Load(), "the limit holds for both workers together")
 }
 
-// Q1, Q6: the servers refuse what an outcome has to store, as for want of room, until the worker is stopped: its message must
-// not be acknowledged before, so the job is not lost.
+// Q1, Q6: the servers refuse what an outcome has to store, as for want of room, until the worker is stopped: its
+// message must not be acknowledged before, so the job is not lost.
 func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 	t.Parallel()
 	for name, out := range map[string]queue.Outcome{
@@ -167,9 +167,15 @@ func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 // refuse makes the streams refuse messages longer than that; -1 = none.
 func refuse(t *testing.T, nc *nats.Conn, longest int32) {
 	t.Helper()
+	refuseIn(t, nc, natsqueue.DefaultName, longest)
+}
+
+// refuseIn is refuse for the queue of a name.
+func refuseIn(t *testing.T, nc *nats.Conn, of string, longest int32) {
+	t.Helper()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	for _, name := range []string{"tocsin-jobs", "tocsin-dead"} {
+	for _, name := range []string{of + "-jobs", of + "-dead"} {
 		s, err := js.Stream(t.Context(), name)
 		require.NoError(t, err)
 		c := s.CachedInfo().Config

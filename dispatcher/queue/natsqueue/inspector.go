@@ -2,7 +2,6 @@ package natsqueue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -14,7 +13,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all.
+// Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all. Its cost
+// grows with what waits: the servers list the subject of each retry, scheduled job and dead letter, about 60 bytes
+// each.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -55,35 +56,39 @@ func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]ui
 	return info.State.Subjects, nil
 }
 
-// total counts messages.
-func total(ctx context.Context, s jetstream.Stream, filter string) (int, error) {
-	subjects, err := held(ctx, s, filter)
-	n := 0
-	for _, of := range subjects {
-		n += int(of)
-	}
-	return n, err
+// countJobs counts messages of the stream of jobs.
+func (q *Queue) countJobs(ctx context.Context, filter string) (int, error) {
+	return ask.Count(ctx, q.nc, q.names.jobs(), filter)
 }
 
 // standing is what the servers know of a lane.
 type standing struct {
-	ready   int  // messages whose time has come, those with workers included
-	out     int  // of these, delivered to workers
-	waiting int  // of those, held up at the head of a strict lane until its time: 0 or 1
-	served  bool // a worker asks for messages
+	ready  int   // messages whose time has come, those with workers included
+	out    int   // of these, delivered to workers
+	head   *head // of those, held up at the head of a strict lane until its time; nil = none
+	served bool  // a worker asks for messages
 }
 
-// elsewhere is how many of those that are out run in other processes, when this one has some in hand. What a worker gave
-// back is out, too, until another asks for messages; so while none does, nothing counts as running elsewhere.
-func (s standing) elsewhere(inHand int) int {
+// waiting is how many jobs are held up at the head: 0 or 1.
+func (s standing) waiting() int {
+	if s.head != nil {
+		return 1
+	}
+	return 0
+}
+
+// elsewhere is how many of those that are out run in other processes, when this one has some in flight. What a
+// worker gave back is out, too, until another asks for messages; so while none does, nothing counts as running
+// elsewhere.
+func (s standing) elsewhere(here int) int {
 	if !s.served {
 		return 0
 	}
-	return max(s.out-s.waiting-inHand, 0)
+	return max(s.out-s.waiting()-here, 0)
 }
 
 func (q *Queue) standing(ctx context.Context, lane string) (s standing, err error) {
-	if s.ready, err = total(ctx, q.jobs, q.names.subject(kindReady, lane, anything)); err != nil {
+	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, anything)); err != nil {
 		return s, err
 	}
 	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
@@ -96,35 +101,55 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 		return s, err
 	}
 	s.out, s.served = c.CachedInfo().NumAckPending, c.CachedInfo().NumWaiting > 0
-	first, err := q.headOf(ctx, lane)
-	if err != nil || first == nil || time.Until(first.notBefore) <= 0 || s.out == 0 {
-		return s, err
+	if s.out > 0 {
+		s.head, err = q.waitingHead(ctx, lane)
 	}
-	if stays, err := exists(ctx, q.jobs, first.seq); err != nil || !stays {
-		return s, err
-	}
-	s.waiting = 1
-	return s, nil
+	return s, err
 }
 
-// due is how many jobs of a lane could start now or run somewhere. What is behind the waiting head of a strict lane could not.
-func (q *Queue) due(ctx context.Context, lane string) (int, error) {
+// waitingHead is the job that holds up a strict lane now; nil = none.
+func (q *Queue) waitingHead(ctx context.Context, lane string) (*head, error) {
+	first, err := q.headOf(ctx, lane)
+	if err != nil || first == nil || !q.isLater(first.notBefore) {
+		return nil, err
+	}
+	if stays, err := q.exists(ctx, first.seq); err != nil || !stays {
+		return nil, err
+	}
+	return first, nil
+}
+
+// due reports whether a lane has jobs that could start, run somewhere, or have a time before end, by the servers'
+// clock. What is behind the waiting head of a strict lane could not start. A job moves from its schedule to those
+// that are ready and back, so these are asked about before and after.
+func (q *Queue) due(ctx context.Context, lane string, end time.Time) (bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	n, err := total(ctx, q.jobs, q.names.subject(kindReady, lane, anything))
-	if n == 0 || err != nil {
-		return 0, err
+	for _, look := range []func(context.Context, string, time.Time) (bool, error){q.readyBefore, q.dueBefore, q.readyBefore} {
+		if due, err := look(ctx, lane, end); due || err != nil {
+			return due, err
+		}
 	}
-	s, err := q.standing(ctx, lane)
-	if s.waiting > 0 {
-		return 0, err
-	}
-	return s.ready, err
+	return false, nil
 }
 
-// Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start, because
-// its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no worker asks for
-// jobs of the lane, because all have paused or stopped it, only this process's are known to run.
+// readyBefore reports whether a lane has jobs whose time has come, unless they are held up until after end.
+func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
+	filter := q.names.subject(kindReady, lane, anything)
+	some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter}))
+	if !some || err != nil {
+		return false, err
+	}
+	first, err := q.waitingHead(ctx, lane)
+	return first == nil || first.notBefore.Before(end), err
+}
+
+// Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start,
+// because its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no
+// worker asks for jobs of the lane, because all have paused or stopped it, only this process's are known to run.
+//
+// It takes up to ten short requests, however many jobs there are; three of the answers hold one message each. With
+// several replicas the numbers can be a moment behind.
 func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if err := ctx.Err(); err != nil {
 		return queue.Counts{}, err
@@ -137,41 +162,37 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if err != nil {
 		return c, err
 	}
-	for _, in := range []struct {
-		n      *int
-		stream jetstream.Stream
-		kind   string
-	}{{&c.Later, q.jobs, kindLater}, {&c.Later, q.jobs, kindTimed}, {&c.Dead, q.dead, kindDead}} {
-		n, err := total(ctx, in.stream, q.names.subject(in.kind, t, anything))
-		if err != nil {
-			return c, err
-		}
-		*in.n += n
+	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, anything)); err != nil {
+		return c, err
 	}
-	working, idle, orphans := q.share(lane)
-	elsewhere := s.elsewhere(working - orphans + idle)
+	if c.Dead, err = ask.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, anything)); err != nil {
+		return c, err
+	}
+	working, idle, purged := q.share(lane)
+	elsewhere := s.elsewhere(working - purged + idle)
 	c.Running = working + elsewhere
-	c.Later += s.waiting
-	c.Due = max(s.ready-s.waiting-(working-orphans)-elsewhere, 0)
+	c.Later += s.waiting()
+	c.Due = max(s.ready-s.waiting()-(working-purged)-elsewhere, 0)
 	return c, nil
 }
 
-// share counts what this process has in hand of a lane: with a handler, of those without a message any more, and held.
-func (q *Queue) share(lane string) (working, idle, orphans int) {
+// share counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
+// message Purge removed.
+func (q *Queue) share(lane string) (working, idle, purged int) {
 	if l := q.lane(lane); l != nil {
 		l.mu.Lock()
 		idle = len(l.held)
 		l.mu.Unlock()
 	}
-	all := q.hands.of(lane)
-	for _, h := range all {
-		h.mu.Lock()
-		if h.orphan {
-			orphans++
+	all := q.inFlight.of(lane)
+	for _, d := range all {
+		d.mu.Lock()
+		if d.purged {
+			purged++
 		}
-		h.mu.Unlock()
+		d.mu.Unlock()
 	}
-	return max(len(all)-idle, 0), idle, orphans
+	return max(len(all)-idle, 0), idle, purged
 }
 
 // Purge implements queue.Inspector. The messages of running jobs go too: they finish, and come back if they are to be
@@ -183,19 +204,16 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	t := token(lane)
-	n := 0
-	for _, kind := range []string{kindTimed, kindLater} {
-		purged, err := q.purge(ctx, q.names.subject(kind, t, anything))
-		if n += purged; err != nil {
-			return n, err
-		}
+	n, err := q.purge(ctx, q.names.schedules(t, anything))
+	if err != nil {
+		return n, err
 	}
 	s, err := q.standing(ctx, t)
 	if err != nil {
 		return n, err
 	}
-	working, idle, orphans := q.share(lane)
-	running := working - orphans + s.elsewhere(working-orphans+idle)
+	working, idle, before := q.share(lane)
+	running := working - before + s.elsewhere(working-before+idle)
 	purged, err := q.purge(ctx, q.names.subject(kindReady, t, anything))
 	if err != nil {
 		return n, err
@@ -203,10 +221,10 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if l := q.lane(lane); l != nil {
 		l.dropHeld()
 	}
-	for _, h := range q.hands.of(lane) {
-		h.mu.Lock()
-		h.orphan = true
-		h.mu.Unlock()
+	for _, d := range q.inFlight.of(lane) {
+		d.mu.Lock()
+		d.purged = true
+		d.mu.Unlock()
 	}
 	return n + max(purged-running, 0), nil
 }
@@ -215,8 +233,8 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 func (l *lane) dropHeld() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, h := range l.held {
-		l.q.acknowledge(h)
+	for _, d := range l.held {
+		l.q.acknowledge(d)
 	}
 	l.held = nil
 	l.signal()
@@ -224,29 +242,23 @@ func (l *lane) dropHeld() {
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.
 func (q *Queue) purge(ctx context.Context, filter string) (int, error) {
-	request, err := json.Marshal(map[string]string{"filter": filter})
-	if err != nil {
-		return 0, err
-	}
-	answer, err := q.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.PURGE."+q.names.jobs(), request)
-	if err != nil {
-		return 0, err
-	}
-	var a struct {
-		Error   *jetstream.APIError `json:"error"`
-		Success bool                `json:"success"`
-		Purged  int                 `json:"purged"`
-	}
-	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return 0, errors.Join(errPurge, err)
-	}
-	switch {
-	case a.Error != nil:
-		return 0, a.Error
-	case !a.Success:
-		return 0, errPurge
-	}
-	return a.Purged, nil
+	return ask.Once(ctx, func(ctx context.Context) (int, error) {
+		var answer struct {
+			Error   *jetstream.APIError `json:"error"`
+			Success bool                `json:"success"`
+			Purged  int                 `json:"purged"`
+		}
+		err := ask.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
+		switch {
+		case err != nil:
+			return 0, err
+		case answer.Error != nil:
+			return 0, answer.Error
+		case !answer.Success:
+			return 0, errPurge
+		}
+		return answer.Purged, nil
+	})
 }
 
 var errPurge = errors.New("natsqueue: the server did not say what it purged")

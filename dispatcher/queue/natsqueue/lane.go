@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// lane is an open lane: this process's share of it. The server delivers as many messages as the lane's limit lets all
-// workers have at a time, so a message that arrives can start, unless the limit was lowered or Admit says to wait; then it is
-// held.
+// lane is an open lane: this process's share of it. The server delivers as many messages as the lane's limit lets
+// all workers have at a time, so a message that arrives can start, unless the limit was lowered or Admit says to
+// wait; then it is held.
 type lane struct {
 	q        *Queue
 	name     string
@@ -24,27 +24,27 @@ type lane struct {
 	ctx      context.Context // of the handlers
 	abort    context.CancelFunc
 	running  atomic.Int32  // handlers
-	wake     chan struct{} // tells tend to look again; has room for one
-	ended    chan struct{} // closed when tend has
+	wake     chan struct{} // makes use look again; has room for one
+	ended    chan struct{} // closed when use has
 
-	mu      sync.Mutex
-	limit   int
-	stopped bool
-	leaving bool    // what arrives is given back: the lane is paused or stopped
-	fresh   bool    // the consumer may be new, and not know how often it has delivered
-	held    []*hand // delivered, not started
-	working int     // goroutines with a message: preparing it, running it, settling it
-	bell    *time.Timer
-	waiting bool // Admit said not before the bell
-	resting bool // and that is so far off that the lane is left to other workers meanwhile
-	changed chan struct{}
+	mu         sync.Mutex
+	limit      int
+	stopped    bool
+	leaving    bool        // what arrives is given back: the lane is paused or stopped
+	held       []*delivery // not started
+	working    int         // goroutines with a message: preparing it, running it, settling it
+	admitTimer *time.Timer
+	waiting    bool // Admit said not before the timer
+	resting    bool // and that is so far off that the lane is left to other workers meanwhile
+	complained time.Time
+	changed    chan struct{}
 }
 
 var _ queue.Lane = (*lane)(nil)
 
 func newLane(q *Queue, name string, o queue.LaneOptions, h queue.Handler) *lane {
 	l := &lane{
-		q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit, fresh: true,
+		q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	l.consumer = consumerName(l.token)
@@ -58,37 +58,35 @@ func (l *lane) receive(msg jetstream.Msg) {
 	if err != nil {
 		return // no message of a consumer
 	}
-	h := l.q.hands.take(l, msg, meta.Sequence.Stream)
-	if h == nil {
+	d := l.q.inFlight.add(l, msg, meta.Sequence.Stream)
+	if d == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped || l.leaving {
-		l.q.giveBack(h, 0)
+		l.q.release(d, 0)
 		return
 	}
-	first := l.fresh
-	l.fresh = false
-	if care := l.care(msg, first || meta.NumDelivered > 1); care != nil {
+	if ready := l.preparation(msg, meta); ready != nil {
 		l.working++
-		go l.prepare(h, care)
+		go l.prepare(d, ready)
 		return
 	}
-	l.offer(h)
+	l.offer(d)
 }
 
-// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them all, and
-// their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
+// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them
+// all, and their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
 const restFrom = time.Second
 
 // offer lets a message start, or holds it. Called with the lane locked.
-func (l *lane) offer(h *hand) {
+func (l *lane) offer(d *delivery) {
 	if l.stopped || l.leaving {
-		l.q.giveBack(h, 0)
+		l.q.release(d, 0)
 		return
 	}
-	l.held = append(l.held, h)
+	l.held = append(l.held, d)
 	l.kick()
 }
 
@@ -98,23 +96,23 @@ func (l *lane) kick() {
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
 				l.waiting, l.resting = true, wait > restFrom
-				l.bell = time.AfterFunc(wait, l.ring)
+				l.admitTimer = time.AfterFunc(wait, l.askAgain)
 				if l.resting {
 					l.poke()
 				}
 				return
 			}
 		}
-		h := l.held[0]
+		d := l.held[0]
 		l.held[0] = nil
 		l.held = l.held[1:]
 		l.working++
-		go l.work(h)
+		go l.work(d)
 	}
 }
 
-// ring is called when Admit is to be asked again.
-func (l *lane) ring() {
+// askAgain is called when Admit is to be asked again.
+func (l *lane) askAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.resting {
@@ -124,39 +122,70 @@ func (l *lane) ring() {
 	l.kick()
 }
 
-// silence forgets what Admit said. Called with the lane locked.
-func (l *lane) silence() {
+// forgetWait forgets what Admit said. Called with the lane locked.
+func (l *lane) forgetWait() {
 	l.waiting, l.resting = false, false
-	if l.bell != nil {
-		l.bell.Stop()
-		l.bell = nil
+	if l.admitTimer != nil {
+		l.admitTimer.Stop()
+		l.admitTimer = nil
+	}
+}
+
+// complainPause is the least time between two warnings about a lane that say why its jobs wait.
+const complainPause = time.Minute
+
+// complain logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
+// as it lasts.
+func (l *lane) complain(toDo string, err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	l.mu.Lock()
+	quiet := !l.complained.IsZero() && time.Since(l.complained) < complainPause
+	if !quiet {
+		l.complained = time.Now()
+	}
+	l.mu.Unlock()
+	if !quiet {
+		l.q.config.Logger.Warn("tocsin: the lane is not served until the NATS servers answer", "route", l.name, "to_do", toDo, "error", err)
+	}
+}
+
+// recovered logs the end of what was complained about.
+func (l *lane) recovered() {
+	l.mu.Lock()
+	complained := !l.complained.IsZero()
+	l.complained = time.Time{}
+	l.mu.Unlock()
+	if complained {
+		l.q.config.Logger.Info("tocsin: the lane is served again", "route", l.name)
 	}
 }
 
 // prepare does what has to be done before a message may start, which takes a call of the server.
-func (l *lane) prepare(h *hand, care func(*hand) bool) {
-	start := care(h)
+func (l *lane) prepare(d *delivery, ready func(*delivery) bool) {
+	start := ready(d)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.working--
 	if start {
-		l.offer(h)
+		l.offer(d)
 	}
 	l.kick()
 	l.signal()
 }
 
 // work runs one job.
-func (l *lane) work(h *hand) {
+func (l *lane) work(d *delivery) {
 	defer l.worked()
-	job, err := l.read(h)
+	job, err := l.read(d)
 	if err != nil {
-		l.q.unreadable(h, err)
+		l.q.unreadable(d, err)
 		return
 	}
 	// A handler that ends its goroutine, as testing's FailNow does, leaves this outcome standing.
 	out := queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
-	defer func() { l.settle(h, job, out) }()
+	defer func() { l.settle(d, job, out) }()
 	l.running.Add(1)
 	defer l.running.Add(-1)
 	out = run(l.ctx, l.handler, job)
@@ -173,11 +202,11 @@ func run(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) 
 	return h(ctx, j)
 }
 
-func (l *lane) read(h *hand) (queue.Job, error) {
-	msg := h.latest()
+func (l *lane) read(d *delivery) (queue.Job, error) {
+	msg := d.latest()
 	job, err := readJob(l.name, msg.Headers(), msg.Data())
-	if err == nil && h.state != nil {
-		h.state.apply(&job)
+	if err == nil && d.state != nil {
+		d.state.apply(&job)
 	}
 	return job, err
 }
@@ -195,13 +224,13 @@ func (l *lane) Limit(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = n
-	l.silence()
+	l.forgetWait()
 	l.kick()
 	l.signal()
 	l.poke()
 }
 
-// poke makes tend look again.
+// poke makes use look again.
 func (l *lane) poke() {
 	select {
 	case l.wake <- struct{}{}:
@@ -209,12 +238,24 @@ func (l *lane) poke() {
 	}
 }
 
-// drainPause is how often Drain asks the server what is due.
-const drainPause = 50 * time.Millisecond
+// drainPause and mostDrainPause are how often Drain asks the servers what is due.
+const (
+	drainPause     = 50 * time.Millisecond
+	mostDrainPause = 500 * time.Millisecond
+)
 
-// Drain implements queue.Lane. What is due includes what other workers of the lane have in hand.
+// Drain implements queue.Lane. What is due includes what other workers of the lane run or hold, and retries and
+// scheduled jobs whose time, by the servers' clock, comes before until; each is waited for until it has run,
+// although it may start up to Properties.Precision after until. It looks every half a second at least.
 func (l *lane) Drain(ctx context.Context, until time.Time) error {
-	for {
+	end := l.q.clock.now()
+	if !until.IsZero() {
+		end = end.Add(time.Until(until))
+	}
+	for wait := drainPause; ; wait = min(2*wait, mostDrainPause) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		l.mu.Lock()
 		idle, held, paused := l.working == 0, len(l.held) > 0, l.limit <= 0 || l.stopped
 		changed := l.change()
@@ -223,17 +264,16 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 			return nil
 		}
 		if idle && !held {
-			if due, err := l.q.due(ctx, l.token); err == nil && due == 0 {
+			if due, err := l.q.due(ctx, l.token, end); err == nil && !due {
 				return nil
 			}
 		}
-		pause := time.NewTimer(drainPause)
+		pause := time.NewTimer(wait)
 		select {
 		case <-changed:
+			wait = drainPause / 2
 		case <-pause.C:
 		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
 		}
 		pause.Stop()
 	}
@@ -243,13 +283,13 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 func (l *lane) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	l.stopped = true
-	l.silence()
+	l.forgetWait()
 	held := l.held
 	l.held = nil
 	l.signal()
 	l.mu.Unlock()
-	for _, h := range held {
-		l.q.giveBack(h, 0)
+	for _, d := range held {
+		l.q.release(d, 0)
 	}
 	l.poke()
 	defer l.q.forget(l)

@@ -104,6 +104,13 @@ func (l *ledger) count() (acked, ran, repeats int) {
 	return len(l.acked), len(l.runs), repeats
 }
 
+// forget drops what was acknowledged: it is gone with its stream.
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.acked)
+}
+
 func (l *ledger) missing() (ids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

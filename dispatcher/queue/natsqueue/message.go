@@ -16,12 +16,12 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The server drops
-// headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text is escaped as in the
-// query of a URL, so any bytes survive.
+// A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The
+// server drops headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text
+// is escaped as in the query of a URL, so any bytes survive.
 const (
-	// headerJob has the version of this form, and times and numbers in the order of numbers.write: one header, because each
-	// costs the server a search.
+	// headerJob has the version of this form, and times and numbers in the order of numbers.write: one header,
+	// because each costs the server a search.
 	headerJob      = "Tocsin-Job"
 	headerOrderKey = "Tocsin-Order-Key"
 	headerHeaders  = "Tocsin-Headers"
@@ -79,15 +79,20 @@ type numbers struct {
 	enqueued, notBefore, firstTried time.Time
 	attempt                         int
 	generation                      int64
+	urgent                          bool
 }
 
 func numbersOf(j *queue.Job) numbers {
-	return numbers{j.Enqueued, j.NotBefore, j.FirstTried, j.Attempt, j.Generation}
+	return numbers{j.Enqueued, j.NotBefore, j.FirstTried, j.Attempt, j.Generation, j.Urgent}
 }
 
 func (n numbers) apply(j *queue.Job) {
 	j.Enqueued, j.NotBefore, j.FirstTried, j.Attempt, j.Generation = n.enqueued, n.notBefore, n.firstTried, n.attempt, n.generation
+	j.Urgent = n.urgent
 }
+
+// urgent is the last part of the numbers of an urgent job; that of others is missing.
+const urgent = "urgent"
 
 // String writes the version and the numbers, separated by blanks.
 func (n numbers) String() string {
@@ -96,7 +101,11 @@ func (n numbers) String() string {
 		b = appendStamp(append(b, ' '), t)
 	}
 	b = strconv.AppendInt(append(b, ' '), int64(n.attempt), 10)
-	return string(strconv.AppendInt(append(b, ' '), n.generation, 10))
+	b = strconv.AppendInt(append(b, ' '), n.generation, 10)
+	if n.urgent {
+		b = append(append(b, ' '), urgent...)
+	}
+	return string(b)
 }
 
 // readNumbers is the inverse of numbers.String. What a later version appends within the same format is ignored.
@@ -123,6 +132,7 @@ func readNumbers(s string) (n numbers, err error) {
 	if bad || err != nil || err2 != nil || n.attempt < 0 {
 		return numbers{}, errCorrupt
 	}
+	n.urgent = len(part) > 6 && part[6] == urgent
 	return n, nil
 }
 

@@ -84,6 +84,20 @@ func TestReadJobRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// Urgent is appended to the numbers, so what other versions wrote and read stays as it is.
+func TestUrgentIsKept(t *testing.T) {
+	t.Parallel()
+	for _, urgent := range []bool{false, true} {
+		j := wholeJob()
+		j.Urgent = urgent
+		m := jobMessage(&j)
+		got, err := readJob("audit", m.Header, m.Data)
+		require.NoError(t, err)
+		assert.Equal(t, urgent, got.Urgent)
+		equalJobs(t, j, got)
+	}
+}
+
 func FuzzReadJob(f *testing.F) {
 	whole := jobMessage(ptr(wholeJob()))
 	f.Add(whole.Header.Get(headerJob), whole.Header.Get(headerOrderKey), whole.Header.Get(headerHeaders), whole.Data)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,13 +24,20 @@ type Queue struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane // open ones
+	// removals are the messages of cancelled jobs that could not be removed, by number.
+	removals map[uint64]bool
 
-	known  known
-	hands  hands
-	setUps chan struct{} // has room for as many consumers as are set up at a time
-	closed chan struct{}
-	ended  sync.WaitGroup
-	once   sync.Once
+	clock *clock
+	// maxPayload is the connection's, which cannot be asked for it while it connects again.
+	maxPayload atomic.Int64
+	watch      watch
+	known      known
+	inFlight   inFlight
+	answers    answers
+	setUps     chan struct{}   // has room for as many consumers as are set up at a time
+	ctx        context.Context // of what the Queue itself runs
+	end        context.CancelFunc
+	ended      sync.WaitGroup
 }
 
 var (
@@ -38,9 +46,9 @@ var (
 	_ queue.Inspector = (*Queue)(nil)
 )
 
-// New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the addresses of
-// the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it. Errors are a
-// *ConfigError, *ServerError, *VersionError, or JetStream's own.
+// New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
+// addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
+// Errors are a *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -55,29 +63,37 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	if err := haveJetStream(ctx, nc); err != nil {
+		return nil, err
+	}
 	s, err := setUp(ctx, js, c)
 	if err != nil {
 		return nil, err
 	}
 	q := &Queue{
-		config: c, names: naming(c.Name), nc: nc, js: js, streams: s,
-		lanes: map[string]*lane{}, known: newKnown(), setUps: make(chan struct{}, maxSetUps), closed: make(chan struct{}),
+		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
+		lanes: map[string]*lane{}, known: newKnown(), answers: newAnswers(), setUps: make(chan struct{}, maxSetUps),
 	}
-	q.ended.Go(q.pulse)
+	q.maxPayload.Store(nc.MaxPayload())
+	if err := q.readClock(ctx); err != nil {
+		return nil, setUpError(q.names.jobs(), err)
+	}
+	q.ctx, q.end = context.WithCancel(context.Background())
+	q.ended.Go(q.keepLeases)
+	q.ended.Go(func() { q.answers.publish(q.ctx) })
+	q.ended.Go(q.watchSchedules)
 	return q, nil
 }
 
-// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand requests
-// at once would time out and come again.
+// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand
+// requests at once would time out and come again.
 const maxSetUps = 16
 
 // Close ends what the Queue itself runs. Stop the lanes first, and close the connection after.
 func (q *Queue) Close() {
-	q.once.Do(func() {
-		close(q.closed)
-		q.ended.Wait()
-		q.js.CleanupPublisher()
-	})
+	q.end()
+	q.ended.Wait()
+	q.js.CleanupPublisher()
 }
 
 // precision is what message schedules were measured to need: the server looks for due ones four times a second, and
@@ -94,8 +110,9 @@ func (q *Queue) Properties() queue.Properties {
 	}
 }
 
-// Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever process,
-// counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when one does.
+// Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever
+// process, counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when
+// one does.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,7 +121,7 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 	}
 	l := newLane(q, name, o, h)
 	q.lanes[name] = l
-	go l.tend()
+	go l.use()
 	return l, nil
 }
 

@@ -14,13 +14,16 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of marks, which
-// takes the first of them only; so a job is started or cancelled, never both, whichever process does what at the time. The
-// message of a cancelled job is removed, or discarded by the worker that gets it.
+// A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of
+// marks, which takes the first of them only; so a job is started or cancelled, never both, whichever process does
+// what at the time. The message of a cancelled job is removed, or discarded by the worker that gets it.
 const (
 	started   = "started"
 	cancelled = "cancelled"
 )
+
+// leastMarkAge is how long a mark is kept at least: long after the message of a cancelled job has been removed.
+const leastMarkAge = DefaultIDWindow
 
 // Schedule implements queue.Scheduler. The id of j is not looked at.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
@@ -30,17 +33,12 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	timed, ready := q.keySubjects(j.Route, key)
-	former, err := q.timedJob(ctx, timed)
-	if err != nil {
-		return err
-	}
 	m, number := jobMessage(&j), rand.Text()
 	m.Header[headerNumber] = []string{number}
 	m.Header[jetstream.MsgIDHeader] = []string{number}
 	m.Subject = ready
-	if isLater(j.NotBefore) {
-		m.Subject = timed // takes the former one's place
-		scheduleAt(m, j.NotBefore, ready)
+	if q.isLater(j.NotBefore) {
+		scheduleAt(m, j.NotBefore, timed+"."+number)
 	}
 	if err := q.fits(m, &j); err != nil {
 		return err
@@ -49,14 +47,12 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.cancelReady(ctx, ready, c.seq); err != nil || former == nil || former.Sequence > c.seq {
-		return err
-	}
-	_, err = q.cancelJob(ctx, former)
+	_, err = q.cancelBefore(ctx, timed, ready, c.seq)
 	return err
 }
 
-// Cancel implements queue.Scheduler.
+// Cancel implements queue.Scheduler. After an error the job is cancelled or not; asking again is safe, and says
+// true if it was cancelled and is still there. Of two calls for one job at the same moment both may say true.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -64,110 +60,141 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	timed, ready := q.keySubjects(lane, key)
-	former, err := q.timedJob(ctx, timed)
-	if err != nil {
-		return false, err
-	}
-	found := false
-	if former != nil {
-		if found, err = q.cancelJob(ctx, former); err != nil {
-			return false, err
-		}
-	}
-	due, err := q.cancelReady(ctx, ready, 0)
-	return found || due, err
+	return q.cancelBefore(ctx, timed, ready, 0)
 }
 
+// keySubjects are where the jobs of a key are: below the first until their time, at the second from then on.
 func (q *Queue) keySubjects(lane, key string) (timed, ready string) {
 	l, k := token(lane), digest(key)
 	return q.names.subject(kindTimed, l, k), q.names.subject(kindReady, l, k)
 }
 
-// timedJob reads the schedule of a key; nil = it has none.
-func (q *Queue) timedJob(ctx context.Context, timed string) (*jetstream.RawStreamMsg, error) {
-	m, err := last(ctx, q.jobs, timed)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
+// cancelBefore cancels the jobs of a key; those stored before a number only, if it is not 0. First those whose time
+// has not come: one that comes meanwhile is found by then among the others.
+func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uint64) (bool, error) {
+	waiting, err := q.cancelAll(ctx, timed+"."+allBelow, below)
+	if err != nil {
+		return waiting, err
 	}
-	return m, err
+	due, err := q.cancelAll(ctx, ready, below)
+	return waiting || due, err
 }
 
-// cancelReady cancels the jobs of a key whose time has come; below, if it is not 0, only those stored before that number.
-func (q *Queue) cancelReady(ctx context.Context, ready string, below uint64) (bool, error) {
-	found := false
+// cancelAll cancels the jobs at some subjects and reports whether there was one that had not started.
+func (q *Queue) cancelAll(ctx context.Context, subjects string, below uint64) (bool, error) {
+	some := false
 	for seq := uint64(1); ; {
-		m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-			return q.jobs.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(ready))
-		})
-		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && below > 0 && m.Sequence >= below {
-			return found, nil
+		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: subjects})
+		if ask.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
+			return some, nil
 		}
 		if err != nil {
-			return found, err
+			return some, err
 		}
 		one, err := q.cancelJob(ctx, m)
 		if err != nil {
-			return found, err
+			return some, err
 		}
-		found = found || one
+		some = some || one
 		seq = m.Sequence + 1
 	}
 }
 
-// cancelJob cancels the job of a message unless it was started or cancelled, and reports whether it did.
+// cancelJob cancels the job of a message unless it was started, and reports whether it did. A message that somebody
+// cancelled before and that is still there was not removed then.
 func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool, error) {
-	won, err := q.claim(ctx, m.Header.Get(headerNumber), cancelled)
-	if err != nil || !won {
+	own, what, err := q.mark(ctx, m.Header.Get(headerNumber), cancelled)
+	if err != nil || what == started {
 		return false, err
 	}
-	return true, remove(ctx, q.jobs, m.Sequence) // if that fails, it will be discarded when a worker gets it
+	removed, err := q.removeJob(ctx, m.Sequence)
+	if err != nil {
+		q.removeLater(m.Sequence) // or it would start when its mark is gone
+		return false, err
+	}
+	return own || removed, nil
 }
 
-// remove deletes a message, which may be gone already.
-func remove(ctx context.Context, s jetstream.Stream, seq uint64) error {
+// removeJob deletes a message of the stream of jobs and reports whether it was there.
+func (q *Queue) removeJob(ctx context.Context, seq uint64) (bool, error) {
+	return remove(ctx, q.jobs, seq, func(ctx context.Context) (bool, error) { return q.exists(ctx, seq) })
+}
+
+// remove deletes a message, which may be gone already, and reports whether it was there.
+func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(context.Context) (bool, error)) (bool, error) {
 	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if stays, err2 := exists(ctx, s, seq); err2 == nil && !stays {
-			return nil
+		if stays, err2 := exists(ctx); err2 == nil && !stays {
+			return false, nil
 		}
 	}
-	return err
+	return err == nil, err
 }
 
-// begin says whether a worker may start the scheduled job with this number. One that was started before may: its worker did
-// not settle it.
-func (q *Queue) begin(ctx context.Context, h *hand, number string) (bool, error) {
-	won, err := q.claim(ctx, number, started)
-	if err != nil || won {
-		return won, err
+// removeLater has the message of a cancelled job removed as soon as a server answers.
+func (q *Queue) removeLater(seq uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.removals == nil {
+		q.removals = map[uint64]bool{}
 	}
-	q.acknowledge(h)
+	q.removals[seq] = true
+}
+
+// removeCancelled removes what removeLater was given.
+func (q *Queue) removeCancelled(ctx context.Context) {
+	q.mu.Lock()
+	var all []uint64
+	for seq := range q.removals {
+		all = append(all, seq)
+	}
+	q.mu.Unlock()
+	for _, seq := range all {
+		if _, err := q.removeJob(ctx, seq); err != nil {
+			return
+		}
+		q.mu.Lock()
+		delete(q.removals, seq)
+		q.mu.Unlock()
+	}
+}
+
+// begin says whether a worker may start the scheduled job with this number. One that was started before may: its
+// worker did not settle it.
+func (q *Queue) begin(ctx context.Context, d *delivery, number string) (bool, error) {
+	_, what, err := q.mark(ctx, number, started)
+	if err != nil || what == started {
+		return err == nil, err
+	}
+	q.acknowledge(d)
 	return false, nil
 }
 
-// claim writes what is to become of a scheduled job. It reports whether that is so: it was the first, or another said the
-// same of a start.
-func (q *Queue) claim(ctx context.Context, number, what string) (bool, error) {
+// mark writes what is to become of a scheduled job, unless that has been decided. It returns what it is, and
+// whether that is this call's own doing.
+func (q *Queue) mark(ctx context.Context, number, what string) (own bool, is string, err error) {
 	m := &nats.Msg{
 		Subject: q.names.subject(kindMark, token(number)),
 		Header:  nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}},
 		Data:    []byte(what + " " + rand.Text()), // tells our own writing, whose confirmation was lost, from another's
 	}
+	began := time.Now()
 	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
 		err := q.store(ctx, m)
 		if err == nil {
-			return true, nil
+			return true, what, nil
 		}
 		if !ask.IsConflict(err) {
-			return false, err
+			return false, "", err
 		}
-		other, err := last(ctx, q.marks, m.Subject)
+		other, err := q.get(ctx, q.names.marks(), ask.Query{LastOf: m.Subject})
 		if err == nil {
-			return string(other.Data) == string(m.Data) || what == started && strings.HasPrefix(string(other.Data), started), nil
+			is, _, _ = strings.Cut(string(other.Data), " ")
+			return string(other.Data) == string(m.Data), is, nil
 		}
 		// The other's is still on its way through the replicas, or its time has just run out.
-		if !errors.Is(err, jetstream.ErrMsgNotFound) || !ask.Rest(ctx, pause) {
-			return false, q.failure(ctx, m, time.Now(), err)
+		if !ask.IsNotFound(err) || !ask.Rest(ctx, pause) {
+			return false, "", &StoreError{After: time.Since(began), Err: err}
 		}
 	}
 }

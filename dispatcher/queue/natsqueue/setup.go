@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to its own,
-// and refuses a newer one.
+// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to
+// its own, and refuses a newer one.
 const setupVersion = 1
 
 // versionKey is where a stream says which version it has.
@@ -25,6 +26,29 @@ const leastServer = "2.12"
 
 // streams are the queue's streams at the servers.
 type streams struct{ jobs, dead, marks jetstream.Stream }
+
+// haveJetStream asks the servers whether they serve JetStream to this account. No is an answer when it does not
+// change in a moment. When nobody answers and the server that is connected says that it has JetStream, it may be
+// starting: setUp goes on asking.
+func haveJetStream(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
+	defer cancel()
+	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) {
+		var answer struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		err := ask.Call(ctx, nc, "INFO", nil, &answer)
+		if err == nil && answer.Error != nil {
+			err = answer.Error
+		}
+		return struct{}{}, err
+	})
+	_, answered := errors.AsType[*jetstream.APIError](err)
+	if here, _ := nc.ConnectedServerJetStream(); ask.NoJetStream(err) && (answered || !here) {
+		return &NoJetStreamError{Err: err}
+	}
+	return nil
+}
 
 // setUp makes the streams, or brings them up to this version and configuration.
 func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, error) {
@@ -62,6 +86,7 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Duplicates:        c.IDWindow,
 		AllowRollup:       true,
 		AllowMsgSchedules: true,
+		AllowDirect:       true, // to count
 		Metadata:          metadata(),
 	}
 }
@@ -75,6 +100,7 @@ func deadConfig(c Config) jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage,
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
+		AllowDirect: true, // to count
 		MaxAge:      max(c.KeepDead, 0),
 		Duplicates:  shortest(c.IDWindow, c.KeepDead),
 		Metadata:    metadata(),
@@ -90,15 +116,15 @@ func marksConfig(c Config) jetstream.StreamConfig {
 		Subjects:          []string{n.subject(kindMark, anything)},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
-		MaxAge:            c.IDWindow,
+		MaxAge:            max(c.IDWindow, leastMarkAge),
 		MaxMsgsPerSubject: 1,
 		Duplicates:        time.Second, // unused
 		Metadata:          metadata(),
 	}
 }
 
-// mend makes the stream of marks again: a single server that restarts does not even know its name any more.
-func (q *Queue) mend(ctx context.Context) {
+// recreateMarks makes the stream of marks again: a single server that restarts does not even know its name any more.
+func (q *Queue) recreateMarks(ctx context.Context) {
 	_, _ = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
 }
 
@@ -139,18 +165,21 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 // same compares what Config decides; the rest goes with the version.
 func same(have, want jetstream.StreamConfig) bool {
 	return have.Metadata[versionKey] == want.Metadata[versionKey] && have.Replicas == want.Replicas &&
-		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge
+		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect
 }
 
 func setUpError(stream string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if ask.NoJetStream(err) {
+		return &NoJetStreamError{Err: err}
+	}
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }
 
-// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what bounds the
-// lane across them.
+// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what
+// bounds the lane across them.
 func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:           l.consumer,
@@ -166,12 +195,12 @@ func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	}
 }
 
-// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back with the
-// lane.
+// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back
+// with the lane.
 const idleConsumer = 7 * 24 * time.Hour
 
-// tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the stream's
-// configuration to tell.
+// tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the
+// stream's configuration to tell.
 func tooOld(version string) bool {
 	major, rest, ok := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")

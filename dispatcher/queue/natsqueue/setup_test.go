@@ -99,8 +99,8 @@ func TestEventThatIsTooLarge(t *testing.T) {
 	assert.Zero(t, c, "nothing of the call is stored")
 }
 
-// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not keep its
-// worker for ever: Enqueue refuses what could not be settled.
+// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not
+// keep its worker for ever: Enqueue refuses what could not be settled.
 func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
@@ -139,6 +139,50 @@ func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 		n, err := q.Count(t.Context(), "lane")
 		return err == nil && n.Dead == 1 && n.Running == 0
 	}, patience, 10*time.Millisecond)
+}
+
+// The limit counts everything a message has: an event that fits is refused with what would not fit beside it.
+func TestHeadersCountForTheServersLimit(t *testing.T) {
+	t.Parallel()
+	c := natstest.New(t, 1, func(o *server.Options) { o.MaxPayload = 64 << 10 })
+	q := openFor(t, store("1", "jobs", c.URL()))
+	j := jobFor("lane", "a")
+	j.Headers = map[string]string{"trace": strings.Repeat("x", 60<<10)}
+	err := q.Enqueue(t.Context(), j)
+	var large *natsqueue.TooLargeError
+	require.ErrorAs(t, err, &large)
+	assert.EqualValues(t, 64<<10, large.Limit)
+	for _, part := range []string{"65536", "max_payload", "event id a"} {
+		assert.Contains(t, err.Error(), part)
+	}
+	j.Headers = nil
+	require.NoError(t, q.Enqueue(t.Context(), j))
+}
+
+// Servers that serve no JetStream, at all or not to this account, are named as what they are, long before the timeout.
+func TestNoJetStream(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*server.Options){
+		"servers": func(o *server.Options) { o.JetStream = false },
+		"account": func(o *server.Options) {
+			without := server.NewAccount("WITHOUT")
+			o.Accounts = []*server.Account{without}
+			o.Users = []*server.User{{Username: "worker", Password: "password", Account: without}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := natstest.New(t, 1, change)
+			nc := natstest.Connect(t, c.URL(), nats.UserInfo("worker", "password"))
+			began := time.Now()
+			_, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Replicas: 1, Timeout: time.Minute})
+			var none *natsqueue.NoJetStreamError
+			require.ErrorAs(t, err, &none)
+			require.Error(t, errors.Unwrap(none))
+			assert.Contains(t, err.Error(), "jetstream block")
+			assert.Less(t, time.Since(began), 20*time.Second)
+		})
+	}
 }
 
 // Credentials and TLS are the connection's, which the host makes.
@@ -183,7 +227,8 @@ func TestNoServer(t *testing.T) {
 	l.settled(t, 0)
 }
 
-// A job of a newer version is left to newer workers; what is no job is kept among the dead letters, and holds nobody up.
+// A job of a newer version is left to newer workers; what is no job is kept among the dead letters, and holds
+// nobody up.
 func TestMessagesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	nc := natstest.Connect(t, natstest.New(t, 1).URL())

@@ -37,55 +37,77 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 	return c, c.err
 }
 
-// storeEach publishes messages in their order, all before it waits for the first, and again those whose confirmation did
-// not come, until ctx is done. That is safe because each has an id of its own or replaces what it repeats.
+// storeEach publishes messages in their order, all before it waits for the first, and again those whose
+// confirmation did not come, until ctx is done. That is safe because each has an id of its own or replaces what it
+// repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
 	began, pause := time.Now(), ask.LeastWait
 	all := make([]confirmation, len(msgs))
-	futures := make([]jetstream.PubAckFuture, len(msgs))
-	again := false
+	last := make([]error, len(msgs)) // what each failed with before ctx ended
+	missing := make([]int, len(msgs))
+	for i := range msgs {
+		missing[i] = i
+	}
 	for {
-		for i, m := range msgs {
-			if !again || retriable(all[i].err) {
-				futures[i], all[i].err = q.js.PublishMsgAsync(m)
-			}
+		missing = q.publish(ctx, msgs, missing, all)
+		noStream := false
+		for _, i := range missing {
+			last[i] = all[i].err
+			noStream = noStream || errors.Is(all[i].err, jetstream.ErrNoStreamResponse)
 		}
-		failed := false
-		for i, f := range futures {
-			if f == nil {
-				failed = failed || retriable(all[i].err)
-				continue
-			}
-			futures[i] = nil
-			select {
-			case ack := <-f.Ok():
-				all[i] = confirmation{seq: ack.Sequence, duplicate: ack.Duplicate}
-			case all[i].err = <-f.Err():
-				failed = failed || retriable(all[i].err)
-			case <-ctx.Done():
-				all[i].err = ctx.Err()
-			}
-		}
-		again = true
-		if !failed || !ask.Rest(ctx, pause) {
+		if len(missing) == 0 || !ask.Rest(ctx, pause) {
 			break
 		}
-		for i := range all {
-			if errors.Is(all[i].err, jetstream.ErrNoStreamResponse) {
-				q.mend(ctx)
-				break
-			}
+		if noStream {
+			q.recreateMarks(ctx)
 		}
 		pause = min(2*pause, ask.MostWait)
 	}
 	for i := range all {
-		all[i].err = q.failure(ctx, msgs[i], began, all[i].err)
+		all[i].err = q.failure(ctx, msgs[i], time.Since(began), all[i].err, last[i])
 	}
 	return all
 }
 
-// inProcess is the server's answer while an earlier publishing of the same message is on its way through the replicas; asked
-// again, it says that it is a duplicate. The client has no name for it.
+// publish publishes some messages and waits for what becomes of each. It returns those to be published again.
+func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg, some []int, all []confirmation) (again []int) {
+	type sent struct {
+		future jetstream.PubAckFuture
+		err    error
+	}
+	out, err := ask.Once(ctx, func(ctx context.Context) ([]sent, error) {
+		out := make([]sent, len(some))
+		for n, i := range some {
+			if out[n].err = ctx.Err(); out[n].err == nil {
+				out[n].future, out[n].err = q.js.PublishMsgAsync(msgs[i])
+			}
+		}
+		return out, nil
+	})
+	for n, i := range some {
+		c := &all[i]
+		switch c.err = err; {
+		case err != nil:
+		case out[n].err != nil:
+			c.err = out[n].err
+		default:
+			select {
+			case ack := <-out[n].future.Ok():
+				*c = confirmation{seq: ack.Sequence, duplicate: ack.Duplicate}
+			case c.err = <-out[n].future.Err():
+			case <-ctx.Done():
+				c.err = ctx.Err()
+			}
+		}
+		if retriable(c.err) {
+			again = append(again, i)
+		}
+	}
+	return again
+}
+
+// inProcess is the server's answer while an earlier publishing of the same message is on its way through the
+// replicas; asked again, it says that it is a duplicate. The client has no name for it.
 const inProcess jetstream.ErrorCode = 10158
 
 // retriable reports whether err says nothing about the message itself.
@@ -94,22 +116,30 @@ func retriable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess
+		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess || ask.Full(err)
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// failure puts an error of publishing into words for the caller.
-func (q *Queue) failure(ctx context.Context, m *nats.Msg, began time.Time, err error) error {
+// failure puts an error of publishing into words for the caller. last is what it failed with before ctx ended, if
+// anything.
+func (q *Queue) failure(ctx context.Context, m *nats.Msg, took time.Duration, err, last error) error {
+	if last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = last
+	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
-		return &TooLargeError{Size: m.Size(), Limit: q.nc.MaxPayload()}
+		return &TooLargeError{Size: m.Size(), Limit: q.maxPayload.Load()}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case retriable(err) || ctx.Err() != nil:
-		return &StoreError{After: time.Since(began), Err: err}
+		return &StoreError{After: took, Err: err}
+	case ask.IsConflict(err):
+		return err // the caller of this package's own asked for it
+	case ask.Refused(err):
+		return &RefusedError{Err: err}
 	}
 	return err
 }

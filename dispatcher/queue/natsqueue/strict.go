@@ -2,7 +2,6 @@ package natsqueue
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -13,9 +12,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// A strict lane has at most one message out, and the job that is to be retried stays that message until its time has come:
-// nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are kept beside it, for
-// whichever worker gets it next.
+// A strict lane has at most one message out, and the job that is to be retried stays that message until its time
+// has come: nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are
+// kept beside it, for whichever worker gets it next.
 
 // headerHead has the number of the message that waits.
 const headerHead = "Tocsin-Head"
@@ -27,26 +26,30 @@ type head struct {
 }
 
 // holdUp keeps a job at the head of its lane until its NotBefore. false = its message was purged meanwhile.
-func (q *Queue) holdUp(ctx context.Context, l *lane, h *hand, j *queue.Job) (bool, error) {
+func (q *Queue) holdUp(ctx context.Context, l *lane, d *delivery, j *queue.Job) (bool, error) {
 	m := &nats.Msg{Subject: q.names.subject(kindHead, l.token), Header: nats.Header{
 		jetstream.MsgRollup: {jetstream.MsgRollupSubject},
 		headerJob:           {numbersOf(j).String()},
-		headerHead:          {strconv.FormatUint(h.seq, 10)},
+		headerHead:          {strconv.FormatUint(d.seq, 10)},
 	}}
 	if err := q.store(ctx, m); err != nil {
 		return false, err
 	}
-	if stays, err := exists(ctx, q.jobs, h.seq); !stays || err != nil {
+	if stays, err := q.exists(ctx, d.seq); !stays || err != nil {
 		return false, err
 	}
-	q.giveBack(h, max(time.Until(j.NotBefore), 0))
+	wait := time.Duration(0)
+	if !j.NotBefore.IsZero() {
+		wait = max(q.clock.until(j.NotBefore), 0)
+	}
+	q.release(d, wait)
 	return true, nil
 }
 
 // headOf reads what is kept for a lane; nil = nothing.
 func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
-	m, err := last(ctx, q.jobs, q.names.subject(kindHead, lane))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	m, err := q.get(ctx, q.names.jobs(), ask.Query{LastOf: q.names.subject(kindHead, lane)})
+	if ask.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -60,64 +63,70 @@ func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
 	return &head{seq: seq, numbers: n}, err
 }
 
-// care says what has to be done before a message may start; nil = nothing. again: it may have been delivered before.
-// Called with the lane locked.
-func (l *lane) care(msg jetstream.Msg, again bool) func(*hand) bool {
+// preparation says what has to be done before a message may start; nil = nothing. Called with the lane locked.
+func (l *lane) preparation(msg jetstream.Msg, meta *jetstream.MsgMetadata) func(*delivery) bool {
 	headers := msg.Headers()
+	// The first message of a consumer may have been delivered before, by the lane's previous consumer.
+	again := meta.NumDelivered > 1 || meta.Sequence.Consumer == 1
 	number, ordered := headers.Get(headerNumber), again && l.limit <= 1 && headers.Get(headerOrderKey) != ""
 	n, _ := readNumbers(headers.Get(headerJob)) // work finds what is wrong with it
 	notBefore := n.notBefore
-	early := time.Until(notBefore) > 0
-	if number == "" && !ordered && !early {
+	if !notBefore.After(meta.Timestamp) {
+		notBefore = time.Time{} // by the servers' clock its time had come when it was written
+	}
+	if number == "" && !ordered && !l.q.isLater(notBefore) {
 		return nil
 	}
-	return func(h *hand) bool {
+	return func(d *delivery) bool {
 		ctx, cancel := l.q.bounded(l.ctx)
 		defer cancel()
 		start, err := true, error(nil)
 		if number != "" {
-			start, err = l.q.begin(ctx, h, number)
+			start, err = l.q.begin(ctx, d, number)
 		}
 		if err == nil && start && ordered {
 			var s *head
-			if s, err = l.q.headOf(ctx, l.token); err == nil && s != nil && s.seq == h.seq {
-				h.state, notBefore = s, s.notBefore
+			if s, err = l.q.headOf(ctx, l.token); err == nil && s != nil && s.seq == d.seq {
+				d.state, notBefore = s, s.notBefore
 			}
 		}
 		if err != nil {
-			l.q.giveBack(h, carePause)
+			l.complain("prepare a job", err)
+			l.q.release(d, preparePause)
 			return false
 		}
-		return start && l.timely(ctx, h, notBefore)
+		return start && l.timely(ctx, d, notBefore)
 	}
 }
 
-// carePause is how long a message waits that could not be looked after.
-const carePause = time.Second
+// preparePause is how long a message waits that could not be prepared.
+const preparePause = time.Second
 
-// shortWait is how long a message is kept in hand that came before its time; that happens when the clocks of server and
-// worker differ.
+// shortWait is how long a message that came before its time is kept; others are put off.
 const shortWait = time.Second
 
-// timely waits until a message's time has come. Longer than a moment it puts the message off: it came that early because a
-// message schedule cannot be as late, or because somebody changed a clock.
-func (l *lane) timely(ctx context.Context, h *hand, notBefore time.Time) bool {
-	wait := time.Until(notBefore)
-	if wait <= 0 || wait <= shortWait && ask.Rest(l.ctx, wait) {
+// timely waits until a message's time has come. Longer than a moment it puts the message off: it came that early
+// because a message schedule cannot be as late, or because somebody set the servers' clock.
+func (l *lane) timely(ctx context.Context, d *delivery, notBefore time.Time) bool {
+	if !l.q.isLater(notBefore) {
 		return true
 	}
-	job, err := l.read(h)
+	wait := l.q.clock.until(notBefore)
+	if wait <= shortWait && ask.Rest(l.ctx, wait) {
+		return true
+	}
+	job, err := l.read(d)
 	if err != nil {
 		return true // work finds the same
 	}
-	if h.state != nil {
-		l.q.giveBack(h, wait)
+	if d.state != nil {
+		l.q.release(d, wait)
 		return false
 	}
-	if l.q.store(ctx, l.q.message(&job, followID(&job, h.seq))) != nil {
-		l.q.giveBack(h, carePause)
+	if l.q.store(ctx, l.q.message(&job, followID(&job, d.seq))) != nil {
+		l.q.release(d, preparePause)
 		return false
 	}
-	l.q.acknowledge(h)
+	l.q.acknowledge(d)
 	return false
 }

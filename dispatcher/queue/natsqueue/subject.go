@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // naming makes the names of streams, consumers and subjects from Config.Name. It belongs to the stored form: another
@@ -13,11 +15,14 @@ import (
 //
 //	<name>.ready.<lane>.job     jobs whose time has come, in the order stored
 //	<name>.ready.<lane>.<key>   scheduled jobs whose time has come, so that Cancel finds them
-//	<name>.later.<lane>.<job>   jobs with a later time: a message schedule each
-//	<name>.timed.<lane>.<key>   scheduled jobs with a later time: a message schedule each
+//	<name>.later.<lane>.<job>.<attempt>.<slot>  jobs with a later time: a message schedule each
+//	<name>.timed.<lane>.<key>.<number>.<slot>   scheduled jobs with a later time: a message schedule each
 //	<name>.head.<lane>          attempts of the job that holds up a strict lane
 //	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
 //	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
+//
+// Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those
+// of a time are found without reading the others.
 type naming string
 
 func (n naming) jobs() string  { return string(n) + "-jobs" }
@@ -52,6 +57,25 @@ const (
 	allBelow = ">"
 )
 
+// slotLength is how long a slot of time is.
+const slotLength = 10 * time.Second
+
+// slotOf numbers the slot a time lies in.
+func slotOf(at time.Time) int64 { return at.Unix() / int64(slotLength/time.Second) }
+
+// slotToken is the last token of the subjects of schedules in a slot.
+func slotToken(slot int64) string { return strconv.FormatInt(slot, 10) }
+
+// slotIn is the slot in the subject of a schedule.
+func slotIn(subject string) (int64, error) {
+	return strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+}
+
+// schedules is the filter for the message schedules of a lane in a slot; either may be anything.
+func (n naming) schedules(lane, slot string) string {
+	return string(n) + "." + anything + "." + lane + "." + anything + "." + anything + "." + slot
+}
+
 // longestConsumer keeps the names of consumers, which are files at the server, well below its limit of 255.
 const longestConsumer = 120
 
@@ -65,8 +89,8 @@ func consumerName(token string) string {
 
 const hexDigits = "0123456789ABCDEF"
 
-// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "=" and two
-// hexadecimal digits, the empty name as "=".
+// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
+// and two hexadecimal digits, the empty name as "=".
 func token(name string) string {
 	if name == "" {
 		return "="

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,6 +39,19 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("natsdedup: Config.%s %s: %s", e.Field, e.Problem, e.Remedy)
 }
 
+// BucketError says that a bucket is not one of this package, or one of a newer version. It was not changed.
+type BucketError struct {
+	Bucket string
+	Found  string // the version written at the bucket; "" = none
+}
+
+func (e *BucketError) Error() string {
+	if e.Found == "" {
+		return fmt.Sprintf("natsdedup: bucket %q is not one of this package: choose another Config.Bucket", e.Bucket)
+	}
+	return fmt.Sprintf("natsdedup: bucket %q has version %s, this program knows %d: update the program", e.Bucket, e.Found, bucketVersion)
+}
+
 // Store is a dedup.Store. It needs no closing.
 type Store struct {
 	js      jetstream.JetStream
@@ -48,7 +61,8 @@ type Store struct {
 
 var _ dedup.Store = (*Store)(nil)
 
-// New makes the bucket, or finds it, and returns the store. The errors are a *ConfigError or JetStream's own.
+// New makes the bucket, or finds it, and returns the store. The errors are a *ConfigError, a *BucketError for a
+// bucket of somebody else, which is left as it is, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Bucket == "" {
 		c.Bucket = DefaultBucket
@@ -68,28 +82,75 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if !bucketName.MatchString(c.Bucket) {
 		return nil, &ConfigError{"Bucket", "has other characters", `use letters, digits, "-" and "_"`}
 	}
-	// An update disturbs a stream that is in use, even one that changes nothing.
-	if _, err = js.CreateStream(ctx, bucket(c)); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		_, err = js.UpdateStream(ctx, bucket(c))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
+	if err := setUp(ctx, js, c); err != nil {
+		return nil, err
 	}
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
 }
 
+// setUp makes the bucket, or gives it the replicas of c if it is one of this package.
+func setUp(ctx context.Context, js jetstream.JetStream, c Config) error {
+	want := bucket(c)
+	have, err := find(ctx, js, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return setUpError(c, err)
+		}
+		have, err = find(ctx, js, want.Name) // another process was faster, with another configuration
+	}
+	if err != nil {
+		return setUpError(c, err)
+	}
+	found := have.Metadata[versionKey]
+	if version, err := strconv.Atoi(found); err != nil || version > bucketVersion {
+		return &BucketError{Bucket: c.Bucket, Found: found}
+	}
+	if have.Replicas == want.Replicas { // an update disturbs a stream that is in use, even one that changes nothing
+		return nil
+	}
+	_, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
+	return setUpError(c, err)
+}
+
+func find(ctx context.Context, js jetstream.JetStream, name string) (jetstream.StreamConfig, error) {
+	s, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, name) })
+	if err != nil {
+		return jetstream.StreamConfig{}, err
+	}
+	return s.CachedInfo().Config, nil
+}
+
+func setUpError(c Config, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ask.NoJetStream(err):
+		return fmt.Errorf("natsdedup: bucket %q: the NATS servers serve no JetStream to this account: add a jetstream block to "+
+			"their configuration and enable it for the account: %w", c.Bucket, err)
+	}
+	return fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
+}
+
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
-// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to live, the
-// client also asks for a marker in place of each that has ended. The server writes it a moment later, and when a new claim
-// came in between, the marker stands behind the claim, which is lost by that.
+// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to
+// live, the client also asks for a marker in place of each that has ended. The server writes it a moment later, and
+// when a new claim came in between, the marker stands behind the claim, which is lost by that.
 func bucket(c Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
 		Storage: jetstream.FileStorage, Replicas: c.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
+		Metadata: map[string]string{versionKey: strconv.Itoa(bucketVersion)},
 	}
 }
+
+// versionKey is where a bucket says which version of this package made it, and bucketVersion is this one's.
+const (
+	versionKey    = "tocsin.version"
+	bucketVersion = 1
+)
 
 // Claim implements dedup.Store.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
@@ -180,8 +241,9 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }
 
-// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost with a
-// server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may last.
+// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost
+// with a server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may
+// last.
 func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
 	ack, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
 		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
@@ -203,38 +265,23 @@ func rounded(d time.Duration) time.Duration {
 	return (min(d, longest) + 2*time.Second - 1).Truncate(time.Second)
 }
 
-// last reads the last entry of a subject and its number, from the leader: a direct read of the client's may be answered by a
-// replica that has not heard of the latest. One that is not there is at an end, with number 0.
+// last reads the last entry of a subject and its number from the leader. One that is not there is at an end, with
+// number 0.
 func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return ask.Message(ctx, s.js.Conn(), "KV_"+s.bucket, ask.Query{LastOf: subject})
+	})
+	if ask.IsNotFound(err) {
+		return entry{}, 0, nil
+	}
 	if err != nil {
 		return entry{}, 0, err
 	}
-	type answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
-		} `json:"message"`
-	}
-	found, err := ask.Until(ctx, func(ctx context.Context) (a answer, err error) {
-		msg, err := s.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET.KV_"+s.bucket, request)
-		if err != nil {
-			return a, err
-		}
-		if err = json.Unmarshal(msg.Data, &a); err == nil && a.Error != nil {
-			err = a.Error
-		}
-		return a, err
-	})
-	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-		return entry{}, 0, nil
-	}
-	return readEntry(found.Message.Data), found.Message.Seq, err
+	return readEntry(m.Data), m.Sequence, nil
 }
 
-// entry is what is stored for a key: a version, whether it is done, when that ends, and a number of its own, by which its
-// writer knows it. An empty or unknown one is at an end.
+// entry is what is stored for a key: a version, whether it is done, when that ends, and a number of its own, by
+// which its writer knows it. An empty or unknown one is at an end.
 type entry struct {
 	done  bool
 	ends  time.Time

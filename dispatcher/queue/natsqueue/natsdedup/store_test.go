@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -157,8 +159,8 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at the same
-// moment.
+// Keys go after their time, and nothing is written in their place: it could stand behind a claim that was made at
+// the same moment.
 func TestKeysGoAfterTheirTime(t *testing.T) {
 	t.Parallel()
 	c := natstest.New(t, 1)
@@ -202,4 +204,50 @@ func TestLongestWindowDoesNotOverflow(t *testing.T) {
 	other, err = s.Claim(t.Context(), "key", time.Second)
 	require.NoError(t, err)
 	assert.Equal(t, dedup.Done, other.State)
+}
+
+// A bucket that somebody else made is refused, and is as it was: its history, its entries, its replicas.
+func TestBucketOfSomebodyElseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t, natstest.New(t, 1).URL())
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	config := jetstream.KeyValueConfig{Bucket: natsdedup.DefaultBucket, History: 5, Description: "somebody else's"}
+	kv, err := js.CreateKeyValue(t.Context(), config)
+	require.NoError(t, err)
+	for n := range 5 {
+		_, err := kv.PutString(t.Context(), "key", fmt.Sprint(n))
+		require.NoError(t, err)
+	}
+	_, err = natsdedup.New(t.Context(), nc, natsdedup.Config{Replicas: 1})
+	var foreign *natsdedup.BucketError
+	require.ErrorAs(t, err, &foreign)
+	assert.Equal(t, natsdedup.DefaultBucket, foreign.Bucket)
+	assert.Contains(t, err.Error(), "Config.Bucket")
+	history, err := kv.History(t.Context(), "key")
+	require.NoError(t, err)
+	assert.Len(t, history, 5)
+	status, err := kv.Status(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 5, status.History())
+
+	newer := jetstream.StreamConfig{Name: "KV_newer", Subjects: []string{"$KV.newer.>"}, Metadata: map[string]string{"tocsin.version": "2"}}
+	_, err = js.CreateStream(t.Context(), newer)
+	require.NoError(t, err)
+	_, err = natsdedup.New(t.Context(), nc, natsdedup.Config{Bucket: "newer", Replicas: 1})
+	require.ErrorAs(t, err, &foreign)
+	assert.Equal(t, "2", foreign.Found)
+
+	for range 2 { // its own is found again
+		_, err = natsdedup.New(t.Context(), nc, natsdedup.Config{Bucket: "own", Replicas: 1})
+		require.NoError(t, err)
+	}
+}
+
+func TestNoJetStream(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t, natstest.New(t, 1, func(o *server.Options) { o.JetStream = false }).URL())
+	_, err := natsdedup.New(t.Context(), nc, natsdedup.Config{Replicas: 1, Timeout: 100 * time.Millisecond})
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "no JetStream")
 }

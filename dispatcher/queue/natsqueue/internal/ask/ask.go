@@ -1,9 +1,12 @@
-// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a server.
+// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a
+// server.
 package ask
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,19 +21,56 @@ const (
 	MostWait  = time.Second
 )
 
-// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is done.
+// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is
+// done. The error then has both ctx's and what the servers said last.
 func Until[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	var said error
 	for pause := LeastWait; ; pause = min(2*pause, MostWait) {
 		one, cancel := context.WithTimeout(ctx, Timeout)
-		answer, err := request(one)
+		answer, err := Once(one, request)
 		cancel()
-		if err == nil || !Unanswered(err) || !Rest(ctx, pause) {
+		if err == nil || !Unanswered(err) {
+			return answer, err
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			said = err
+		}
+		if !Rest(ctx, pause) {
+			if said != nil {
+				err = fmt.Errorf("%w: %w", ctx.Err(), said)
+			}
 			return answer, err
 		}
 	}
 }
 
-// Unavailable is the code of a server that cannot answer now, for want of a leader or of room.
+// Once makes a request and returns when ctx is done, whatever the request does: while the client connects again,
+// each of its calls waits for that, and none of them looks at a context. The request may still be made then.
+func Once[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		answer, err := request(ctx)
+		done <- result{answer, err}
+	}()
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	default:
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// Unavailable is the code of a server that cannot answer now, for lack of a leader or of room.
 const Unavailable = 503
 
 // noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
@@ -42,8 +82,47 @@ func Unanswered(err error) bool {
 		return refused.Code == Unavailable || refused.ErrorCode == noPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
+
+// Refused reports whether a server answered, and its answer is no: that it has no room, or that it does not take
+// the request. One that only has no leader, or not enough servers, at the moment has not refused.
+func Refused(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (refused.Code != Unavailable && refused.ErrorCode != noPeers || Full(err))
+}
+
+// Full reports whether a server refused a message because there is no room for it: its storage, its memory, the
+// account's share of them, or the stream's limit is used up.
+func Full(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && slices.Contains([]jetstream.ErrorCode{
+		insufficientResources, storageExceeded, memoryExceeded, accountExceeded, storeFailed,
+	}, refused.ErrorCode)
+}
+
+// Codes that the client has no names for.
+const (
+	accountExceeded       jetstream.ErrorCode = 10002
+	insufficientResources jetstream.ErrorCode = 10023
+	memoryExceeded        jetstream.ErrorCode = 10028
+	storageExceeded       jetstream.ErrorCode = 10047
+	storeFailed           jetstream.ErrorCode = 10077
+)
+
+// NoJetStream reports whether err says that nobody serves JetStream to this account.
+func NoJetStream(err error) bool {
+	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled ||
+			refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}
+
+// IsNotFound reports whether a message is not there.
+func IsNotFound(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
 
 // Rest waits d and reports whether ctx is still not done.
 func Rest(ctx context.Context, d time.Duration) bool {

@@ -1,10 +1,14 @@
 package natstest
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -15,9 +19,12 @@ type Proxy struct {
 	listener net.Listener
 	over     sync.WaitGroup
 
+	answered atomic.Int64
+
 	mu sync.Mutex
 	// Closed while that way is whole; nothing passes before that.
 	requests, answers chan struct{}
+	lost              string // what is published to subjects that begin so does not arrive; "" = all arrives
 	conns             map[net.Conn]bool
 }
 
@@ -57,10 +64,21 @@ func (p *Proxy) CutAnswers() {
 	p.answers = make(chan struct{})
 }
 
+// Lose drops what clients publish to subjects that begin with prefix, until Heal.
+func (p *Proxy) Lose(prefix string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = prefix
+}
+
+// Answered is how many bytes came from the server.
+func (p *Proxy) Answered() int64 { return p.answered.Load() }
+
 // Heal ends the cut. Connections from before are reset, and new ones pass.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lost = ""
 	for c := range p.conns {
 		_ = c.Close()
 	}
@@ -93,23 +111,67 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 	p.keep(server)
 	defer p.drop(server)
-	p.over.Go(func() { p.copy(client, server, &p.answers) })
-	p.copy(server, client, &p.requests)
+	p.over.Go(func() { p.answer(client, server) })
+	p.request(server, client)
 }
 
-func (p *Proxy) copy(to, from net.Conn, way *chan struct{}) {
-	defer func() { _ = to.Close() }()
+// answer passes on what the server sends.
+func (p *Proxy) answer(client, server net.Conn) {
+	defer func() { _ = client.Close() }()
 	b := make([]byte, 64<<10)
 	for {
-		n, err := from.Read(b)
+		n, err := server.Read(b)
 		if err != nil {
 			return
 		}
-		<-p.whole(way)
-		if _, err := to.Write(b[:n]); err != nil {
+		p.answered.Add(int64(n))
+		<-p.whole(&p.answers)
+		if _, err := client.Write(b[:n]); err != nil {
 			return
 		}
 	}
+}
+
+// request passes on what the client sends, one protocol message after the other, but for those to be lost.
+func (p *Proxy) request(server, client net.Conn) {
+	defer func() { _ = server.Close() }()
+	r := bufio.NewReader(client)
+	for {
+		message, subject, err := readMessage(r)
+		if err != nil {
+			return
+		}
+		<-p.whole(&p.requests)
+		if p.loses(subject) {
+			continue
+		}
+		if _, err := server.Write(message); err != nil {
+			return
+		}
+	}
+}
+
+// readMessage reads a message of the client protocol: a line, and of PUB and HPUB the payload, whose size ends the
+// line.
+func readMessage(r *bufio.Reader) (message []byte, subject string, err error) {
+	line, err := r.ReadBytes('\n')
+	part := strings.Fields(string(line))
+	if err != nil || len(part) < 3 || part[0] != "PUB" && part[0] != "HPUB" {
+		return line, "", err
+	}
+	size, err := strconv.Atoi(part[len(part)-1])
+	if err != nil {
+		return nil, "", err
+	}
+	payload := make([]byte, size+len("\r\n"))
+	_, err = io.ReadFull(r, payload)
+	return append(line, payload...), part[1], err
+}
+
+func (p *Proxy) loses(subject string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost != "" && strings.HasPrefix(subject, p.lost)
 }
 
 func (p *Proxy) whole(way *chan struct{}) <-chan struct{} {

@@ -64,8 +64,8 @@ func (c *Cluster) stopAll() {
 	}
 }
 
-// freePorts finds ports nobody listens at, below those the system gives to connections: a server that is stopped must find
-// its port free when it is started again.
+// freePorts finds ports nobody listens at, below those the system gives to connections: a server that is stopped
+// must find its port free when it is started again.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	const lowest, count = 10_000, 20_000
@@ -121,7 +121,8 @@ func (c *Cluster) start(i int) bool {
 	return s.ReadyForConnections(patience / 4)
 }
 
-// Start starts a server that was stopped, at its old address and with its old data, and waits until the cluster is ready.
+// Start starts a server that was stopped, at its old address and with its old data, and waits until the cluster is
+// ready.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
 	if !c.start(i) {
@@ -167,7 +168,7 @@ func (c *Cluster) ready() bool {
 		if s == nil {
 			continue
 		}
-		if !s.JetStreamEnabled() {
+		if !s.JetStreamEnabled() && c.options(0).JetStream {
 			return false
 		}
 		if len(c.nodes) == 1 {

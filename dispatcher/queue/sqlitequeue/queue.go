@@ -132,12 +132,16 @@ func (q *Queue) connect(ctx context.Context, name string) (err error) {
 		return err
 	}
 	undo = append(undo, q.owner.release)
+	written := lastWritten(q.path)
 	q.volume = volumeOf(q.path)
 	writing, err := openWriter(ctx, name, q.path, q.volume)
 	if err != nil {
 		return err
 	}
 	undo = append(undo, writing.close)
+	if err := q.clock.followBack(writing, written); err != nil {
+		return err
+	}
 	if q.readers, err = openReaders(ctx, name); err != nil {
 		return err
 	}

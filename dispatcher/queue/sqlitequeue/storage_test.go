@@ -192,14 +192,14 @@ func TestIdleLanesCostNoGoroutine(t *testing.T) {
 func TestLaneNumbersOutlastARestart(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	assert.Equal(t, queue.Counts{}, count(t, q, "asked for"))
+	assert.Equal(t, queue.Counts{}, count(t, q, "looked at"))
 	require.NoError(t, q.Enqueue(t.Context(), job("e1", "b")))
 	q = reopen(t, q)
-	require.NoError(t, q.Enqueue(t.Context(), job("e2", "c"), job("e3", "asked for")))
+	require.NoError(t, q.Enqueue(t.Context(), job("e2", "c"), job("e3", "looked at")))
 	q = reopen(t, q)
 	names, err := q.Lanes(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"b", "c", "asked for"}, names)
+	assert.Equal(t, []string{"b", "c", "looked at"}, names)
 	for _, name := range names {
 		assert.Equal(t, queue.Counts{Due: 1}, count(t, q, name), name)
 	}

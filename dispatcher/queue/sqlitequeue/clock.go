@@ -2,8 +2,11 @@ package sqlitequeue
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -105,6 +108,31 @@ func (w *writer) followClock() {
 	for _, l := range q.all() {
 		l.lookAgain()
 	}
+}
+
+// lastWritten is when the file was last written, by the wall clock of that moment; 0 = there is none.
+func lastWritten(path string) (at int64) {
+	for _, name := range [...]string{path, path + "-wal"} {
+		if info, err := os.Stat(name); err == nil {
+			at = max(at, info.ModTime().UnixNano())
+		}
+	}
+	return at
+}
+
+// followBack does for a file that was last written in the future what followClock does while it is open: the clock was set
+// back in between.
+func (c *clock) followBack(w *conn, written int64) error {
+	by := written - c.now()
+	if by < int64(leastStep) {
+		return nil
+	}
+	_, err := w.exec("UPDATE job SET due = due - ?1, not_before = due - ?1 WHERE pause = 1 AND due > ?2 AND due < ?3",
+		by, written, int64(heldBack))
+	if code(err)&primary == sqlite3.SQLITE_FULL {
+		return nil // a full disk does not keep a file from being opened
+	}
+	return err
 }
 
 // follow moves the times of a job that counts from this run by the steps since it was read or stored.

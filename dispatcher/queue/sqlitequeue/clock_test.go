@@ -58,6 +58,32 @@ func TestAPauseIsAsLongAsItIs(t *testing.T) {
 	}
 }
 
+// TestAPauseIsAsLongAsItIsOverARestart: the clock is set back while the program is down.
+func TestAPauseIsAsLongAsItIsOverARestart(t *testing.T) {
+	t.Parallel()
+	clock := new(settable)
+	o := clock.options()
+	q := openWith(t, newPath(t), o)
+	l := serve(t, q, "a", 1, func(context.Context, queue.Job) queue.Outcome {
+		return queue.Outcome{Action: queue.Retry, Delay: 2 * time.Second, Began: clock.now()}
+	})
+	timed := job("timed", "a")
+	timed.NotBefore = clock.now().Add(5 * time.Minute)
+	require.NoError(t, q.Enqueue(t.Context(), job("e", "a"), timed))
+	eventually(t, func() bool { return count(t, q, "a").Later == 2 }, "both wait")
+	require.NoError(t, l.Stop(t.Context()))
+	require.NoError(t, q.Close())
+	clock.set(-time.Hour)
+	began := time.Now()
+	q = openWith(t, q.path, o)
+	r := newRan()
+	serve(t, q, "a", 1, r.done)
+	r.await(t, 1)
+	assert.Less(t, time.Since(began), 2*time.Second+seconds)
+	eventually(t, func() bool { return count(t, q, "a") == queue.Counts{Later: 1} }, "a time of its own is one of the wall clock")
+	assert.Equal(t, map[string]int{"e": 1}, r.ids())
+}
+
 // TestATimeOfItsOwnIsKept: seconds after the clock is set to it, and not before, in memory as well as after a restart.
 func TestATimeOfItsOwnIsKept(t *testing.T) {
 	t.Parallel()

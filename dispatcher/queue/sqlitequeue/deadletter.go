@@ -12,23 +12,23 @@ import (
 // chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in between.
 const chunk = 1000
 
-// deadColumns are a letter's in the order that readLetter expects.
+// deadColumns are a letter's in the order that readDeadRow expects.
 const deadColumns = `dead.num, lane, dead.seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, died, reason,
 	urgent, format, body`
 
-// buried is a dead letter of the file.
-type buried struct {
+// deadRow is a dead letter of the file.
+type deadRow struct {
 	row
 	num, lane, died int64
 	reason          string
 }
 
-func readLetter(v []driverValue) (*buried, error) {
+func readDeadRow(v []driverValue) (*deadRow, error) {
 	headers, err := decodeHeaders(blob(v[9]))
 	if err != nil {
 		return nil, err
 	}
-	return &buried{
+	return &deadRow{
 		num: integer(v[0]), lane: integer(v[1]), died: integer(v[10]), reason: text(v[11]),
 		row: row{
 			seq: integer(v[2]), generation: integer(v[3]), enqueued: v[4], notBefore: v[5], firstTried: v[6],
@@ -39,7 +39,7 @@ func readLetter(v []driverValue) (*buried, error) {
 }
 
 // choose reads the selected letters with numbers up to last, the earliest first.
-func (q *Queue) choose(c *conn, s queue.Selection, last int64, limit int) (letters []*buried, err error) {
+func (q *Queue) choose(c *conn, s queue.Selection, last int64, limit int) (letters []*deadRow, err error) {
 	where, args := "dead.num > ? AND dead.num <= ?", []any{s.After, last}
 	if s.Lane != "" {
 		l := q.find(s.Lane)
@@ -60,7 +60,7 @@ func (q *Queue) choose(c *conn, s queue.Selection, last int64, limit int) (lette
 	}
 	var bad error
 	err = c.each(func(v []driverValue) bool {
-		letter, err := readLetter(v)
+		letter, err := readDeadRow(v)
 		letters, bad = append(letters, letter), err
 		return bad == nil
 	}, `SELECT `+deadColumns+` FROM dead CROSS JOIN event ON event.seq = dead.seq WHERE `+where+` ORDER BY dead.num LIMIT ?`,
@@ -80,7 +80,7 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 	if s.Limit > 0 {
 		limit = s.Limit
 	}
-	var found []*buried
+	var found []*deadRow
 	err := q.readers.inspect.read(ctx, func(c *conn) error {
 		last, err := newest(c)
 		if err == nil {
@@ -102,7 +102,7 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 // Requeue implements queue.Inspector. Many letters are given back a thousand at a time: after an error those of the
 // number returned are.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
-	return q.takeLetters(ctx, "requeue dead letters", s, func(t *tx, b *buried) error {
+	return q.takeDead(ctx, "requeue dead letters", s, func(t *tx, b *deadRow) error {
 		r := b.row
 		r.generation, r.attempt, r.enqueued, r.notBefore, r.firstTried = generation, 0, t.now, nil, nil
 		seq, err := t.putEvent(b.body, 1)
@@ -121,11 +121,11 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 
 // Discard implements queue.Inspector, as Requeue a thousand at a time.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
-	return q.takeLetters(ctx, "discard dead letters", s, func(*tx, *buried) error { return nil })
+	return q.takeDead(ctx, "discard dead letters", s, func(*tx, *deadRow) error { return nil })
 }
 
-// takeLetters removes the selected letters, those that die meanwhile not, after f was called with each.
-func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f func(*tx, *buried) error) (n int, err error) {
+// takeDead removes the selected letters, those that die meanwhile not, after f was called with each.
+func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, f func(*tx, *deadRow) error) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -141,7 +141,7 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 		if limit == 0 {
 			return n, nil
 		}
-		var letters []*buried
+		var letters []*deadRow
 		after := s
 		err := q.writer.write(ctx, op, func(t *tx) (err error) {
 			letters, err = q.choose(t.conn, after, last, limit)
@@ -150,7 +150,7 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 					err = f(t, b)
 				}
 				if err == nil {
-					err = t.exhume(b.num, b.seq)
+					err = t.removeDead(b.num, b.seq)
 				}
 			}
 			return err
@@ -163,8 +163,8 @@ func (q *Queue) takeLetters(ctx context.Context, op string, s queue.Selection, f
 	}
 }
 
-// exhume removes a dead letter.
-func (t *tx) exhume(num, seq int64) error {
+// removeDead removes a dead letter.
+func (t *tx) removeDead(num, seq int64) error {
 	_, err := t.exec("DELETE FROM dead WHERE num = ?", num)
 	t.drop(seq)
 	t.then = append(t.then, func() { t.queue.dead.Add(-1) })
@@ -191,7 +191,7 @@ func (q *Queue) retain(t *tx) error {
 		return err
 	}
 	for i := range nums {
-		if err := t.exhume(nums[i], seqs[i]); err != nil {
+		if err := t.removeDead(nums[i], seqs[i]); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ func (s dedupStore) Commit(ctx context.Context, key, token string, ttl time.Dura
 	if !l.keep(key, token, true) {
 		return dedup.ErrLost
 	}
-	// Whatever ctx says then: a delivery that was made must not be made again for want of time.
+	// Whatever ctx says then: a delivery that was made must not be made again for lack of time.
 	err := s.queue.putRecord(context.WithoutCancel(ctx), "store a delivered key", kindDone, []byte(key), nil, ttl)
 	if err != nil {
 		l.keep(key, token, false)

@@ -73,8 +73,8 @@ func fillBy(t *testing.T, q *Queue, route string, each int) (acked []string, ref
 	return nil, nil
 }
 
-// fullDisk goes through all that a full disk means; spoil fills it, mend makes room.
-func fullDisk(t *testing.T, path string, spoil func(q *Queue), mend func(q *Queue)) {
+// fullDisk goes through all that a full disk means; spoil fills it, makeRoom empties it.
+func fullDisk(t *testing.T, path string, spoil func(q *Queue), makeRoom func(q *Queue)) {
 	t.Helper()
 	book, o := logged()
 	q := openWith(t, path, o)
@@ -102,7 +102,7 @@ func fullDisk(t *testing.T, path string, spoil func(q *Queue), mend func(q *Queu
 	assert.Equal(t, len(acked), count(t, q, "later").Due, "nothing more is stored than was acknowledged")
 	close(proceed) // outcomes may have to wait for room, and with them the lane
 
-	mend(q)
+	makeRoom(q)
 	eventually(t, func() bool { return q.Enqueue(t.Context(), refused) == nil }, "it is stored once there is room")
 	r.await(t, 6)
 	eventually(t, func() bool { return count(t, q, "running") == queue.Counts{} }, "outcomes are stored once there is room")

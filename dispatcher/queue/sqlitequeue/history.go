@@ -47,7 +47,7 @@ func (s historyStore) Append(ctx context.Context, entries ...history.Entry) erro
 }
 
 func (t *tx) putEntry(e *history.Entry, detail string) error {
-	num, err := t.putTold(e.Event)
+	num, err := t.putHistoryEvent(e.Event)
 	if err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (t *tx) putEntry(e *history.Entry, detail string) error {
 	return err
 }
 
-// putTold stores the event of an entry, unless another entry has brought it, and returns its number.
-func (t *tx) putTold(e event.Event) (num int64, err error) {
+// putHistoryEvent stores the event of an entry, unless another entry has brought it, and returns its number.
+func (t *tx) putHistoryEvent(e event.Event) (num int64, err error) {
 	if e.IsZero() {
 		return 0, errNoEvent
 	}

@@ -39,7 +39,7 @@ func (t *tx) put(l *lane, r *row) error {
 	return err
 }
 
-// name stores the name of a lane that was only spoken of before.
+// name stores the name of a lane with its first job.
 func (t *tx) name(l *lane) error {
 	if l.stored {
 		return nil
@@ -76,7 +76,7 @@ func (t *tx) settle(l *lane, r *row, out queue.Outcome) error {
 			after.due, after.notBefore, after.firstTried, after.attempt, flag(after.started), l.num, r.due, r.seq)
 		return err
 	case queue.Dead:
-		if err := t.bury(l, &after, out.Reason); err != nil {
+		if err := t.markDead(l, &after, out.Reason); err != nil {
 			return err
 		}
 	default:
@@ -130,8 +130,8 @@ func (t *tx) release(l *lane, key string) error {
 	return err
 }
 
-// bury keeps a job as evidence.
-func (t *tx) bury(l *lane, r *row, reason string) error {
+// markDead keeps a job as evidence.
+func (t *tx) markDead(l *lane, r *row, reason string) error {
 	id := ""
 	if !r.event.IsZero() {
 		id = queue.Job{Event: r.event, Route: l.name, Generation: r.generation}.ID()
@@ -144,7 +144,7 @@ func (t *tx) bury(l *lane, r *row, reason string) error {
 }
 
 // cancel removes the jobs of a schedule key that have not started. There is more than one only after a crash, when the
-// former one had started and the key was used again.
+// previous one had started and the key was used again.
 func (t *tx) cancel(l *lane, key string) (found bool, err error) {
 	var all []*row
 	var bad error

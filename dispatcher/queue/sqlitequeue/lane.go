@@ -195,7 +195,7 @@ func (l *lane) wait(due int64) {
 	l.ask(l.next)
 }
 
-// added is told by the writer of a new job, which may be gone again.
+// added is called by the writer for a new job, which may be gone again.
 func (l *lane) added(r *row, gone bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,7 +216,7 @@ func (l *lane) added(r *row, gone bool) {
 	}
 }
 
-// released is told by the writer of a job that nothing holds back any longer. It comes into memory however full that is:
+// released is called by the writer for a job that nothing holds back any longer. It comes into memory however full that is:
 // another has just left, and those before the cursor would not be found by a load.
 func (l *lane) released(r *row) {
 	l.mu.Lock()
@@ -230,7 +230,7 @@ func (l *lane) released(r *row) {
 	}
 }
 
-// removed is told by the writer that a job is gone.
+// removed is called by the writer when a job is gone.
 func (l *lane) removed(seq int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 // links is how many names a file has.
 func links(info os.FileInfo) int {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Nlink) //nolint:unconvert // its type differs between platforms
+		return int(stat.Nlink)
 	}
 	return 1
 }

@@ -81,7 +81,7 @@ func (o *owner) lockItself() error {
 	if info, err := os.Stat(o.path); err == nil && isOwned(info) {
 		return &LockedError{Path: o.path}
 	}
-	file, err := os.OpenFile(o.path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // as SQLite would create it; umask decides
+	file, err := os.OpenFile(o.path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}

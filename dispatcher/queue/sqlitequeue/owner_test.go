@@ -34,7 +34,7 @@ func requireRefused[E error](t *testing.T, path string) {
 	require.Error(t, err, "a second owner in this process")
 	_, ok := errors.AsType[E](err)
 	require.True(t, ok, "in this process: %T: %v", err, err)
-	child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // the test itself
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), openOnly+"="+path)
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -25,7 +25,7 @@ func openWitnessed(t *testing.T) *Queue {
 	return q
 }
 
-// TestQ1TheWriterIsSafe reads back what the writing connection was told.
+// TestQ1TheWriterIsSafe reads back what the writing connection is set to.
 func TestQ1TheWriterIsSafe(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

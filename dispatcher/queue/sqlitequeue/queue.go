@@ -133,12 +133,16 @@ func (q *Queue) connect(ctx context.Context, name string) (err error) {
 		return err
 	}
 	undo = append(undo, q.owner.release)
+	written := lastWritten(q.path)
 	q.volume = volumeOf(q.path)
 	writing, err := openWriter(ctx, name, q.path, q.volume)
 	if err != nil {
 		return err
 	}
 	undo = append(undo, writing.close)
+	if err := q.clock.followBack(writing, written); err != nil {
+		return err
+	}
 	if q.readers, err = openReaders(ctx, name); err != nil {
 		return err
 	}
@@ -366,14 +370,14 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 }
 
 // Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that are
-// open without patience, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
+// open without waiting, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
 func (q *Queue) Close() error {
 	q.closing.Do(func() { q.closed = q.close() })
 	return q.closed
 }
 
 func (q *Queue) close() error {
-	impatient, cancel := context.WithCancel(context.Background())
+	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	var errs []error
 	var wg sync.WaitGroup
@@ -381,7 +385,7 @@ func (q *Queue) close() error {
 	for _, l := range q.all() {
 		if l.isOpen() {
 			wg.Go(func() {
-				err := l.Stop(impatient)
+				err := l.Stop(over)
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)

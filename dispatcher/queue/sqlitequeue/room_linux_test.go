@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -87,7 +88,7 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 			}
 			return queue.Outcome{Action: queue.Done}
 		})
-		require.NoError(t, l.Drain(t.Context(), zeroTime))
+		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		require.Equal(t, 0, count(t, q, lane).Waiting())
 		require.Len(t, ran, len(acked))
 		for id, n := range ran {
@@ -143,7 +144,7 @@ func openedOnAFullDisk(t *testing.T, path, folder string, waiting int) {
 	r.await(t, 2)
 	require.NoError(t, os.Remove(filler))
 	r.await(t, waiting)
-	require.NoError(t, l.Drain(t.Context(), zeroTime))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	for id, n := range r.ids() {
 		assert.Equal(t, 1, n, id)
 	}

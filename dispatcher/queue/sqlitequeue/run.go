@@ -17,7 +17,7 @@ func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Out
 	returned := false
 	defer func() {
 		if !returned { // the handler has ended its goroutine, as testing's FailNow does
-			if l.store(ctx, r, crashed()) == nil {
+			if l.store(ctx, r, panicOutcome()) == nil {
 				l.rest(r) // the queue in memory calls the ticket again, for nothing
 			} else {
 				l.keep(r, true)
@@ -43,14 +43,14 @@ func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Out
 func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
 	defer func() {
 		if recover() != nil {
-			out = crashed()
+			out = panicOutcome()
 		}
 	}()
 	return h(ctx, j)
 }
 
-// crashed is the outcome of a handler that did not return.
-func crashed() queue.Outcome {
+// panicOutcome is the outcome of a handler that did not return.
+func panicOutcome() queue.Outcome {
 	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
@@ -84,7 +84,7 @@ const (
 )
 
 // store makes an outcome durable, however often it takes: the job's place stays taken meanwhile, so that no more jobs
-// start than could be repeated. It gives up when the lane is out of patience or the queue is closed.
+// start than could be repeated. It gives up when the lane no longer waits or the queue is closed.
 func (l *lane) store(ctx context.Context, r *row, out queue.Outcome) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := l.queue.writer.write(context.Background(), "store an outcome", func(t *tx) error { return t.settle(l, r, out) })

@@ -41,7 +41,7 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 		assert.NoError(t, crashed.Enqueue(ctx, queue.Job{Event: j.Event, Route: "target", Enqueued: time.Now()}))
 		return queue.Outcome{Action: queue.Done}
 	})
-	require.NoError(t, l.Drain(t.Context(), zeroTime))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, map[string]int{"e": 1}, r.ids(), "the rest of its work is done")
 	assert.Equal(t, queue.Counts{Due: 1}, count(t, crashed, "target"), "and nothing twice")
 	assert.True(t, cancelled(t, crashed, "schedule", "key"), "that is the next one")

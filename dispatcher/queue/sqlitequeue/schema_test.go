@@ -70,7 +70,7 @@ func TestAFileOfTheSecondSchema(t *testing.T) {
 		ran = append(ran, j)
 		return queue.Outcome{Action: queue.Done}
 	})
-	require.NoError(t, l.Drain(ctx, zeroTime))
+	require.NoError(t, l.Drain(ctx, time.Time{}))
 	require.Len(t, ran, 4)
 	for i, id := range []string{"urgent", "plain", "keyed-1", "keyed-2"} {
 		assert.Equal(t, id, ran[i].Event.ID())

@@ -17,9 +17,6 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// zeroTime makes Drain wait for what is due now.
-var zeroTime time.Time
-
 // kilobyte is an event of about 1 KiB.
 func kilobyte(id string) event.Event {
 	return event.Must(event.GrantRevoked{Reason: strings.Repeat("because ", 80)}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})

@@ -188,18 +188,18 @@ func TestIdleLanesCostNoGoroutine(t *testing.T) {
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 }, "they work")
 }
 
-// TestLaneNumbersOutlastARestart: lanes that were only spoken of leave no trap for new ones.
+// TestLaneNumbersOutlastARestart: lanes that were only asked for leave no trap for new ones.
 func TestLaneNumbersOutlastARestart(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	assert.Equal(t, queue.Counts{}, count(t, q, "spoken of"))
+	assert.Equal(t, queue.Counts{}, count(t, q, "looked at"))
 	require.NoError(t, q.Enqueue(t.Context(), job("e1", "b")))
 	q = reopen(t, q)
-	require.NoError(t, q.Enqueue(t.Context(), job("e2", "c"), job("e3", "spoken of")))
+	require.NoError(t, q.Enqueue(t.Context(), job("e2", "c"), job("e3", "looked at")))
 	q = reopen(t, q)
 	names, err := q.Lanes(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"b", "c", "spoken of"}, names)
+	assert.Equal(t, []string{"b", "c", "looked at"}, names)
 	for _, name := range names {
 		assert.Equal(t, queue.Counts{Due: 1}, count(t, q, name), name)
 	}

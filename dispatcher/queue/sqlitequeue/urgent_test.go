@@ -64,7 +64,7 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 					return in.turns.len() >= min(window, plain) && in.turns.urgent.Len() == 3
 				}, "they are in memory, whatever else is")
 				require.NoError(t, l.Stop(t.Context()))
-				ids := order(t, q, "a", zeroTime)
+				ids := order(t, q, "a", time.Time{})
 				require.Len(t, ids, plain+4)
 				assert.ElementsMatch(t, []string{"u0", "u1", "u2"}, ids[:3])
 				assert.Less(t, slices.Index(ids, "u0"), slices.Index(ids, "u1"))
@@ -111,7 +111,7 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	for range 18 {
 		(<-runs).answer <- queue.Outcome{Action: queue.Done}
 	}
-	require.NoError(t, l.Drain(t.Context(), zeroTime))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, queue.Counts{Dead: 1}, count(t, q, "a"))
 	letters, err := q.DeadLetters(t.Context(), queue.Selection{})
 	require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestDrainWaitsForATime(t *testing.T) {
 		}
 		return r.done(ctx, j)
 	})
-	require.NoError(t, l.Drain(t.Context(), zeroTime))
+	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Empty(t, r.ids(), "zero is now")
 	require.NoError(t, l.Drain(t.Context(), time.Now().Add(10*time.Minute)))
 	assert.Equal(t, map[string]int{"soon": 1}, r.ids())

@@ -10,6 +10,6 @@ func space(folder string) (total, free int64, ok bool) {
 	if err := syscall.Statfs(folder, &s); err != nil {
 		return 0, 0, false
 	}
-	block := int64(s.Bsize)
+	block := int64(s.Bsize) //nolint:unconvert // its type differs between platforms
 	return int64(s.Blocks) * block, int64(s.Bavail) * block, true
 }

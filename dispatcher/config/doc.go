@@ -37,16 +37,16 @@
 // [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be closed. A
 // running engine is given another document the same way:
 //
-//	next, err := config.Load("routes.yaml", src, config.Options{Former: set.Document, ...})
+//	next, err := config.Load("routes.yaml", src, config.Options{Stored: set.Document, ...})
 //	err = engine.SetRoutes(ctx, next.Routes)
 //	monitor.Set(health.Alert{}, next.Alerts)
-//	err = set.Close() // of the former one, after SetRoutes returned
+//	err = set.Close() // of the replaced one, after SetRoutes returned
 //
 // # Secrets
 //
 // A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it. Text is
 // write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A document that comes
-// back with [redacted] keeps the secret of the one named by Options.Former, for as long as the channel sends to the same
+// back with [redacted] keeps the secret of the one named by Options.Stored, for as long as the channel sends to the same
 // place: who may edit a configuration but not read its secrets cannot have them sent elsewhere. [Document.Reveal] is for the
 // host's own, encrypted store.
 //

@@ -34,7 +34,7 @@ func channelsField(types Registry) Field {
 }
 
 // JSON writes the document as JSON. Secrets given as text, and what may be one in a URL, are shown as [redacted];
-// references are shown as they are. [Load] reads what JSON wrote back when it is given the Document as Options.Former.
+// references are shown as they are. [Load] reads what JSON wrote back when it is given the Document as Options.Stored.
 func (d *Document) JSON() []byte { return indented(writer{}.object(d.root)) }
 
 // YAML is JSON in the other format. Comments of the document that was read are not in it.
@@ -47,7 +47,7 @@ func (d *Document) YAML() []byte {
 }
 
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store, which
-// encrypts it; Load reads it without Options.Former. Never show it.
+// encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
 	r := revealer{ctx: ctx}
 	b := indented(writer{r.reveal}.object(d.root))

@@ -47,7 +47,7 @@ func FuzzLoad(f *testing.F) {
 		everything := reveal(t, set.Document)
 		require.NoError(t, set.Close())
 		for name, written := range map[string][]byte{"b.json": set.Document.JSON(), "b.yaml": set.Document.YAML()} {
-			again, err := config.Load(name, written, config.Options{Former: set.Document})
+			again, err := config.Load(name, written, config.Options{Stored: set.Document})
 			require.NoError(t, err, "%s", written)
 			assert.Equal(t, everything, reveal(t, again.Document), "%s", written)
 			require.NoError(t, again.Close())

@@ -34,8 +34,8 @@ type Options struct {
 	EventTypes []event.Type
 	// Tenant, unless empty, is the tenant of every route, and a document may not say otherwise.
 	Tenant string
-	// Former is the document that this one replaces: where this one has [redacted], its secrets are kept.
-	Former  *Document
+	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept.
+	Stored  *Document
 	MaxSize int          // in bytes; 0 = DefaultMaxSize
 	Logger  *slog.Logger // of the channels; nil = slog.Default
 }
@@ -129,10 +129,10 @@ func (l *loader) unique(list *value) map[string]*value {
 
 // channels makes the channels, by name. Those that are wrong are nil.
 func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
-	var former map[string]*value
-	if l.options.Former != nil {
+	var stored map[string]*value
+	if l.options.Stored != nil {
 		quiet := loader{problems: &problems{}}
-		former = quiet.unique(l.options.Former.root.get("channels"))
+		stored = quiet.unique(l.options.Stored.root.get("channels"))
 	}
 	guards, limits := networks(l.options), policies(l.options)
 	made := map[string]channel.Channel{}
@@ -147,11 +147,11 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			continue // a name is missing or used twice, which has been said
 		}
 		made[name] = nil
-		stored := former[name]
-		if stored != nil && stored.text("type") != v.text("type") {
-			stored = nil
+		before := stored[name]
+		if before != nil && before.text("type") != v.text("type") {
+			before = nil
 		}
-		l.restore(v, stored)
+		l.restore(v, before)
 		e := Environment{
 			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
 			Limits: named(l.problems, v, "limits", defaultLimits, limits),

@@ -15,7 +15,7 @@ func slackType() Type {
 			{Name: "url", Kind: Address, Destination: true, Doc: "The incoming webhook's address, a secret unless there are masks. Instead of token and channel."},
 			{Name: "masks", Kind: Masks, Doc: "Secret parts of the URL, which then shows their replacements."},
 			{Name: "token", Kind: Secret, Doc: "The app's bot token, xoxb-…, with the scope chat:write."},
-			{Name: "channel", Doc: "Id of the channel that the app posts to, such as C024BE91L."},
+			{Name: "channel", Destination: true, Doc: "Id of the channel that the app posts to, such as C024BE91L."},
 			{Name: "api", Destination: true, Doc: "Where the Web API is. Default: https://slack.com/api."},
 			{Name: "separate", Kind: Flag, Doc: "Whether the app makes each event a message of its own. Default: false."},
 			{Name: "template", Doc: "A Handlebars template that makes the message, in place of the built-in one."},

@@ -1,11 +1,11 @@
 package config
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -89,13 +89,13 @@ func atoi(s string) (int, bool) {
 	return int(n), err == nil
 }
 
-// origin is scheme, host and port of a URL, for comparisons and for what is shown; "" = it has none.
+// origin is scheme, host and port of a URL as they are dialled, to be shown; "" = it has none.
 func origin(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
+	u, err := netguard.CheckURL("", address, netguard.Limits{AllowInsecureHTTP: true})
+	if err != nil {
 		return ""
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
+	return netguard.Origin(u)
 }
 
 // shownAddress is how a URL without masks is written: it may be a credential behind its origin.
@@ -104,8 +104,8 @@ func shownAddress(address string) string {
 	switch {
 	case start == "":
 		return secret.Redacted // whatever that is
-	case strings.TrimSuffix(strings.ToLower(address), "/") == start:
-		return address
+	case netguard.SameDestination(address, start):
+		return address // there is nothing behind it
 	}
 	return start + "/" + secret.Redacted
 }

@@ -16,7 +16,7 @@ func webhookType() Type {
 			{Name: "preset", Kind: Variants, Tag: "product", Destination: true, Doc: "Configures the webhook for a named product; other fields change that further.", Variants: presets()},
 			{Name: "url", Kind: Address, Destination: true, Doc: "Where events are sent. Required, but for presets that know it. All behind the host is a secret, unless there are masks."},
 			{Name: "masks", Kind: Masks, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
-			{Name: "path", Doc: "A Handlebars template that makes path and query, which url then must not have."},
+			{Name: "path", Destination: true, Doc: "A Handlebars template that makes path and query, which url then must not have."},
 			{Name: "method", Values: []string{"POST", "PUT", "PATCH", "DELETE", "GET"}, Doc: "HTTP method, as far as limits allow it. Default: POST."},
 			{Name: "headers", Kind: Headers, Doc: "Headers of every request; at most 25, or as limits say."},
 			authField(),

@@ -149,7 +149,7 @@ func TestKeysStayWithTheirTopic(t *testing.T) {
 	assert.NotContains(t, shown, keyID)
 	assert.NotContains(t, shown, key)
 
-	o.Former = first.Document
+	o.Stored = first.Document
 	send(t, load(t, shown, o))
 	assert.Equal(t, keyID, (<-got).signer)
 	for _, change := range []*strings.Replacer{

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -22,7 +21,7 @@ func alertsField() Field {
 // alerts collects the alerts of a document, and lets the routes that they name take them.
 type alerts struct {
 	*problems
-	tenant string            // of the whole document, if it has one
+	tenant string            // of routes that name none
 	routes map[string]*value // all of the document, by name
 	all    map[string]health.Alert
 	about  map[string][]string // routes that fail, by the route that tells
@@ -51,7 +50,12 @@ func (a *alerts) read(route *value) {
 	}
 }
 
-func (a *alerts) tenantOf(route *value) string { return cmp.Or(a.tenant, route.text("tenant")) }
+func (a *alerts) tenantOf(route *value) string {
+	if route.has("tenant") {
+		return route.text("tenant")
+	}
+	return a.tenant
+}
 
 // tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about one for
 // all tenants have none.

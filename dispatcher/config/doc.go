@@ -53,8 +53,10 @@
 // # What the host decides
 //
 // A document names networks (which addresses are reached), limits (which URLs, methods and numbers of headers are allowed),
-// kinds of references and types of channels; Options say what these names mean. The zero Options suit documents that
-// tenants write: public addresses, HTTPS, no references. Options.Tenant holds every route to one tenant.
+// kinds of references and types of channels; Options say what these names mean. The zero Options allow public addresses,
+// HTTPS, no references, and events without a tenant: nothing that a document says reaches beyond that. For documents that
+// tenants write, set Options.Tenant, so that the routes take that tenant's events. Options.Tenants is for the operator's
+// documents, whose routes may name the tenants in it.
 //
 // A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and described in
 // the [Schema] like the built-in ones. Package snsconfig, a module of its own, has one for topics of Amazon SNS.

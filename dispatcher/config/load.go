@@ -32,8 +32,12 @@ type Options struct {
 	Limits map[string]netguard.Limits
 	// EventTypes are the host's own types of events, for filters.
 	EventTypes []event.Type
-	// Tenant, unless empty, is the tenant of every route, and a document may not say otherwise.
+	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
+	// Empty = the routes take events without a tenant.
 	Tenant string
+	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows every
+	// id, and routes that take the events of all tenants. It is for documents of the operator's.
+	Tenants []string
 	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept.
 	Stored  *Document
 	MaxSize int          // in bytes; 0 = DefaultMaxSize
@@ -221,7 +225,7 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 			l.place(v, err)
 			continue
 		}
-		if l.options.Tenant != "" {
+		if !v.has("tenant") {
 			r.Tenant = l.options.Tenant
 		}
 		set.Routes, from = append(set.Routes, r), append(from, v)
@@ -249,11 +253,24 @@ func whole(list *value) bool {
 	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
 }
 
-// tenant refuses a tenant other than the one whose document this is.
+// tenant refuses a tenant that the host has not allowed.
 func (l *loader) tenant(v *value) {
-	if t := v.get("tenant"); t != nil && l.options.Tenant != "" && v.text("tenant") != l.options.Tenant {
-		l.add(t.at, t.path, "is not the tenant of this document", "leave it out")
+	t, id := v.get("tenant"), v.text("tenant")
+	switch {
+	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
+	case id == dispatcher.AnyTenant:
+		l.add(t.at, t.path, "is all tenants, which the host does not allow in this document", askTheHost)
+	case l.options.Tenant != "":
+		l.add(t.at, t.path, "is not the tenant of this document", askTheHost)
+	default:
+		l.add(t.at, t.path, "is a tenant that the host does not allow in this document", askTheHost)
 	}
+}
+
+const askTheHost = "leave it out, or have the host allow it"
+
+func (o Options) allowsTenant(id string) bool {
+	return slices.Contains(o.Tenants, id) || id != "" && slices.Contains(o.Tenants, dispatcher.AnyTenant)
 }
 
 // check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has

@@ -34,7 +34,7 @@ func hook(channelFields, routeFields string) string {
 // one loads a document with one route and returns that.
 func one(t *testing.T, src string) dispatcher.Route {
 	t.Helper()
-	set := load(t, "routes.yaml", src, config.Options{})
+	set := load(t, "routes.yaml", src, config.Options{Tenants: anyTenant()})
 	require.Len(t, set.Routes, 1)
 	return set.Routes[0]
 }
@@ -154,9 +154,44 @@ func TestStyle2ChannelsOfATenant(t *testing.T) {
 	set := load(t, "a.yaml", hook("", ""), config.Options{Tenant: "acme"})
 	assert.Equal(t, "acme", set.Routes[0].Tenant)
 	load(t, "a.yaml", hook("", "tenant: acme"), config.Options{Tenant: "acme"})
-	for _, other := range []string{"globex", `"*"`, `""`} {
+	for other, want := range map[string]string{
+		"globex": "routes[0].tenant is not the tenant of this document",
+		`"*"`:    "routes[0].tenant is all tenants, which the host does not allow in this document",
+		`""`:     "routes[0].tenant is",
+	} {
 		_, err := config.Load("a.yaml", []byte(hook("", "tenant: "+other)), config.Options{Tenant: "acme"})
-		assert.ErrorContains(t, err, "routes[0].tenant is not the tenant of this document", other)
+		assert.ErrorContains(t, err, want, other)
+	}
+}
+
+// A document reaches beyond its own tenant only where the host allowed it by name.
+func TestStyle2NoDocumentReachesAnotherTenantByItself(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		options config.Options
+		tenant  string
+		want    string // "" = refused
+	}{
+		"nothing allowed, all":         {config.Options{}, `"*"`, ""},
+		"nothing allowed, one":         {config.Options{}, "globex", ""},
+		"one's own, all":               {config.Options{Tenant: "acme"}, `"*"`, ""},
+		"one's own, another":           {config.Options{Tenant: "acme"}, "globex", ""},
+		"one's own":                    {config.Options{Tenant: "acme"}, "acme", "acme"},
+		"another one allowed":          {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, "globex", "globex"},
+		"another one allowed, a third": {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, "initech", ""},
+		"another one allowed, all":     {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, `"*"`, ""},
+		"all allowed, all":             {config.Options{Tenants: anyTenant()}, `"*"`, dispatcher.AnyTenant},
+		"all allowed, one":             {config.Options{Tenants: anyTenant()}, "globex", "globex"},
+	} {
+		set, err := config.Load("a.yaml", []byte(hook("", "tenant: "+test.tenant)), test.options)
+		if test.want == "" {
+			require.ErrorContains(t, err, "a.yaml:9:13: routes[0].tenant is ", name)
+			assert.NotContains(t, err.Error(), "globex", name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, test.want, set.Routes[0].Tenant, name)
+		require.NoError(t, set.Close())
 	}
 }
 
@@ -229,7 +264,7 @@ func TestStyle3AlertAfterResendAndContact(t *testing.T) {
   - {name: nobody, channel: hook, tenant: "*"}
   - {name: at once, channel: hook, tenant: acme, alerts: {after: at_once, resend: never, off: true, dead_letters: true}}
 `
-	set := load(t, "a.yaml", src, config.Options{})
+	set := load(t, "a.yaml", src, config.Options{Tenants: anyTenant()})
 	assert.Equal(t, map[string]health.Alert{"route": {After: 10 * time.Minute, Resend: time.Hour}, "at once": {After: -1, Resend: -1, Off: true, Dead: true}}, set.Alerts)
 	news := func(route string) event.Event {
 		return event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: route}}, event.Meta{Tenant: "acme", Subject: route})

@@ -14,7 +14,7 @@ func routeFields() []Field {
 		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
 		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
 		{Name: "state", Values: []string{"enabled", "disabled", "paused"}, Doc: "enabled; disabled: takes no new events and sends nothing; paused: takes events and sends nothing. Default: enabled."},
-		{Name: "tenant", Doc: "Id of the tenant whose events the route takes, or * for all tenants. Default: only events without a tenant."},
+		{Name: "tenant", Doc: "Id of the tenant whose events the route takes, or * for all tenants, as far as the host allows it. Default: the tenant whose document this is; without one, only events without a tenant."},
 		{Name: "events", List: true, Doc: "Types of events, such as request.approved or request.*. Default: every lifecycle event."},
 		{Name: "triggers", List: true, Values: triggerNames(), Doc: "The same as triggers of access requests. Together with events, what either names is taken."},
 		{Name: "rules", Kind: Object, List: true, Doc: "Rules in place of events and triggers: an event is taken, once, when one of them wants it.", Fields: []Field{

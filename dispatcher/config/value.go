@@ -34,6 +34,9 @@ func (v *value) get(name string) *value {
 	return v.fields[name]
 }
 
+// has tells whether a field of an object is there.
+func (v *value) has(name string) bool { return v.get(name) != nil }
+
 // text returns the text in a field of an object, or "".
 func (v *value) text(name string) string {
 	if f := v.get(name); f != nil {

@@ -75,14 +75,19 @@ func checkFallback(index int, r *Route, byName map[string]*Route) error {
 		return bad(fmt.Sprintf("has the Fallback %q, which is for another tenant", name), "name a route of the same tenant, or of AnyTenant")
 	}
 	// A circle is reported at each of its routes, but not at those that only lead into it.
-	for hops := 0; to != nil && hops <= len(byName); hops++ {
+	for range maxFallbacks {
 		if to.Name == r.Name {
 			return bad(fmt.Sprintf("has the Fallback %q, which leads back here", name), "end the chain of fallbacks somewhere")
 		}
-		to = byName[to.Protect.Fallback]
+		if to = byName[to.Protect.Fallback]; to == nil {
+			return nil
+		}
 	}
-	return nil
+	return bad(fmt.Sprintf("has the Fallback %q, which has more than %d fallbacks in turn", name, maxFallbacks), "shorten the chain of fallbacks")
 }
+
+// maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.
+const maxFallbacks = 16
 
 // FailingError is what Observer.Disabled is told of a route that failed for Protection.DisableAfter.
 type FailingError struct {

@@ -23,12 +23,12 @@ func tlsOf(s Settings) netguard.TLS {
 	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
 }
 
-func timeoutsField() Field {
+func timeoutsField(caps Caps) Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
-		{Name: "connect", Kind: Duration, Min: 1, Doc: "Name resolution and TCP. Default: 10s."},
-		{Name: "tls", Kind: Duration, Min: 1, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Min: 1, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Min: 1, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "connect", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Everything, the answer's body included. Default: 30s."},
 	}}
 }
 
@@ -66,7 +66,7 @@ func named[T any](p *problems, channel *value, field, otherwise string, offered 
 	found, ok := offered[name]
 	if !ok {
 		at := channel.get(field)
-		p.add(at.at, at.path, "is not offered by the host", "name one that is"+suggestion(name, names(offered)))
+		p.add(at.at, at.path, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
 	}
 	return found
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
@@ -20,10 +21,11 @@ type Field struct {
 	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
 	// also be written as a number.
 	Pattern, Form string
-	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
-	MaxItems      int     // of a list; 0 = no bound
-	Word          string  // of a Duration: the word for "without end", read as -1; "" = there is none
-	Fields        []Field // of an Object
+	Min, Max      int           // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
+	MaxItems      int           // of a list; 0 = no bound
+	Longest       time.Duration // of a Duration: its upper bound; 0 = none
+	Word          string        // of a Duration: the word for "without end", read as -1; "" = there is none
+	Fields        []Field       // of an Object
 	// Variants of a Variant, told apart by the field named Tag.
 	Tag      string
 	Variants []Variant

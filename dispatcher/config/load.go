@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,7 +41,8 @@ type Options struct {
 	Tenants []string
 	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept.
 	Stored  *Document
-	MaxSize int          // in bytes; 0 = DefaultMaxSize
+	MaxSize int          // of the document with its aliases written out, in bytes; 0 = DefaultMaxSize
+	Caps    Caps         // the largest numbers that the document may ask for
 	Logger  *slog.Logger // of the channels; nil = slog.Default
 }
 
@@ -61,17 +63,19 @@ var _ io.Closer = (*Set)(nil)
 // for everything that is wrong, in the order of the document; there is no Set then.
 func Load(file string, src []byte, o Options) (*Set, error) {
 	l := loader{problems: &problems{file: file}, options: o}
-	if most := cmp.Or(o.MaxSize, DefaultMaxSize); len(src) > most {
+	most := cmp.Or(o.MaxSize, DefaultMaxSize)
+	if len(src) > most {
 		l.add(position{}, "", fmt.Sprintf("has more than %d bytes", most), "split it")
 		return nil, l.err()
 	}
-	n := parse(src, l.problems)
+	n := parse(src, most, l.problems)
 	if n == nil {
 		return nil, l.err()
 	}
-	types := o.Types.withBuiltIn()
-	r := reader{l.problems, o.References}
-	root := r.object(n, nil, documentFields(types), "")
+	caps := o.Caps.withDefaults()
+	types := o.Types.withBuiltIn(caps)
+	r := reader{l.problems, o.References, map[string]*regexp.Regexp{}}
+	root := r.object(n, nil, documentFields(types, caps), "")
 	if root == nil {
 		return nil, l.err()
 	}
@@ -204,8 +208,8 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
-	f := newFilters(l.options.EventTypes)
+	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string]map[string]bool{}}
+	f := newFilters(l.options.EventTypes, &l.suggester)
 	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
 	var from []*value
 	for _, v := range list.items {
@@ -244,7 +248,7 @@ func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
 		return
 	}
 	if _, ok := all[v.text(field)]; !ok {
-		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
+		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+among(&l.suggester, v.text(field), all))
 	}
 }
 
@@ -277,8 +281,12 @@ func (o Options) allowsTenant(id string) bool {
 // none, and one that is wrong itself is not among them: that has been said.
 func (l *loader) check(routes []dispatcher.Route, from []*value) {
 	routes = slices.Clone(routes)
+	there := make(map[string]bool, len(routes))
+	for _, r := range routes {
+		there[r.Name] = true
+	}
 	for i, r := range routes {
-		if !slices.ContainsFunc(routes, func(other dispatcher.Route) bool { return other.Name == r.Protect.Fallback }) {
+		if !there[r.Protect.Fallback] {
 			routes[i].Protect.Fallback = ""
 		}
 	}

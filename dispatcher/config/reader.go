@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +12,15 @@ import (
 type reader struct {
 	*problems
 	references map[string]Reference
+	patterns   map[string]*regexp.Regexp // of Fields, compiled
+}
+
+// matches tells whether the pattern of a Field matches the whole of s.
+func (r *reader) matches(pattern, s string) bool {
+	if r.patterns[pattern] == nil {
+		r.patterns[pattern] = regexp.MustCompile("^(?:" + pattern + ")$")
+	}
+	return r.patterns[pattern].MatchString(s)
 }
 
 // object reads the fields of n. It returns nil when n is not an object.
@@ -56,7 +66,7 @@ func (r *reader) unknown(p pair, table []Field, path string) {
 		names[i] = f.Name
 	}
 	remedy := "remove it; known fields here are " + strings.Join(names, ", ")
-	if like := similar(p.name, names); like != "" {
+	if like := r.similar(p.name, names); like != "" {
 		remedy = "did you mean " + like + "?"
 	}
 	r.add(p.at, join(path, shownName(p.name)), "is not a field", remedy)

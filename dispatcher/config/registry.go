@@ -43,8 +43,8 @@ type Environment struct {
 }
 
 // withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
-func (r Registry) withBuiltIn() Registry {
-	all := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
+func (r Registry) withBuiltIn(caps Caps) Registry {
+	all := Registry{"webhook": webhookType(caps), "slack": slackType(caps), "email": emailType(caps)}
 	for name, t := range r {
 		all[name] = t
 	}

@@ -21,10 +21,14 @@ func triggerNames() []string {
 }
 
 // filters makes event filters; it knows the types that there are, those of the host included.
-type filters struct{ known []string }
+type filters struct {
+	*suggester
 
-func newFilters(hosts []event.Type) filters {
-	var f filters
+	known []string
+}
+
+func newFilters(hosts []event.Type, s *suggester) filters {
+	f := filters{suggester: s}
 	for _, t := range slices.Concat(event.Catalogue(), hosts) {
 		f.known = append(f.known, string(t))
 	}
@@ -95,7 +99,7 @@ func (f filters) check(field string, patterns []string) error {
 			continue
 		}
 		remedy := "use a type of the catalogue, such as request.pending; the host can add its own"
-		if like := similar(p, f.known); like != "" {
+		if like := f.similar(p, f.known); like != "" {
 			remedy = "did you mean " + like + "?"
 		}
 		errs = append(errs, &Error{Path: indexed(field, i), Problem: "names events that do not exist", Remedy: remedy})

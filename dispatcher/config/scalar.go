@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
 	case f.Kind == Address && (strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:")):
 		return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
 	}
-	return text(n.text, f)
+	return r.text(n.text, f)
 }
 
 func flag(n *node) (data any, problem, remedy string) {
@@ -43,7 +42,7 @@ func flag(n *node) (data any, problem, remedy string) {
 	return nil, "is neither true nor false", how // a tag can say so of anything
 }
 
-func text(s string, f *Field) (data any, problem, remedy string) {
+func (r *reader) text(s string, f *Field) (data any, problem, remedy string) {
 	switch count := utf8.RuneCountInString(s); {
 	case s == "" && f.Required:
 		return nil, "is empty", "give it: " + lowerFirst(firstLine(f.Doc))
@@ -51,11 +50,11 @@ func text(s string, f *Field) (data any, problem, remedy string) {
 		return nil, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max)
 	case f.Values != nil && !slices.Contains(f.Values, s):
 		remedy := "use one of " + strings.Join(f.Values, ", ")
-		if like := similar(s, f.Values); like != "" {
+		if like := r.similar(s, f.Values); like != "" {
 			remedy = "did you mean " + like + "? " + remedy
 		}
 		return nil, "is not one of the values it may have", remedy
-	case f.Pattern != "" && !regexp.MustCompile("^(?:"+f.Pattern+")$").MatchString(s):
+	case f.Pattern != "" && !r.matches(f.Pattern, s):
 		return nil, "does not have its form", "write " + f.Form
 	}
 	return s, "", ""
@@ -107,6 +106,8 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, "is negative", how
 	case d == 0 && f.Min > 0:
 		return nil, "is zero", notZero(f)
+	case f.Longest > 0 && d > f.Longest:
+		return nil, "is longer than " + writeDuration(f.Longest), "give a shorter time"
 	case d > maxDuration:
 		return nil, "is longer than a hundred years", how
 	}

@@ -3,10 +3,11 @@ package config
 import "strings"
 
 // Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in ones. It is
-// for editors: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
+// for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
 // whole document shows, such as a name that is used twice, [Load] reports.
 func Schema(types Registry) []byte {
-	object := objectSchema(documentFields(types.withBuiltIn()), "")
+	caps := Caps{}.withDefaults()
+	object := objectSchema(documentFields(types.withBuiltIn(caps), caps), "")
 	return indented(append([]written{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "Channels and routes of Tocsin"},

@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-func webhookType() Type {
+func webhookType(caps Caps) Type {
 	return Type{
 		Doc: "Any HTTP receiver, and the products that have a preset.",
 		Fields: slices.Concat([]Field{
@@ -18,20 +18,20 @@ func webhookType() Type {
 			{Name: "masks", Kind: Masks, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
 			{Name: "path", Destination: true, Doc: "A Handlebars template that makes path and query, which url then must not have."},
 			{Name: "method", Values: []string{"POST", "PUT", "PATCH", "DELETE", "GET"}, Doc: "HTTP method, as far as limits allow it. Default: POST."},
-			{Name: "headers", Kind: Headers, Doc: "Headers of every request; at most 25, or as limits say."},
+			{Name: "headers", Kind: Headers, MaxItems: 100, Doc: "Headers of every request; at most 25, or as limits say."},
 			authField(),
 			bodyField(),
 			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
-			{Name: "max_body", Kind: Number, Min: 1, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
-			{Name: "success", Kind: Number, List: true, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
-			{Name: "retry_statuses", List: true, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
+			{Name: "max_body", Kind: Number, Min: 1, Max: caps.MaxBody, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
+			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
+			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
 			{Name: "sign", Kind: Object, Doc: "Signs requests.", Fields: []Field{
 				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
 				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
 				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},
 			}},
 			limitsField(),
-			timeoutsField(),
+			timeoutsField(caps),
 		}, tlsFields()),
 		Make: makeWebhook,
 	}

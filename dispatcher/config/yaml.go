@@ -11,7 +11,7 @@ import (
 
 // parseYAML reads one YAML document. Aliases are written out, within the budget; merge keys and tags of one's own are refused,
 // because what they do depends on the reader.
-func parseYAML(src []byte, p *problems) *node {
+func parseYAML(src []byte, most int, p *problems) *node {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // we report them, all of them
 	if err != nil {
 		p.add(position{}, "", "cannot be read as YAML", "check what the file holds")
@@ -33,7 +33,7 @@ func parseYAML(src []byte, p *problems) *node {
 		notYAML(err, p)
 		return nil
 	}
-	c := yamlConverter{problems: p, inside: map[*yaml.Node]bool{}}
+	c := yamlConverter{problems: p, budget: budget{maxBytes: most}, inside: map[*yaml.Node]bool{}}
 	root := c.convert(document.Content[0], 1)
 	if c.failed {
 		return nil
@@ -75,10 +75,10 @@ func (c *yamlConverter) refuse(at position, problem, remedy string) *node {
 
 func (c *yamlConverter) convert(y *yaml.Node, depth int) *node {
 	at := position{y.Line, y.Column}
-	if c.failed && c.budget.used > maxNodes {
+	if c.failed && c.budget.spent() {
 		return &node{at: at, kind: nullNode}
 	}
-	if !c.budget.spend(at, depth, c.problems) {
+	if !c.budget.spend(at, depth, len(y.Value), c.problems) {
 		c.failed = true
 		return &node{at: at, kind: nullNode}
 	}
@@ -123,6 +123,7 @@ func (c *yamlConverter) object(y *yaml.Node, at position, depth int) *node {
 			c.refuse(place, "has a field whose name is not text", "give the field a name")
 			continue
 		}
+		c.budget.bytes += len(key.Value)
 		n.fields = append(n.fields, pair{key.Value, place, c.convert(value, depth+1)})
 	}
 	return n

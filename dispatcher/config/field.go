@@ -32,6 +32,8 @@ type Field struct {
 	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only while
 	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to themselves.
 	Destination bool
+
+	verbatim bool // a Text that people take for a secret: what looks like a reference is a mistake
 }
 
 // Variant is one of several forms of an object.
@@ -72,7 +74,7 @@ func maskFields() []Field {
 func headerFields() []Field {
 	return []Field{
 		{Name: "name", Required: true, Doc: "Name of the header, unique without regard to case."},
-		{Name: "value", Doc: "Its value, which everybody who sees the configuration can read."},
+		{Name: "value", verbatim: true, Doc: "Its value, which everybody who sees the configuration can read."},
 		{Name: "secret", Kind: Secret, Doc: "The value of a sensitive header, in place of value. Once saved, it stays sensitive."},
 		{Name: "template", Doc: "A Handlebars template that makes the value from the event, in place of value."},
 	}

@@ -45,6 +45,10 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		everything := reveal(t, set.Document)
+		kept, err := config.Load("c.json", []byte(everything), config.Options{})
+		require.NoError(t, err, "%s", everything)
+		assert.Equal(t, everything, reveal(t, kept.Document))
+		require.NoError(t, kept.Close())
 		require.NoError(t, set.Close())
 		for name, written := range map[string][]byte{"b.json": set.Document.JSON(), "b.yaml": set.Document.YAML()} {
 			again, err := config.Load(name, written, config.Options{Stored: set.Document})

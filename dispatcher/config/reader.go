@@ -52,12 +52,29 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			v.fields[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
 		}
 	}
+	r.unmasked(v)
 	for _, f := range table {
 		if f.Required && v.fields[f.Name] == nil && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
 		}
 	}
 	return v
+}
+
+// unmasked reports what looks like a variable in a URL and is not the replacement of a mask.
+func (r *reader) unmasked(v *value) {
+	for _, f := range v.table {
+		address := v.get(f.Name)
+		if f.Kind != Address || f.List || address == nil {
+			continue
+		}
+		for _, found := range variable.FindAllString(v.text(f.Name), -1) {
+			if !slices.ContainsFunc(v.masked(), func(m *value) bool { return strings.Contains(found, m.text("replacement")) }) {
+				r.add(address.at, address.path, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
+				break
+			}
+		}
+	}
 }
 
 func (r *reader) unknown(p pair, table []Field, path string) {

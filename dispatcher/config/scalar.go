@@ -22,11 +22,19 @@ func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text"
 	case f.Kind == Secret:
 		return r.secret(n.text)
-	case f.Kind == Address && (strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:")):
-		return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
+	case f.Kind == Address:
+		if problem, _ := r.reference(n.text); problem != "" && !strings.Contains(n.text, "://") {
+			return nil, "is a reference, which a URL cannot be", maskRemedy
+		}
+	case f.verbatim:
+		if problem, remedy := r.reference(n.text); problem != "" {
+			return nil, problem, remedy
+		}
 	}
 	return r.text(n.text, f)
 }
+
+const maskRemedy = "write the URL with a replacement such as {token} in it, and give the secret part in masks"
 
 func flag(n *node) (data any, problem, remedy string) {
 	const how = "write true or false, without quotes"

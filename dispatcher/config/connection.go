@@ -9,7 +9,7 @@ import (
 // The parts that channels over HTTP have in common.
 
 func limitsField() Field {
-	return Field{Name: "limits", Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
+	return Field{Name: "limits", guards: true, Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
 }
 
 func tlsFields() []Field {

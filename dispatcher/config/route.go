@@ -14,7 +14,7 @@ func routeFields(caps Caps) []Field {
 		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
 		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
 		{Name: "state", Values: []string{"enabled", "disabled", "paused"}, Doc: "enabled; disabled: takes no new events and sends nothing; paused: takes events and sends nothing. Default: enabled."},
-		{Name: "tenant", Doc: "Id of the tenant whose events the route takes, or * for all tenants, as far as the host allows it. Default: the tenant whose document this is; without one, only events without a tenant."},
+		{Name: "tenant", mayBeEmpty: true, guards: true, Doc: "Id of the tenant whose events the route takes, or * for all tenants, as far as the host allows it. Default: the tenant whose document this is; without one, only events without a tenant."},
 		{Name: "events", List: true, MaxItems: 500, Doc: "Types of events, such as request.approved or request.*. Default: every lifecycle event."},
 		{Name: "triggers", List: true, MaxItems: 50, Values: triggerNames(), Doc: "The same as triggers of access requests. Together with events, what either names is taken."},
 		{Name: "rules", Kind: Object, List: true, MaxItems: 100, Doc: "Rules in place of events and triggers: an event is taken, once, when one of them wants it.", Fields: []Field{
@@ -23,7 +23,7 @@ func routeFields(caps Caps) []Field {
 			{Name: "except", List: true, MaxItems: 500, Doc: "Types of events that are not wanted."},
 			{Name: "attributes", List: true, MaxItems: 100, Doc: "Names of attributes that the event must have, such as external_key."},
 		}},
-		{Name: "require_external_key", Kind: Flag, Doc: "Takes only events that have an external key when they occur. Default: false."},
+		{Name: "require_external_key", Kind: Flag, guards: true, Doc: "Takes only events that have an external key when they occur. Default: false."},
 		{Name: "retry", Kind: Object, Doc: "When to try again after a failure. Default: from 1s to 15m apart, until max_age.", Fields: []Field{
 			{Name: "count", Kind: Number, Doc: "The most retries; 0 = none. Default: no bound."},
 			{Name: "interval", Kind: Duration, Min: 1, Doc: "The time between attempts. Default: growing."},

@@ -54,6 +54,8 @@ func (r *reader) text(s string, f *Field) (data any, problem, remedy string) {
 	switch count := utf8.RuneCountInString(s); {
 	case s == "" && f.Required:
 		return nil, "is empty", "give it: " + lowerFirst(firstLine(f.Doc))
+	case s == "" && !f.mayBeEmpty && f.Values == nil:
+		return nil, "is empty", "give a value, or remove it"
 	case f.Max > 0 && count > f.Max:
 		return nil, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max)
 	case f.Values != nil && !slices.Contains(f.Values, s):

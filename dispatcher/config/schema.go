@@ -71,7 +71,7 @@ func oneSchema(f *Field, doc string) []written {
 	case Secret:
 		return described(doc, written{"type", "string"}, written{"minLength", 1})
 	case Address:
-		return described(doc, written{"type", "string"}, written{"not", []written{{"pattern", "^(env|file):"}}})
+		return described(doc, written{"type", "string"}, written{"minLength", 1}, written{"not", []written{{"pattern", "^(env|file):"}}})
 	case Object, Masks, Headers:
 		return objectSchema(f.items(), doc)
 	case Variants:
@@ -95,7 +95,7 @@ func textSchema(f *Field) []written {
 	if f.Values != nil {
 		s = append(s, written{"enum", texts(f.Values)})
 	}
-	if f.Required {
+	if f.Required || !f.mayBeEmpty && f.Values == nil {
 		s = append(s, written{"minLength", 1})
 	}
 	if f.Max > 0 {

@@ -13,7 +13,7 @@ func slackType(caps Caps) Type {
 		Doc: "A channel of Slack: by an incoming webhook (url), or by an app (token and channel), which updates its messages.",
 		Fields: slices.Concat([]Field{
 			{Name: "url", Kind: Address, Destination: true, Doc: "The incoming webhook's address, a secret unless there are masks. Instead of token and channel."},
-			{Name: "masks", Kind: Masks, Doc: "Secret parts of the URL, which then shows their replacements."},
+			{Name: "masks", Kind: Masks, guards: true, Doc: "Secret parts of the URL, which then shows their replacements."},
 			{Name: "token", Kind: Secret, Doc: "The app's bot token, xoxb-…, with the scope chat:write."},
 			{Name: "channel", Destination: true, Doc: "Id of the channel that the app posts to, such as C024BE91L."},
 			{Name: "api", Destination: true, Doc: "Where the Web API is. Default: https://slack.com/api."},

@@ -15,7 +15,7 @@ func webhookType(caps Caps) Type {
 		Fields: slices.Concat([]Field{
 			{Name: "preset", Kind: Variants, Tag: "product", Destination: true, Doc: "Configures the webhook for a named product; other fields change that further.", Variants: presets()},
 			{Name: "url", Kind: Address, Destination: true, Doc: "Where events are sent. Required, but for presets that know it. All behind the host is a secret, unless there are masks."},
-			{Name: "masks", Kind: Masks, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
+			{Name: "masks", Kind: Masks, guards: true, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
 			{Name: "path", Destination: true, Doc: "A Handlebars template that makes path and query, which url then must not have."},
 			{Name: "method", Values: []string{"POST", "PUT", "PATCH", "DELETE", "GET"}, Doc: "HTTP method, as far as limits allow it. Default: POST."},
 			{Name: "headers", Kind: Headers, MaxItems: 100, Doc: "Headers of every request; at most 25, or as limits say."},
@@ -25,7 +25,7 @@ func webhookType(caps Caps) Type {
 			{Name: "max_body", Kind: Number, Min: 1, Max: caps.MaxBody, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
 			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
 			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
-			{Name: "sign", Kind: Object, Doc: "Signs requests.", Fields: []Field{
+			{Name: "sign", Kind: Object, guards: true, Doc: "Signs requests.", Fields: []Field{
 				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
 				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
 				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -228,4 +229,38 @@ func TestTheHostsEventTypes(t *testing.T) {
 	_, err := config.Load("a.yaml", []byte(hook("", "events: [ticket.opened, ticket.clsed]")), o)
 	require.ErrorContains(t, err, "routes[0].events[0] names events that do not exist")
 	require.ErrorContains(t, err, "routes[0].events[1] names events that do not exist; did you mean ticket.closed?")
+}
+
+// A byte order mark before a document, as some editors write it, is not part of it: places are as without.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	const mark = "\ufeff"
+	for _, file := range []string{"a.json", "", "a.yaml"} {
+		load(t, file, mark+`{"routes": []}`, config.Options{})
+		_, err := config.Load(file, []byte(mark+`{"ruotes": []}`), config.Options{})
+		require.ErrorContains(t, err, ":1:2: ruotes is not a field", file)
+	}
+	load(t, "a.yaml", mark+"routes: []\n", config.Options{})
+	_, err := config.Load("a.yaml", []byte(mark), config.Options{})
+	require.ErrorContains(t, err, "the document is empty")
+}
+
+// Days are what people write; they have 24 hours.
+func TestTimesInDays(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"7d": 7 * 24 * time.Hour, "1d12h": 36 * time.Hour, "1d1h1m1.5s": 25*time.Hour + 61500*time.Millisecond, "0d1h": time.Hour, "168h": 7 * 24 * time.Hour,
+	} {
+		set := load(t, "a.yaml", hook("", "max_age: "+text), config.Options{})
+		assert.Equal(t, want, set.Routes[0].MaxAge, text)
+		again := load(t, "b.yaml", string(set.Document.YAML()), config.Options{Stored: set.Document})
+		assert.Equal(t, want, again.Routes[0].MaxAge, text)
+	}
+	for text, want := range map[string]string{
+		"d": "is not a time", "1.5d": "is not a time", "1h7d": "is not a time", "1dd": "is not a time", "7d-1h": "is not a time", "7d+1h": "is not a time",
+		"-7d": "is not a time", "7 d": "is not a time", "0d": "is zero", "36501d": "is longer than a hundred years", "99999999d": "is longer than a hundred years",
+		"99999999999999999999d": "is not a time", "1d900000h": "is longer than a hundred years",
+	} {
+		assert.Contains(t, refused(t, hook("", "max_age: '"+text+"'")), "routes[0].max_age "+want, text)
+	}
 }

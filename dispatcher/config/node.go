@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -45,6 +46,7 @@ const (
 // parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It returns nil
 // when it is not well-formed, which p then says.
 func parse(src []byte, most int, p *problems) *node {
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything
 	if !utf8.Valid(src) {
 		p.add(position{}, "", "is not valid UTF-8", "save it as UTF-8")
 		return nil

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -108,7 +109,7 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 	if f.Word != "" && n.text == f.Word {
 		return time.Duration(-1), "", ""
 	}
-	d, err := time.ParseDuration(n.text)
+	d, err := parseDuration(n.text)
 	switch {
 	case err != nil:
 		return nil, "is not a time", how
@@ -122,6 +123,27 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, "is longer than a hundred years", how
 	}
 	return d, "", ""
+}
+
+// parseDuration is time.ParseDuration with days of 24 hours before everything else, as in 7d or 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	const most = int(maxDuration/(24*time.Hour)) + 1
+	n, isNumber := atoi(days)
+	if !isNumber {
+		return 0, errors.New("not a number of days")
+	}
+	var d time.Duration
+	var err error
+	if rest != "" {
+		if d, err = time.ParseDuration(rest); d < 0 || strings.HasPrefix(rest, "+") {
+			err = errors.New("a sign within a time")
+		}
+	}
+	return time.Duration(min(n, most))*24*time.Hour + min(d, maxDuration), err
 }
 
 // notZero says what to write in place of a zero that would silently mean the default.

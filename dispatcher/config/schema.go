@@ -83,7 +83,7 @@ func oneSchema(f *Field, doc string) []written {
 
 // durationPattern matches times of such digits, and the word.
 func durationPattern(digit, word string) string {
-	pattern := strings.ReplaceAll(`^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^0$`, `\d`, digit)
+	pattern := strings.ReplaceAll(`^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^\d+d((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*$|^0$`, `\d`, digit)
 	if word != "" {
 		pattern += "|^" + word + "$"
 	}

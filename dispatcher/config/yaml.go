@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -23,14 +25,14 @@ func parseYAML(src []byte, most int, p *problems) *node {
 		p.add(position{}, "", "is empty", `write at least "routes: []"`)
 		return nil
 	case err != nil:
-		notYAML(err, p)
+		notYAML(err, src, p)
 		return nil
 	}
 	if err := loader.Load(&another); err == nil {
 		p.add(position{another.Line, another.Column}, "", "is followed by another one", "write one document per file, without ---")
 		return nil
 	} else if !errors.Is(err, io.EOF) {
-		notYAML(err, p)
+		notYAML(err, src, p)
 		return nil
 	}
 	c := yamlConverter{problems: p, budget: budget{maxBytes: most}, inside: map[*yaml.Node]bool{}}
@@ -41,7 +43,7 @@ func parseYAML(src []byte, most int, p *problems) *node {
 	return root
 }
 
-func notYAML(err error, p *problems) {
+func notYAML(err error, src []byte, p *problems) {
 	at, message := position{}, "cannot be read"
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
 		at, message = position{e.Mark.Line, e.Mark.Column}, strings.TrimPrefix(e.Message, "yaml: ")
@@ -57,7 +59,30 @@ func notYAML(err error, p *problems) {
 		p.add(at, "", "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
 		return
 	}
+	if place, ok := unquotedTemplate(src, at.line); ok {
+		p.add(place, "", unquoted, quoteIt)
+		return
+	}
 	p.add(at, "", "is not valid YAML: "+message, "check indentation, colons, brackets and quotes around this place")
+}
+
+const (
+	unquoted = "has a template that is not in quotes, which YAML takes for an object"
+	quoteIt  = "put all of it in single quotes, such as '{{data.justification}}', or write it below, behind |-"
+)
+
+// templateStart is where a value begins with a template.
+var templateStart = regexp.MustCompile(`(?:^|[:,\[-])[ \t]*(\{\{)`)
+
+// unquotedTemplate finds a value that begins with a template in the line of a mistake, or the one before.
+func unquotedTemplate(src []byte, line int) (position, bool) {
+	lines := bytes.Split(src, []byte("\n"))
+	for n := min(line, len(lines)); n >= max(line-1, 1); n-- {
+		if at := templateStart.FindSubmatchIndex(lines[n-1]); at != nil {
+			return position{n, 1 + utf8.RuneCount(lines[n-1][:at[2]])}, true
+		}
+	}
+	return position{}, false
 }
 
 type yamlConverter struct {
@@ -118,6 +143,9 @@ func (c *yamlConverter) object(y *yaml.Node, at position, depth int) *node {
 		switch {
 		case key.ShortTag() == "!!merge":
 			c.refuse(place, "has a merge key <<", "write the fields out, or use an alias for a whole value")
+			continue
+		case key.Kind == yaml.MappingNode:
+			c.refuse(at, unquoted, quoteIt)
 			continue
 		case key.Kind != yaml.ScalarNode:
 			c.refuse(place, "has a field whose name is not text", "give the field a name")

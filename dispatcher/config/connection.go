@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
@@ -21,6 +22,18 @@ func tlsFields() []Field {
 
 func tlsOf(s Settings) netguard.TLS {
 	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
+}
+
+// checkTLS reports what is wrong with the certificates of s, which channels say only when all else is right.
+func checkTLS(s Settings) error {
+	if _, err := tlsOf(s).Config(); err != nil {
+		e := &Error{Path: "ca_certificate", Problem: "is wrong: " + err.Error(), Remedy: "give certificates in PEM form"}
+		if c, ok := errors.AsType[*netguard.ConfigError](err); ok {
+			e.Problem, e.Remedy = c.Reason, c.Remedy
+		}
+		return e
+	}
+	return nil
 }
 
 func timeoutsField(caps Caps) Field {
@@ -73,5 +86,5 @@ func named[T any](p *problems, channel *value, field, otherwise string, offered 
 
 // tlsNames says where in a document problems with TLS are.
 func tlsNames() map[string]string {
-	return map[string]string{"Connection": "ca_certificate"}
+	return map[string]string{"connection": "ca_certificate"}
 }

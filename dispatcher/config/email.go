@@ -36,7 +36,8 @@ func emailType(caps Caps) Type {
 			{Name: "timeout", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "The time of one attempt. Default: 30s."},
 			{Name: "limits", Doc: "Name of the policy whose ports the relay may have, one of the host's. Default: the four ports above."},
 		}, tlsFields()),
-		Make: makeEmail,
+		Make:    makeEmail,
+		partial: true,
 	}
 }
 
@@ -71,15 +72,9 @@ func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 	} else if user {
 		c.Relay.Auth = email.Password(s.Text("smtp_user"), s.Secret("smtp_password"))
 	}
-	errs = append(errs, mailTemplates(s, &c))
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	made, err := email.New(c)
-	if err != nil {
-		return nil, translated(err, mailNames())
-	}
-	return made, nil
+	errs = append(errs, mailTemplates(s, &c), checkTLS(s))
+	mail, err := email.New(c)
+	return made(mail, translated(err, mailNames()), errs...)
 }
 
 // mailTemplates compiles the templates of s into c.

@@ -208,15 +208,16 @@ func (r *restorer) headers(next, stored *value, field string) {
 	if r.within(mine.path) {
 		return
 	}
-	merged, err := webhook.UpdateHeaders(Settings{stored}.headers(field), Settings{next}.headers(field), r.same)
-	if e, ok := errors.AsType[*webhook.ConfigError](err); ok {
-		at := mine.find(strings.TrimPrefix(ours(e.Field, nil), "headers"))
-		r.add(at.at, at.path, e.Problem, e.Remedy)
-		return
-	}
-	for i, h := range mine.items {
-		if s := h.get("secret"); s != nil && s.data.(credential).value.IsKept() {
-			s.data = storedCredential(stored.get(field), "name", merged[i].Name, "secret", merged[i].Secret)
+	before := Settings{stored}.headers(field)
+	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
+		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
+		if e, ok := errors.AsType[*webhook.ConfigError](err); ok {
+			at := mine.items[i].find("secret")
+			r.add(at.at, at.path, e.Problem, e.Remedy)
+			continue
+		}
+		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
+			s.data = storedCredential(stored.get(field), "name", merged[0].Name, "secret", merged[0].Secret)
 		}
 	}
 }

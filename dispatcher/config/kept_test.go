@@ -151,7 +151,7 @@ func TestStoredSecretsAreNotKeptForAnotherDestination(t *testing.T) {
 		},
 		"a path made by a template": {
 			[]string{"masks:", "path: /b/{{id}}\n  masks:"},
-			[]string{"channels[0].masks", "channels[0].headers[0].secret", "channels[0].auth.token", "channels[0].sign.secret"},
+			[]string{"channels[0].url", "channels[0].masks", "channels[0].headers[0].secret", "channels[0].auth.token", "channels[0].sign.secret"},
 		},
 		"another channel of Slack":          {[]string{"C024BE91L", "C024BE91M"}, []string{"channels[3].token"}},
 		"another Slack":                     {[]string{"channel: C024BE91L", "channel: C024BE91L\n  api: https://evil.example.com/api"}, []string{"channels[3].token"}},

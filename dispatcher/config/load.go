@@ -165,12 +165,17 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			Limits: named(l.problems, v, "limits", defaultLimits, limits),
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
-		if !v.complete() || firstKept(v) != nil {
+		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
+		if !whole && !t.partial {
 			continue // which has been said
 		}
-		c, err := types[v.text("type")].channel(Settings{v}, e)
+		c, err := t.channel(Settings{v}, e)
 		if err != nil {
 			l.place(v, err)
+			continue
+		}
+		if !whole {
+			closeChannel(c)
 			continue
 		}
 		made[name] = c
@@ -183,7 +188,12 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 // was left out of what was made.
 func (l *loader) place(v *value, err error) {
 	var fresh []*Error
+	var rest []error
 	for _, each := range flatten(err) {
+		if r, ok := each.(remaining); ok { //nolint:errorlint // it is never wrapped
+			rest = append(rest, r.error)
+			continue
+		}
 		e, ok := errors.AsType[*Error](each)
 		if !ok {
 			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
@@ -199,6 +209,9 @@ func (l *loader) place(v *value, err error) {
 	}
 	for _, e := range fresh {
 		l.add(position{e.Line, e.Column}, e.Path, e.Problem, e.Remedy)
+	}
+	if rest != nil {
+		l.place(v, errors.Join(rest...))
 	}
 }
 
@@ -221,12 +234,12 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 			known(l, v, "fallback", "route", news.routes)
 		}
 		news.read(v)
-		if !v.complete() {
-			continue
-		}
 		r, err := route(Settings{v}, made[v.text("channel")], f)
 		if err != nil {
 			l.place(v, err)
+			continue
+		}
+		if !v.complete() {
 			continue
 		}
 		if !v.has("tenant") {

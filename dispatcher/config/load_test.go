@@ -18,6 +18,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
@@ -262,5 +263,28 @@ func TestTimesInDays(t *testing.T) {
 		"99999999999999999999d": "is not a time", "1d900000h": "is longer than a hundred years",
 	} {
 		assert.Contains(t, refused(t, hook("", "max_age: '"+text+"'")), "routes[0].max_age "+want, text)
+	}
+}
+
+// What a document does not set is the preset's: Teams takes 28 KiB, and a larger body is not sent.
+func TestAPresetsLimitsStayUnlessTheDocumentHasItsOwn(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(receiver.Close)
+	for fields, want := range map[string]int32{"": 0, "\nmax_body: 40000": 1, "\nmax_body: 20000": 0} {
+		requests.Store(0)
+		body := "preset: {product: teams}\nbody: {kind: static, text: '\"" + strings.Repeat("x", 30_000) + "\"'}" + fields
+		set := load(t, "a.yaml", labHook(receiver.URL+"/x", body), lab(t))
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		if want == 0 {
+			e, ok := errors.AsType[*webhook.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, webhook.KindTooLarge, e.Kind)
+		}
+		assert.Equal(t, want, requests.Load(), fields)
 	}
 }

@@ -36,6 +36,9 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 	if !s.Has("url") && slices.Contains([]string{"discord", "jira", "servicenow", "splunk", "teams"}, product) {
 		return c, &Error{Path: "url", Problem: "is missing", Remedy: "give it: every customer of " + product + " has one of their own"}
 	}
+	if !p.v.complete() {
+		return c, nil // which has been said
+	}
 	switch product {
 	case "datadog":
 		c = preset.Datadog(p.Secret("api_key"))

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -20,6 +22,32 @@ type Type struct {
 	// The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn". Another
 	// error's text is shown, so it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
+
+	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
+	partial bool
+}
+
+// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says of the rest,
+// and closes a channel that is not to be used.
+func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
+	problem := errors.Join(fields...)
+	if err != nil {
+		return nil, errors.Join(problem, remaining{err})
+	}
+	if problem != nil {
+		closeChannel(c)
+		return nil, problem
+	}
+	return c, nil
+}
+
+// remaining is what is wrong besides. It says nothing new about a field that is known to be wrong.
+type remaining struct{ error }
+
+func closeChannel(c channel.Channel) {
+	if closer, ok := c.(io.Closer); ok {
+		_ = closer.Close() // it never sent anything
+	}
 }
 
 // channel makes a channel, also of a type that cannot.

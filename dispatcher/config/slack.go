@@ -24,7 +24,8 @@ func slackType(caps Caps) Type {
 			limitsField(),
 			timeoutsField(caps),
 		}, tlsFields()),
-		Make: makeSlack,
+		Make:    makeSlack,
+		partial: true,
 	}
 }
 
@@ -33,29 +34,23 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 	if s.Text("format") == "json" {
 		o.Mode = template.JSON
 	}
-	t, err := s.Template("template", o)
-	if err != nil {
-		return nil, err
-	}
+	t, templateErr := s.Template("template", o)
 	options := slack.Options{
 		Template: t, Interval: s.Duration("interval"), Guard: e.Guard, Limits: e.Limits,
 		TLS: tlsOf(s), Timeouts: timeoutsOf(s), Logger: e.Logger,
 	}
-	switch hook, app := s.Has("url"), s.Has("token") || s.Has("channel"); {
-	case hook && app:
-		return nil, &Error{Path: "url", Problem: "is set beside token or channel", Remedy: "keep the webhook's url, or the app's token and channel"}
-	case hook:
-		made, err := slack.NewWebhook(slack.WebhookConfig{URL: s.Text("url"), Masks: s.Masks("masks"), Options: options})
-		if err != nil {
-			return nil, translated(err, tlsNames())
-		}
-		return made, nil
-	case app:
-		made, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), Options: options})
-		if err != nil {
-			return nil, translated(err, tlsNames())
-		}
-		return made, nil
+	hook, app := s.Has("url"), s.Has("token") || s.Has("channel")
+	if app && !hook {
+		bot, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), Options: options})
+		return made(bot, translated(err, tlsNames()), templateErr, checkTLS(s))
 	}
-	return nil, &Error{Path: "url", Problem: "is missing", Remedy: "give the incoming webhook's url, or an app's token and channel"}
+	var urlErr error
+	switch {
+	case hook && app:
+		urlErr = &Error{Path: "url", Problem: "is set beside token or channel", Remedy: "keep the webhook's url, or the app's token and channel"}
+	case !hook:
+		urlErr = &Error{Path: "url", Problem: "is missing", Remedy: "give the incoming webhook's url, or an app's token and channel"}
+	}
+	incoming, err := slack.NewWebhook(slack.WebhookConfig{URL: s.Text("url"), Masks: s.Masks("masks"), Options: options})
+	return made(incoming, translated(err, tlsNames()), templateErr, urlErr, checkTLS(s))
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -33,7 +34,8 @@ func webhookType(caps Caps) Type {
 			limitsField(),
 			timeoutsField(caps),
 		}, tlsFields()),
-		Make: makeWebhook,
+		Make:    makeWebhook,
+		partial: true,
 	}
 }
 
@@ -43,11 +45,15 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		var err error
 		c, err = presetOf(preset, s)
 		errs = append(errs, err)
+		c.URL = cmp.Or(c.URL, unknownURL)
 	} else if !s.Has("url") {
 		errs = append(errs, &Error{Path: "url", Problem: "is missing", Remedy: "give the receiver's URL"})
 	}
 	c.Masks, c.Guard, c.Limits, c.Logger = s.Masks("masks"), e.Guard, e.Limits, e.Logger
-	c.TLS, c.Timeouts, c.MaxBody = tlsOf(s), timeoutsOf(s), s.Number("max_body")
+	c.TLS, c.Timeouts = tlsOf(s), timeoutsOf(s)
+	if s.Has("max_body") {
+		c.MaxBody = s.Number("max_body")
+	}
 	if s.Has("method") {
 		c.Method = s.Text("method")
 	}
@@ -71,20 +77,17 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	errs = append(errs, err)
 	headers, err := s.Headers("headers")
 	c.Headers = append(c.Headers, headers...)
-	errs = append(errs, err, readableCredentials(headers))
+	errs = append(errs, err, readableCredentials(headers), checkTLS(s))
 	if s.Has("body") {
 		c.Body, err = body(s.Object("body"))
 		errs = append(errs, below("body", err))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	made, err := webhook.New(c)
-	if err != nil {
-		return nil, translated(err, webhookNames())
-	}
-	return made, nil
+	hook, err := webhook.New(c)
+	return made(hook, translated(err, webhookNames()), errs...)
 }
+
+// unknownURL stands for that of a preset that could not be read, so that the rest can be checked.
+const unknownURL = "https://preset.invalid/"
 
 // webhookNames are the fields that have other names in documents.
 func webhookNames() map[string]string {

@@ -33,6 +33,9 @@ type Options struct {
 	Limits map[string]netguard.Limits
 	// EventTypes are the host's own types of events, for filters.
 	EventTypes []event.Type
+	// Vocabularies are receivers' words for types of events that documents may name, besides those of event.Vocabularies.
+	// Filters may use the words of all of them, too.
+	Vocabularies map[string]event.Vocabulary
 	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
 	// Empty = the routes take events without a tenant.
 	Tenant string
@@ -222,7 +225,7 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 		return
 	}
 	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string]map[string]bool{}}
-	f := newFilters(l.options.EventTypes, &l.suggester)
+	f := newFilters(l.options, &l.suggester)
 	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
 	var from []*value
 	for _, v := range list.items {

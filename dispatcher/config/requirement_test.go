@@ -412,3 +412,39 @@ disable_after: 48h
 	two := load(t, "a.yaml", hook("", "fallback: other")+"  - {name: other, channel: hook}\n", config.Options{})
 	assert.Equal(t, "other", two.Routes[0].Protect.Fallback)
 }
+
+// Filters take either vocabulary, also mixed: types, triggers, and the words of the products that say it otherwise.
+func TestFiltersTakeEitherVocabulary(t *testing.T) {
+	t.Parallel()
+	for _, vocabulary := range event.Vocabularies() {
+		for typ, word := range vocabulary {
+			for _, fields := range []string{"events: ['" + word + "']", "rules: [{events: ['" + word + "']}]"} {
+				r := one(t, hook("", fields))
+				for _, other := range event.Catalogue() {
+					assert.Equal(t, other == typ, r.Events.Match(sample(t, other)), "%s: %s", fields, other)
+				}
+			}
+		}
+	}
+	r := one(t, hook("", "rules: [{events: [Created, grant.*, JIT Application Access Ticket Created], except: [Expired]}]"))
+	for typ, want := range map[event.Type]bool{
+		event.TypeRequestPending: true, event.TypeApplicationAccessRequested: true, event.TypeGrantActive: true,
+		event.TypeGrantExpired: false, event.TypeRequestApproved: false, event.TypeApplicationAccessDecided: false,
+	} {
+		assert.Equal(t, want, r.Events.Match(sample(t, typ)), typ)
+	}
+	for word, want := range map[string]string{
+		"JIT Application Access Ticket Craeted": "did you mean JIT Application Access Ticket Created?",
+		"AccesRequestCreated":                   "did you mean AccessRequestCreated?",
+		"created":                               "did you mean Created?",
+		"reqest.pending":                        "did you mean request.pending?",
+		"reqest.*":                              "did you mean request.*?",
+		"Request.Approved":                      "did you mean request.approved?",
+	} {
+		assert.Contains(t, refused(t, hook("", "events: ["+word+"]")), want)
+	}
+	own := config.Options{EventTypes: []event.Type{"ticket.closed"}, Vocabularies: map[string]event.Vocabulary{"desk": {"ticket.closed": "Ticket done"}}}
+	set := load(t, "a.yaml", hook("", "events: [Ticket done]"), own)
+	assert.True(t, set.Routes[0].Events.MatchType("ticket.closed"))
+	assert.False(t, set.Routes[0].Events.MatchType("request.pending"))
+}

@@ -35,6 +35,8 @@ func findBuiltin(name string) (builtin, bool) {
 		return builtin{2, 2, false, truncate}, true
 	case "date":
 		return builtin{1, 2, false, date}, true
+	case "seconds":
+		return builtin{1, 1, false, seconds}, true
 	case "slack":
 		return builtin{1, 1, false, func(m *machine, a []any) any { return string(appendString(nil, outSlack, m.textOf(a[0]))) }}, true
 	case "url":
@@ -45,7 +47,7 @@ func findBuiltin(name string) (builtin, bool) {
 
 // builtinNames lists the built-in helpers and blocks, for suggestions.
 func builtinNames() []string {
-	return []string{"date", "default", "each", "equal", "if", "join", "json", "lookup", "lower", "slack", "truncate", "unless",
+	return []string{"date", "default", "each", "equal", "if", "join", "json", "lookup", "lower", "seconds", "slack", "truncate", "unless",
 		"upper", "url", "with"}
 }
 

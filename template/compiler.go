@@ -18,10 +18,10 @@ type compiler struct {
 	params  [][]string // block parameters by scope level; the root has none
 
 	json     jsonContext
-	quote    int    // source offset of the quote that opened the current JSON string
-	url      string // URL mode: the text before the first value
-	urlKnown bool   // URL mode: scheme, host and port are complete
-	urlPart  bool   // URL mode: the text begins with a path, not with an authority
+	quote    int             // source offset of the quote that opened the current JSON string
+	url      strings.Builder // URL mode: the text before the first value
+	urlKnown bool            // URL mode: scheme, host and port are complete
+	urlPart  bool            // URL mode: the text begins with a path, not with an authority
 	err      error
 }
 
@@ -89,7 +89,7 @@ func (c *compiler) text(offset int, text string) {
 			c.syntax(KindPlace, offset+len(text)-1, "an incomplete %XX ends this text", "write the two digits here, or %25 for a percent sign")
 		}
 		if !c.urlKnown {
-			c.url += text
+			c.url.WriteString(text)
 		}
 	default:
 	}
@@ -136,12 +136,15 @@ func (c *compiler) place(offset int) output {
 	case Slack:
 		return outSlack
 	case URL:
-		if !c.urlKnown && !afterAuthority(c.url) {
-			c.syntax(KindPlace, offset, "scheme, host and port of a URL cannot come from data",
-				"write them out up to the first slash; values may follow in path, query and fragment")
+		if !c.urlKnown {
+			prefix := c.url.String()
+			if !afterAuthority(prefix) {
+				c.syntax(KindPlace, offset, "scheme, host and port of a URL cannot come from data",
+					"write them out up to the first slash; values may follow in path, query and fragment")
+			}
+			c.urlKnown = true
+			c.urlPart = strings.HasPrefix(prefix, "/") && !strings.HasPrefix(prefix, "//")
 		}
-		c.urlKnown = true
-		c.urlPart = strings.HasPrefix(c.url, "/") && !strings.HasPrefix(c.url, "//")
 		return outURL
 	default:
 	}

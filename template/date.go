@@ -1,6 +1,7 @@
 package template
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 // What is no time is returned as it is.
 func date(_ *machine, args []any) any {
 	text, ok := scalarText(args[0])
-	if !ok || text == "" {
+	if !ok {
 		return args[0]
 	}
 	t, ok := parseTime(text)
@@ -26,8 +27,27 @@ func date(_ *machine, args []any) any {
 	return t.UTC().Format(layout)
 }
 
+// seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as it is.
+func seconds(_ *machine, args []any) any {
+	text, ok := scalarText(args[0])
+	if !ok {
+		return args[0]
+	}
+	t, ok := parseTime(text)
+	if !ok {
+		return args[0]
+	}
+	return json.Number(strconv.FormatInt(t.Unix(), 10))
+}
+
+// longestTime is longer than any text that is a time.
+const longestTime = 64
+
 // parseTime reads epoch seconds without a float: all nine digits of a fraction count.
 func parseTime(s string) (time.Time, bool) {
+	if s == "" || len(s) > longestTime {
+		return time.Time{}, false
+	}
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t, true
 	}

@@ -60,6 +60,7 @@
 //	join list separator        ", " when no separator is given
 //	truncate text n            at most n characters, the last one …
 //	date time layout           UTC, from epoch seconds or RFC 3339; layout as in package time, RFC 3339 by default
+//	seconds time               whole seconds since 1970
 //	slack text  url text       escaped for Slack mrkdwn; percent-encoded
 //
 // Hosts add their own with Options.Helpers, for one template at a time. A name without arguments is a helper's call only

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"sort"
@@ -11,10 +10,11 @@ import (
 // write notes that the instruction pc appended something at an offset of the output.
 type write struct{ offset, pc int }
 
-// retrace runs the program again and notes which instruction wrote what, which a normal run has no time for.
-func (m *machine) retrace() []write {
+// retrace runs the program again and notes which instruction wrote what, which a normal run has no time for. When the
+// context is done meanwhile, the place found is the last one reached.
+func (m *machine) retrace(steps int) []write {
 	again := &machine{t: m.t, tracing: true}
-	again.begin(context.WithoutCancel(m.ctx), nil, m.root)
+	again.begin(m.ctx, nil, m.root, steps)
 	again.run()
 	return again.trace
 }

@@ -37,7 +37,7 @@ func (c *compiler) unknownHelper(offset int, name string) {
 	if s := closest(name, append(builtinNames(), sortedKeys(c.options.Helpers)...)); s != "" {
 		hint = "did you mean " + s + "?"
 	}
-	c.syntax(KindHelper, offset, fmt.Sprintf("there is no helper %q", name), hint)
+	c.syntax(KindHelper, offset, fmt.Sprintf("there is no helper %q", short(name)), hint)
 }
 
 func (c *compiler) callOf(e *ast.Expression, offset int) operand {
@@ -151,7 +151,7 @@ func (c *compiler) variable(o *operand, parts []string, written string) []string
 		if s := closest(name, []string{"root", "index", "key", "first", "last"}); s != "" {
 			hint = "did you mean @" + s + "?"
 		}
-		c.syntax(KindVariable, o.pos, "there is no variable "+written, hint)
+		c.syntax(KindVariable, o.pos, "there is no variable "+short(written), hint)
 		return nil
 	}
 	return parts[1:]

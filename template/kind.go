@@ -46,4 +46,5 @@ const (
 	KindValue Kind = "value"        // the path goes into a text, number or boolean
 	KindScope Kind = "scope"        // ../ above the root, or @index and the like outside a loop
 	KindPrint Kind = "object"       // an object is printed as text
+	KindEmpty Kind = "empty text"   // a text has nothing but blanks with some data
 )

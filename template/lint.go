@@ -3,35 +3,46 @@ package template
 import "strings"
 
 // Lint compares the paths of a template with an example of its data, anything that Normalise accepts, and reports those
-// that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing.
+// that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing. Its
+// work is proportional to the template and the example; it lists the first 100 findings, and says that there are more.
 func (t *Template) Lint(example any) []Finding {
 	tree, err := Normalise(example)
 	if err != nil {
 		return []Finding{badExample(err)}
 	}
-	l := &linter{places: cursor{lines: t.lines}, root: (*shape)(nil).add(tree)}
+	l := &linter{places: cursor{lines: t.lines}, root: (*shape)(nil).add(tree), speller: newSpeller()}
 	t.walk(l.root, l.use)
 	return l.findings
 }
 
+// maxFindings is the number of findings that a person can be expected to read.
+const maxFindings = 100
+
 type linter struct {
 	places   cursor
 	root     *shape
+	speller  *speller
 	findings []Finding
 }
 
 func (l *linter) report(kind Kind, o *operand, message, hint string) {
-	l.findings = append(l.findings, Finding{Position: l.places.at(o.pos), Kind: kind, Path: o.written, Message: message, Hint: hint})
+	if len(l.findings) == maxFindings {
+		kind, message, hint = KindLimit, "there are more findings from here on", "correct those before it first"
+	}
+	l.findings = append(l.findings, Finding{Position: l.places.at(o.pos), Kind: kind, Path: o.quoted(), Message: message, Hint: hint})
 }
 
 func (l *linter) use(u use) {
+	if len(l.findings) > maxFindings {
+		return
+	}
 	if u.arg.isLoopVariable() {
 		l.variable(u)
 		return
 	}
 	from, ok := start(u.arg, u.scopes)
 	if !ok {
-		l.report(KindScope, u.arg, u.arg.written+" goes above the root", "@root is the outermost context")
+		l.report(KindScope, u.arg, u.arg.quoted()+" goes above the root", "@root is the outermost context")
 		return
 	}
 	if u.stop < len(u.arg.names) {
@@ -42,7 +53,7 @@ func (l *linter) use(u use) {
 		return
 	}
 	if u.in.op == opEach && u.shape.onlyScalar() {
-		l.report(KindValue, u.arg, u.arg.written+" is one value, not a list", "use {{#if "+u.arg.written+"}}, or {{"+u.arg.written+"}}")
+		l.report(KindValue, u.arg, u.arg.quoted()+" is one value, not a list", "use {{#if "+u.arg.quoted()+"}}, or {{"+u.arg.quoted()+"}}")
 	}
 	if u.in.op == opValue {
 		l.printed(u)
@@ -56,7 +67,7 @@ func (l *linter) variable(u use) {
 			return
 		}
 	}
-	l.report(KindScope, u.arg, u.arg.written+" has a value inside {{#each}} only", "")
+	l.report(KindScope, u.arg, u.arg.quoted()+" has a value inside {{#each}} only", "")
 }
 
 // printed looks at what is written as text; as a JSON value everything may be written.
@@ -67,24 +78,24 @@ func (l *linter) printed(u use) {
 	if u.shape.onlyObject() {
 		hint := "name one of its fields"
 		if fields := sortedKeys(u.shape.fields); len(fields) > 0 {
-			hint += ", for example " + u.arg.written + "." + fields[0]
+			hint += ", for example " + u.arg.quoted() + "." + fields[0]
 		}
-		l.report(KindPrint, u.arg, u.arg.written+" is an object and will be printed as JSON", hint)
+		l.report(KindPrint, u.arg, u.arg.quoted()+" is an object and will be printed as JSON", hint)
 	}
 	if u.shape.onlyList() && u.shape.elem.onlyObject() {
-		l.report(KindList, u.arg, u.arg.written+" is a list of objects", "it is a list: use {{#each "+u.arg.written+"}}")
+		l.report(KindList, u.arg, u.arg.quoted()+" is a list of objects", "it is a list: use {{#each "+u.arg.quoted()+"}}")
 	}
 }
 
 // unknown reports a path at the name that leads nowhere.
 func (l *linter) unknown(u use, from place) {
 	names := u.arg.names
-	at, known := from.shape, ""
+	at, known := from.shape, make([]string, u.stop)
 	for i := range names[:u.stop] {
 		at, _ = at.member(&names[i])
-		known += names[i].name + "."
+		known[i] = names[i].name
 	}
-	name, prefix := names[u.stop].name, strings.TrimSuffix(known, ".")
+	name, prefix := short(names[u.stop].name), short(strings.Join(known, "."))
 	if u.arg.depth > 0 && u.arg.base == baseThis {
 		prefix = strings.Repeat("../", u.arg.depth) + prefix
 	}
@@ -101,14 +112,14 @@ func (l *linter) unknown(u use, from place) {
 	}
 	hint := ""
 	if at.fields != nil {
-		if s := closest(name, sortedKeys(at.fields)); s != "" {
+		if s := l.speller.closest(name, sortedKeys(at.fields)); s != "" {
 			hint = "did you mean " + s + "?"
 		}
 	}
 	if s := l.elsewhere(u); s != "" && (hint == "" || u.stop == 0) {
 		hint = "did you mean " + s + "?"
 	}
-	l.report(KindPath, u.arg, "the example has nothing at "+u.arg.written, hint)
+	l.report(KindPath, u.arg, "the example has nothing at "+u.arg.quoted(), hint)
 }
 
 // elsewhere looks for the whole path in the contexts around, at the root, and in the objects one below the root:
@@ -117,7 +128,7 @@ func (l *linter) elsewhere(u use) string {
 	if u.stop > 0 {
 		return ""
 	}
-	written := strings.TrimPrefix(strings.TrimPrefix(u.arg.written, "this."), "./")
+	written := strings.TrimPrefix(strings.TrimPrefix(u.arg.quoted(), "this."), "./")
 	if len(u.scopes) > 1 && l.root.holds(u.arg.names) {
 		return "@root." + written
 	}

@@ -28,6 +28,9 @@ type machine struct {
 // checkEvery is the number of steps between two looks at the context.
 const checkEvery = 1024
 
+// bytesPerStep is the number of bytes that a helper, a comparison or a name in a path may read or write for one step.
+const bytesPerStep = 64
+
 // maxDataDepth bounds the recursion into data; Normalise refuses deeper data and cycles.
 const maxDataDepth = 64
 

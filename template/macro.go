@@ -1,6 +1,9 @@
 package template
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // macros compiles a source of %%Name%% macros: one pass, and what is no macro is text.
 func (c *compiler) macros() {
@@ -34,7 +37,7 @@ func (c *compiler) macros() {
 }
 
 func (c *compiler) macro(offset int, name string) {
-	path := name
+	what := name
 	if c.options.Macros != nil {
 		known, ok := c.options.Macros[name]
 		if !ok {
@@ -42,25 +45,84 @@ func (c *compiler) macro(offset int, name string) {
 			if s := closest(name, sortedKeys(c.options.Macros)); s != "" {
 				hint = "did you mean %%" + s + "%%?"
 			}
-			c.syntax(KindMacro, offset, "there is no macro %%"+name+"%%", hint)
+			c.syntax(KindMacro, offset, "there is no macro %%"+short(name)+"%%", hint)
 			return
 		}
-		path = known
+		what = known
 	}
-	out := c.place(offset)
-	arg := operand{base: baseRoot, written: "%%" + name + "%%", pos: offset}
-	for _, part := range strings.Split(path, ".") {
-		arg.names = append(arg.names, newSegment(part))
+	arg, problem := parseMacro(what)
+	if problem != "" {
+		c.syntax(KindLimit, offset, "the path of %%"+short(name)+"%% "+problem, "")
+		return
 	}
-	c.emit(instruction{op: opValue, out: out, arg: arg, pos: offset})
+	arg.setPlace("%%"+name+"%%", offset)
+	c.emit(instruction{op: opValue, out: c.place(offset), arg: arg, pos: offset})
+}
+
+// setPlace gives o and its arguments the text and place of the macro they came from.
+func (o *operand) setPlace(written string, pos int) {
+	o.written, o.pos = written, pos
+	if o.call != nil {
+		for i := range o.call.args {
+			o.call.args[i].setPlace(written, pos)
+		}
+	}
+}
+
+// parseMacro reads what a macro stands for: a path, or a built-in helper with paths and texts in quotes as arguments.
+// problem is empty, or says what is wrong.
+func parseMacro(what string) (o operand, problem string) {
+	helper, rest, isCall := strings.Cut(what, " ")
+	if !isCall {
+		return parseMacroPath(what)
+	}
+	b, ok := findBuiltin(helper)
+	if !ok {
+		return o, "begins with " + short(helper) + ", which is no built-in helper"
+	}
+	o = operand{base: baseCall, call: &call{name: helper, builtin: b}}
+	for rest = strings.TrimLeft(rest, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		var arg operand
+		if rest[0] == '"' {
+			text, after, closed := strings.Cut(rest[1:], `"`)
+			if !closed {
+				return o, "has a text in quotes that is never closed"
+			}
+			arg, rest = operand{base: baseLiteral, literal: text}, after
+		} else {
+			var path string
+			path, rest, _ = strings.Cut(rest, " ")
+			if arg, problem = parseMacroPath(path); problem != "" {
+				return o, problem
+			}
+		}
+		o.call.args = append(o.call.args, arg)
+	}
+	if n := len(o.call.args); n < b.min || n > b.max {
+		return o, "gives " + helper + " " + strconv.Itoa(n) + " arguments, but it takes " + arityText(b.min, b.max)
+	}
+	return o, ""
+}
+
+func parseMacroPath(path string) (o operand, problem string) {
+	if !isMacroName(path) {
+		return o, "must be names joined by dots"
+	}
+	const most = 2 * maxDataDepth
+	o = operand{base: baseRoot}
+	for part := range strings.SplitSeq(path, ".") {
+		if len(o.names) == most {
+			return o, "has more than " + strconv.Itoa(most) + " names"
+		}
+		o.names = append(o.names, newSegment(part))
+	}
+	return o, ""
 }
 
 // isMacroName reports whether s is names of letters, digits and _ joined by dots.
 func isMacroName(s string) bool {
-	for _, part := range strings.Split(s, ".") {
-		if part == "" {
-			return false
-		}
+	if s == "" || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+		return false
 	}
 	for i := 0; i < len(s); i++ {
 		if !isMacroByte(s[i]) {

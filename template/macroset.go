@@ -2,10 +2,13 @@ package template
 
 import "strings"
 
-// SessionMacros returns the macro names of session events, the form variables of remote-access products, with the paths
-// they stand for. The map is the caller's: hosts add their own names to it.
+// SessionMacros returns the macro names of session events, the form variables of remote-access products, with what they
+// stand for: as in the form, timestamp is the time of the event in whole seconds since 1970, and version is 1 unless the
+// data has another. The map is the caller's: hosts add their own names to it.
 func SessionMacros() map[string]string {
-	macros := map[string]string{"event": "event_type", "timestamp": "event_time", "version": "data.version"}
+	macros := map[string]string{
+		"event": "event_type", "timestamp": "seconds event_time", "version": `default data.version "1"`,
+	}
 	for _, name := range []string{
 		"appliance_id", "lsid", "external_key", "username", "user_id", "display_name", "type", "conference_name",
 		"conference_id",

@@ -179,7 +179,9 @@ func TestR22_Macros(t *testing.T) {
 
 	// With no known set, a name is a path.
 	assert.Equal(t, "3 ", render(t, "%%data.count%% %%Other%%", Options{Syntax: Macros, Mode: Text}, data))
-	for name, macros := range map[string]map[string]string{"name": {"a b": "x"}, "path": {"a": "x..y"}, "empty": {"": "x"}} {
+	for name, macros := range map[string]map[string]string{"name": {"a b": "x"}, "path": {"a": "x..y"}, "empty": {"": "x"},
+		"helper": {"a": "nosuch x"}, "block": {"a": "if x"}, "quotes": {"a": `default x "y`}, "arguments": {"a": "seconds x y"}, "argument": {"a": "upper x..y"},
+		"long": {"a": "x" + strings.Repeat(".x", 128)}} {
 		_, err := Compile("", Options{Syntax: Macros, Mode: Text, Macros: macros})
 		var e *OptionsError
 		require.ErrorAs(t, err, &e, name)
@@ -208,6 +210,16 @@ func TestMacroSets(t *testing.T) {
 		assert.Equal(t, path, application[name], name)
 	}
 	assert.Len(t, application, 25)
+	data := tree(t, `{"event_type":"session.started","event_time":1696263265.851898000,"data":{"lsid":"l"}}`)
+	o := Options{Mode: Text, Syntax: Macros, Macros: session}
+	assert.Equal(t, "session.started 1 1696263265 l", render(t, "%%event%% %%version%% %%timestamp%% %%lsid%%", o, data), "the values of the form")
+	o.Mode = JSON
+	assert.Equal(t, `{"t":1696263265,"s":"1696263265","v":"1"}`, render(t, `{"t":%%timestamp%%,"s":"%%timestamp%%","v":%%version%%}`, o, data))
+	own := tree(t, `{"event_time":"2023-10-02T16:14:25.9Z","data":{"version":"2.1"}}`)
+	o.Mode = Text
+	assert.Equal(t, "2.1 1696263265", render(t, "%%version%% %%timestamp%%", o, own))
+	paths := compile(t, "%%version%%", o).Paths()
+	assert.Equal(t, []Path{{Position: Position{Line: 1, Column: 1}, Written: "%%version%%", Full: "data.version"}}, paths)
 	session["event"] = "changed"
 	assert.Equal(t, "event_type", SessionMacros()["event"])
 	for name := range application {

@@ -10,7 +10,8 @@ type Options struct {
 	Syntax Syntax
 	// Helpers are added to the built-in helpers for this template only. A name of a built-in helper is refused.
 	Helpers map[string]Helper
-	// Macros maps the macro names of the Macros syntax to paths in the data, for example "User" to "data.user".
+	// Macros maps the macro names of the Macros syntax to paths in the data, for example "User" to "data.user", or to a
+	// built-in helper with paths and texts as its arguments: `seconds event_time`, `default data.version "1"`.
 	// With a nil map every name is taken as a path itself; with any other map, an unknown name is a compile error.
 	Macros map[string]string
 	// Limits bound the work of compiling and rendering; zero fields have defaults.
@@ -75,8 +76,8 @@ func (o Options) check() error {
 		if !isMacroName(name) {
 			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("%q is not a macro name: use letters, digits, _ and .", name)}
 		}
-		if !isMacroName(o.Macros[name]) {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q must be names joined by dots", name)}
+		if _, problem := parseMacro(o.Macros[name]); problem != "" {
+			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q %s", name, problem)}
 		}
 	}
 	return nil

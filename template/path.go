@@ -1,13 +1,17 @@
 package template
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // Path is one use of data in a template.
 type Path struct {
 	Position        // where it is used
 	Written  string // as the template has it, for example "integration.name"
 	// Full is the path from the root as far as the template alone tells, with [] for the elements of a list or an
-	// object that #each loops over: "data.access_groups[].integration.name".
+	// object that #each loops over: "data.access_groups[].integration.name". One longer than 1,024 bytes ends in "…".
 	Full string
 }
 
@@ -20,13 +24,75 @@ func (t *Template) Paths() []Path {
 		if u.arg.isLoopVariable() {
 			return
 		}
-		paths = append(paths, Path{Position: places.at(u.arg.pos), Written: u.arg.written, Full: joinSteps(u.steps)})
+		paths = append(paths, Path{Position: places.at(u.arg.pos), Written: u.arg.written, Full: u.at.String()})
 	})
 	return paths
 }
 
 // elements stands for all elements of a list or object in a path from the root.
 const elements = "[]"
+
+// node is a path from the root in the tree of all paths of one walk: equal paths are one node, and a path costs the
+// memory of its last name, however deep the block is in which it stands.
+type node struct {
+	parent *node // nil: the root
+	name   string
+	text   string // what String returned
+	below  map[string]*node
+}
+
+// to returns the path one name longer.
+func (n *node) to(name string) *node {
+	next, ok := n.below[name]
+	if !ok {
+		if n.below == nil {
+			n.below = map[string]*node{}
+		}
+		next = &node{parent: n, name: name}
+		n.below[name] = next
+	}
+	return next
+}
+
+// steps returns the names from the root.
+func (n *node) steps() []string {
+	var steps []string
+	for ; n != nil && n.parent != nil; n = n.parent {
+		steps = append(steps, n.name)
+	}
+	slices.Reverse(steps)
+	return steps
+}
+
+// maxFullPath bounds the text of a path: without it, the paths of all uses were the square of the template.
+const maxFullPath = 1024
+
+// String joins the names by dots.
+func (n *node) String() string {
+	if n == nil || n.parent == nil {
+		return ""
+	}
+	if n.text != "" {
+		return n.text
+	}
+	before := n.parent.String()
+	switch {
+	case len(before) > maxFullPath:
+		n.text = before
+	case before == "" || n.name == elements:
+		n.text = before + n.name
+	default:
+		n.text = before + "." + n.name
+	}
+	if len(n.text) > maxFullPath && len(before) <= maxFullPath {
+		end := maxFullPath
+		for !utf8.RuneStart(n.text[end]) {
+			end--
+		}
+		n.text = n.text[:end] + "…"
+	}
+	return n.text
+}
 
 func joinSteps(steps []string) string {
 	var b strings.Builder
@@ -46,8 +112,8 @@ func (o *operand) isLoopVariable() bool { return o.base >= baseIndex && o.base <
 type use struct {
 	in      *instruction
 	arg     *operand
-	printed bool // the operand itself is the instruction's, not a helper's argument
-	steps   []string
+	printed bool   // the operand itself is the instruction's, not a helper's argument
+	at      *node  // the path from the root
 	shape   *shape // nil when nothing is known
 	scopes  []place
 	partner *operand // the literal that equal compares it with, or nil
@@ -56,7 +122,7 @@ type use struct {
 
 // place is a scope as it can be known without running the program.
 type place struct {
-	steps  []string
+	at     *node
 	shape  *shape
 	pushed bool
 	loop   bool
@@ -65,7 +131,7 @@ type place struct {
 
 // walk visits every operand that reads data, in order. The root's shape may be nil.
 func (t *Template) walk(root *shape, visit func(use)) {
-	scopes := []place{{shape: root}}
+	scopes := []place{{at: &node{}, shape: root}}
 	for pc := range t.code {
 		in := &t.code[pc]
 		switch in.op {
@@ -82,39 +148,25 @@ func (t *Template) walk(root *shape, visit func(use)) {
 }
 
 func enterPlace(in *instruction, u use, around place) place {
-	p := place{steps: u.steps, shape: u.shape, pushed: true}
+	p := place{at: u.at, shape: u.shape, pushed: true}
 	list := u.shape != nil && u.shape.list
 	if in.op == opEach || in.op == opSection && list {
 		p.loop = true
-		p.steps = append(append([]string{}, u.steps...), elements)
-		p.shape = elementShape(u.shape)
+		p.at = u.at.to(elements)
+		p.shape = u.shape.element()
 		return p
 	}
 	p.plain = in.op == opSection
 	if p.plain && u.shape.onlyFlag() { // {{#flag}} keeps the context
-		return place{steps: around.steps, shape: around.shape, plain: true}
+		return place{at: around.at, shape: around.shape, plain: true}
 	}
 	p.pushed = in.arg.base != baseThis || in.arg.depth > 0 || len(in.arg.names) > 0
 	return p
 }
 
-func elementShape(s *shape) *shape {
-	if s == nil || !s.list && len(s.fields) == 0 {
-		return nil
-	}
-	if s.list {
-		return s.elem
-	}
-	var all *shape
-	for _, k := range sortedKeys(s.fields) {
-		all = all.merge(s.fields[k])
-	}
-	return all
-}
-
 // operand visits one operand, and the arguments of a call first.
 func (t *Template) operand(in *instruction, o *operand, printed bool, scopes []place, visit func(use)) use {
-	u := use{in: in, arg: o, printed: printed, scopes: scopes}
+	u := use{in: in, arg: o, printed: printed, at: &node{}, scopes: scopes}
 	switch o.base {
 	case baseCall:
 		for i := range o.call.args {
@@ -133,15 +185,18 @@ func (t *Template) operand(in *instruction, o *operand, printed bool, scopes []p
 		return u
 	default:
 	}
-	from, _ := start(o, scopes)
-	u.steps, u.shape = append([]string{}, from.steps...), from.shape
+	from, ok := start(o, scopes)
+	if !ok {
+		from.at = &node{}
+	}
+	u.at, u.shape = from.at, from.shape
 	for i := range o.names {
 		next, ok := u.shape.member(&o.names[i])
 		if ok && u.stop == i {
 			u.stop++
 		}
 		u.shape = next
-		u.steps = append(u.steps, o.names[i].name)
+		u.at = u.at.to(o.names[i].name)
 	}
 	visit(u)
 	return u

@@ -115,7 +115,19 @@ func (c *checker) close(open lexer.Token, want lexer.TokenKind) {
 	case c.is(lexer.TokenError):
 		c.fail(KindSyntax, t, lexerMessage(t), "")
 	default:
-		c.fail(KindSyntax, t, "unexpected "+tokenName(t)+" in "+open.Val, "")
+		c.fail(KindSyntax, t, "unexpected "+tokenName(t)+" in "+open.Val, foreignHint(t))
+	}
+}
+
+// foreignHint helps with what other template languages have at this place.
+func foreignHint(t lexer.Token) string {
+	switch t.Kind {
+	case lexer.TokenCloseBlockParams:
+		return "there are no pipes: a helper stands before its value, as in {{upper name}}"
+	case lexer.TokenEquals:
+		return "there are no operators: compare with (equal a b)"
+	default:
+		return ""
 	}
 }
 
@@ -168,7 +180,11 @@ func (c *checker) openBlock() (lexer.Token, string) {
 		if !c.is(lexer.TokenID) {
 			c.fail(KindSyntax, c.peek(), "a name is missing between the bars", "write as |name|")
 		}
-		for c.is(lexer.TokenID) {
+		for n := 1; c.is(lexer.TokenID); n++ {
+			if n > maxBlockParams {
+				c.fail(KindLimit, c.peek(), fmt.Sprintf("a block has more than %d names between its bars", maxBlockParams), "#each knows two: |item index|")
+				break
+			}
 			c.take()
 		}
 		if !c.is(lexer.TokenCloseBlockParams) {
@@ -180,12 +196,15 @@ func (c *checker) openBlock() (lexer.Token, string) {
 	return open, name
 }
 
+// maxBlockParams is the largest number of names between bars. #each sets two; every path looks through all of them.
+const maxBlockParams = 16
+
 func (c *checker) closeBlock(open lexer.Token, name string) {
 	if c.err != nil {
 		return
 	}
 	if c.is(lexer.TokenEOF) {
-		c.fail(KindSyntax, open, "the block "+name+" is never closed", "close it with {{/"+name+"}}")
+		c.fail(KindSyntax, open, "the block "+short(name)+" is never closed", "close it with {{/"+short(name)+"}}")
 		return
 	}
 	if !c.is(lexer.TokenOpenEndBlock) {
@@ -196,7 +215,7 @@ func (c *checker) closeBlock(open lexer.Token, name string) {
 	at := c.peek()
 	got := c.name(end)
 	if c.err == nil && got != name {
-		c.fail(KindSyntax, at, fmt.Sprintf("{{/%s}} cannot close the block %s", got, name), "close it with {{/"+name+"}} first")
+		c.fail(KindSyntax, at, fmt.Sprintf("{{/%s}} cannot close the block %s", short(got), short(name)), "close it with {{/"+short(name)+"}} first")
 		return
 	}
 	c.close(end, lexer.TokenClose)
@@ -251,7 +270,7 @@ func (c *checker) name(open lexer.Token) string {
 		return strings.ToLower(c.take().Val)
 	case lexer.TokenNumber:
 		if _, err := strconv.ParseFloat(t.Val, 64); err != nil || numberLength(t.Val+" ") != len(t.Val) {
-			c.fail(KindSyntax, t, t.Val+" is not a number", "")
+			c.fail(KindSyntax, t, short(t.Val)+" is not a number", "")
 			return ""
 		}
 		c.take()
@@ -271,46 +290,74 @@ func (c *checker) name(open lexer.Token) string {
 	case lexer.TokenEOF:
 		c.fail(KindSyntax, open, "this "+open.Val+" is never closed", "")
 	default:
-		c.fail(KindSyntax, t, "a name is missing after "+open.Val, "")
+		hint := foreignHint(t)
+		if t.Kind == lexer.TokenSep && c.tokens[c.i+1].Kind == lexer.TokenID {
+			hint = "a path begins with a name: " + short(c.tokens[c.i+1].Val)
+		}
+		c.fail(KindSyntax, t, "a name is missing after "+open.Val, hint)
 	}
 	return ""
 }
 
-func (c *checker) path(original string) string {
+// path checks a path and returns it as raymond writes it, without the blanks between its names.
+func (c *checker) path(prefix string) string {
 	if !c.is(lexer.TokenID) {
 		c.fail(KindSyntax, c.peek(), "a name is missing after @", "")
 		return ""
 	}
-	parts := 0
-	part := func(v string) {
-		original += v
-		if v != ".." && v != "." && v != "this" {
-			parts++
+	var original strings.Builder
+	original.WriteString(prefix)
+	names := 0
+	for n := 1; ; n++ {
+		t := c.take()
+		original.WriteString(t.Val)
+		isUp := t.Val == ".." || t.Val == "." || t.Val == "this"
+		if !isUp {
+			names++
 		}
-	}
-	part(c.take().Val)
-	for c.is(lexer.TokenSep) {
-		original += c.take().Val
-		t := c.peek()
-		if !c.is(lexer.TokenID) {
-			hint := ""
-			if c.is(lexer.TokenNumber, lexer.TokenBoolean) {
-				hint = "write it in brackets: " + original + "[" + t.Val + "]"
-			}
-			message := "a name is missing after " + original
-			if c.is(lexer.TokenError) {
-				message = lexerMessage(t)
-			}
-			c.fail(KindSyntax, t, message, hint)
-			return ""
-		}
-		part(t.Val)
-		if parts > 0 && (t.Val == ".." || t.Val == "." || t.Val == "this") {
+		switch {
+		case isUp && n > 1 && names > 0:
 			c.fail(KindSyntax, t, t.Val+" can stand at the beginning of a path only", "a field of that name is written ["+t.Val+"]")
 			return ""
+		case n > c.limit+maxDataDepth:
+			// Neither blocks nor data are nested that deep. raymond's parser copies the path for each of its names.
+			c.fail(KindLimit, t, fmt.Sprintf("a path has more than %d names", c.limit+maxDataDepth), "")
+			return ""
+		case !c.is(lexer.TokenSep):
+			c.glued(t)
+			return unbracketed(original.String())
 		}
-		c.take()
+		original.WriteString(c.take().Val)
+		if !c.is(lexer.TokenID) {
+			c.noName(short(original.String()))
+			return ""
+		}
 	}
+}
+
+// noName reports a path that ends in a separator.
+func (c *checker) noName(original string) {
+	t := c.peek()
+	message, hint := "a name is missing after "+original, ""
+	switch {
+	case c.is(lexer.TokenNumber, lexer.TokenBoolean):
+		hint = "write it in brackets: " + original + "[" + short(t.Val) + "]"
+	case c.is(lexer.TokenError):
+		message = lexerMessage(t)
+	}
+	c.fail(KindSyntax, t, message, hint)
+}
+
+// glued reports dots directly behind a path, which raymond takes for its next argument.
+func (c *checker) glued(last lexer.Token) {
+	t := c.peek()
+	if c.err == nil && t.Kind == lexer.TokenID && t.Val == ".." && t.Pos == last.Pos+len(last.Val) {
+		c.fail(KindSyntax, t, "two dots stand between two names", "write one dot; ../ can stand at the beginning of a path only")
+	}
+}
+
+// unbracketed takes the brackets off a path of one name in brackets, as raymond does.
+func unbracketed(original string) string {
 	if len(original) >= 2 && original[0] == '[' && original[len(original)-1] == ']' {
 		return original[1 : len(original)-1]
 	}
@@ -330,12 +377,12 @@ func lexerMessage(t lexer.Token) string {
 	if t.Val == "" {
 		return "unexpected text"
 	}
-	return strings.ToLower(t.Val[:1]) + t.Val[1:]
+	return strings.ToLower(t.Val[:1]) + short(t.Val[1:])
 }
 
 func tokenName(t lexer.Token) string {
 	if t.Kind == lexer.TokenEOF {
 		return "end of the template"
 	}
-	return strconv.Quote(t.Val)
+	return strconv.Quote(short(t.Val))
 }

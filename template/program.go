@@ -54,6 +54,9 @@ type operand struct {
 	pos     int
 }
 
+// quoted is the expression as messages have it.
+func (o *operand) quoted() string { return short(o.written) }
+
 // segment is a name in a path, with the list index it stands for, or -1.
 type segment struct {
 	name  string

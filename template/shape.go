@@ -10,6 +10,9 @@ type shape struct {
 	fields map[string]*shape // not nil: an object
 	list   bool
 	elem   *shape // nil: nothing is known of the elements
+
+	united bool   // any is known
+	any    *shape // an object's fields taken together; nil: nothing is known of them
 }
 
 // add merges a value into a shape, which may be nil, and returns it. Null tells nothing.
@@ -70,26 +73,38 @@ func (s *shape) member(name *segment) (*shape, bool) {
 	return nil, false
 }
 
-// merge unites two shapes; both may be nil.
-func (s *shape) merge(o *shape) *shape {
-	if s == nil || o == nil {
-		if s == nil {
-			return o
+// element returns what is known of the elements of a list, or of the fields of an object taken together.
+func (s *shape) element() *shape {
+	if s == nil {
+		return nil
+	}
+	if s.list {
+		return s.elem
+	}
+	if !s.united {
+		s.united = true
+		for _, f := range s.fields {
+			s.any = s.any.absorb(f)
 		}
+	}
+	return s.any
+}
+
+// absorb adds to s, which may be nil, what is known of o, and returns it. It shares no shape with o.
+func (s *shape) absorb(o *shape) *shape {
+	if o == nil {
 		return s
 	}
-	u := &shape{
-		text: s.text || o.text, flag: s.flag || o.flag, number: s.number || o.number,
-		list: s.list || o.list, elem: s.elem.merge(o.elem),
+	if s == nil {
+		s = &shape{}
 	}
-	if s.fields != nil || o.fields != nil {
-		u.fields = map[string]*shape{}
-		for k, f := range s.fields {
-			u.fields[k] = f.merge(o.fields[k])
-		}
-		for k, f := range o.fields {
-			u.fields[k] = f.merge(s.fields[k])
-		}
+	s.text, s.flag, s.number, s.list = s.text || o.text, s.flag || o.flag, s.number || o.number, s.list || o.list
+	s.elem = s.elem.absorb(o.elem)
+	if o.fields != nil && s.fields == nil {
+		s.fields = make(map[string]*shape, len(o.fields))
 	}
-	return u
+	for k, f := range o.fields {
+		s.fields[k] = s.fields[k].absorb(f)
+	}
+	return s
 }

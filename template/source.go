@@ -126,6 +126,10 @@ func (w *rewriter) mustache() {
 			w.copyTo(w.pos + n)
 			return
 		}
+		if w.src[w.pos] == '}' {
+			w.fail(KindSyntax, w.pos, "one } does not close this {{", "close it with }}")
+			return
+		}
 		first = w.expression(plain && first) && first
 	}
 }
@@ -219,6 +223,10 @@ func (w *rewriter) quoted(quote byte) {
 			w.copyTo(i + 1)
 			return
 		}
+	}
+	if before, _ := utf8.DecodeLastRuneInString(w.src[:w.pos]); isNameRune(before) || before == ']' {
+		w.fail(KindSyntax, w.pos, "a quote stands where the {{ before it must be closed", "close it with }}")
+		return
 	}
 	w.fail(KindSyntax, w.pos, "this text in quotes is never closed", "close it with the same quote on the same line")
 }

@@ -2,19 +2,36 @@ package template
 
 import "strings"
 
+// speller looks for the name that a misspelling means. Its work is bounded: a template of nothing but misspellings, over
+// an example of many fields, gets suggestions for the first of them.
+type speller struct{ cells int }
+
+// suggestionCells bounds the cells of edit distances that one speller fills: some 10,000 comparisons of ordinary names.
+const suggestionCells = 1 << 20
+
+func newSpeller() *speller { return &speller{cells: suggestionCells} }
+
 // closest returns the candidate that name is most likely a misspelling of, or "".
-func closest(name string, candidates []string) string {
+func (s *speller) closest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return ""
 	}
+	squeezed := squeeze(name)
 	best, found := 1+max(1, len(name)/3), ""
 	for _, c := range candidates {
 		if c == name || len(c) > 64 {
 			continue
 		}
-		d := editDistance(strings.ToLower(name), strings.ToLower(c))
-		if squeeze(name) == squeeze(c) {
+		if s.cells -= len(name) + len(c); s.cells < 0 {
+			break
+		}
+		d := max(len(name)-len(c), len(c)-len(name))
+		switch {
+		case squeezed == squeeze(c):
 			d = 0
+		case d < best:
+			s.cells -= len(name) * len(c)
+			d = editDistance(strings.ToLower(name), strings.ToLower(c))
 		}
 		if d < best {
 			best, found = d, c
@@ -23,9 +40,17 @@ func closest(name string, candidates []string) string {
 	return found
 }
 
+// closest is a speller's for one name.
+func closest(name string, candidates []string) string { return newSpeller().closest(name, candidates) }
+
 // squeeze makes friendlyId, friendly_id and friendly-id the same.
 func squeeze(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == ' ' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s))
 }
 
 // editDistance counts insertions, deletions, replacements and swaps of neighbours.

@@ -24,6 +24,18 @@ func describe(what string, p Position, message, hint string) string {
 	return fmt.Sprintf("%s %d:%d: %s", what, p.Line, p.Column, message)
 }
 
+// short is a piece of a template as an error quotes it.
+func short(s string) string {
+	const most = 80
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
 // OptionsError reports Options that have no meaning.
 type OptionsError struct {
 	Field  string // the field of Options

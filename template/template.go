@@ -97,24 +97,30 @@ func (t *Template) Mode() Mode { return t.mode }
 // root is data in the normalised form (see Normalise), such as an event's decoded tree; it is read only. Errors:
 // *RenderError, or *JSONError when the output is not JSON. Their texts never hold data.
 func (t *Template) Render(ctx context.Context, dst []byte, root any) ([]byte, error) {
+	out, _, err := t.render(ctx, dst, root, t.limits.Steps)
+	return out, err
+}
+
+// render is Render with a number of steps; it returns how many of them were used.
+func (t *Template) render(ctx context.Context, dst []byte, root any, steps int) (out []byte, used int, err error) {
 	m := t.pool.Get().(*machine)
-	m.begin(ctx, dst, root)
+	m.begin(ctx, dst, root, steps)
 	m.run()
-	out, err := m.out, m.err
-	if err == nil {
-		err = m.checkOutput()
+	if m.err == nil {
+		m.err = m.checkOutput(steps)
 	}
+	out, used, err = m.out, steps-m.steps-m.fuel, m.err
 	m.release()
 	t.pool.Put(m)
 	if err != nil {
-		return dst, err
+		return dst, used, err
 	}
-	return out, nil
+	return out, used, nil
 }
 
-func (m *machine) begin(ctx context.Context, dst []byte, root any) {
+func (m *machine) begin(ctx context.Context, dst []byte, root any, steps int) {
 	m.ctx, m.root, m.out, m.start = ctx, root, dst, len(dst)
-	m.fuel, m.steps, m.valueEnd = 0, m.t.limits.Steps, -1
+	m.fuel, m.steps, m.valueEnd = 0, steps, -1
 	m.scopes = append(m.scopes[:0], scope{this: root})
 }
 
@@ -126,19 +132,19 @@ func (m *machine) release() {
 }
 
 // checkOutput checks the finished text as a whole.
-func (m *machine) checkOutput() error {
+func (m *machine) checkOutput(steps int) error {
 	out := m.out[m.start:]
 	if m.t.mode == JSON && !json.Valid(out) {
-		return m.t.invalid(string(out), m.retrace())
+		return m.t.invalid(string(out), m.retrace(steps))
 	}
 	if m.t.mode == URL {
 		if m.t.part && len(out) > 1 && out[1] == '/' {
-			in, _ := m.t.writer(m.retrace(), 1)
+			in, _ := m.t.writer(m.retrace(steps), 1)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "an empty value leaves the path with two slashes at its start, which would make a host of what follows"}
 		}
 		if at := dotSegment(out); at >= 0 {
-			in, _ := m.t.writer(m.retrace(), at)
+			in, _ := m.t.writer(m.retrace(steps), at)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "a path segment of the URL is . or .., which would change the path"}
 		}

@@ -59,6 +59,19 @@ func find(t Type) (entry, bool) {
 	return all[i], true
 }
 
+// isOwnPayload tells whether p is the payload that this package has for its own type t.
+func isOwnPayload(t Type, p Payload) bool {
+	c, ok := find(t)
+	if !ok {
+		return false
+	}
+	given := reflect.TypeOf(p)
+	if given.Kind() == reflect.Pointer {
+		given = given.Elem()
+	}
+	return given == reflect.TypeOf(c.sample())
+}
+
 // Catalogue returns the types this package defines, in a fixed order.
 func Catalogue() []Type {
 	var types []Type

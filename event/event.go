@@ -23,11 +23,18 @@ type Event struct {
 // points to, but follows no further one.
 type record struct{ *facts }
 
+// content is what an event consists of.
+type content struct {
+	typ       Type
+	meta      Meta        // without Attributes; complete: id, time and subject are filled in
+	attrs     []attribute // sorted by name
+	data      json.RawMessage
+	shortened []string // see Event.Shortened
+	test      bool     // see Event.ForTest
+}
+
 type facts struct {
-	typ   Type
-	meta  Meta        // without Attributes; complete: id, time and subject are filled in
-	attrs []attribute // sorted by name
-	data  json.RawMessage
+	content
 
 	formOnce sync.Once
 	form     json.RawMessage // the JSON form
@@ -35,9 +42,17 @@ type facts struct {
 	tree     map[string]any // the JSON form, decoded
 }
 
-// New makes an event out of a payload, which is encoded here, once, and not used afterwards. Strings of the payload
-// that are not valid UTF-8 get U+FFFD in place of the bad bytes, as encoding/json does. The error is an
-// [*InvalidError]; a payload that panics while it is encoded is such an error too.
+// New makes an event out of a payload, which is encoded here, once, and not used afterwards. The error is an
+// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on what the program makes of
+// the payload, never on what somebody wrote into it:
+//
+//   - Text that is not valid UTF-8, or half of a surrogate pair, gets U+FFFD in its place.
+//   - If the encoded payload has more than [MaxDataSize] bytes, its longest texts are cut to one length, so that it fits. They
+//     end in a mark, "…[N characters left out]", and [Event.Shortened] lists them. No text under 256 bytes is cut. A payload
+//     that is too large all the same, by the number of its values, is an error.
+//   - An attribute's value of more than 1,024 bytes is cut in the same way.
+//
+// The types "tocsin.*" are reserved for the payloads of this package.
 func New(p Payload, m Meta) (e Event, err error) {
 	defer func() {
 		if recover() != nil {
@@ -52,16 +67,21 @@ func New(p Payload, m Meta) (e Event, err error) {
 	if err := typ.check(); err != nil {
 		return Event{}, err
 	}
+	if typ.own() && !isOwnPayload(typ, p) {
+		return Event{}, &InvalidError{
+			Field: "type", Problem: "begins with \"tocsin.\", which is reserved for the library's own events", Remedy: "use a prefix of your own",
+		}
+	}
 	m = m.complete(p)
-	attrs, err := m.check()
+	attrs, cutAttributes, err := m.check()
 	if err != nil {
 		return Event{}, err
 	}
-	data, err := encode(p)
+	data, cutTexts, err := encode(p)
 	if err != nil {
 		return Event{}, err
 	}
-	return newEvent(typ, m, attrs, data), nil
+	return newEvent(content{typ: typ, meta: m, attrs: attrs, data: data, shortened: mergeNames(cutTexts, cutAttributes)}), nil
 }
 
 // complete fills in what the host left empty.
@@ -85,18 +105,19 @@ func (m Meta) complete(p Payload) Meta {
 	return m
 }
 
-func newEvent(typ Type, m Meta, attrs []attribute, data json.RawMessage) Event {
-	m.Attributes = nil    // attrs has them
-	m.Time = m.Time.UTC() // and without a monotonic clock reading
-	both := &struct {     // one allocation
+func newEvent(c content) Event {
+	c.meta.Attributes = nil         // attrs has them
+	c.meta.Time = c.meta.Time.UTC() // and without a monotonic clock reading
+	both := &struct {               // one allocation
 		record
 		f facts
-	}{f: facts{typ: typ, meta: m, attrs: attrs, data: data}}
+	}{f: facts{content: c}}
 	both.record.facts = &both.f
 	return Event{p: &both.record}
 }
 
-// Must is [New] for payloads known to be good, such as those in tests and examples. It panics on an error.
+// Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything from
+// outside the program.
 func Must(p Payload, m Meta) Event {
 	e, err := New(p, m)
 	if err != nil {
@@ -123,6 +144,23 @@ func (e Event) Type() Type {
 	}
 	return e.p.typ
 }
+
+// ForTest returns a copy of e for a test send: with a new id and the present time, and marked as a test. The mark is
+// "test": true in the JSON form, [Event.IsTest] in Go, and what package notice writes in front of it for people. So nobody
+// takes it for news, and no receiver for a repetition of an earlier test.
+func (e Event) ForTest() Event {
+	if e.p == nil {
+		return e
+	}
+	c := e.p.content
+	c.meta.Time = time.Now()
+	c.meta.ID = newID(c.meta.Time)
+	c.test = true
+	return newEvent(c)
+}
+
+// IsTest tells whether e was made by [Event.ForTest], here or before it was stored or sent.
+func (e Event) IsTest() bool { return e.p != nil && e.p.test }
 
 // Time is when it happened, in UTC, to the nanosecond.
 func (e Event) Time() time.Time {
@@ -197,9 +235,9 @@ func (e Event) WithSource(s string) Event {
 	if e.p == nil || e.p.meta.Source != "" || s == "" || checkText("source", s) != nil {
 		return e
 	}
-	m := e.p.meta
-	m.Source = s
-	return newEvent(e.p.typ, m, e.p.attrs, e.p.data)
+	c := e.p.content
+	c.meta.Source = s
+	return newEvent(c)
 }
 
 // SameAs tells whether both are the same fact: id, type, tenant, subject and data are equal. Two events with the same id

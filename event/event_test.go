@@ -260,3 +260,38 @@ func TestMustPanics(t *testing.T) {
 	t.Parallel()
 	assert.Panics(t, func() { event.Must(nil, event.Meta{}) })
 }
+
+func TestForTest(t *testing.T) {
+	t.Parallel()
+	sampled := sample(t, event.TypeRequestBreakGlass)
+	began := time.Now()
+	first, second := sampled.ForTest(), sampled.ForTest()
+	assert.NotEqual(t, first.ID(), second.ID(), "a receiver must not take the second for a repetition")
+	assert.NotEqual(t, sampled.ID(), first.ID())
+	assert.False(t, first.Time().Before(began.Add(-time.Millisecond)))
+	assert.True(t, first.IsTest())
+	assert.False(t, sampled.IsTest())
+	assert.Equal(t, sampled.Data(), first.Data())
+	assert.Equal(t, sampled.Type(), first.Type())
+	assert.Equal(t, sampled.Subject(), first.Subject())
+
+	assert.Contains(t, string(first.JSON()), `"test":true`)
+	assert.NotContains(t, string(sampled.JSON()), `"test"`)
+	assert.Equal(t, true, first.Decoded()["test"])
+	assert.NotContains(t, sampled.Decoded(), "test")
+
+	back, err := event.Parse(first.JSON())
+	require.NoError(t, err)
+	assert.True(t, back.IsTest(), "queues keep the JSON form")
+	assert.True(t, back.WithSource("s").IsTest())
+	assert.True(t, back.Shorten(0).IsTest())
+	assert.True(t, event.Event{}.ForTest().IsZero())
+
+	notTrue, err := event.Parse([]byte(`{"id":"1","event_type":"a.b","event_time":1,"data":{},"test":false}`))
+	require.NoError(t, err)
+	assert.False(t, notTrue.IsTest())
+	var invalid *event.InvalidError
+	_, err = event.Parse([]byte(`{"id":"1","event_type":"a.b","event_time":1,"data":{},"test":1}`))
+	require.ErrorAs(t, err, &invalid)
+	assert.Equal(t, "test", invalid.Field)
+}

@@ -7,8 +7,8 @@ import (
 )
 
 // JSON returns the whole event as JSON, with these keys in this order: id, event_type, event_time (epoch seconds with
-// nine fraction digits), tenant, subject, source, attributes, data. Tenant, subject, source and attributes are left out
-// when empty. It is the default webhook body and the root that templates see. It is built once, on the first call, and
+// nine fraction digits), test (true), tenant, subject, source, attributes, shortened (a list of fields), data. Tenant,
+// subject, source and attributes are left out when empty, test for what is no test, and shortened for what is complete. It is the default webhook body and the root that templates see. It is built once, on the first call, and
 // shared: it must not be modified; appending to it copies it. Data is in it byte for byte. The zero Event has none.
 func (e Event) JSON() json.RawMessage {
 	if e.p == nil {
@@ -26,6 +26,9 @@ func (f *facts) buildForm() {
 	b = appendString(b, string(f.typ))
 	b = append(b, `,"event_time":`...)
 	b = appendEpoch(b, f.meta.Time)
+	if f.test {
+		b = append(b, `,"test":true`...)
+	}
 	b = appendOptional(b, "tenant", f.meta.Tenant)
 	b = appendOptional(b, "subject", f.meta.Subject)
 	b = appendOptional(b, "source", f.meta.Source)
@@ -41,6 +44,17 @@ func (f *facts) buildForm() {
 	}
 	if len(f.attrs) > 0 {
 		b = append(b, '}')
+	}
+	for i, name := range f.shortened {
+		if i == 0 {
+			b = append(b, `,"shortened":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, name)
+	}
+	if len(f.shortened) > 0 {
+		b = append(b, ']')
 	}
 	b = append(b, `,"data":`...)
 	b = append(b, f.data...)
@@ -105,18 +119,28 @@ func (f *facts) buildTree() {
 		"id":         f.meta.ID,
 		"event_type": string(f.typ),
 		"event_time": json.Number(appendEpoch(nil, f.meta.Time)),
-		"data":       data,
+		dataField:    data,
 	}
 	for _, o := range [...]attribute{{"tenant", f.meta.Tenant}, {"subject", f.meta.Subject}, {"source", f.meta.Source}} {
 		if o.value != "" {
 			f.tree[o.name] = o.value
 		}
 	}
+	if f.test {
+		f.tree["test"] = true
+	}
+	if len(f.shortened) > 0 {
+		names := make([]any, len(f.shortened))
+		for i, name := range f.shortened {
+			names[i] = name
+		}
+		f.tree[shortenedField] = names
+	}
 	if len(f.attrs) > 0 {
 		attrs := make(map[string]any, len(f.attrs))
 		for _, a := range f.attrs {
 			attrs[a.name] = a.value
 		}
-		f.tree["attributes"] = attrs
+		f.tree[attributesField] = attrs
 	}
 }

@@ -3,13 +3,14 @@ package event
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
 // Meta is what is known about an event besides its payload. The zero Meta is valid. Source, Tenant and Subject are at
-// most 255 bytes of UTF-8 without control characters.
+// most 255 characters of UTF-8, none of them a control character: they are identifiers, and one that is longer is an error.
 type Meta struct {
 	// ID identifies the event in every delivery: 1 to 100 letters, digits, '-' and '_' (no dots, because receivers sign
 	// "id.timestamp.body"). Empty means a new UUIDv7.
@@ -24,8 +25,8 @@ type Meta struct {
 	// Time is when it happened, in the years 1 to 9999. Zero means now.
 	Time time.Time
 	// Attributes are further facts for routing and payloads, such as custom fields, never secrets. At most 64, together
-	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'; values are at
-	// most 1,024 bytes of UTF-8.
+	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'. Values are free
+	// text: what is longer than 1,024 bytes is cut, and bytes that are not UTF-8 become U+FFFD.
 	Attributes map[string]string
 }
 
@@ -42,23 +43,24 @@ type attribute struct{ name, value string }
 // Err reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
 // payload that adds nothing to it.
 func (m Meta) Err() error {
-	_, err := m.check()
+	_, _, err := m.check()
 	return err
 }
 
-// check returns the attributes sorted by name, or the first error.
-func (m Meta) check() ([]attribute, error) {
+// check returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut; or the
+// first error.
+func (m Meta) check() (attrs []attribute, cut []string, err error) {
 	if m.ID != "" {
 		if err := checkID(m.ID); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if !m.Time.IsZero() && !inRange(m.Time.Unix()) {
-		return nil, &InvalidError{Field: "time", Problem: "is outside the years 1 to 9999", Remedy: "correct it, or leave it zero for now"}
+		return nil, nil, &InvalidError{Field: "time", Problem: "is outside the years 1 to 9999", Remedy: "correct it, or leave it zero for now"}
 	}
 	for _, f := range [...]struct{ name, value string }{{"source", m.Source}, {"tenant", m.Tenant}, {"subject", m.Subject}} {
 		if err := checkText(f.name, f.value); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	return checkAttributes(m.Attributes)
@@ -77,8 +79,8 @@ func checkID(id string) error {
 }
 
 func checkText(field, s string) error {
-	if len(s) > maxTextLength {
-		return &InvalidError{Field: field, Problem: "is longer than 255 bytes", Remedy: "shorten or hash it"}
+	if utf8.RuneCountInString(s) > maxTextLength {
+		return &InvalidError{Field: field, Problem: "is longer than 255 characters", Remedy: "shorten or hash it"}
 	}
 	if !utf8.ValidString(s) {
 		return &InvalidError{Field: field, Problem: "is not valid UTF-8", Remedy: "convert it"}
@@ -91,34 +93,33 @@ func checkText(field, s string) error {
 	return nil
 }
 
-func checkAttributes(given map[string]string) ([]attribute, error) {
+func checkAttributes(given map[string]string) (list []attribute, cut []string, err error) {
 	if len(given) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if len(given) > maxAttributes {
-		return nil, &InvalidError{Field: "attributes", Problem: "are more than 64", Remedy: "move some into the payload"}
+		return nil, nil, &InvalidError{Field: "attributes", Problem: "are more than 64", Remedy: "move some into the payload"}
 	}
-	list := make([]attribute, 0, len(given))
+	list = make([]attribute, 0, len(given))
 	for name, value := range given {
 		list = append(list, attribute{name, value})
 	}
 	slices.SortFunc(list, func(a, b attribute) int { return cmp.Compare(a.name, b.name) })
-	for _, a := range list {
+	for i, a := range list {
 		if !validAttributeName(a.name) {
-			return nil, &InvalidError{
+			return nil, nil, &InvalidError{
 				Field:   "attributes",
 				Problem: "have a name that is not 1 to 64 letters, digits, '_', '.' and '-'",
 				Remedy:  "rename it",
 			}
 		}
-		if len(a.value) > maxAttributeValue {
-			return nil, &InvalidError{Field: "attributes." + a.name, Problem: "is longer than 1,024 bytes", Remedy: "move it into the payload"}
+		value := strings.ToValidUTF8(a.value, "\uFFFD")
+		if len(value) > maxAttributeValue {
+			cut = append(cut, "attributes."+a.name)
 		}
-		if !utf8.ValidString(a.value) {
-			return nil, &InvalidError{Field: "attributes." + a.name, Problem: "is not valid UTF-8", Remedy: "convert it"}
-		}
+		list[i].value = shortenValue(value, maxAttributeValue)
 	}
-	return list, nil
+	return list, cut, nil
 }
 
 func validAttributeName(name string) bool {

@@ -24,14 +24,17 @@ func Parse(b []byte) (Event, error) {
 	if err := f.typ.check(); err != nil {
 		return Event{}, err
 	}
-	attrs, err := f.meta.check()
+	attrs, cut, err := f.meta.check()
 	if err != nil {
 		return Event{}, err
 	}
 	if err := checkData(f.data); err != nil {
 		return Event{}, err
 	}
-	return newEvent(f.typ, f.meta, attrs, bytes.Clone(f.data)), nil
+	data := replaceSurrogates(bytes.Clone(f.data))
+	return newEvent(content{
+		typ: f.typ, meta: f.meta, attrs: attrs, data: data, shortened: mergeNames(f.shortened, cut), test: f.test,
+	}), nil
 }
 
 // UnmarshalJSON is [Parse]; null leaves e unchanged.
@@ -52,12 +55,17 @@ type parsedForm struct {
 	typ  Type
 	meta Meta
 	data []byte
-	seen [8]bool // by position in formKeys
+
+	shortened []string
+	test      bool
+	seen      [10]bool // by position in formKeys
 }
 
 // formKeys are the keys of the JSON form, the required ones first.
-func formKeys() [8]string {
-	return [8]string{"id", "event_type", "event_time", "data", "tenant", "subject", "source", "attributes"}
+func formKeys() [10]string {
+	return [...]string{
+		"id", "event_type", "event_time", dataField, "test", "tenant", "subject", "source", attributesField, shortenedField,
+	}
 }
 
 const requiredFormKeys = 4
@@ -110,9 +118,13 @@ func (f *parsedForm) set(name, value []byte) (err error) {
 		f.meta.Subject, err = unquote(key, value)
 	case "source":
 		f.meta.Source, err = unquote(key, value)
-	case "attributes":
+	case "test":
+		f.test, err = parseBool(key, value)
+	case shortenedField:
+		f.shortened, err = parseShortened(value)
+	case attributesField:
 		f.meta.Attributes, err = parseAttributes(value)
-	case "data":
+	case dataField:
 		f.data = value
 	}
 	return err
@@ -135,6 +147,25 @@ func parseAttributes(b []byte) (map[string]string, error) {
 		return err
 	})
 	return all, err
+}
+
+func parseBool(field string, b []byte) (bool, error) {
+	switch string(b) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, &InvalidError{Field: field, Problem: "is not true or false", Remedy: "pass what Event.JSON returned"}
+}
+
+// parseShortened reads the list of shortened fields.
+func parseShortened(b []byte) ([]string, error) {
+	var names []string
+	if b[0] != '[' || json.Unmarshal(b, &names) != nil {
+		return nil, &InvalidError{Field: shortenedField, Problem: "is not a list of strings", Remedy: "pass what Event.JSON returned"}
+	}
+	return names, checkShortened(names)
 }
 
 // unquote returns the text of the JSON string b.

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -23,25 +24,37 @@ type Subjecter interface{ EventSubject() string }
 // [Meta].Attributes wins.
 type Attributer interface{ EventAttributes() map[string]string }
 
-// MaxDataSize is the largest encoded payload of an event, in bytes.
+// MaxDataSize is the largest encoded payload of an event, in bytes. [New] cuts the longest texts of a larger one.
 const MaxDataSize = 256 << 10
 
 // maxDepth bounds the nesting of a payload, so that everything New accepts can be parsed again and so that code which
 // walks the decoded form may recurse.
 const maxDepth = 1000
 
-// encode returns the JSON of p, not HTML-escaped and with its capacity clipped.
-func encode(p Payload) (json.RawMessage, error) {
+// encode returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were cut.
+func encode(p Payload) (json.RawMessage, []string, error) {
 	var out lineSink
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(p); err != nil {
-		return nil, encodeError(err)
+		return nil, nil, encodeError(err)
 	}
-	if err := checkData(out); err != nil {
-		return nil, err
+	data := []byte(out)
+	if !utf8.Valid(data) { // a json.Marshaler's own
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
-	return json.RawMessage(out), nil
+	data = replaceSurrogates(data)
+	if err := checkShape(data); err != nil {
+		return nil, nil, err
+	}
+	if len(data) <= MaxDataSize {
+		return data, nil, nil
+	}
+	short, names, ok := shortenTexts(data, MaxDataSize)
+	if !ok {
+		return nil, nil, checkSize(data)
+	}
+	return short, names, nil
 }
 
 // encodeError drops the text of err, which may quote the payload, and keeps what can be said safely.
@@ -58,15 +71,29 @@ func encodeError(err error) error {
 
 // checkData checks bytes that are known to be valid JSON.
 func checkData(data []byte) error {
+	if err := checkShape(data); err != nil {
+		return err
+	}
+	return checkSize(data)
+}
+
+func checkShape(data []byte) error {
 	switch {
 	case len(data) == 0 || data[0] != '{':
 		return &InvalidError{Field: "data", Problem: "is not a JSON object", Remedy: "use a struct or a map as the payload"}
-	case len(data) > MaxDataSize:
-		return &InvalidError{Field: "data", Problem: "is larger than 256 KiB", Remedy: "send a link to the details instead"}
-	case !utf8.Valid(data):
-		return &InvalidError{Field: "data", Problem: "is not valid UTF-8", Remedy: "convert it before making the event"}
 	case tooDeep(data):
 		return &InvalidError{Field: "data", Problem: "is nested deeper than 1000 levels", Remedy: "flatten it"}
+	}
+	return nil
+}
+
+func checkSize(data []byte) error {
+	if len(data) > MaxDataSize {
+		return &InvalidError{
+			Field:   "data",
+			Problem: "is larger than 256 KiB, which shortening its texts does not change",
+			Remedy:  "leave out list entries or fields, or send a link to the details",
+		}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ type schema struct {
 	Title         string     `json:"title,omitempty"`
 	Description   string     `json:"description,omitempty"`
 	Type          any        `json:"type,omitempty"` // a string or a list of strings
-	Const         string     `json:"const,omitempty"`
+	Const         any        `json:"const,omitempty"`
 	Enum          []string   `json:"enum,omitempty"`
 	Pattern       string     `json:"pattern,omitempty"`
 	MinLength     int        `json:"minLength,omitempty"`
@@ -22,6 +22,7 @@ type schema struct {
 	Minimum       int64      `json:"minimum,omitempty"`
 	Below         int64      `json:"exclusiveMaximum,omitempty"`
 	Items         *schema    `json:"items,omitempty"`
+	MaxItems      int        `json:"maxItems,omitempty"`
 	MaxProperties int        `json:"maxProperties,omitempty"`
 	Names         *schema    `json:"propertyNames,omitempty"`
 	Additional    *schema    `json:"additionalProperties,omitempty"`
@@ -86,17 +87,24 @@ func formSchema(typ Type, doc string, payload reflect.Type) *schema {
 				Description: "When it happened, in epoch seconds with up to nine fraction digits.",
 				Type:        "number", Minimum: firstSecond, Below: lastSecond + 1,
 			}},
+			{"test", &schema{Description: "Present and true when the event is only a test.", Const: true}},
 			{"tenant", text("Customer the event belongs to.")},
 			{"subject", text("What the event is about; the same for all news about one thing.")},
 			{"source", text("Where the event comes from.")},
-			{"attributes", &schema{
+			{attributesField, &schema{
 				Description:   "Further facts, by name.",
 				Type:          "object",
 				MaxProperties: maxAttributes,
 				Names:         &schema{Pattern: fmt.Sprintf("^[A-Za-z0-9_.-]{1,%d}$", maxAttributeName)},
 				Additional:    &schema{Type: "string", MaxLength: maxAttributeValue},
 			}},
-			{"data", data},
+			{shortenedField, &schema{
+				Description: "Fields that are not complete because the event was too large; absent when all are.",
+				Type:        "array",
+				MaxItems:    maxShortened,
+				Items:       &schema{Type: "string", MinLength: 1, MaxLength: maxShortenedName},
+			}},
+			{dataField, data},
 		},
 		Required: []string{"id", "event_type", "event_time", "data"},
 	}

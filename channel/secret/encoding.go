@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"html"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
 
-// patternsOf lists the texts to search for when the given values must not appear: each value as it is, in hexadecimal, in
-// UTF-16 and in base64 at each of the three positions it can have within a longer text. Escapes of single characters are
-// not listed; the text searched is unescaped instead, which finds every mixture of them.
+// patternsOf lists the texts to search for when the given values must not appear: each value as it is, and opaque forms of
+// it and of what usual encoders make of it. Escapes of single characters are not listed; the text searched is unescaped
+// instead, which finds every mixture of them.
 func patternsOf(values []string) []pattern {
 	var list []pattern
 	seen := make(map[string]bool)
@@ -23,24 +24,43 @@ func patternsOf(values []string) []pattern {
 			list = append(list, pattern{text, isBase64})
 		}
 	}
-	for _, v := range expand(values) {
-		if len(v) < minLength {
-			continue
-		}
-		add(v, false)
-		h := hex.EncodeToString([]byte(v))
-		add(h, false)
-		add(strings.ToUpper(h), false)
-		little, big := wide(v)
-		add(little, false)
-		add(big, false)
-		for offset := range 3 {
-			inner := innerBase64(v, offset)
-			add(inner, true)
-			add(strings.NewReplacer("+", "-", "/", "_").Replace(inner), true)
+	for _, value := range values {
+		plain := URLParts(value) != nil // nobody makes text of an address before encoding it
+		for _, v := range expand(value) {
+			if len(v) < minLength {
+				continue
+			}
+			add(v, false)
+			for _, form := range usualForms(v, plain) {
+				h := hex.EncodeToString([]byte(form))
+				add(h, false)
+				add(strings.ToUpper(h), false)
+				little, big := wide(form)
+				add(little, false)
+				add(big, false)
+				for offset := range 3 {
+					inner := innerBase64(form, offset)
+					add(inner, true)
+					add(strings.NewReplacer("+", "-", "/", "_").Replace(inner), true)
+				}
+			}
 		}
 	}
 	return list
+}
+
+// usualForms lists v and, unless plain, what usual encoders make of it.
+func usualForms(v string, plain bool) []string {
+	forms := []string{v}
+	if plain {
+		return forms
+	}
+	for _, form := range [...]string{inJSON(v, true), inJSON(v, false), url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)} {
+		if !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	return forms
 }
 
 // wide returns v in UTF-16, in either order of bytes.
@@ -65,39 +85,43 @@ func innerBase64(v string, offset int) string {
 // expand adds what else has to be hidden of a value: the trimmed form, since header values are sent trimmed; what it stands
 // for if it is percent-encoded, and the credential behind the scheme of an Authorization value, since receivers repeat
 // those; and the parts of a URL.
-func expand(values []string) []string {
-	var all []string
-	for _, v := range values {
-		all = append(all, v)
-		t := strings.TrimSpace(v)
-		if t != v {
-			all = append(all, t)
-		}
-		if decoded, err := url.PathUnescape(v); err == nil && decoded != v {
-			all = append(all, decoded)
-		}
-		var searched view // a search undoes escapes in the value too, beside those of a text that holds it
-		if unescape(&searched, v, false) {
-			all = append(all, string(searched.text))
-			if len(searched.text) < minLength { // too short to be searched for, so the likeliest forms are added as they are
-				all = append(all, html.EscapeString(v), inJSON(v))
-			}
-		}
-		if scheme, credential, ok := strings.Cut(t, " "); ok && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
-			all = append(all, strings.TrimSpace(credential))
-		}
-		all = append(all, URLParts(v)...)
+func expand(v string) []string {
+	all := []string{v}
+	t := strings.TrimSpace(v)
+	if t != v {
+		all = append(all, t)
 	}
-	return all
+	if decoded, err := url.PathUnescape(v); err == nil && decoded != v {
+		all = append(all, decoded)
+	}
+	// A search undoes escapes in the value too, beside those of a text that holds it.
+	for text, n := v, 0; n < maxLayers; n++ {
+		var searched view
+		if !unescape(&searched, text, anyEscapes) {
+			break
+		}
+		text = string(searched.text)
+		all = append(all, text)
+		if len(text) < minLength { // too short to be searched for, so the likeliest forms are added as they are
+			all = append(all, html.EscapeString(v), inJSON(v, true))
+			break
+		}
+	}
+	if scheme, credential, ok := strings.Cut(t, " "); ok && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
+		all = append(all, strings.TrimSpace(credential))
+	}
+	return append(all, URLParts(v)...)
 }
 
-// inJSON is v inside a JSON string.
-func inJSON(v string) string {
-	quoted, err := json.Marshal(v)
-	if err != nil {
+// inJSON is v inside a JSON string, with or without what would be special in HTML escaped.
+func inJSON(v string, escapeHTML bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if err := e.Encode(v); err != nil {
 		return ""
 	}
-	return string(quoted[1 : len(quoted)-1])
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
 }
 
 // URLParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such as

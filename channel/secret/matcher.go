@@ -1,184 +1,209 @@
 package secret
 
 import (
-	"math/bits"
+	"cmp"
 	"slices"
-	"unicode/utf8"
+	"sync"
 )
 
-const (
-	// minLength is the length of the shortest pattern; shorter values are not searched for, because "admin1" or "443"
-	// would turn ordinary text into gaps.
-	minLength = 8
-	minTail   = 4 // a shorter beginning of a value gives nothing away
-	block     = 3
-)
+// minLength is the length of the shortest pattern; shorter values are not searched for, because "admin1" or "443" would
+// turn ordinary text into gaps.
+const minLength = 8
 
+// A pattern is a text to search for.
 type pattern struct {
 	text   string
 	base64 bool // the neighbours of a match hold some of its bits
 }
 
-// matcher finds many patterns in one pass with the method of Wu and Manber: the last three bytes of a window, which is as
-// long as the shortest pattern, say how far the window can move, so the cost hardly depends on the number of patterns.
+// matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are: the filter says
+// of almost every text that it holds none of them, and the automaton reads what is left.
 type matcher struct {
-	patterns []pattern
-	window   int
-	shift    []uint8
-	down     uint             // reduces a 32-bit hash to an index of shift
-	heads    map[uint32][]int // block at the window's end -> patterns, the longest first
+	filter    *filter
+	automaton func() *automaton // made on first use, which most channels never come to
+	longest   int               // value
 }
 
-func newMatcher(patterns []pattern) *matcher {
-	slices.SortStableFunc(patterns, func(a, b pattern) int { return len(b.text) - len(a.text) })
-	window := 16 // longer ones need a larger table than they are worth
-	if n := len(patterns); n > 0 {
-		window = min(window, len(patterns[n-1].text))
-	}
-	size := min(max(8, bits.Len(uint(len(patterns)*window*16))), 14)
-	m := &matcher{
-		patterns: patterns,
-		window:   window,
-		shift:    make([]uint8, 1<<size),
-		down:     uint(32 - size),
-		heads:    make(map[uint32][]int, len(patterns)),
-	}
-	for i := range m.shift {
-		m.shift[i] = uint8(window - block + 1)
-	}
-	for i, p := range patterns {
-		for end := block; end <= window; end++ {
-			h := m.slot(key(p.text, end-1))
-			m.shift[h] = min(m.shift[h], uint8(window-end))
-		}
-		k := key(p.text, window-1)
-		m.heads[k] = append(m.heads[k], i)
-	}
-	return m
+func newMatcher(patterns []pattern, longest int) *matcher {
+	return &matcher{newFilter(patterns), sync.OnceValue(func() *automaton { return newAutomaton(patterns) }), longest}
 }
 
-// find appends the ranges of s that hold a pattern, in order and without overlap among themselves.
+// find appends the ranges of s that hold a pattern, ordered by their ends.
 func find[T string | []byte](m *matcher, s T, spans []span) []span {
-	if clean(m, s) {
+	if m.filter == nil || excludes(m.filter, s) {
 		return spans
 	}
+	return scan(m.automaton(), s, spans)
+}
+
+// fold maps bytes that stand for the same: forms write a blank as '+'.
+func fold(c byte) byte {
+	if c == '+' {
+		return ' '
+	}
+	return c
+}
+
+// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns, 0
+// the empty one. As long as a beginning goes on in one way only, the next node has the next number, so that most nodes cost
+// 13 bytes.
+type automaton struct {
+	label   []byte         // by which each node is reached
+	single  []bool         // the next number is a child of the node
+	branch  map[edge]int32 // the other children
+	fail    []int32        // the longest other node that the node's text ends with
+	length  []int32        // of the longest pattern that the node's text ends with; 0 = none
+	base64  map[int32]bool // nodes at which length may be of a pattern in base64
+	atStart [256]int32     // children of node 0
+}
+
+type edge struct {
+	node int32
+	by   byte
+}
+
+func newAutomaton(patterns []pattern) *automaton {
+	size := 1
+	for _, p := range patterns {
+		size += len(p.text)
+	}
+	a := &automaton{
+		label: make([]byte, 1, size), single: make([]bool, 1, size), length: make([]int32, 1, size),
+		branch: make(map[edge]int32), base64: make(map[int32]bool),
+	}
+	for _, p := range patterns {
+		a.add(p)
+	}
+	a.link()
+	return a
+}
+
+// add makes the nodes of a pattern.
+func (a *automaton) add(p pattern) {
+	at := int32(0)
+	for i := range len(p.text) {
+		c := fold(p.text[i])
+		next := a.child(at, c)
+		if next == 0 {
+			next = int32(len(a.label))
+			switch {
+			case at == 0:
+				a.atStart[c] = next
+			case at == next-1:
+				a.single[at] = true
+			default:
+				a.branch[edge{at, c}] = next
+			}
+			a.label, a.single, a.length = append(a.label, c), append(a.single, false), append(a.length, 0)
+		}
+		at = next
+	}
+	a.length[at] = int32(len(p.text))
+	if p.base64 {
+		a.base64[at] = true
+	}
+}
+
+// child returns the node that a node goes on to by c, or 0.
+func (a *automaton) child(node int32, c byte) int32 {
+	switch {
+	case node == 0:
+		return a.atStart[c]
+	case a.single[node] && a.label[node+1] == c:
+		return node + 1
+	case len(a.branch) == 0:
+		return 0
+	}
+	return a.branch[edge{node, c}]
+}
+
+// next returns the longest node that the text of a node and then c end with.
+func (a *automaton) next(node int32, c byte) int32 {
+	for {
+		if child := a.child(node, c); child != 0 || node == 0 {
+			return child
+		}
+		node = a.fail[node]
+	}
+}
+
+// link sets fail, level by level, and with it length.
+func (a *automaton) link() {
+	a.fail = make([]int32, len(a.label))
+	branches := make(map[int32][]int32, len(a.branch))
+	for e, child := range a.branch {
+		branches[e.node] = append(branches[e.node], child)
+	}
+	level := make([]int32, 0, len(a.label))
+	for _, child := range a.atStart {
+		if child != 0 {
+			level = append(level, child)
+		}
+	}
+	for i := 0; i < len(level); i++ {
+		node := level[i]
+		children := branches[node]
+		if a.single[node] {
+			children = append(children, node+1)
+		}
+		for _, child := range children {
+			suffix := a.next(a.fail[node], a.label[child])
+			a.fail[child] = suffix
+			if a.length[child] == 0 {
+				a.length[child] = a.length[suffix]
+			}
+			if a.base64[suffix] {
+				a.base64[child] = true
+			}
+		}
+		level = append(level, children...)
+	}
+}
+
+// scan appends the ranges of s that hold a pattern, ordered by their ends.
+func scan[T string | []byte](a *automaton, s T, spans []span) []span {
 	first := len(spans)
-	for i := m.window - 1; i < len(s); {
-		k := key(s, i)
-		if move := m.shift[m.slot(k)]; move > 0 {
-			i += int(move)
+	node := int32(0)
+	for i := range len(s) {
+		node = a.next(node, fold(s[i]))
+		n := int(a.length[node])
+		if n == 0 {
 			continue
 		}
-		at := i - m.window + 1
-		for _, c := range m.heads[k] {
-			p := &m.patterns[c]
-			if len(s)-at >= len(p.text) && string(s[at:at+len(p.text)]) == p.text {
-				spans = extend(spans, first, widen(p, s, span{at, at + len(p.text)}))
-				break
-			}
+		found := span{i + 1 - n, i + 1}
+		if a.base64[node] {
+			found = widen(s, found)
 		}
-		i++ // not past the match: the next one may overlap it
+		spans = extend(spans, first, found)
 	}
 	return spans
 }
-
-// clean reports that s holds no pattern, if that is easy to see. Each step of a search waits for the one before it, so this
-// makes four searches side by side, of a quarter of s each, and leaves it at the first place that needs a closer look.
-func clean[T string | []byte](m *matcher, s T) bool {
-	const worthIt = 256
-	if len(s) < worthIt {
-		return false
-	}
-	quarter := (len(s) - m.window + 1) / 4
-	a := m.window - 1 // the ends of the first windows of each quarter
-	b, c, d := a+quarter, a+2*quarter, a+3*quarter
-	endA, endB, endC := b, c, d
-	suspect := func(i int) bool { return m.heads[key(s, i)] != nil }
-	for a < endA && b < endB && c < endC && d < len(s) {
-		moveA, moveB := m.shift[m.slot(key(s, a))], m.shift[m.slot(key(s, b))]
-		moveC, moveD := m.shift[m.slot(key(s, c))], m.shift[m.slot(key(s, d))]
-		if moveA == 0 || moveB == 0 || moveC == 0 || moveD == 0 {
-			if moveA == 0 && suspect(a) || moveB == 0 && suspect(b) || moveC == 0 && suspect(c) || moveD == 0 && suspect(d) {
-				return false
-			}
-			moveA, moveB, moveC, moveD = max(moveA, 1), max(moveB, 1), max(moveC, 1), max(moveD, 1)
-		}
-		a, b, c, d = a+int(moveA), b+int(moveB), c+int(moveC), d+int(moveD)
-	}
-	for _, rest := range [...]struct{ i, end int }{{a, endA}, {b, endB}, {c, endC}, {d, len(s)}} {
-		for i := rest.i; i < rest.end; {
-			move := m.shift[m.slot(key(s, i))]
-			if move == 0 && suspect(i) {
-				return false
-			}
-			i += int(max(move, 1))
-		}
-	}
-	return true
-}
-
-// findTail appends the range at the end of s that holds the beginning of a pattern: what a cut has left of it. An escape
-// that the cut has left incomplete belongs to the range.
-func findTail[T string | []byte](m *matcher, s T, spans []span) []span {
-	first := len(spans)
-	whole := len(s) - partialEscape(s)
-	for i := range m.patterns {
-		p := &m.patterns[i]
-		for n := min(len(p.text)-1, len(s)); n >= minTail; n-- {
-			start := len(s) - n
-			if string(s[start:]) != p.text[:n] {
-				if start = whole - n; start < 0 || string(s[start:whole]) != p.text[:n] {
-					continue
-				}
-			}
-			spans = extend(spans, first, widen(p, s, span{start, len(s)}))
-			break
-		}
-	}
-	return spans
-}
-
-// partialEscape says how many bytes at the end of s are an incomplete escape: %4, \u00e, &#3, or the replacement character
-// that the first half of a surrogate pair is decoded to.
-func partialEscape[T string | []byte](s T) int {
-	n := 0
-	for i := 1; i < longestReference && i <= len(s) && n == 0; i++ {
-		switch c := s[len(s)-i]; {
-		case c == '&', c == '%' && i < 3, c == '\\' && (i == 1 || i < 6 && s[len(s)-i+1] == 'u' || i < 4 && s[len(s)-i+1] == 'x'):
-			n = i
-		}
-	}
-	const half = string(utf8.RuneError)
-	if end := len(s) - n; end >= len(half) && string(s[end-len(half):end]) == half {
-		n += len(half)
-	}
-	return n
-}
-
-// key packs the block of s that ends at i.
-func key[T string | []byte](s T, i int) uint32 {
-	return uint32(s[i-2]) | uint32(s[i-1])<<8 | uint32(s[i])<<16
-}
-
-func (m *matcher) slot(key uint32) uint32 { return key * 0x9E3779B1 >> m.down }
 
 // span is a half-open range of bytes.
 type span struct{ start, end int }
 
-// extend adds s to spans[first:], joining it with the last one if they overlap.
+// extend adds s, which does not end before the others, to spans[first:], joining it with those it touches.
 func extend(spans []span, first int, s span) []span {
-	if n := len(spans); n > first && s.start <= spans[n-1].end && s.start >= spans[n-1].start {
-		spans[n-1].end = max(spans[n-1].end, s.end)
-		return spans
+	for len(spans) > first && spans[len(spans)-1].end >= s.start {
+		last := spans[len(spans)-1]
+		s = span{min(s.start, last.start), max(s.end, last.end)}
+		spans = spans[:len(spans)-1]
 	}
 	return append(spans, s)
 }
 
-// widen takes in the characters beside a base64 match, which hold the bits the pattern leaves out.
-func widen[T string | []byte](p *pattern, s T, r span) span {
-	if !p.base64 {
-		return r
+// join orders spans and joins those that touch.
+func join(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.end, b.end) })
+	joined := spans[:0]
+	for _, s := range spans {
+		joined = extend(joined, 0, s)
 	}
+	return joined
+}
+
+// widen takes in the characters beside a base64 match, which hold the bits the pattern leaves out.
+func widen[T string | []byte](s T, r span) span {
 	if r.start > 0 && isBase64(s[r.start-1]) {
 		r.start--
 	}

@@ -1,34 +1,49 @@
 package secret
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-)
+import "math/bits"
 
 // Redactor replaces secrets in text with [Redacted]. It knows the values it was made of and finds them as they are,
-// trimmed, percent-encoded, JSON-escaped, HTML-escaped (up to three times over, in any mixture), in hexadecimal, in
-// UTF-16, and within standard or URL-safe base64, such as a Basic authorization. For a value that is an http URL its
-// [URLParts] count too.
+// trimmed, percent-encoded, as forms write them, JSON-escaped, HTML-escaped (up to three times over, in any mixture), in
+// hexadecimal, in UTF-16, and within standard or URL-safe base64, such as a Basic authorization. Those three are also found
+// of what encoding/json, net/url and package html make of a value, but not of one another. For a value that is an http URL its
+// [URLParts] count too. The time it takes is linear in the length of the text.
 //
-// Values under 8 characters are not searched for: hide those by their place, as [Header] does. A Redactor is immutable
-// and safe for concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without
-// escapes. A nil or zero Redactor changes nothing.
+// Values under 8 characters are not searched for: hide those by their place. A Redactor is immutable and safe for
+// concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without escapes. A nil or
+// zero Redactor changes nothing.
 type Redactor struct {
-	m func() (m *matcher, plus bool)
+	matchers func() []*matcher
 }
 
 // NewRedactor makes a Redactor for the given values.
 func NewRedactor(values ...string) *Redactor {
-	patterns := patternsOf(values)
-	m := newMatcher(patterns)
-	plus := slices.ContainsFunc(patterns, func(p pattern) bool { return strings.Contains(p.text, " ") })
-	return &Redactor{func() (*matcher, bool) { return m, plus }}
+	longest := 0
+	for _, v := range values {
+		longest = max(longest, len(v))
+	}
+	list := []*matcher{newMatcher(patternsOf(values), longest)}
+	return &Redactor{func() []*matcher { return list }}
+}
+
+// Join returns a Redactor that knows what all of rs know, of which some may be nil. It costs next to nothing.
+func Join(rs ...*Redactor) *Redactor {
+	var list []*matcher
+	for _, r := range rs {
+		list = append(list, r.known()...)
+	}
+	return &Redactor{func() []*matcher { return list }}
+}
+
+func (r *Redactor) known() []*matcher {
+	if r == nil || r.matchers == nil {
+		return nil
+	}
+	return r.matchers()
 }
 
 // String returns s without the secrets.
 func (r *Redactor) String(s string) string {
-	spans := search(r, s, false)
+	spans := search(r.known(), s)
 	if spans == nil {
 		return s
 	}
@@ -37,80 +52,108 @@ func (r *Redactor) String(s string) string {
 
 // Bytes returns b without the secrets: b itself if there are none, else a copy.
 func (r *Redactor) Bytes(b []byte) []byte {
-	spans := search(r, b, false)
+	spans := search(r.known(), b)
 	if spans == nil {
 		return b
 	}
 	return replace(b, spans)
 }
 
-// Cut is Bytes for text whose end was cut off: it also removes the beginning of a secret, of at least 4 characters, that
-// the cut left at the end.
-func (r *Redactor) Cut(b []byte) []byte {
-	spans := search(r, b, true)
-	if spans == nil {
-		return b
+// Has tells whether b holds one of the secrets.
+func (r *Redactor) Has(b []byte) bool { return search(r.known(), b) != nil }
+
+// Lookahead is how much more than it shows of a text that goes on Cut should be given.
+const Lookahead = 16 << 10
+
+// Cut returns the first n bytes of b without the secrets, one that goes on behind them included. whole says that b is all
+// there is of the text. If it is not, the end of b may be the beginning of a secret of which the rest is missing. It is then
+// removed whatever it holds, in a length that depends on the longest value only: were it removed for what it holds, it would
+// tell a beginning of a secret from what is none. With [Lookahead] more in b than n, that takes nothing of what is shown,
+// unless a value is longer than 2 KiB.
+func (r *Redactor) Cut(b []byte, n int, whole bool) []byte {
+	known := r.known()
+	spans := search(known, b)
+	if !whole {
+		if reach := reachOf(known); reach > 0 {
+			spans = join(append(spans, span{max(len(b)-reach, 0), len(b)}))
+		}
 	}
-	return replace(b, spans)
+	n = min(max(n, 0), len(b))
+	shown := spans[:0:0]
+	for _, s := range spans {
+		if s.start < n {
+			shown = append(shown, span{s.start, min(s.end, n)})
+		}
+	}
+	if shown == nil {
+		return b[:n:n]
+	}
+	return replace(b[:n], shown)
 }
 
+// reachOf is how much of the end of an incomplete text may belong to a secret. An escape takes up to six bytes, and eight
+// within JSON within a form. It is a power of two, so that it tells little of the length of a value.
+func reachOf(known []*matcher) int {
+	const perByte, least = 8, 256
+	longest := 0
+	for _, m := range known {
+		longest = max(longest, m.longest)
+	}
+	if longest < minLength {
+		return 0
+	}
+	return max(least, 1<<bits.Len(uint(longest*perByte-1)))
+}
+
+// maxLayers is how often the escapes of a text are decoded, whatever their kinds.
 const maxLayers = 3
 
 // search returns the ranges of s to replace, ordered and apart, or nil.
-func search[T string | []byte](r *Redactor, s T, cut bool) []span {
-	if r == nil || r.m == nil {
-		return nil
+func search[T string | []byte](known []*matcher, s T) []span {
+	var spans []span
+	for _, m := range known {
+		spans = find(m, s, spans)
 	}
-	m, plus := r.m()
-	if len(m.patterns) == 0 {
-		return nil
-	}
-	spans := find(m, s, nil)
-	if cut {
-		spans = findTail(m, s, spans)
-	}
-	if has(s, '%') || has(s, '\\') || has(s, '&') {
-		spans = searchLayers(m, s, false, cut, spans)
-	}
-	if plus && (has(s, '+') || has(s, '%') || has(s, '&')) {
-		spans = searchLayers(m, s, true, cut, spans)
+	if len(known) > 0 && (has(s, '%') || has(s, '\\') || has(s, '&')) {
+		spans = searchDecoded(known, s, nil, anyEscapes, maxLayers, spans)
+		// A value that holds escapes itself comes out as it is only where each encoding is undone by itself.
+		for _, kind := range [...]escapes{percentEscapes, backslashEscapes, htmlReferences} {
+			spans = searchDecoded(known, s, nil, kind, 2, spans)
+		}
 	}
 	if len(spans) < 2 {
 		return spans
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
-	joined := spans[:1]
-	for _, s := range spans[1:] {
-		joined = extend(joined, 0, s)
-	}
-	return joined
+	return join(spans)
 }
 
 func has[T string | []byte](s T, c byte) bool { return index(s, c, 0) < len(s) }
 
-// searchLayers searches s unescaped once, twice and so on, while there is something to unescape.
-func searchLayers[T string | []byte](m *matcher, s T, plus, cut bool, spans []span) []span {
-	var layers [maxLayers]*view
-	for n := range layers {
-		v := views.Get().(*view)
-		layers[n] = v
-		if n == 0 && !unescape(v, s, plus) || n > 0 && !unescape(v, layers[n-1].text, plus) {
-			break
-		}
-		first := len(spans)
+// searchDecoded searches s, the text of a view or, if of is nil, the whole one, with its escapes of the given kinds decoded,
+// and what becomes of that when there are more layers to decode.
+func searchDecoded[T string | []byte](known []*matcher, s T, of *view, kinds escapes, layers int, spans []span) []span {
+	v := views.Get().(*view) //nolint:forcetypeassert // nothing else is put in
+	defer putBack(v)
+	if !unescape(v, s, kinds) {
+		return spans
+	}
+	v.of = of
+	first := len(spans)
+	for _, m := range known {
 		spans = find(m, v.text, spans)
-		if cut {
-			spans = findTail(m, v.text, spans)
-		}
-		for i := first; i < len(spans); i++ {
-			for l := n; l >= 0; l-- {
-				spans[i] = layers[l].original(spans[i])
-			}
+	}
+	for i := first; i < len(spans); i++ {
+		for at := v; at != nil; at = at.of {
+			spans[i] = at.original(spans[i])
 		}
 	}
-	for _, v := range layers {
-		if v != nil {
-			putBack(v)
+	switch {
+	case layers == 1:
+	case kinds == anyEscapes:
+		spans = searchDecoded(known, v.text, v, anyEscapes, layers-1, spans)
+	default:
+		for _, kind := range [...]escapes{percentEscapes, backslashEscapes, htmlReferences} {
+			spans = searchDecoded(known, v.text, v, kind, layers-1, spans)
 		}
 	}
 	return spans
@@ -122,6 +165,7 @@ func putBack(v *view) {
 	if cap(v.text) > largest {
 		return
 	}
+	v.of = nil
 	clear(v.text[:cap(v.text)])
 	views.Put(v)
 }

@@ -204,18 +204,84 @@ func TestS50_CutValueIsRemoved(t *testing.T) {
 	t.Parallel()
 	const value = "sk_live/0123456789abcdef"
 	r := NewRedactor(value)
+	before := strings.Repeat("answer ", 99) + "key="
 	for name, encode := range encodings {
-		whole := "key=" + encode(value)
-		for n := len("key=") + len(encode(value[:5])); n < len(whole); n++ {
-			got := string(r.Cut([]byte(whole[:n])))
-			require.Contains(t, got, Redacted, "%s cut to %q", name, whole[:n])
-			require.True(t, strings.HasPrefix(got, "key="), got)
+		whole := before + encode(value) + " and more"
+		for n := len(before) + 1; n < len(whole); n++ {
+			got := string(r.Cut([]byte(whole[:n]), n, false))
+			require.True(t, strings.HasSuffix(got, Redacted), "%s cut to %q", name, whole[:n])
+			require.True(t, strings.HasPrefix(before, strings.TrimSuffix(got, Redacted)), "%s: %q", name, got)
+			// With what comes behind the cut, nothing is taken but the value.
+			got = string(r.Cut([]byte(whole), n, true))
+			left := strings.NewReplacer(before, "", Redacted, "", `"`, "", `\`, "", "&#34;", "", "=", "", "%3D", "").Replace(got)
+			require.Contains(t, []string{"", "&", "&#", "&#3", "&#34", " ", " a", " an", " and", " and ", " and m", " and mo", " and mor"}, left, "%s: %q", name, got)
+			ahead := whole + strings.Repeat(" and more", Lookahead/9)
+			require.Equal(t, got, string(r.Cut([]byte(ahead), n, false)), "%s cut to %q", name, whole[:n])
 		}
 	}
-	assert.Equal(t, "key="+Redacted, string(r.Cut([]byte("key=sk_l"))))
-	assert.Equal(t, "key=sk_", string(r.Cut([]byte("key=sk_"))), "three characters give nothing away")
 	assert.Equal(t, "key=sk_live/01", r.String("key=sk_live/01"), "without a cut a beginning is no secret")
-	assert.Equal(t, Redacted+" done", string(r.Cut([]byte(value+" done"))))
+	assert.Equal(t, Redacted+" do", string(r.Cut([]byte(value+" done"), len(value)+3, true)))
+	assert.Equal(t, "as it is", string(new(Redactor).Cut([]byte("as it is, whatever"), 8, false)))
+	assert.Equal(t, "as it is", string(NewRedactor("short").Cut([]byte("as it is, whatever"), 8, false)))
+}
+
+// Somebody who can have a text of his choice cut where he likes must not find a value by its beginnings.
+func TestACutDoesNotTellABeginningOfAValueFromAnotherText(t *testing.T) {
+	t.Parallel()
+	const value = "sk_live/0123456789abcdef"
+	for _, r := range []*Redactor{NewRedactor(value), NewRedactor(value, "https://hooks.example/a/path/that/is/long"), Join(NewRedactor("another value"), NewRedactor(value))} {
+		for name, encode := range encodings {
+			for k := range len(value) {
+				right, wrong := encode(value[:k]), encode(value[:max(k-1, 0)]+"?"[:min(k, 1)])
+				for n := range len(right) + 1 {
+					tail := wrong[:min(n, len(wrong))]
+					texts := [2]string{right[:len(tail)], tail}
+					var shown [2]string
+					for i, text := range texts {
+						shown[i] = string(r.Cut([]byte(strings.Repeat("answer ", 500)+text), 1<<20, false))
+					}
+					require.Equal(t, shown[0], shown[1], "%s of %q", name, value[:k])
+				}
+			}
+		}
+	}
+}
+
+func TestAJoinedRedactorKnowsWhatAllKnow(t *testing.T) {
+	t.Parallel()
+	r := Join(NewRedactor("first-value"), nil, new(Redactor), NewRedactor("value-second"))
+	assert.Equal(t, "a "+Redacted+" b "+Redacted+" c "+Redacted, r.String("a first-value b value-second c first-value-second"))
+	assert.Equal(t, Redacted, r.String(`first%2Dvalue\u002dsecond`))
+	assert.Equal(t, "anything", Join().String("anything"))
+}
+
+// The time to search depends on the length of the text only: not on how long values are, how many, or how they begin.
+func TestSearchingIsLinearWhateverTheValues(t *testing.T) {
+	if raceEnabled {
+		t.Skip("times with the race detector say nothing")
+	}
+	const size = 64 << 10
+	fastest := func(r *Redactor, text string) time.Duration {
+		r.String(text[:4096]) // what is made once is made
+		best := time.Hour
+		for range 5 {
+			began := time.Now()
+			r.String(text)
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	plain := fastest(NewRedactor("abcdefgh"), strings.Repeat("abcdefg-", size/8))
+	for name, unit := range map[string]string{"one letter": "a", "two letters": "ab", "an escape": "%41", "a unicode escape": `\u0041`} {
+		var values []string
+		for i := range 25 {
+			values = append(values, strings.Repeat("a", 8<<10-i)+fmt.Sprint("#", i))
+		}
+		text := strings.Repeat(unit, size/len(unit))
+		got := fastest(NewRedactor(values...), text)
+		t.Logf("%s: %v of %v", name, got, plain)
+		assert.Less(t, got, 60*plain, "%s: %v, and a value of 8 letters takes %v", name, got, plain)
+	}
 }
 
 func TestS51_HookURLIsSecretInParts(t *testing.T) {
@@ -304,7 +370,7 @@ func FuzzRedactor(f *testing.F) {
 	f.Add("%41%41%41%41", "%2541", 0)
 	f.Fuzz(func(t *testing.T, value, text string, cut int) {
 		r := NewRedactor(value)
-		_ = r.Cut([]byte(text)) // no panic
+		_ = r.Cut([]byte(text), cut, cut%2 == 0) // no panic
 		if len(value) < minLength {
 			return
 		}

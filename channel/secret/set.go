@@ -9,6 +9,7 @@ import (
 // Set keeps the Redactor of a channel's values up to date. It is safe for concurrent use. A nil or zero Set has no values.
 type Set struct {
 	redactor func(context.Context) (*Redactor, error)
+	expire   func()
 }
 
 // NewSet makes a Set of the given values; those not set are left out.
@@ -19,7 +20,7 @@ func NewSet(values ...Value) *Set {
 		redactor *Redactor
 	}
 	var current atomic.Pointer[state]
-	return &Set{func(ctx context.Context) (*Redactor, error) {
+	redactor := func(ctx context.Context) (*Redactor, error) {
 		s := current.Load()
 		changed := s == nil
 		for i := 0; i < len(values) && !changed; i++ {
@@ -45,7 +46,20 @@ func NewSet(values ...Value) *Set {
 		s.redactor = NewRedactor(texts...)
 		current.Store(s)
 		return s.redactor, nil
-	}}
+	}
+	expire := func() {
+		for _, v := range values {
+			v.Expire()
+		}
+	}
+	return &Set{redactor, expire}
+}
+
+// Expire does [Value.Expire] to every value.
+func (s *Set) Expire() {
+	if s != nil && s.expire != nil {
+		s.expire()
+	}
 }
 
 // Redactor returns a Redactor of the values as they are and as they were before their last change; it is made anew only

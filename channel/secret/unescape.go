@@ -15,24 +15,37 @@ import (
 type view struct {
 	text []byte
 	runs []run
+	of   *view // what it is a view of; nil = the text itself
 }
+
+// escapes are kinds of escapes.
+type escapes uint8
+
+const (
+	percentEscapes   escapes = 1 << iota // of URLs and forms
+	backslashEscapes                     // of JSON and Go
+	htmlReferences                       // of HTML
+	anyEscapes       = percentEscapes | backslashEscapes | htmlReferences
+)
 
 // run is a part of a view: copied as it was if escape is 0, else decoded from an escape of that many bytes.
 type run struct{ at, from, escape int }
 
 var views = sync.Pool{New: func() any { return new(view) }} //nolint:gochecknoglobals // scratch memory, without meaning
 
-// unescape fills v with s, percent escapes, the backslash escapes of JSON and Go and the character references of HTML
-// decoded, and reports whether there was any. plus reads '+' as a space, as forms write it.
-func unescape[T string | []byte](v *view, s T, plus bool) bool {
+// unescape fills v with s, escapes of the given kinds decoded, and reports whether there was any.
+func unescape[T string | []byte](v *view, s T, kinds escapes) bool {
 	v.text, v.runs = v.text[:0], v.runs[:0]
-	percent, slash, reference, space := index(s, '%', 0), index(s, '\\', 0), index(s, '&', 0), len(s)
-	if plus {
-		space = index(s, '+', 0)
+	indexOf := func(c byte, kind escapes, from int) int {
+		if kinds&kind == 0 {
+			return len(s)
+		}
+		return index(s, c, from)
 	}
+	percent, slash, reference := indexOf('%', percentEscapes, 0), indexOf('\\', backslashEscapes, 0), indexOf('&', htmlReferences, 0)
 	done := 0 // s[:done] is copied
 	for {
-		i := min(percent, slash, reference, space)
+		i := min(percent, slash, reference)
 		if i == len(s) {
 			break
 		}
@@ -46,8 +59,6 @@ func unescape[T string | []byte](v *view, s T, plus bool) bool {
 			r, n = backslash(s, i)
 		case reference:
 			r, n = characterReference(s, i)
-		case space:
-			r, n = ' ', 1
 		}
 		if n > 0 {
 			copyRun(v, s[done:i], done)
@@ -68,9 +79,6 @@ func unescape[T string | []byte](v *view, s T, plus bool) bool {
 		}
 		if reference < next {
 			reference = index(s, '&', next)
-		}
-		if space < next {
-			space = index(s, '+', next)
 		}
 	}
 	found := len(v.runs) > 0

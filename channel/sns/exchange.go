@@ -101,7 +101,7 @@ func (x *exchange) sent(header http.Header, wire []byte) *channel.Message {
 
 // take reads the answer for the receipt, and returns it once more for the SDK.
 func (x *exchange) take(resp *http.Response, began time.Time) (*http.Response, error) {
-	body, cut, err := netguard.ReadBody(resp, maxResponse)
+	body, cut, err := netguard.ReadBody(resp, maxResponse+secret.Lookahead)
 	x.duration, x.status = time.Since(began), resp.StatusCode
 	if err != nil {
 		cut = true
@@ -109,12 +109,13 @@ func (x *exchange) take(resp *http.Response, began time.Time) (*http.Response, e
 		x.failure.OutcomeUnknown = x.failure.OutcomeUnknown || x.status < 300
 	}
 	x.pause = retryAfter(resp.Header)
-	kept := &channel.Message{Start: strconv.Itoa(x.status), Header: make(http.Header), Body: x.redactor.Bytes(body), Truncated: cut}
+	kept := &channel.Message{
+		Start: strconv.Itoa(x.status), Header: make(http.Header),
+		Body: x.redactor.Cut(body, maxResponse, !cut), Truncated: cut || len(body) > maxResponse,
+	}
+	body = body[:min(len(body), maxResponse)]
 	if words := http.StatusText(x.status); words != "" { // the server's own may be anything
 		kept.Start += " " + words
-	}
-	if cut {
-		kept.Body = x.redactor.Cut(body)
 	}
 	// A body in an encoding that was not asked for cannot be searched for what it repeats.
 	if slices.ContainsFunc(resp.Header["Content-Encoding"], func(e string) bool { return !strings.EqualFold(e, "identity") }) {

@@ -2,45 +2,43 @@ package webhook
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // answer is what came back.
 type answer struct {
 	status    int
 	header    http.Header     // redacted
-	body      []byte          // redacted
+	body      []byte          // decoded and redacted
 	truncated bool            // body is only the beginning
-	err       *netguard.Error // the body did not come to its end
+	complete  bool            // the body has come to its end, or to what is read of it, and was understood
+	err       *netguard.Error // why it has not come to its end
 }
 
 // take reads resp into m and closes it.
-func (c *Channel) take(resp *http.Response, h hiding, m *channel.Message) answer {
-	a := answer{status: resp.StatusCode, header: resp.Header}
-	body, truncated, err := netguard.ReadBody(resp, c.maxResponse)
+func (c *core) take(resp *http.Response, r *secret.Redactor, m *channel.Message) answer {
+	a := answer{status: resp.StatusCode, header: resp.Header, complete: true}
+	body, more, err := netguard.ReadBody(resp, c.maxResponse+secret.Lookahead)
 	if err != nil {
-		truncated, a.err = true, netguard.Classify(resp.Request.Context(), c.method, c.origin, err, false)
+		a.err = netguard.Classify(resp.Request.Context(), c.method, c.origin, err, false)
+		a.complete = false
 	}
-	// A body in an encoding that was not asked for cannot be searched for what it repeats.
-	if slices.ContainsFunc(resp.Header["Content-Encoding"], isEncoding) {
-		truncated, body = truncated || len(body) > 0, nil
+	whole := !more && err == nil
+	if coding := contentCoding(resp.Header); coding != "" && len(body) > 0 {
+		var readable bool
+		body, whole, readable = decode(coding, body, c.maxResponse+secret.Lookahead, whole)
+		a.complete = a.complete && readable
 	}
-	if truncated {
-		body = h.cut(body)
-	} else {
-		body = h.bytes(body)
-	}
-	redactHeader(h, resp)
-	a.body, a.truncated = body, truncated
-	*m = channel.Message{Start: startLine(resp), Header: resp.Header, Body: body, Truncated: truncated}
+	a.truncated = !whole || len(body) > c.maxResponse
+	a.body = r.Cut(body, c.maxResponse, whole)
+	redactHeader(r, resp)
+	*m = channel.Message{Start: startLine(resp), Header: resp.Header, Body: a.body, Truncated: a.truncated}
 	return a
 }
-
-func isEncoding(name string) bool { return name != "" && !strings.EqualFold(name, "identity") }
 
 // startLine is statusLine, without making a new string when the receiver used the same words.
 func startLine(resp *http.Response) string {

@@ -32,24 +32,32 @@ type bodySource interface {
 	// check returns what is wrong with it when its bodies are sent as the given media type, or nil.
 	check(mediaType string) *ConfigError
 	// fill sets what r carries.
-	fill(ctx context.Context, in making, r *rendering) error
+	fill(ctx context.Context, in bodyInput, r *rendering) error
+	// mayHold tells whether a body may hold secrets that whoever wrote the configuration has not written there openly.
+	// fromEvent says that the event holds one.
+	mayHold(fromEvent bool) bool
 }
 
-// making is what a body is made from.
-type making struct {
+// bodyInput is what a body is made from.
+type bodyInput struct {
 	delivery channel.Delivery
-	secrets  []string // in the order of Body.secrets; must not be modified
+	data     map[string]any // of the event, for templates; must not be modified
+	limit    int            // bytes
+	secrets  []string       // in the order of Body.secrets; must not be modified
 	scratch  *scratch
 }
 
-// unfitError says why a body cannot be made from an event, in words that hold nothing of the event.
-type unfitError struct{ problem string }
+// invalidBodyError says why a body cannot be made from an event, in words that hold nothing of the event.
+type invalidBodyError struct{ problem string }
 
-func (e *unfitError) Error() string { return e.problem }
+func (e *invalidBodyError) Error() string { return e.problem }
 
 // TemplateBody is what t makes of the event's decoded form: JSON of a template compiled for template.JSON, in either
 // syntax, or plain text of one compiled for template.Text, whose content type is then text/plain. Receipts show the body,
 // so it is no place for credentials. A nil t is an error of [New].
+//
+// A signature covers plain text too, but receivers' libraries that parse JSON after they have checked it refuse it, see
+// [FormBody].
 func TemplateBody(t *template.Template) Body { return Body{source: &templateBody{t}} }
 
 type templateBody struct{ template *template.Template }
@@ -78,13 +86,17 @@ func (b *templateBody) check(mediaType string) *ConfigError {
 	return &ConfigError{"Body", "is not a template for JSON", "compile it with Mode: template.JSON"}
 }
 
-func (b *templateBody) fill(ctx context.Context, in making, r *rendering) error {
-	made, err := in.scratch.text(ctx, b.template, in.delivery.Event)
-	if err != nil {
-		return err
-	}
-	r.body = bytes.Clone(made)
-	return nil
+func (b *templateBody) mayHold(fromEvent bool) bool { return fromEvent }
+
+func (b *templateBody) fill(ctx context.Context, in bodyInput, r *rendering) error {
+	return fit(in.data, func(data map[string]any) error {
+		made, err := in.scratch.text(ctx, b.template, data)
+		if err != nil {
+			return err
+		}
+		r.body = bytes.Clone(made)
+		return tooLong(len(made) > in.limit)
+	})
 }
 
 const jsonType = "application/json"

@@ -18,10 +18,12 @@ func (alertBody) contentType() (string, bool) { return jsonType, false }
 
 func (alertBody) check(string) *ConfigError { return nil }
 
-func (alertBody) fill(_ context.Context, in making, r *rendering) error {
+func (alertBody) mayHold(fromEvent bool) bool { return fromEvent }
+
+func (alertBody) fill(_ context.Context, in bodyInput, r *rendering) error {
 	var data map[string]json.RawMessage
 	if err := json.Unmarshal(in.delivery.Event.Data(), &data); err != nil {
-		return &unfitError{"the event's data is not an object"}
+		return &invalidBodyError{"the event's data is not an object"}
 	}
 	body := make([]byte, 0, len(in.delivery.Event.Data()))
 	separator := byte('{')
@@ -33,7 +35,7 @@ func (alertBody) fill(_ context.Context, in making, r *rendering) error {
 	} {
 		value, ok := data[name]
 		if !ok || value[0] == '{' || value[0] == '[' {
-			return &unfitError{"the event is not an alert: its data has no " + name}
+			return &invalidBodyError{"the event is not an alert: its data has no " + name}
 		}
 		body = append(body, separator, '"')
 		body = append(body, name...)

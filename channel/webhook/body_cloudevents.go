@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,8 +24,8 @@ type CloudEventsOptions struct {
 	Binary bool
 	// Attributes lists the event attributes that become extension attributes, under their names in lower case without what
 	// is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes that of an
-	// attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list, a permanent error of the
-	// event.
+	// attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list the later one in the order of
+	// the names, or the one that is not free, gets an "x" before its name.
 	Attributes []string
 }
 
@@ -46,7 +47,7 @@ func (b *cloudEvents) contentType() (string, bool) {
 	if b.options.Binary {
 		return jsonType, true
 	}
-	return "application/cloudevents+json; charset=UTF-8", true
+	return "application/cloudevents+json; charset=utf-8", true // the JavaScript SDK takes it in this very form only
 }
 
 func (b *cloudEvents) check(string) *ConfigError {
@@ -99,7 +100,7 @@ func problemOf(name string, repeated bool) string {
 type ceAttribute struct{ name, value string }
 
 // attributes lists those of e, extensions last, sorted by name.
-func (b *cloudEvents) attributes(e event.Event) ([]ceAttribute, error) {
+func (b *cloudEvents) attributes(e event.Event) []ceAttribute {
 	source := b.options.Source
 	if e.Source() != "" {
 		source = uriReference(e.Source())
@@ -114,27 +115,26 @@ func (b *cloudEvents) attributes(e event.Event) ([]ceAttribute, error) {
 		{"tenant", ceString(e.Tenant())},
 	}
 	fixed := len(all)
-	for given, value := range e.Attributes() {
-		if b.options.Attributes != nil && !slices.Contains(b.options.Attributes, given) {
+	given := maps.Collect(e.Attributes())
+	for _, old := range slices.Sorted(maps.Keys(given)) {
+		if b.options.Attributes != nil && !slices.Contains(b.options.Attributes, old) {
 			continue
 		}
-		name := attributeName(given)
-		repeated := slices.ContainsFunc(all[fixed:], func(a ceAttribute) bool { return a.name == name })
-		if problem := problemOf(name, repeated); problem != "" {
-			return nil, &unfitError{"the event has an attribute that " + problem}
+		name := attributeName(old)
+		for problemOf(name, slices.ContainsFunc(all[fixed:], func(a ceAttribute) bool { return a.name == name })) != "" {
+			name = "x" + name
 		}
-		all = append(all, ceAttribute{name, ceString(value)})
+		all = append(all, ceAttribute{name, ceString(given[old])})
 	}
 	slices.SortFunc(all[fixed:], func(a, b ceAttribute) int { return strings.Compare(a.name, b.name) })
-	return slices.DeleteFunc(all, func(a ceAttribute) bool { return strings.TrimSpace(a.value) == "" }), nil
+	return slices.DeleteFunc(all, func(a ceAttribute) bool { return strings.TrimSpace(a.value) == "" })
 }
 
-func (b *cloudEvents) fill(_ context.Context, in making, r *rendering) error {
+func (*cloudEvents) mayHold(fromEvent bool) bool { return fromEvent }
+
+func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error {
 	e := in.delivery.Event
-	attributes, err := b.attributes(e)
-	if err != nil {
-		return err
-	}
+	attributes := b.attributes(e)
 	if b.options.Binary {
 		r.body = e.Data()
 		r.added = make([]addedHeader, len(attributes))

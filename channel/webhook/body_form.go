@@ -26,7 +26,11 @@ type FormOptions struct {
 }
 
 // FormBody is a list of form variables (application/x-www-form-urlencoded), sorted by name. Three are in every form,
-// whatever Variables says: event, the event's type; version; and timestamp, when it happened, in whole seconds since 1970.
+// whatever Variables says: event, the event's type or the word that [Config].Words has for it; version; and timestamp, when
+// it happened, in whole seconds since 1970.
+//
+// A signature covers a form like any other body, but receivers' libraries that parse JSON after they have checked it, as
+// those of Standard Webhooks do, refuse every form: use package signature, or a library that only checks.
 func FormBody(o FormOptions) Body {
 	if o.Version == "" {
 		o.Version = "1"
@@ -53,31 +57,41 @@ func (b *formBody) check(string) *ConfigError {
 	return nil
 }
 
-func (b *formBody) fill(_ context.Context, in making, r *rendering) error {
-	e := in.delivery.Event
+func (b *formBody) mayHold(fromEvent bool) bool { return fromEvent }
+
+func (b *formBody) fill(_ context.Context, in bodyInput, r *rendering) error {
+	return fit(in.data, func(data map[string]any) error {
+		r.body = []byte(b.form(in.delivery.Event, data).Encode())
+		return tooLong(len(r.body) > in.limit)
+	})
+}
+
+// form makes the variables of an event from its data.
+func (b *formBody) form(e event.Event, data map[string]any) url.Values {
 	form := make(url.Values, len(b.options.Variables)+3)
 	for name, path := range b.options.Variables {
-		if value, ok := scalarAt(e, path); ok {
+		if value, ok := scalarAt(data, path); ok {
 			form.Set(name, value)
 		}
 	}
-	form.Set("event", string(e.Type()))
+	word, _ := scalarAt(data, "event_type")
+	form.Set("event", word)
 	form.Set("version", b.options.Version)
 	form.Set("timestamp", strconv.FormatInt(e.Time().Unix(), 10))
 	if b.options.CustomFields {
-		for name, value := range e.Attributes() {
-			if !form.Has(name) {
-				form.Set(name, value)
+		attributes, _ := data["attributes"].(map[string]any)
+		for name, value := range attributes {
+			if text, ok := value.(string); ok && !form.Has(name) {
+				form.Set(name, text)
 			}
 		}
 	}
-	r.body = []byte(form.Encode())
-	return nil
+	return form
 }
 
 // scalarAt returns the text, number or boolean at a path of names joined by dots, as text.
-func scalarAt(e event.Event, path string) (string, bool) {
-	var at any = e.Decoded()
+func scalarAt(data map[string]any, path string) (string, bool) {
+	var at any = data
 	for name := range strings.SplitSeq(path, ".") {
 		object, ok := at.(map[string]any)
 		if !ok {

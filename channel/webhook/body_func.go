@@ -43,13 +43,15 @@ func (b *funcBody) check(string) *ConfigError {
 	return nil
 }
 
-func (b *funcBody) fill(_ context.Context, in making, r *rendering) error {
+func (*funcBody) mayHold(bool) bool { return true }
+
+func (b *funcBody) fill(_ context.Context, in bodyInput, r *rendering) error {
 	made, err := b.f(in.delivery, in.secrets)
 	if err != nil {
 		return err
 	}
 	if !utf8.Valid(made) {
-		return &unfitError{"what it made is not valid UTF-8"}
+		return &invalidBodyError{"what it made is not valid UTF-8"}
 	}
 	r.body = made
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // StaticBody is b, byte for byte, whatever the event; it is copied. It must be valid UTF-8, and JSON unless
-// [Config].ContentType says something else. Receipts show it, so it is no place for credentials.
+// [Config].ContentType says something else. Receipts show it as it is, so it is no place for credentials.
 func StaticBody(b []byte) Body { return Body{source: &staticBody{bytes.Clone(b)}} }
 
 type staticBody struct{ content []byte }
@@ -41,7 +41,9 @@ func (b *staticBody) check(mediaType string) *ConfigError {
 	return &ConfigError{"Body", "is not valid JSON" + where, "correct it, or set ContentType to what it is"}
 }
 
-func (b *staticBody) fill(_ context.Context, _ making, r *rendering) error {
+func (*staticBody) mayHold(bool) bool { return false }
+
+func (b *staticBody) fill(_ context.Context, _ bodyInput, r *rendering) error {
 	r.body = b.content
 	return nil
 }

@@ -26,8 +26,10 @@ type Header struct {
 	// receipts and in what the receiver answers. Authorization and Cookie are hidden in any case. Which of the two fields is
 	// used is the flag, so there is no text that taking the flag back could show.
 	Secret secret.Value
-	// Template makes the value from the event, in place of Value, see [Config]. It is compiled for template.Header. What it
-	// makes must be as Value says: anything else, such as a letter beyond ASCII, is a permanent error of the attempt.
+	// Template makes the value from the event, in place of Value, see [Config]. It is compiled for template.Header. A value
+	// with characters beyond printable ASCII, such as "Tomás 100%", is sent percent-encoded in UTF-8, with its percent signs:
+	// "Tom%C3%A1s 100%25". Receivers refuse or garble the bytes as they are, and everybody can decode this. A value without
+	// such characters is sent as it is, and texts that make a value longer than 8 KiB are cut.
 	Template *template.Template
 }
 
@@ -127,6 +129,15 @@ func headerValue(v string) (value, problem string) {
 		return "", "holds a character that is not printable ASCII"
 	}
 	return value, ""
+}
+
+// headerText returns the value of a header for a text, without blanks around it, or true if that would be too long.
+func headerText(text string) (value string, long bool) {
+	value = strings.Trim(text, " \t")
+	if strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }) {
+		value = encodeBytes(value, func(c byte) bool { return c == '\t' || c >= ' ' && c <= '~' && c != '%' })
+	}
+	return value, len(value) > maxHeaderValue
 }
 
 // isToken tells whether s is a token in the sense of RFC 9110 section 5.6.2.

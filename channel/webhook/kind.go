@@ -6,7 +6,8 @@ import "github.com/tocsin-go/tocsin/channel/netguard"
 type Kind = netguard.Kind
 
 // The kinds of a webhook's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent. KindSecret and
-// KindRenderTimeout are worth another attempt, and KindStatus, KindRedirect and KindRefused are what [Config].Verdicts or Interpret say.
+// KindRenderTimeout and KindUnreadable are worth another attempt, and KindStatus, KindRedirect and KindRefused are what
+// [Config].Verdicts or Interpret say.
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
 	KindRender        Kind = "render"         // the request cannot be made from this event
@@ -16,6 +17,7 @@ const (
 	KindStatus        Kind = "status"         // the receiver answered with a status that is not a success
 	KindRedirect      Kind = "redirect"       // the same with a 3xx, which is not followed
 	KindRefused       Kind = "refused"        // the same with a success's status, but Config.Interpret reads a refusal
+	KindUnreadable    Kind = "unreadable"     // a success's status, with a body that Interpret needs and that cannot be decoded
 )
 
 // text describes a kind that has neither a status nor an error of package netguard.
@@ -29,6 +31,8 @@ func text(k Kind) string {
 		return "timeout while making the request"
 	case KindTooLarge:
 		return "the body is larger than MaxBody allows, nothing was sent"
+	case KindUnreadable:
+		return "the answer cannot be decoded"
 	case KindSecret:
 		return "a credential is not available"
 	default:

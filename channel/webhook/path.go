@@ -11,6 +11,9 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
+// maxURL is netguard's.
+const maxURL = 8 << 10
+
 // checkPath returns what is wrong with t as Config.Path beside u as Config.URL, as far as it shows without data.
 func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	switch {

@@ -1,7 +1,7 @@
 package webhook
 
 import (
-	"math"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,19 +58,20 @@ func (l RateLimit) pause(status int, header http.Header, now time.Time) time.Dur
 // seconds reads a number of seconds as a pause.
 func seconds(value string) time.Duration {
 	n, ok := decimal(value)
-	if !ok || n > math.MaxInt64/float64(time.Second) {
+	if !ok {
 		return 0
 	}
 	return clamp(n)
 }
 
-// decimal reads digits with at most one dot: neither signs nor exponents, NaN or infinity, which ParseFloat knows.
+// decimal reads digits with at most one dot, infinity when there are too many for a number: neither signs nor exponents, NaN
+// or infinity as words, which ParseFloat knows.
 func decimal(value string) (float64, bool) {
 	if value == "" || strings.Trim(value, "0123456789.") != "" {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(value, 64)
-	return n, err == nil
+	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // clamp makes a pause of a number of seconds, from 0 to maxRetryAfter.

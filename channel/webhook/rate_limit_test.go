@@ -20,10 +20,10 @@ func TestS33_RateLimitForms(t *testing.T) {
 		webhook.RetryAfterOnly: {"120": 0, "1772366520": 0, "2026-03-01T12:02:00Z": 0},
 		webhook.ResetAtUnix: {
 			"1772366520": 2 * time.Minute, "1772366400.5": 500 * time.Millisecond, " 1772366401 ": time.Second, "1772366400": 0, "1772366399": 0,
-			"1772366520000": day, "99999999999999999999": day, "1" + zeros(400): 0, "-1": 0, "NaN": 0, "Inf": 0, "1e10": 0, "": 0, "soon": 0, "2026-03-01T12:02:00Z": 0,
+			"1772366520000": day, "99999999999999999999": day, "1" + zeros(400): day, "-1": 0, "NaN": 0, "Inf": 0, "1e10": 0, "": 0, "soon": 0, "2026-03-01T12:02:00Z": 0,
 		},
 		webhook.ResetInSeconds: {
-			"120": 2 * time.Minute, "0.25": 250 * time.Millisecond, "0": 0, "86401": day, "99999999999999999999": 0, "-5": 0, "NaN": 0, "": 0, "1 minute": 0,
+			"120": 2 * time.Minute, "0.25": 250 * time.Millisecond, "0": 0, "86401": day, "9999999999": day, "99999999999999999999": day, "1" + zeros(400): day, "-5": 0, "NaN": 0, "": 0, "1 minute": 0,
 		},
 		webhook.ResetAtISO8601: {
 			"2026-03-01T12:02:00Z": 2 * time.Minute, "2026-03-01T12:02Z": 2 * time.Minute, "2026-03-01T13:02:00+01:00": 2 * time.Minute,

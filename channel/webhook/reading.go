@@ -10,8 +10,8 @@ import (
 type Answer struct {
 	Status    int
 	Header    http.Header // Set-Cookie and the targets of redirects are hidden
-	Body      []byte      // at most Config.MaxResponse bytes; none when it is in a Content-Encoding
-	Truncated bool        // Body is only the beginning
+	Body      []byte      // at most Config.MaxResponse bytes, decoded from gzip or deflate; none of another Content-Encoding
+	Truncated bool        // Body is only the beginning, or could not be decoded
 }
 
 // Reading is what an answer means.
@@ -22,8 +22,8 @@ type Reading struct {
 	// code, not a sentence, from the answer: an answer may quote the event. At most 100 characters of printable ASCII are
 	// kept.
 	Reason string
-	// RetryAfter is how long the receiver wants to be left alone, for the verdict Retry; at most 24 hours count. 0 = what
-	// its headers say.
+	// RetryAfter is how long the receiver wants to be left alone, for the verdict Retry: nothing is sent to it meanwhile, see
+	// retry.Throttle. At most 24 hours count. 0 = what its headers say.
 	RetryAfter time.Duration
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255
 	// characters or holds anything but printable ASCII.
@@ -33,12 +33,12 @@ type Reading struct {
 }
 
 // read asks Config.Interpret what an answer means.
-func (c *Channel) read(a answer) Reading {
+func (c *core) read(a answer) Reading {
 	r := Reading{Verdict: Taken}
 	if !c.succeeded(a.status) {
 		r.Verdict = c.verdicts(a.status)
 	}
-	if c.interpret == nil || a.err != nil && r.Verdict == Taken {
+	if c.interpret == nil {
 		return r
 	}
 	r = c.interpret(Answer{a.status, a.header, a.body, a.truncated}, r.Verdict)

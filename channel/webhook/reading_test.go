@@ -60,10 +60,10 @@ func TestInterpret(t *testing.T) {
 		"no id":                 {200, nil, `{"ok":true,"id":"m\u000a17"}`, "", "", "", retry.Result{}, ""},
 		"long id":               {200, nil, `{"ok":true,"id":"` + strings.Repeat("x", 256) + `"}`, "", "", "", retry.Result{}, ""},
 		"refused with 200":      {200, nil, `{"error":"no_channel"}`, "answered 200 OK: no_channel", webhook.KindRefused, "no_channel", retry.Result{Verdict: retry.Final}, ""},
-		"busy with 200":         {200, nil, `{"error":"ratelimited","retry_after":1.5}`, "answered 200 OK: ratelimited", webhook.KindRefused, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond}, ""},
-		"its own pause first":   {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited","retry_after":1.5}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond}, ""},
-		"the header's pause":    {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited"}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: time.Minute}, ""},
-		"a pause for ever":      {429, nil, `{"error":"ratelimited","retry_after":1e9}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour}, ""},
+		"busy with 200":         {200, nil, `{"error":"ratelimited","retry_after":1.5}`, "answered 200 OK: ratelimited", webhook.KindRefused, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
+		"its own pause first":   {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited","retry_after":1.5}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
+		"the header's pause":    {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited"}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}, ""},
+		"a pause for ever":      {429, nil, `{"error":"ratelimited","retry_after":1e9}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour, Throttled: true}, ""},
 		"retry made permanent":  {503, nil, `{"error":"never"}`, "answered 503 Service Unavailable: never", webhook.KindStatus, "never", retry.Result{Verdict: retry.Final}, ""},
 		"permanent made retry":  {403, nil, `{"error":"ratelimited"}`, "answered 403 Forbidden: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient}, ""},
 		"status kept":           {503, nil, `<html>`, "answered 503 Service Unavailable", webhook.KindStatus, "", retry.Result{Verdict: retry.Transient}, ""},
@@ -118,23 +118,32 @@ func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	assert.Equal(t, secret.Redacted, seen.Header.Get("Set-Cookie"))
 }
 
-// An answer with a good status that breaks off is not read: nobody knows what the rest would have said.
-func TestInterpretIsNotAskedAboutHalfASuccess(t *testing.T) {
+// An answer with a good status that breaks off is shown to who may know from its header or its beginning.
+func TestInterpretIsAskedAboutHalfASuccess(t *testing.T) {
 	t.Parallel()
-	for status, asked := range map[string]bool{"200 OK": false, "500 Internal Server Error": true} {
+	for status, unknown := range map[string]bool{"200 OK": true, "500 Internal Server Error": false} {
 		target := serveRaw(t, func(_ context.Context, _ int, conn net.Conn) {
 			_, _ = conn.Read(make([]byte, 64<<10))
-			_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\nContent-Length: 100\r\n\r\n{\"ok\":true}"))
+			_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\nX-Id: m-17\r\nContent-Length: 100\r\n\r\n{\"ok\":true}"))
 		})
-		was := false
-		hook := newChannel(t, webhook.Config{URL: target, Interpret: func(_ webhook.Answer, v webhook.Verdict) webhook.Reading {
-			was = true
-			return webhook.Reading{Verdict: v}
-		}})
-		receipt, err := hook.Send(t.Context(), sample())
-		require.Error(t, err)
-		assert.Equal(t, asked, was, status)
-		assert.Equal(t, !asked, receipt.OutcomeUnknown, status)
+		for _, verdict := range []webhook.Verdict{webhook.Permanent, webhook.Gone, webhook.Retry, webhook.Taken} {
+			hook := newChannel(t, webhook.Config{URL: target, Interpret: func(a webhook.Answer, _ webhook.Verdict) webhook.Reading {
+				assert.True(t, a.Truncated)
+				return webhook.Reading{Verdict: verdict, ProviderID: a.Header.Get("X-Id")}
+			}})
+			receipt, err := hook.Send(t.Context(), sample())
+			assert.Equal(t, "m-17", receipt.ProviderID)
+			if verdict == webhook.Taken {
+				require.NoError(t, err)
+				assert.False(t, receipt.OutcomeUnknown)
+				continue
+			}
+			require.Error(t, err)
+			assert.Equal(t, unknown, receipt.OutcomeUnknown, status)
+			if unknown {
+				assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, "only the beginning says so")
+			}
+		}
 	}
 }
 

@@ -2,13 +2,14 @@ package webhook
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
-	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -48,9 +49,9 @@ type scratch struct{ buffer []byte }
 // largestBuffer is the largest buffer that is kept: a rare large text must not stay in memory.
 const largestBuffer = 64 << 10
 
-// text returns what t makes of the decoded form of e, which all channels share. It is valid until the next call.
-func (s *scratch) text(ctx context.Context, t *template.Template, e event.Event) ([]byte, error) {
-	out, err := t.Render(ctx, s.buffer[:0], e.Decoded())
+// text returns what t makes of the data of an event. It is valid until the next call.
+func (s *scratch) text(ctx context.Context, t *template.Template, data map[string]any) ([]byte, error) {
+	out, err := t.Render(ctx, s.buffer[:0], data)
 	if err != nil {
 		return nil, err
 	}
@@ -68,53 +69,107 @@ func newParts(c Config, headers []headerTemplate) *parts {
 	return &parts{path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
 }
 
-// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
-func (c *Channel) render(ctx context.Context, m *model, d channel.Delivery, body bodySource, r *rendering) (err error) {
-	switch p := c.private.parts; {
-	case p != nil:
-		err = c.fill(ctx, m, p, d, body, r)
-	case body != nil:
-		err = c.fill(ctx, m, newParts(Config{Body: Body{source: body}}, nil), d, body, r)
-	default:
-		r.body = d.Event.JSON()
-	}
-	if err == nil && len(r.body) > c.maxBody {
-		err = retry.Permanent(c.newError(KindTooLarge))
-	}
-	return err
+// dependsOnEvent tells whether more of a request with a body from the given source comes from the event than its JSON.
+func (p *parts) dependsOnEvent(body bodySource) bool {
+	return p != nil && len(p.headers) > 0 || body != nil && body.mayHold(true) && !body.mayHold(false)
 }
 
-func (c *Channel) fill(ctx context.Context, m *model, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
-	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
-	defer p.scratch.Put(s)
-	if body == nil {
+// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
+func (c *core) render(ctx context.Context, t *requestTemplate, d channel.Delivery, body bodySource, r *rendering) error {
+	p := c.settings.parts
+	if p == nil && body == nil {
 		r.body = d.Event.JSON()
-	} else if err := body.fill(ctx, making{d, m.body, s}, r); err != nil {
-		return c.unmade(ctx, m, err)
+	} else {
+		if p == nil {
+			p = newParts(Config{Body: Body{source: body}}, nil)
+		}
+		if err := c.fill(ctx, t, p, d, body, r); err != nil {
+			return err
+		}
 	}
-	if p.path != nil {
-		out, err := s.text(ctx, p.path, d.Event)
-		if err != nil {
-			return c.unrendered(ctx, "Path", err)
-		}
-		u, wrong := withPath(c.origin, string(out), c.private.limits)
-		if wrong != nil {
-			return c.unfit(wrong.Field, "what it made "+wrong.Problem)
-		}
-		r.url = u
-	}
-	for _, h := range p.headers {
-		out, err := s.text(ctx, h.value, d.Event)
-		if err != nil {
-			return c.unrendered(ctx, h.field, err)
-		}
-		value, problem := headerValue(string(out))
-		if problem != "" {
-			return c.unfit(h.field, "what it made "+problem)
-		}
-		r.values = append(r.values, value)
+	if len(r.body) > c.maxBody {
+		return retry.Permanent(c.newError(KindTooLarge))
 	}
 	return nil
+}
+
+func (c *core) fill(ctx context.Context, t *requestTemplate, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
+	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
+	defer p.scratch.Put(s)
+	data := c.settings.data(d)
+	if body == nil {
+		r.body = d.Event.JSON()
+	} else if err := body.fill(ctx, bodyInput{d, data, c.maxBody, t.body, s}, r); errors.Is(err, errTooLong) {
+		return retry.Permanent(c.newError(KindTooLarge))
+	} else if err != nil {
+		return c.bodyError(ctx, t, err)
+	}
+	if p.path != nil {
+		if err := c.fillPath(ctx, p.path, data, s, r); err != nil {
+			return err
+		}
+	}
+	for _, h := range p.headers {
+		err := fit(data, func(data map[string]any) error {
+			out, err := s.text(ctx, h.value, data)
+			if err != nil {
+				return err
+			}
+			value, long := headerText(string(out))
+			if !long {
+				r.values = append(r.values, value)
+			}
+			return tooLong(long)
+		})
+		if errors.Is(err, errTooLong) {
+			return c.partError(h.field, "what it made is longer than 8 KiB")
+		} else if err != nil {
+			return c.templateError(ctx, h.field, err)
+		}
+	}
+	return nil
+}
+
+func (c *core) fillPath(ctx context.Context, t *template.Template, data map[string]any, s *scratch, r *rendering) error {
+	err := fit(data, func(data map[string]any) error {
+		out, err := s.text(ctx, t, data)
+		if err != nil {
+			return err
+		}
+		if len(c.origin)+len(out) > maxURL {
+			return errTooLong
+		}
+		u, wrong := withPath(c.origin, string(out), c.settings.limits)
+		if wrong != nil {
+			return wrong
+		}
+		r.url = u
+		return nil
+	})
+	if wrong, ok := errors.AsType[*ConfigError](err); ok {
+		return c.partError(wrong.Field, "what it made "+wrong.Problem)
+	}
+	if errors.Is(err, errTooLong) {
+		return c.partError("Path", "what it made is longer than 8 KiB")
+	}
+	if err != nil {
+		return c.templateError(ctx, "Path", err)
+	}
+	return nil
+}
+
+// data returns what templates see of d's event: its decoded form, which all channels share, with the receiver's word for its
+// type.
+func (p *settings) data(d channel.Delivery) map[string]any {
+	if d.Event.IsZero() {
+		return nil
+	}
+	data := d.Event.Decoded()
+	if word := p.words.Word(d.Event.Type()); word != string(d.Event.Type()) {
+		data = maps.Clone(data)
+		data["event_type"] = word
+	}
+	return data
 }
 
 // putHeaders sets the headers that were made.
@@ -129,17 +184,23 @@ func (p *parts) putHeaders(header http.Header, r *rendering) {
 	}
 }
 
-// showHeaders is putHeaders for a receipt: without the sensitive ones, and without secrets in the others.
-func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor) {
+// showHeaders is putHeaders for a receipt: without the sensitive ones and, if the event holds secrets, without those.
+func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor, fromEvent bool) {
+	show := func(name, value string) {
+		if fromEvent {
+			value = known.String(value)
+		}
+		header[name] = []string{value}
+	}
 	if p != nil {
-		for i, h := range p.headers {
-			if !h.sensitive {
-				header[h.name] = []string{known.String(r.values[i])}
+		for i, value := range r.values {
+			if h := p.headers[i]; !h.sensitive {
+				show(h.name, value)
 			}
 		}
 	}
 	for _, a := range r.added {
-		header[a.name] = []string{known.String(a.value[0])}
+		show(a.name, a.value[0])
 	}
 }
 
@@ -152,9 +213,9 @@ func (p *parts) redactor(r *rendering) *secret.Redactor {
 	if r.url != nil {
 		secrets = append(secrets, r.url.String())
 	}
-	for i, h := range p.headers {
-		if h.sensitive {
-			secrets = append(secrets, r.values[i])
+	for i, value := range r.values {
+		if p.headers[i].sensitive {
+			secrets = append(secrets, value)
 		}
 	}
 	if secrets == nil {

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,8 +32,19 @@ func unsent(t *testing.T, kind webhook.Kind, requests <-chan received, receipt c
 	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
 	assert.NotContains(t, err.Error(), "T0P-S3CRET")
 	assert.NotContains(t, err.Error(), "\n")
-	assert.Zero(t, receipt)
+	shown(t, receipt)
 	assert.Empty(t, requests)
+}
+
+// shown asserts that a receipt holds a request that was not sent, as far as it was made, and no answer.
+func shown(t *testing.T, receipt channel.Receipt) {
+	t.Helper()
+	require.NotNil(t, receipt.Request)
+	assert.Regexp(t, "^(POST|PUT|PATCH|DELETE) https?://", receipt.Request.Start)
+	assert.NotEmpty(t, receipt.Request.Header.Get("Content-Type"))
+	assert.NotEmpty(t, receipt.Request.Header.Get("Webhook-Id"))
+	receipt.Request, receipt.Duration = nil, 0
+	assert.Zero(t, receipt)
 }
 
 func TestBodyTemplate(t *testing.T) {
@@ -184,7 +196,7 @@ func TestRenderHonoursTheContext(t *testing.T) {
 		require.ErrorIs(t, err, ctx.Err())
 		assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
 		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
-		assert.Zero(t, receipt)
+		shown(t, receipt)
 	}
 	assert.Empty(t, requests)
 }
@@ -205,17 +217,25 @@ func TestS34_BodyLimit(t *testing.T) {
 		"plain, at the limit":       {webhook.Body{}, len(d.Event.JSON()), true},
 		"plain, over the limit":     {webhook.Body{}, len(d.Event.JSON()) - 1, false},
 		"template, at the limit":    {body, 1000 + len(`{"text":""}`), true},
-		"template, over the limit":  {body, 999 + len(`{"text":""}`), false},
-		"template, over 1 MiB":      {webhook.TemplateBody(large), 0, false},
+		"template, over the limit":  {body, 999 + len(`{"text":""}`), true},
+		"template, over 1 MiB":      {webhook.TemplateBody(large), 0, true},
+		"template, its own text":    {webhook.TemplateBody(large), 1 << 10, false},
+		"form, over the limit":      {webhook.FormBody(webhook.FormOptions{Variables: map[string]string{"why": "data.justification"}}), 500, true},
+		"form, whatever its texts":  {webhook.FormBody(webhook.FormOptions{}), 20, false},
 		"template, over its own":    {webhook.TemplateBody(large), 8 << 20, true},
 		"plain, the event is small": {webhook.Body{}, 0, true},
 	} {
 		receipt, err := newChannel(t, webhook.Config{URL: target, Body: tc.body, MaxBody: tc.limit}).Send(t.Context(), d)
 		if tc.sent {
 			require.NoError(t, err, name)
-			<-requests
+			got := <-requests
+			over := strings.Contains(name, "over the limit") || strings.Contains(name, "over 1 MiB")
+			assert.Equal(t, over, strings.Contains(got.body, "…") || strings.Contains(got.body, "%E2%80%A6"), "%s: cut, and visibly", name)
+			assert.LessOrEqual(t, len(got.body), cmp.Or(tc.limit, 1<<20), name)
 			continue
 		}
+		assert.LessOrEqual(t, len(receipt.Request.Body), 64<<10, "as much as a receipt keeps")
+		assert.True(t, receipt.Request.Truncated)
 		unsent(t, webhook.KindTooLarge, requests, receipt, err)
 	}
 }

@@ -22,9 +22,12 @@ func TestS33_RetryAfter(t *testing.T) {
 		"86400":                           24 * time.Hour,
 		"86401":                           24 * time.Hour,
 		"9000000000":                      24 * time.Hour,
-		"9223372036.9":                    0, // more than a Duration holds
-		"99999999999999999999":            0,
-		"1" + zeros(400):                  0,
+		"9999999999":                      24 * time.Hour, // more than a Duration holds
+		"9223372036.9":                    24 * time.Hour,
+		"99999999999999999999":            24 * time.Hour,
+		"1" + zeros(400):                  24 * time.Hour,
+		"90000":                           24 * time.Hour, // 90 seconds as milliseconds
+		"60000":                           60000 * time.Second,
 		"-1":                              0,
 		"+1":                              0,
 		"1e3":                             0,

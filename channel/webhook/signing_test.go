@@ -117,7 +117,8 @@ func TestS43_KeysEndAtTheirTime(t *testing.T) {
 	assert.Equal(t, webhook.KindSecret, failure(t, err).Kind)
 	assert.EqualError(t, err, "POST "+target+": a credential is not available: every key of Sign is past its NotAfter")
 	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
-	assert.Zero(t, receipt)
+	shown(t, receipt)
+	assert.Empty(t, receipt.Request.Header.Get("Webhook-Signature"))
 	assert.Empty(t, requests, "nothing is sent unsigned")
 }
 

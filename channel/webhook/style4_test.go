@@ -154,9 +154,9 @@ func TestStyle4SendGridsAnswers(t *testing.T) {
 		verdict retry.Verdict
 	}{
 		202: {"", retry.Success},
-		403: {unverified, retry.Final},
+		403: {unverified, retry.Transient}, // or the key is being changed
 		400: {unverified, retry.Final},
-		401: {`{"errors":[{"message":"authorization required","field":null,"help":null}]}`, retry.Final},
+		401: {`{"errors":[{"message":"authorization required","field":null,"help":null}]}`, retry.Transient},
 		413: {"", retry.Final},
 		429: {"", retry.Transient},
 		500: {"", retry.Transient},

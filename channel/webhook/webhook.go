@@ -11,13 +11,11 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net/http"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -26,13 +24,15 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it.
-const idHeader = "Webhook-Id"
-
-// Channel delivers to one receiver. Make it with [New]. It is safe for concurrent use and printed without its
-// configuration.
+// Channel delivers to one receiver. Make it with [New]. It is safe for concurrent use, and however it is printed, copied or
+// embedded, it shows nothing of its configuration but method and origin.
 type Channel struct {
-	private     *private
+	core func() *core // a function, because package fmt prints what it can reach, copies and unexported fields included
+}
+
+// core is what a Channel is made of.
+type core struct {
+	settings    *settings
 	method      string
 	origin      string
 	success     []int
@@ -41,6 +41,7 @@ type Channel struct {
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int
+	total       time.Duration // of an attempt
 	unverified  bool
 	client      *netguard.Client
 }
@@ -48,6 +49,7 @@ type Channel struct {
 var (
 	_ channel.Channel   = (*Channel)(nil)
 	_ channel.Addressed = (*Channel)(nil)
+	_ fmt.Formatter     = Channel{}
 )
 
 // senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
@@ -81,10 +83,10 @@ func New(c Config) (*Channel, error) {
 	if c.TLS.InsecureSkipVerify {
 		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
 	}
-	p := newPrivate(c, u, header)
+	p := newSettings(c, u, header)
 	p.parts = newParts(c, made)
-	return &Channel{
-		private:     p,
+	k := &core{
+		settings:    p,
 		method:      c.Method,
 		origin:      netguard.Origin(u),
 		success:     slices.Clone(c.Success),
@@ -93,25 +95,35 @@ func New(c Config) (*Channel, error) {
 		rateLimit:   c.RateLimit,
 		maxBody:     c.MaxBody,
 		maxResponse: c.MaxResponse,
+		total:       c.Timeouts.Total,
 		unverified:  c.TLS.InsecureSkipVerify,
 		client:      client,
-	}, nil
+	}
+	return &Channel{func() *core { return k }}, nil
 }
 
 // Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's
-// status is one of Config.Success, unless Config.Interpret reads something else, and the answer came to its end. Other
-// statuses have the verdict of Config.Verdicts and honour what the receiver says about when to come back, up to 24 hours. Failures are *Error values. One without an answer is transient,
-// but a refused destination is permanent, and after one over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
+// status is one of Config.Success, unless Config.Interpret reads something else; without Interpret it need not come to its
+// end. Other statuses have the verdict of Config.Verdicts. A pause that the receiver asks for is honoured up to 24 hours, a
+// longer one is cut to that: with 429, or 503 and a time, for all deliveries (retry.Throttle), otherwise for this one. After
+// 401, 403 and 407 the credentials are asked for again at the next attempt.
 //
-// The receipt, which is zero when no request could be made, holds the request and the answer up to Config.MaxResponse, without the secrets of the configuration: neither
-// where they were sent nor, if they have at least 8 characters, where else they occur in whatever common encoding. An
-// answer in a Content-Encoding is not kept. OutcomeUnknown is set when the request was written and the answer did not come,
-// or not to its end.
+// Failures are *Error values. One without an answer is transient, but a refused destination is permanent, and after one over
+// a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
+// Config.Timeouts.Total covers all of an attempt: the credentials, what templates make, the signature and the exchange.
+//
+// The receipt holds the request, also one that was not sent, as far as it was made, and the answer up to Config.MaxResponse,
+// decoded if it is in gzip or deflate; an answer in another Content-Encoding is not kept. They are without the secrets of the
+// configuration: neither where they were sent nor, if they have at least 8 characters, where else they occur in whatever
+// common encoding. But what whoever wrote the configuration has written openly, in a header's Value, a static body or a
+// template, is shown as it was written. OutcomeUnknown is set when the request was written and the answer did not come, or
+// not to its end though Config.Interpret needs that.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	k := c.core()
 	if d.Event.IsZero() {
-		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	return c.send(ctx, d, c.private.body.source)
+	return k.send(ctx, d, k.settings.body.source)
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
@@ -119,132 +131,44 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // [KindRender]. d may be without an event when neither Path nor the headers have a template and requests are not signed; the
 // request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
-	switch p := c.private.parts; {
+	k := c.core()
+	switch p := k.settings.parts; {
 	case len(b.secrets) > 0:
-		return channel.Receipt{}, c.unfit("Body", "has secrets, which only Config.Body may have")
-	case d.Event.IsZero() && (b.source == nil || c.private.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
-		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
+		return channel.Receipt{}, k.partError("Body", "has secrets, which only Config.Body may have")
+	case d.Event.IsZero() && (b.source == nil || k.settings.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
+		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
 	if b.source != nil {
-		if wrong := b.source.check(c.private.media); wrong != nil {
-			return channel.Receipt{}, c.unfit(wrong.Field, wrong.Problem)
+		if wrong := b.source.check(k.settings.media); wrong != nil {
+			return channel.Receipt{}, k.partError(wrong.Field, wrong.Problem)
 		}
 	}
-	return c.send(ctx, d, b.source)
-}
-
-// send makes one request with a body from the given source; nil = the event's JSON.
-func (c *Channel) send(ctx context.Context, d channel.Delivery, body bodySource) (channel.Receipt, error) {
-	m, err := c.private.model(ctx)
-	if err != nil {
-		return channel.Receipt{}, c.unready(ctx, err)
-	}
-	x := &exchange{id: [1]string{d.ID()}}
-	if d.Event.IsZero() {
-		x.id[0] = ""
-	}
-	if err := c.render(ctx, m, d, body, &x.rendering); err != nil {
-		return channel.Receipt{}, err
-	}
-	x.hiding = hiding{m.redactor, c.private.parts.redactor(&x.rendering)}
-	began := time.Now()
-	if err := c.sign(m, x, began); err != nil {
-		return channel.Receipt{}, err
-	}
-	resp, err := c.client.Do(ctx, c.newRequest(m, x)) //nolint:bodyclose // take does, by netguard.ReadBody
-	if err != nil {
-		n := netguard.Classify(ctx, c.method, c.origin, err, false)
-		r := channel.Receipt{Duration: time.Since(began), OutcomeUnknown: n.OutcomeUnknown}
-		if x.reader.Len() < len(x.body) { // it was read to be written
-			r.Request = c.sent(m, x)
-		}
-		return r, c.unanswered(n)
-	}
-	a := c.take(resp, x.hiding, &x.response)
-	r := channel.Receipt{
-		Status:   a.status,
-		Duration: time.Since(began),
-		Request:  c.sent(m, x),
-		Response: &x.response,
-	}
-	read := c.read(a)
-	r.ProviderID, r.OutcomeUnknown = read.ProviderID, read.OutcomeUnknown
-	switch {
-	case read.Verdict != Taken:
-		return r, c.refused(a, read)
-	case a.err != nil:
-		r.OutcomeUnknown = true
-		return r, c.unfinished(a)
-	}
-	return r, nil
-}
-
-// newRequest makes the request of x.
-func (c *Channel) newRequest(m *model, x *exchange) *http.Request {
-	req := &x.outgoing
-	*req = *m.request
-	if x.url != nil {
-		req.URL = x.url
-	}
-	req.Header = maps.Clone(m.header)
-	c.private.parts.putHeaders(req.Header, &x.rendering)
-	x.putID(req.Header)
-	c.private.signing.putSignature(req.Header, x)
-	x.reader.Reset(x.body)
-	req.Body = io.NopCloser(&x.reader)
-	req.ContentLength = int64(len(x.body))
-	return req
-}
-
-// exchange holds what an attempt needs in memory, in one piece.
-type exchange struct {
-	rendering
-	hiding               hiding
-	id                   [1]string
-	timestamp, signature [1]string // of Config.Sign
-	outgoing             http.Request
-	reader               bytes.Reader
-	request, response    channel.Message
-}
-
-func (x *exchange) putID(header http.Header) {
-	if x.id[0] != "" {
-		header[idHeader] = x.id[:]
-	}
-}
-
-func (c *Channel) succeeded(status int) bool {
-	if len(c.success) == 0 {
-		return status >= 200 && status <= 299
-	}
-	return slices.Contains(c.success, status)
-}
-
-// sent describes the request for the receipt.
-func (c *Channel) sent(m *model, x *exchange) *channel.Message {
-	header := maps.Clone(m.shown)
-	c.private.parts.showHeaders(header, &x.rendering, m.redactor)
-	x.putID(header)
-	c.private.signing.putSignature(header, x)
-	x.request = channel.Message{Start: m.start, Header: header, Body: m.redactor.Bytes(x.body)}
-	return &x.request
+	return k.send(ctx, d, b.source)
 }
 
 // Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
 // more. It returns nil.
 func (c *Channel) Close() error {
-	c.client.Close()
+	c.core().client.Close()
 	return nil
 }
 
 // Format prints method and origin only, whatever the verb, and says so when certificates are not verified.
-func (c *Channel) Format(s fmt.State, _ rune) {
-	warning := ""
-	if c.unverified {
+func (c Channel) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline()) }
+
+// LogValue is what Format prints.
+func (c Channel) LogValue() slog.Value { return slog.StringValue(c.outline()) }
+
+func (c Channel) outline() string {
+	if c.core == nil {
+		return "webhook.Channel()"
+	}
+	k, warning := c.core(), ""
+	if k.unverified {
 		warning = ", certificates are not verified"
 	}
-	_, _ = io.WriteString(s, "webhook.Channel("+c.method+" "+c.origin+warning+")")
+	return "webhook.Channel(" + k.method + " " + k.origin + warning + ")"
 }
 
 // Destination is the URL's origin, such as "https://hooks.example": its path may be a credential.
-func (c *Channel) Destination() string { return c.origin }
+func (c *Channel) Destination() string { return c.core().origin }

@@ -90,6 +90,28 @@ func TestLimitsValidate(t *testing.T) {
 	}
 }
 
+// TestMarksValidate checks the members of the envelope that are there only now and then.
+func TestMarksValidate(t *testing.T) {
+	t.Parallel()
+	for _, typ := range event.Catalogue() {
+		s, _ := compile(t, typ)
+		e, _ := event.Sample(typ)
+		test := e.ForTest()
+		require.NoError(t, s.Validate(decode(t, test.JSON())), typ)
+		denied := bytes.Replace(test.JSON(), []byte(`"test":true`), []byte(`"test":false`), 1)
+		require.Error(t, s.Validate(decode(t, denied)), "what is no test does not say so")
+	}
+	text := strings.Repeat("why ", event.MaxDataSize)
+	long, err := event.New(event.RequestBreakGlass{AccessRequest: event.AccessRequest{Justification: text}},
+		event.Meta{Attributes: map[string]string{"custom": text}})
+	require.NoError(t, err)
+	require.Len(t, long.Shortened(), 2)
+	s, _ := compile(t, long.Type())
+	require.NoError(t, s.Validate(decode(t, long.JSON())))
+	none := bytes.Replace(long.JSON(), []byte(`["data.justification"`), []byte(`[""`), 1)
+	require.Error(t, s.Validate(decode(t, none)))
+}
+
 // TestMutantsDoNotValidate damages every sample in every place its schema describes, one place at a time.
 func TestMutantsDoNotValidate(t *testing.T) {
 	t.Parallel()

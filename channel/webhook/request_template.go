@@ -14,34 +14,37 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
+	"github.com/tocsin-go/tocsin/event"
 )
 
-// model is what requests are copies of, with the secrets in their places. It is made anew when one of them has changed.
-type model struct {
+// requestTemplate is what requests are copies of, with the secrets in their places. It is made anew when one of them has
+// changed.
+type requestTemplate struct {
 	redactor *secret.Redactor // knows every secret in it
 	request  *http.Request    // without header and body
 	header   http.Header      // of every request, without the id
-	shown    http.Header      // header as receipts show it
-	start    string           // of every receipt's request
 	body     []string         // the secrets of Config.Body
 	keys     []*signature.Key // of Config.Sign
 }
 
-// private is what must not be printed. Package fmt prints a struct that holds a Channel in an unexported field without
-// asking the Channel, and then goes one pointer deep.
-type private struct {
-	url       secret.URL
-	limits    netguard.Limits
-	method    string
-	header    http.Header // fixed; sensitive values are secret.Redacted
-	sensitive []Header
-	auth      Auth
-	secrets   *secret.Set
-	body      Body
-	media     string // type of the body
-	signing   Signing
-	parts     *parts // nil = none
-	current   atomic.Pointer[model]
+// settings are what of a Config requests are made from.
+type settings struct {
+	url           secret.URL
+	limits        netguard.Limits
+	method        string
+	header        http.Header // fixed; sensitive values are secret.Redacted
+	shown         http.Header // header as receipts show it
+	start         string      // of the request that receipts show
+	sensitive     []Header
+	auth          Auth
+	proxyPassword secret.Value
+	secrets       *secret.Set
+	body          Body
+	media         string // type of the body
+	words         event.Vocabulary
+	signing       Signing
+	parts         *parts // nil = none
+	current       atomic.Pointer[requestTemplate]
 }
 
 // static checks URL and Masks as far as that is possible without asking a source, and returns the URL with the replacements.
@@ -92,9 +95,12 @@ func (c Config) checkKept() error {
 	return errors.Join(errs...)
 }
 
-// newPrivate takes a Config that has been checked, its URL and the header that is made of it.
-func newPrivate(c Config, u *url.URL, header http.Header) *private {
-	p := &private{url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth, body: c.Body, signing: c.Sign}
+// newSettings takes a Config that has been checked, its URL and the header that is made of it.
+func newSettings(c Config, u *url.URL, header http.Header) *settings {
+	p := &settings{
+		url: secret.URL{Text: c.URL, Masks: c.Masks}, limits: c.Limits, method: c.Method, header: header, auth: c.Auth,
+		body: c.Body, words: c.Words, signing: c.Sign,
+	}
 	p.media, _, _ = mime.ParseMediaType(c.sentAs()) // it has been checked
 	values := append(p.url.Values(), c.Auth.value)
 	if len(c.Masks) == 0 && u.RequestURI() != "/" {
@@ -114,42 +120,61 @@ func newPrivate(c Config, u *url.URL, header http.Header) *private {
 		values = append(values, k.Secret)
 	}
 	if c.Proxy != nil {
+		p.proxyPassword = c.Proxy.Password
 		values = append(values, c.Proxy.Password)
 	}
 	p.secrets = secret.NewSet(values...)
+	p.describe(c, u)
 	return p
 }
 
-// model returns the current one. The error is a *secret.SourceError, or that of ctx.
-func (p *private) model(ctx context.Context) (*model, error) {
+// describe sets what receipts show of every request. It is what whoever wrote the configuration wrote openly, so it is not
+// searched for secrets: what of a list of guesses is hidden would tell which of them is one.
+func (p *settings) describe(c Config, u *url.URL) {
+	p.start = p.method + " " + p.url.String()
+	if len(p.url.Masks) == 0 {
+		p.start = p.method + " " + netguard.Origin(u)
+	}
+	p.shown = maps.Clone(p.header)
+	for _, h := range c.Headers {
+		switch name := http.CanonicalHeaderKey(h.Name); {
+		case alwaysSensitive(name):
+			p.shown[name] = []string{secret.Redacted}
+		case h.Template != nil:
+			delete(p.shown, name) // until it is made
+		}
+	}
+	if p.auth.scheme != none {
+		p.shown["Authorization"] = []string{secret.Redacted}
+	}
+}
+
+// template returns the current one. The error is a *secret.SourceError, or that of ctx.
+func (p *settings) template(ctx context.Context) (*requestTemplate, error) {
 	before, err := p.secrets.Redactor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if m := p.current.Load(); m != nil && m.redactor == before {
-		return m, nil
+	if t := p.current.Load(); t != nil && t.redactor == before {
+		return t, nil
 	}
-	m, err := p.build(ctx)
+	t, err := p.build(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Asked again, because it must know what was revealed just now. Kept only when nothing has changed meanwhile.
-	if m.redactor, err = p.secrets.Redactor(ctx); err != nil {
+	if t.redactor, err = p.secrets.Redactor(ctx); err != nil {
 		return nil, err
 	}
-	for name, values := range m.shown {
-		m.shown[name] = []string{m.redactor.String(values[0])}
+	if t.redactor == before {
+		p.current.Store(t)
 	}
-	m.start = m.redactor.String(m.start)
-	if m.redactor == before {
-		p.current.Store(m)
-	}
-	return m, nil
+	return t, nil
 }
 
-// build makes a model without its redactor.
-func (p *private) build(ctx context.Context) (*model, error) {
-	m := &model{header: maps.Clone(p.header), shown: maps.Clone(p.header)}
+// build makes a template without its redactor.
+func (p *settings) build(ctx context.Context) (*requestTemplate, error) {
+	t := &requestTemplate{header: maps.Clone(p.header)}
 	called, err := p.url.Expand(ctx)
 	if err != nil {
 		return nil, err
@@ -158,11 +183,7 @@ func (p *private) build(ctx context.Context) (*model, error) {
 	if err != nil {
 		return nil, &secret.SourceError{Source: p.maskSources(), Reason: "makes a URL that is not valid"}
 	}
-	m.start = p.method + " " + p.url.String()
-	if len(p.url.Masks) == 0 {
-		m.start = p.method + " " + netguard.Origin(u)
-	}
-	m.request = &http.Request{Method: p.method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	t.request = &http.Request{Method: p.method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	for _, h := range p.sensitive {
 		revealed, err := h.Secret.Reveal(ctx)
 		if err != nil {
@@ -172,31 +193,26 @@ func (p *private) build(ctx context.Context) (*model, error) {
 		if problem != "" {
 			return nil, &secret.SourceError{Source: h.Secret.Source(), Reason: problem}
 		}
-		m.header[http.CanonicalHeaderKey(h.Name)] = []string{value}
+		t.header[http.CanonicalHeaderKey(h.Name)] = []string{value}
 	}
 	if p.auth.scheme != none {
 		value, err := p.auth.reveal(ctx)
 		if err != nil {
 			return nil, err
 		}
-		m.header["Authorization"] = []string{value}
+		t.header["Authorization"] = []string{value}
 	}
-	if m.body, err = p.body.reveal(ctx); err != nil {
+	if t.body, err = p.body.reveal(ctx); err != nil {
 		return nil, err
 	}
-	if m.keys, err = p.signing.reveal(ctx); err != nil {
+	if t.keys, err = p.signing.reveal(ctx); err != nil {
 		return nil, err
 	}
-	for name := range m.header {
-		if alwaysSensitive(name) {
-			m.shown[name] = []string{secret.Redacted}
-		}
-	}
-	return m, nil
+	return t, nil
 }
 
 // maskSources names where the values of the masks come from.
-func (p *private) maskSources() string {
+func (p *settings) maskSources() string {
 	var sources []string
 	for _, m := range p.url.Masks {
 		sources = append(sources, m.Value.Source())

@@ -1,0 +1,71 @@
+package webhook_test
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/template"
+)
+
+// anyText returns a text of what means something to JSON, HTTP, URLs, forms or templates, at times a long one.
+func anyText(random *rand.Rand) string {
+	pieces := append(hostile(), "Tomás", "Łukasz", "日本語", "\U0001F511", "%", "=", "\t", " ", ".", "{{", "\x7f", "\ufeff", "\uffff")
+	var b strings.Builder
+	for range random.IntN(4) {
+		b.WriteString(strings.Repeat(pieces[random.IntN(len(pieces))], 1+random.IntN(2)*random.IntN(40)))
+	}
+	return b.String()
+}
+
+// Whatever is in an event, it is delivered, by whatever is made of it: nothing ends for what somebody has written.
+func TestNoEventDataKeepsARequestFromBeingMade(t *testing.T) {
+	t.Parallel()
+	target := serve(t, func(http.ResponseWriter, *http.Request) {})
+	mode := func(m template.Mode, source string) *template.Template { return compile(t, m, source) }
+	macros, err := template.Compile(`{"a":"%%Who%% and %%Why%%"}`, template.Options{
+		Syntax: template.Macros, Macros: map[string]string{"Who": "data.requester.name", "Why": "data.justification"},
+	})
+	require.NoError(t, err)
+	hooks := map[string]*webhook.Channel{}
+	for name, c := range map[string]webhook.Config{
+		"JSON":       {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}} {{data.requester.name}}","b":{{json data}},"c":"{{tenant}}" }`))},
+		"small JSON": {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}}","b":"{{data.requester.name}}"}`)), MaxBody: 1 << 10},
+		"macros":     {Body: webhook.TemplateBody(macros)},
+		"text":       {Body: webhook.TemplateBody(mode(template.Text, `{{data.justification}}: {{subject}}`))},
+		"form":       {Body: webhook.FormBody(webhook.FormOptions{CustomFields: true, Variables: map[string]string{"why": "data.justification", "who": "data.requester.name"}})},
+		"structured": {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"})},
+		"binary":     {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true})},
+		"path":       {Path: mode(template.URL, "/{{data.justification}}/{{data.requester.name}}?q={{data.justification}}&t={{tenant}}")},
+		"tenant":     {Path: mode(template.URL, "/{{tenant}}/{{subject}}/{{data.justification}}")},
+		"headers": {Headers: []webhook.Header{
+			{Name: "X-Why", Template: mode(template.Header, "{{data.justification}} by {{data.requester.name}}")},
+			{Name: "Cookie", Template: mode(template.Header, "who={{data.requester.name}}")},
+		}},
+	} {
+		c.URL = target
+		hooks[name] = newChannel(t, c)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 80 {
+		request, err := event.Decode[event.RequestApproved](sample().Event)
+		require.NoError(t, err)
+		request.Justification, request.Requester.Name = anyText(random), anyText(random)
+		attributes := map[string]string{"note": anyText(random), "id": "x", "N-ote": "y"}
+		if len(attributes["note"]) > 200 {
+			delete(attributes, "note")
+		}
+		e, err := event.New(request, event.Meta{Attributes: attributes})
+		require.NoError(t, err)
+		for name, hook := range hooks {
+			_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+			require.NoError(t, err, "%s of %.60q and %.60q", name, request.Justification, request.Requester.Name)
+		}
+	}
+}

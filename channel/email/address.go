@@ -49,7 +49,8 @@ func isAtom(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// checkName validates a host name that is no IP address and returns it with A-labels.
+// checkName validates a host name that is no IP address and returns it with A-labels. Mail knows neither a dot at the end nor
+// underscores (RFC 5321, section 2.3.5).
 func checkName(raw string) (name, problem string) {
 	name, err := netguard.CheckHost("", raw)
 	if n, ok := errors.AsType[*netguard.ConfigError](err); ok {
@@ -57,6 +58,12 @@ func checkName(raw string) (name, problem string) {
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
 		return "", "has an IP address in place of a host name"
+	}
+	switch {
+	case strings.HasSuffix(name, "."):
+		return "", "has a host with a dot at the end, which mail does not know"
+	case strings.Contains(name, "_"):
+		return "", "has a host with an underscore, which no mail domain may have"
 	}
 	return name, ""
 }

@@ -1,10 +1,12 @@
 package email_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -63,7 +65,7 @@ func TestS55_LogIn(t *testing.T) {
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Equal(t, email.StageAuth, e.Stage)
 			assert.Equal(t, tt.code, e.Code)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
 			assert.Empty(t, r.received())
 			assert.Equal(t, tt.code, receipt.Status)
 		})
@@ -132,6 +134,32 @@ func TestLogInFailsForNow(t *testing.T) {
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	assert.ErrorContains(t, err, "directory is down")
 	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+}
+
+// A password that was rotated is asked for again when the relay refuses the old one, and the mail arrives.
+func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, reply := range []string{"535 5.7.8 bad credentials", "534 5.7.9 application password required", "530 5.7.0 log in", "538 5.7.11 encrypt"} {
+		var asked atomic.Int32
+		r := (&relay{auth: "PLAIN", answer: func(step, line string, _ int) string {
+			if step == "AUTH" && strings.HasSuffix(decode(line[strings.LastIndexByte(line, ' ')+1:]), "password-1") {
+				return reply
+			}
+			return ""
+		}}).start(t)
+		c := config(t, r)
+		password := secret.Func("vault", func(context.Context) ([]byte, error) { return fmt.Append(nil, "password-", asked.Add(1)), nil })
+		c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.Password("noc", password)
+		ch := open(t, c)
+		_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
+		e, ok := errors.AsType[*email.Error](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, email.StageAuth, e.Stage)
+		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+		_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
+		require.NoError(t, err, reply)
+		assert.EqualValues(t, 2, asked.Load())
+	}
 }
 
 // A credential that changed is used at once: sessions made with the old one are given up.

@@ -28,10 +28,10 @@ func scripted(t *testing.T, a channeltest.Answer, tls bool) (*relay, []byte) {
 			echo = *said
 		}
 		switch {
-		case a == channeltest.Unavailable && step == "MESSAGE":
-			return "451 4.3.0 " + echo
-		case a == channeltest.Rejected && step == "AUTH":
+		case a == channeltest.Unavailable && step == "AUTH":
 			return "535 5.7.8 " + echo
+		case a == channeltest.Rejected && step == "MESSAGE":
+			return "554 5.7.1 " + echo
 		case a == channeltest.Gone && step == "GREETING":
 			return "521 5.3.2 this host takes no mail"
 		case a == channeltest.Silent && step == "MAIL":

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/netip"
 	"net/textproto"
 
@@ -69,62 +68,86 @@ func (d *dialer) open(ctx context.Context, credential string) (*session, *failur
 
 // start brings a new connection to the point where mail can be sent.
 func (d *dialer) start(ctx context.Context, s *session) *failure {
-	var conn net.Conn = s.conn
+	conn := &replyConn{Conn: s.conn}
 	if d.mode == TLSImplicit {
-		encrypted := tls.Client(s.conn, d.tls)
-		if err := encrypted.HandshakeContext(ctx); err != nil {
-			return &failure{stage: StageTLS, err: err}
+		encrypted, f := d.handshake(ctx, s, conn)
+		if f != nil {
+			return f
 		}
+		encrypted.greeting = "" // that of the relay
 		conn = encrypted
 	}
+	if f := d.greet(s, conn); f != nil {
+		return f
+	}
+	if f := d.startTLS(ctx, s, conn); f != nil {
+		return f
+	}
+	return d.logIn(s)
+}
+
+// greet reads the greeting and introduces us.
+func (d *dialer) greet(s *session, conn *replyConn) *failure {
 	var err error
 	if s.client, err = smtp.NewClient(conn, d.host); err != nil {
 		return &failure{stage: StageGreeting, err: err}
 	}
 	s.client.SkipSMTPUTF8(true) // nothing we send needs it
+	conn.setHello(true)
+	defer conn.setHello(false)
 	if err := s.client.Hello(d.hello); err != nil {
 		return &failure{stage: StageHello, err: err}
 	}
-	if f := d.encrypt(s.client); f != nil {
-		return f
-	}
-	return d.logIn(s.client, s.credential)
+	return nil
 }
 
-// encrypt sends STARTTLS as the mode says.
-func (d *dialer) encrypt(c *smtp.Client) *failure {
+// handshake begins TLS.
+func (d *dialer) handshake(ctx context.Context, s *session, conn *replyConn) (*replyConn, *failure) {
+	secure, encrypted := conn.encrypt(d.tls)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, &failure{stage: StageTLS, err: err}
+	}
+	s.encrypted = true
+	return secure, nil
+}
+
+// startTLS sends STARTTLS as the mode says. What a relay said of itself in clear is not believed afterwards.
+func (d *dialer) startTLS(ctx context.Context, s *session, conn *replyConn) *failure {
 	if d.mode != TLSRequired && d.mode != TLSOpportunistic {
 		return nil
 	}
-	if offered, _ := c.Extension("STARTTLS"); !offered {
+	if offered, _ := s.client.Extension("STARTTLS"); !offered {
 		if d.mode == TLSRequired {
 			return &failure{stage: StageTLS, kind: KindNoTLS}
 		}
 		return nil
 	}
-	if err := c.StartTLS(d.tls); err != nil {
-		_, encrypted := c.TLSConnectionState()
-		if d.mode == TLSOpportunistic && !encrypted && errors.As(err, new(*textproto.Error)) {
+	if err := s.command(220, "STARTTLS"); err != nil {
+		if d.mode == TLSOpportunistic && errors.As(err, new(*textproto.Error)) {
 			return nil // the relay has said no, and goes on in clear
 		}
 		return &failure{stage: StageTLS, err: err}
 	}
-	return nil
+	secure, f := d.handshake(ctx, s, conn)
+	if f != nil {
+		return f
+	}
+	return d.greet(s, secure)
 }
 
-func (d *dialer) logIn(c *smtp.Client, credential string) *failure {
+func (d *dialer) logIn(s *session) *failure {
 	if d.auth.mechanism == none {
 		return nil
 	}
-	if _, encrypted := c.TLSConnectionState(); !encrypted && !d.plaintext {
+	if !s.encrypted && !d.plaintext {
 		return &failure{stage: StageAuth, kind: KindPlaintextAuth}
 	}
-	_, offered := c.Extension("AUTH")
-	a := d.auth.choose(offered, d.host, credential)
+	_, offered := s.client.Extension("AUTH")
+	a := d.auth.choose(offered, d.host, s.credential)
 	if a == nil {
 		return &failure{stage: StageAuth, kind: KindNoAuth}
 	}
-	if err := c.Auth(a); err != nil {
+	if err := s.client.Auth(a); err != nil {
 		return &failure{stage: StageAuth, err: err}
 	}
 	return nil

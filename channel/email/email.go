@@ -93,9 +93,11 @@ func New(c Config) (*Channel, error) {
 
 // Send makes one attempt to mail d's event. Failures are *Error values. A 4yz reply of the relay is transient, and when it
 // is about a recipient or the message, the next attempt waits for at least 5 minutes, as greylisting wants it. A 5yz reply
-// is permanent, also to the log-in; 521, by which a host says that it takes no mail at all, is channel.ErrGone. A failure
-// without a reply is transient, but a refused destination is permanent, and after one over certificates or missing TLS the
-// next attempt waits for an hour. A mail that cannot be made from the event is a permanent error, and nothing is sent.
+// about a recipient or the message is permanent. One before that is about us, not about the event, and transient: after 530,
+// 534, 535 or 538 the credential is asked for again, after others, as after missing TLS or a failure over certificates, the
+// next attempt waits for an hour. 421, and 450 before a recipient was named, hold up all mail to the relay (retry.Throttle);
+// 521, by which a host says that it takes no mail at all, is channel.ErrGone. A failure without a reply is transient, but
+// a refused address is permanent. A mail that cannot be made from the event is a permanent error, and nothing is sent.
 //
 // The receipt holds the message and the relay's last reply, without the credentials of the configuration in any common
 // encoding. Its Status is that reply's code. OutcomeUnknown is set when the message was sent to its end and no answer came.

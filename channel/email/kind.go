@@ -10,13 +10,13 @@ const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
 	KindRender        Kind = "render"         // the mail cannot be made from this event
 	KindNoRecipient   Kind = "no_recipient"   // the event names nobody, or no valid address, and nobody else is configured
-	KindNoAuth        Kind = "no_auth"        // the relay offers no log-in of the kind that is configured
 	KindTooLarge      Kind = "too_large"      // the mail is larger than the relay says it takes
 	KindRenderTimeout Kind = "render_timeout" // the mail could not be made in time
 	KindSecret        Kind = "secret"         // a credential cannot be read or used; the error names where it comes from
+	KindNoAuth        Kind = "no_auth"        // the relay offers no log-in of the kind that is configured
 	KindNoTLS         Kind = "no_tls"         // TLS is required and the relay does not offer it
 	KindPlaintextAuth Kind = "plaintext_auth" // the log-in would be readable, and was not sent
-	KindReply         Kind = "reply"          // the relay said no, see Error.Code: 4yz is transient, 5yz is permanent
+	KindReply         Kind = "reply"          // the relay said no, see Error.Code; permanent is only 5yz about the message
 	KindRecipients    Kind = "recipients"     // not all recipients have the mail, see Error.Refusals
 )
 

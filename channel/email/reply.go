@@ -11,6 +11,11 @@ type reply textproto.Error
 
 func (r reply) transient() bool { return r.Code >= 400 && r.Code <= 499 }
 
+// unauthorized tells whether the relay wants other credentials (RFC 4954 section 6).
+func (r reply) unauthorized() bool {
+	return r.Code == 530 || r.Code == 534 || r.Code == 535 || r.Code == 538
+}
+
 // enhanced returns the status code of RFC 3463, such as 5.1.1, that most relays begin their text with, or "".
 func (r reply) enhanced() string {
 	end := strings.IndexAny(r.Msg, " \n")

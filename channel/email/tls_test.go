@@ -54,6 +54,60 @@ func TestS54_Modes(t *testing.T) {
 	}
 }
 
+// Keywords of the answer to EHLO mean the same in any case (RFC 5321 section 4.1.1.1), before and under TLS.
+func TestKeywordsInAnyCase(t *testing.T) {
+	t.Parallel()
+	server, authority := certificate(t)
+	for name, tt := range map[string]struct {
+		mode   email.TLSMode
+		clear  string // answer to EHLO
+		secure string // under TLS
+		kind   email.Kind
+		login  string
+	}{
+		"required":            {email.TLSRequired, "250-relay.test\r\n250-Size 1000000\r\n250 StartTLS", "250-relay.test\r\n250 auth PLAIN", "", "PLAIN"},
+		"opportunistic":       {email.TLSOpportunistic, "250-relay.test\r\n250 starttls", "250-relay.test\r\n250-Auth login\r\n250 help", "", "LOGIN"},
+		"implicit":            {email.TLSImplicit, "", "250-relay.test\r\n250 aUTh\tx plain", email.KindNoAuth, ""}, // not a keyword and a blank
+		"implicit, lower":     {email.TLSImplicit, "", "250-relay.test\r\n250 auth plain", "", "PLAIN"},
+		"size":                {email.TLSRequired, "250-relay.test\r\n250 STARTTLS", "250-relay.test\r\n250-size 100\r\n250 auth PLAIN", email.KindTooLarge, "PLAIN"},
+		"what TLS has hidden": {email.TLSRequired, "250-relay.test\r\n250-STARTTLS\r\n250 AUTH PLAIN", "250 relay.test", email.KindNoAuth, ""},
+		"parameters stay":     {email.TLSRequired, "250-relay.test\r\n250 STARTTLS", "250-relay.test\r\n250-X-Size size 1\r\n250 AUTH X-OWN LOGIN", "", "LOGIN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &relay{tls: server, implicit: tt.mode == email.TLSImplicit, user: "noc", password: "correct horse"}
+			r.answer = func(step, _ string, n int) string {
+				switch {
+				case step != "EHLO":
+					return ""
+				case n == 1 && !r.implicit:
+					return tt.clear
+				}
+				return tt.secure
+			}
+			r.start(t)
+			c := config(t, r)
+			c.Relay.Mode, c.Relay.TLS.CAPEM = tt.mode, authority
+			c.Relay.Auth = email.Password("noc", secret.Literal("correct horse"))
+			_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
+			for _, line := range r.said() {
+				if mechanism, ok := strings.CutPrefix(line, "AUTH "); ok {
+					assert.Equal(t, tt.login, strings.Fields(mechanism)[0])
+				}
+			}
+			if tt.kind != "" {
+				e, ok := errors.AsType[*email.Error](err)
+				require.True(t, ok, "%v", err)
+				assert.Equal(t, tt.kind, e.Kind)
+				return
+			}
+			require.NoError(t, err)
+			assert.True(t, only(t, r).tls)
+			assert.Equal(t, 1, r.count("AUTH"))
+		})
+	}
+}
+
 func TestS54_NothingIsSentWithoutRequiredTLS(t *testing.T) {
 	t.Parallel()
 	server, authority := certificate(t)

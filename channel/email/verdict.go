@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// relayPause is the least pause after an attempt that failed for a certificate or for want of TLS: people mend that, so
-	// trying every few minutes is noise, and giving up would lose what could still be delivered.
+	// relayPause is the least pause after an attempt that failed for a certificate, for lack of TLS, or because the relay
+	// refuses us: people correct that, so trying every few minutes is noise, and giving up would lose what could still be
+	// delivered.
 	relayPause = time.Hour
 	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants to see
 	// a sender come back, but not at once, and takes the impatient for spammers.
@@ -29,9 +30,9 @@ func (p *private) permanent(k Kind, detail string) error {
 func (p *private) failed(ctx context.Context, f *failure, hide hiding) error {
 	e := &Error{Kind: f.kind, Stage: f.stage, Relay: p.address}
 	switch f.kind {
-	case KindNoTLS, KindPlaintextAuth:
+	case KindNoTLS, KindPlaintextAuth, KindNoAuth:
 		return retry.Delay(e, relayPause)
-	case KindNoAuth, KindTooLarge:
+	case KindTooLarge:
 		return retry.Permanent(e)
 	default: // as the reply or the error says
 	}
@@ -60,10 +61,17 @@ func (p *private) answered(e *Error, r reply, hide hiding) error {
 	case r.Code == 521 && e.Stage == StageGreeting: // RFC 7504: this host never takes mail
 		e.cause = channel.ErrGone
 		return retry.Permanent(e)
-	case !r.transient():
+	case r.Code == 421, r.Code == 450 && !e.Stage.aboutMail(): // too busy, or too much from us
+		return retry.Throttle(e, 0)
+	case e.Stage.aboutMail() && !r.transient():
 		return retry.Permanent(e)
-	case r.Code != 421 && e.Stage.aboutMail():
+	case e.Stage.aboutMail():
 		return retry.Delay(e, greylistPause)
+	case r.unauthorized():
+		p.pool.dialer.auth.value.Expire() // it may have been rotated
+		return e
+	case !r.transient():
+		return retry.Delay(e, relayPause)
 	default:
 		return e
 	}

@@ -19,6 +19,9 @@ import (
 
 const greylist = 5 * time.Minute
 
+// throttled stands for a pause of the relay's for all mail, of no named length.
+const throttled = -1
+
 func TestS59_Replies(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -28,16 +31,17 @@ func TestS59_Replies(t *testing.T) {
 		verdict      retry.Verdict
 		delay        time.Duration
 	}{
-		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.Transient, 0},
-		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.Final, 0},
+		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.Transient, throttled},
+		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.Transient, time.Hour},
 		{"GREETING", "521 5.3.2 never", email.StageGreeting, email.KindReply, retry.Final, 0},
-		{"EHLO", "421 4.3.2 too busy", email.StageHello, email.KindReply, retry.Transient, 0},
-		{"EHLO", "550 5.7.1 who are you", email.StageHello, email.KindReply, retry.Final, 0},
+		{"EHLO", "421 4.3.2 too busy", email.StageHello, email.KindReply, retry.Transient, throttled},
+		{"EHLO", "550 5.7.1 who are you", email.StageHello, email.KindReply, retry.Transient, time.Hour},
+		{"MAIL", "450 4.7.1 too much mail", email.StageMail, email.KindReply, retry.Transient, throttled},
 		{"MAIL", "451 4.3.0 later", email.StageMail, email.KindReply, retry.Transient, 0},
 		{"MAIL", "452 4.3.1 disk full", email.StageMail, email.KindReply, retry.Transient, 0},
-		{"MAIL", "530 5.7.0 log in first", email.StageMail, email.KindReply, retry.Final, 0},
-		{"MAIL", "553 5.1.8 not your address", email.StageMail, email.KindReply, retry.Final, 0},
-		{"RCPT", "421 4.3.2 going down", email.StageRcpt, email.KindReply, retry.Transient, 0},
+		{"MAIL", "530 5.7.0 log in first", email.StageMail, email.KindReply, retry.Transient, 0},
+		{"MAIL", "553 5.1.8 not your address", email.StageMail, email.KindReply, retry.Transient, time.Hour},
+		{"RCPT", "421 4.3.2 going down", email.StageRcpt, email.KindReply, retry.Transient, throttled},
 		{"RCPT", "450 4.2.0 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
 		{"RCPT", "451 4.7.1 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
 		{"RCPT", "452 4.5.3 too many", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
@@ -46,7 +50,7 @@ func TestS59_Replies(t *testing.T) {
 		{"RCPT", "554 5.7.1 relay access denied", email.StageRcpt, email.KindRecipients, retry.Final, 0},
 		{"DATA", "451 4.3.0 later", email.StageData, email.KindReply, retry.Transient, greylist},
 		{"DATA", "554 5.5.1 no valid recipients", email.StageData, email.KindReply, retry.Final, 0},
-		{"MESSAGE", "421 4.3.2 going down", email.StageMessage, email.KindReply, retry.Transient, 0},
+		{"MESSAGE", "421 4.3.2 going down", email.StageMessage, email.KindReply, retry.Transient, throttled},
 		{"MESSAGE", "451 4.7.1 greylisted", email.StageMessage, email.KindReply, retry.Transient, greylist},
 		{"MESSAGE", "452 4.3.1 disk full", email.StageMessage, email.KindReply, retry.Transient, greylist},
 		{"MESSAGE", "552 5.3.4 too big", email.StageMessage, email.KindReply, retry.Final, 0},
@@ -64,7 +68,11 @@ func TestS59_Replies(t *testing.T) {
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Equal(t, tt.stage, e.Stage)
-			assert.Equal(t, retry.Result{Verdict: tt.verdict, Delay: tt.delay}, retry.Classify(t.Context(), err))
+			want := retry.Result{Verdict: tt.verdict, Delay: tt.delay}
+			if tt.delay == throttled {
+				want = retry.Result{Verdict: tt.verdict, Throttled: true}
+			}
+			assert.Equal(t, want, retry.Classify(t.Context(), err))
 			code, enhanced := e.Code, e.Enhanced
 			if tt.kind == email.KindRecipients {
 				require.Len(t, e.Refusals, 1)

@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,20 @@ func ranges(lines ...string) []special {
 }
 
 var (
-	// metadata is judged before everything else.
+	// metadata is judged before everything else. Most clouds have theirs at 169.254.169.254 and nowhere else: Azure, Google,
+	// DigitalOcean, Hetzner, Vultr, UpCloud, OVH, Exoscale, IBM, Huawei, OpenStack (also at fe80::a9fe:a9fe, which is never
+	// allowed). Tencent has 169.254.0.23, Scaleway 169.254.42.42, AWS 169.254.170.2 and .23 for containers. Sources of the
+	// others, read 2026-11:
+	//   - Alibaba: https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata; the IPv6 address as
+	//     cloud-init's DataSourceAliYun has it
+	//   - Oracle: https://docs.oracle.com/en-us/iaas/Content/Compute/Tasks/gettingmetadata.htm and oci-python-sdk's
+	//     instance_principals_security_token_signer.py; 192.0.0.192 is that of Compute Classic
+	//   - Azure: https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
+	//   - AWS: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html (::254) and
+	//     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html (::23)
+	//   - Google: https://docs.cloud.google.com/compute/docs/metadata/querying-metadata
+	//   - Scaleway: scaleway-sdk-go, api/instance/v1/instance_metadata_sdk.go, and cloud-init's DataSourceScaleway
+	//   - Akamai (Linode): https://techdocs.akamai.com/cloud-computing/docs/metadata-service-api
 	metadata = ranges( //nolint:gochecknoglobals // a read-only table
 		"169.254.0.0/16 link-local and cloud metadata",
 		"100.100.100.200/32 cloud metadata (Alibaba)",
@@ -29,7 +43,19 @@ var (
 		"168.63.129.16/32 cloud metadata (Azure)",
 		"fd00:ec2::/32 cloud metadata (AWS)",
 		"fd20:ce::/32 cloud metadata (Google)",
+		"fd00:c1::a9fe:0/112 cloud metadata (Oracle)",
+		"fd00:42::42/128 cloud metadata (Scaleway)",
+		"fd00:a9fe:a9fe::/64 cloud metadata (Akamai)",
+		"fd00:100::100:200/128 cloud metadata (Alibaba)",
 	)
+
+	// embedded are the metadata addresses of IPv4 that are refused as the end of a unique local IPv6 address, too: a network
+	// may have its NAT64 prefix (RFC 6052) there, which a guard cannot know.
+	embedded = []netip.Addr{ //nolint:gochecknoglobals // a read-only table
+		netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
+		netip.MustParseAddr("169.254.0.23"), netip.MustParseAddr("169.254.42.42"), netip.MustParseAddr("100.100.100.200"),
+		netip.MustParseAddr("192.0.0.192"), netip.MustParseAddr("168.63.129.16"),
+	}
 
 	loopback = ranges("127.0.0.0/8 loopback", "::1/128 loopback") //nolint:gochecknoglobals // a read-only table
 
@@ -67,6 +93,7 @@ var (
 
 	globalUnicast = netip.MustParsePrefix("2000::/3")     //nolint:gochecknoglobals // a read-only table
 	nat64         = netip.MustParsePrefix("64:ff9b::/96") //nolint:gochecknoglobals // a read-only table
+	uniqueLocal   = netip.MustParsePrefix("fc00::/7")     //nolint:gochecknoglobals // a read-only table
 )
 
 func openable() []netip.Prefix {
@@ -96,7 +123,7 @@ func (p Profile) judge(a netip.Addr) string {
 		return "scoped address"
 	}
 	a = a.Unmap()
-	if name, ok := within(metadata, a); ok {
+	if name, ok := isMetadata(a); ok {
 		if p.DangerouslyAllowMetadata {
 			return ""
 		}
@@ -130,9 +157,33 @@ func (p Profile) judge(a netip.Addr) string {
 	return ""
 }
 
-// isMetadataName reports whether host is a name of a metadata service.
+// isMetadata reports whether a is an address of a metadata service, and which.
+func isMetadata(a netip.Addr) (name string, ok bool) {
+	if name, ok := within(metadata, a); ok {
+		return name, true
+	}
+	if !uniqueLocal.Contains(a) {
+		return "", false
+	}
+	b := a.As16()
+	return "cloud metadata behind NAT64", slices.Contains(embedded, netip.AddrFrom4([4]byte(b[12:])))
+}
+
+// isMetadataName reports whether host is a name of a metadata service. It matters where somebody else resolves the name, as a
+// proxy does. Sources, read 2026-11: metadata, .google.internal and .goog
+// https://docs.cloud.google.com/compute/docs/metadata/querying-metadata, the short one in older samples; instance-data: EC2
+// scripts that predate the address; .tencentyun.com https://www.tencentcloud.com/document/product/213/4934; IBM
+// https://cloud.ibm.com/apidocs/vpc-metadata; Exoscale
+// https://community.exoscale.com/product/compute/instances/how-to/cloud-init-user-data/; Equinix Metal, whose address is
+// public, and Packet, its name before: cloud-init and ignition.
 func isMetadataName(host string) bool {
-	return strings.EqualFold(strings.TrimSuffix(host, "."), "metadata.google.internal")
+	switch strings.ToLower(strings.TrimSuffix(host, ".")) {
+	case "metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal",
+		"metadata.tencentyun.com", "api.metadata.cloud.ibm.com", "metadata.exoscale.com",
+		"metadata.platformequinix.com", "metadata.packet.net":
+		return true
+	}
+	return false
 }
 
 // isLoopbackName reports whether host is localhost or a name within it, which mean this machine wherever they are resolved

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -35,11 +36,27 @@ func newKey(t *testing.T) crypto.Signer {
 
 func newAuthority(t *testing.T, name string) *authority {
 	t.Helper()
+	return authorityWith(t, name, newKey(t))
+}
+
+func newRSAAuthority(t *testing.T, name string) *authority {
+	t.Helper()
+	return authorityWith(t, name, newRSAKey(t))
+}
+
+func newRSAKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	return key
+}
+
+func authorityWith(t *testing.T, name string, key crypto.Signer) *authority {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
-	key := newKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
@@ -56,6 +73,11 @@ func (a *authority) pool() *x509.CertPool {
 // issue makes a certificate for 127.0.0.1, good for an hour, after edit.
 func (a *authority) issue(t *testing.T, name string, edit func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
+	return a.issueFor(t, name, newKey(t), edit)
+}
+
+func (a *authority) issueFor(t *testing.T, name string, key crypto.Signer, edit func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
 	require.NoError(t, err)
 	template := &x509.Certificate{
@@ -66,7 +88,6 @@ func (a *authority) issue(t *testing.T, name string, edit func(*x509.Certificate
 	if edit != nil {
 		edit(template)
 	}
-	key := newKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

@@ -28,7 +28,7 @@ func Classify(ctx context.Context, method, target string, err error, written boo
 	e := &Error{Method: method, Target: target, OutcomeUnknown: written}
 	var refusal *BlockedError
 	if errors.As(err, &refusal) {
-		return &Error{Kind: KindBlocked, Method: method, Target: target, cause: refusal, detail: refusal.Detail}
+		return refused("", refusal).withTarget(method, target)
 	}
 	switch {
 	case e.fromContext(ctx, err), e.fromTLS(err), e.fromConnection(err):
@@ -81,6 +81,8 @@ func (e *Error) fromTLS(err error) bool {
 		e.Kind, e.reason = KindTLS, "the server does not speak TLS here"
 	case isAlert(err, 70, 86):
 		e.Kind = KindTLSVersion
+	case isAlert(err, handshakeFailure, 71), strings.Contains(err.Error(), "tls: server chose an unconfigured cipher suite"):
+		e.Kind, e.reason = KindTLSCipher, "it may know RSA key exchange only, which is no longer used"
 	case isAlert(err, 41, 42, 43, 44, 45, 46, 48, 49, 116):
 		e.Kind = KindTLSClientCert
 	case strings.Contains(err.Error(), "tls: server selected unsupported protocol version"):
@@ -118,6 +120,8 @@ func certProblem(err error) CertProblem {
 		return CertExpired
 	case errors.As(err, new(x509.HostnameError)):
 		return CertHostMismatch
+	case strings.Contains(err.Error(), "cannot verify signature: insecure algorithm"): // a hint within the next
+		return CertWeakSignature
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return CertUnknownAuthority
 	}
@@ -134,6 +138,8 @@ func certReason(p CertProblem) string {
 		return "its authority is not trusted"
 	case CertHostMismatch:
 		return "it is for another host"
+	case CertWeakSignature:
+		return "it is signed with SHA-1 or MD5, which is no longer accepted; it has to be issued anew"
 	default:
 		return "it does not meet the requirements"
 	}
@@ -161,8 +167,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// dialError builds the error of a failed connection attempt; late says that the connect limit was used up.
-func dialError(ctx context.Context, address string, err error, late bool) *Error {
+// dialError builds the error of a failed attempt to connect to host at address; late says that the connect limit was used up.
+func dialError(ctx context.Context, address, host string, err error, late bool) *Error {
 	e := &Error{Target: address}
 	if e.fromContext(ctx, err) {
 		return e
@@ -178,11 +184,12 @@ func dialError(ctx context.Context, address string, err error, late bool) *Error
 		e.Kind = KindDNS
 		switch {
 		case dns.IsNotFound:
-			e.reason = "there is no such host"
+			e.absent = host
+			e.detail = func() string { return "there is no such host" }
 		case dns.IsTimeout:
 			e.reason = "the name server did not answer"
 		}
-		return e // without detail: the text names the resolver
+		return e // the library's text names the resolver
 	case isTimeout(err):
 		e.Kind, e.cause = KindConnectTimeout, context.DeadlineExceeded
 	default:

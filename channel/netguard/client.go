@@ -158,8 +158,8 @@ func (c *Client) send(x *exchange) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	x.conn = conn
-	return x.run(via)
+	x.conn, x.via = conn, via
+	return x.run()
 }
 
 // admit applies the limits again: the URL of a request may have been made from a template.
@@ -204,7 +204,7 @@ func (c *Client) complete(req *http.Request) *http.Request {
 	return &r
 }
 
-// validHeader reports whether h can be sent as it is; net/http would leave names out and mend values.
+// validHeader reports whether h can be sent as it is; net/http would leave names out and change values.
 func validHeader(h http.Header) bool {
 	for name, values := range h {
 		if !httpguts.ValidHeaderFieldName(name) || !allValid(values) {

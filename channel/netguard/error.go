@@ -18,6 +18,7 @@ type Error struct {
 	// retry is right, and may make it act twice.
 	OutcomeUnknown bool
 
+	absent string        // the host name that does not exist
 	reason string        // of a fixed set, safe to show
 	cause  error         // *BlockedError, context.Canceled, context.DeadlineExceeded or nil
 	detail func() string // a closure, so that %#v does not show it
@@ -32,9 +33,12 @@ func (e *Error) Error() string {
 		text += ": "
 	}
 	var refusal *BlockedError
-	if errors.As(e.cause, &refusal) {
+	switch {
+	case errors.As(e.cause, &refusal):
 		text += refusal.Error()
-	} else {
+	case e.absent != "":
+		text += unreachable(e.absent)
+	default:
 		text += e.Kind.text()
 	}
 	if e.reason != "" {
@@ -59,6 +63,15 @@ func (e *Error) Detail() string {
 		return ""
 	}
 	return e.detail()
+}
+
+// refused returns the error for a refusal.
+func refused(target string, refusal *BlockedError) *Error {
+	e := &Error{Kind: KindBlocked, Target: target, cause: refusal, detail: refusal.Detail}
+	if refusal.resolved {
+		e.Kind = KindDNS
+	}
+	return e
 }
 
 // withTarget returns a copy for a request.

@@ -18,6 +18,7 @@ type exchange struct {
 	req      *http.Request
 	deadline time.Time // of the whole; the caller's own comes by its context
 
+	via    *hop        // nil = direct
 	conn   *connection // nil until there is one
 	unlink func() bool // from the caller; nil if that never ends
 
@@ -43,7 +44,7 @@ const largeBody = 16 << 10
 const maxHints = 5
 
 // run makes the exchange up to the header of the response.
-func (x *exchange) run(via *hop) (*http.Response, error) {
+func (x *exchange) run() (*http.Response, error) {
 	if x.caller.Done() != nil {
 		x.unlink = context.AfterFunc(x.caller, x.conn.drop)
 	}
@@ -51,8 +52,8 @@ func (x *exchange) run(via *hop) (*http.Response, error) {
 		return nil, err
 	}
 	out := x.client.complete(x.req)
-	if via != nil {
-		out = via.authorize(out)
+	if x.via != nil {
+		out = x.via.authorize(out)
 	}
 	if size := out.ContentLength; out.Body != nil && (size < 0 || size > largeBody) {
 		x.writing = make(chan struct{})
@@ -61,7 +62,7 @@ func (x *exchange) run(via *hop) (*http.Response, error) {
 			x.note(x.write(out))
 		}()
 	} else if err := x.write(out); err != nil {
-		return x.lastWords(err)
+		return x.readEarlyResponse(err)
 	}
 	return x.answer()
 }
@@ -78,12 +79,12 @@ func (x *exchange) answer() (*http.Response, error) {
 			return resp, x.accept(resp)
 		}
 	}
-	return nil, &Error{Kind: KindProtocol, reason: "it is announced too often", OutcomeUnknown: true}
+	return nil, &Error{Kind: KindProtocol, reason: "it has too many 1xx responses before it", OutcomeUnknown: true}
 }
 
-// lastWords looks for what the server said before it cut off a connection that failed in writing: an alert of TLS or an
+// readEarlyResponse looks for what the server said before it cut off a connection that failed in writing: an alert of TLS or an
 // early answer, which tell more than that error does.
-func (x *exchange) lastWords(failed error) (*http.Response, error) {
+func (x *exchange) readEarlyResponse(failed error) (*http.Response, error) {
 	if !isReset(failed) {
 		return nil, failed
 	}
@@ -136,9 +137,8 @@ func (x *exchange) note(err error) {
 
 // accept takes the header of the response.
 func (x *exchange) accept(resp *http.Response) error {
-	if resp.StatusCode == http.StatusProxyAuthRequired && x.conn.key.proxy != "" && x.conn.key.host == "" {
-		// The proxy's own answer, which tells nothing of the destination.
-		return &Error{Kind: KindProxy, reason: "it wants other credentials"}
+	if resp.StatusCode == http.StatusProxyAuthRequired && x.via != nil && x.conn.key.host == "" {
+		return x.via.unauthorized() // the proxy's own answer, which tells nothing of the destination
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return &Error{Kind: KindProtocol, reason: "its status is not one of 200 to 599", OutcomeUnknown: true}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/idna"
 )
 
 // Whatever is passed, Control gives a verdict, and allows nothing that its parsed form does not allow.
@@ -75,10 +77,37 @@ func FuzzCheckURL(f *testing.F) {
 				t.Fatalf("%q sends %q", raw, c)
 			}
 		}
-		if host := u.Hostname(); strings.Trim(host, "0123456789.") == "" || strings.HasPrefix(host[strings.LastIndexByte(host, '.')+1:], "0x") {
+		if host := strings.TrimSuffix(u.Hostname(), "."); strings.Trim(host, "0123456789.") == "" || strings.HasPrefix(host[strings.LastIndexByte(host, '.')+1:], "0x") {
 			if _, err := netip.ParseAddr(host); err != nil {
 				t.Fatalf("%q has the ambiguous host %q", raw, host)
 			}
+		}
+	})
+}
+
+// What CheckHost accepts is what IDNA's Lookup profile makes of it, but for underscores, for hyphens and for a dot at the end.
+func FuzzCheckHost(f *testing.F) {
+	for _, c := range urlTable {
+		host, _, _ := strings.Cut(strings.TrimPrefix(c.raw, "https://"), "/")
+		f.Add(host)
+	}
+	f.Add("a.\u00ad")
+	f.Add("0a.\u05d0")
+	f.Fuzz(func(t *testing.T, raw string) {
+		host, err := CheckHost("host", raw)
+		if err != nil || strings.Contains(host, ":") {
+			return
+		}
+		if again, err := CheckHost("host", host); err != nil || again != host {
+			t.Fatalf("%q gave %q, which gives %q, %v", raw, host, again, err)
+		}
+		if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+			t.Fatalf("%q gave %q", raw, host)
+		}
+		if want, err := idna.Lookup.ToASCII(raw); err == nil && want != host {
+			t.Fatalf("%q gave %q, and IDNA has %q", raw, host, want)
+		} else if err != nil && !strings.Contains(host, "_") && !strings.Contains(host, "--") {
+			t.Fatalf("%q gave %q, and IDNA has nothing: %v", raw, host, err)
 		}
 	})
 }

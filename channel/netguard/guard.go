@@ -86,10 +86,11 @@ func (g *Guard) CheckHost(host string) error {
 func (g *Guard) Control(ctx context.Context, network, address string, _ syscall.RawConn) error {
 	d, _ := ctx.Value(dialKey{}).(*dial)
 	refuse := func(why string) error {
-		if d == nil {
-			return blocked("", network+" "+address+": "+why)
+		e := blocked("", network+" "+address+": "+why)
+		if d != nil {
+			e.Host, e.resolved = d.host, isName(d.host)
 		}
-		return blocked(d.host, network+" "+address+": "+why)
+		return e
 	}
 	if network != "tcp4" && network != "tcp6" {
 		return refuse("not a TCP network")
@@ -129,9 +130,7 @@ func (g *Guard) dial(ctx context.Context, network, address string, limit time.Du
 	if err != nil {
 		host = ""
 	}
-	fail := func(refusal *BlockedError) (net.Conn, error) {
-		return nil, &Error{Kind: KindBlocked, Target: address, cause: refusal, detail: refusal.Detail}
-	}
+	fail := func(refusal *BlockedError) (net.Conn, error) { return nil, refused(address, refusal) }
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
 		return fail(blocked(host, network+": not a TCP network"))
 	}
@@ -149,5 +148,11 @@ func (g *Guard) dial(ctx context.Context, network, address string, limit time.Du
 	if errors.As(err, &refusal) && !d.tried.Load() {
 		return fail(refusal)
 	}
-	return nil, dialError(ctx, address, err, time.Since(start) >= limit)
+	return nil, dialError(ctx, address, host, err, time.Since(start) >= limit)
+}
+
+// isName reports whether host has to be resolved.
+func isName(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return host != "" && err != nil
 }

@@ -103,7 +103,7 @@ func TestS2_RebindingIsBlocked(t *testing.T) {
 	require.EqualValues(t, 1, hits.Load())
 
 	_, err = do(t, newClient(t, g, ClientOptions{Limits: plain}), post(t, target, "x"))
-	requireKind(t, err, KindBlocked)
+	requireKind(t, err, KindDNS)
 	require.ErrorIs(t, err, ErrDestinationBlocked)
 	require.EqualValues(t, 1, hits.Load(), "no request arrived")
 }
@@ -178,11 +178,11 @@ func TestS11_RefusalShowsTheConfiguredHostOnly(t *testing.T) {
 	g := newGuard(t, Profile{}, resolver)
 	c := newClient(t, g, ClientOptions{Limits: plain})
 	_, err := do(t, c, post(t, "http://intranet.example:8080/services/T0/s3cret?sig=s3cret", "x"))
-	e := requireKind(t, err, KindBlocked)
+	e := requireKind(t, err, KindDNS)
 	var refusal *BlockedError
 	require.ErrorAs(t, err, &refusal)
 	assert.Equal(t, "intranet.example", refusal.Host)
-	assert.Equal(t, "POST http://intranet.example:8080: destination intranet.example is not allowed by the outbound policy", err.Error())
+	assert.Equal(t, "POST http://intranet.example:8080: destination intranet.example is unknown or not allowed by the outbound policy", err.Error())
 	assert.False(t, e.OutcomeUnknown)
 	for _, shown := range []string{err.Error(), fmt.Sprintf("%+v %#v %q", err, err, err), fmt.Sprintf("%+v %#v", refusal, *refusal), fmt.Sprintf("%#v", struct{ hidden error }{err})} {
 		assert.NotContains(t, shown, "10.11.12.13")
@@ -207,6 +207,44 @@ func TestS11_RefusalShowsTheConfiguredHostOnly(t *testing.T) {
 	var direct *BlockedError
 	require.ErrorAs(t, err, &direct)
 	assert.Equal(t, "destination is not allowed by the outbound policy", direct.Error())
+}
+
+// Whoever may configure a destination, or a proxy, must not learn which internal names exist.
+func TestS11_ABlockedNameLooksLikeAnUnknownOne(t *testing.T) {
+	t.Parallel()
+	resolver := newResolver(t, fixedNames(map[string][]string{"wiki.example": {"10.11.12.13"}, "imds.example": {"169.254.169.254"}}))
+	g := newGuard(t, Profile{}, resolver)
+	direct := newClient(t, g, ClientOptions{Limits: plain})
+	proxy := newTestProxy(t, "")
+	proxied := newClient(t, g, ClientOptions{Limits: plain, Proxy: &Proxy{URL: proxy.url, Profile: Profile{Loopback: true}, ResolveTarget: true}})
+	for way, fail := range map[string]func(host string) error{
+		"a request":          func(host string) error { _, err := do(t, direct, post(t, "http://"+host+"/", "x")); return err },
+		"a request, proxied": func(host string) error { _, err := do(t, proxied, post(t, "http://"+host+"/", "x")); return err },
+		"a request by TLS":   func(host string) error { _, err := do(t, direct, post(t, "https://"+host+"/", "x")); return err },
+		"a request via proxy": func(host string) error {
+			c := newClient(t, g, ClientOptions{Limits: plain, Proxy: &Proxy{URL: "http://" + host + ":3128"}})
+			_, err := do(t, c, post(t, "http://93.184.216.34/", "x"))
+			return err
+		},
+		"a connection": func(host string) error { _, err := g.DialContext(t.Context(), "tcp", host+":25"); return err },
+	} {
+		seen := func(host string) string {
+			err := fail(host)
+			require.Error(t, err)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			var refusal *BlockedError
+			if errors.As(err, &refusal) {
+				require.Equal(t, unreachable(host), refusal.Error())
+			}
+			text := fmt.Sprintf("%v %+v %s %t %t %q", err, e, e.Kind, e.Timeout(), e.OutcomeUnknown, e.Target)
+			return strings.ReplaceAll(text, host, "<host>")
+		}
+		unknown := seen("absent.example")
+		assert.Equal(t, unknown, seen("wiki.example"), way)
+		assert.Equal(t, unknown, seen("imds.example"), way)
+	}
+	assert.Zero(t, proxy.connections.Load(), "no target was passed on")
 }
 
 func TestS12_PolicyChangeClosesConnections(t *testing.T) {
@@ -291,7 +329,8 @@ func TestS29_S49_DialErrorsHaveKinds(t *testing.T) {
 	g := newGuard(t, Profile{Loopback: true}, resolver)
 	_, err := g.DialContext(t.Context(), "tcp", "absent.example:25")
 	e := requireKind(t, err, KindDNS)
-	assert.Equal(t, "absent.example:25: the host name could not be resolved (there is no such host)", err.Error())
+	assert.Equal(t, "absent.example:25: destination absent.example is unknown or not allowed by the outbound policy", err.Error())
+	assert.Equal(t, "there is no such host", e.Detail())
 	assert.NotContains(t, e.Detail(), "127.0.0.1", "the resolver's address")
 
 	address := net.JoinHostPort("127.0.0.1", freePort(t))

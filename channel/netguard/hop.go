@@ -8,10 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // hop is a proxy on the way of one exchange; nil is none.
-type hop struct{ url *url.URL } // with the credentials, if there are any
+type hop struct {
+	url      *url.URL     // with the credentials, if there are any
+	password secret.Value // from which they are
+}
 
 // key tells which connections may carry a request to u. One to a proxy serves every host, unless it holds a tunnel.
 func (h *hop) key(u *url.URL) connKey {
@@ -66,11 +71,17 @@ func (h *hop) tunnel(ctx context.Context, conn net.Conn, target string, limits T
 	case err != nil:
 		return &Error{Kind: KindProxy, reason: "it did not answer properly"}
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return &Error{Kind: KindProxy, reason: "it wants other credentials"}
+		return h.unauthorized()
 	case resp.StatusCode != http.StatusOK:
 		return &Error{Kind: KindProxy, reason: "it refused the destination"}
 	}
 	return nil
+}
+
+// unauthorized is the error of a proxy that refuses the credentials. They may have been rotated since they were read.
+func (h *hop) unauthorized() *Error {
+	h.password.Expire()
+	return &Error{Kind: KindProxy, reason: "it wants other credentials"}
 }
 
 // address returns host:port of u, with the port of its scheme if it names none.

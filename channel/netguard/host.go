@@ -2,15 +2,18 @@ package netguard
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
 
 // CheckHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name in
-// lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. It does not ask whether the host
-// may be connected to; see [Guard.CheckHost]. The error is a *ConfigError without the host.
+// lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. Labels of a name may hold
+// underscores, and a dot at the end stays: it keeps a resolver from trying its search list. It does not ask whether the
+// host may be connected to; see [Guard.CheckHost]. The error is a *ConfigError without the host.
 func CheckHost(field, raw string) (string, error) {
 	host, bracketed := raw, strings.HasPrefix(raw, "[") && strings.HasSuffix(raw, "]")
 	if bracketed {
@@ -93,21 +96,20 @@ func cleanHost(raw string, bracketed bool) (host, reason string) {
 		}
 		return a.String(), ""
 	}
-	// Before the mapping too: it treats some of these as separators or drops them.
-	if reason := checkLabels(raw); reason != "" {
+	name := strings.Map(toDot, raw)
+	// Before the mapping too: it drops some of these.
+	if reason := checkLabels(name); reason != "" {
 		return "", reason
 	}
-	host, err := idna.Lookup.ToASCII(raw)
-	if err == nil {
-		_, err = idna.Lookup.ToASCII(host) // it maps some labels, such as bad UTF-8, to what it refuses itself
+	host, reason = toASCII(name)
+	if reason == "" {
+		reason = checkLabels(host)
 	}
-	if err != nil {
-		return "", "has a host with characters that no host name may have"
-	}
-	if reason := checkLabels(host); reason != "" {
+	if reason != "" {
 		return "", reason
 	}
-	last := host[strings.LastIndexByte(host, '.')+1:]
+	relative := strings.TrimSuffix(host, ".")
+	last := relative[strings.LastIndexByte(relative, '.')+1:]
 	if strings.Trim(last, "0123456789") != "" && !strings.HasPrefix(last, "0x") {
 		return host, ""
 	}
@@ -121,14 +123,76 @@ func cleanHost(raw string, bracketed bool) (host, reason string) {
 	return host, ""
 }
 
+// toASCII maps a name as IDNA's Lookup profile does, but for labels of ASCII: those may hold underscores and hyphens
+// anywhere, which IDNA refuses and internal DNS has (RFC 2181, section 11: any label is valid).
+func toASCII(name string) (host, reason string) {
+	labels := strings.Split(strings.TrimSuffix(name, "."), ".")
+	mapped := make([]string, len(labels))
+	for i, label := range labels {
+		mapped[i] = label
+		if isASCII(label) && !isALabel(label) {
+			mapped[i] = strings.NewReplacer("_", "a", "-", "a").Replace(label) // for what IDNA says about the others
+		}
+	}
+	host, err := idna.Lookup.ToASCII(strings.Join(mapped, "."))
+	if err == nil {
+		_, err = idna.Lookup.ToASCII(host) // it maps some labels, such as bad UTF-8, to what it refuses itself
+	}
+	result := strings.Split(host, ".")
+	if err != nil || len(result) != len(labels) || slices.Contains(result, "") {
+		return "", idnaReason(labels)
+	}
+	for i, label := range labels {
+		if isASCII(label) && !isALabel(label) {
+			result[i] = strings.ToLower(label)
+		}
+	}
+	host = strings.Join(result, ".")
+	if strings.HasSuffix(name, ".") {
+		host += "."
+	}
+	return host, ""
+}
+
+// idnaReason says why IDNA has no form for a name of these labels.
+func idnaReason(labels []string) string {
+	for _, label := range labels {
+		switch {
+		case isALabel(label):
+			if _, err := idna.Lookup.ToASCII(label); err != nil {
+				return "has a host with a label that begins with xn-- and is not the form of any name"
+			}
+		case !isASCII(label) && strings.Index(label, "--") == 2:
+			return "has a host with a label that has -- in third place beside letters outside ASCII, which IDNA does not allow"
+		}
+	}
+	return "has a host with characters that no host name may have"
+}
+
+func isASCII(label string) bool {
+	return !strings.ContainsFunc(label, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+// isALabel reports whether label claims to be the form of an international one (RFC 5890, section 2.3.2.1).
+func isALabel(label string) bool { return len(label) >= 4 && strings.EqualFold(label[:4], "xn--") }
+
+// toDot makes a dot of what IDNA takes for one (RFC 3490, section 3.1).
+func toDot(r rune) rune {
+	if r == '\u3002' || r == '\uff0e' || r == '\uff61' {
+		return '.'
+	}
+	return r
+}
+
 func checkLabels(host string) string {
+	host = strings.TrimSuffix(host, ".") // the root: the name is looked up as it is, without a search list
 	if len(host) > 253 {
 		return "has a host of more than 253 bytes"
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		switch {
 		case label == "":
-			return "has a host with an empty label (a dot at the beginning, at the end, or two in a row)"
+			return "has a host with an empty label (a dot at the beginning, or two in a row)"
 		case label[0] == '-' || label[len(label)-1] == '-':
 			return "has a host with a label that begins or ends with a hyphen"
 		case len(label) > 63:

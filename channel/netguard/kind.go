@@ -8,13 +8,14 @@ type Kind string
 const (
 	KindBlocked        Kind = "blocked"         // refused by the policy, permanently; nothing was sent
 	KindRequest        Kind = "request"         // the request cannot be sent as it is, such as a header with a line break
-	KindDNS            Kind = "dns"             // the name does not resolve
+	KindDNS            Kind = "dns"             // the name does not resolve, or to no address that the policy allows
 	KindConnect        Kind = "connect"         // refused, unreachable
 	KindConnectTimeout Kind = "connect_timeout" // name resolution and connecting took too long
 	KindProxy          Kind = "proxy"           // the proxy could not be reached or did not let us through
 	KindTLS            Kind = "tls"             // the handshake failed otherwise
 	KindTLSCert        Kind = "tls_cert"        // the server's certificate was not accepted, see [CertProblem]
 	KindTLSVersion     Kind = "tls_version"     // no common protocol version
+	KindTLSCipher      Kind = "tls_cipher"      // no common cipher or key exchange: the server knows outdated ones only
 	KindTLSClientCert  Kind = "tls_client_cert" // the server wants a client certificate, or another one, or ours cannot be read
 	KindTLSTimeout     Kind = "tls_timeout"     // the handshake took too long
 	KindHeaderTimeout  Kind = "header_timeout"  // no response header in time
@@ -35,7 +36,8 @@ const (
 	CertNotYetValid      CertProblem = "not_yet_valid"
 	CertUnknownAuthority CertProblem = "unknown_authority"
 	CertHostMismatch     CertProblem = "host_mismatch"
-	CertRefused          CertProblem = "refused" // anything else, also by VerifyConnection
+	CertWeakSignature    CertProblem = "weak_signature" // signed with SHA-1 or MD5, by an authority that is trusted
+	CertRefused          CertProblem = "refused"        // anything else, also by VerifyConnection
 )
 
 // text describes a kind for people.
@@ -59,6 +61,8 @@ func (k Kind) text() string {
 		return "the server's certificate was not accepted"
 	case KindTLSVersion:
 		return "the server offers no acceptable TLS version"
+	case KindTLSCipher:
+		return "the server offers no acceptable cipher or key exchange"
 	case KindTLSClientCert:
 		return "the server did not accept our client certificate, or there is none"
 	case KindTLSTimeout:

@@ -28,7 +28,8 @@ type pool struct {
 	idle       map[connKey][]*connection // the one used last at the end
 	epoch      uint64                    // connections of an earlier one are not used again
 	generation uint64                    // of the client certificate
-	sweeper    *time.Timer               // runs while there are idle connections; nil = none ever
+	sweeper    *time.Timer               // nil = none ever
+	sweeping   bool                      // the sweeper runs, as it does while there are idle connections
 }
 
 type poolKey struct {
@@ -67,6 +68,7 @@ func (p *pool) closeIdleLocked() {
 	if p.sweeper != nil {
 		p.sweeper.Stop()
 	}
+	p.sweeping = false
 }
 
 // take returns an idle connection that the other side has left alone, or nil and the epoch for a new one.
@@ -115,13 +117,23 @@ func (p *pool) put(c *connection) {
 		p.idle = make(map[connKey][]*connection)
 	}
 	p.idle[c.key] = append(list, c)
-	switch {
-	case p.sweeper == nil:
-		p.sweeper = time.AfterFunc(idleTimeout, p.sweep)
-	case len(list) == 0:
-		p.sweeper.Reset(idleTimeout)
+	if !p.sweeping { // never put off: a busy host would keep the connections to all others
+		p.sweepIn(idleTimeout)
 	}
 }
+
+// sweepIn starts the sweeper.
+func (p *pool) sweepIn(d time.Duration) {
+	p.sweeping = true
+	if p.sweeper == nil {
+		p.sweeper = time.AfterFunc(d, p.sweep)
+		return
+	}
+	p.sweeper.Reset(d)
+}
+
+// sweepPause is the least time between two sweeps, each of which looks at every host.
+const sweepPause = time.Second
 
 // sweep closes what has been idle for too long.
 func (p *pool) sweep() {
@@ -140,11 +152,11 @@ func (p *pool) sweep() {
 		}
 		p.idle[key] = list
 		if wait := idleTimeout - time.Since(list[0].lastUsed); next == 0 || wait < next {
-			next = max(wait, time.Millisecond)
+			next = max(wait, sweepPause)
 		}
 	}
-	if next > 0 {
-		p.sweeper.Reset(next)
+	if p.sweeping = false; next > 0 {
+		p.sweepIn(next)
 	}
 }
 

@@ -22,9 +22,10 @@ type Profile struct {
 	Loopback bool
 
 	// DangerouslyAllowMetadata opens the addresses at which clouds hand credentials to whoever asks: 169.254.0.0/16,
-	// fd00:ec2::/32, fd20:ce::/32, 100.100.100.200, 192.0.0.192, 168.63.129.16 and metadata.google.internal. The only
-	// proper use is a Guard of its own for a client that fetches the host's own credentials; never set it where a
-	// destination can be configured.
+	// 100.100.100.200, 192.0.0.192, 168.63.129.16; in IPv6 fd00:ec2::/32, fd20:ce::/32, fd00:c1::a9fe:0/112, fd00:42::42,
+	// fd00:a9fe:a9fe::/64, fd00:100::100:200 and every unique local address that ends with one of the IPv4 ones; and names
+	// such as metadata.google.internal. The only proper use is a Guard of its own for a client that fetches the host's own
+	// credentials; never set it where a destination can be configured.
 	DangerouslyAllowMetadata bool
 }
 

@@ -2,9 +2,12 @@ package netguard
 
 import (
 	"context"
+	"errors"
+	"hash/maphash"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -37,8 +40,10 @@ type proxyKey struct {
 	url, user, profile string
 	password           secret.Value
 	resolve            bool
-	environment        httpproxy.Config
+	environment        uint64 // digest of its httpproxy.Config, which may hold a password
 }
+
+var environmentSeed = maphash.MakeSeed() //nolint:gochecknoglobals // read-only
 
 // proxy is a Proxy ready for use; nil is none.
 type proxy struct {
@@ -64,22 +69,42 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
 			return nil, &ConfigError{"proxy", "is given and to be taken from the environment", "choose one"}
 		}
-		made.key.environment = *httpproxy.FromEnvironment()
-		made.pick = made.key.environment.ProxyFunc()
+		environment := httpproxy.FromEnvironment()
+		made.key.environment = maphash.Comparable(environmentSeed, *environment)
+		made.pick = environment.ProxyFunc()
 		return made, nil
 	}
-	fixed, err := CheckURL("proxy URL", p.URL, Limits{AllowInsecureHTTP: true})
+	fixed, err := checkProxyURL(p.URL)
 	if err != nil {
 		return nil, err
-	}
-	if fixed.Scheme != "http" || fixed.RequestURI() != "/" {
-		return nil, &ConfigError{"proxy URL", "is not of the form http://host:port", "write it so; proxies that speak TLS or SOCKS are not supported"}
 	}
 	if p.User == "" && !p.Password.IsZero() {
 		return nil, &ConfigError{"proxy user", "is missing, though there is a password", "give both or none"}
 	}
 	made.pick = func(*url.URL) (*url.URL, error) { return fixed, nil }
 	return made, nil
+}
+
+// checkProxyURL is CheckURL with what is particular to proxies.
+func checkProxyURL(raw string) (*url.URL, error) {
+	const field, form = "proxy URL", "write it as http://host:port"
+	switch scheme, _, ok := strings.Cut(raw, "://"); {
+	case !ok:
+		return nil, &ConfigError{field, "has no scheme", form}
+	case !strings.EqualFold(scheme, "http"):
+		return nil, &ConfigError{field, "has a scheme other than http", form + "; proxies that speak SOCKS, or TLS with us, are not supported"}
+	}
+	u, err := CheckURL(field, raw, Limits{AllowInsecureHTTP: true})
+	if problem, ok := errors.AsType[*ConfigError](err); ok {
+		if strings.Contains(raw, "@") {
+			return nil, &ConfigError{field, problem.Reason, form + ", and the credentials as User and Password"}
+		}
+		return nil, err
+	}
+	if u.RequestURI() != "/" {
+		return nil, &ConfigError{field, "has a path or query", form}
+	}
+	return u, nil
 }
 
 // choose returns the proxy for target, nil for none, with what is needed to authenticate.
@@ -112,16 +137,18 @@ func (p *proxy) dial(ctx context.Context, network, address string, limits Timeou
 		return conn, nil
 	}
 	e := Classify(ctx, "", "", err, false)
-	switch e.Kind {
-	case KindBlocked:
-		e.reason, e.cause = "its address is not allowed by its profile", nil
-	case KindDNS:
+	switch {
+	case e.Kind == KindBlocked:
+		e.reason = "its address is not allowed by its profile"
+	case e.Kind == KindDNS && (e.absent != "" || e.cause != nil):
+		e.reason = "its host name is unknown, or its address not allowed by its profile"
+	case e.Kind == KindDNS:
 		e.reason = "its host name could not be resolved"
-	case KindConnect:
+	case e.Kind == KindConnect:
 	default:
 		return nil, e
 	}
-	e.Kind = KindProxy
+	e.Kind, e.absent, e.cause = KindProxy, "", nil
 	return nil, e
 }
 
@@ -138,12 +165,14 @@ func (g *Guard) judgeTarget(ctx context.Context, host string, resolve bool, limi
 	defer cancel()
 	addrs, err := resolver.LookupNetIP(limited, "ip", host)
 	if err != nil {
-		return dialError(ctx, "", err, limited.Err() != nil)
+		return dialError(ctx, "", host, err, limited.Err() != nil)
 	}
 	p := g.policy()
 	for _, a := range addrs {
 		if why := p.judge(a); why != "" {
-			return blocked(host, a.String()+": "+why)
+			refusal := blocked(host, a.String()+": "+why)
+			refusal.resolved = isName(host)
+			return refusal
 		}
 	}
 	return nil
@@ -177,5 +206,5 @@ func (c *Client) route(ctx context.Context, req *http.Request, deadline time.Tim
 	if err := c.pool.guard.judgeTarget(ctx, host, p.resolve, c.pool.timeouts); err != nil {
 		return nil, err
 	}
-	return &hop{u}, nil
+	return &hop{u, p.password}, nil
 }

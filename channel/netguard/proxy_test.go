@@ -129,13 +129,14 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 		"upper case":             {"Metadata.Google.Internal", false, KindRequest},
 		"mapped IPv6":            {"[::ffff:10.0.0.1]", false, KindBlocked},
 		"name, not resolved":     {"internal.example", false, ""},
-		"name, resolved":         {"internal.example", true, KindBlocked},
+		"name, resolved":         {"internal.example", true, KindDNS},
 		"public name, resolved":  {"public.example", true, ""},
 		"absent name, resolved":  {"absent.example", true, KindDNS},
 		"absent, left to others": {"absent.example", false, ""},
 		"localhost":              {"localhost", false, KindBlocked},
 		"within localhost":       {"a.localhost", false, KindBlocked},
-		"with a dot at the end":  {"localhost.", false, KindRequest},
+		"with a dot at the end":  {"localhost.", false, KindBlocked},
+		"address with a dot":     {"10.0.0.1.", false, KindRequest},
 		"not quite localhost":    {"notlocalhost", false, ""},
 	} {
 		proxy := newTestProxy(t, "")
@@ -147,7 +148,7 @@ func TestS10_TheTargetIsJudgedFirst(t *testing.T) {
 			continue
 		}
 		requireKind(t, err, c.kind)
-		assert.Equal(t, c.kind == KindBlocked, errors.Is(err, ErrDestinationBlocked), name)
+		assert.Equal(t, c.kind == KindBlocked || c.host == "internal.example", errors.Is(err, ErrDestinationBlocked), name)
 		assert.Zero(t, proxy.connections.Load(), "%s: the proxy is not contacted", name)
 	}
 }
@@ -234,6 +235,32 @@ func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
 	closeQuietly(resp.Body)
 }
 
+// A password that was rotated is asked for again when the proxy refuses the old one, not a minute later.
+func TestAPasswordTheProxyRefusesIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"http", "https"} {
+		proxy := newTestProxy(t, newRawServer(t, answering("no TLS")).url[len("http://"):])
+		proxy.status.Store(407)
+		var asked atomic.Int32
+		password := secret.Func("vault", func(context.Context) ([]byte, error) { return fmt.Append(nil, asked.Add(1)), nil })
+		o := Proxy{URL: proxy.url, User: "u", Password: password, Profile: Profile{Loopback: true}}
+		c := newClient(t, newGuard(t, Profile{}, nil), ClientOptions{Limits: plain, Proxy: &o})
+		_, err := do(t, c, post(t, scheme+"://hooks.example/", "x"))
+		requireKind(t, err, KindProxy)
+		proxy.status.Store(0)
+		_, err = do(t, c, post(t, scheme+"://hooks.example/", "x"))
+		var e *Error
+		if errors.As(err, &e) { // the tunnel leads nowhere
+			assert.NotEqual(t, KindProxy, e.Kind)
+		}
+		assert.EqualValues(t, 2, asked.Load(), scheme)
+		seen := proxy.seen()
+		require.Len(t, seen, 2)
+		assert.Contains(t, seen[0], "Basic dTox") // u:1
+		assert.Contains(t, seen[1], "Basic dToy") // u:2
+	}
+}
+
 func TestS10_S48_ProxyPasswordThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	proxy := newTestProxy(t, "")
@@ -270,5 +297,31 @@ func TestS10_S21_ProxyErrors(t *testing.T) {
 		var e *ConfigError
 		require.ErrorAs(t, err, &e, name)
 		assert.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+// What a remedy says is accepted.
+func TestRemediesOfProxyURLs(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, Profile{}, nil)
+	for raw, want := range map[string]string{
+		"proxy.example:3128":            "proxy URL has no scheme; write it as http://host:port",
+		"":                              "proxy URL has no scheme; write it as http://host:port",
+		"socks5://proxy.example:1080":   "proxy URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"https://proxy.example:3128":    "proxy URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"http://proxy.example:3128/x":   "proxy URL has a path or query; write it as http://host:port",
+		"http://u:s3cret@proxy.example": "proxy URL has user info; write it as http://host:port, and the credentials as User and Password",
+		"http://127.1:3128":             "proxy URL has a numeric host that is not an IPv4 address of four decimal numbers; " + hostRemedy,
+		"HTTP://Proxy_1.example:3128":   "",
+		"http://proxy.example:3128/":    "",
+		"http://[2001:db8::1]:3128":     "",
+	} {
+		c, err := g.Client(ClientOptions{Proxy: &Proxy{URL: raw}})
+		if want == "" {
+			require.NoError(t, err, raw)
+			c.Close()
+			continue
+		}
+		require.EqualError(t, err, want)
 	}
 }

@@ -13,7 +13,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +27,8 @@ func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func TestS40_CertificateProblemsAreToldApart(t *testing.T) {
 	t.Parallel()
-	ca, other := newAuthority(t, "test CA"), newAuthority(t, "other CA")
+	ca, other, sha1 := newAuthority(t, "test CA"), newAuthority(t, "other CA"), newRSAAuthority(t, "old CA")
+	trusted := append(slices.Clone(ca.pem), sha1.pem...)
 	for name, c := range map[string]struct {
 		cert    tls.Certificate
 		problem CertProblem
@@ -41,13 +44,16 @@ func TestS40_CertificateProblemsAreToldApart(t *testing.T) {
 			c.IPAddresses, c.DNSNames = nil, []string{"internal-name.example"}
 		}), CertHostMismatch, "it is for another host"},
 		"unknown authority": {other.issue(t, "server", nil), CertUnknownAuthority, "its authority is not trusted"},
+		"signed with SHA-1": {sha1.issue(t, "server", func(c *x509.Certificate) {
+			c.SignatureAlgorithm = x509.SHA1WithRSA
+		}), CertWeakSignature, "it is signed with SHA-1 or MD5, which is no longer accepted; it has to be issued anew"},
 		"client use only": {ca.issue(t, "server", func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		}), CertRefused, "it does not meet the requirements"},
 	} {
 		server := newTLSServer(t, &tls.Config{Certificates: []tls.Certificate{c.cert}})
 		g := loopbackGuard(t)
-		client := newClient(t, g, ClientOptions{TLS: TLS{CAPEM: ca.pem}})
+		client := newClient(t, g, ClientOptions{TLS: TLS{CAPEM: trusted}})
 		_, err := do(t, client, post(t, server.URL+"/s3cret", "x"))
 		e := requireKind(t, err, KindTLSCert)
 		assert.Equal(t, c.problem, e.Cert, name)
@@ -104,6 +110,48 @@ func TestS36_Versions(t *testing.T) {
 		var e *ConfigError
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, "minimum TLS version", e.Field)
+	}
+}
+
+// Servers that know no forward secrecy were common, and Go no longer speaks with them.
+func TestRSAKeyExchangeOnlyIsAKindOfItsOwn(t *testing.T) {
+	t.Parallel()
+	ca := newRSAAuthority(t, "test CA")
+	old := &tls.Config{
+		Certificates: []tls.Certificate{ca.issueFor(t, "server", newRSAKey(t), nil)}, MaxVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_CBC_SHA},
+	}
+	server := newTLSServer(t, old)
+	_, err := do(t, newClient(t, loopbackGuard(t), ClientOptions{TLS: TLS{CAPEM: ca.pem}}), post(t, server.URL, "x"))
+	e := requireKind(t, err, KindTLSCipher)
+	assert.Equal(t, "POST "+server.URL+": the server offers no acceptable cipher or key exchange (it may know RSA key exchange only, which is no longer used)", err.Error())
+	assert.False(t, e.OutcomeUnknown)
+}
+
+// SNI and certificates have no dot at the end, and may have an underscore.
+func TestTLSWithUnusualNames(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "test CA")
+	var sni atomic.Value
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "server", func(c *x509.Certificate) {
+		c.IPAddresses, c.DNSNames = nil, []string{"my_host.example", "ab--cd.example"}
+	})}}
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		sni.Store(hello.ServerName)
+		return nil, nil
+	}
+	server := newTLSServer(t, config)
+	addresses := map[string][]string{"my_host.example": {"127.0.0.1"}, "ab--cd.example": {"127.0.0.1"}}
+	g := newGuard(t, Profile{Loopback: true}, newResolver(t, fixedNames(addresses)))
+	client := newClient(t, g, ClientOptions{TLS: TLS{CAPEM: ca.pem}})
+	for host, want := range map[string]string{
+		"my_host.example": "my_host.example", "my_host.example.": "my_host.example", "ab--cd.example": "ab--cd.example", "ab--cd.example.": "ab--cd.example",
+	} {
+		u, err := CheckURL("url", named(t, server.URL, host), Limits{})
+		require.NoError(t, err)
+		_, err = do(t, client, post(t, u.String(), "x"))
+		require.NoError(t, err, host)
+		assert.Equal(t, want, sni.Load(), host)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestS9_S16_S19_S21_S23_S24_NewRefuses(t *testing.T) {
 		"TLS version":         {webhook.Config{URL: good, TLS: netguard.TLS{MinVersion: 1}}, "connection: minimum TLS version", "is not a version"},
 		"CA":                  {webhook.Config{URL: good, TLS: netguard.TLS{CAPEM: []byte("T0P-S3CRET")}}, "connection: CA certificate", "holds no certificate"},
 		"limits":              {webhook.Config{URL: good, Limits: netguard.Limits{MaxHeaders: -1}}, "Limits: max headers", "is negative"},
-		"proxy":               {webhook.Config{URL: good, Proxy: &netguard.Proxy{URL: "socks5://T0P-S3CRET"}}, "connection: proxy URL", "scheme other than https"},
+		"proxy":               {webhook.Config{URL: good, Proxy: &netguard.Proxy{URL: "socks5://T0P-S3CRET"}}, "connection: proxy URL", "scheme other than http"},
 		"nameless header":     {headers(webhook.Header{Value: "T0P-S3CRET"}), "Headers[0].Name", "is empty or holds a character"},
 		"blank in a name":     {headers(webhook.Header{Name: "X Y"}), "Headers[0].Name", "holds a character"},
 		"colon in a name":     {headers(webhook.Header{Name: "X:Y"}), "Headers[0].Name", "holds a character"},

@@ -181,7 +181,7 @@ func TestS49_UnknownHost(t *testing.T) {
 	}))})
 	receipt, err := hook.Send(t.Context(), sample())
 	assert.Equal(t, netguard.KindDNS, failure(t, err).Kind)
-	assert.EqualError(t, err, "POST https://receiver.invalid: the host name could not be resolved (there is no such host)")
+	assert.EqualError(t, err, "POST https://receiver.invalid: destination receiver.invalid is unknown or not allowed by the outbound policy")
 	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
 	assert.False(t, receipt.OutcomeUnknown)
 	shown(t, receipt)

@@ -1,0 +1,59 @@
+package netguard
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A host that is called all the time once put the sweeper off for all the others.
+func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pool{key: poolKey{idle: 64}}
+		open := func(host string) (*connection, <-chan struct{}) {
+			here, there := net.Pipe()
+			closed := make(chan struct{})
+			go func() {
+				_, _ = there.Read(make([]byte, 1))
+				close(closed)
+			}()
+			return newConnection(here, here, connKey{scheme: "https", host: host}, 0), closed
+		}
+		quiet, closed := open("quiet.example")
+		busy, _ := open("busy.example")
+		p.put(quiet)
+		p.put(busy)
+		for range 10 {
+			<-time.After(idleTimeout / 9)
+			c, _ := p.pop(busy.key)
+			require.NotNil(t, c)
+			p.put(c)
+		}
+		<-time.After(sweepPause)
+		synctest.Wait()
+		select {
+		case <-closed:
+		default:
+			assert.Fail(t, "the idle connection is still open")
+		}
+		assert.Len(t, p.idle, 1)
+		p.closeIdle()
+		synctest.Wait()
+		assert.Empty(t, p.idle)
+		// The sweeper runs again for what comes later.
+		later, closed := open("later.example")
+		p.put(later)
+		<-time.After(idleTimeout + sweepPause)
+		synctest.Wait()
+		select {
+		case <-closed:
+		default:
+			assert.Fail(t, "the sweeper does not run any more")
+		}
+	})
+}

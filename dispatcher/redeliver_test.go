@@ -113,7 +113,12 @@ func TestTest(t *testing.T) {
 		}
 		assert.Equal(t, []string{"unsaved", "unsaved"}, passed)
 		assert.Equal(t, 1, rec.Deliveries()[0].Attempt)
-		assert.Equal(t, channel.Delivery{Event: e, Route: "unsaved"}.ID(), rec.Deliveries()[0].ID())
+		assert.NotEqual(t, rec.Deliveries()[0].ID(), rec.Deliveries()[1].ID(), "a receiver that drops repetitions takes both")
+		for _, d := range rec.Deliveries() {
+			assert.True(t, d.Event.IsTest())
+			assert.Equal(t, e.Data(), d.Event.Data())
+		}
+		assert.False(t, e.IsTest())
 
 		_, err := b.Test(t.Context(), route, e)
 		require.ErrorIs(t, err, errDown)

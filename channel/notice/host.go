@@ -61,8 +61,7 @@ func scalars(data []byte, f func(key, text string, t event.Timestamp)) {
 	}
 }
 
-// scalar reads one value; "" when it is not a plain one. A number with nine fraction digits is how [event.Timestamp]
-// writes an instant.
+// scalar reads one value; "" when it is not a plain one. It also returns the instant that a number stands for.
 func scalar(value json.RawMessage) (text string, t event.Timestamp) {
 	switch value[0] {
 	case '"':
@@ -74,11 +73,19 @@ func scalar(value json.RawMessage) (text string, t event.Timestamp) {
 	case '{', '[', 'n':
 	default:
 		text = string(value)
-		if _, fraction, _ := strings.Cut(text, "."); len(fraction) == 9 && t.UnmarshalJSON(value) != nil {
+		if isTimestamp(text) && t.UnmarshalJSON(value) != nil {
 			t = event.Timestamp{}
 		}
 	}
 	return text, t
+}
+
+// isTimestamp tells whether a number is written as [event.Timestamp] writes instants since 1973: nine fraction digits behind
+// nine or more. No float64 has as many digits, so a measured value, such as 0.123456789, is not one by accident. An earlier
+// instant is shown as the number that it is.
+func isTimestamp(number string) bool {
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(number, "-"), ".")
+	return len(fraction) == 9 && len(whole) >= 9
 }
 
 // words makes a label of a name in a program: "vault.key_rotated" is "Vault key rotated".

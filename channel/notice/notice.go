@@ -41,6 +41,8 @@ const (
 	maxValue   = 500
 	maxLong    = 4000
 	maxName    = 80 // of a name inside a sentence
+
+	testPrefix = "TEST: "
 )
 
 // Of returns what e means. Every event has a Notice: one whose type is not in the catalogue, or whose data does not fit
@@ -49,10 +51,17 @@ const (
 // Severity says what is wanted of the reader: Critical for break-glass access, Error for access or a route that failed,
 // Warning for what waits for somebody or did not go as asked (pending, denied, expired without a decision, expiring soon,
 // revoked), Info for the rest. An alert has its priority's until it is resolved.
+//
+// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and stands Alone whatever its
+// type, so that it wakes nobody up and touches nothing that is real.
 func Of(e event.Event) Notice {
 	n, ok := ofCatalogue(e)
 	if !ok {
 		n = ofHost(e)
+	}
+	if e.IsTest() {
+		n.Title, n.Summary = testPrefix+n.Title, testPrefix+n.Summary
+		n.Severity, n.Phase = Info, Alone
 	}
 	n.Title, n.Summary, n.Status = line(n.Title, maxTitle), line(n.Summary, maxSummary), line(n.Status, maxStatus)
 	if n.Link == "" {

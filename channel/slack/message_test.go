@@ -256,11 +256,11 @@ func TestLongTextIsMarked(t *testing.T) {
 func TestInstantsAreShownInLocalTime(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
-	e := event.Must(hostEvent{"a": event.Timestamp{Time: time.Unix(1700000000, 0)}, "b": event.Timestamp{Time: time.Unix(-5, 0)}}, event.Meta{Time: time.Unix(1700000001, 0)})
+	e := event.Must(hostEvent{"a": event.Timestamp{Time: time.Unix(1700000000, 0)}, "b": event.Timestamp{Time: time.Unix(-500000000, 0)}}, event.Meta{Time: time.Unix(1700000001, 0)})
 	message := string(sent(t, w.newWebhook(nil), channel.Delivery{Event: e, Route: "approvers"}))
 	assert.Contains(t, message, "<!date^1700000000^{date_short_pretty}, {time}|2023-11-14 22:13 UTC>")
 	assert.Contains(t, message, "<!date^1700000001^{date_short_pretty}, {time}|2023-11-14 22:13 UTC>")
-	assert.Contains(t, message, `"text":"1969-12-31 23:59 UTC"`, "Slack has no dates before 1970")
+	assert.Contains(t, message, `"text":"1954-02-26 23:06 UTC"`, "Slack has no dates before 1970")
 }
 
 func FuzzMessage(f *testing.F) {

@@ -1,6 +1,7 @@
 package preset
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -10,11 +11,31 @@ import (
 // answered decodes an answer's body. What is not JSON of that form, for example a proxy's page, gives the zero T.
 func answered[T any](a webhook.Answer) T {
 	var v T
-	if json.Unmarshal(a.Body, &v) != nil {
+	if json.Unmarshal(content(a), &v) != nil {
 		var none T
 		return none
 	}
 	return v
+}
+
+// content is the body without the byte order mark that some gateways put in front of JSON.
+func content(a webhook.Answer) []byte { return bytes.TrimPrefix(a.Body, []byte("\ufeff")) }
+
+func isJSON(a webhook.Answer) bool { return json.Valid(content(a)) }
+
+// expected makes a success of anybody but the product no success: a page, or nothing, from whoever stands before it. ok says
+// that the answer has the product's form. The product may have taken the event all the same.
+func expected(r webhook.Reading, ok bool) webhook.Reading {
+	if r.Verdict == webhook.Taken && !ok {
+		r.Verdict, r.Reason, r.OutcomeUnknown = webhook.Retry, "unexpected answer", true
+	}
+	return r
+}
+
+// created is expected for products that answer with the id of what they made, and make another one when they are asked
+// again. An answer that has lost its body on the way is therefore a success, since 201 is nobody else's.
+func created(a webhook.Answer, r webhook.Reading) webhook.Reading {
+	return expected(r, r.ProviderID != "" || a.Truncated || len(a.Body) == 0)
 }
 
 // name keeps s as a reason when it is a name or a code. Sentences are dropped: they may quote the event.

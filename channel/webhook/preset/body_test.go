@@ -81,8 +81,7 @@ func filled(t *testing.T, typ event.Type, text string, m event.Meta) event.Event
 	if m.ID == "" {
 		m.ID = "evt-1"
 	}
-	e, err := event.New(payload{typ, data}, m)
-	require.NoError(t, err)
+	e := made(t, typ, data, m)
 	return e
 }
 
@@ -230,8 +229,7 @@ func TestWorstCaseBodiesFit(t *testing.T) {
 					data.(map[string]any)[key] = text
 				}
 			}
-			e, err := event.New(payload{typ, data}, longest)
-			require.NoError(t, err)
+			e := made(t, typ, data, longest)
 			events = append(events, e)
 		}
 		own := make(map[string]any)
@@ -263,9 +261,9 @@ func TestEmptyEventsAreTold(t *testing.T) {
 	each(t, func(t *testing.T, p product) {
 		send := sender(t, p)
 		for _, typ := range append(event.Catalogue(), "host.note") {
-			e := event.Must(payload{typ, map[string]any{}}, event.Meta{})
+			e := made(t, typ, map[string]any{}, event.Meta{})
 			p.check(t, e, send(e).body)
-			e = event.Must(payload{typ, map[string]any{"access_groups": []any{}, "approvals": []any{}, "url": "javascript:alert(1)", "source_url": "https://a@b.example"}}, event.Meta{})
+			e = made(t, typ, map[string]any{"access_groups": []any{}, "approvals": []any{}, "url": "javascript:alert(1)", "source_url": "https://a@b.example"}, event.Meta{})
 			body := send(e).body
 			p.check(t, e, body)
 			if p.name != "splunk" {

@@ -21,7 +21,7 @@ import (
 //
 // Sources, read 2026-11: docs.datadoghq.com, "Post an event" v1, and DataDog's API clients (aggregation_key of 100
 // characters, alert types, 18 hours); events are limited to 4000 characters and their titles, in v2, to 100. Recalled: 202;
-// X-RateLimit-Reset is in seconds from now; %%% begins Markdown; @ notifies.
+// X-RateLimit-Reset is in seconds from now; "status": "ok" in the answer; %%% begins Markdown; @ notifies.
 func Datadog(key secret.Value) webhook.Config {
 	return webhook.Config{
 		URL:       "https://api.datadoghq.com/api/v1/events",
@@ -48,7 +48,7 @@ func datadogEvent(m message) any {
 		Text:        prose(m.Notice, 4000, silent),
 		AlertType:   datadogAlert(m.Notice),
 		Priority:    "normal",
-		Aggregation: m.story(100),
+		Aggregation: m.event.CorrelationID(100),
 		Tags:        []string{tag("event_type", string(m.event.Type())), tag("severity", m.Severity.String())},
 	}
 	if m.Severity == notice.Info {
@@ -105,9 +105,10 @@ func tag(key, value string) string {
 
 func readDatadog(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	said := answered[struct {
-		Event struct {
+		Status string `json:"status"`
+		Event  struct {
 			ID json.Number `json:"id"`
 		} `json:"event"`
 	}](a)
-	return webhook.Reading{Verdict: v, ProviderID: said.Event.ID.String()}
+	return expected(webhook.Reading{Verdict: v, ProviderID: said.Event.ID.String()}, said.Status == "ok")
 }

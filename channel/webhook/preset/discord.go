@@ -3,6 +3,7 @@ package preset
 import (
 	"math"
 	"net/http"
+	neturl "net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ import (
 )
 
 // Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host. Unless it
-// says something else, wait=true is added to it, because Discord otherwise reports success before a message is saved. A
+// says something else, wait=true is added to it, because Discord otherwise reports success before a message is saved; with it
+// only an answer with the message's id is a success. A
 // webhook that was deleted is channel.ErrGone.
 //
 // Nobody is mentioned whatever the text says, and Markdown in it is escaped, masked links included.
@@ -22,20 +24,26 @@ import (
 // docs.discord.com/developers/topics/rate-limits (retry_after in seconds, X-RateLimit-Reset-After). The specification gives
 // 4xx as errors without more; recalled: 404 with code 10015 is a deleted webhook.
 func Discord(url string) webhook.Config {
-	if !strings.Contains(url, "wait=") {
-		separator := "?"
-		if strings.Contains(url, "?") {
-			separator = "&"
-		}
-		url += separator + "wait=true"
+	address, _, _ := strings.Cut(url, "#")
+	_, query, _ := strings.Cut(address, "?")
+	given, _ := neturl.ParseQuery(query) // what it can read; webhook.New says what is wrong
+	waits := true
+	if given.Has("wait") {
+		waits = given.Get("wait") == "true"
+	} else {
+		url = joined(url, "", "wait=true")
 	}
-	return webhook.Config{
+	c := webhook.Config{
 		URL:       url,
 		Body:      body(math.MaxInt, discordMessage),
-		Success:   []int{http.StatusOK, http.StatusNoContent},
+		Success:   []int{http.StatusNoContent},
 		RateLimit: webhook.ResetAtUnix,
 		Interpret: readDiscord,
 	}
+	if waits {
+		c.Success = []int{http.StatusOK}
+	}
+	return c
 }
 
 const (
@@ -76,10 +84,14 @@ func discordMessage(m message) any {
 	e := discordEmbed{
 		Title:       markdown(m.Title, discordTitle),
 		Description: markdown(m.Summary, discordDescription),
-		URL:         m.Link,
 		Timestamp:   m.event.Time(),
 		Color:       discordColour(m.Notice),
 		Fields:      []discordField{},
+	}
+	if linkable(m.Link) {
+		e.URL = m.Link
+	} else if m.Link != "" {
+		m.Facts = append([]notice.Fact{{Label: m.LinkText, Value: m.Link, Long: true}}, m.Facts...)
 	}
 	room := discordTotal - units(e.Title) - units(e.Description)
 	for i, f := range m.Facts {
@@ -94,6 +106,13 @@ func discordMessage(m message) any {
 		e.Fields = append(e.Fields, discordField{name, value, !f.Long})
 	}
 	return discord{[]discordEmbed{e}, discordMentions{[]string{}}}
+}
+
+// linkable tells whether Discord takes a link as embed.url: it refuses the whole message over a host of one label, such as
+// an intranet's "wiki".
+func linkable(link string) bool {
+	u, err := neturl.Parse(link)
+	return err == nil && strings.Contains(strings.Trim(u.Hostname(), "."), ".")
 }
 
 func discordColour(n notice.Notice) int {
@@ -139,7 +158,7 @@ func readDiscord(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 		Code       int     `json:"code"`
 		RetryAfter float64 `json:"retry_after"`
 	}](a)
-	r := webhook.Reading{Verdict: v, ProviderID: said.ID}
+	r := expected(webhook.Reading{Verdict: v, ProviderID: said.ID}, said.ID != "" || a.Status == http.StatusNoContent)
 	if said.Code != 0 {
 		r.Reason = "code " + strconv.Itoa(said.Code)
 	}

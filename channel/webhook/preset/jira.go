@@ -2,7 +2,6 @@ package preset
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -20,7 +19,7 @@ import (
 // description over 32767 characters is refused. Recalled: 201 with the issue's key; summaries are one line of 255.
 func Jira(site string, auth webhook.Auth, project, issueType string) webhook.Config {
 	return webhook.Config{
-		URL:       strings.TrimRight(site, "/") + "/rest/api/3/issue",
+		URL:       joined(site, "/rest/api/3/issue", ""),
 		Auth:      auth,
 		Headers:   []webhook.Header{{Name: "Accept", Value: "application/json"}},
 		Body:      body(jiraRoom, func(m message) any { return jiraIssue(m, project, issueType) }),
@@ -105,5 +104,5 @@ func readJira(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 			r.Reason = field
 		}
 	}
-	return r
+	return created(a, r)
 }

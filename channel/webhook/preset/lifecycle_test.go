@@ -15,7 +15,7 @@ type paged struct {
 	Action   string `json:"event_action"`
 	DedupKey string `json:"dedup_key"`
 	Payload  struct {
-		Severity string
+		Summary, Severity string
 	}
 }
 
@@ -89,10 +89,12 @@ func TestPagerDutyDedupKey(t *testing.T) {
 	key := func(m event.Meta) string { return page(event.Must(payload{"host.note", map[string]any{}}, m)).DedupKey }
 
 	assert.Equal(t, "req-7", key(event.Meta{Subject: "req-7"}))
-	assert.Equal(t, "evt-1", key(event.Meta{ID: "evt-1"}), "about nothing: the event itself")
+	assert.Equal(t, "//evt-1", key(event.Meta{ID: "evt-1"}), "about nothing: the event itself, whatever others are about")
 	assert.Equal(t, "acme/req-7", key(event.Meta{Subject: "req-7", Tenant: "acme"}))
 	assert.NotEqual(t, key(event.Meta{Subject: "req-7", Tenant: "acme"}), key(event.Meta{Subject: "req-7", Tenant: "umbrella"}),
 		"one tenant does not resolve another's incident")
+	assert.NotEqual(t, key(event.Meta{Subject: "emea/req-7", Tenant: "acme"}), key(event.Meta{Subject: "req-7", Tenant: "acme/emea"}),
+		"nor by a name with a slash")
 	long := event.Meta{Subject: strings.Repeat("s", 255), Tenant: strings.Repeat("t", 255)}
 	other := event.Meta{Subject: strings.Repeat("s", 254) + "x", Tenant: long.Tenant}
 	assert.Len(t, key(long), 255)

@@ -2,8 +2,6 @@ package preset
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"iter"
 	"unicode/utf16"
@@ -81,24 +79,6 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// story identifies what m is about, in at most size bytes: the subject, within its tenant because tenants number their
-// requests as they like; the event itself when it is about nothing.
-func (m message) story(size int) string {
-	s := m.event.Subject()
-	if s == "" {
-		s = m.event.ID()
-	}
-	if t := m.event.Tenant(); t != "" {
-		s = t + "/" + s
-	}
-	if len(s) <= size {
-		return s
-	}
-	sum := sha256.Sum256([]byte(s))
-	tail := "-" + hex.EncodeToString(sum[:8])
-	return notice.TruncateBytes(s, size-len(tail)) + tail
 }
 
 // source says where the event comes from.

@@ -16,7 +16,7 @@ import (
 // PagerDuty sends events to the Events API v2 with the integration's routing key, which is a secret in the body. For an
 // account in the EU set URL to https://events.eu.pagerduty.com/v2/enqueue (recalled).
 //
-// The subject is the deduplication key, so that all news about a request or an alert are one incident: an event that opens
+// The event's correlation id is the deduplication key, so that all news about a request or an alert are one incident: an event that opens
 // a story triggers it; request.approved, alert.acknowledged and, when somebody had approved it, grant.active and
 // grant.expiring_soon acknowledge it; the story's end resolves it. Access without an approval, such as break-glass access, acknowledges nothing, or the page
 // would fall silent before anybody saw it. Events that are no part of a story trigger, and a person has to resolve them.
@@ -24,8 +24,8 @@ import (
 // The route wants Order BySubject, or a retried trigger could come after its resolve; and an event filter, because every
 // event that opens a story wakes somebody up.
 //
-// Source: PagerDuty/developer-docs, docs/events-API-v2, read 2026-11: fields and lengths, 512 KB, 202 is success, 400 is
-// not to be retried, 429 and 5xx are.
+// Source: PagerDuty/developer-docs, docs/events-API-v2, read 2026-11: fields and lengths, 512 KB, 202 with "status":
+// "success" is success, 400 is not to be retried, 429 and 5xx are.
 func PagerDuty(routingKey secret.Value) webhook.Config {
 	return webhook.Config{
 		URL:       "https://events.pagerduty.com/v2/enqueue",
@@ -70,7 +70,7 @@ func pagerDutyEvent(m message) any {
 	p := pagerDuty{
 		RoutingKey: m.secrets[0],
 		Action:     pagerDutyAction(m),
-		DedupKey:   m.story(255),
+		DedupKey:   m.event.CorrelationID(255),
 		Payload: pagerDutyPayload{
 			Summary:   m.Title,
 			Source:    m.source(),
@@ -112,9 +112,10 @@ func lookedAt(e event.Event) bool {
 
 func readPagerDuty(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	said := answered[struct {
+		Status   string `json:"status"`
 		DedupKey string `json:"dedup_key"`
 	}](a)
-	r := webhook.Reading{Verdict: v, ProviderID: said.DedupKey}
+	r := expected(webhook.Reading{Verdict: v, ProviderID: said.DedupKey}, said.Status == "success")
 	if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "" {
 		r.RetryAfter = pagerDutyPause
 	}

@@ -1,6 +1,7 @@
 package preset_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -208,6 +209,17 @@ type payload struct {
 
 func (p payload) EventType() event.Type        { return p.typ }
 func (p payload) MarshalJSON() ([]byte, error) { return json.Marshal(p.data) }
+
+// made returns an event of any type, also one that New keeps for the library's own payloads.
+func made(t testing.TB, typ event.Type, data any, m event.Meta) event.Event {
+	t.Helper()
+	const standIn = "host.stand_in"
+	e, err := event.New(payload{standIn, data}, m)
+	require.NoError(t, err)
+	e, err = event.Parse(bytes.Replace(e.JSON(), []byte(standIn), []byte(typ), 1))
+	require.NoError(t, err)
+	return e
+}
 
 func TestAProductTakesAnEvent(t *testing.T) {
 	t.Parallel()

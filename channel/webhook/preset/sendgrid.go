@@ -16,7 +16,7 @@ import (
 // after a failure in the middle a mail may come twice.
 //
 // Source: sendgrid/sendgrid-oai, spec of POST /mail/send, and twilio.com/docs/sendgrid (errors, rate limits), read 2026-11:
-// required fields, order of content, 1000 personalizations, 202 with X-Message-Id, X-RateLimit-Reset in epoch seconds.
+// required fields, order of content, 1000 personalizations, 202 with X-Message-Id and without a body, X-RateLimit-Reset in epoch seconds.
 // Recalled: 30 MB for a whole request, of which no body here comes near.
 func SendGrid(key secret.Value, from, to mail.Address, more ...mail.Address) webhook.Config {
 	recipients := append([]mail.Address{to}, more...)
@@ -91,6 +91,9 @@ func readSendGrid(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	r := webhook.Reading{Verdict: v, ProviderID: a.Header.Get("X-Message-Id"), OutcomeUnknown: maybeDone(a.Status)}
 	if len(said.Errors) > 0 {
 		r.Reason = name(said.Errors[0].Field)
+		if a.Status == http.StatusForbidden && r.Reason == "from" {
+			r.Verdict = webhook.Permanent // a sender who is not verified
+		}
 	}
-	return r
+	return expected(r, len(a.Body) == 0)
 }

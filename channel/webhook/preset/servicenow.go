@@ -3,7 +3,6 @@ package preset
 import (
 	"net/http"
 	"regexp"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -11,8 +10,8 @@ import (
 
 // ServiceNow creates an incident for every event through the Table API. instance is its address, such as
 // https://example.service-now.com; auth is webhook.Basic, or a Bearer token. Filter the route's events: each becomes an
-// incident. correlation_id is the subject, so that a business rule on the table can turn later news into updates, and a
-// repeated delivery into none; the Table API itself inserts whatever comes.
+// incident. correlation_id is the event's correlation id, the same for all news about one subject of one tenant, so that a
+// business rule on the table can turn later news into updates, and a repeated delivery into none; the Table API itself inserts whatever comes.
 //
 // Journal fields show HTML between [code] tags; these are broken up wherever an event's text has them, because rules copy
 // descriptions into journals.
@@ -22,7 +21,7 @@ import (
 // fields (100); a rate limit's 429 has Retry-After.
 func ServiceNow(instance string, auth webhook.Auth) webhook.Config {
 	return webhook.Config{
-		URL:       strings.TrimRight(instance, "/") + "/api/now/table/incident?sysparm_fields=sys_id,number",
+		URL:       joined(instance, "/api/now/table/incident", "sysparm_fields=sys_id,number"),
 		Auth:      auth,
 		Headers:   []webhook.Header{{Name: "Accept", Value: "application/json"}},
 		Body:      body(1<<20, serviceNowIncident),
@@ -47,7 +46,7 @@ func serviceNowIncident(m message) any {
 		Description:   prose(m.Notice, 4000, withoutCode),
 		Impact:        weight,
 		Urgency:       weight,
-		CorrelationID: m.story(100),
+		CorrelationID: m.event.CorrelationID(100),
 		Correlation:   notice.TruncateUTF16(string(m.event.Type()), 100),
 	}
 }
@@ -75,5 +74,5 @@ func readServiceNow(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 			ID string `json:"sys_id"`
 		} `json:"result"`
 	}](a)
-	return webhook.Reading{Verdict: v, ProviderID: said.Result.ID, OutcomeUnknown: maybeDone(a.Status)}
+	return created(a, webhook.Reading{Verdict: v, ProviderID: said.Result.ID, OutcomeUnknown: maybeDone(a.Status)})
 }

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -20,7 +20,7 @@ import (
 // 1 to 7, 10 to 16) are final, 500 (8) and 503 (9, 18 to 23) are not.
 func Splunk(collector string, token secret.Value) webhook.Config {
 	return webhook.Config{
-		URL:       strings.TrimRight(collector, "/") + "/services/collector/event",
+		URL:       joined(collector, "/services/collector/event", ""),
 		Auth:      webhook.Scheme("Splunk", token),
 		Body:      body(1<<20, splunkEvent),
 		Success:   []int{http.StatusOK},
@@ -55,20 +55,24 @@ func splunkEvent(m message) any {
 	}
 }
 
-// readSplunk believes the code rather than the status: 200 with another code than 0 is no success.
+// readSplunk believes the code rather than the status: 200 with another code than the number 0, or without one, is no
+// success.
 func readSplunk(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	said := answered[struct {
-		Code *int `json:"code"`
+		Code *float64 `json:"code"` // not json.Number, which takes "0" as well
 	}](a)
 	r := webhook.Reading{Verdict: v}
-	if said.Code == nil || *said.Code == 0 {
+	switch {
+	case said.Code == nil:
+		return expected(r, false)
+	case *said.Code == 0:
 		return r
 	}
-	r.Reason = "code " + strconv.Itoa(*said.Code)
+	r.Reason = "code " + strconv.FormatFloat(*said.Code, 'g', -1, 64)
 	if v == webhook.Taken {
-		r.Verdict = webhook.Permanent
-		if *said.Code == 8 || *said.Code == 9 {
-			r.Verdict = webhook.Retry
+		r.Verdict = webhook.Retry
+		if slices.Contains([]float64{5, 6, 7, 12, 13, 15, 16}, *said.Code) { // about what was sent
+			r.Verdict = webhook.Permanent
 		}
 	}
 	return r

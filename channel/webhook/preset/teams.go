@@ -16,13 +16,17 @@ import (
 //
 // Sources, read 2026-11: learn.microsoft.com/adaptive-cards, "Text features": no Markdown in RichTextBlock;
 // learn.microsoft.com/connectors/teams: messages of about 28 KB, more is refused; microsoft/AdaptiveCards,
-// schemas/1.5.0/adaptive-card.json. Recalled: Teams shows cards up to version 1.5; a workflow answers 202.
+// schemas/1.5.0/adaptive-card.json. Recalled: Teams shows cards up to version 1.5; a workflow answers 202 without a body, or what its own
+// Response action says, which is taken for a success when it is JSON.
 func Teams(url string) webhook.Config {
 	return webhook.Config{
 		URL:     url,
 		Body:    body(teamsRoom, teamsMessage),
 		MaxBody: 28 << 10,
 		Success: []int{http.StatusOK, http.StatusAccepted},
+		Interpret: func(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+			return expected(webhook.Reading{Verdict: v}, len(a.Body) == 0 || isJSON(a))
+		},
 	}
 }
 

@@ -28,6 +28,14 @@ type row struct {
 
 func status(code int, want retry.Verdict) row { return row{answer: answer{status: code}, want: want} }
 
+// byDefault is a refusal that says nothing of its own: package webhook's table decides.
+func byDefault(code int, body, reason string) row {
+	if webhook.DefaultVerdicts(code) == webhook.Retry {
+		return said(code, body, retry.Transient, reason)
+	}
+	return said(code, body, retry.Final, reason)
+}
+
 func said(code int, body string, want retry.Verdict, reason string) row {
 	return row{answer: answer{status: code, body: body}, want: want, reason: reason}
 }
@@ -44,16 +52,17 @@ func answers() map[string][]row {
 	open := func(code int) row { return row{answer: answer{status: code}, want: transient, open: true} }
 	return map[string][]row{
 		"sendgrid": {
-			status(202, success), status(200, final), // 200 is what a sandbox answers
+			status(202, success),
+			byDefault(200, "", ""), // what a sandbox answers
 			said(400, `{"errors":[{"message":"the from <evil> is bad","field":"from.email","help":"x"}]}`, final, "from.email"),
 			said(400, `{"errors":[{"message":"Bad Request","field":null}]}`, final, ""),
 			said(403, `{"errors":[{"message":"The from address does not match a verified Sender Identity.","field":"from"}]}`, final, "from"),
-			status(401, final), status(404, final), status(405, final), status(413, final),
+			byDefault(401, "", ""), byDefault(403, "", ""), byDefault(404, "", ""), status(405, final), status(413, final),
 			throttled("X-RateLimit-Reset", strconv.FormatInt(inHalfAMinute().Unix(), 10), 30*time.Second),
 			open(500), status(503, transient),
 		},
 		"pagerduty": {
-			status(202, success), status(200, final),
+			said(202, `{"status":"success","message":"Event processed","dedup_key":"k"}`, success, ""), byDefault(200, "", ""),
 			said(400, `{"status":"invalid event","message":"Event object is invalid","errors":["'routing_key' is invalid"]}`, final, ""),
 			{answer: answer{status: 429}, want: transient, delay: 30 * time.Second},
 			throttled("Retry-After", "120", 2*time.Minute),
@@ -61,15 +70,16 @@ func answers() map[string][]row {
 		},
 		"teams": {
 			status(202, success), status(200, success),
-			status(400, final), status(401, final), status(403, final), status(404, final), status(413, final),
+			said(200, "1", success, ""),
+			status(400, final), byDefault(401, "", ""), byDefault(403, "", ""), byDefault(404, "", ""), status(413, final),
 			throttled("Retry-After", "10", 10*time.Second),
 			status(429, transient), status(500, transient), status(502, transient), status(503, transient), status(504, transient),
 		},
 		"discord": {
-			status(204, success), said(200, `{"id":"1199737254929760256"}`, success, ""),
+			said(200, `{"id":"1199737254929760256"}`, success, ""),
 			said(400, `{"code":50035,"message":"Invalid Form Body","errors":{}}`, final, "code 50035"),
-			said(401, `{"code":50027,"message":"Invalid Webhook Token"}`, final, "code 50027"),
-			status(403, final), status(404, final), status(405, final),
+			byDefault(401, `{"code":50027,"message":"Invalid Webhook Token"}`, "code 50027"),
+			byDefault(403, "", ""), byDefault(404, "", ""), status(405, final), byDefault(204, "", ""),
 			{answer: answer{404, nil, `{"message":"Unknown Webhook","code":10015}`}, want: final, gone: true, reason: "code 10015"},
 			{answer: answer{429, nil, `{"message":"You are being rate limited.","retry_after":0.75,"global":false}`}, want: transient, delay: 750 * time.Millisecond},
 			{answer: answer{429, map[string]string{"Retry-After": "99"}, `{"retry_after":64.57,"global":false,"code":20028}`}, want: transient, delay: 64570 * time.Millisecond, reason: "code 20028"},
@@ -79,10 +89,10 @@ func answers() map[string][]row {
 			status(500, transient), status(502, transient),
 		},
 		"jira": {
-			said(201, `{"key":"PAM-24"}`, success, ""), status(200, final),
+			said(201, `{"key":"PAM-24"}`, success, ""), byDefault(200, "", ""), status(201, success),
 			said(400, `{"errorMessages":[],"errors":{"priority":"is required","customfield_10041":"<evil>"}}`, final, "customfield_10041"),
 			said(400, `{"errorMessages":["CONTENT_LIMIT_EXCEEDED"],"errors":{}}`, final, ""),
-			status(401, final), status(403, final), status(404, final),
+			byDefault(401, "", ""), byDefault(403, "", ""), byDefault(404, "", ""),
 			throttled("Retry-After", "40", 40*time.Second),
 			throttled("X-RateLimit-Reset", inHalfAMinute().UTC().Format(time.RFC3339), 30*time.Second),
 			{answer: answer{503, map[string]string{"Retry-After": "20"}, ""}, want: transient, delay: 20 * time.Second},
@@ -90,26 +100,27 @@ func answers() map[string][]row {
 		},
 		"servicenow": {
 			said(201, `{"result":{"sys_id":"d977b66a4f411200adf9f8e18110c7b2"}}`, success, ""),
-			said(200, "<html>Hibernating Instance</html>", final, ""),
+			byDefault(200, "<html>Hibernating Instance</html>", ""), status(201, success),
 			status(400, final),
-			said(401, `{"error":{"message":"User Not Authenticated","detail":"Required"},"status":"failure"}`, final, ""),
-			status(403, final), status(404, final),
+			byDefault(401, `{"error":{"message":"User Not Authenticated","detail":"Required"},"status":"failure"}`, ""),
+			byDefault(403, "", ""), byDefault(404, "", ""),
 			throttled("Retry-After", "60", time.Minute),
 			status(429, transient), open(500), status(503, transient),
 		},
 		"splunk": {
 			said(200, `{"text":"Success","code":0}`, success, ""), said(200, `{"text":"Success","code":0,"ackId":7}`, success, ""),
-			said(401, `{"text":"Token is required","code":2}`, final, "code 2"), said(401, `{"text":"Invalid authorization","code":3}`, final, "code 3"),
-			said(403, `{"text":"Token disabled","code":1}`, final, "code 1"), said(403, `{"text":"Invalid token","code":4}`, final, "code 4"),
+			said(200, "\ufeff"+`{"text":"Success","code":0}`, success, ""),
+			byDefault(401, `{"text":"Token is required","code":2}`, "code 2"), byDefault(401, `{"text":"Invalid authorization","code":3}`, "code 3"),
+			byDefault(403, `{"text":"Token disabled","code":1}`, "code 1"), byDefault(403, `{"text":"Invalid token","code":4}`, "code 4"),
 			said(400, `{"text":"No data","code":5}`, final, "code 5"), said(400, `{"text":"Invalid data format","code":6,"invalid-event-number":0}`, final, "code 6"),
 			said(400, `{"text":"Incorrect index","code":7}`, final, "code 7"),
 			said(500, `{"text":"Internal server error","code":8}`, transient, "code 8"), said(503, `{"text":"Server is busy","code":9}`, transient, "code 9"),
-			said(200, `{"text":"Server is busy","code":9}`, transient, "code 9"), said(200, `{"text":"Incorrect index","code":7}`, final, "code 7"),
+			said(200, `{"text":"Server is busy","code":9}`, transient, "code 9"), said(200, `{"text":"Token disabled","code":1}`, transient, "code 1"), said(200, `{"text":"Incorrect index","code":7}`, final, "code 7"),
 			status(413, final),
 		},
 		"datadog": {
-			said(202, `{"status":"ok","event":{"id":7412345678901234567}}`, success, ""), status(200, success),
-			said(400, `{"errors":["bad"]}`, final, ""), said(403, `{"errors":["Forbidden"]}`, final, ""),
+			said(202, `{"status":"ok","event":{"id":7412345678901234567}}`, success, ""), said(200, `{"status":"ok"}`, success, ""),
+			said(400, `{"errors":["bad"]}`, final, ""), byDefault(403, `{"errors":["Forbidden"]}`, ""),
 			status(408, transient), throttled("X-RateLimit-Reset", "25", 25*time.Second), status(429, transient), status(500, transient), status(503, transient),
 		},
 	}

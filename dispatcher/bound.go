@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -18,8 +19,13 @@ import (
 type bound struct {
 	Route
 	lane   *lane
+	dest   *destination
+	clock  *clock
 	send   channel.Channel
 	limits limits
+
+	deadline time.Duration // of the retry policy, if it has one
+	dated    bool
 
 	sending atomic.Int64
 	retired atomic.Bool
@@ -28,12 +34,13 @@ type bound struct {
 }
 
 // newBound wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
-func newBound(r Route, index int, store dedup.Store) (b *bound, err error) {
+func newBound(r Route, index int, store dedup.Store, c *clock) (b *bound, err error) {
 	r = r.withDefaults()
-	b = &bound{Route: r, idle: make(chan struct{}), send: r.Channel}
+	b = &bound{Route: r, clock: c, idle: make(chan struct{}), send: r.Channel}
+	b.deadline, b.dated = asked(r.Retry, retry.Deadline)
 	i := len(r.Use)
 	bad := func(problem string) error {
-		return &ConfigError{Route: r.Name, Index: index, Field: "Use", Problem: fmt.Sprintf(problem, i), Remedy: "mend that middleware"}
+		return &ConfigError{Route: r.Name, Index: index, Field: "Use", Problem: fmt.Sprintf(problem, i), Remedy: "correct that middleware"}
 	}
 	defer func() {
 		if recover() != nil {
@@ -42,7 +49,7 @@ func newBound(r Route, index int, store dedup.Store) (b *bound, err error) {
 	}()
 	for i > 0 {
 		i--
-		if b.send = r.Use[i](b.send); b.send == nil {
+		if b.send = r.Use[i](b.send); isNil(b.send) {
 			return nil, bad("has a middleware at %d that returns nil")
 		}
 	}
@@ -111,21 +118,58 @@ func (b *bound) destination() (text string) {
 	return ""
 }
 
+// label is the tenant under which news about e on this route is reported: the route's, or e's own when the route, whose name
+// has passed to another tenant while e waited, does not take it.
+func (b *bound) label(e event.Event) string {
+	if b.takes(e.Tenant()) {
+		return b.Tenant
+	}
+	return e.Tenant()
+}
+
 // refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of
 // a route has passed to one while it waited.
 func (b *bound) refuses(j *queue.Job, at time.Time) string {
 	switch {
 	case !b.takes(j.Event.Tenant()):
 		return "the route is for another tenant now"
-	case b.tooOld(j, at):
+	case b.MaxAge > 0 && !j.Enqueued.IsZero() && b.clock.age(j.Enqueued, at) > b.MaxAge:
 		return fmt.Sprintf("older than the route's MaxAge of %v", b.MaxAge)
+	case b.dated && !j.FirstTried.IsZero() && b.clock.age(j.FirstTried, at) > b.deadline:
+		return fmt.Sprintf("later than the retry policy's end, %v after the first attempt", b.deadline)
 	}
 	return ""
 }
 
-// tooOld reports whether j is not worth an attempt at that time.
-func (b *bound) tooOld(j *queue.Job, at time.Time) bool {
-	return b.MaxAge > 0 && !j.Enqueued.IsZero() && at.Sub(j.Enqueued) > b.MaxAge
+// remaining is how long after the given time another attempt of j may still begin, by MaxAge and by the end of the policy,
+// which counts from the first attempt; zero = there was none. Negative = without end.
+func (b *bound) remaining(j *queue.Job, first, at time.Time) (byAge, byPolicy time.Duration) {
+	byAge, byPolicy = -1, -1
+	if b.MaxAge > 0 && !j.Enqueued.IsZero() {
+		byAge = max(b.MaxAge-b.clock.age(j.Enqueued, at), 0)
+	}
+	if b.dated && !first.IsZero() {
+		byPolicy = max(b.deadline-b.clock.age(first, at), 0)
+	}
+	return byAge, byPolicy
+}
+
+// sooner returns the lesser of two durations of which a negative one is without end.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// asked asks the route's policy what it knows about its end. One that panics knows nothing.
+func asked(p retry.Policy, about func(retry.Policy) (time.Duration, bool)) (d time.Duration, ok bool) {
+	defer func() {
+		if recover() != nil {
+			d, ok = 0, false
+		}
+	}()
+	return about(p)
 }
 
 // next asks the route's policy. One that panics must not cost the delivery, so the default takes its place.

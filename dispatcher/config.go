@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,14 +12,15 @@ import (
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Config configures an Engine. The zero value works and delivers nothing, for want of routes.
+// Config configures an Engine. The zero value works and delivers nothing, because it has no routes.
 type Config struct {
 	Routes     []Route
 	Queue      queue.Queue  // nil = in memory
 	DedupStore dedup.Store  // for routes with Dedup; nil = in memory
-	Observers  []Observer   // told of everything, in this order
+	Observers  []Observer   // notified of everything, in this order
 	Logger     *slog.Logger // nil = slog.Default
 	Source     string       // source of events that have none
 }
@@ -39,12 +41,12 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 		byName[routes[i].Name] = &routes[i]
 	}
 	for i, r := range routes {
-		err := r.validate(i, e.queue.Properties())
+		err := r.validate(i, e.queue)
 		if err == nil {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
 			}
-			all[i], err = newBound(r, i, e.dedup)
+			all[i], err = newBound(r, i, e.dedup, e.clock)
 		}
 		errs = append(errs, err, checkFallback(i, &r, byName))
 		if first, twice := seen[r.Name]; twice && r.Name != "" {
@@ -72,7 +74,29 @@ func checkSource(source string) error {
 	return err
 }
 
-func (r *Route) validate(index int, p queue.Properties) error {
+// isNil reports whether v is nil or holds a nil pointer or function.
+func isNil(v any) bool {
+	value := reflect.ValueOf(v)
+	return v == nil || (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
+}
+
+// checkParts reports what is set in c to a nil of some type, which would panic later.
+func (c *Config) checkParts() error {
+	var errs []error
+	for _, part := range []struct {
+		field string
+		value any
+	}{{"Queue", c.Queue}, {"DedupStore", c.DedupStore}} {
+		if part.value != nil && isNil(part.value) {
+			errs = append(errs, &ConfigError{Index: -1, Field: part.field, Problem: fmt.Sprintf("is a nil %T", part.value),
+				Remedy: "set one that works, or leave it out"})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Route) validate(index int, q queue.Queue) error {
+	p := q.Properties()
 	var errs []error
 	bad := func(field, problem, remedy string) {
 		errs = append(errs, &ConfigError{Route: clip(r.Name), Index: index, Field: field, Problem: problem, Remedy: remedy})
@@ -89,6 +113,11 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	}
 	if r.Channel == nil {
 		bad("Channel", "is nil", "set the channel that delivers")
+	} else if isNil(r.Channel) {
+		bad("Channel", fmt.Sprintf("is a nil %T", r.Channel), "set the channel that delivers; was the error of its constructor looked at?")
+	}
+	if r.Retry != nil && isNil(r.Retry) {
+		bad("Retry", fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
 	}
 	if err := r.Events.Err(); err != nil {
 		bad("Events", err.Error(), "")
@@ -110,6 +139,9 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	} else if r.Rate.Events > 0 && r.Rate.interval() <= 0 {
 		bad("Rate", "is above one per nanosecond", "leave it zero for no limit")
 	}
+	if _, bounds := q.(queue.Bounder); !bounds && r.Backlog != (Backlog{}) {
+		bad("Backlog", "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
+	}
 	if r.Backlog.Jobs < 0 {
 		bad("Backlog", "is negative", "use 0 for the default of 10,000")
 	}
@@ -118,6 +150,10 @@ func (r *Route) validate(index int, p queue.Properties) error {
 	}
 	if r.Dedup.Window < 0 || r.Dedup.Lease < 0 {
 		bad("Dedup", "has a negative duration", "use 0 for off")
+	}
+	if span, ends := asked(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
+		bad("MaxAge", fmt.Sprintf("of %v cuts the retry policy, which goes on for up to %v", r.MaxAge, span),
+			"raise it, leave it out to follow the policy, or shorten the policy")
 	}
 	r.Protect.validate(bad)
 	for i, mw := range r.Use {

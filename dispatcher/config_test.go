@@ -190,12 +190,12 @@ func TestFailedSetRoutesChangesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		first, second := new(channeltest.Recorder), new(channeltest.Recorder)
 		b := start(t, dispatcher.Route{Name: "r", Channel: first}, dispatcher.Route{Name: "gone", Channel: first, Events: event.Types("other.*")})
-		before := b.Status()
+		before := b.statuses()
 		err := b.SetRoutes(t.Context(), []dispatcher.Route{
 			{Name: "r", Channel: second}, {Name: "new", Channel: second}, {Name: "bad", Channel: second, Concurrency: -1},
 		})
 		require.Len(t, configErrors(t, err), 1)
-		assert.Equal(t, before, b.Status())
+		assert.Equal(t, before, b.statuses())
 		b.dispatch(notes(1)...)
 		synctest.Wait()
 		assertIDs(t, []string{"e-0"}, first.Deliveries())
@@ -229,7 +229,7 @@ func TestLaneThatCannotBeOpened(t *testing.T) {
 		err := b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new"), good("bad")})
 		require.ErrorIs(t, err, broken)
 		require.ErrorContains(t, err, `open lane "bad"`)
-		assert.Len(t, b.Status(), 1, "the old set is in force")
+		assert.Len(t, b.statuses(), 1, "the old set is in force")
 		require.NoError(t, b.SetRoutes(t.Context(), []dispatcher.Route{good("r"), good("new")}), "no lane was left open")
 		b.dispatch(notes(1)...)
 		synctest.Wait()

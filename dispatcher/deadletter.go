@@ -6,14 +6,37 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000.
+// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a Lane, those
+// of another tenant are left out: the route's name may have passed to its tenant since they died.
 // ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	inspector, ok := e.queue.(queue.Inspector)
 	if !ok {
 		return nil, ErrUnsupported
 	}
-	return inspector.DeadLetters(ctx, s)
+	b := e.index.Load().named[s.Lane]
+	if b == nil {
+		return inspector.DeadLetters(ctx, s)
+	}
+	limit := s.Limit
+	var all []queue.DeadLetter
+	for {
+		page, err := inspector.DeadLetters(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		full := limit > 0 && len(page) == s.Limit
+		for _, letter := range page {
+			s.After = letter.Seq
+			if b.takes(letter.Event.Tenant()) {
+				all = append(all, letter)
+			}
+		}
+		if !full || len(all) == limit {
+			return all, nil
+		}
+		s.Limit = limit - len(all)
+	}
 }
 
 // RedeliverDead queues the selected dead letters again, as Redeliver does: one (IDs), all of a route since a time (Lane
@@ -45,5 +68,9 @@ func (e *Engine) Purge(ctx context.Context, route string) (int, error) {
 	if !ok {
 		return 0, ErrUnsupported
 	}
-	return inspector.Purge(ctx, route)
+	n, err := inspector.Purge(ctx, route)
+	if b := e.index.Load().named[route]; b != nil {
+		b.lane.forgetDeaths()
+	}
+	return n, err
 }

@@ -17,6 +17,8 @@ import (
 // made one closes it, after SetRoutes or Shutdown returned.
 type Engine struct {
 	queue     queue.Queue
+	precision time.Duration // by which a job may start late, and some more
+	clock     *clock
 	dedup     dedup.Store
 	observers observers
 	log       *slog.Logger
@@ -30,12 +32,15 @@ type Engine struct {
 	accept     gate
 	generation atomic.Int64
 	fallbacks  atomic.Int64 // dead deliveries passed on so far
+	started    atomic.Bool  // Run was called
+	idle       sync.Once    // starts the time after which it is missed
+	drainBy    atomic.Pointer[time.Time]
 
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
 	admin    chan struct{}
 	running  context.Context  // Run's; nil before
 	lanes    map[string]*lane // by route name, also of removed routes that still send
-	former   []*bound         // routes that were replaced or removed and may still send
+	replaced []*bound         // routes that were replaced or removed and may still send
 	schedule queue.Lane
 
 	finished chan struct{}  // closed when nothing runs any more, after the fields below were set
@@ -46,10 +51,14 @@ type Engine struct {
 var _ Dispatcher = (*Engine)(nil)
 
 // New makes an Engine. It reports every mistake in c at once, as joined *ConfigErrors. Nothing is delivered before Run,
-// but Dispatch already queues.
+// but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {
+	if err := c.checkParts(); err != nil {
+		return nil, err
+	}
 	e := &Engine{
 		queue:    c.Queue,
+		clock:    newClock(),
 		dedup:    c.DedupStore,
 		log:      c.Logger,
 		source:   c.Source,
@@ -67,6 +76,7 @@ func New(c Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
+	e.precision = 2 * e.queue.Properties().Precision
 	e.observers = newObservers(c.Observers, e.log)
 	routes, err := e.bind(c.Routes)
 	if err := errors.Join(checkSource(c.Source), err); err != nil {
@@ -112,13 +122,16 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	}
 	batch := (*pooled)[:0]
 	defer func() {
+		if cap(batch) > maxPooledJobs {
+			return
+		}
 		clear(batch)
 		*pooled = batch[:0]
 		e.jobs.Put(pooled)
 	}()
 	var few [4]event.Event
 	unwanted := few[:0]
-	now := time.Now()
+	now := e.clock.now()
 	x := e.index.Load()
 	for _, ev := range events {
 		ev = ev.WithSource(e.source)
@@ -127,7 +140,7 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 			if b.Events.Match(ev) {
 				batch = append(batch, queue.Job{})
 				j := &batch[len(batch)-1] // filled in place: a job is large
-				j.Event, j.Route, j.OrderKey, j.Enqueued = ev, b.Name, b.orderKey(ev), now
+				j.Event, j.Route, j.OrderKey, j.Enqueued, j.Urgent = ev, b.Name, b.orderKey(ev), now, b.isUrgent(ev)
 			}
 		}
 		if len(batch) == before {
@@ -140,24 +153,47 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	for _, ev := range unwanted {
 		e.missed(x, ev, now)
 	}
-	for _, told := range e.observers.dispatched {
+	for _, notify := range e.observers.dispatched {
 		for i := 0; i < len(batch); {
 			n := 1
 			for i+n < len(batch) && batch[i+n].Event.ID() == batch[i].Event.ID() {
 				n++
 			}
-			told(batch[i].Event, n)
+			notify(batch[i].Event, n)
 			i += n
 		}
 	}
 	return nil
 }
 
+// maxPooledJobs is the most jobs of a batch whose memory is kept for the next one.
+const maxPooledJobs = 1024
+
 func (e *Engine) enqueue(ctx context.Context, batch []queue.Job) error {
 	if len(batch) == 0 {
 		return ctx.Err()
 	}
+	if !e.started.Load() {
+		e.idle.Do(e.missRun)
+	}
 	return e.queue.Enqueue(ctx, batch...)
+}
+
+// runGrace is how long events may be queued before Run is missed.
+const runGrace = time.Minute
+
+// missRun logs that nothing delivers what is queued, unless Run is called soon. With a durable queue that can be meant: another
+// process may deliver.
+func (e *Engine) missRun() {
+	level := slog.LevelWarn
+	if e.queue.Properties().Durable {
+		level = slog.LevelInfo
+	}
+	time.AfterFunc(runGrace, func() {
+		if !e.started.Load() && !e.accept.isClosed() {
+			e.log.Log(context.Background(), level, "tocsin: events are queued but Run was not called: this process delivers nothing")
+		}
+	})
 }
 
 // named says which of the events a conflict is about.

@@ -83,12 +83,13 @@ func (e *InUseError) Unwrap() error { return e.Err }
 type ShutdownError struct {
 	Left    []Left // the routes that have something left, by name; scheduled events are under ScheduleLane
 	Durable bool   // the queue keeps it for the next start; otherwise it is lost
+	Err     error  // why what is left could not be counted completely; nil = it could
 }
 
 // Left is what one route has left.
 type Left struct {
 	Route   string
-	Queued  int // jobs that wait
+	Queued  int // jobs that wait; -1 = they could not be counted
 	Sending int // sends that ignore the end of their context
 }
 
@@ -103,13 +104,32 @@ func (e *ShutdownError) Error() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, " %q %d queued", l.Route, l.Queued)
+		fmt.Fprintf(&b, " %q %s queued", l.Route, counted(l.Queued))
 		if l.Sending > 0 {
 			fmt.Fprintf(&b, " and %d still sending", l.Sending)
 		}
 	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, " (%v)", e.Err)
+	}
 	return b.String()
 }
+
+// Unwrap returns why the count is incomplete.
+func (e *ShutdownError) Unwrap() error { return e.Err }
+
+// CountError says that the queue did not tell what some lanes hold.
+type CountError struct {
+	Lanes int   // how many
+	Err   error // why the first of them could not be counted
+}
+
+func (e *CountError) Error() string {
+	return fmt.Sprintf("%d lanes could not be counted: %v", e.Lanes, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *CountError) Unwrap() error { return e.Err }
 
 func quoted(names []string) []string {
 	q := make([]string, len(names))

@@ -98,14 +98,11 @@ func TestFallbackThatCannotTakeIt(t *testing.T) {
 		reason string
 	}{
 		"disabled": {dispatcher.Route{State: dispatcher.Disabled}, "is disabled; enable it first"},
-		"full": {dispatcher.Route{State: dispatcher.Paused, Backlog: dispatcher.Backlog{Jobs: 1}},
-			`no room in the backlog of "second": try again later, raise the route's Backlog or use DropOldest`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				tc.to.Name, tc.to.Channel, tc.to.Events = "second", new(channeltest.Recorder), event.Types("grant.*")
 				b := start(t, dispatcher.Route{Name: "r", Channel: refusing(), Events: event.Types("note.*"), Protect: fallback("second")}, tc.to)
-				b.dispatch(event.Must(event.GrantActive{}, event.Meta{})) // fills the backlog
 				b.dispatch(newNote(1, event.Meta{ID: "lost"}))
 				synctest.Wait()
 				require.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
@@ -154,8 +151,9 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 		routes []dispatcher.Route
 		want   []string
 	}{
-		"negative failures": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}})},
-			[]string{`Routes[0] "r": Protect has a Breaker with a negative value: use for example Breaker{Failures: 5}, or 0 for off`}},
+		"negative failures are off": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}})}, nil},
+		"negative pause": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{MaxPause: -1}})},
+			[]string{`Routes[0] "r": Protect has a Breaker with a negative pause: use for example Breaker{Pause: time.Minute}, or Failures: -1 for off`}},
 		"pauses": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour, MaxPause: time.Minute}})},
 			[]string{`Routes[0] "r": Protect has a Breaker whose MaxPause of 1m0s is shorter than its Pause of 1h0m0s: raise MaxPause`}},
 		"disable after": {[]dispatcher.Route{route("r", dispatcher.Protection{DisableAfter: -1})},

@@ -17,34 +17,42 @@ import (
 // leastPostpone keeps a channel that postpones for no time, or hardly any, from being asked in a tight loop.
 const leastPostpone = 100 * time.Millisecond
 
+// pacePause is the longest pause that counts as pace: a shutdown without a deadline waits for it, again and again.
+const pacePause = 10 * time.Second
+
 // lane makes a route's attempts. It lasts as long as the route's name; each attempt uses the route of that moment.
 type lane struct {
 	name    string
 	engine  *Engine
 	current atomic.Pointer[bound] // nil = the route was removed
-	pace    pacer
-	breaker breaker
-	record  record
 
-	mu       sync.Mutex // guards the fields below, and changes of current
-	queue    queue.Lane // nil before Run
-	gone     bool       // the destination of the current route is
-	givenUp  bool       // it failed for Protection.DisableAfter
-	pardoned time.Time  // when SetRoutes gave it another chance after that; zero = never
+	mu           sync.Mutex // guards the fields below, and changes of current
+	queue        queue.Lane // nil before Run
+	gone         bool       // the destination of the current route is
+	givenUp      bool       // it failed for Protection.DisableAfter
+	retriedSince time.Time  // when SetRoutes gave it another chance after that; zero = never
+	paced        time.Time  // when the latest delivery that was postponed for a short time is due
+	waiting      map[attemptKey]*death
 }
 
-// install makes b the lane's route. It returns the former one, if any, which is retired.
+// install makes b the lane's route. It returns the previous one, if any, which is retired.
 func (l *lane) install(b *bound) *bound {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.givenUp {
-		l.pardoned = time.Now()
+	previous := l.current.Load()
+	if previous != nil && previous.Tenant == b.Tenant {
+		b.dest = previous.dest
+		if l.givenUp {
+			l.retriedSince = time.Now()
+		}
+	} else {
+		b.dest, l.retriedSince = new(destination), time.Time{}
 	}
 	l.gone, l.givenUp = false, false
-	former := l.current.Swap(b)
-	l.breaker.change(b.Protect.Breaker)
-	if former != nil {
-		former.retire()
+	b.dest.hold.retry(b.Protect.Breaker)
+	l.current.Store(b)
+	if previous != nil {
+		previous.retire()
 	}
 	if q, ok := l.engine.queue.(queue.Bounder); ok {
 		q.Bound(l.name, queue.Bound{
@@ -52,20 +60,20 @@ func (l *lane) install(b *bound) *bound {
 		})
 	}
 	l.setLimit()
-	return former
+	return previous
 }
 
 // remove takes the route away, if it is still there, and returns it retired; the lane holds what it has.
 func (l *lane) remove() *bound {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	former := l.current.Swap(nil)
-	if former == nil {
+	previous := l.current.Swap(nil)
+	if previous == nil {
 		return nil
 	}
-	former.retire()
+	previous.retire()
 	l.setLimit()
-	return former
+	return previous
 }
 
 func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBreakGlass }
@@ -74,7 +82,7 @@ func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBrea
 func (l *lane) open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Through pointers, because each copy of a job and an outcome is felt.
+	// Through pointers, because each copy of a job and an outcome is measurable.
 	handle := func(ctx context.Context, j queue.Job) (out queue.Outcome) {
 		l.handle(ctx, &j, &out)
 		return out
@@ -99,16 +107,30 @@ func (l *lane) stop(ctx context.Context) error {
 	return q.Stop(ctx)
 }
 
-// drain waits as queue.Lane.Drain does.
-func (l *lane) drain(ctx context.Context) error {
+// drain waits as queue.Lane.Drain does, and without a time for what is paced by seconds, too.
+func (l *lane) drain(ctx context.Context, until time.Time) error {
 	l.mu.Lock()
 	q := l.queue
-	l.setLimit() // a breaker that is open pauses the lane now
+	l.setLimit() // a lane that may not start anything before the end is paused now
 	l.mu.Unlock()
 	if q == nil {
 		return nil
 	}
-	return q.Drain(ctx, time.Time{})
+	if !until.IsZero() {
+		return q.Drain(ctx, until)
+	}
+	for {
+		paced := l.pacedUntil()
+		if err := q.Drain(ctx, paced); err != nil || !l.pacedUntil().After(paced) {
+			return err
+		}
+	}
+}
+
+func (l *lane) pacedUntil() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.paced
 }
 
 // reconsider makes the queue ask Admit again.
@@ -129,8 +151,8 @@ func (l *lane) limit() int {
 	if b == nil || b.State != Enabled || l.gone || l.givenUp {
 		return 0
 	}
-	if l.engine.accept.isClosed() && !l.breaker.openUntil().IsZero() {
-		return 0 // a shutdown does not wait for a destination that is down
+	if l.engine.accept.isClosed() && b.rests(l.engine.patience()) {
+		return 0
 	}
 	if b.Order == Strict {
 		return 1 // also for a queue that orders whole lanes only
@@ -138,47 +160,58 @@ func (l *lane) limit() int {
 	return b.Concurrency
 }
 
+// rests reports whether no attempt may start within that time, or none that a shutdown should wait for because the
+// destination is down.
+func (b *bound) rests(patience time.Duration) bool {
+	return !b.dest.hold.openUntil().IsZero() || max(b.dest.hold.wait(), b.dest.pace.wait(b.Rate)) > patience
+}
+
+// admit lets an attempt start, or says how long none may: the lane's one answer to the breaker, to a receiver that asked for
+// quiet, and to the rate.
 func (l *lane) admit() time.Duration {
 	b := l.current.Load()
 	if b == nil {
 		return 0
 	}
-	if b.Protect.Breaker.Failures <= 0 {
-		return l.pace.admit(b.Rate)
-	}
-	if wait := l.breaker.wait(); wait > 0 {
+	if wait := b.dest.hold.wait(); wait > 0 {
 		return wait
 	}
-	if wait := l.pace.admit(b.Rate); wait > 0 {
+	if wait := b.dest.pace.admit(b.Rate); wait > 0 {
 		return wait
 	}
-	l.breaker.begin(b.Timeout)
+	b.dest.hold.begin(b.Timeout)
 	return 0
 }
 
 // handle runs one job: the queue's handler.
 func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
 	var a Attempt
-	a.Context, a.Began = ctx, time.Now()
+	a.Context, a.Began = ctx, l.engine.clock.now()
+	if l.engine.accept.isClosed() {
+		defer l.reconsider() // the next one may have to wait for longer than the shutdown does
+	}
 	b := acquire(&l.current)
 	if b == nil { // removed since the job was taken
-		l.untried(a.Began)
 		out.Action = queue.Postpone
 		return
 	}
 	defer b.release()
 	if b.State != Enabled { // since the job was taken
-		l.untried(a.Began)
+		l.untried(b, a.Began)
 		out.Action = queue.Postpone
 		return
 	}
 	a.Tenant = b.Tenant
 	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
+	if d := l.waitingDeath(b, j); d != nil {
+		l.untried(b, a.Began)
+		*out = l.die(b, d)
+		return
+	}
 	if reason := b.refuses(j, a.Began); reason != "" {
 		a.Delivery.Attempt = j.Attempt
-		l.untried(a.Began)
-		l.bury(a.Delivery, reason, nil)
-		out.Action, out.Reason = queue.Dead, reason
+		l.untried(b, a.Began)
+		*out = l.die(b, &death{delivery: a.Delivery, reason: reason})
 		return
 	}
 	b.attempt(ctx, &a)
@@ -190,35 +223,37 @@ func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
 	out.Action, out.Began = queue.Done, a.Began
 }
 
-// untried tells the breaker that the attempt which began then says nothing about the destination.
-func (l *lane) untried(began time.Time) {
-	if l.breaker.untried(began) {
+// untried tells the lane's hold that the attempt which began then says nothing about the destination.
+func (l *lane) untried(b *bound, began time.Time) {
+	if b.dest.hold.untried(began) {
 		l.reconsider()
 	}
 }
 
 func (l *lane) delivered(b *bound, a *Attempt) {
 	o := &l.engine.observers
-	weight := l.record.success(a.Began, a.Receipt.Skipped)
+	weight := b.dest.record.success(a.Began, a.Receipt.Skipped)
 	if weight > 0 || len(o.attempted.all) > 0 {
 		a.Duration = time.Since(a.Began)
 	}
 	if weight > 0 {
-		l.record.took.add(a.Duration, a.Began, weight)
+		b.dest.record.took.add(a.Duration, a.Began, weight)
 	}
 	if a.Receipt.Skipped {
-		l.untried(a.Began)
-	} else if b.Protect.Breaker.Failures > 0 && l.breaker.succeeded() {
-		l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
+		l.untried(b, a.Began)
+	} else if closed, freed := b.dest.hold.succeeded(a.Began); freed {
+		if closed {
+			l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
+		}
 		l.reconsider()
 	}
-	o.attempted.tell(a)
+	o.attempted.notify(a)
 	if len(o.settled.all) > 0 {
 		s := Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Result: Delivered}
 		if a.Receipt.Skipped {
 			s.Result = Skipped
 		}
-		o.settled.tell(&s)
+		o.settled.notify(&s)
 	}
 }
 
@@ -228,77 +263,117 @@ func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) q
 	now := a.Began.Add(a.Duration)
 	result := retry.Classify(ctx, a.Err)
 	a.Verdict = result.Verdict
+	if result.Throttled {
+		result.Delay = min(result.Delay, maxQuiet)
+	}
 	out := queue.Outcome{Action: queue.Dead, Began: a.Began}
 	gone := errors.Is(a.Err, channel.ErrGone) && result.Verdict != retry.Postponed
 	switch {
 	case gone:
-		// The delivery waits with the others of its lane until somebody mends the configuration.
+		// The delivery waits with the others of its lane until somebody corrects the configuration.
 		out.Action = queue.Postpone
 	case result.Verdict == retry.Postponed:
-		out.Action, out.Delay = queue.Postpone, result.Delay
+		out.Action, out.Delay = queue.Postpone, result.Pause(0, sooner(b.remaining(j, j.FirstTried, now)), l.engine.precision)
 		if ctx.Err() == nil {
 			out.Delay = max(out.Delay, leastPostpone)
+			l.notePace(now, out.Delay)
 		}
 	case result.Verdict == retry.Final:
 		out.Reason = fmt.Sprintf("permanent failure: %v", a.Err)
 	default:
-		first := j.FirstTried
-		if first.IsZero() {
-			first = a.Began
-		}
-		attempt := a.Delivery.Attempt
-		delay, again := b.next(retry.Failure{Attempt: attempt, Elapsed: now.Sub(first), Err: a.Err})
-		delay = max(delay, result.Delay)
-		switch {
-		case !again:
-			out.Reason = fmt.Sprintf("gave up after attempt %d: %v", attempt, a.Err)
-		case b.tooOld(j, now.Add(delay)):
-			out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, attempt+1, a.Err)
-		default:
-			out.Action, out.Delay = queue.Retry, delay
-		}
+		out.Action, out.Delay, out.Reason = b.again(j, a, result, now, l.engine.precision)
 	}
 	a.Next = out.Delay
-	var since time.Time
+	var failing time.Time
 	if result.Verdict != retry.Postponed {
-		since = l.record.failure(a.Began, a.Duration, a.Err)
+		failing = b.dest.record.failure(a.Began, a.Duration, a.Verdict, a.Err)
 	}
 	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, a.Delivery.Event.ID(),
 		AttrAttempt, a.Delivery.Attempt, AttrVerdict, a.Verdict.String(), AttrNext, a.Next, AttrError, a.Err)
-	l.engine.observers.attempted.tell(a)
-	l.protect(b, a.Verdict, gone, since, a.Began, a.Err)
+	l.engine.observers.attempted.notify(a)
+	switch {
+	case gone:
+		l.disable(b, true, a.Err)
+	case result.Verdict == retry.Transient:
+		l.holdBack(b, a, b.quiet(result, out, l.engine.precision))
+	default:
+		l.untried(b, a.Began)
+	}
+	if !gone {
+		l.disableAfter(b, failing, a.Err)
+	}
 	if out.Action == queue.Dead {
-		l.bury(a.Delivery, out.Reason, a.Err)
+		return l.die(b, &death{delivery: a.Delivery, reason: out.Reason, err: a.Err, began: a.Began})
 	}
 	return out
 }
 
-// protect decides what the failure of an attempt means for the route. since is when the route began to fail; zero when
-// this was no failure.
-func (l *lane) protect(b *bound, verdict retry.Verdict, gone bool, since, began time.Time, err error) {
-	if gone {
-		l.disable(b, true, err)
-		return
+// again decides about another attempt after a transient failure: when, or why there is none.
+func (b *bound) again(
+	j *queue.Job, a *Attempt, result retry.Result, now time.Time, precision time.Duration,
+) (action queue.Action, delay time.Duration, reason string) {
+	first := j.FirstTried
+	if first.IsZero() {
+		first = a.Began
 	}
-	if verdict == retry.Transient {
-		if pause := l.breaker.failed(b.Protect.Breaker, began); pause > 0 {
-			l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.name, AttrPause, pause, AttrError, err)
-			l.reconsider()
-		}
-	} else {
-		l.untried(began)
+	attempt := a.Delivery.Attempt
+	pause, more := b.next(retry.Failure{Attempt: attempt, Elapsed: b.clock.age(first, now), Err: a.Err})
+	byAge, byPolicy := b.remaining(j, first, now)
+	switch {
+	case !more, byPolicy >= 0 && pause > byPolicy:
+		return queue.Dead, 0, fmt.Sprintf("gave up after attempt %d: %v", attempt, a.Err)
+	case byAge >= 0 && pause > byAge:
+		return queue.Dead, 0, fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", b.MaxAge, attempt+1, a.Err)
 	}
-	if b.Protect.DisableAfter <= 0 || since.IsZero() {
+	return queue.Retry, result.Pause(pause, sooner(byAge, byPolicy), precision), ""
+}
+
+// quiet is how long the receiver's answer keeps the whole lane; 0 = it does not. It is no longer than the delivery that got
+// the answer waits, so that an attempt of it still fits.
+func (b *bound) quiet(result retry.Result, out queue.Outcome, precision time.Duration) time.Duration {
+	switch {
+	case !result.Throttled:
+		return 0
+	case out.Action == queue.Dead:
+		return result.Pause(0, b.MaxAge, precision)
+	case result.Delay == 0:
+		return out.Delay
+	}
+	return min(result.Delay, out.Delay)
+}
+
+// notePace is told of a delivery that was postponed.
+func (l *lane) notePace(now time.Time, delay time.Duration) {
+	if delay > pacePause {
 		return
 	}
 	l.mu.Lock()
-	counted := since
-	if l.pardoned.After(since) {
-		counted = l.pardoned
+	defer l.mu.Unlock()
+	l.paced = latest(l.paced, now.Add(delay))
+}
+
+// holdBack tells the lane's hold of a transient failure, after which the receiver wants quiet for that long.
+func (l *lane) holdBack(b *bound, a *Attempt, quiet time.Duration) {
+	key := attemptKey{a.Delivery.Event.ID(), a.Delivery.Generation}
+	pause, changed := b.dest.hold.failed(b.Protect.Breaker, key, a.Began, quiet)
+	if pause > 0 {
+		l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.name, AttrPause, pause, AttrError, a.Err)
 	}
+	if changed {
+		l.reconsider()
+	}
+}
+
+// disableAfter pauses the lane if its destination has been failing for too long; zero = it is not known to fail.
+func (l *lane) disableAfter(b *bound, failing time.Time, err error) {
+	if b.Protect.DisableAfter <= 0 || failing.IsZero() {
+		return
+	}
+	l.mu.Lock()
+	counted := latest(failing, l.retriedSince)
 	l.mu.Unlock()
 	if time.Since(counted) >= b.Protect.DisableAfter {
-		l.disable(b, false, &FailingError{Since: since, Err: err})
+		l.disable(b, false, &FailingError{Since: failing, Err: err})
 	}
 }
 
@@ -319,26 +394,5 @@ func (l *lane) disable(b *bound, gone bool, reason error) {
 	} else {
 		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
 	}
-	for _, f := range l.engine.observers.disabled {
-		f(l.name, reason)
-	}
-}
-
-// bury reports a delivery as dead.
-func (l *lane) bury(d channel.Delivery, reason string, err error) {
-	l.record.died.Add(1)
-	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, d.Event.ID(),
-		AttrEventType, string(d.Event.Type()), AttrAttempts, d.Attempt, AttrReason, reason)
-	tenant := d.Event.Tenant()
-	if b := l.current.Load(); b != nil {
-		tenant = b.Tenant
-	}
-	l.engine.observers.settled.tell(&Settlement{Delivery: d, Tenant: tenant, Result: DeadLetter, Reason: reason, Err: err})
-	l.fallBack(d)
-}
-
-// dropped is told by a full backlog of a delivery it gave up.
-func (l *lane) dropped(j queue.Job) {
-	d := channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt, Generation: j.Generation}
-	l.bury(d, "dropped: the backlog was full", nil)
+	l.engine.observers.disabled.notify(&Disablement{Route: l.name, Tenant: b.Tenant, Reason: reason})
 }

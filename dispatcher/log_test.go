@@ -233,6 +233,6 @@ func TestStyle1And5TestShowsRequestAndResponseBeforeSaving(t *testing.T) {
 				}
 			}
 		}
-		assert.Len(t, b.Status(), 1, "nothing was saved")
+		assert.Len(t, b.statuses(), 1, "nothing was saved")
 	}
 }

@@ -117,10 +117,18 @@ func (b *bundle) setRoutes(routes ...dispatcher.Route) {
 	require.NoError(b.t, b.SetRoutes(context.Background(), routes))
 }
 
+// statuses are those of all routes.
+func (b *bundle) statuses() []dispatcher.RouteStatus {
+	b.t.Helper()
+	all, err := b.Status(context.Background())
+	require.NoError(b.t, err)
+	return all
+}
+
 // status is that of the route of this name.
 func (b *bundle) status(name string) dispatcher.RouteStatus {
 	b.t.Helper()
-	for _, s := range b.Status() {
+	for _, s := range b.statuses() {
 		if s.Name == name {
 			return s
 		}
@@ -176,11 +184,11 @@ func (w *witness) observer() dispatcher.Observer {
 			w.settled = append(w.settled, s)
 			w.settledAt = append(w.settledAt, time.Now())
 		},
-		Disabled: func(route string, reason error) {
+		Disabled: func(d dispatcher.Disablement) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.disabled = append(w.disabled, route)
-			w.reasons = append(w.reasons, reason)
+			w.disabled = append(w.disabled, d.Route)
+			w.reasons = append(w.reasons, d.Reason)
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Observer is told what happens; nil fields are skipped. The functions are called from many goroutines at once, between
+// Observer is notified of what happens; nil fields are skipped. The functions are called from many goroutines at once, between
 // deliveries, so they return quickly and do not call the Engine's SetRoutes or Shutdown. A panic in one is logged and
 // otherwise ignored.
 type Observer struct {
@@ -18,11 +18,10 @@ type Observer struct {
 	Unrouted   func(e event.Event, reason Reason) // no route wanted it
 	Attempted  func(Attempt)                      // a channel was asked to send
 	Settled    func(Settlement)                   // a delivery is over
-	// Disabled is told that the library stopped using a route until SetRoutes: the reason is ErrGone, or a *FailingError
-	// (Protection.DisableAfter). The Attempt that led to it was told before.
-	Disabled func(route string, reason error)
-	// Routes is told the routes in force, with their defaults filled in: by New, and by SetRoutes before it returns. The
-	// list is shared and must not be modified. Calls do not overlap. Attempts of former routes can still be told after it.
+	// Disabled says that the library stopped using a route until SetRoutes. The Attempt that led to it came before.
+	Disabled func(Disablement)
+	// Routes gets the routes in force, with their defaults filled in: by New, and by SetRoutes before it returns. The
+	// list is shared and must not be modified. Calls do not overlap. Attempts of replaced routes can still follow it.
 	Routes func(routes []Route)
 }
 
@@ -41,7 +40,7 @@ type Attempt struct {
 	// an observer to a wrapper around the queue. It may be done already, and is not to be kept.
 	Context  context.Context
 	Delivery channel.Delivery
-	Tenant   string // the route's: AnyTenant for one of the whole platform, whosever event it was
+	Tenant   string // the route's: AnyTenant for one of the whole platform, whichever tenant's event it was
 	Receipt  channel.Receipt
 	Err      error // nil = delivered, or skipped as a duplicate
 	Verdict  retry.Verdict
@@ -53,10 +52,19 @@ type Attempt struct {
 // Settlement is the end of a delivery.
 type Settlement struct {
 	Delivery channel.Delivery
-	Tenant   string // the route's
-	Result   Result
-	Reason   string // why it is dead, in words; "" otherwise
-	Err      error  // the last attempt's error, if one was made; nil otherwise
+	// Tenant is the route's, as of an Attempt. Of a delivery that died because the route's name had passed to another tenant,
+	// it is the event's: nothing of one tenant is reported under another.
+	Tenant string
+	Result Result
+	Reason string // why it is dead, in words; "" otherwise
+	Err    error  // the last attempt's error, if one was made; nil otherwise
+}
+
+// Disablement says that a route is no longer used, until SetRoutes.
+type Disablement struct {
+	Route  string
+	Tenant string // the route's
+	Reason error  // channel.ErrGone, or a *FailingError (Protection.DisableAfter)
 }
 
 // Result is how a delivery ended.
@@ -77,7 +85,7 @@ type observers struct {
 	unrouted   []func(event.Event, Reason)
 	attempted  hooks[Attempt]
 	settled    hooks[Settlement]
-	disabled   []func(string, error)
+	disabled   hooks[Disablement]
 	routes     hooks[[]Route]
 }
 
@@ -88,7 +96,7 @@ func newObservers(all []Observer, log *slog.Logger) observers {
 		o.unrouted = with2(o.unrouted, each.Unrouted, "Unrouted", log)
 		o.attempted = o.attempted.with(each.Attempted, "Attempted", log)
 		o.settled = o.settled.with(each.Settled, "Settled", log)
-		o.disabled = with2(o.disabled, each.Disabled, "Disabled", log)
+		o.disabled = o.disabled.with(each.Disabled, "Disabled", log)
 		o.routes = o.routes.with(each.Routes, "Routes", log)
 	}
 	return o
@@ -109,7 +117,7 @@ func (h hooks[F]) with(f func(F), name string, log *slog.Logger) hooks[F] {
 	return hooks[F]{append(h.all, f), name, log}
 }
 
-func (h *hooks[F]) tell(fact *F) {
+func (h *hooks[F]) notify(fact *F) {
 	for _, f := range h.all {
 		h.call(f, fact)
 	}

@@ -25,7 +25,7 @@ func TestObserverPanics(t *testing.T) {
 			Unrouted:   func(event.Event, dispatcher.Reason) { panic(payloadMark) },
 			Attempted:  func(dispatcher.Attempt) { panic(payloadMark) },
 			Settled:    func(dispatcher.Settlement) { panic(payloadMark) },
-			Disabled:   func(string, error) { panic(payloadMark) },
+			Disabled:   func(dispatcher.Disablement) { panic(payloadMark) },
 		}
 		var rec, gone channeltest.Recorder
 		rec.Script(channeltest.Fail(errDown))

@@ -5,37 +5,49 @@ import (
 	"time"
 )
 
-// Protection says what happens to a route that keeps failing, and to what dies on it. The zero value is off.
+// Protection says what happens to a route that keeps failing, and to what dies on it. The zero value is a breaker with defaults
+// and nothing else.
 type Protection struct {
-	// Breaker pauses the lane while its destination fails, instead of using up the attempts of everything that waits.
+	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for everything
+	// that waits.
 	Breaker Breaker
 	// DisableAfter pauses the lane once it has been failing for this long without a success, until SetRoutes, as for a
-	// destination that is gone; Observer.Disabled is told a *FailingError. A failed attempt is what notices it. 0 = never.
+	// destination that is gone; Observer.Disabled gets a *FailingError. A failed attempt is what notices it. The time counts
+	// from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor notice it,
+	// unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
 	// Fallback names the route that gets what dies on this one, for whatever reason, as a new delivery: whatever its
 	// filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant. Fallbacks may
 	// follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
+	//
+	// While the fallback has no room, or the queue cannot store, the delivery waits here, counted as queued and not attempted
+	// again, and with an Order what follows it waits too. What a full Backlog drops is offered to the fallback once.
 	Fallback string
 }
 
-// Breaker opens after Failures transient failures in a row, whatever deliveries they are of. While it is open no attempt
-// starts, but time goes on: a policy's or MaxAge's end can come meanwhile. After Pause one attempt, the probe, goes
-// through: its success closes the breaker, its failure opens it again for twice as long, at most MaxPause. Postponed and
-// permanently failed attempts say nothing about the destination: they neither open nor close it. SetRoutes lets a probe
-// through at once. A probe counts as an attempt of its delivery.
+// Breaker opens after transient failures of Failures different deliveries with no success in between. A healthy receiver with
+// a few bad events, however often they are tried, never opens it, nor does a lane with Order Strict, in which one delivery is
+// tried at a time: its policy alone says when. While it is open no attempt starts, but time goes on: a policy's or MaxAge's
+// end can come meanwhile. After Pause one attempt, the probe, goes through: its success closes the breaker, its failure opens
+// it again for twice as long, at most MaxPause. Postponed and permanently failed attempts say nothing about the destination:
+// they neither open nor close it. SetRoutes lets a probe through at once. A probe counts as an attempt of its delivery.
 type Breaker struct {
-	Failures int           // 0 = off
+	Failures int           // 0 = DefaultBreakerFailures, negative = off
 	Pause    time.Duration // 0 = DefaultBreakerPause
 	MaxPause time.Duration // 0 = DefaultBreakerMaxPause, or Pause if that is longer
 }
 
 // Defaults of Breaker.
 const (
+	DefaultBreakerFailures = 10
 	DefaultBreakerPause    = 30 * time.Second
 	DefaultBreakerMaxPause = 15 * time.Minute
 )
 
 func (p Breaker) withDefaults() Breaker {
+	if p.Failures == 0 {
+		p.Failures = DefaultBreakerFailures
+	}
 	if p.Pause == 0 {
 		p.Pause = DefaultBreakerPause
 	}
@@ -47,8 +59,8 @@ func (p Breaker) withDefaults() Breaker {
 
 // validate reports the mistakes that can be seen without knowing the other routes.
 func (p Protection) validate(bad func(field, problem, remedy string)) {
-	if p.Breaker.Failures < 0 || p.Breaker.Pause < 0 || p.Breaker.MaxPause < 0 {
-		bad("Protect", "has a Breaker with a negative value", "use for example Breaker{Failures: 5}, or 0 for off")
+	if p.Breaker.Pause < 0 || p.Breaker.MaxPause < 0 {
+		bad("Protect", "has a Breaker with a negative pause", "use for example Breaker{Pause: time.Minute}, or Failures: -1 for off")
 	} else if full := p.Breaker.withDefaults(); full.MaxPause < full.Pause {
 		bad("Protect", fmt.Sprintf("has a Breaker whose MaxPause of %v is shorter than its Pause of %v", full.MaxPause, full.Pause),
 			"raise MaxPause")
@@ -89,9 +101,9 @@ func checkFallback(index int, r *Route, byName map[string]*Route) error {
 // maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.
 const maxFallbacks = 16
 
-// FailingError is what Observer.Disabled is told of a route that failed for Protection.DisableAfter.
+// FailingError is why a route that failed for Protection.DisableAfter is disabled.
 type FailingError struct {
-	Since time.Time // of the first failed attempt since the last success
+	Since time.Time // since when the destination has been failing; see Protection.DisableAfter
 	Err   error     // of the last attempt
 }
 

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -28,25 +29,49 @@ func (r Rate) interval() time.Duration {
 // change of the rate.
 type pacer struct {
 	mu   sync.Mutex
+	base time.Time // where its times count from; zero = no attempt was asked for yet
 	full time.Time // when the next attempt would be due if all ran at the exact rate
 }
 
 // admit returns 0 and takes a turn, or how long until the next one.
-func (p *pacer) admit(r Rate) time.Duration {
+func (p *pacer) admit(r Rate) time.Duration { return p.turn(r, true) }
+
+// wait is how long until the next turn.
+func (p *pacer) wait(r Rate) time.Duration { return p.turn(r, false) }
+
+func (p *pacer) turn(r Rate, take bool) time.Duration {
 	interval := r.interval()
 	if interval <= 0 {
 		return 0
 	}
-	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	early := time.Duration(max(r.Burst, 1)-1) * interval
-	if wait := p.full.Add(-early).Sub(now); wait > 0 {
+	if p.base.IsZero() {
+		p.base = time.Now()
+	}
+	// Times are what the monotonic clock shows, written as wall clock times: unlike durations they do not end after 292 years,
+	// which a large burst at a slow rate exceeds.
+	now := p.base.Round(0).Add(time.Since(p.base))
+	if wait := p.full.Sub(ahead(now, interval, max(r.Burst, 1)-1)); wait > 0 {
 		return wait
+	}
+	if !take {
+		return 0
 	}
 	if p.full.Before(now) {
 		p.full = now
 	}
 	p.full = p.full.Add(interval)
 	return 0
+}
+
+// ahead returns the time n intervals after t, or, rather than overflow, 36 billion years after.
+func ahead(t time.Time, interval time.Duration, n int) time.Time {
+	const limit = 1 << 60 // seconds
+	hi, lo := bits.Mul64(uint64(interval), uint64(n))
+	if hi >= uint64(time.Second) {
+		return time.Unix(t.Unix()+limit, 0)
+	}
+	s, ns := bits.Div64(hi, lo, uint64(time.Second))
+	return time.Unix(t.Unix()+int64(min(s, limit)), int64(t.Nanosecond())+int64(ns))
 }

@@ -28,9 +28,9 @@ func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string
 	}
 	ev = ev.WithSource(e.source)
 	again := make([]queue.Job, len(to))
-	generation := e.nextGeneration()
+	generation, now := e.nextGeneration(), e.clock.now()
 	for i, b := range to {
-		again[i] = b.job(ev, generation)
+		again[i] = b.job(ev, generation, now)
 	}
 	return e.enqueue(ctx, again)
 }

@@ -25,7 +25,8 @@ type Route struct {
 	Tenant string
 	Events event.Filter // zero = every lifecycle event
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
-	// receiver that is down for an hour loses nothing. A policy that panics counts as nil.
+	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that has one
+	// (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not made.
 	Retry retry.Policy
 	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none. Attempts that begin within a thousandth of
 	// it share a context, so it may end that much earlier.
@@ -35,13 +36,18 @@ type Route struct {
 	// Dedup suppresses identical deliveries within a window; zero = off. Its store is Config.DedupStore. A Key function of
 	// its own is asked within the tenant and the route, so it cannot suppress what another route or tenant gets.
 	Dedup   channel.DedupOptions
-	Rate    Rate // zero = unlimited
-	Backlog Backlog
-	// MaxAge is how long after it was dispatched an event is still worth delivering; 0 = 24 h, negative = for ever.
-	// Older deliveries are dead: nobody wants yesterday's approvals after an outage.
+	Rate    Rate    // zero = unlimited
+	Backlog Backlog // zero = what the queue does by itself
+	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or what
+	// Retry needs to run to its end, if it tells (retry.Span), and a quarter and an hour more. One that is set and too short
+	// for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage. No pause that a
+	// receiver or a channel asks for makes a delivery die of it: such a pause is cut so that an attempt still fits.
+	//
+	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has from
+	// an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
 	MaxAge time.Duration
 	State  State // zero = Enabled
-	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = nothing.
+	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = a breaker with defaults.
 	Protect Protection
 	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.
 	Use []channel.Middleware
@@ -51,7 +57,7 @@ type Route struct {
 type Order uint8
 
 const (
-	Parallel  Order = iota // none
+	Parallel  Order = iota // none; request.break_glass goes first, where the queue can (Properties.Urgency)
 	BySubject              // events about the same subject, in the order dispatched, also across retries
 	Strict                 // all: a failing delivery holds up every later one (head of line)
 )
@@ -78,7 +84,8 @@ func name[T ~uint8](v T, names ...string) string {
 	return "unknown"
 }
 
-// Backlog bounds what waits in a lane of a memory queue. A durable queue is limited by its disk.
+// Backlog bounds what waits in a lane of a memory queue. Any other queue is limited by its storage: there, one that is set is a
+// *ConfigError.
 type Backlog struct {
 	Jobs     int // 0 = 10,000
 	Overflow Overflow
@@ -114,6 +121,9 @@ func (r Route) withDefaults() Route {
 	}
 	if r.MaxAge == 0 {
 		r.MaxAge = DefaultMaxAge
+		if span, ends := asked(r.Retry, retry.Span); ends {
+			r.MaxAge = max(r.MaxAge, sum(span, sum(span/4, time.Hour)))
+		}
 	}
 	r.Protect.Breaker = r.Protect.Breaker.withDefaults()
 	return r
@@ -142,10 +152,13 @@ func (r *Route) unfit(e event.Event) string {
 	return ""
 }
 
-// job makes the delivery of e to this route, now.
-func (r *Route) job(e event.Event, generation int64) queue.Job {
-	return queue.Job{Event: e, Route: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: time.Now()}
+// job makes the delivery of e to this route, at that time.
+func (r *Route) job(e event.Event, generation int64, at time.Time) queue.Job {
+	return queue.Job{Event: e, Route: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: at, Urgent: r.isUrgent(e)}
 }
+
+// isUrgent reports whether e goes before what waits already.
+func (r *Route) isUrgent(e event.Event) bool { return r.Order == Parallel && isBreakGlass(e) }
 
 func (r *Route) orderKey(e event.Event) string {
 	switch r.Order {

@@ -9,11 +9,13 @@ import (
 // SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
 // their names, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
 // the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
-// destination was gone, or that was given up, is tried again, and one whose breaker is open gets a probe at once.
+// destination was gone, or that was given up, is tried again, and one whose breaker is open, or whose receiver asked for quiet,
+// gets a probe at once. A name that passes to another tenant begins anew: what waits there for the other one dies, and nothing
+// of that is reported under the new tenant.
 //
-// SetRoutes returns once the last send that any former set of routes began has returned, so the channels that are not
+// SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
-// *InUseError names the routes whose former channels still send; the next SetRoutes waits for those too. On joined
+// *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
 // *ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do not call
 // it from a channel or an observer: it would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
@@ -21,12 +23,12 @@ func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	if err != nil {
 		return err
 	}
-	former, err := e.replace(ctx, all)
+	replaced, err := e.replace(ctx, all)
 	if err != nil {
 		return err
 	}
 	var busy []string
-	for _, b := range former {
+	for _, b := range replaced {
 		if wait(ctx, b.idle) != nil {
 			busy = append(busy, b.Name)
 		}
@@ -58,9 +60,9 @@ func (e *Engine) forget(ctx context.Context) {
 		return // the next change of routes does it
 	}
 	defer e.unlock()
-	e.former = slices.DeleteFunc(e.former, (*bound).isIdle)
-	busy := make(map[*lane]bool, len(e.former))
-	for _, b := range e.former {
+	e.replaced = slices.DeleteFunc(e.replaced, (*bound).isIdle)
+	busy := make(map[*lane]bool, len(e.replaced))
+	for _, b := range e.replaced {
 		busy[b.lane] = true
 	}
 	for name, l := range e.lanes {
@@ -71,7 +73,7 @@ func (e *Engine) forget(ctx context.Context) {
 	}
 }
 
-// install puts routes in force and returns all former ones that may still send, in the order of their names. Called
+// install puts routes in force and returns all replaced ones that may still send, in the order of their names. Called
 // with admin held, or by New.
 func (e *Engine) install(all []*bound) ([]*bound, error) {
 	kept := make(map[string]bool, len(all))
@@ -98,13 +100,13 @@ func (e *Engine) install(all []*bound) ([]*bound, error) {
 	for _, b := range all {
 		e.lanes[b.Name] = b.lane
 		if old := b.lane.install(b); old != nil {
-			e.former = append(e.former, old)
+			e.replaced = append(e.replaced, old)
 		}
 	}
 	for name, l := range e.lanes {
 		if !kept[name] {
 			if old := l.remove(); old != nil {
-				e.former = append(e.former, old)
+				e.replaced = append(e.replaced, old)
 			}
 		}
 	}
@@ -114,8 +116,8 @@ func (e *Engine) install(all []*bound) ([]*bound, error) {
 		for i, b := range all {
 			now[i] = b.Route
 		}
-		e.observers.routes.tell(&now)
+		e.observers.routes.notify(&now)
 	}
-	slices.SortStableFunc(e.former, func(a, b *bound) int { return cmp.Compare(a.Name, b.Name) })
-	return slices.Clone(e.former), nil
+	slices.SortStableFunc(e.replaced, func(a, b *bound) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.Clone(e.replaced), nil
 }

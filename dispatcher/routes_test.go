@@ -119,7 +119,7 @@ func TestLaneOfARemovedRouteHoldsWhatItHas(t *testing.T) {
 		b.dispatch(newNote(9, event.Meta{ID: "missed"}))
 		advance(time.Hour)
 		assert.Len(t, rec.Deliveries(), 2)
-		assert.Empty(t, b.Status())
+		assert.Empty(t, b.statuses())
 
 		b.setRoutes(dispatcher.Route{Name: "other", Channel: &later})
 		synctest.Wait()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ func (e *Engine) start(ctx context.Context) error {
 		return err
 	}
 	e.running = ctx
+	e.started.Store(true)
 	return nil
 }
 
@@ -61,12 +63,14 @@ func (e *Engine) openAll() error {
 	return nil
 }
 
-// Shutdown stops accepting events, delivers what is due, and lets Run return. When ctx is done first, it cancels the
+// Shutdown stops accepting events, delivers what is due, and lets Run return. With a deadline in ctx it also waits for what
+// comes due before that: retries, scheduled events, and what is postponed or held back by a rate or by the receiver's own word.
+// Without one it waits for what is paced by seconds, but for no retry. It does not wait for a destination that is down: a lane
+// whose breaker is open, or that may start nothing before the end, is left. When ctx is done first, it cancels the
 // sends that still run and waits for them up to queue.StopGrace. It lets calls of Dispatch that are under way finish,
 // whatever ctx says. A nil error says that nothing is left, as far as the queue can tell (queue.Inspector); otherwise
-// *ShutdownError says what is: retries and scheduled events whose time has not come, deliveries of paused routes and
-// those whose breaker is open, and those ctx, or the end of Run's context, left no time for. With a durable queue they are delivered after the next
-// start. A Shutdown after the first one, or after Run's context ended, waits for that and reports the same.
+// *ShutdownError says what is. With a durable queue that is delivered after the next start. To count it takes up to two seconds
+// after ctx is done. A Shutdown after the first one, or after Run's context ended, waits for that and reports the same.
 //
 // One that comes before Run has begun delivers nothing and reports all that was dispatched as left. A program that ends at
 // once, with Run in a goroutine that was only just started, therefore waits for its deliveries first: Observer.Settled.
@@ -78,7 +82,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if err := wait(ctx, e.finished); err != nil {
 		return err
 	}
-	return e.leftover()
+	return e.leftover(ctx)
 }
 
 // wait returns nil once done is closed, or ctx's error. When both are so, done counts.
@@ -97,7 +101,7 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 }
 
 // lock takes the right to change lanes. A right that is free is given although ctx is done, so that what happens then
-// is no matter of luck.
+// does not depend on chance.
 func (e *Engine) lock(ctx context.Context) error {
 	select {
 	case e.admin <- struct{}{}:
@@ -114,7 +118,15 @@ func (e *Engine) lock(ctx context.Context) error {
 
 func (e *Engine) unlock() { <-e.admin }
 
-// drain waits for what is due: first the schedule, which feeds the lanes.
+// patience is for how long a lane that may not start anything yet is waited for.
+func (e *Engine) patience() time.Duration {
+	if by := e.drainBy.Load(); by != nil {
+		return time.Until(*by)
+	}
+	return pacePause
+}
+
+// drain waits for what is due, or comes due before ctx's deadline: first the schedule, which feeds the lanes.
 func (e *Engine) drain(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,13 +138,17 @@ func (e *Engine) drain(ctx context.Context) {
 		return
 	}
 	defer context.AfterFunc(e.running, cancel)()
-	if e.schedule.Drain(ctx, time.Time{}) != nil {
+	until, limited := ctx.Deadline()
+	if limited {
+		e.drainBy.Store(&until)
+	}
+	if e.schedule.Drain(ctx, until) != nil {
 		return
 	}
 	for before := int64(-1); before != e.fallbacks.Load(); { // what dies may go to a lane that was drained already
 		before = e.fallbacks.Load()
 		for _, l := range e.lanes {
-			if l.drain(ctx) != nil {
+			if l.drain(ctx, until) != nil {
 				return
 			}
 		}
@@ -182,25 +198,32 @@ func (e *Engine) stopAll(ctx context.Context) map[string]int {
 	return sending
 }
 
-// leftover counts what a shutdown leaves.
-func (e *Engine) leftover() error {
+// countGrace is how long a shutdown may count what it left after its context is done.
+const countGrace = 2 * time.Second
+
+// leftover counts what a shutdown leaves. Its context may be done already: these are the last words about those deliveries.
+func (e *Engine) leftover(ctx context.Context) error {
 	left := map[string]Left{}
 	for name, n := range e.sending {
 		left[name] = Left{Route: name, Sending: n}
 	}
-	// Counting must not fail for want of time: it is the last word about these deliveries.
-	ctx := context.Background()
+	err := &ShutdownError{Durable: e.queue.Properties().Durable}
 	if inspector, ok := e.queue.(queue.Inspector); ok {
-		names, err := inspector.Lanes(ctx)
-		if err != nil {
-			return err
+		counting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(countGrace, cancel) })()
+		names, failed := inspector.Lanes(counting)
+		if failed != nil {
+			return failed
 		}
-		for _, name := range names {
-			c, err := inspector.Count(ctx, name)
-			if err != nil {
-				return err
-			}
-			if c.Waiting() > 0 {
+		var counts []*queue.Counts
+		counts, err.Err = countLanes(counting, inspector, names)
+		for i, c := range counts {
+			name := names[i]
+			switch {
+			case c == nil:
+				left[name] = Left{Route: name, Queued: -1, Sending: e.sending[name]}
+			case c.Waiting() > 0:
 				left[name] = Left{Route: name, Queued: c.Waiting(), Sending: e.sending[name]}
 			}
 		}
@@ -208,10 +231,6 @@ func (e *Engine) leftover() error {
 	if len(left) == 0 {
 		return nil
 	}
-	err := &ShutdownError{Durable: e.queue.Properties().Durable}
-	for _, l := range left {
-		err.Left = append(err.Left, l)
-	}
-	slices.SortFunc(err.Left, func(a, b Left) int { return cmp.Compare(a.Route, b.Route) })
+	err.Left = slices.SortedFunc(maps.Values(left), func(a, b Left) int { return cmp.Compare(a.Route, b.Route) })
 	return err
 }

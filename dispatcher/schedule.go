@@ -40,7 +40,12 @@ func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev even
 		return ErrShutdown
 	}
 	defer e.accept.leave()
-	return s.Schedule(ctx, key, queue.Job{Event: ev, Route: ScheduleLane, NotBefore: at, Enqueued: time.Now()})
+	if !e.started.Load() {
+		e.idle.Do(e.missRun)
+	}
+	return s.Schedule(ctx, key, queue.Job{
+		Event: ev, Route: ScheduleLane, NotBefore: at, Enqueued: e.clock.now(), Urgent: isBreakGlass(ev),
+	})
 }
 
 // Cancel removes the event scheduled under key and reports whether there was one that had not been dispatched.

@@ -2,11 +2,13 @@ package dispatcher
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // RouteStatus is how one route is doing.
@@ -19,7 +21,9 @@ type RouteStatus struct {
 	Gone        bool // the destination no longer exists; the lane is paused until SetRoutes
 	GivenUp     bool // it failed for Protection.DisableAfter; the lane is paused until SetRoutes
 	// OpenUntil is when the breaker, which is open, lets the next probe through; zero = it is closed, or off.
-	OpenUntil    time.Time
+	OpenUntil time.Time
+	// HeldUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it did not.
+	HeldUntil    time.Time
 	Queued       int // deliveries that wait, retries included; -1 when the queue cannot tell
 	InFlight     int // sends running now; -1 when the queue cannot tell
 	Dead         int // dead letters kept; -1 when the queue cannot tell
@@ -36,7 +40,8 @@ type RouteStatus struct {
 	P50, P99 time.Duration
 }
 
-// Condition says in one word or two how far the route is in use: "gone", "given up", "breaker open", or its State.
+// Condition says in one word or two how far the route is in use: "gone", "given up", "breaker open", "held" by the receiver's
+// own word, or its State.
 func (s RouteStatus) Condition() string {
 	switch {
 	case s.State != Enabled:
@@ -47,31 +52,75 @@ func (s RouteStatus) Condition() string {
 		return "given up"
 	case !s.OpenUntil.IsZero():
 		return "breaker open"
+	case !s.HeldUntil.IsZero():
+		return "held"
 	}
 	return s.State.String()
 }
 
 // Status describes every route, in the order configured. Counters and times begin with the route's first appearance in
-// this Engine; what is queued and dead is the queue's, and outlasts a restart when that is durable.
-func (e *Engine) Status() []RouteStatus {
-	inspector, _ := e.queue.(queue.Inspector)
+// this Engine, and anew when its name passes to another tenant; what is queued and dead is the queue's, and outlasts a restart
+// when that is durable. The queue is asked within ctx. What could not be counted is -1, and the error says why; everything else
+// is there all the same.
+func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 	routes := e.index.Load().routes
 	all := make([]RouteStatus, len(routes))
+	names := make([]string, len(routes))
 	for i, b := range routes {
+		names[i] = b.Name
 		s := &all[i]
 		*s = RouteStatus{Name: b.Name, Tenant: b.Tenant, State: b.State, Queued: -1, InFlight: -1, Dead: -1,
-			Destination: b.destination(), Events: b.Events.String(), OpenUntil: b.lane.breaker.openUntil()}
-		if inspector != nil {
-			if c, err := inspector.Count(context.Background(), b.Name); err == nil {
-				s.Queued, s.InFlight, s.Dead = c.Waiting(), c.Running, c.Dead
-			}
-		}
+			Destination: b.destination(), Events: b.Events.String(),
+			OpenUntil: b.dest.hold.openUntil(), HeldUntil: b.dest.hold.quietUntil()}
 		b.lane.mu.Lock()
-		s.Gone, s.GivenUp = b.lane.gone, b.lane.givenUp
+		if b.lane.current.Load() == b {
+			s.Gone, s.GivenUp = b.lane.gone, b.lane.givenUp
+		}
 		b.lane.mu.Unlock()
-		b.lane.record.fill(s)
+		b.dest.record.fill(s)
 	}
-	return all
+	inspector, ok := e.queue.(queue.Inspector)
+	if !ok {
+		return all, nil
+	}
+	counts, err := countLanes(ctx, inspector, names)
+	for i, c := range counts {
+		if c != nil {
+			all[i].Queued, all[i].InFlight, all[i].Dead = c.Waiting(), c.Running, c.Dead
+		}
+	}
+	return all, err
+}
+
+// countWorkers is how many lanes are counted at a time.
+const countWorkers = 16
+
+// countLanes counts lanes side by side, so that a queue that does not answer costs ctx's time once. A lane that could not be
+// counted is nil; the error says how many those are and why the first of them could not be.
+func countLanes(ctx context.Context, q queue.Inspector, names []string) ([]*queue.Counts, error) {
+	counts := make([]*queue.Counts, len(names))
+	errs := make([]error, len(names))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(countWorkers, len(names)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				if errs[i] = ctx.Err(); errs[i] != nil {
+					continue
+				}
+				c, err := q.Count(ctx, names[i])
+				if errs[i] = err; err == nil {
+					counts[i] = &c
+				}
+			}
+		})
+	}
+	wg.Wait()
+	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(failed) == 0 {
+		return counts, nil
+	}
+	return counts, &CountError{Lanes: len(failed), Err: failed[0]}
 }
 
 // record is what a lane remembers of its attempts. A success, the hot case, touches two counters and perhaps the durations.
@@ -84,6 +133,8 @@ type record struct {
 	mu           sync.Mutex
 	failed       int64
 	failingSince time.Time
+	downSince    time.Time // the first transient failure since the last success; zero = there was none
+	refused      int       // permanent failures since the last success
 	lastError    string
 	lastErrorAt  time.Time
 }
@@ -99,14 +150,18 @@ func (r *record) success(at time.Time, skipped bool) uint32 {
 	if r.failing.Load() {
 		r.mu.Lock()
 		r.failing.Store(false)
-		r.failingSince = time.Time{}
+		r.failingSince, r.downSince, r.refused = time.Time{}, time.Time{}, 0
 		r.mu.Unlock()
 	}
 	return weight
 }
 
-// failure returns when the route began to fail.
-func (r *record) failure(at time.Time, took time.Duration, err error) time.Time {
+// refusals is how many deliveries a destination refuses, with no success in between, before that is its failure and not theirs.
+const refusals = 10
+
+// failure counts a failed attempt. It returns since when the destination has been failing; zero = that is not known, because
+// the attempt was refused, and not enough were: a receiver that answers one event with a refusal is well.
+func (r *record) failure(at time.Time, took time.Duration, verdict retry.Verdict, err error) time.Time {
 	text := err.Error()
 	r.took.add(took, at, 1)
 	r.mu.Lock()
@@ -117,7 +172,20 @@ func (r *record) failure(at time.Time, took time.Duration, err error) time.Time 
 	}
 	r.failing.Store(true)
 	r.lastError, r.lastErrorAt = text, at
-	return r.failingSince
+	if verdict == retry.Transient {
+		if r.downSince.IsZero() {
+			r.downSince = at
+		}
+	} else {
+		r.refused++
+	}
+	switch {
+	case r.refused >= refusals:
+		return r.failingSince
+	case verdict == retry.Transient:
+		return r.downSince
+	}
+	return time.Time{}
 }
 
 func (r *record) fill(s *RouteStatus) {

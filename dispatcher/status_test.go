@@ -22,7 +22,7 @@ func TestStatus(t *testing.T) {
 			dispatcher.Route{Name: "z", Channel: &rec, Tenant: "t", Retry: retry.Fixed{Interval: time.Hour}, Timeout: -1,
 				Dedup: channel.DedupOptions{Window: time.Hour}, Concurrency: 1},
 			dispatcher.Route{Name: "a", Channel: new(channeltest.Recorder), State: dispatcher.Paused})
-		assert.Equal(t, []dispatcher.RouteStatus{{Name: "z", Tenant: "t", Events: "*"}, {Name: "a", Events: "*", State: dispatcher.Paused}}, b.Status(),
+		assert.Equal(t, []dispatcher.RouteStatus{{Name: "z", Tenant: "t", Events: "*"}, {Name: "a", Events: "*", State: dispatcher.Paused}}, b.statuses(),
 			"in the order configured")
 		for i, n := range []int{0, 0, 1, 2, 3, 4, 5} { // delivered, skipped, failed, dead, postponed, hangs, waits
 			b.dispatch(newNote(n, event.Meta{Tenant: "t", ID: string(rune('a' + i))}))

@@ -84,6 +84,7 @@ func stormRoutes(tallies map[string]*tally, change int) []dispatcher.Route {
 		r := &routes[i]
 		r.Channel, r.Retry, r.Backlog = tallies[r.Name].channel(), again, wide
 	}
+	off := dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}}
 	few := dispatcher.Backlog{Jobs: 50, Overflow: dispatcher.DropOldest}
 	hangs := channel.Func(func(ctx context.Context, _ channel.Delivery) (channel.Receipt, error) {
 		<-ctx.Done()
@@ -94,8 +95,8 @@ func stormRoutes(tallies map[string]*tally, change int) []dispatcher.Route {
 		return channel.Receipt{}, retry.Permanent(channel.ErrGone)
 	})
 	routes = append(routes,
-		dispatcher.Route{Name: "hangs", Tenant: dispatcher.AnyTenant, Channel: hangs, Timeout: 5 * time.Millisecond, Retry: retry.Never{}, Backlog: few},
-		dispatcher.Route{Name: "panics", Tenant: dispatcher.AnyTenant, Channel: panics, Retry: retry.AtMost(3, again), Backlog: few},
+		dispatcher.Route{Name: "hangs", Tenant: dispatcher.AnyTenant, Channel: hangs, Timeout: 5 * time.Millisecond, Retry: retry.Never{}, Backlog: few, Protect: off},
+		dispatcher.Route{Name: "panics", Tenant: dispatcher.AnyTenant, Channel: panics, Retry: retry.AtMost(3, again), Backlog: few, Protect: off},
 		dispatcher.Route{Name: "gone", Tenant: dispatcher.AnyTenant, Channel: gone, Backlog: few})
 	if change%2 == 1 { // some come and go, at the ends of the list
 		routes = routes[:len(routes)-1]
@@ -222,7 +223,9 @@ func finish(t *testing.T, engine *dispatcher.Engine, tallies map[string]*tally, 
 		}
 	}
 	waiting := func(name string) bool {
-		for _, s := range engine.Status() {
+		all, err := engine.Status(t.Context())
+		require.NoError(t, err)
+		for _, s := range all {
 			if s.Name == name {
 				return s.Queued+s.InFlight > 0
 			}

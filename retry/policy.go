@@ -31,30 +31,65 @@ type Exponential struct {
 	Jitter float64
 }
 
-var _ Policy = Exponential{}
+var _ Bounded = Exponential{}
+
+// longestPause bounds pauses, so that jitter of up to their own length does not overflow.
+const longestPause = math.MaxInt64 / 4
 
 // Next implements Policy; ok is always true.
 func (e Exponential) Next(f Failure) (time.Duration, bool) {
+	e = e.withDefaults()
 	b := backoff.ExponentialBackOff{
-		MaxInterval:         orDefault(e.Max, 15*time.Minute),
+		MaxInterval:         e.Max,
 		Multiplier:          e.Multiplier,
 		RandomizationFactor: e.Jitter,
 		Clock:               backoff.SystemClock, // required by the library, read only for MaxElapsedTime, which is off
 	}
-	if !(b.Multiplier >= 1) { // also NaN
-		b.Multiplier = 2
-	}
-	switch {
-	case b.RandomizationFactor == 0:
-		b.RandomizationFactor = backoff.DefaultRandomizationFactor
-	case b.RandomizationFactor < 0:
-		b.RandomizationFactor = 0
-	case !(b.RandomizationFactor <= 1):
-		b.RandomizationFactor = 1
-	}
-	b.InitialInterval = positioned(orDefault(e.Initial, time.Second), b.MaxInterval, b.Multiplier, f.Attempt)
+	b.InitialInterval = positioned(e.Initial, e.Max, e.Multiplier, f.Attempt)
 	b.Reset()
 	return b.NextBackOff(), true
+}
+
+// Span implements Bounded: it has no end unless attempts are bounded.
+func (e Exponential) Span(attempts int) (time.Duration, bool) {
+	if attempts == Unlimited {
+		return 0, false
+	}
+	e = e.withDefaults()
+	var sum float64
+	for attempt := 1; attempt < attempts; attempt++ {
+		pause := positioned(e.Initial, e.Max, e.Multiplier, attempt)
+		repeat := 1.0
+		if pause >= e.Max || e.Multiplier == 1 { // so are all that follow
+			repeat = float64(attempts - attempt)
+			attempt = attempts
+		}
+		sum += repeat * float64(pause) * (1 + e.Jitter)
+	}
+	if sum >= math.MaxInt64 {
+		return math.MaxInt64, true
+	}
+	return time.Duration(sum), true
+}
+
+// Deadline implements Bounded; there is none.
+func (Exponential) Deadline() (time.Duration, bool) { return 0, false }
+
+func (e Exponential) withDefaults() Exponential {
+	e.Initial = orDefault(e.Initial, time.Second)
+	e.Max = min(orDefault(e.Max, 15*time.Minute), longestPause)
+	if !(e.Multiplier >= 1) { // also NaN
+		e.Multiplier = 2
+	}
+	switch {
+	case e.Jitter == 0:
+		e.Jitter = backoff.DefaultRandomizationFactor
+	case e.Jitter < 0:
+		e.Jitter = 0
+	case !(e.Jitter <= 1):
+		e.Jitter = 1
+	}
+	return e
 }
 
 // positioned returns the interval the library would have reached after the given attempt, computed at once instead of
@@ -67,9 +102,9 @@ func positioned(initial, limit time.Duration, multiplier float64, attempt int) t
 	return time.Duration(interval)
 }
 
-func orDefault(d, otherwise time.Duration) time.Duration {
+func orDefault(d, def time.Duration) time.Duration {
 	if d <= 0 {
-		return otherwise
+		return def
 	}
 	return d
 }
@@ -78,23 +113,41 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // duration".
 type Fixed struct {
 	Interval time.Duration // 0 = at once
-	For      time.Duration // no attempt begins later than this; 0 = no end
+	For      time.Duration // no attempt begins later than this, as for [Within]; 0 = no end
 }
 
-var _ Policy = Fixed{}
+var _ Bounded = Fixed{}
 
 // Next implements Policy.
 func (p Fixed) Next(f Failure) (time.Duration, bool) {
 	d := max(p.Interval, 0)
-	return d, p.For <= 0 || f.Elapsed+d <= p.For
+	return d, p.For <= 0 || fits(d, f.Elapsed, p.For)
 }
+
+// Span implements Bounded.
+func (p Fixed) Span(attempts int) (time.Duration, bool) {
+	pauses := time.Duration(max(attempts-1, 0))
+	interval := max(p.Interval, 0)
+	switch {
+	case p.For > 0 && (interval == 0 || pauses > p.For/interval):
+		return p.For, true
+	case attempts == Unlimited:
+		return 0, false
+	case interval > 0 && pauses > math.MaxInt64/interval:
+		return math.MaxInt64, true
+	}
+	return pauses * interval, true
+}
+
+// Deadline implements Bounded.
+func (p Fixed) Deadline() (time.Duration, bool) { return p.For, p.For > 0 }
 
 // Schedule lists the pause before each attempt, the first included, in the form in which the Standard Webhooks
 // specification gives one: Schedule{0, 5*time.Second, 5*time.Minute} is three attempts, the second 5 s after the first
 // one failed. Whoever schedules does not wait for the first entry. Its length bounds the attempts.
 type Schedule []time.Duration
 
-var _ Policy = Schedule{}
+var _ Bounded = Schedule{}
 
 // Next implements Policy.
 func (s Schedule) Next(f Failure) (time.Duration, bool) {
@@ -105,10 +158,28 @@ func (s Schedule) Next(f Failure) (time.Duration, bool) {
 	return max(s[next], 0), true
 }
 
+// Span implements Bounded.
+func (s Schedule) Span(attempts int) (time.Duration, bool) {
+	var sum time.Duration
+	for _, pause := range s[min(1, len(s)):min(max(attempts, 0), len(s))] {
+		sum += min(max(pause, 0), math.MaxInt64-sum)
+	}
+	return sum, true
+}
+
+// Deadline implements Bounded: a schedule ends after its last attempt, whenever that is.
+func (Schedule) Deadline() (time.Duration, bool) { return 0, false }
+
 // Never makes one attempt only.
 type Never struct{}
 
-var _ Policy = Never{}
+var _ Bounded = Never{}
 
 // Next implements Policy; ok is always false.
 func (Never) Next(Failure) (time.Duration, bool) { return 0, false }
+
+// Span implements Bounded.
+func (Never) Span(int) (time.Duration, bool) { return 0, true }
+
+// Deadline implements Bounded; there is none.
+func (Never) Deadline() (time.Duration, bool) { return 0, false }

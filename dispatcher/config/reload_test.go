@@ -146,7 +146,9 @@ routes:
 	}
 	wg.Wait()
 	require.Eventually(t, func() bool {
-		for _, s := range engine.Status() {
+		all, err := engine.Status(t.Context())
+		require.NoError(t, err)
+		for _, s := range all {
 			if s.Queued+s.InFlight > 0 {
 				return false
 			}

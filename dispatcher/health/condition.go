@@ -13,6 +13,7 @@ type condition struct {
 	failing atomic.Bool // since is set; a success of a healthy route, the hot case, looks at nothing else
 
 	name    string
+	owner   string // the route's tenant
 	tenant  string // of the events about it
 	held    bool   // disabled or paused by the host: no news
 	alert   Alert

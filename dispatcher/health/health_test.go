@@ -300,7 +300,9 @@ func TestOnlyAlarmRouteFails(t *testing.T) {
 		for _, d := range mail.Deliveries() {
 			assert.Equal(t, event.Type("access.granted"), d.Event.Type())
 		}
-		assert.Equal(t, 1, b.Status()[0].Queued)
+		routes, err := b.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, routes[0].Queued)
 	})
 }
 
@@ -399,14 +401,14 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		require.ErrorIs(t, <-ran, context.Canceled)
 
 		for range 1005 {
-			o.Disabled("a", errDown) // nobody runs: the outbox fills up
+			o.Disabled(dispatcher.Disablement{Route: "a", Reason: errDown}) // nobody runs: the outbox fills up
 		}
 		go func() { ran <- monitor.Run(t.Context(), &rec) }()
 		synctest.Wait()
 		assert.Len(t, rec.Events(), 1001)
 		assert.Equal(t, 1, log.count(t, "tocsin: alarms were lost: too many waited"))
 		rec.Fail(dispatcher.ErrShutdown)
-		o.Disabled("a", errDown)
+		o.Disabled(dispatcher.Disablement{Route: "a", Reason: errDown})
 		require.NoError(t, <-ran, "nothing more can be said")
 	})
 }

@@ -26,7 +26,8 @@ import (
 // in its lifetime.
 //
 // A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
-// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed is forgotten.
+// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed, or whose name
+// passes to another tenant, is forgotten: nothing of one tenant is reported to another.
 // Nothing is remembered across a restart: a failure that lasts is reported anew.
 type Monitor struct {
 	log    *slog.Logger
@@ -71,12 +72,12 @@ func (m *Monitor) Observer() dispatcher.Observer {
 func (m *Monitor) changed(routes []dispatcher.Route) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	former := *m.routes.Load()
+	before := *m.routes.Load()
 	now := make(map[string]*condition, len(routes))
 	for _, r := range routes {
-		c := former[r.Name]
-		if c == nil {
-			c = &condition{name: r.Name}
+		c := before[r.Name]
+		if c == nil || c.owner != r.Tenant {
+			c = &condition{name: r.Name, owner: r.Tenant}
 		}
 		c.apply(r, m.options.alert(r.Name))
 		now[r.Name] = c
@@ -85,8 +86,17 @@ func (m *Monitor) changed(routes []dispatcher.Route) {
 	m.signal()
 }
 
+// find returns the route of that name, if it is that tenant's; nil = it is not. News about a route that was just replaced by
+// another tenant's can still come.
+func (m *Monitor) find(route, tenant string) *condition {
+	if c := (*m.routes.Load())[route]; c != nil && c.owner == tenant {
+		return c
+	}
+	return nil
+}
+
 func (m *Monitor) attempted(a dispatcher.Attempt) {
-	c := (*m.routes.Load())[a.Delivery.Route]
+	c := m.find(a.Delivery.Route, a.Tenant)
 	if c == nil || a.Receipt.Skipped || a.Verdict == retry.Postponed || a.Verdict == retry.Success && !c.failing.Load() {
 		return
 	}
@@ -105,15 +115,15 @@ func (m *Monitor) attempted(a dispatcher.Attempt) {
 	}
 }
 
-func (m *Monitor) disabled(route string, reason error) {
-	c := (*m.routes.Load())[route]
+func (m *Monitor) disabled(d dispatcher.Disablement) {
+	c := m.find(d.Route, d.Tenant)
 	if c == nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.disabled, c.told = true, true
-	m.post(c, event.ChannelDisabled{RouteFailure: c.failure, Reason: reason.Error()})
+	m.post(c, event.ChannelDisabled{RouteFailure: c.failure, Reason: d.Reason.Error()})
 	m.signal()
 }
 
@@ -121,7 +131,7 @@ func (m *Monitor) settled(s dispatcher.Settlement) {
 	if s.Result != dispatcher.DeadLetter {
 		return
 	}
-	c := (*m.routes.Load())[s.Delivery.Route]
+	c := m.find(s.Delivery.Route, s.Tenant)
 	if c == nil {
 		return
 	}

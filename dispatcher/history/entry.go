@@ -19,7 +19,7 @@ type Entry struct {
 	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery died
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
 	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
-	// any tenant.
+	// any tenant. Of a delivery that died because the route's name had passed to another tenant, it is the event's.
 	Tenant     string      `json:"tenant"`
 	Route      string      `json:"route"`
 	Event      event.Event `json:"event"`                // its Type is the trigger

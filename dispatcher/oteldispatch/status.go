@@ -35,14 +35,16 @@ func newStatus(m metric.Meter) (status, error) {
 }
 
 // Watch reports the Engine's Status as gauges, each time metrics are collected, until Unregister of what it returns. An
-// error is the MeterProvider's.
+// error is the MeterProvider's. The queue is asked within the collection's context; what it does not tell in that time is
+// left out, and the collection reports why.
 func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 	s := &t.status
-	return s.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, route := range e.Status() {
+	return s.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		routes, err := e.Status(ctx)
+		for _, route := range routes {
 			s.observe(o, route, time.Now())
 		}
-		return nil
+		return err
 	}, s.queued, s.inFlight, s.dead, s.failing)
 }
 

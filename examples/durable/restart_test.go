@@ -59,7 +59,9 @@ func (p *program) end() *dispatcher.ShutdownError {
 
 func (p *program) status(route string) dispatcher.RouteStatus {
 	p.t.Helper()
-	for _, s := range p.Status() {
+	all, err := p.Status(p.t.Context())
+	require.NoError(p.t, err)
+	for _, s := range all {
 		if s.Name == route {
 			return s
 		}

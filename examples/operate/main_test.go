@@ -72,7 +72,9 @@ func TestWhatIsShown(t *testing.T) {
 	s, err := run(ctx, &out)
 	require.NoError(t, err, "%s", out.String())
 
-	for _, r := range s.engine.Status() {
+	routes, err := s.engine.Status(ctx)
+	require.NoError(t, err)
+	for _, r := range routes {
 		assert.Equal(t, "OK", r.Health(), r.Name)
 		assert.Zero(t, r.Queued+r.InFlight+r.Dead, r.Name)
 	}

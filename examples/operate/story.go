@@ -49,7 +49,11 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"chat": 2}); err != nil {
 		return err
 	}
-	for _, r := range s.engine.Status() {
+	routes, err := s.engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
 		if r.Delivered > 0 {
 			fmt.Fprintf(s.out, "  %-8s %d delivered, %d suppressed\n", r.Name, r.Delivered, r.Skipped)
 		}
@@ -67,7 +71,7 @@ func (s *story) tell(ctx context.Context) error {
 		return err
 	}
 	s.say("The status now:")
-	if err := s.table(); err != nil {
+	if err := s.table(ctx); err != nil {
 		return err
 	}
 
@@ -102,7 +106,7 @@ func (s *story) tell(ctx context.Context) error {
 // sumUp prints what an administrator looks at afterwards.
 func (s *story) sumUp(ctx context.Context) error {
 	s.say("The status of all routes:")
-	if err := s.table(); err != nil {
+	if err := s.table(ctx); err != nil {
 		return err
 	}
 	s.say("The history of all routes:")
@@ -145,12 +149,16 @@ func (s *story) await(ctx context.Context, over map[string]int) error {
 }
 
 // table prints the status, indented.
-func (s *story) table() error {
-	var b strings.Builder
-	if err := dispatcher.WriteStatus(&b, s.engine.Status()); err != nil {
+func (s *story) table(ctx context.Context) error {
+	routes, err := s.engine.Status(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.out, "  %s\n", strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n  "))
+	var b strings.Builder
+	if err := dispatcher.WriteStatus(&b, routes); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "  %s\n", strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n  "))
 	return err
 }
 

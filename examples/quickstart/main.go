@@ -124,6 +124,10 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	defer cancel()
 	left := engine.Shutdown(limited)
 	fmt.Fprintf(out, "\n  %v\n\n", left)
-	story.table(engine.Status())
+	status, err := engine.Status(ctx)
+	if err != nil {
+		return r, err
+	}
+	story.table(status)
 	return r, <-stopped
 }

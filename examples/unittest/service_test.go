@@ -63,7 +63,9 @@ func TestRevocationSurvivesAnOutage(t *testing.T) {
 		require.NoError(t, slack.Wait(t.Context(), 4))
 		synctest.Wait()
 		require.NoError(t, engine.Shutdown(t.Context()))
-		assert.Equal(t, int64(1), engine.Status()[0].Delivered)
+		routes, err := engine.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, int64(1), routes[0].Delivered)
 		assert.Equal(t, 4, slack.Deliveries()[3].Attempt)
 	})
 }

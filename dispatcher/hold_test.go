@@ -76,7 +76,7 @@ func TestBreakerSavesAttempts(t *testing.T) {
 	for name, tc := range map[string]struct {
 		failures int
 		dead     int
-	}{"off": {0, 100}, "on": {5, 3}} {
+	}{"off": {-1, 100}, "on": {5, 3}, "by default": {0, 3}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				began := time.Now()
@@ -93,10 +93,10 @@ func TestBreakerSavesAttempts(t *testing.T) {
 				b.dispatch(notes(100)...)
 				advance(2 * time.Hour)
 				assert.LessOrEqual(t, b.seen.results("r")[dispatcher.DeadLetter], tc.dead)
-				if tc.failures == 0 {
+				if tc.failures < 0 {
 					assert.Equal(t, 100, b.seen.results("r")[dispatcher.DeadLetter])
 				} else {
-					assert.Less(t, int(b.status("r").Failed), 20)
+					assert.Less(t, int(b.status("r").Failed), 30)
 				}
 			})
 		})
@@ -215,7 +215,7 @@ func TestBreakerAndSetRoutes(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 4, "a probe at once")
 		assert.True(t, b.status("r").OpenUntil.Equal(b.began.Add(130*time.Second)), "whose failure doubles the pause")
-		route.Protect.Breaker = dispatcher.Breaker{}
+		route.Protect.Breaker = dispatcher.Breaker{Failures: -1}
 		b.setRoutes(route)
 		advance(time.Second)
 		assert.EqualValues(t, 5, b.status("r").Delivered, "switched off, it is closed")
@@ -312,7 +312,70 @@ func TestDisableAfterPureFailure(t *testing.T) {
 	})
 }
 
-// breakable is a channel that fails until it is mended.
+// A receiver that answers some events with a refusal is well: that says nothing about how long it has been failing.
+func TestDisableAfterAndRefusals(t *testing.T) {
+	t.Parallel()
+	refused := channeltest.Fail(retry.Permanent(errDown))
+	down := channeltest.Fail(errDown)
+	for name, tc := range map[string]struct {
+		steps    []channeltest.Step // an hour apart, of a delivery each
+		disabled bool
+	}{
+		"two bad events":                           {[]channeltest.Step{refused, refused}, false},
+		"nine bad events":                          {repeated(refused, 9), false},
+		"nothing is taken at all":                  {repeated(refused, 10), true},
+		"a success in between":                     {append(append(repeated(refused, 9), nil), repeated(refused, 9)...), false},
+		"a bad event after a failure":              {[]channeltest.Step{down, refused}, false},
+		"a bad event between two failures":         {[]channeltest.Step{down, refused, down}, true},
+		"two events that failed transiently":       {[]channeltest.Step{down, down}, true},
+		"a failure after many hours of bad events": {append(repeated(refused, 5), down), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rec channeltest.Recorder
+				rec.Script(tc.steps...)
+				b := start(t, dispatcher.Route{Name: "r", Channel: &rec, Retry: retry.Never{}, Concurrency: 1,
+					Protect: dispatcher.Protection{DisableAfter: time.Hour}})
+				for _, e := range notes(len(tc.steps)) {
+					b.dispatch(e)
+					advance(time.Hour)
+				}
+				assert.Equal(t, tc.disabled, b.status("r").GivenUp)
+			})
+		})
+	}
+}
+
+func repeated(s channeltest.Step, n int) []channeltest.Step {
+	all := make([]channeltest.Step, n)
+	for i := range all {
+		all[i] = s
+	}
+	return all
+}
+
+// A receiver that is well but for some events, however often these are tried, never opens the breaker that is on by default.
+func TestBreakerByDefaultAndBadEvents(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]dispatcher.Order{"parallel": dispatcher.Parallel, "by subject": dispatcher.BySubject, "strict": dispatcher.Strict} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				bad := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, errDown })
+				b := start(t, dispatcher.Route{Name: "r", Channel: bad, Order: order, Retry: retry.Fixed{Interval: 5 * time.Second, For: time.Hour}})
+				b.dispatch(notes(dispatcher.DefaultBreakerFailures - 1)...)
+				advance(59 * time.Minute)
+				assert.Equal(t, "enabled", b.status("r").Condition())
+				perDelivery := map[string]int{}
+				for _, a := range b.seen.attemptsOf("r") {
+					perDelivery[a.Delivery.Event.ID()]++
+				}
+				assert.GreaterOrEqual(t, perDelivery["e-0"], 59*12, "its policy alone says when it is tried")
+			})
+		})
+	}
+}
+
+// breakable is a channel that fails until it works.
 type breakable struct{ mended atomic.Bool }
 
 func (b *breakable) Send(context.Context, channel.Delivery) (channel.Receipt, error) {
@@ -320,4 +383,121 @@ func (b *breakable) Send(context.Context, channel.Delivery) (channel.Receipt, er
 		return channel.Receipt{}, nil
 	}
 	return channel.Receipt{}, errDown
+}
+
+// throttled answers as a receiver with a limit of its own, whatever it is asked for, and counts.
+type throttled struct {
+	rec   channeltest.Recorder
+	pause time.Duration
+	limit func() bool // whether it is over
+}
+
+func (c *throttled) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	_, _ = c.rec.Send(ctx, d)
+	<-time.After(50 * time.Millisecond)
+	if c.limit() {
+		return channel.Receipt{}, nil
+	}
+	return channel.Receipt{}, retry.Throttle(errDown, c.pause)
+}
+
+// What a receiver says about itself holds the lane: 2,000 events do not ask 2,000 times.
+func TestThrottleHoldsTheLane(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		began := time.Now()
+		c := &throttled{pause: time.Minute, limit: func() bool { return time.Since(began) > 4*time.Minute }}
+		b := start(t, dispatcher.Route{Name: "r", Channel: c}, dispatcher.Route{Name: "other", Channel: new(channeltest.Recorder)})
+		b.dispatch(notes(2000)...)
+		advance(30 * time.Second)
+		assert.Len(t, c.rec.Deliveries(), dispatcher.DefaultConcurrency)
+		s := b.status("r")
+		assert.Equal(t, "held", s.Condition())
+		assert.True(t, s.HeldUntil.Equal(began.Add(time.Minute+50*time.Millisecond)), "%v", s.HeldUntil)
+		assert.Zero(t, s.OpenUntil)
+		assert.Zero(t, s.InFlight, "nobody sleeps in a worker")
+		assert.Len(t, b.times("other"), 2000)
+		for minute := range 3 {
+			advance(time.Minute)
+			assert.Len(t, c.rec.Deliveries(), dispatcher.DefaultConcurrency+minute+1, "one probe when the time is over")
+		}
+		advance(2 * time.Minute)
+		s = b.status("r")
+		assert.EqualValues(t, 2000, s.Delivered)
+		assert.Equal(t, "enabled", s.Condition())
+		assert.Empty(t, b.seen.results("r")[dispatcher.DeadLetter])
+	})
+}
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	const s, m, h = time.Second, time.Minute, time.Hour
+	ok := channeltest.Succeed(channel.Receipt{})
+	throttle := func(d time.Duration) channeltest.Step { return channeltest.Fail(retry.Throttle(errDown, d)) }
+	every := retry.Fixed{Interval: 2 * m}
+	for name, tc := range map[string]struct {
+		route  dispatcher.Route
+		script []channeltest.Step
+		want   []time.Duration
+	}{
+		"one probe, then all":              {dispatcher.Route{}, []channeltest.Step{throttle(m), throttle(m)}, []time.Duration{0, m, 2 * m, 2 * m, 2 * m, 2 * m}},
+		"no time: the policy's pause":      {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(0)}, []time.Duration{0, 2 * m, 2 * m, 2 * m, 2 * m}},
+		"a shorter time than the policy's": {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(s)}, []time.Duration{0, s, s, s, 2 * m}},
+		"never for more than an hour":      {dispatcher.Route{}, []channeltest.Step{throttle(24 * h)}, []time.Duration{0, h, h, h, h}},
+		"of a delivery that dies":          {dispatcher.Route{Retry: retry.Never{}}, []channeltest.Step{throttle(m)}, []time.Duration{0, m, m, m}},
+		"without a breaker": {dispatcher.Route{Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}}},
+			[]channeltest.Step{throttle(m)}, []time.Duration{0, m, m, m, m}},
+		"it fits into what is left": {dispatcher.Route{MaxAge: 10 * m}, []channeltest.Step{throttle(h)}, []time.Duration{0, 9 * m, 9 * m, 9 * m, 9 * m}},
+		"the probe fails otherwise": {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(m), channeltest.Fail(errDown)},
+			[]time.Duration{0, m, m, m, 2 * m, 3 * m}},
+		"the probe is refused": {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(m), channeltest.Fail(retry.Permanent(errDown)), ok},
+			[]time.Duration{0, m, m, m, 2 * m}},
+		"the probe says nothing": {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(m), channeltest.Fail(retry.Postpone(errDown, h)), throttle(m)},
+			[]time.Duration{0, m, m, 2 * m, 2 * m, 3 * m, h + m}},
+		"and opens the breaker": {dispatcher.Route{Retry: every, Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 2, Pause: 3 * m}}},
+			[]channeltest.Step{throttle(m), throttle(m)}, []time.Duration{0, m, 4 * m, 4 * m, 4 * m, 4 * m}},
+		"and strict": {dispatcher.Route{Retry: every, Order: dispatcher.Strict}, []channeltest.Step{throttle(5 * m)},
+			[]time.Duration{0, 5 * m, 5 * m, 5 * m, 5 * m}},
+		"and a rate": {dispatcher.Route{Retry: every, Rate: dispatcher.Rate{Events: 1, Per: 10 * s}}, []channeltest.Step{throttle(m)},
+			[]time.Duration{0, m, m + 10*s, m + 20*s, 2 * m}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var rec channeltest.Recorder
+				rec.Script(tc.script...)
+				tc.route.Name, tc.route.Channel, tc.route.Concurrency = "r", &rec, 1
+				if tc.route.Retry == nil {
+					tc.route.Retry = retry.Fixed{Interval: s}
+				}
+				b := start(t, tc.route)
+				b.dispatch(notes(4)...)
+				advance(5 * h)
+				assert.Equal(t, tc.want, b.times("r"))
+				assert.Zero(t, b.status("r").Queued)
+			})
+		})
+	}
+}
+
+// A success that was under way when the receiver asked for quiet does not lift that; SetRoutes lets a probe through.
+func TestThrottleOutlivesAnEarlierSuccess(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		rec.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+			<-time.After(10 * time.Second)
+			return channel.Receipt{}, nil
+		}, channeltest.Fail(retry.Throttle(errDown, time.Hour)))
+		route := dispatcher.Route{Name: "r", Channel: &rec, Concurrency: 2}
+		b := start(t, route)
+		b.dispatch(notes(5)...)
+		advance(time.Minute)
+		assert.EqualValues(t, 1, b.status("r").Delivered)
+		assert.Equal(t, "held", b.status("r").Condition())
+		assert.Len(t, rec.Deliveries(), 2)
+		rec.Script(channeltest.Fail(retry.Throttle(errDown, time.Minute)))
+		b.setRoutes(route)
+		advance(time.Second)
+		assert.Len(t, rec.Deliveries(), 3, "a probe")
+		advance(2 * time.Hour)
+		assert.EqualValues(t, 5, b.status("r").Delivered)
+	})
 }

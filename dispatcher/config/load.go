@@ -82,6 +82,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	if root == nil {
 		return nil, l.err()
 	}
+	l.checkVocabularies()
 	set := &Set{Document: &Document{root}}
 	made := l.channels(root, types, set)
 	l.routes(root, made, set)
@@ -145,7 +146,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		quiet := loader{problems: &problems{}}
 		stored = quiet.unique(l.options.Stored.root.get("channels"))
 	}
-	guards, limits := networks(l.options), policies(l.options)
+	guards, limits, words := networks(l.options), policies(l.options), vocabularies(l.options)
 	made := map[string]channel.Channel{}
 	list := root.get("channels")
 	if list == nil {
@@ -166,6 +167,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		e := Environment{
 			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
 			Limits: named(l.problems, v, "limits", defaultLimits, limits),
+			Words:  l.words(v, words),
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
 		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
@@ -185,6 +187,23 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 	}
 	return made
+}
+
+// words finds the vocabulary that a channel names.
+func (l *loader) words(channel *value, offered map[string]event.Vocabulary) event.Vocabulary {
+	if !channel.has("vocabulary") {
+		return nil
+	}
+	return named(l.problems, channel, "vocabulary", "", offered)
+}
+
+// checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is meant.
+func (l *loader) checkVocabularies() {
+	for _, name := range names(l.options.Vocabularies) {
+		for _, err := range flatten(l.options.Vocabularies[name].Err()) {
+			l.add(position{}, "", "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
+		}
+	}
 }
 
 // place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be wrong: it

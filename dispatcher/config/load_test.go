@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,10 +95,10 @@ func TestStyle3And5WhatAnswersMean(t *testing.T) {
 	t.Cleanup(receiver.Close)
 	const taken, again, final = retry.Success, retry.Transient, retry.Final
 	for fields, want := range map[string]map[int]retry.Verdict{
-		"":                                      {200: taken, 204: taken, 301: final, 400: final, 404: final, 408: again, 425: again, 429: again, 500: again, 503: again},
+		"":                                      {200: taken, 204: taken, 301: again, 400: final, 404: again, 408: again, 425: again, 429: again, 500: again, 503: again},
 		"success: [200]\nretry_statuses: [all]": {200: taken, 204: again, 301: again, 400: again, 404: again, 429: again, 500: again},
 		"retry_statuses: [5xx, 408, 429]":       {200: taken, 204: taken, 400: final, 408: again, 425: final, 429: again, 500: again, 599: again},
-		"success: [202, 204]\nretry_statuses: []": {202: taken, 204: taken, 200: final, 429: final, 503: final},
+		"success: [202, 204]\nretry_statuses: []": {202: taken, 204: taken, 200: final, 404: final, 429: final, 503: final},
 	} {
 		for status, verdict := range want {
 			set := load(t, "a.yaml", labHook(fmt.Sprintf("%s/%d", receiver.URL, status), fields), lab(t))
@@ -286,5 +287,54 @@ func TestAPresetsLimitsStayUnlessTheDocumentHasItsOwn(t *testing.T) {
 			assert.Equal(t, webhook.KindTooLarge, e.Kind)
 		}
 		assert.Equal(t, want, requests.Load(), fields)
+	}
+}
+
+// Receivers that switch on their own words for types get those, in whatever the document makes of an event.
+func TestBodiesHaveTheReceiversWords(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- string(body)
+	}))
+	t.Cleanup(receiver.Close)
+	o := lab(t)
+	o.Vocabularies = map[string]event.Vocabulary{"desk": {event.TypeRequestPending: "ticket opened"}}
+	template := "body: {kind: template, template: '{\"t\": \"{{event_type}}\"}'}\n"
+	for fields, want := range map[string]string{
+		template:                                         `{"t": "request.pending"}`,
+		template + "vocabulary: access_request":          `{"t": "AccessRequestCreated"}`,
+		template + "vocabulary: trigger":                 `{"t": "Created"}`,
+		template + "vocabulary: desk":                    `{"t": "ticket opened"}`,
+		template + "vocabulary: application_access":      `{"t": "request.pending"}`,
+		"body: {kind: form}\nvocabulary: access_request": "event=AccessRequestCreated&",
+		"headers: [{name: X-Type, template: '{{event_type}}'}]\n" +
+			template + "vocabulary: access_request": `{"t": "AccessRequestCreated"}`,
+	} {
+		set := load(t, "a.yaml", labHook(receiver.URL, fields), o)
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		require.NoError(t, err)
+		assert.Contains(t, <-bodies, want, fields)
+	}
+	assert.Contains(t, refused(t, hook("vocabulary: acces_request", "")), `channels[0].vocabulary is not offered by the host; name one that is; did you mean "access_request"?`)
+	o.Vocabularies["desk"][event.TypeRequestDenied] = "ticket opened"
+	_, err := config.Load("a.yaml", []byte(hook("", "")), o)
+	require.ErrorContains(t, err, `of the host's vocabulary "desk"`)
+}
+
+// The address of a site may have a query: what the preset adds goes into the path.
+func TestSitesWithAQuery(t *testing.T) {
+	t.Parallel()
+	called := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { called <- r.URL.String() }))
+	t.Cleanup(receiver.Close)
+	for fields, want := range map[string]string{
+		"preset: {product: jira, project: PAM, issue_type: Task}\nauth: {kind: bearer, token: x}": "/base/rest/api/3/issue?key=k",
+		"preset: {product: splunk, token: x}":                                                     "/base/services/collector/event?key=k",
+	} {
+		set := load(t, "a.yaml", labHook(receiver.URL+"/base?key={key}", fields+"\nmasks: [{replacement: '{key}', value: k}]"), lab(t))
+		_, _ = set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		assert.Equal(t, want, <-called, fields)
 	}
 }

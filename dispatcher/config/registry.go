@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/event"
 )
 
 // Registry holds the types of channel that documents may have, by name. It is a value of the host's: nothing is registered
@@ -67,6 +68,8 @@ func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
 type Environment struct {
 	Guard  *netguard.Guard // of the channel's network
 	Limits netguard.Limits // of the channel's field limits; the default if its Type has none
+	// Words are the vocabulary that the channel's field of that name names; nil if it names none.
+	Words  event.Vocabulary
 	Logger *slog.Logger
 }
 

@@ -448,3 +448,28 @@ func TestFiltersTakeEitherVocabulary(t *testing.T) {
 	assert.True(t, set.Routes[0].Events.MatchType("ticket.closed"))
 	assert.False(t, set.Routes[0].Events.MatchType("request.pending"))
 }
+
+// A plan is not cut silently: an age that is not set follows it, and one that cuts it is an error (see plan-beyond-its-age.yaml).
+func TestRetriesRunToTheirEnd(t *testing.T) {
+	t.Parallel()
+	for _, fields := range []string{
+		"retry: {interval: 1h, duration: 72h}",
+		"retry: {interval: 1h, duration: 72h}\nmax_age: 72h",
+		"retry: {interval: 1h, duration: 72h}\nmax_age: forever",
+		"retry: {schedule: [0s, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h]}",
+		"retry: {interval: 8h, count: 9}",
+	} {
+		one(t, hook("", fields))
+	}
+	assert.Contains(t, refused(t, hook("", "retry: {interval: 1h, duration: 72h}\nmax_age: 71h")), "routes.yaml:10:14: routes[0].max_age of 71h0m0s cuts the retry policy")
+	// Without an end of its own, a plan ends with the age.
+	one(t, hook("", "retry: {interval: 1h}\nmax_age: 24h"))
+	one(t, hook("", "max_age: 1h"))
+}
+
+func TestTheBreakerIsOnUnlessADocumentSaysOff(t *testing.T) {
+	t.Parallel()
+	assert.Zero(t, one(t, hook("", "")).Protect.Breaker.Failures, "the default, which is on")
+	assert.Equal(t, dispatcher.Breaker{Pause: time.Minute}, one(t, hook("", "breaker: {pause: 1m}")).Protect.Breaker)
+	assert.Negative(t, one(t, hook("", "breaker: {off: true}")).Protect.Breaker.Failures)
+}

@@ -49,7 +49,7 @@ func routeFields(caps Caps) []Field {
 			{Name: "jobs", Kind: Number, Min: 1, Max: caps.Backlog, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},
-		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h."},
+		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h, or what retry needs to run to its end."},
 		alertsField(),
 	}, protectionFields())
 }

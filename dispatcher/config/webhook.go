@@ -22,10 +22,11 @@ func webhookType(caps Caps) Type {
 			{Name: "headers", Kind: Headers, MaxItems: 100, Doc: "Headers of every request; at most 25, or as limits say."},
 			authField(),
 			bodyField(),
+			{Name: "vocabulary", Doc: "Whose words for types of events the receiver switches on: trigger (Created), access_request (AccessRequestCreated), application_access, or one of the host's. Templates, macros and forms have them as event_type. Default: the types themselves."},
 			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
-			{Name: "max_body", Kind: Number, Min: 1, Max: caps.MaxBody, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
+			{Name: "max_body", Kind: Number, Min: 1, Max: caps.MaxBody, Doc: "The largest body in bytes. Texts of the event are cut shorter for it; what is still larger is not sent. Default: the preset's, or 1 MiB."},
 			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
-			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
+			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: all that is no success, but what says that the request itself is wrong (400, 405, 406, 411, 413, 414, 415, 417, 422, 426, 431, 501, 505) and 410."},
 			{Name: "sign", Kind: Object, guards: true, Doc: "Signs requests.", Fields: []Field{
 				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
 				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
@@ -68,6 +69,9 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	}
 	if s.Has("sign") {
 		c.Sign = signing(s.Object("sign"))
+	}
+	if s.Has("vocabulary") {
+		c.Words = e.Words
 	}
 	if s.Has("auth") {
 		c.Auth = auth(s.Object("auth"))

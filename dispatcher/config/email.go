@@ -26,7 +26,7 @@ func emailType(caps Caps) Type {
 			{Name: "reply_to", Doc: "The address for answers. Default: the sender's."},
 			{Name: "to_addresses", List: true, MaxItems: maxRecipients, Doc: "Recipients whom everybody sees; at most 10 recipients of all kinds."},
 			{Name: "bcc_addresses", List: true, MaxItems: maxRecipients, Doc: "Recipients whom nobody sees."},
-			{Name: "to_templates", List: true, MaxItems: maxRecipients, Doc: "Recipients that the event names: templates such as {{data.requester.email}}."},
+			{Name: "to_templates", List: true, optional: true, MaxItems: maxRecipients, Doc: "Recipients that the event names: templates such as {{data.requester.email}}."},
 			{Name: "syntax", Values: []string{"handlebars", "macros"}, Doc: "The language of all templates here; macros are %%Name%%. Default: handlebars."},
 			{Name: "macro_names", Values: macroSets(), Doc: "Which macros there are: those of session events, those of application access events, or any path. Default: session."},
 			{Name: "subject", Doc: "A template for the subject. Default: what happened, in one line."},

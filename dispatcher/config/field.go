@@ -36,6 +36,7 @@ type Field struct {
 
 	verbatim   bool // a Text that people take for a secret: what looks like a reference is a mistake
 	mayBeEmpty bool // a Text of which "" is a value
+	optional   bool // a template that may make nothing
 	guards     bool // protects something, so that it is a mistake to have it without a value, which is as if it were not there
 }
 

@@ -33,6 +33,8 @@ type Options struct {
 	Limits map[string]netguard.Limits
 	// EventTypes are the host's own types of events, for filters.
 	EventTypes []event.Type
+	// Samples are examples of events of those types, by which Set.Findings judges templates.
+	Samples []event.Event
 	// Vocabularies are receivers' words for types of events that documents may name, besides those of event.Vocabularies.
 	// Filters may use the words of all of them, too.
 	Vocabularies map[string]event.Vocabulary
@@ -57,6 +59,12 @@ type Set struct {
 	Document *Document
 
 	channels []channel.Channel
+
+	// For Findings.
+	file    string
+	samples []event.Event
+	types   []event.Type              // all that there are
+	filters map[string][]event.Filter // by channel
 }
 
 var _ io.Closer = (*Set)(nil)
@@ -83,7 +91,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 		return nil, l.err()
 	}
 	l.checkVocabularies()
-	set := &Set{Document: &Document{root}}
+	set := &Set{Document: &Document{root}, file: file, samples: slices.Clone(o.Samples), types: slices.Clone(o.EventTypes), filters: map[string][]event.Filter{}}
 	made := l.channels(root, types, set)
 	l.routes(root, made, set)
 	if len(l.all) > 0 {
@@ -271,6 +279,8 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	}
 	for i := range set.Routes {
 		news.extend(&set.Routes[i])
+		name := from[i].text("channel")
+		set.filters[name] = append(set.filters[name], set.Routes[i].Events)
 	}
 	set.Alerts = news.all
 	l.check(set.Routes, from)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // value is what a field holds, checked against its table: a document is a tree of them.
@@ -18,6 +19,8 @@ type value struct {
 	items  []*value          // of a list
 	fields map[string]*value // of an object
 	table  []Field           // of an object: what it may have, in the order it is written
+
+	compiled *template.Template // of a text that is one
 }
 
 // credential is a secret and how it was written.

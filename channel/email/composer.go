@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// letter makes messages from events.
-type letter struct {
+// composer makes messages from events.
+type composer struct {
 	from       string
 	fromName   string
 	replyTo    string // "" = none
@@ -30,19 +30,20 @@ type letter struct {
 	page       *template.Template // of pageSource
 }
 
-// message is a letter to be sent.
+// message is a mail to be sent.
 type message struct {
 	wire       []byte // with CRLF
 	recipients []recipient
+	brief      func() []byte // makes a shorter form; nil = it cannot
 }
 
 const maxFromName = 100
 
-// newLetter takes a Config with its defaults filled in.
-func newLetter(c *Config) (*letter, error) {
+// newComposer takes a Config with its defaults filled in.
+func newComposer(c *Config) (*composer, error) {
 	var errs []error
 	problem := func(field, problem, remedy string) { errs = append(errs, &ConfigError{field, problem, remedy}) }
-	l := &letter{fromName: c.FromName, subject: c.Subject, text: c.Text, html: c.HTML}
+	l := &composer{fromName: c.FromName, subject: c.Subject, text: c.Text, html: c.HTML}
 
 	from, wrong := parseAddress(c.From)
 	if wrong != "" {
@@ -90,7 +91,7 @@ var (
 )
 
 // write makes the message for d. The error is a *writeError, errNoRecipient or errNotWire.
-func (l *letter) write(ctx context.Context, d channel.Delivery) (*message, error) {
+func (l *composer) write(ctx context.Context, d channel.Delivery) (*message, error) {
 	to, err := l.recipients.of(ctx, d.Event)
 	if err != nil {
 		return nil, err
@@ -108,6 +109,26 @@ func (l *letter) write(ctx context.Context, d channel.Delivery) (*message, error
 		return nil, err
 	}
 
+	wire, err := l.assemble(d, to, subject, text, html)
+	if err != nil {
+		return nil, err
+	}
+	return &message{wire, to, func() []byte { return l.brief(d, to, n) }}, nil
+}
+
+// brief is the form for a relay that does not take the whole; nil = it cannot be made.
+func (l *composer) brief(d channel.Delivery, to []recipient, n notice.Notice) []byte {
+	n.Facts = nil
+	subject := oneLine(notice.Truncate(oneLine(n.Title), maxSubject))
+	wire, err := l.assemble(d, to, subject, cleanLines(n.Text())+"\nThe details are more than the mail server takes.\n", "")
+	if err != nil {
+		return nil
+	}
+	return wire
+}
+
+// assemble makes the message of its parts. html is "" when there is none.
+func (l *composer) assemble(d channel.Delivery, to []recipient, subject, text, html string) ([]byte, error) {
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithCharset(mail.CharsetUTF8), mail.WithEncoding(mail.EncodingQP))
 	m.SetMessageIDWithValue(messageID(d, l.domain))
 	m.SetDateWithValue(time.Now().UTC()) // a local time zone says where we are
@@ -140,7 +161,7 @@ func (l *letter) write(ctx context.Context, d channel.Delivery) (*message, error
 	if !fitForWire(wire.Bytes()) {
 		return nil, errNotWire
 	}
-	return &message{wire: wire.Bytes(), recipients: to}, nil
+	return wire.Bytes(), nil
 }
 
 func anyValid(to []recipient) bool {
@@ -163,14 +184,16 @@ func visible(to []recipient) []*netmail.Address {
 	return shown
 }
 
-func (l *letter) makeSubject(ctx context.Context, e event.Event, n notice.Notice) (string, error) {
+func (l *composer) makeSubject(ctx context.Context, e event.Event, n notice.Notice) (string, error) {
 	subject := n.Title
 	if l.subject != nil {
 		made, err := l.subject.Render(ctx, nil, e.Decoded())
-		if err != nil {
+		switch {
+		case err == nil:
+			subject = string(made)
+		case !tooMuch(err):
 			return "", &writeError{"Subject", err}
 		}
-		subject = string(made)
 	}
 	if subject = oneLine(notice.Truncate(oneLine(subject), maxSubject)); subject == "" {
 		subject = string(e.Type()) // a mail without a subject looks like one that is not wanted
@@ -179,28 +202,38 @@ func (l *letter) makeSubject(ctx context.Context, e event.Event, n notice.Notice
 }
 
 // makeBody makes the two forms; html is "" when there is none.
-func (l *letter) makeBody(ctx context.Context, e event.Event, n notice.Notice) (text, html string, err error) {
-	made := func(field string, t *template.Template, data any) string {
-		if err != nil {
-			return ""
-		}
-		var out []byte
-		if out, err = t.Render(ctx, nil, data); err != nil {
-			err = &writeError{field, err}
-		}
-		return cleanLines(string(out))
-	}
-	text = cleanLines(n.Text())
+func (l *composer) makeBody(ctx context.Context, e event.Event, n notice.Notice) (text, html string, err error) {
+	text = n.Text()
 	if l.text != nil {
-		text = made("Text", l.text, e.Decoded())
+		out, err := l.text.Render(ctx, nil, e.Decoded())
+		switch {
+		case err == nil:
+			text = string(out)
+		case !tooMuch(err):
+			return "", "", &writeError{"Text", err}
+		}
 	}
-	switch {
-	case l.html != nil:
-		html = made("HTML", l.html, e.Decoded())
-	case l.text == nil:
-		html = made("HTML", l.page, pageData(n))
+	text = cleanLines(text)
+	if l.html == nil && l.text != nil {
+		return text, "", nil
 	}
-	return text, html, err
+	var out []byte
+	if l.html != nil {
+		out, err = l.html.Render(ctx, nil, e.Decoded())
+	}
+	if l.html == nil || tooMuch(err) {
+		out, err = l.page.Render(ctx, nil, pageData(n))
+	}
+	if err != nil {
+		return "", "", &writeError{"HTML", err}
+	}
+	return text, cleanLines(string(out)), nil
+}
+
+// tooMuch reports whether a template got beyond its limits, which is up to the event's data.
+func tooMuch(err error) bool {
+	r, ok := errors.AsType[*template.RenderError](err)
+	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
 }
 
 // messageID is the same for all attempts, so that mailboxes recognise a repetition. A redelivery on purpose must not be

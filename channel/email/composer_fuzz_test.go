@@ -16,7 +16,7 @@ import (
 
 // Whatever an event holds, a message is made of it that is fit for the wire, has our headers and no other, two parts, and
 // the recipients that were configured.
-func FuzzLetter(f *testing.F) {
+func FuzzMessage(f *testing.F) {
 	for _, s := range []string{"", "x\r\nBcc: evil@evil.example\r\n\r\n.\r\n", "=?utf-8?q?=0D=0A?=", "\xff\x00\x1b\u202e\u2028", "<b>&\"'`=", strings.Repeat("é ", 600), strings.Repeat("x", 1200)} {
 		f.Add(s, s)
 	}
@@ -30,13 +30,13 @@ func FuzzLetter(f *testing.F) {
 	plain := Config{From: "noc@sender.example", FromName: "Zugriff für alle", To: []string{"jo@example.com"}}
 	own := plain
 	own.Subject, own.Text, own.HTML = compile(template.Header), compile(template.Text), compile(template.HTML)
-	var letters []*letter
+	var composers []*composer
 	for _, c := range []Config{plain, own} {
-		l, err := newLetter(&c)
+		l, err := newComposer(&c)
 		if err != nil {
 			f.Fatal(err)
 		}
-		letters = append(letters, l)
+		composers = append(composers, l)
 	}
 	f.Fuzz(func(t *testing.T, justification, name string) {
 		request := event.AccessRequest{ID: "r-1", Justification: justification, FriendlyID: name, URL: "https://access.example/" + name}
@@ -45,7 +45,7 @@ func FuzzLetter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, l := range letters {
+		for _, l := range composers {
 			m, err := l.write(t.Context(), channel.Delivery{Event: e, Route: name})
 			if err != nil {
 				t.Fatal(err)
@@ -53,12 +53,12 @@ func FuzzLetter(f *testing.F) {
 			if len(m.recipients) != 1 || m.recipients[0].address != "jo@example.com" {
 				t.Fatalf("recipients %v", m.recipients)
 			}
-			checkLetter(t, m.wire)
+			checkMessage(t, m.wire)
 		}
 	})
 }
 
-func checkLetter(t *testing.T, wire []byte) {
+func checkMessage(t *testing.T, wire []byte) {
 	t.Helper()
 	if !fitForWire(wire) {
 		t.Fatalf("not fit: %q", wire)

@@ -45,6 +45,10 @@ type Config struct {
 	Subject *template.Template
 	// Text, compiled for template.Text, and HTML, compiled for template.HTML, make the two forms of the body. With Text
 	// alone, the mail has no HTML form. nil = what package notice says of the event; with both nil, it has both forms.
+	//
+	// An event with so much data that Subject, Text or HTML gets beyond the template's limits of steps or output is mailed
+	// all the same, with what package notice says in that part's place. A mail that is larger than the relay says it takes
+	// is made shorter: text alone, of a title, a summary and a link.
 	Text, HTML *template.Template
 	// Domain is how we introduce ourselves to the relay (EHLO) and what stands in the Message-ID. "" = that of From.
 	Domain string
@@ -54,7 +58,12 @@ type Config struct {
 	// Timeout is the time of one attempt, from looking the relay up to its last reply. 0 = 30 s. An earlier deadline of
 	// Send's context wins.
 	Timeout time.Duration
-	// Logger gets a warning when Relay.TLS switches verification off. nil = slog.Default.
+	// Progress remembers who has got a mail that not all recipients have got. nil = a [Memory] of its own: give all channels,
+	// and what takes their place after a change of the configuration, the same one, and one in a store that outlives the
+	// process where mail must not come twice after a restart or from another worker.
+	Progress Progress
+	// Logger gets a warning when Relay.TLS switches verification off or Progress cannot be read or stored. nil =
+	// slog.Default.
 	Logger *slog.Logger
 }
 
@@ -63,6 +72,9 @@ func (c Config) withDefaults() Config {
 	c.Relay = c.Relay.withDefaults()
 	if c.Guard == nil {
 		c.Guard = new(netguard.Guard)
+	}
+	if c.Progress == nil {
+		c.Progress = NewMemory(MemoryOptions{})
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
@@ -73,7 +85,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config besides those of Relay and of what makes the letter.
+// check returns every problem of a Config besides those of Relay and of what makes the message.
 func (c Config) check() error {
 	var errs []error
 	if c.Timeout < 0 {

@@ -121,6 +121,25 @@ func TestDefaultPort(t *testing.T) {
 	assert.Equal(t, "email.Config(invalid Relay.Host)", fmt.Sprintf("%#v", email.Config{}))
 }
 
+// Port 465 speaks TLS from the first byte: STARTTLS would wait for a greeting that never comes.
+func TestPort465(t *testing.T) {
+	t.Parallel()
+	c := minimal()
+	c.Relay.Port = 465
+	ch, err := email.New(c)
+	require.NoError(t, err)
+	assert.Equal(t, email.TLSImplicit, email.ModeOf(ch))
+	c.Relay.Port = 587
+	ch, err = email.New(c)
+	require.NoError(t, err)
+	assert.Equal(t, email.TLSRequired, email.ModeOf(ch))
+	for _, mode := range []email.TLSMode{email.TLSOpportunistic, email.TLSNone} {
+		c.Relay.Port, c.Relay.Mode = 465, mode
+		_, err = email.New(c)
+		require.EqualError(t, err, "email: Relay.Mode is "+mode.String()+", which port 465 does not speak; use implicit, or port 587")
+	}
+}
+
 func TestNoEvent(t *testing.T) {
 	t.Parallel()
 	ch, err := email.New(minimal())

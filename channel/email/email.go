@@ -9,9 +9,19 @@
 //
 // Each recipient has an outcome of its own: when the relay refuses one, the others get the mail all the same. Send then
 // returns an error that says which were refused. If one of them may succeed later (a 4yz reply, as greylisting gives), the
-// attempt counts as transient, and the next attempt is for those only that have not got the mail: a Channel remembers this
-// for up to 1,024 such deliveries. It does so in memory. After a restart of the process, or when the relay took the mail but
-// its answer was lost, a recipient may get it twice, with the same Message-ID, by which most mailboxes tell.
+// attempt counts as transient, and the next attempt is for those only that have not got the mail. A redelivery on purpose is
+// for those as well, those refused for good included; once all have the mail, a further one is for everybody again.
+//
+// [Config].Progress is where this is remembered. When the relay took the mail but its answer was lost, a recipient may get it
+// twice, with the same Message-ID, by which most mailboxes tell.
+//
+// # Queues and workers
+//
+// With the default [Memory] a mail goes to nobody twice as long as one process makes all attempts: any queue, one worker
+// process, and one Memory that all channels of the process share, so that a change of the configuration does not lose it.
+// After a restart, or with several worker processes on one lane, a mail that some recipients have got is sent to all of them
+// again. With a Progress in a store that all workers share there is no such limit: queue and number of workers do not
+// matter.
 //
 // A computed recipient whose template makes nothing is left out, for example an approver that is not known yet. One that is
 // no address counts as refused for good. When no recipient is left, the delivery fails for good.
@@ -39,7 +49,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"log/slog"
 	"net"
 	"strconv"
 	"time"
@@ -51,7 +61,7 @@ import (
 // Channel delivers mail through one relay. Make it with [New]. It is safe for concurrent use and printed without its
 // configuration.
 type Channel struct {
-	private *private
+	mailer func() *mailer // a function, because package fmt follows a pointer in a copy or an unexported field
 }
 
 var (
@@ -60,35 +70,39 @@ var (
 	_ io.Closer       = (*Channel)(nil)
 )
 
-// private is what must not be printed: package fmt looks one pointer deep into a Channel that is in an unexported field.
-type private struct {
+// mailer is what must not be printed.
+type mailer struct {
 	address  string // host:port
 	timeout  time.Duration
-	letter   *letter
+	composer *composer
 	pool     *pool
-	progress progress
+	progress Progress
 	secrets  *secret.Set
+	logger   *slog.Logger
 }
 
 // New makes a Channel. The error joins a *ConfigError for every problem found. It opens no connection; [Channel.Check]
 // does.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
-	l, letterErr := newLetter(&c)
+	l, composerErr := newComposer(&c)
 	d, relayErr := newDialer(&c, l.domain)
-	if err := errors.Join(c.check(), relayErr, letterErr); err != nil {
+	if err := errors.Join(c.check(), relayErr, composerErr); err != nil {
 		return nil, err
 	}
 	if c.Relay.TLS.InsecureSkipVerify {
 		c.Logger.Warn("email does not verify the relay's certificate", "relay", d.address)
 	}
-	return &Channel{&private{
-		address: d.address,
-		timeout: c.Timeout,
-		letter:  l,
-		pool:    newPool(d),
-		secrets: secret.NewSet(c.Relay.Auth.value),
-	}}, nil
+	m := &mailer{
+		address:  d.address,
+		timeout:  c.Timeout,
+		composer: l,
+		pool:     newPool(d),
+		progress: c.Progress,
+		secrets:  secret.NewSet(c.Relay.Auth.value),
+		logger:   c.Logger,
+	}
+	return &Channel{func() *mailer { return m }}, nil
 }
 
 // Send makes one attempt to mail d's event. Failures are *Error values. A 4yz reply of the relay is transient, and when it
@@ -99,53 +113,60 @@ func New(c Config) (*Channel, error) {
 // 521, by which a host says that it takes no mail at all, is channel.ErrGone. A failure without a reply is transient, but
 // a refused address is permanent. A mail that cannot be made from the event is a permanent error, and nothing is sent.
 //
-// The receipt holds the message and the relay's last reply, without the credentials of the configuration in any common
-// encoding. Its Status is that reply's code. OutcomeUnknown is set when the message was sent to its end and no answer came.
+// The receipt holds the message, also when it could not be sent, and the relay's last reply, without the credentials of the
+// configuration in any common encoding. Its Status is that reply's code. OutcomeUnknown is set when the message was sent to
+// its end and no answer came, Skipped when all recipients had got the mail by a redelivery meanwhile.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
-	p := c.private
+	m := c.mailer()
 	if d.Event.IsZero() {
-		return channel.Receipt{}, p.permanent(KindNoEvent, "")
+		return channel.Receipt{}, m.permanent(KindNoEvent, "")
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	m, err := p.letter.write(ctx, d)
+	mail, err := m.composer.write(ctx, d)
 	if err != nil {
-		return channel.Receipt{}, p.unwritten(ctx, err)
+		return channel.Receipt{Request: m.request(nil)}, m.renderError(ctx, err)
 	}
-	credential, hide, err := p.credential(ctx)
+	credential, hide, err := m.credential(ctx)
 	if err != nil {
-		return channel.Receipt{}, p.unready(ctx, err)
+		return channel.Receipt{Request: m.request(nil)}, m.credentialError(ctx, err) // without its body: it cannot be redacted
 	}
-	key := progressKey(d)
-	state := p.progress.load(key)
+	s := m.load(ctx, d)
+	if s.begin(d.Generation) {
+		return channel.Receipt{Skipped: true}, nil
+	}
+	return m.deliver(ctx, d, mail, s, credential, hide)
+}
 
+// deliver sends a mail to those who have not got it.
+func (m *mailer) deliver(ctx context.Context, d channel.Delivery, mail *message, s *standing, credential string, hide hiding) (channel.Receipt, error) {
 	began := time.Now()
-	t := transaction{from: p.letter.from, message: m.wire, credential: credential}
-	t.run(ctx, p.pool, state.pending(m.recipients))
-	r := channel.Receipt{Duration: time.Since(began)}
-	t.describe(&r, p.address, hide)
+	t := transaction{from: m.composer.from, message: mail.wire, brief: mail.brief, credential: credential}
+	t.run(ctx, m.pool, s.pending(mail.recipients, d.Generation))
+	r := channel.Receipt{Duration: time.Since(began), Request: m.request(hide.redactor.Bytes(t.message))}
+	t.describe(&r, hide)
 	if t.failure != nil {
 		r.OutcomeUnknown = t.failure.unknown()
-		return r, p.failed(ctx, t.failure, hide)
+		return r, m.failed(ctx, t.failure, hide)
 	}
-	maps.Copy(state, t.outcomes)
-	return r, p.settle(key, state, m)
+	s.add(mail.recipients, t.outcomes, d.Generation)
+	return r, m.settle(ctx, d, s, mail.recipients)
 }
 
 // Check connects to the relay, logs in and asks whether it would take mail from Config.From, without sending any. It
 // returns nil, or an *Error with the relay's reply, without credentials.
 func (c *Channel) Check(ctx context.Context) error {
-	p := c.private
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	m := c.mailer()
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	credential, hide, err := p.credential(ctx)
+	credential, hide, err := m.credential(ctx)
 	if err != nil {
-		return p.unready(ctx, err)
+		return m.credentialError(ctx, err)
 	}
-	t := transaction{from: p.letter.from, credential: credential}
-	t.run(ctx, p.pool, nil)
+	t := transaction{from: m.composer.from, credential: credential}
+	t.run(ctx, m.pool, nil)
 	if t.failure != nil {
-		return p.failed(ctx, t.failure, hide)
+		return m.failed(ctx, t.failure, hide)
 	}
 	return nil
 }
@@ -153,16 +174,21 @@ func (c *Channel) Check(ctx context.Context) error {
 // Close closes the connections that are kept for later mails, and makes later Sends close theirs when they are done. It
 // returns nil.
 func (c *Channel) Close() error {
-	c.private.pool.close()
+	c.mailer().pool.close()
 	return nil
 }
 
 // Destination is the relay's host and port.
-func (c *Channel) Destination() string { return c.private.address }
+func (c *Channel) Destination() string { return c.mailer().address }
 
 // Format prints the relay's address only, whatever the verb, and says so when certificates are not verified.
-func (c *Channel) Format(s fmt.State, _ rune) {
-	_, _ = io.WriteString(s, "email.Channel("+c.private.address+c.private.pool.dialer.warning()+")")
+func (c Channel) Format(s fmt.State, _ rune) {
+	if c.mailer == nil {
+		_, _ = io.WriteString(s, "email.Channel()")
+		return
+	}
+	m := c.mailer()
+	_, _ = io.WriteString(s, "email.Channel("+m.address+m.pool.dialer.warning()+")")
 }
 
 func joinPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

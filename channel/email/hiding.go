@@ -20,12 +20,12 @@ type hiding struct {
 }
 
 // credential returns what to log in with, and how to hide it.
-func (p *private) credential(ctx context.Context) (string, hiding, error) {
-	credential, err := p.pool.dialer.auth.reveal(ctx)
+func (m *mailer) credential(ctx context.Context) (string, hiding, error) {
+	credential, err := m.pool.dialer.auth.reveal(ctx)
 	if err != nil {
 		return "", hiding{}, err
 	}
-	redactor, err := p.secrets.Redactor(ctx) // after it was revealed, so that it is known
+	redactor, err := m.secrets.Redactor(ctx) // after it was revealed, so that it is known
 	if err != nil {
 		return "", hiding{}, err
 	}

@@ -1,83 +1,21 @@
 package email
 
-import (
-	"maps"
-	"strconv"
-	"sync"
+import "context"
 
-	"github.com/tocsin-go/tocsin/channel"
-)
-
-// maxProgress is how many deliveries are remembered of which some recipients have the mail and some have not.
-const maxProgress = 1024
-
-// outcome is what became of a recipient.
-type outcome struct {
-	state    state
-	code     int // of the reply; 0 = none
-	enhanced string
+// Progress remembers who has got a mail that not all of its recipients have got, so that the next attempt, or a redelivery on
+// purpose, is for the others only. [Memory] is one; one that all workers share is a table with the fields of Key as its
+// primary key, whose rows may go after some days. Implementations are safe for concurrent use.
+type Progress interface {
+	// Get returns what was stored last, or false when there is nothing, or nothing any more. It may be kept and modified.
+	Get(ctx context.Context, k Key) (state []byte, found bool, err error)
+	// Put stores state, at most 4 KiB, in place of what was there. It holds recipients as digests, and no address. It may be
+	// kept, but not modified. Put may be called for up to a second after the attempt's context is done.
+	Put(ctx context.Context, k Key, state []byte) error
 }
 
-type state uint8
-
-const (
-	taken    state = iota + 1 // the relay has the mail for it
-	refused                   // for good
-	deferred                  // for now
-)
-
-// standing says how the recipients of a delivery stand, by recipient.key.
-type standing map[string]outcome
-
-// pending are the recipients that are still to be tried.
-func (s standing) pending(all []recipient) []recipient {
-	var left []recipient
-	for _, r := range all {
-		if o := s[r.key()]; r.address != "" && o.state != taken && o.state != refused {
-			left = append(left, r)
-		}
-	}
-	return left
-}
-
-// progress remembers deliveries that are done in part.
-type progress struct {
-	mu sync.Mutex
-	of map[string]standing
-}
-
-// progressKey tells deliveries apart.
-func progressKey(d channel.Delivery) string {
-	return d.ID() + "." + strconv.FormatInt(d.Generation, 36)
-}
-
-// load returns a copy of what is known.
-func (p *progress) load(key string) standing {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := make(standing)
-	maps.Copy(s, p.of[key])
-	return s
-}
-
-// store keeps s, at the cost of any other when there are too many.
-func (p *progress) store(key string, s standing) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.of == nil {
-		p.of = make(map[string]standing)
-	}
-	if _, known := p.of[key]; !known && len(p.of) >= maxProgress {
-		for other := range p.of {
-			delete(p.of, other)
-			break
-		}
-	}
-	p.of[key] = s
-}
-
-func (p *progress) forget(key string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.of, key)
+// Key is what a mail's state is stored under.
+type Key struct {
+	Tenant   string // of the event
+	Route    string
+	Delivery string // channel.Delivery.ID, which is the same for all redeliveries
 }

@@ -11,11 +11,13 @@ const (
 	maxShownReply   = 4 << 10
 )
 
-// describe fills in what is known of the exchange.
-func (t *transaction) describe(r *channel.Receipt, relay string, hide hiding) {
-	if t.sent {
-		r.Request = shown("SMTP "+relay, hide.redactor.Bytes(t.message), maxShownMessage)
-	}
+// request describes a message, redacted; nil = it could not be made.
+func (m *mailer) request(message []byte) *channel.Message {
+	return shown("SMTP "+m.address, message, maxShownMessage)
+}
+
+// describe fills in the relay's answer.
+func (t *transaction) describe(r *channel.Receipt, hide hiding) {
 	if t.last.Code == 0 {
 		return
 	}

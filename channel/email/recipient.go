@@ -62,10 +62,14 @@ func (r recipients) of(ctx context.Context, e event.Event) ([]recipient, error) 
 	for i, t := range r.computed {
 		field := fmt.Sprintf("ToComputed[%d]", i)
 		made, err := t.Render(ctx, nil, e.Decoded())
-		if err != nil {
+		if err != nil && !tooMuch(err) {
 			return nil, &writeError{field, err}
 		}
-		raw := strings.Trim(string(made), " \t\r\n") // around the template's tags; within an address nothing is forgiven
+		if err != nil { // an address of a megabyte is none
+			add(recipient{field: field})
+			continue
+		}
+		raw := strings.Trim(string(made), " \t\r\n") // around the template's tags; within an address nothing is corrected
 		if raw == "" {
 			continue
 		}

@@ -16,7 +16,8 @@ type Relay struct {
 	Port int
 	// Ports are those that Port may be. nil = 25, 465, 587 and 2525.
 	Ports []int
-	// Mode says when the connection is encrypted. The zero value requires STARTTLS.
+	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where nothing
+	// else is spoken (RFC 8314), and by STARTTLS on others.
 	Mode TLSMode
 	// TLS says how the relay is verified, in every mode. The zero value verifies it with the system's roots.
 	TLS netguard.TLS
@@ -31,7 +32,7 @@ type TLSMode uint8
 
 // The TLS modes.
 const (
-	TLSRequired      TLSMode = iota // STARTTLS; nothing is sent to a relay that does not offer it
+	TLSRequired      TLSMode = iota // STARTTLS; nothing is sent to a relay that does not offer it. Port 465: TLSImplicit
 	TLSImplicit                     // from the first byte, as on port 465
 	TLSOpportunistic                // STARTTLS if the relay offers it, else in clear: whoever sits in between decides
 	TLSNone                         // in clear
@@ -62,6 +63,9 @@ func (r Relay) withDefaults() Relay {
 	if r.Ports == nil {
 		r.Ports = []int{25, submissionsPort, submissionPort, 2525}
 	}
+	if r.Port == submissionsPort && r.Mode == TLSRequired {
+		r.Mode = TLSImplicit
+	}
 	if r.Port == 0 {
 		r.Port = submissionPort
 		if r.Mode == TLSImplicit {
@@ -82,6 +86,9 @@ func (r Relay) check() error {
 	}
 	if r.Mode > TLSNone {
 		errs = append(errs, &ConfigError{"Relay.Mode", "is not one of the constants", "use one of them"})
+	}
+	if r.Port == submissionsPort && (r.Mode == TLSOpportunistic || r.Mode == TLSNone) {
+		errs = append(errs, &ConfigError{"Relay.Mode", "is " + r.Mode.String() + ", which port 465 does not speak", "use implicit, or port 587"})
 	}
 	if r.Mode == TLSNone && r.Auth.mechanism != none && !r.AllowPlaintextAuth {
 		errs = append(errs, &ConfigError{"Relay.Auth", "would never be sent, because Mode is none", "use TLS, or set AllowPlaintextAuth"})

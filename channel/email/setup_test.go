@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -144,3 +145,9 @@ func recorded() (*slog.Logger, *bytes.Buffer) {
 	var lines bytes.Buffer
 	return slog.New(slog.NewTextHandler(&lines, nil)), &lines
 }
+
+// literal is a secret that is known.
+func literal(s string) secret.Value { return secret.Literal(s) }
+
+// copyOf returns a copy of a channel.
+func copyOf(c *email.Channel) email.Channel { return *c }

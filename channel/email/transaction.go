@@ -13,12 +13,12 @@ import (
 type transaction struct {
 	from       string
 	message    []byte
+	brief      func() []byte // a shorter message for a relay that does not take the whole; nil = none
 	credential string
 
 	outcomes map[string]outcome // by recipient.key; complete when failure is nil
 	failure  *failure
 	last     reply // of the relay about the mail or a recipient; zero = none
-	sent     bool  // the message was, or part of it
 }
 
 // run makes the transaction, with nobody in to only as far as the relay's answer to the sender.
@@ -41,7 +41,12 @@ func (t *transaction) run(ctx context.Context, p *pool, to []recipient) {
 func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 	_, size := c.Extension("SIZE") // RFC 1870
 	if limit, err := strconv.Atoi(size); err == nil && limit > 0 && len(t.message) > limit {
-		return &failure{stage: StageMail, kind: KindTooLarge}
+		if t.brief != nil {
+			t.message = t.brief()
+		}
+		if len(t.message) > limit {
+			return &failure{stage: StageMail, kind: KindTooLarge}
+		}
 	}
 	if err := c.Mail("<" + t.from + ">"); err != nil {
 		return &failure{stage: StageMail, err: err}
@@ -57,7 +62,6 @@ func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 	if err != nil {
 		return &failure{stage: StageData, err: err}
 	}
-	t.sent = true
 	if _, err := w.Write(t.message); err != nil {
 		return &failure{stage: StageData, err: err}
 	}
@@ -69,7 +73,7 @@ func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 		t.last.Msg = d.ServerResponse()
 	}
 	for _, r := range accepted {
-		t.outcomes[r.key()] = outcome{state: taken}
+		t.outcomes[r.key()] = outcome{State: taken}
 	}
 	return nil
 }
@@ -91,9 +95,9 @@ func (t *transaction) ask(c *smtp.Client, to []recipient) ([]recipient, *failure
 			return nil, f
 		}
 		t.last = answer
-		o := outcome{state: refused, code: answer.Code, enhanced: answer.enhanced()}
+		o := outcome{State: refused, Code: answer.Code, Enhanced: answer.enhanced()}
 		if answer.transient() || answer.Code == 552 { // RFC 5321 section 4.5.3.1.10: some say so of too many recipients
-			o.state = deferred
+			o.State = deferred
 		}
 		t.outcomes[r.key()] = o
 	}

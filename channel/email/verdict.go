@@ -22,13 +22,13 @@ const (
 	greylistPause = 5 * time.Minute
 )
 
-func (p *private) permanent(k Kind, detail string) error {
-	return retry.Permanent(&Error{Kind: k, Relay: p.address, detail: detail})
+func (m *mailer) permanent(k Kind, detail string) error {
+	return retry.Permanent(&Error{Kind: k, Relay: m.address, detail: detail})
 }
 
 // failed makes the error for an attempt that failed as a whole. ctx is the attempt's, whose end explains a closed connection.
-func (p *private) failed(ctx context.Context, f *failure, hide hiding) error {
-	e := &Error{Kind: f.kind, Stage: f.stage, Relay: p.address}
+func (m *mailer) failed(ctx context.Context, f *failure, hide hiding) error {
+	e := &Error{Kind: f.kind, Stage: f.stage, Relay: m.address}
 	switch f.kind {
 	case KindNoTLS, KindPlaintextAuth, KindNoAuth:
 		return retry.Delay(e, relayPause)
@@ -37,7 +37,7 @@ func (p *private) failed(ctx context.Context, f *failure, hide hiding) error {
 	default: // as the reply or the error says
 	}
 	if r, ok := f.reply(); ok {
-		return p.answered(e, r, hide)
+		return m.answered(e, r, hide)
 	}
 	n := netguard.Classify(ctx, "", "", f.err, f.unknown())
 	e.Kind, e.cause = n.Kind, n
@@ -52,7 +52,7 @@ func (p *private) failed(ctx context.Context, f *failure, hide hiding) error {
 }
 
 // answered makes the error for a reply.
-func (p *private) answered(e *Error, r reply, hide hiding) error {
+func (m *mailer) answered(e *Error, r reply, hide hiding) error {
 	e.Kind, e.Code, e.Enhanced = KindReply, r.Code, r.enhanced()
 	if !e.Stage.aboutMail() {
 		e.detail = hide.words(r)
@@ -68,7 +68,7 @@ func (p *private) answered(e *Error, r reply, hide hiding) error {
 	case e.Stage.aboutMail():
 		return retry.Delay(e, greylistPause)
 	case r.unauthorized():
-		p.pool.dialer.auth.value.Expire() // it may have been rotated
+		m.pool.dialer.auth.value.Expire() // it may have been rotated
 		return e
 	case !r.transient():
 		return retry.Delay(e, relayPause)
@@ -77,54 +77,57 @@ func (p *private) answered(e *Error, r reply, hide hiding) error {
 	}
 }
 
-// settle makes the error for a mail of which each recipient has an outcome, nil if all have it, and remembers what is to be
-// remembered.
-func (p *private) settle(key string, s standing, m *message) error {
-	e := &Error{Kind: KindRecipients, Stage: StageRcpt, Relay: p.address}
-	again := false
-	for _, r := range m.recipients {
-		o := s[r.key()]
-		if r.address != "" && o.state == taken {
+// settle makes the error for a mail of which each recipient has an outcome, nil if all have it, and stores what is to be
+// known later: of a mail that all got at once, nothing.
+func (m *mailer) settle(ctx context.Context, d channel.Delivery, s *standing, to []recipient) error {
+	e := &Error{Kind: KindRecipients, Stage: StageRcpt, Relay: m.address}
+	again, some := false, false
+	for _, r := range to {
+		o := s.of(r)
+		if r.address != "" && o.State == taken {
+			some = true
 			continue
 		}
-		e.Refusals = append(e.Refusals, Refusal{r.field, o.code, o.enhanced, o.state == deferred})
-		again = again || o.state == deferred
+		e.Refusals = append(e.Refusals, Refusal{r.field, o.Code, o.Enhanced, o.State == deferred})
+		again = again || o.State == deferred
 	}
-	if again {
-		p.progress.store(key, s)
+	s.Done = len(e.Refusals) == 0
+	if s.stored || !s.Done && (again || some) {
+		m.store(ctx, d, s)
+	}
+	switch {
+	case again:
 		return retry.Delay(e, greylistPause)
-	}
-	p.progress.forget(key)
-	if len(e.Refusals) > 0 {
+	case !s.Done:
 		return retry.Permanent(e)
 	}
 	return nil
 }
 
-// unwritten makes the error for a mail that could not be made.
-func (p *private) unwritten(ctx context.Context, err error) error {
+// renderError makes the error for a mail that could not be made.
+func (m *mailer) renderError(ctx context.Context, err error) error {
 	if errors.Is(err, errNoRecipient) {
-		return p.permanent(KindNoRecipient, "")
+		return m.permanent(KindNoRecipient, "")
 	}
 	r, ok := errors.AsType[*template.RenderError](err)
 	switch {
 	case ok && r.Kind == template.KindContext && errors.Is(ctx.Err(), context.Canceled):
-		return p.failed(ctx, &failure{err: ctx.Err()}, hiding{})
+		return m.failed(ctx, &failure{err: ctx.Err()}, hiding{})
 	case ok && r.Kind == template.KindContext:
-		return &Error{Kind: KindRenderTimeout, Relay: p.address, cause: context.DeadlineExceeded}
+		return &Error{Kind: KindRenderTimeout, Relay: m.address, cause: context.DeadlineExceeded}
 	}
-	e := &Error{Kind: KindRender, Relay: p.address, detail: err.Error()}
+	e := &Error{Kind: KindRender, Relay: m.address, detail: err.Error()}
 	if ok {
 		e.cause = r
 	}
 	return retry.Permanent(e)
 }
 
-// unready makes the error for an attempt whose credential could not be read.
-func (p *private) unready(ctx context.Context, err error) error {
+// credentialError makes the error for an attempt whose credential could not be read.
+func (m *mailer) credentialError(ctx context.Context, err error) error {
 	source, ok := errors.AsType[*secret.SourceError](err)
 	if !ok { // the context is done
-		return p.failed(ctx, &failure{err: err}, hiding{})
+		return m.failed(ctx, &failure{err: err}, hiding{})
 	}
-	return &Error{Kind: KindSecret, Relay: p.address, detail: source.Error(), cause: source}
+	return &Error{Kind: KindSecret, Relay: m.address, detail: source.Error(), cause: source}
 }

@@ -18,15 +18,15 @@ type builtin struct {
 func findBuiltin(name string) (builtin, bool) {
 	switch name {
 	case "equal":
-		return builtin{2, 2, true, func(_ *machine, a []any) any { return isEqual(a[0], a[1]) }}, true
+		return builtin{2, 2, true, func(m *machine, a []any) any { return m.isEqual(a[0], a[1]) }}, true
 	case "lookup":
-		return builtin{2, 2, false, func(_ *machine, a []any) any { return lookup(a[0], a[1]) }}, true
+		return builtin{2, 2, false, lookup}, true
 	case "json":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return string(m.appendJSON(nil, a[0], 0)) }}, true
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(m.appendJSON(nil, a[0], 0))) }}, true
 	case "upper":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return strings.ToUpper(m.textOf(a[0])) }}, true
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(strings.ToUpper(m.textOf(a[0]))) }}, true
 	case "lower":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return strings.ToLower(m.textOf(a[0])) }}, true
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(strings.ToLower(m.textOf(a[0]))) }}, true
 	case "default":
 		return builtin{2, 2, false, func(_ *machine, a []any) any { return defaultTo(a[0], a[1]) }}, true
 	case "join":
@@ -38,9 +38,9 @@ func findBuiltin(name string) (builtin, bool) {
 	case "seconds":
 		return builtin{1, 1, false, seconds}, true
 	case "slack":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return string(appendString(nil, outSlack, m.textOf(a[0]))) }}, true
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendString(nil, outSlack, m.textOf(a[0])))) }}, true
 	case "url":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return string(appendURL(nil, m.textOf(a[0]))) }}, true
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendURL(nil, m.textOf(a[0])))) }}, true
 	}
 	return builtin{}, false
 }
@@ -69,27 +69,42 @@ func plain(v any) any {
 	return v
 }
 
-// textOf is the text a value has in a text template.
+// textOf is the text a value has in a text template, paid for; "" when the steps do not suffice.
 func (m *machine) textOf(v any) string {
-	if s, ok := v.(string); ok {
-		return s
+	s, ok := v.(string)
+	if !ok {
+		s = string(m.appendText(nil, v, 0))
 	}
-	return string(m.appendText(nil, v, 0))
+	if !m.pay(len(s)) {
+		return ""
+	}
+	return s
+}
+
+// made is a text that a helper has made, paid for. It is no longer than an output may be: otherwise helpers within
+// helpers could make any length of a short value.
+func (m *machine) made(text string) any {
+	if len(text) > m.t.limits.Output {
+		m.tooLong()
+	}
+	if m.err != nil || !m.pay(len(text)) {
+		return nil
+	}
+	return text
 }
 
 // lookup is handlebars.js's: a falsy container is returned itself.
-func lookup(container, name any) any {
-	if !isTrue(container) {
-		if _, list := container.([]any); !list {
-			return container
-		}
+func lookup(m *machine, args []any) any {
+	container := args[0]
+	if !m.isTruthy(container) {
+		return container
 	}
-	key, ok := scalarText(name)
-	if !ok {
+	key, ok := scalarText(args[1])
+	if !ok || !m.pay(len(key)) {
 		return nil
 	}
 	s := newSegment(key)
-	return member(container, &s)
+	return m.member(container, &s)
 }
 
 func defaultTo(v, other any) any {
@@ -117,9 +132,12 @@ func join(m *machine, args []any) any {
 		if i > 0 {
 			out = append(out, separator...)
 		}
-		out = m.appendText(out, e, 1)
+		before := len(out)
+		if out = m.appendText(out, e, 1); !m.pay(len(separator) + len(out) - before) {
+			return nil
+		}
 	}
-	return string(out)
+	return m.made(string(out))
 }
 
 // truncate shortens a text to at most so many characters, the last of which is then an ellipsis.
@@ -129,17 +147,20 @@ func truncate(m *machine, args []any) any {
 	if err != nil || n < 0 {
 		return args[0]
 	}
-	s := m.textOf(args[0])
-	if utf8.RuneCountInString(s) <= n {
-		return args[0]
+	text, ok := args[0].(string)
+	if !ok {
+		text = m.textOf(args[0])
 	}
-	if n == 0 {
+	end, last := 0, 0 // behind n and behind n-1 characters
+	for i := 0; i < n && end < len(text); i++ {
+		_, size := utf8.DecodeRuneInString(text[end:])
+		last, end = end, end+size
+	}
+	switch {
+	case !m.pay(end) || end == len(text):
+		return args[0]
+	case n == 0:
 		return ""
 	}
-	end := 0
-	for range n - 1 {
-		_, size := utf8.DecodeRuneInString(s[end:])
-		end += size
-	}
-	return s[:end] + "…"
+	return m.made(text[:last] + "…")
 }

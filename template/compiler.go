@@ -261,20 +261,19 @@ func (c *compiler) head(n *ast.BlockStatement) instruction {
 }
 
 // includeZero reads the only named argument there is.
-func (c *compiler) includeZero(e *ast.Expression, name string) bool {
+func (c *compiler) includeZero(e *ast.Expression, name string) *operand {
 	if e.Hash == nil {
-		return false
+		return nil
 	}
-	zero := false
+	var zero operand
 	for _, p := range e.Hash.Pairs {
-		value, ok := p.Val.(*ast.BooleanLiteral)
-		if p.Key != "includeZero" || !ok || name != "if" && name != "unless" {
-			c.syntax(KindArity, c.at(p.Pos), "the named argument "+p.Key+" is not known here", "#if and #unless know includeZero=true")
-			return false
+		if p.Key != "includeZero" || name != "if" && name != "unless" {
+			c.syntax(KindArity, c.at(p.Pos), "the named argument "+short(p.Key)+" is not known here", "#if and #unless know includeZero=true")
+			return nil
 		}
-		zero = value.Value
+		zero = c.operand(p.Val)
 	}
-	return zero
+	return &zero
 }
 
 // literalName reports whether a path is a word that is a value when it stands as an argument.

@@ -69,6 +69,22 @@ func TestR25_Corpus(t *testing.T) {
 	assert.GreaterOrEqual(t, share, 0.97)
 }
 
+// TestR23_Levels compares what ../ and @../ count with handlebars.js. The cases have no difference on purpose in them.
+func TestR23_Levels(t *testing.T) {
+	t.Parallel()
+	var cases []corpusCase
+	require.NoError(t, json.Unmarshal([]byte(file(t, "corpus/levels.json")), &cases))
+	require.GreaterOrEqual(t, len(cases), 600)
+	for _, c := range cases {
+		got, ok := agrees(t, c)
+		assert.True(t, ok, "case %d: %q with %s\nwant %q\ngot  %q", c.ID, c.Template, c.Data, c.Output, got)
+	}
+	// The documented differences: a null element stays null in the blocks within it, and a list equals no scalar.
+	o := Options{Mode: Text}
+	assert.Equal(t, "no", render(t, "{{#each l}}{{#if @first}}{{#if this}}yes{{else}}no{{/if}}{{/if}}{{/each}}", o, tree(t, `{"l":[null]}`)))
+	assert.Equal(t, "2", render(t, "{{#with n}}{{#each ../l}}{{../this}}{{/each}}{{/with}}", o, tree(t, `{"l":[[2]],"n":2}`)))
+}
+
 // TestR23_CorpusCoversConstructs makes sure that every scoping rule has enough cases.
 func TestR23_CorpusCoversConstructs(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,7 @@ func TestCompileCostsInProportionToTheSource(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates by itself")
 	}
-	const size = 240 << 10
+	const size = 64 << 10
 	for name, c := range constructs() {
 		cost := func(n int) float64 {
 			source := c.source(n)
@@ -177,7 +177,7 @@ func TestLintCostsInProportion(t *testing.T) {
 			tpl, example := compile(t, c.source(n), Options{Mode: Text}), c.example(n)
 			return float64(allocated(func() { tpl.Lint(example); tpl.Paths() }))
 		}
-		const size = 200 << 10
+		const size = 64 << 10
 		half, whole := cost(size/2), cost(size)
 		assert.LessOrEqual(t, whole, 2.7*half+64<<10, "%s: %.0f and %.0f bytes", name, half, whole)
 		assert.LessOrEqual(t, whole/size, 3000., name)

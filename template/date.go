@@ -9,7 +9,7 @@ import (
 
 // date formats a time in UTC: epoch seconds with a fraction, or RFC 3339. The layout is Go's, RFC 3339 by default.
 // What is no time is returned as it is.
-func date(_ *machine, args []any) any {
+func date(m *machine, args []any) any {
 	text, ok := scalarText(args[0])
 	if !ok {
 		return args[0]
@@ -24,7 +24,10 @@ func date(_ *machine, args []any) any {
 			layout = l
 		}
 	}
-	return t.UTC().Format(layout)
+	if !m.pay(len(layout)) {
+		return nil
+	}
+	return m.made(t.UTC().Format(layout))
 }
 
 // seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as it is.

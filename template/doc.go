@@ -27,7 +27,8 @@
 //	{{! comment }}  {{!-- comment with }} --}}  {{~name~}}  \{{not a mustache}}
 //
 // There is no implicit search in outer contexts. [], "", 0, null, false and what is missing are false; {} is true.
-// #if and #unless know includeZero=true.
+// #if and #unless know includeZero=value. Only loops count for @../, and a false value on the way through an @-variable is
+// the result: {{@root.no.x}} is false when @root.no is.
 //
 // # Macros
 //
@@ -76,6 +77,9 @@
 //   - The fields of an object are visited in byte order, since the same data must give the same bytes.
 //   - Numbers print as they were written, since 1696263265.851898000 must keep its digits. Neighbouring numbers are never
 //     added up.
+//   - A null element of a list stays null in the blocks within it; there it turns into an empty object, which is true.
+//   - For ../, a list or object never equals a scalar. (A block whose context equals the one around it is no level for ../,
+//     as there: equal is JavaScript's ==, by which "1" equals 1.)
 //   - Text in quotes and names in brackets end on their line.
 //   - In a string, only length can be read.
 //

@@ -18,7 +18,8 @@ func (c *compiler) expression(e *ast.Expression) operand {
 		if hasArgs {
 			c.unknownHelper(offset, name)
 		}
-		return operand{base: baseThis, names: []segment{newSegment(name)}, written: name, pos: offset}
+		names := []segment{newSegment(name)}
+		return operand{base: baseThis, names: names, cost: pathCost(names), written: name, pos: offset}
 	}
 	name := e.HelperName()
 	if !hasArgs {
@@ -127,6 +128,7 @@ func (c *compiler) path(p *ast.PathExpression) operand {
 	for _, name := range parts {
 		o.names = append(o.names, newSegment(name))
 	}
+	o.cost = pathCost(o.names)
 	return o
 }
 

@@ -44,6 +44,9 @@ func (m *machine) call(o *operand) any {
 func (m *machine) callHost(c *call, args []any) any {
 	for i, a := range args {
 		args[i] = plain(a)
+		if s, ok := a.(string); ok && !m.pay(len(s)) {
+			return nil
+		}
 	}
 	v, err := protect(c.helper.Call, args)
 	if err == nil {
@@ -54,8 +57,34 @@ func (m *machine) callHost(c *call, args []any) any {
 		m.fail(KindPanic, "the helper "+c.name+" panicked", "", err)
 	case err != nil:
 		m.fail(KindFailed, "the helper "+c.name+" failed", "", err)
+	default:
+		m.weigh(v)
 	}
 	return v
+}
+
+// weigh pays for a tree that a helper of the host has made.
+func (m *machine) weigh(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return m.pay(len(v))
+	case []any:
+		for _, e := range v {
+			if !m.spend(1) || !m.weigh(e) {
+				return false
+			}
+		}
+	case map[string]any:
+		if !m.payKeys(v) {
+			return false
+		}
+		for _, e := range v {
+			if !m.weigh(e) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func protect(f func([]any) (any, error), args []any) (v any, err error) {

@@ -127,10 +127,14 @@ func (m *machine) text(in *instruction, pc int) {
 // fits reports whether n more bytes of output are allowed.
 func (m *machine) fits(n int) bool {
 	if len(m.out)-m.start+n > m.t.limits.Output {
-		m.fail(KindSize, "the output is longer than "+strconv.Itoa(m.t.limits.Output)+" bytes", "", nil)
+		m.tooLong()
 		return false
 	}
 	return true
+}
+
+func (m *machine) tooLong() {
+	m.fail(KindSize, "the output is longer than "+strconv.Itoa(m.t.limits.Output)+" bytes", "", nil)
 }
 
 func (m *machine) joint() {
@@ -143,10 +147,37 @@ func (m *machine) joint() {
 
 func (m *machine) truth(in *instruction) bool {
 	v := m.eval(&in.arg)
-	if in.zero {
+	if in.zero != nil && m.isTruthy(m.eval(in.zero)) {
 		return !isEmpty(v)
 	}
+	return m.isTrue(v)
+}
+
+// isTrue is isTrue of values, paid for.
+func (m *machine) isTrue(v any) bool {
+	if n, ok := v.(json.Number); ok && !m.pay(len(n)) {
+		return false
+	}
 	return isTrue(v)
+}
+
+// isTruthy is the truth of JavaScript, in which an empty list is true.
+func (m *machine) isTruthy(v any) bool {
+	_, isList := v.([]any)
+	return isList || m.isTrue(v)
+}
+
+// pay spends the steps for n bytes that are read or written inside one instruction. What is short costs nothing: the
+// instruction has paid for it.
+func (m *machine) pay(n int) bool { return n < bytesPerStep || m.spend(n/bytesPerStep) }
+
+// payKeys pays for sorting the keys of an object.
+func (m *machine) payKeys(object map[string]any) bool {
+	n := 0
+	for k := range object {
+		n += bytesPerStep + len(k)
+	}
+	return m.pay(n)
 }
 
 // open enters a block; it reports false when the else branch is to be taken.
@@ -163,7 +194,7 @@ func (m *machine) open(in *instruction) bool {
 		if isEmpty(v) {
 			return false
 		}
-		m.enter(scopeWith, v, !same(v, around))
+		m.enter(scopeWith, v, m.isLevel(v, around))
 		return true
 	}
 	if list, ok := v.([]any); ok {
@@ -175,13 +206,16 @@ func (m *machine) open(in *instruction) bool {
 	case true:
 		m.enter(scopePlain, around, false)
 	default:
-		m.enter(scopePlain, v, !same(v, around))
+		m.enter(scopePlain, v, m.isLevel(v, around))
 	}
 	return true
 }
 
 // eval returns an operand's value. It fails, with m.err set, in a helper and on data that is not in the normalised form.
 func (m *machine) eval(o *operand) any {
+	if o.cost > 0 && !m.spend(o.cost) {
+		return nil
+	}
 	var v any
 	switch o.base {
 	case baseThis:
@@ -212,10 +246,10 @@ func (m *machine) eval(o *operand) any {
 			v = object[o.names[i].name]
 			continue
 		}
-		if !isData(v) {
-			break
+		if !isData(v) || o.isVariable() && !m.isTruthy(v) {
+			break // a false value on the way through an @-variable is the result, as in handlebars.js
 		}
-		v = member(v, &o.names[i])
+		v = m.member(v, &o.names[i])
 	}
 	if !isData(v) {
 		m.foreign()
@@ -341,6 +375,9 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 		}
 		return append(dst, ']')
 	case map[string]any:
+		if !m.payKeys(v) {
+			return dst
+		}
 		dst = append(dst, '{')
 		for i, k := range sortedKeys(v) {
 			if !m.descend(len(dst), depth) {

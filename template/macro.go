@@ -116,6 +116,7 @@ func parseMacroPath(path string) (o operand, problem string) {
 		}
 		o.names = append(o.names, newSegment(part))
 	}
+	o.cost = pathCost(o.names)
 	return o, ""
 }
 

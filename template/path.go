@@ -108,6 +108,9 @@ func joinSteps(steps []string) string {
 // isLoopVariable reports whether o is @index, @key, @first or @last.
 func (o *operand) isLoopVariable() bool { return o.base >= baseIndex && o.base <= baseLast }
 
+// isVariable reports whether o begins with an @-variable.
+func (o *operand) isVariable() bool { return o.isLoopVariable() || o.base == baseRoot }
+
 // use is one operand that reads data, seen with its surroundings.
 type use struct {
 	in      *instruction
@@ -137,6 +140,9 @@ func (t *Template) walk(root *shape, visit func(use)) {
 		switch in.op {
 		case opValue, opIf, opUnless:
 			t.operand(in, &in.arg, true, scopes, visit)
+			if in.zero != nil {
+				t.operand(in, in.zero, false, scopes, visit)
+			}
 		case opWith, opEach, opSection:
 			u := t.operand(in, &in.arg, true, scopes, visit)
 			scopes = append(scopes, enterPlace(in, u, scopes[len(scopes)-1]))

@@ -20,11 +20,11 @@ type instruction struct {
 	op     opcode
 	out    output
 	joins  bool // opText: the first byte would prolong a JSON value before it
-	zero   bool // opIf, opUnless: 0 counts as true (includeZero)
 	target int
 	text   string
 	arg    operand
-	pos    int // offset in the source
+	zero   *operand // opIf, opUnless: when it is true, 0 counts as true (includeZero); nil: never
+	pos    int      // offset in the source
 }
 
 // base is where an operand's path begins.
@@ -48,10 +48,20 @@ type operand struct {
 	base    base
 	depth   int
 	names   []segment
+	cost    int // steps for the names beyond the instruction's own, see pathCost
 	literal any
 	call    *call
 	written string // as the template has it
 	pos     int
+}
+
+// pathCost is the number of steps of a path: each name is hashed, and compared where it is found.
+func pathCost(names []segment) int {
+	bytes := 0
+	for i := range names {
+		bytes += 4 + len(names[i].name)
+	}
+	return bytes / (2 * bytesPerStep)
 }
 
 // quoted is the expression as messages have it.

@@ -15,8 +15,8 @@ type scope struct {
 type scopeKind uint8
 
 const (
-	scopePlain scopeKind = iota // root, or a section that is no loop: no @-variables of its own
-	scopeWith                   // counts for ../ of @-variables, and keeps those around it
+	scopePlain scopeKind = iota // root, or a section that is no loop
+	scopeWith                   // has a block parameter, and no @-variables of its own
 	scopeList
 	scopeObject
 )
@@ -37,21 +37,14 @@ func (m *machine) outer(n int) any {
 	return m.scopes[i].this
 }
 
-// loop returns the loop whose @-variables are visible n steps up, nil when there is none.
+// loop returns the loop whose @-variables are visible n loops further out, nil when there is none.
 func (m *machine) loop(n int) *scope {
-	i := len(m.scopes) - 1
-	for ; i > 0; i-- {
-		if m.scopes[i].kind == scopePlain {
-			continue
-		}
-		if n == 0 {
-			break
-		}
-		n--
-	}
-	for ; i > 0; i-- {
+	for i := len(m.scopes) - 1; i > 0; i-- {
 		if s := &m.scopes[i]; s.isLoop() {
-			return s
+			if n == 0 {
+				return s
+			}
+			n--
 		}
 	}
 	return nil
@@ -81,33 +74,28 @@ func (m *machine) enterLoop(v any) bool {
 		}
 		s := m.enter(scopeList, nil, true)
 		s.list, s.n = v, len(v)
-		s.set(around)
+		m.set(s, around)
 		return true
 	case map[string]any:
-		if len(v) == 0 || !m.spend(len(v)) {
+		if len(v) == 0 || !m.payKeys(v) {
 			return false
 		}
 		s := m.enter(scopeObject, nil, true)
 		s.object, s.keys, s.n = v, sortedKeys(v), len(v)
-		s.set(around)
+		m.set(s, around)
 		return true
 	}
 	return false
 }
 
-// set makes the current element the context.
-func (s *scope) set(around any) {
+// set makes the current element of a loop the context.
+func (m *machine) set(s *scope, around any) {
 	if s.kind == scopeList {
 		s.this = s.list[s.i]
 	} else {
 		s.this = s.object[s.keys[s.i]]
 	}
-	switch s.this.(type) {
-	case map[string]any, []any:
-		s.pushed = true // an element is never the value around it
-	default:
-		s.pushed = !same(s.this, around)
-	}
+	s.pushed = m.isLevel(s.this, around)
 }
 
 // next goes to the next element, or closes the scope and reports false.
@@ -116,7 +104,7 @@ func (m *machine) next() bool {
 	s := &m.scopes[top]
 	if s.isLoop() {
 		if s.i++; s.i < s.n {
-			s.set(m.scopes[top-1].this)
+			m.set(s, m.scopes[top-1].this)
 			return true
 		}
 	}

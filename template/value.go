@@ -2,10 +2,12 @@ package template
 
 import (
 	"encoding/json"
+	"math"
 	"math/big"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 )
 
@@ -61,7 +63,7 @@ func isData(v any) bool {
 }
 
 // member is one step of a path: nothing is reachable but map entries, list elements and lengths.
-func member(v any, s *segment) any {
+func (m *machine) member(v any, s *segment) any {
 	switch c := v.(type) {
 	case map[string]any:
 		return c[s.name]
@@ -73,7 +75,7 @@ func member(v any, s *segment) any {
 			return len(c)
 		}
 	case string:
-		if s.name == "length" {
+		if s.name == "length" && m.pay(len(c)) {
 			return textLength(c)
 		}
 	}
@@ -103,21 +105,52 @@ func listIndex(name string) int {
 	return n
 }
 
-// same reports whether a block's value is its surrounding context itself; ../ does not count such a block.
-func same(a, b any) bool {
-	switch a := a.(type) {
+// isLevel reports whether ../ counts a block with the context v in one with the context around. As in handlebars.js it
+// does unless they are equal by ==, which compares scalars by value, also a text with a number.
+func (m *machine) isLevel(v, around any) bool {
+	switch v := v.(type) {
 	case map[string]any:
-		b, ok := b.(map[string]any)
-		return ok && reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+		around, ok := around.(map[string]any)
+		return !ok || reflect.ValueOf(v).Pointer() != reflect.ValueOf(around).Pointer()
 	case []any:
-		b, ok := b.([]any)
-		return ok && len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+		around, ok := around.([]any)
+		return !ok || len(v) != len(around) || len(v) == 0 || &v[0] != &around[0]
 	}
-	switch a.(type) {
-	case nil, bool, string, json.Number, int:
-		return a == b
+	x, okX := scalarText(v)
+	y, okY := scalarText(around)
+	switch {
+	case !okX || !okY || (v == nil) != (around == nil):
+		return true
+	case !m.pay(min(len(x), len(y))):
+		return false
+	case v == nil || v == around:
+		return false
 	}
-	return false
+	_, isText := v.(string)
+	_, inText := around.(string)
+	return isText && inText || toNumber(v, x) != toNumber(around, y)
+}
+
+// toNumber is the number that == of JavaScript makes of a scalar with a text; NaN, which equals nothing, for most texts.
+func toNumber(v any, text string) float64 {
+	if flag, ok := v.(bool); ok {
+		if flag {
+			return 1
+		}
+		return 0
+	}
+	text = strings.TrimFunc(text, isBlank)
+	if text == "" {
+		return 0
+	}
+	if len(text) > 64 || strings.Trim(text, "0123456789+-.eE") != "" {
+		return math.NaN()
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return n
 }
 
 // scalarText returns the text of a scalar, false for lists, objects and anything else.
@@ -138,14 +171,14 @@ func scalarText(v any) (string, bool) {
 }
 
 // isEqual compares scalars: numbers by value, everything else by its text. Lists and objects equal nothing.
-func isEqual(a, b any) bool {
+func (m *machine) isEqual(a, b any) bool {
 	x, okX := scalarText(a)
 	y, okY := scalarText(b)
 	if !okX || !okY {
 		return false
 	}
-	if x == y {
-		return true
+	if len(x) == len(y) && (!m.pay(len(x)) || x == y) {
+		return m.err == nil
 	}
 	if !isNumeric(a) || !isNumeric(b) || len(x) > 64 || len(y) > 64 {
 		return false

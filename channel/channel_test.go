@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,47 @@ func TestWithRetry(t *testing.T) {
 		}
 		assert.Equal(t, []int{1, 2, 2, 3}, attempts, "a postponed attempt is not counted")
 	})
+}
+
+// What a destination says about itself holds for every delivery.
+func TestWithRetryKeepsQuietWhenTheDestinationAsksForIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := new(channeltest.Recorder)
+		rec.Script(channeltest.Fail(retry.Throttle(errBoom, time.Hour)))
+		c := channel.Chain(rec, channel.WithRetry(retry.AtMost(2, retry.Fixed{Interval: time.Minute})))
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				<-time.After(time.Duration(i) * time.Second)
+				_, err := c.Send(t.Context(), delivery(t))
+				assert.NoError(t, err)
+			})
+		}
+		<-time.After(59 * time.Minute)
+		assert.Len(t, rec.Deliveries(), 1, "the others wait")
+		wg.Wait()
+		assert.Len(t, rec.Deliveries(), 6)
+		assert.Equal(t, time.Hour, time.Since(began))
+
+		rec.Script(channeltest.Fail(retry.Throttle(errBoom, time.Hour)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Send(ctx, delivery(t))
+		require.ErrorIs(t, err, errBoom)
+		_, err = c.Send(ctx, delivery(t))
+		assert.ErrorIs(t, err, channel.ErrQuiet)
+	})
+}
+
+// A suppressing middleware lets through what a destination says about itself.
+func TestWithDedupPassesOnThatTheDestinationAsksForQuiet(t *testing.T) {
+	t.Parallel()
+	rec, c := deduped(channel.DedupOptions{Window: time.Hour})
+	rec.Script(channeltest.Fail(retry.Throttle(errBoom, time.Minute)))
+	_, err := c.Send(t.Context(), delivery(t))
+	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}, retry.Classify(t.Context(), err))
 }
 
 func TestWithRetryGivesUp(t *testing.T) {

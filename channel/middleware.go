@@ -2,7 +2,10 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -18,17 +21,31 @@ func Chain(c Channel, mw ...Middleware) Channel {
 	return c
 }
 
+// ErrQuiet is the error of a delivery that was not tried, because the destination has asked for quiet (retry.Throttle) and
+// the policy or the context did not leave time to wait for the end of that.
+var ErrQuiet = errors.New("the destination asks for quiet")
+
 // WithRetry makes attempts as p says, sleeping in between in the caller's goroutine, and returns the last one's receipt
-// and error. It is for channels used without a dispatcher, which reschedules in its queue instead.
+// and error. While the destination wants quiet (retry.Throttle), the attempts of other deliveries wait as well. It is for
+// channels used without a dispatcher, which reschedules in its queue instead.
 func WithRetry(p retry.Policy) Middleware {
 	return func(next Channel) Channel {
+		var quiet atomic.Pointer[time.Time] // until when; nil = not yet
 		return Func(func(ctx context.Context, d Delivery) (Receipt, error) {
 			var receipt Receipt
 			err := retry.Do(ctx, p, func(ctx context.Context) error {
+				if until := quiet.Load(); until != nil && time.Now().Before(*until) {
+					return retry.Postpone(ErrQuiet, time.Until(*until))
+				}
 				var err error
 				receipt, err = next.Send(ctx, d)
-				if retry.Classify(ctx, err).Verdict != retry.Postponed {
+				result := retry.Classify(ctx, err)
+				if result.Verdict != retry.Postponed {
 					d.Attempt++
+				}
+				if result.Throttled {
+					until := time.Now().Add(result.Delay)
+					quiet.Store(&until)
 				}
 				return err
 			})

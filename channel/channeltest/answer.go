@@ -23,6 +23,10 @@ const ThrottleDelay = 90 * time.Second
 
 func answers() []Answer { return []Answer{Accepted, Unavailable, Throttled, Rejected, Gone, Silent} }
 
+// OneWay lists the classes that a destination does not have when nothing comes back from it, for Unsupported: all but
+// Accepted. Send then returns without an answer to wait for.
+func OneWay() []Answer { return []Answer{Unavailable, Throttled, Rejected, Gone, Silent} }
+
 // String returns the name of the class.
 func (a Answer) String() string {
 	switch a {

@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,13 +43,15 @@ func checkCancelled(t *testing.T, s Suite) {
 }
 
 func checkCancelledBefore(t *testing.T, s Suite) {
-	c, ok := s.open(t, Silent)
-	if !ok {
-		return
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantPostponed(ctx, t, attemptSoon(ctx, t, c))
+	if slices.Contains(s.Unsupported, Silent) { // what is sent before anybody looks at ctx is sent
+		if c, ok := s.open(t, Accepted); ok {
+			wantPostponed(ctx, t, attempt(ctx, t, c, sample()).err)
+		}
+	} else if c, ok := s.open(t, Silent); ok {
+		wantPostponed(ctx, t, attemptSoon(ctx, t, c))
+	}
 }
 
 // attemptSoon makes an attempt under a context that is done within hangTime.

@@ -32,7 +32,7 @@ func honest(a channeltest.Answer) channel.Func {
 		case channeltest.Unavailable:
 			return r, errDown
 		case channeltest.Throttled:
-			return r, retry.Delay(errDown, channeltest.ThrottleDelay)
+			return r, retry.Throttle(errDown, channeltest.ThrottleDelay)
 		case channeltest.Rejected:
 			return r, retry.Permanent(errDown)
 		case channeltest.Gone:
@@ -84,6 +84,22 @@ type talkative struct {
 	token string
 }
 
+// shy hides its token from every verb, but not in a copy.
+type shy struct {
+	channel.Func
+	token string
+}
+
+func (*shy) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("shy")) }
+
+// shyValue hides its token in copies as well, but not inside of another value.
+type shyValue struct {
+	channel.Func
+	token string
+}
+
+func (shyValue) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("shy")) }
+
 // leaky cannot be closed without an error.
 type leaky struct{ channel.Func }
 
@@ -111,8 +127,10 @@ func broken() map[string]brokenChannel {
 			[]string{"transient"}, "the error has no text"},
 		"throttled without a delay": {onlyFor(channeltest.Throttled, failWith(errDown)),
 			[]string{"throttled"}, "the error's delay is 0s"},
-		"throttled for too long": {onlyFor(channeltest.Throttled, failWith(retry.Delay(errDown, time.Hour))),
+		"throttled for too long": {onlyFor(channeltest.Throttled, failWith(retry.Throttle(errDown, time.Hour))),
 			[]string{"throttled"}, "the error's delay is 1h0m0s"},
+		"throttled for one delivery": {onlyFor(channeltest.Throttled, failWith(retry.Delay(errDown, channeltest.ThrottleDelay))),
+			[]string{"throttled"}, "is not marked with retry.Throttle"},
 		"rejected is transient": {onlyFor(channeltest.Rejected, failWith(errDown)),
 			[]string{"permanent"}, "is transient, want permanent"},
 		"gone is only permanent": {onlyFor(channeltest.Gone, failWith(retry.Permanent(errDown))),
@@ -244,6 +262,14 @@ func broken() map[string]brokenChannel {
 			New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return &talkative{honest(a), plantedSecret} },
 			Secrets: []string{plantedSecret},
 		}, []string{"no_secret"}, "the printed channel holds Suite.Secrets[0]"},
+		"the secret in a copy of the channel": {channeltest.Suite{
+			New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return &shy{honest(a), plantedSecret} },
+			Secrets: []string{plantedSecret},
+		}, []string{"no_secret"}, "the printed channel holds Suite.Secrets[0]"},
+		"the secret in what holds the channel": {channeltest.Suite{
+			New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return shyValue{honest(a), plantedSecret} },
+			Secrets: []string{plantedSecret},
+		}, []string{"no_secret"}, "the printed channel holds Suite.Secrets[0]"},
 		"a goroutine of Send": {suiteOf(func(a channeltest.Answer) channel.Func {
 			return func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 				go func() { select {} }()
@@ -263,6 +289,7 @@ func broken() map[string]brokenChannel {
 		// Suites that cannot be run
 		"no New":         {channeltest.Suite{}, nil, "Suite.New is nil"},
 		"short secret":   {channeltest.Suite{New: suiteOf(honest).New, Secrets: []string{"short"}}, nil, "Suite.Secrets[0] is shorter than 8"},
+		"never answers":  {channeltest.Suite{New: suiteOf(honest).New, Unsupported: []channeltest.Answer{channeltest.Accepted, channeltest.Silent}}, nil, "Suite.Unsupported holds Accepted"},
 		"never succeeds": {channeltest.Suite{New: suiteOf(honest).New, Unsupported: []channeltest.Answer{channeltest.Accepted}}, nil, "Suite.Unsupported holds Accepted"},
 	}
 }

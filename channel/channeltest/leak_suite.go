@@ -34,7 +34,8 @@ type LeakSuite[C any] struct {
 // reflection, in unexported fields too, and plants a text in it; one that cannot be planted fails the test. Then it drives
 // the channel through success, every class of error, sources that fail or panic, values that cannot be used, and a panic in
 // Send, and searches for the texts, in all encodings, in the errors, the receipts, the logs (package log and the default
-// logger included), and the configuration and the channel as they are printed.
+// logger included), the configuration as it is printed, and the channel as it is printed: itself, copies of what it points
+// to, and whatever holds or embeds one, by every verb.
 //
 // Values behind functions and behind pointers to types without exported fields are out of its sight. Because it replaces the
 // default logger for a while it must not run in parallel with other tests.
@@ -153,8 +154,7 @@ func (s LeakSuite[C]) drive(t *testing.T, a Answer, kind planting) {
 			logs.log(what, r.receipt, r.err)
 		}
 		logs.log("channel", c, nil)
-		l.search(t, "the printed channel", printValue(c)...)
-		l.search(t, "the printed holder of the channel", printValue(struct{ inner channel.Channel }{c})...)
+		l.search(t, "the printed channel", printCopies(c)...)
 		if closer, ok := c.(io.Closer); ok {
 			err := closer.Close()
 			l.search(t, "the error of Close", printError(err)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -62,6 +63,30 @@ func TestRunPassesWithUnsupportedAnswers(t *testing.T) {
 		return whole(t, a)
 	}
 	channeltest.Run(t, s)
+}
+
+// A channel that sends datagrams and hears nothing, also not from who is not there.
+func TestRunPassesOneWayChannel(t *testing.T) {
+	t.Parallel()
+	channeltest.Run(t, channeltest.Suite{
+		Unsupported: channeltest.OneWay(),
+		New: func(t *testing.T, a channeltest.Answer) channel.Channel {
+			t.Helper()
+			assert.Equal(t, channeltest.Accepted, a)
+			server, err := net.ListenPacket("udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			t.Cleanup(func() { server.Close() })
+			return channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+				if err != nil {
+					return channel.Receipt{}, err
+				}
+				defer conn.Close()
+				_, err = fmt.Fprintf(conn, "<134>1 - - - - - - %.800s", d.Event.JSON())
+				return channel.Receipt{}, err
+			})
+		},
+	})
 }
 
 func TestRunFindsBrokenChannels(t *testing.T) {

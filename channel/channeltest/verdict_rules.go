@@ -15,7 +15,7 @@ func verdictRules() []rule {
 			verdictRule(Accepted, retry.Success)},
 		{"transient", "The error for a destination that cannot take the event now is unmarked, so that the event is tried again.",
 			verdictRule(Unavailable, retry.Transient)},
-		{"throttled", "The error of a destination that asks for a pause is marked with retry.Delay and that pause.",
+		{"throttled", "The error of a destination that asks for a pause is marked with retry.Throttle and that pause.",
 			checkThrottled},
 		{"permanent", "The error of a destination that will never take the event is marked with retry.Permanent.",
 			verdictRule(Rejected, retry.Final)},
@@ -66,6 +66,9 @@ func checkThrottled(t *testing.T, s Suite) {
 	least := ThrottleDelay - time.Second - time.Since(began)
 	if got.Delay < least || got.Delay > ThrottleDelay {
 		t.Errorf("the destination asks for %v and the error's delay is %v", ThrottleDelay, got.Delay)
+	}
+	if !got.Throttled {
+		t.Error("the error is not marked with retry.Throttle, so that other deliveries would go on")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -134,7 +135,7 @@ func (c Config) check() error {
 	}
 	errs = append(errs, c.checkBody(), c.Sign.check())
 	if err := c.Words.Err(); err != nil {
-		errs = append(errs, &ConfigError{"Words", "cannot translate both ways: " + err.Error(), "give each type one word of its own"})
+		errs = append(errs, &ConfigError{"Words", "cannot translate both ways: " + strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"})
 	}
 	if c.MaxBody < 0 {
 		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})

@@ -30,7 +30,8 @@ type SigningKey struct {
 //
 // To change the secret of a scheme that rotates, put the new one first and give the old one the time by which every
 // receiver has changed over: until then requests carry both signatures. GitHub's and Slack's receivers look for one
-// signature, so they take one key. When no key is left, nothing is sent: attempts fail with [KindSecret].
+// signature, so they take one key. Forms and plain text are signed like JSON, but see [FormBody] for who can check that. When
+// no key is left, nothing is sent: attempts fail with [KindSecret].
 func Sign(s signature.Scheme, keys ...SigningKey) Signing {
 	return Signing{true, s, slices.Clone(keys)}
 }
@@ -53,8 +54,8 @@ func (s Signing) check() error {
 			return &ConfigError{field, "is not set", "give it"}
 		}
 		if literal, ok := literalOf(k.Secret); ok {
-			if _, problem := s.key(literal); problem != "" {
-				return &ConfigError{field, problem, "see signature.NewKey for what it has to be"}
+			if _, wrong := s.key(literal); wrong != nil {
+				return &ConfigError{field, wrong.Problem, wrong.Remedy}
 			}
 		}
 	}
@@ -62,12 +63,10 @@ func (s Signing) check() error {
 }
 
 // key makes a key of a secret, or says what is wrong with that.
-func (s Signing) key(text string) (k *signature.Key, problem string) {
+func (s Signing) key(text string) (*signature.Key, *signature.KeyError) {
 	k, err := signature.NewKey(s.scheme, text)
-	if wrong, ok := errors.AsType[*signature.KeyError](err); ok {
-		return nil, wrong.Problem
-	}
-	return k, ""
+	wrong, _ := errors.AsType[*signature.KeyError](err)
+	return k, wrong
 }
 
 // headers lists the canonical names of those that s sets.
@@ -84,9 +83,9 @@ func (s Signing) reveal(ctx context.Context) ([]*signature.Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		key, problem := s.key(text)
-		if problem != "" {
-			return nil, &secret.SourceError{Source: k.Secret.Source(), Reason: problem}
+		key, wrong := s.key(text)
+		if wrong != nil {
+			return nil, &secret.SourceError{Source: k.Secret.Source(), Reason: wrong.Problem}
 		}
 		keys = append(keys, key)
 	}

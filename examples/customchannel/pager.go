@@ -35,7 +35,7 @@ func (p Pager) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, e
 		return receipt, nil
 	case "BUSY":
 		seconds, _ := strconv.Atoi(rest)
-		return receipt, retry.Delay(errors.New("pager is busy"), time.Duration(seconds)*time.Second)
+		return receipt, retry.Throttle(errors.New("pager is busy"), time.Duration(seconds)*time.Second)
 	case "GONE":
 		return receipt, retry.Permanent(fmt.Errorf("pager: %w", channel.ErrGone))
 	case "NO":

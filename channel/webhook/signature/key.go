@@ -19,10 +19,16 @@ type Key struct {
 }
 
 // KeyError says why a text cannot be a secret. It holds nothing of the text.
-type KeyError struct{ Problem string }
+type KeyError struct {
+	Problem string // what is wrong with it
+	Remedy  string // what to do about it
+}
 
-// Error returns the problem.
-func (e *KeyError) Error() string { return "signature: the secret " + e.Problem }
+// Error returns problem and remedy in one line.
+func (e *KeyError) Error() string { return "signature: the secret " + e.Problem + "; " + e.Remedy }
+
+// remake is the remedy for what is no secret of Standard.
+const remake = `make one of 24 to 64 random bytes in standard base64 behind "whsec_"`
 
 const (
 	standardPrefix   = "whsec_"
@@ -38,27 +44,29 @@ const (
 //	rand.Read(b) // crypto/rand
 //	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
 //
-// For the others it is any text of at least 16 characters, because a shorter one can be guessed by whoever sees a request
+// The prefix is required, because a text without it may be base64 or the key itself, and a wrong guess shows only at the
+// receiver. For the others it is any text of at least 16 characters, because a shorter one can be guessed by whoever sees a request
 // with its signature. Errors are *KeyError.
 func NewKey(s Scheme, secret string) (*Key, error) {
 	if !s.IsValid() {
-		return nil, &KeyError{"is for a scheme that is not one of the constants"}
+		return nil, &KeyError{"is for a scheme that is not one of the constants", "use one of them"}
 	}
 	bytes := []byte(secret)
 	if s == Standard {
 		encoded, ok := strings.CutPrefix(secret, standardPrefix)
 		if !ok {
-			return nil, &KeyError{`does not begin with "whsec_"`}
+			return nil, &KeyError{`does not begin with "whsec_"`,
+				`put "whsec_" before it if it is base64 of 24 to 64 bytes; encode it in standard base64 first if it is any other text`}
 		}
 		var err error
 		if bytes, err = base64.StdEncoding.Strict().DecodeString(encoded); err != nil || strings.ContainsAny(encoded, "\r\n") {
-			return nil, &KeyError{`is not standard base64, with padding, after "whsec_"`}
+			return nil, &KeyError{`is not standard base64, with padding, after "whsec_"`, remake}
 		}
 		if len(bytes) < shortestStandard || len(bytes) > longestStandard {
-			return nil, &KeyError{"is not 24 to 64 bytes long when it is decoded"}
+			return nil, &KeyError{"is not 24 to 64 bytes long when it is decoded", remake}
 		}
 	} else if len(secret) < shortestOther {
-		return nil, &KeyError{"is shorter than 16 characters"}
+		return nil, &KeyError{"is shorter than 16 characters", "agree on a longer one with the receiver"}
 	}
 	pool := &sync.Pool{New: func() any { return &state{mac: hmac.New(sha256.New, bytes)} }}
 	return &Key{func() *sync.Pool { return pool }}, nil
@@ -88,7 +96,7 @@ func (s *state) compute(scheme Scheme, id, timestamp string, body []byte) []byte
 }
 
 // Format prints no more than that it is a key, whatever the verb.
-func (k *Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signature.Key") }
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signature.Key") }
 
 // LogValue is what Format prints.
-func (k *Key) LogValue() slog.Value { return slog.StringValue("signature.Key") }
+func (k Key) LogValue() slog.Value { return slog.StringValue("signature.Key") }

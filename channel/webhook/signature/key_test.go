@@ -52,7 +52,9 @@ func TestS42_Secrets(t *testing.T) {
 			require.NoError(t, verifierErr, name)
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 				assert.Equal(t, "signature.Key", fmt.Sprintf(verb, key))
+				assert.Equal(t, "signature.Key", fmt.Sprintf(verb, *key))
 				assert.NotContains(t, fmt.Sprintf(verb, struct{ k *signature.Key }{key}), tc.secret)
+				assert.NotContains(t, fmt.Sprintf(verb, struct{ k signature.Key }{*key}), tc.secret)
 			}
 			assert.Equal(t, "signature.Key", key.LogValue().String())
 			continue
@@ -67,9 +69,11 @@ func TestS42_Secrets(t *testing.T) {
 		}
 	}
 	_, err := signature.NewVerifier(signature.Standard)
-	assert.EqualError(t, err, "signature: the secret is missing")
+	assert.EqualError(t, err, "signature: the secret is missing; give at least one")
 	_, err = signature.NewVerifier(signature.Standard, whsec(24), whsec(23))
-	assert.EqualError(t, err, "secret 2: signature: the secret is not 24 to 64 bytes long when it is decoded")
+	assert.EqualError(t, err, "secret 2: signature: the secret is not 24 to 64 bytes long when it is decoded; make one of 24 to 64 random bytes in standard base64 behind \"whsec_\"")
+	_, err = signature.NewKey(signature.Standard, "a text that is agreed on")
+	assert.EqualError(t, err, `signature: the secret does not begin with "whsec_"; put "whsec_" before it if it is base64 of 24 to 64 bytes; encode it in standard base64 first if it is any other text`)
 }
 
 func TestSchemes(t *testing.T) {

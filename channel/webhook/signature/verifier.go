@@ -38,7 +38,7 @@ func NewVerifier(s Scheme, secrets ...string) (*Verifier, error) {
 		v.keys = append(v.keys, key)
 	}
 	if len(secrets) == 0 {
-		errs = append(errs, &KeyError{"is missing"})
+		errs = append(errs, &KeyError{"is missing", "give at least one"})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -29,6 +31,8 @@ type Channel struct {
 	group      *template.Template // nil = the default
 	attributes []Attribute
 	maxSize    int
+	total      time.Duration // of Send and Check
+	logger     *slog.Logger
 }
 
 // private is what must not be printed: package fmt prints a struct that holds a Channel in an unexported field without asking
@@ -86,10 +90,11 @@ func New(c Config) (*Channel, error) {
 		Region:       t.region,
 		BaseEndpoint: aws.String(origin),
 		Retryer:      aws.NopRetryer{},
+		HTTPSignerV4: signer{},
 		HTTPClient:   client.HTTPClient(), // in place of the SDK's own, should a call ever lack its exchange
 	})
 	return &Channel{
-		private: p, topic: t, origin: origin, maxSize: c.MaxSize,
+		private: p, topic: t, origin: origin, maxSize: c.MaxSize, total: c.Timeouts.Total, logger: c.Logger,
 		body: c.Body, subject: c.Subject, group: c.Group, attributes: slices.Clone(c.Attributes),
 	}, nil
 }
@@ -120,20 +125,22 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 // Send makes one Publish request with d's event. It is a success when SNS has returned a message id, which is the receipt's
 // ProviderID. Failures are *Error values; those of SNS are judged by their code:
 //
-//   - Throttled, Throttling, KMSThrottling and the like: transient, with a pause of one second or what SNS asks for
-//   - InternalError, ServiceUnavailable, RequestTimeout and every 5xx: transient
-//   - ExpiredToken, RequestExpired: transient, and the credentials are fetched anew for the next attempt
-//   - SignatureDoesNotMatch and the like while our clock is minutes away from the server's: transient, and the next request
+//   - Throttled, Throttling, KMSThrottling and the like: retry.Throttle for one second or what SNS asks for
+//   - ExpiredToken, InvalidClientTokenId, SignatureDoesNotMatch, AuthorizationError and the like: transient, and the
+//     credentials are fetched anew for the next attempt; while our clock is minutes away from the server's, the next request
 //     is signed for the server's time
 //   - NotFound, the topic does not exist: permanent, and channel.ErrGone
-//   - everything else, such as InvalidParameter, AuthorizationError, InvalidClientTokenId, EndpointDisabled, KMSDisabled,
-//     KMSNotFound and KMSAccessDenied, and a redirect: permanent
+//   - InvalidParameter and other answers of status 400 about the request itself: permanent
+//   - everything else, such as InternalError, EndpointDisabled, KMSDisabled, KMSNotFound and KMSAccessDenied, every 5xx and a
+//     redirect: transient
 //
 // One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and after
-// one over a certificate the next attempt waits for an hour.
+// one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making the message
+// and fetching the credentials included.
 //
-// The receipt holds the request as it was written and the answer, without the credentials and the signature. OutcomeUnknown is
-// set when the request was written and no proper answer came.
+// The receipt holds the request as it was written, or was to be written, and the answer, without the credentials and the
+// signature. Without credentials to sign with the request is the message alone. OutcomeUnknown is set when the request was
+// written and no proper answer came.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if ctx.Err() != nil {
 		return channel.Receipt{}, c.ended(ctx)
@@ -141,13 +148,15 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.total)
+	defer cancel()
 	in, err := c.compose(ctx, d)
 	if err != nil {
-		return channel.Receipt{}, err
+		return channel.Receipt{Request: c.planned(nil)}, err
 	}
 	x, err := c.begin(ctx)
 	if err != nil {
-		return channel.Receipt{}, err
+		return channel.Receipt{Request: c.planned(in.Message)}, err
 	}
 	out, err := c.private.sdk.Publish(ctx, in, x.use)
 	r := x.receipt()
@@ -168,6 +177,8 @@ func (c *Channel) Check(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return c.ended(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.total)
+	defer cancel()
 	x, err := c.begin(ctx)
 	if err != nil {
 		return err
@@ -188,7 +199,12 @@ func (c *Channel) Close() error {
 // Destination is the origin of the endpoint, such as "https://sns.eu-central-1.amazonaws.com".
 func (c *Channel) Destination() string { return c.origin }
 
-// Format prints the topic and the endpoint only, whatever the verb.
-func (c *Channel) Format(s fmt.State, _ rune) {
+// planned describes a request that could not be signed, or made.
+func (c *Channel) planned(message *string) *channel.Message {
+	return &channel.Message{Start: http.MethodPost + " " + c.origin, Body: []byte(aws.ToString(message))}
+}
+
+// Format prints the topic and the endpoint only, whatever the verb, also of a copy.
+func (c Channel) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "sns.Channel("+c.topic.arn+" at "+c.origin+")")
 }

@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/template"
 )
 
 // Config describes a topic and what is published to it. Everything but TopicARN may be left zero. Templates see the event's
-// decoded form and may be shared by any number of channels; one that cannot make its part from an event is a permanent error
-// of kind [KindRender], and nothing is sent.
+// decoded form and may be shared by any number of channels.
+//
+// Every event is published, whatever somebody wrote into it. The longest texts are cut, with a mark, until the message fits
+// MaxSize: see event.Event.Shorten. When a template cannot make its part from an event, the message is the event's JSON form
+// without data and attributes, the group is the default, another part is left out, and the Logger gets a warning. For a test
+// event (see event.Event.ForTest) that is a permanent error of kind [KindRender] instead, and nothing is sent.
 type Config struct {
 	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is the one
 	// that is called and signed for.
@@ -25,14 +30,15 @@ type Config struct {
 	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99 characters;
 	// an empty one is left out. nil = none.
 	Subject *template.Template
-	// Attributes are sent besides those that every message has, at most 4.
+	// Attributes are sent besides those that every message has, at most 4. Values are cut to 4 KiB.
 	Attributes []Attribute
 	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is not 1
-	// to 128 visible ASCII characters is hashed. nil = the event's tenant and subject, as "tenant/subject", or what there is
-	// of them, or else its type. A standard topic gets a group only if there is a Group (for fair queues).
+	// to 128 visible ASCII characters is hashed. nil = the event's correlation id, see event.Event.CorrelationID; the events
+	// of a tenant that have no subject are one group. A standard topic gets a group only if there is a Group (for fair
+	// queues).
 	Group *template.Template
-	// MaxSize is the largest message in bytes, its attributes included. A larger one is not sent: a permanent error of kind
-	// [KindTooLarge]. Up to 1 MiB if the topic's MaximumMessageSize says so. 0 = 256 KiB.
+	// MaxSize is the largest message in bytes, its attributes included, at least 32 KiB, and up to 1 MiB if the topic's
+	// MaximumMessageSize says so. A text message is cut, a JSON message made of shorter texts. 0 = 256 KiB.
 	MaxSize int
 	// Endpoint is called in place of the region's: an origin such as "https://vpce-0a1b-2c3d.sns.eu-west-1.vpce.amazonaws.com"
 	// or that of an emulator, without path and query. The Guard judges it like any other destination.
@@ -46,21 +52,27 @@ type Config struct {
 	TLS netguard.TLS
 	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored, but for fetching credentials.
 	Proxy *netguard.Proxy
-	// Timeouts limit the phases of a request. A deadline of Send's context that is earlier wins.
+	// Timeouts limit the phases of a request; Total also covers making the message and fetching the credentials. A deadline of
+	// Send's context that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, and when a template fails. nil = slog.Default.
 	Logger *slog.Logger
 }
 
 const (
 	defaultMaxSize = 256 << 10
 	largestMaxSize = 1 << 20
+	leastMaxSize   = 32 << 10 // room for all attributes and an event without data
+	defaultTotal   = 30 * time.Second
 )
 
 // withDefaults returns c with its zero fields filled in.
 func (c Config) withDefaults() Config {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
+	}
+	if c.Timeouts.Total == 0 {
+		c.Timeouts.Total = defaultTotal
 	}
 	if c.Guard == nil {
 		c.Guard = new(netguard.Guard)
@@ -77,8 +89,8 @@ func (c Config) check() error {
 	if err := c.Limits.Check(); err != nil {
 		errs = append(errs, within("Limits", true, err))
 	}
-	if c.MaxSize < 0 || c.MaxSize > largestMaxSize {
-		errs = append(errs, &ConfigError{"MaxSize", "is not a size up to 1 MiB", "use 0 for 256 KiB"})
+	if c.MaxSize < leastMaxSize || c.MaxSize > largestMaxSize {
+		errs = append(errs, &ConfigError{"MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"})
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
 		errs = append(errs, &ConfigError{"Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"})

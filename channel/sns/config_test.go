@@ -1,12 +1,17 @@
 package sns_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -42,6 +47,7 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		"body for HTML":    {func(c *sns.Config) { c.Body = html }, []string{"Body"}},
 		"subject of text":  {func(c *sns.Config) { c.Subject = text }, []string{"Subject"}},
 		"group of text":    {func(c *sns.Config) { c.Group = text }, []string{"Group"}},
+		"a small size":     {func(c *sns.Config) { c.MaxSize = 32<<10 - 1 }, []string{"MaxSize"}},
 		"negative size":    {func(c *sns.Config) { c.MaxSize = -1 }, []string{"MaxSize"}},
 		"too large a size": {func(c *sns.Config) { c.MaxSize = 1<<20 + 1 }, []string{"MaxSize"}},
 		"limits":           {func(c *sns.Config) { c.Limits.Ports = []int{443, 0} }, []string{"Limits: ports[1]"}},
@@ -121,11 +127,47 @@ func TestS69_TopicARNs(t *testing.T) {
 		"arn:aws:sns:eu-west-1@evil:123456789012:t", "arn:aws:sns:eu-west-1:12345:t", "arn:aws:sns:eu-west-1:12345678901x:t",
 		"arn:evil:sns:eu-west-1:123456789012:t", "arn:aws:sns:eu-west-1:123456789012:t:sub-1234", "arn:aws:sns:eu-west-1:123456789012:.fifo",
 		"arn:aws:sns:eu-west-1:123456789012:a.b", "arn:aws:sns:eu-west-1:123456789012:a b", "arn:aws:sns:eu-west-1:123456789012:" + strings.Repeat("n", 257),
+		"arn:aws:sns:cn-northwest-1:123456789012:t", "arn:aws-cn:sns:eu-west-1:123456789012:t", "arn:aws-us-gov:sns:us-east-1:123456789012:t",
+		"arn:aws:sns:us-gov-west-1:123456789012:t", "arn:aws-iso:sns:us-isob-east-1:123456789012:t",
 		" " + topicARN, topicARN + "\n", "arn:aws:sns:eu-west-1:123456789012:ü",
 	} {
 		_, err := sns.New(local(t, sns.Config{TopicARN: arn}))
 		assert.Equal(t, []string{"TopicARN"}, fields(err), "%q", arn)
 	}
+}
+
+// TestPartitionsAreThoseOfTheSDK compares with the table that the SDK makes endpoints by.
+func TestPartitionsAreThoseOfTheSDK(t *testing.T) {
+	t.Parallel()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2").Output()
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "internal", "endpoints", "awsrulesfn", "partitions.json"))
+	require.NoError(t, err)
+	var table struct {
+		Partitions []struct {
+			ID      string                     `json:"id"`
+			Regions map[string]json.RawMessage `json:"regions"`
+		} `json:"partitions"`
+	}
+	require.NoError(t, json.Unmarshal(b, &table))
+	regions := 0
+	for _, p := range table.Partitions {
+		for region := range p.Regions {
+			if strings.HasSuffix(region, "-global") {
+				continue // no topic is there
+			}
+			regions++
+			for _, other := range table.Partitions {
+				_, err := sns.New(local(t, sns.Config{TopicARN: "arn:" + other.ID + ":sns:" + region + ":123456789012:t"}))
+				if other.ID == p.ID {
+					assert.NoError(t, err, "%s in %s", region, p.ID)
+				} else {
+					assert.Equal(t, []string{"TopicARN"}, fields(err), "%s in %s", region, other.ID)
+				}
+			}
+		}
+	}
+	assert.Greater(t, regions, 30)
 }
 
 // Whatever is given as an ARN, what is called is a host of AWS with the ARN's region as a label.
@@ -155,6 +197,47 @@ func TestConfigAndChannelArePrintedWithoutWhatTheyHold(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%+v %#v", struct{ c sns.Config }{c}, struct{ c sns.Config }{c}), secretKey)
 	ch := open(t, c)
 	assert.Equal(t, "sns.Channel("+topicARN+" at http://127.0.0.1:1)", fmt.Sprintf("%#v", ch))
+	assert.Equal(t, "sns.Channel("+topicARN+" at http://127.0.0.1:1)", fmt.Sprintf("%s", *ch), "a copy")
+}
+
+// No verb prints a credential of any value of this package, of a copy of it, or of what it is embedded in.
+func TestCopiesArePrintedWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	const proxyPassword = "pr0xy-passw0rd"
+	type hostsChannel struct{ sns.Channel }
+	type hostsPointer struct{ *sns.Channel }
+	type hostsConfig struct{ sns.Config }
+	type hidden struct {
+		channel sns.Channel
+		pointer *sns.Channel
+		config  sns.Config
+		keys    sns.Credentials
+	}
+	c := local(t, sns.Config{
+		Endpoint:    "http://127.0.0.1:1",
+		Credentials: sns.Static(secret.Literal(accessKeyID), secret.Literal(secretKey), secret.Literal(sessionToken)),
+		Proxy: &netguard.Proxy{
+			URL: "http://127.0.0.1:2", User: "us", Password: secret.Literal(proxyPassword), Profile: netguard.Profile{Loopback: true},
+		},
+	})
+	ch := open(t, c)
+	provided := sns.Provider(aws.CredentialsProviderFunc(nil))
+	for _, v := range []any{
+		ch, *ch, &ch, c, &c, c.Credentials, &c.Credentials, provided, c.Proxy, *c.Proxy,
+		hostsChannel{*ch}, &hostsChannel{*ch}, hostsPointer{ch}, hostsConfig{c}, &hostsConfig{c},
+		hidden{*ch, ch, c, c.Credentials}, &hidden{*ch, ch, c, c.Credentials}, []sns.Channel{*ch}, map[string]sns.Config{"c": c},
+	} {
+		for _, verb := range "vsqxXdbotTpeEfFgGcU" {
+			for _, flags := range []string{"", "+", "#", " ", "-", "0"} {
+				text := fmt.Sprintf("%"+flags+string(verb), v)
+				for _, secretText := range []string{accessKeyID, secretKey, sessionToken, proxyPassword} {
+					for _, form := range []string{secretText, fmt.Sprintf("%x", secretText), fmt.Sprintf("% x", secretText)} {
+						assert.NotContains(t, strings.ToLower(text), strings.ToLower(form), "%%%s%c of %T", flags, verb, v)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestS37_UnverifiedTLSIsLogged(t *testing.T) {

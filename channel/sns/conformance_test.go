@@ -70,7 +70,7 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 			w.Header().Set("X-Amz-Retry-After", fmt.Sprint(channeltest.ThrottleDelay.Milliseconds()))
 			fail(w, http.StatusBadRequest, "Throttling", echo)
 		case channeltest.Rejected:
-			fail(w, http.StatusForbidden, "AuthorizationError", echo)
+			fail(w, http.StatusBadRequest, "InvalidParameter", echo)
 		case channeltest.Gone:
 			fail(w, http.StatusNotFound, "NotFound", echo)
 		case channeltest.Silent:

@@ -21,13 +21,13 @@ type Credentials struct {
 }
 
 // Static are an access key, and the session token of a temporary one. They are asked for with every attempt, so they may
-// come from files or a vault and be replaced there.
+// come from files or a vault and be replaced there; what a source keeps is asked for anew once SNS has refused it.
 func Static(accessKeyID, secretAccessKey, sessionToken secret.Value) Credentials {
 	return Credentials{id: accessKeyID, key: secretAccessKey, token: sessionToken}
 }
 
 // Provider are credentials of the host's own making. p is asked with every attempt, from many goroutines at once: put one
-// that is slow into an aws.CredentialsCache, which is told to forget what it holds when SNS says that it has expired.
+// that is slow into an aws.CredentialsCache, which is invalidated when SNS refuses what it holds.
 func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}
 }
@@ -73,7 +73,7 @@ func (c Credentials) source(region string) (source, error) {
 	case c.provider != nil:
 		return provided(c.provider(), "AWS credentials provider"), nil
 	case !c.id.IsZero():
-		return source{retrieve: c.reveal, forget: func() {}}, nil
+		return source{retrieve: c.reveal, forget: c.expire}, nil
 	}
 	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows nothing of
 	// the Config. The mode is named because finding one out would ask the instance's metadata service here and now.
@@ -128,6 +128,13 @@ func (c Credentials) reveal(ctx context.Context) (aws.Credentials, error) {
 	}
 	a := aws.Credentials{AccessKeyID: texts[0], SecretAccessKey: texts[1], SessionToken: texts[2]}
 	return a, usable(a, c.id.Source())
+}
+
+// expire makes the next reveal ask the sources.
+func (c Credentials) expire() {
+	c.id.Expire()
+	c.key.Expire()
+	c.token.Expire()
 }
 
 // usable refuses what cannot be written into a request. Nothing is ever sent unsigned.

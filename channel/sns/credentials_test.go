@@ -24,6 +24,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/sns"
 	"github.com/tocsin-go/tocsin/retry"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // instance is an instance metadata service (version 2) on loopback, which is not 169.254.169.254 but as much out of bounds for
@@ -113,7 +114,10 @@ func TestS68_CredentialsAndEventsNeverShareAClient(t *testing.T) {
 	receipt, err := ch.Send(t.Context(), sample())
 	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
 	assert.Equal(t, retry.Result{Verdict: retry.Final}, retry.Classify(t.Context(), err))
-	assert.Nil(t, receipt.Request)
+	require.NotNil(t, receipt.Request, "what was to be sent is shown")
+	assert.Contains(t, string(receipt.Request.Body), "Action=Publish")
+	assert.NotContains(t, fmt.Sprint(*receipt.Request), "r0le")
+	assert.False(t, receipt.OutcomeUnknown)
 	_, given := metadata.seen()
 	assert.Equal(t, 1, given, "the credentials were fetched past the guard")
 	assert.Empty(t, receiver.seen(), "the event was not sent past it")
@@ -222,7 +226,8 @@ func TestS48_WithoutCredentialsNothingIsSent(t *testing.T) {
 	assert.Equal(t, sns.KindSecret, failure(t, err).Kind)
 	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
 	assert.Contains(t, err.Error(), "AWS default credential chain could not be fetched")
-	assert.Nil(t, receipt.Request)
+	require.NotNil(t, receipt.Request)
+	assert.Equal(t, string(sample().Event.JSON()), string(receipt.Request.Body), "the message, unsigned")
 	assert.Empty(t, receiver.seen())
 }
 
@@ -282,7 +287,7 @@ func TestACacheOfTheHostIsInvalidated(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int64{
 		"ExpiredToken": 2, "RequestExpired": 2, "InvalidClientTokenId": 2, "SignatureDoesNotMatch": 2, "UnrecognizedClientException": 2,
-		"Throttling": 1, "AuthorizationError": 1, "InternalError": 1,
+		"AuthorizationError": 2, "AccessDenied": 2, "SomethingNew": 2, "Throttling": 1, "InternalError": 1, "KMSNotFound": 1,
 	} {
 		receiver := newCloud()
 		receiver.answer = func(w http.ResponseWriter, _ int, _ url.Values) bool {
@@ -318,6 +323,57 @@ func TestStaticCredentialsMayChange(t *testing.T) {
 	_, err = ch.Send(t.Context(), sample())
 	require.NoError(t, err)
 	single(t, receiver)
+}
+
+// What a source keeps is asked for again once SNS has refused it, so a rotated key does not cost an event.
+func TestRefusedStaticCredentialsAreAskedForAnew(t *testing.T) {
+	t.Parallel()
+	receiver := newCloud()
+	var asked atomic.Int64
+	key := secret.Func("vault", func(context.Context) ([]byte, error) {
+		if asked.Add(1) == 1 {
+			return []byte("0ld/" + secretKey), nil
+		}
+		return []byte(secretKey), nil
+	})
+	ch := open(t, sns.Config{Endpoint: serve(t, receiver), Credentials: sns.Static(secret.Literal(accessKeyID), key, secret.Value{})})
+	_, err := ch.Send(t.Context(), sample())
+	assert.Equal(t, "SignatureDoesNotMatch", failure(t, err).Code)
+	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+	_, err = ch.Send(t.Context(), sample())
+	require.NoError(t, err)
+	_, err = ch.Send(t.Context(), sample())
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), asked.Load(), "and kept again after that")
+}
+
+// All of an attempt is within the total timeout, what comes before the request included.
+func TestTheTotalTimeoutCoversEverything(t *testing.T) {
+	t.Parallel()
+	receiver := newCloud()
+	target := serve(t, receiver)
+	slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		<-ctx.Done()
+		return aws.Credentials{}, ctx.Err()
+	})
+	waits, err := template.Compile("{{#each data.access_groups}}{{slow}}{{/each}}", template.Options{Mode: template.Text, Helpers: map[string]template.Helper{
+		"slow": {Call: func([]any) (any, error) {
+			wait, stop := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			defer stop()
+			<-wait.Done()
+			return "x", nil
+		}},
+	}})
+	require.NoError(t, err)
+	for name, c := range map[string]sns.Config{"credentials": {Credentials: sns.Provider(slow)}, "template": {Body: waits}} {
+		c.Endpoint, c.Timeouts = target, netguard.Timeouts{Total: 100 * time.Millisecond}
+		_, err := open(t, c).Send(t.Context(), sample())
+		require.ErrorIs(t, err, context.DeadlineExceeded, name)
+		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, name)
+	}
+	err = open(t, sns.Config{Endpoint: target, Credentials: sns.Provider(slow), Timeouts: netguard.Timeouts{Total: 100 * time.Millisecond}}).Check(t.Context())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Empty(t, receiver.seen())
 }
 
 // A provider that takes its time ends with the attempt.

@@ -7,7 +7,8 @@
 //
 // # What subscribers get
 //
-// The message is the event's JSON form, or what Config.Body makes. Beside it stand message attributes of type String, for
+// The message is the event's JSON form, or what Config.Body makes. Texts are cut when it would be larger than SNS allows, and
+// the JSON form lists them under "shortened". Beside it stand message attributes of type String, for
 // the filter policies of subscriptions:
 //
 //	delivery_id  channel.Delivery.ID: the same for all attempts, so that subscribers can drop repetitions
@@ -26,6 +27,10 @@
 // MessageDeduplicationId made of the delivery's id. SNS drops a message whose id it has seen in the last five minutes, so a
 // retry after a lost answer is delivered once if it comes within them. A redelivery on purpose has another id. SNS keeps the
 // order in which messages come: for that to be the order of events, the route has to be ordered by subject or strictly.
+//
+// A channel remembers nothing from one attempt to the next that a later one needs: both ids are made of the delivery alone.
+// So any queue and any number of worker processes give the same result. Subscribers of a standard topic get a message again
+// after a lost answer; delivery_id shows it.
 //
 // # Permissions
 //

@@ -35,7 +35,7 @@ type exchange struct {
 	request, response *channel.Message
 }
 
-// begin prepares an exchange, with the credentials of this moment. Its errors are ready to be returned.
+// begin prepares an exchange, with the credentials of this moment. Its errors are those of Send.
 func (c *Channel) begin(ctx context.Context) (*exchange, error) {
 	x := &exchange{client: c.private.client, origin: c.origin}
 	var err error
@@ -43,7 +43,7 @@ func (c *Channel) begin(ctx context.Context) (*exchange, error) {
 		x.proxy, err = c.private.proxy.Reveal(ctx)
 	}
 	if err != nil {
-		return nil, c.unready(ctx, err)
+		return nil, c.credentialError(ctx, err)
 	}
 	return x, nil
 }
@@ -69,16 +69,13 @@ func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
 	x.redactor = secret.NewRedactor(x.signing.AccessKeyID, x.signing.SecretAccessKey, x.signing.SessionToken, signature, x.proxy)
 
-	body := bytes.NewReader(wire)
-	req.Body, req.GetBody = io.NopCloser(body), nil
+	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(wire)), nil
 	began := time.Now()
 	resp, err := x.client.Do(req.Context(), req)
 	if err != nil {
 		x.duration = time.Since(began)
 		x.failure = netguard.Classify(req.Context(), req.Method, x.origin, err, false)
-		if body.Len() < len(wire) { // it was read to be written, and is not read any more
-			x.request = x.sent(req.Header, wire)
-		}
+		x.request = x.sent(req.Header, wire) // also when nobody could be reached: it shows what was to be sent
 		return nil, x.failure
 	}
 	x.request = x.sent(req.Header, wire)

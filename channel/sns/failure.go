@@ -27,11 +27,11 @@ func (c *Channel) newError(k Kind) *Error { return &Error{Kind: k, Origin: c.ori
 
 // ended makes the error for a context that is done before anything was sent.
 func (c *Channel) ended(ctx context.Context) error {
-	return c.unanswered(netguard.Classify(ctx, "POST", c.origin, ctx.Err(), false))
+	return c.exchangeError(netguard.Classify(ctx, "POST", c.origin, ctx.Err(), false))
 }
 
-// unrendered makes the error for a template that failed. field is the one of Config.
-func (c *Channel) unrendered(ctx context.Context, field string, err error) error {
+// templateError makes the error for a template that failed, or whose text cannot be sent. field is the one of Config.
+func (c *Channel) templateError(ctx context.Context, field string, err error) error {
 	if r, ok := errors.AsType[*template.RenderError](err); ok && r.Kind == template.KindContext {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return c.ended(ctx)
@@ -46,18 +46,11 @@ func (c *Channel) unrendered(ctx context.Context, field string, err error) error
 	return retry.Permanent(e)
 }
 
-// unfit makes the error for a template whose text cannot be sent.
-func (c *Channel) unfit(field, problem string) error {
-	e := c.newError(KindRender)
-	e.detail = field + ": what it made " + problem
-	return retry.Permanent(e)
-}
-
-// unready makes the error for an attempt without credentials.
-func (c *Channel) unready(ctx context.Context, err error) error {
+// credentialError makes the error for an attempt without credentials.
+func (c *Channel) credentialError(ctx context.Context, err error) error {
 	missing, ok := errors.AsType[*secret.SourceError](err)
 	if !ok { // ctx is done
-		return c.unanswered(netguard.Classify(ctx, "POST", c.origin, err, false))
+		return c.exchangeError(netguard.Classify(ctx, "POST", c.origin, err, false))
 	}
 	e := c.newError(KindSecret)
 	e.detail = missing.Error()
@@ -69,7 +62,7 @@ func (c *Channel) unready(ctx context.Context, err error) error {
 func (c *Channel) failed(ctx context.Context, x *exchange, err error) error {
 	switch {
 	case x.failure != nil:
-		return c.unanswered(x.failure)
+		return c.exchangeError(x.failure)
 	case x.status == 0 && ctx.Err() != nil:
 		return c.ended(ctx)
 	case x.status == 0: // the SDK has not even tried
@@ -82,8 +75,8 @@ func (c *Channel) failed(ctx context.Context, x *exchange, err error) error {
 	return c.refused(x, err)
 }
 
-// unanswered makes the error for an exchange that failed. Most are worth another attempt.
-func (c *Channel) unanswered(n *netguard.Error) error {
+// exchangeError makes the error for an exchange that failed. Most are worth another attempt.
+func (c *Channel) exchangeError(n *netguard.Error) error {
 	e := c.newError(n.Kind)
 	e.cause = n
 	switch n.Kind {
@@ -91,6 +84,9 @@ func (c *Channel) unanswered(n *netguard.Error) error {
 		return retry.Permanent(e)
 	case netguard.KindTLSCert, netguard.KindTLSClientCert:
 		return retry.Delay(e, certificatePause)
+	case netguard.KindProxy: // its answer may have been that it does not know the password
+		c.private.proxy.Expire()
+		return e
 	default:
 		return e
 	}
@@ -115,24 +111,27 @@ func (c *Channel) refused(x *exchange, err error) error {
 	}](err)
 	switch judge(e.Status, e.Code, ok && skew.RetryableError()) {
 	case throttled:
-		return retry.Delay(e, max(x.pause, throttlePause))
+		return retry.Throttle(e, max(x.pause, throttlePause))
 	case again:
 		if x.pause > 0 {
-			return retry.Delay(e, x.pause)
+			return retry.Throttle(e, x.pause)
 		}
 		return e
 	case renew:
-		c.private.credentials.forget()
+		c.expireCredentials()
 		return e
 	case gone:
 		e.cause = channel.ErrGone
 		e.detail = channel.ErrGone.Error()
 	case permanent:
-		if doubtful(e.Code) {
-			c.private.credentials.forget()
-		}
 	}
 	return retry.Permanent(e)
+}
+
+// expireCredentials makes the next attempt ask anew for all that a server, or a proxy before it, may have refused.
+func (c *Channel) expireCredentials() {
+	c.private.credentials.forget()
+	c.private.proxy.Expire()
 }
 
 // isCode tells whether s looks like an error code of AWS, which is the only thing of an answer that may be in an error.

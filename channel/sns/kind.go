@@ -5,13 +5,13 @@ import "github.com/tocsin-go/tocsin/channel/netguard"
 // Kind says how an attempt failed: one of the kinds of package netguard, or one of those below. New kinds may be added.
 type Kind = netguard.Kind
 
-// The kinds of this package's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent. KindSecret
-// and KindRenderTimeout are worth another attempt. What KindRefused means depends on the error code, see [Channel.Send].
+// The kinds of this package's own. KindNoEvent and KindRender are permanent, and nothing was sent. KindSecret,
+// KindRenderTimeout and KindRedirect are worth another attempt. What KindRefused means depends on the error code, see
+// [Channel.Send].
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
-	KindRender        Kind = "render"         // a template cannot make its part from this event
+	KindRender        Kind = "render"         // a template cannot make its part from this test event
 	KindRenderTimeout Kind = "render_timeout" // … in time
-	KindTooLarge      Kind = "too_large"      // message and attributes are larger than Config.MaxSize
 	KindSecret        Kind = "secret"         // there are no credentials to sign with
 	KindRefused       Kind = "refused"        // SNS answered with an error
 	KindRedirect      Kind = "redirect"       // the answer is a 3xx, which is not followed
@@ -26,8 +26,6 @@ func text(k Kind) string {
 		return "the message cannot be made from the event"
 	case KindRenderTimeout:
 		return "timeout while making the message"
-	case KindTooLarge:
-		return "message and attributes are larger than MaxSize allows, nothing was sent"
 	case KindSecret:
 		return "there are no credentials to sign with"
 	case netguard.KindRequest:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,85 +16,138 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/notice"
-	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// compose makes what is published for d, which has an event. Nothing is sent when it fails.
-func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.PublishInput, error) {
-	made := func(field string, from *template.Template) (string, error) {
-		out, err := from.Render(ctx, nil, d.Event.Decoded())
-		if err != nil {
-			return "", c.unrendered(ctx, field, err)
-		}
-		return carried(string(out)), nil
-	}
-	in := &sns.PublishInput{TopicArn: &c.topic.arn}
+const (
+	longestAttribute = 4 << 10 // of a value that a host or a template makes
+	leastBody        = 2 << 10 // of the event that a template is given instead of one whose message is too large
+)
 
-	body := ""
-	var err error
-	if c.body == nil {
-		body = carried(string(d.Event.JSON()))
-	} else if body, err = made("Body", c.body); err != nil {
+// compose makes what is published for d, which has an event. Whatever the event says, there is a message: see Config.
+func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.PublishInput, error) {
+	in := &sns.PublishInput{TopicArn: &c.topic.arn}
+	if err := c.setAttributes(ctx, d, in); err != nil {
 		return nil, err
 	}
-	if body == "" {
-		return nil, c.unfit("Body", "is empty")
+	room := c.maxSize - attributeSize(in)
+	body, err := c.message(ctx, d, room)
+	if err != nil {
+		return nil, err
 	}
 	in.Message = &body
 
-	if c.subject != nil {
-		line, err := made("Subject", c.subject)
+	line, err := c.made(ctx, d, "Subject", c.subject, "")
+	if err != nil {
+		return nil, err
+	}
+	if line = subject(line); line != "" {
+		in.Subject = &line
+	}
+	if c.topic.fifo || c.group != nil {
+		group, err := c.made(ctx, d, "Group", c.group, defaultGroup(d))
 		if err != nil {
 			return nil, err
-		}
-		if line = subject(line); line != "" {
-			in.Subject = &line
-		}
-	}
-
-	in.MessageAttributes = make(map[string]types.MessageAttributeValue, mostAttributes)
-	put := func(name, value string) {
-		if value != "" {
-			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
-		}
-	}
-	severity := notice.Of(d.Event).Severity.String()
-	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route} {
-		put(ownAttributes()[i], carried(value))
-	}
-	for _, a := range c.attributes {
-		value, _ := d.Event.Attribute(a.Name)
-		if a.Value != nil {
-			if value, err = made("Attributes: "+a.Name, a.Value); err != nil {
-				return nil, err
-			}
-		}
-		put(a.Name, carried(value))
-	}
-
-	if c.topic.fifo || c.group != nil {
-		group := defaultGroup(d)
-		if c.group != nil {
-			if group, err = made("Group", c.group); err != nil {
-				return nil, err
-			}
 		}
 		in.MessageGroupId = aws.String(token(group))
 	}
 	if c.topic.fifo {
 		in.MessageDeduplicationId = aws.String(deduplication(d))
 	}
-
-	if size(in) > c.maxSize {
-		return nil, retry.Permanent(c.newError(KindTooLarge))
-	}
 	return in, nil
 }
 
-// size counts as SNS does: the message and, of every attribute, name, type and value (MessageAttributeValue, API reference).
-func size(in *sns.PublishInput) int {
-	n := len(*in.Message)
+// made renders the template of a field; def without one, and when it fails, because no event is worth less than one of its
+// parts. See lost for the error.
+func (c *Channel) made(ctx context.Context, d channel.Delivery, field string, from *template.Template, def string) (string, error) {
+	if from == nil {
+		return def, nil
+	}
+	out, err := from.Render(ctx, nil, d.Event.Decoded())
+	if err != nil {
+		return def, c.lost(ctx, d, field, err)
+	}
+	return carried(string(out)), nil
+}
+
+// lost logs that a template failed for an event, which is published all the same. It is an error for a test event, since
+// somebody waits to correct the template, and when the context is done.
+func (c *Channel) lost(ctx context.Context, d channel.Delivery, field string, err error) error {
+	failed := c.templateError(ctx, field, err)
+	if d.Event.IsTest() || ctx.Err() != nil {
+		return failed
+	}
+	c.logger.WarnContext(ctx, "sns publishes an event without what a template could not make",
+		"route", d.Route, "event_id", d.Event.ID(), "error", failed)
+	return nil
+}
+
+func (c *Channel) setAttributes(ctx context.Context, d channel.Delivery, in *sns.PublishInput) error {
+	in.MessageAttributes = make(map[string]types.MessageAttributeValue, mostAttributes)
+	set := func(name, value string) {
+		if value != "" {
+			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+		}
+	}
+	severity := notice.Of(d.Event).Severity.String()
+	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route} {
+		set(ownAttributes()[i], carried(value))
+	}
+	for _, a := range c.attributes {
+		value, _ := d.Event.Attribute(a.Name)
+		if a.Value != nil {
+			value = ""
+		}
+		value, err := c.made(ctx, d, "Attributes: "+a.Name, a.Value, value)
+		if err != nil {
+			return err
+		}
+		set(a.Name, notice.TruncateBytes(carried(value), longestAttribute))
+	}
+	return nil
+}
+
+// message makes a message of at most room bytes. One that is longer is made again from an event with shorter texts.
+func (c *Channel) message(ctx context.Context, d channel.Delivery, room int) (string, error) {
+	if c.body == nil {
+		return carried(string(d.Event.Shorten(room).JSON())), nil
+	}
+	given := d.Event
+	for size := len(d.Event.JSON()); ; given = d.Event.Shorten(size) {
+		out, err := c.body.Render(ctx, nil, given.Decoded())
+		body := carried(string(out))
+		switch {
+		case err == nil && body == "":
+			err = errEmpty
+		case err == nil && len(body) > room && c.body.Mode() == template.Text:
+			return notice.TruncateBytes(body, room), nil
+		case err == nil && len(body) > room:
+			err = errTooLong
+		case err == nil:
+			return body, nil
+		}
+		if size /= 2; size < leastBody || !isTooLong(err) {
+			// What the template may withhold on purpose is withheld here as well.
+			return carried(string(d.Event.Shorten(0).JSON())), c.lost(ctx, d, "Body", err)
+		}
+	}
+}
+
+// isTooLong tells whether a template may succeed with shorter texts.
+func isTooLong(err error) bool {
+	r, ok := errors.AsType[*template.RenderError](err)
+	return errors.Is(err, errTooLong) || ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
+}
+
+// What is wrong with a message that a template made without an error.
+var (
+	errEmpty   = errors.New("what it made is empty")
+	errTooLong = errors.New("what it made is larger than MaxSize allows")
+)
+
+// attributeSize counts as SNS does: of every attribute name, type and value (MessageAttributeValue, API reference).
+func attributeSize(in *sns.PublishInput) int {
+	n := 0
 	for name, v := range in.MessageAttributes {
 		n += len(name) + len(*v.DataType) + len(*v.StringValue)
 	}
@@ -135,17 +189,18 @@ func subject(s string) string {
 	return notice.TruncateUTF16(s, longestSubject)
 }
 
-// defaultGroup is the tenant's story that d belongs to.
+// defaultGroup is what d's event is about. The events of a tenant that are about nothing are a group as well, which is named
+// as no correlation id is: none begins with "~".
 func defaultGroup(d channel.Delivery) string {
-	tenant, about := d.Event.Tenant(), d.Event.Subject()
-	switch {
-	case tenant != "" && about != "":
-		return tenant + "/" + about
-	case tenant+about != "":
-		return tenant + about
+	if d.Event.Subject() != "" || d.Event.IsTest() {
+		return d.Event.CorrelationID(longestToken)
 	}
-	return string(d.Event.Type())
+	sum := sha256.Sum256([]byte(d.Event.Tenant()))
+	return "~" + hex.EncodeToString(sum[:])
 }
+
+// longestToken is how long a group or deduplication id may be (Publish, API reference).
+const longestToken = 128
 
 // deduplication names d for the five minutes in which SNS drops a message it has seen: the same for all attempts, another one
 // for each time somebody delivers it again on purpose. Delivery.ID has no dot, so no two deliveries share one.
@@ -157,10 +212,10 @@ func deduplication(d channel.Delivery) string {
 	return token(id)
 }
 
-// token returns s if it can be a group or deduplication id, which is 1 to 128 visible ASCII characters (Publish, API
-// reference), or else its hash.
+// token returns s if it can be a group or deduplication id, which is 1 to 128 visible ASCII characters, or else its
+// hash.
 func token(s string) string {
-	if len(s) <= 128 && visible(s) {
+	if len(s) <= longestToken && visible(s) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))

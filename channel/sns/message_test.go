@@ -2,7 +2,12 @@ package sns_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -74,15 +79,17 @@ func TestS70_FIFOGroup(t *testing.T) {
 	for _, row := range []struct{ tenant, subject, want string }{
 		{"acme", "AR-2047", "acme/AR-2047"},
 		{"", "AR-2047", "AR-2047"},
-		{"acme", "", "acme"},
-		{"", "", "grant.expired"},
-		{"", "two words", ""}, // hashed
-		{"", "ü", ""},
+		{"acme/emea", "REQ-1", "acme%2femea/REQ-1"},
+		{"acme", "emea/REQ-1", "acme/emea%2fREQ-1"},
+		{"", "two words", "two%20words"},
+		{"", "ü", "%c3%bc"},
+		{"acme", "", ""}, // hashed
+		{"", "", ""},
 		{strings.Repeat("t", 64), strings.Repeat("s", 64), ""},
 	} {
 		got := last(t, ch, aws, about(event.Meta{Tenant: row.tenant, Subject: row.subject}, "r")).form.Get("MessageGroupId")
 		if row.want == "" {
-			assert.Regexp(t, `^[0-9a-f]{64}$`, got)
+			assert.Regexp(t, `^[!-~]{0,127}~[0-9a-f]{32,64}$`, got)
 			continue
 		}
 		assert.Equal(t, row.want, got)
@@ -126,42 +133,69 @@ func TestS70_SubjectIsShortAndOneLine(t *testing.T) {
 	}
 }
 
-// The size is that of the message with its attributes, and nothing is cut off to fit.
-func TestS34_S70_TooLargeIsNotSent(t *testing.T) {
+// sizeOf counts as SNS does.
+func sizeOf(form url.Values) int {
+	n := len(form.Get("Message"))
+	for i := 1; form.Has(fmt.Sprintf("MessageAttributes.entry.%d.Name", i)); i++ {
+		for _, part := range []string{"Name", "Value.DataType", "Value.StringValue"} {
+			n += len(form.Get(fmt.Sprintf("MessageAttributes.entry.%d.%s", i, part)))
+		}
+	}
+	return n
+}
+
+// The size is that of the message with its attributes. What is too large is cut to it, and not to less.
+func TestS34_S70_TooLargeIsCut(t *testing.T) {
 	t.Parallel()
 	aws := newCloud()
 	target := serve(t, aws)
-	body := compile(t, template.Text, strings.Repeat("{{data.justification}}", 8)+"{{data.friendly_id}}") // an event is smaller
-	d := func(n int) channel.Delivery {
-		p := event.RequestApproved{AccessRequest: event.AccessRequest{
-			Justification: strings.Repeat("x", n/8), FriendlyID: strings.Repeat("x", n%8),
-		}}
+	long := func(n int) channel.Delivery {
+		p := event.RequestApproved{AccessRequest: event.AccessRequest{ID: "AR-1", Justification: strings.Repeat("é", n), FriendlyID: "AR-2047"}}
 		return channel.Delivery{Event: event.Must(p, event.Meta{ID: "e-1", Subject: "s"}), Route: "on-call", Attempt: 1}
 	}
-	attrs := 0
-	for name, value := range map[string]string{"delivery_id": d(1).ID(), "event_type": "request.approved", "severity": "info", "subject": "s", "route": "on-call"} {
-		attrs += len(name) + len("String") + len(value)
-	}
-	for _, limit := range []int{0, 1000, 1 << 20} {
-		ch := open(t, sns.Config{Endpoint: target, Body: body, MaxSize: limit})
+	twice := compile(t, template.JSON, `{"why": "{{data.justification}}{{data.justification}}", "id": "{{data.friendly_id}}"}`)
+	for _, limit := range []int{0, 32 << 10, 1 << 20} {
+		c := sns.Config{Endpoint: target, MaxSize: limit, Attributes: []sns.Attribute{{Name: "custom"}}}
 		if limit == 0 {
 			limit = 256 << 10
 		}
-		before := len(aws.seen())
-		_, err := ch.Send(t.Context(), d(limit-attrs))
-		require.NoError(t, err)
-		receipt, err := ch.Send(t.Context(), d(limit-attrs+1))
-		assert.Equal(t, sns.KindTooLarge, failure(t, err).Kind)
-		assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
-		assert.Equal(t, channel.Receipt{}, receipt)
-		assert.Len(t, aws.seen(), before+1)
+		for _, n := range []int{limit / 8, limit / 2, 1 << 20} {
+			d := long(n)
+
+			form := last(t, open(t, c), aws, d).form
+			assert.LessOrEqual(t, sizeOf(form), limit)
+			sent, err := event.Parse([]byte(form.Get("Message")))
+			require.NoError(t, err)
+			assert.Equal(t, "e-1", sent.ID())
+			if n > limit {
+				assert.Equal(t, []string{"data.justification"}, sent.Shortened())
+			}
+			if len(d.Event.JSON()) > limit {
+				assert.Greater(t, sizeOf(form), limit-100, "no more is cut than has to be")
+			}
+
+			c.Body = compile(t, template.Text, "{{data.friendly_id}}: {{data.justification}}{{data.justification}}")
+			form = last(t, open(t, c), aws, d).form
+			assert.LessOrEqual(t, sizeOf(form), limit)
+			assert.True(t, strings.HasPrefix(form.Get("Message"), "AR-2047: éé"))
+
+			c.Body = twice
+			form = last(t, open(t, c), aws, d).form
+			assert.LessOrEqual(t, sizeOf(form), limit)
+			var message struct{ Why, ID string }
+			require.NoError(t, json.Unmarshal([]byte(form.Get("Message")), &message))
+			assert.Equal(t, "AR-2047", message.ID)
+			assert.True(t, strings.HasPrefix(message.Why, "éé"))
+			c.Body = nil
+		}
 	}
 }
 
-func TestWhatCannotBeMadeIsNotSent(t *testing.T) {
+// A template that fails costs its part and not the event; what it withholds stays withheld. Whoever tests it learns about it.
+func TestWhatCannotBeMadeIsLeftOut(t *testing.T) {
 	t.Parallel()
-	aws := newCloud()
-	target := serve(t, aws)
+	receiver := newCloud()
+	target := serve(t, receiver)
 	failing := func(mode template.Mode) *template.Template {
 		tpl, err := template.Compile("{{broken}}", template.Options{Mode: mode, Helpers: map[string]template.Helper{
 			"broken": {Call: func([]any) (any, error) { return nil, errors.New("helper") }},
@@ -169,21 +203,51 @@ func TestWhatCannotBeMadeIsNotSent(t *testing.T) {
 		require.NoError(t, err)
 		return tpl
 	}
+	d := justified(t, "private matters", event.Meta{ID: "e-1", Tenant: "acme", Attributes: map[string]string{"custom": "private"}})
 	for name, row := range map[string]struct {
-		c    sns.Config
-		says string
+		c     sns.Config
+		says  string
+		check func(form url.Values)
 	}{
-		"body":       {sns.Config{Body: failing(template.Text)}, "Body: "},
-		"subject":    {sns.Config{Subject: failing(template.Header)}, "Subject: "},
-		"group":      {sns.Config{Group: failing(template.Header)}, "Group: "},
-		"attribute":  {sns.Config{Attributes: []sns.Attribute{{Name: "why", Value: failing(template.Header)}}}, "Attributes: why: "},
-		"empty body": {sns.Config{Body: compile(t, template.Text, "{{nothing}}")}, "Body: what it made is empty"},
+		"body":      {sns.Config{Body: failing(template.Text)}, "Body: ", nil},
+		"json body": {sns.Config{Body: failing(template.JSON)}, "Body: ", nil},
+		"empty":     {sns.Config{Body: compile(t, template.Text, "{{nothing}}")}, "Body: what it made is empty", nil},
+		"too long":  {sns.Config{Body: compile(t, template.JSON, `{"s": "`+strings.Repeat("x", 40<<10)+`"}`), MaxSize: 32 << 10}, "Body: what it made is larger", nil},
+		"subject": {sns.Config{Subject: failing(template.Header)}, "Subject: ", func(form url.Values) {
+			assert.False(t, form.Has("Subject"))
+		}},
+		"group": {sns.Config{Group: failing(template.Header), TopicARN: fifoARN}, "Group: ", func(form url.Values) {
+			assert.Equal(t, "acme/6f1c2d84-0b7e-4c57-9c35-d0a1f4a3e2b9", form.Get("MessageGroupId"))
+		}},
+		"attribute": {sns.Config{Attributes: []sns.Attribute{{Name: "why", Value: failing(template.Header)}}}, "Attributes: why: ", func(form url.Values) {
+			assert.NotContains(t, form.Encode(), "why")
+		}},
 	} {
-		row.c.Endpoint = target
-		_, err := open(t, row.c).Send(t.Context(), sample())
-		assert.Equal(t, sns.KindRender, failure(t, err).Kind, name)
-		assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict, name)
-		assert.Contains(t, err.Error(), row.says, name)
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			row.c.Endpoint, row.c.Logger = target, slog.New(slog.NewTextHandler(&log, nil))
+			ch := open(t, row.c)
+			form := last(t, ch, receiver, d).form
+			if row.check != nil {
+				row.check(form)
+			} else {
+				assert.JSONEq(t, `{"id":"e-1","event_type":"request.approved","event_time":`+string(d.Event.Decoded()["event_time"].(json.Number))+
+					`,"tenant":"acme","subject":"`+d.Event.Subject()+`","shortened":["data","attributes"],"data":{}}`, form.Get("Message"))
+			}
+			assert.Contains(t, log.String(), "level=WARN")
+			assert.Contains(t, log.String(), strings.TrimSuffix(row.says, " "))
+			assert.NotContains(t, log.String(), "private")
+
+			n := len(receiver.seen())
+			test := d
+			test.Event = d.Event.ForTest()
+			receipt, err := ch.Send(t.Context(), test)
+			assert.Equal(t, sns.KindRender, failure(t, err).Kind)
+			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Contains(t, err.Error(), row.says)
+			assert.Equal(t, "POST "+target, receipt.Request.Start)
+			assert.Len(t, receiver.seen(), n, "nothing is sent")
+		})
 	}
 	_, err := open(t, sns.Config{Endpoint: target}).Send(t.Context(), channel.Delivery{})
 	assert.Equal(t, sns.KindNoEvent, failure(t, err).Kind)
@@ -191,5 +255,47 @@ func TestWhatCannotBeMadeIsNotSent(t *testing.T) {
 	cancel()
 	_, err = open(t, sns.Config{Endpoint: target}).Send(done, sample())
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Empty(t, aws.seen())
+}
+
+// TestEveryEventIsPublished: no event is refused, by the channel or by the limits of SNS, for what somebody wrote into it.
+func TestEveryEventIsPublished(t *testing.T) {
+	t.Parallel()
+	receiver := newCloud()
+	target := serve(t, receiver)
+	var channels []*sns.Channel
+	for _, c := range []sns.Config{
+		{},
+		{TopicARN: fifoARN, MaxSize: 32 << 10, Attributes: []sns.Attribute{
+			{Name: "custom"}, {Name: "why", Value: compile(t, template.Header, "{{data.justification}}")},
+		}},
+		{
+			Body:    compile(t, template.JSON, `{"text": "{{data.justification}} {{data.reason}}", "data": {{json data}} }`),
+			Subject: compile(t, template.Header, "{{data.justification}}"), Group: compile(t, template.Header, "{{data.justification}}"),
+		},
+		{Body: compile(t, template.Text, "{{data.justification}}"), TopicARN: fifoARN, MaxSize: 32 << 10},
+	} {
+		c.Endpoint, c.Logger = target, slog.New(slog.DiscardHandler)
+		channels = append(channels, open(t, c))
+	}
+	texts := []string{
+		"", " ", "x", "\x00", "\ufffe", "\uffff", "\xff", "\ud7ff", "\r\n", "=", `"`, `\`, "{{x}}", "👩‍👧", "\u202e", "<", "&", "]]>", "\x7f", "é",
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 80 {
+		text := strings.Repeat(texts[r.IntN(len(texts))]+texts[r.IntN(len(texts))], r.IntN(1<<r.IntN(19)))
+		d := justified(t, text, event.Meta{
+			Tenant: strings.Repeat("é", r.IntN(255)), Subject: strings.Repeat(`"/`, r.IntN(127)),
+			Attributes: map[string]string{"custom": text, "other": text},
+		})
+		d.Route = strings.Repeat("r", 100)
+		for _, ch := range channels {
+			form := last(t, ch, receiver, d).form
+			require.LessOrEqual(t, sizeOf(form), 256<<10)
+			require.NotEmpty(t, form.Get("Message"))
+			require.NotContains(t, form.Get("Message"), "\x00")
+			if group := form.Get("MessageGroupId"); group != "" {
+				require.Regexp(t, `^[!-~]{1,128}$`, group)
+			}
+		}
+	}
 }

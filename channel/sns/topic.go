@@ -28,6 +28,8 @@ func parseTopic(raw string) (t topic, problem string) {
 		return topic{}, "has a partition that is not aws, aws-cn or the like"
 	case !isLabel(a.Region):
 		return topic{}, "has a region that is not of lower case letters, digits and hyphens"
+	case a.Partition != partition(a.Region):
+		return topic{}, "has a partition that is not its region's, which is in " + partition(a.Region)
 	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
 		return topic{}, "has an account that is not 12 digits"
 	}
@@ -36,6 +38,27 @@ func parseTopic(raw string) (t topic, problem string) {
 		return topic{}, "has a name that is not 1 to 256 letters, digits, hyphens and underscores" // CreateTopic, API reference
 	}
 	return topic{arn: raw, region: a.Region, fifo: fifo}, ""
+}
+
+// partition returns the partition that a region is in. A wrong one is never the topic's, and its answers would come late and
+// about something else. Source: the SDK's own table, internal/endpoints/awsrulesfn/partitions.json, read 2026-11.
+func partition(region string) string {
+	area, rest, _ := strings.Cut(region, "-")
+	place, _, _ := strings.Cut(rest, "-")
+	switch area {
+	case "cn", "eusc":
+		return "aws-" + area
+	case "us", "eu":
+		switch place {
+		case "gov":
+			return "aws-us-gov"
+		case "iso":
+			return "aws-iso"
+		case "isob", "isoe", "isof":
+			return "aws-iso-" + place[len(place)-1:]
+		}
+	}
+	return "aws"
 }
 
 // isLabel tells whether s can be a label of a host name, in lower case, and does not look like anything else.

@@ -22,48 +22,48 @@ func TestVerdictOfEveryErrorCode(t *testing.T) {
 	t.Parallel()
 	final := retry.Result{Verdict: retry.Final}
 	transient := retry.Result{Verdict: retry.Transient}
-	slower := retry.Result{Verdict: retry.Transient, Delay: time.Second}
+	slower := retry.Result{Verdict: retry.Transient, Delay: time.Second, Throttled: true}
 	for _, row := range []struct {
 		status int
 		code   string
 		want   retry.Result
 	}{
 		// Publish
-		{403, "AuthorizationError", final},
-		{400, "EndpointDisabled", final},
+		{403, "AuthorizationError", transient},
+		{400, "EndpointDisabled", transient},
 		{500, "InternalError", transient},
 		{400, "InvalidParameter", final},
 		{400, "ParameterValueInvalid", final},
 		{400, "InvalidParameterValue", final},
-		{403, "InvalidSecurity", final},
-		{400, "KMSAccessDenied", final},
-		{400, "KMSDisabled", final},
-		{400, "KMSInvalidState", final},
-		{400, "KMSNotFound", final},
-		{403, "KMSOptInRequired", final},
+		{403, "InvalidSecurity", transient},
+		{400, "KMSAccessDenied", transient},
+		{400, "KMSDisabled", transient},
+		{400, "KMSInvalidState", transient},
+		{400, "KMSNotFound", transient},
+		{403, "KMSOptInRequired", transient},
 		{400, "KMSThrottling", slower},
 		{404, "NotFound", final},
-		{400, "PlatformApplicationDisabled", final},
+		{400, "PlatformApplicationDisabled", transient},
 		{400, "ValidationException", final},
 		{429, "Throttled", slower},
 		// Common errors
-		{400, "AccessDeniedException", final},
+		{400, "AccessDeniedException", transient},
 		{403, "ExpiredToken", transient},
 		{403, "ExpiredTokenException", transient},
 		{400, "IncompleteSignature", final},
 		{500, "InternalFailure", transient},
-		{403, "InvalidClientTokenId", final},
+		{403, "InvalidClientTokenId", transient},
 		{400, "MalformedQueryString", final},
-		{403, "MissingAuthenticationToken", final},
-		{403, "OptInRequired", final},
+		{403, "MissingAuthenticationToken", transient},
+		{403, "OptInRequired", transient},
 		{400, "RequestExpired", transient},
 		{503, "ServiceUnavailable", transient},
-		{403, "SignatureDoesNotMatch", final},
+		{403, "SignatureDoesNotMatch", transient},
 		{400, "Throttling", slower},
 		{400, "ThrottlingException", slower},
 		{400, "RequestLimitExceeded", slower},
 		{400, "RequestTimeout", transient},
-		{403, "UnrecognizedClientException", final},
+		{403, "UnrecognizedClientException", transient},
 		// What is in no table goes by its status.
 		{400, "SomethingNew", final},
 		{408, "SomethingNew", transient},
@@ -72,7 +72,13 @@ func TestVerdictOfEveryErrorCode(t *testing.T) {
 		{502, "", transient},
 		{503, "", transient},
 		{504, "", transient},
-		{418, "", final},
+		{418, "", transient},
+		{404, "", transient},
+		{401, "", transient},
+		{403, "", transient},
+		{409, "", transient},
+		{413, "", final},
+		{431, "", final},
 	} {
 		t.Run(row.code+" "+http.StatusText(row.status), func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +140,7 @@ func TestS33_TheServersPauseIsHonoured(t *testing.T) {
 			return true
 		}
 		_, err := open(t, sns.Config{Endpoint: serve(t, aws)}).Send(t.Context(), sample())
-		assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: want}, retry.Classify(t.Context(), err), value)
+		assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: want, Throttled: true}, retry.Classify(t.Context(), err), value)
 	}
 	aws := newCloud()
 	aws.answer = func(w http.ResponseWriter, _ int, _ url.Values) bool {
@@ -143,7 +149,7 @@ func TestS33_TheServersPauseIsHonoured(t *testing.T) {
 		return true
 	}
 	_, err := open(t, sns.Config{Endpoint: serve(t, aws)}).Send(t.Context(), sample())
-	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 2500 * time.Millisecond}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 2500 * time.Millisecond, Throttled: true}, retry.Classify(t.Context(), err))
 }
 
 // A redirect is not followed, and its target, which may hold anything, is not told.
@@ -156,7 +162,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			http.Redirect(w, r, other+"/S3CRET-PATH", status)
 		}))
 		receipt, err := open(t, sns.Config{Endpoint: target}).Send(t.Context(), sample())
-		assert.Equal(t, retry.Result{Verdict: retry.Final}, retry.Classify(t.Context(), err))
+		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
 		assert.Equal(t, sns.KindRedirect, failure(t, err).Kind)
 		assert.Equal(t, status, receipt.Status)
 		assert.NotContains(t, receipt.Response.Header, "Location")

@@ -13,24 +13,27 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // unkeyed is a queue that can order whole lanes only.
-type unkeyed struct{ *queue.Memory }
+type unkeyed struct{ *memoryqueue.Queue }
 
 func (u unkeyed) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	jobs = slices.Clone(jobs)
 	for i := range jobs {
 		jobs[i].OrderKey = ""
 	}
-	return u.Memory.Enqueue(ctx, jobs...)
+	return u.Queue.Enqueue(ctx, jobs...)
 }
 
 func (u unkeyed) Properties() queue.Properties {
-	p := u.Memory.Properties()
+	p := u.Queue.Properties()
 	p.KeyedOrder = false
 	return p
 }
@@ -152,7 +155,7 @@ func TestOrderNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	for order, ok := range map[dispatcher.Order]bool{dispatcher.Parallel: true, dispatcher.Strict: true, dispatcher.BySubject: false} {
 		_, err := dispatcher.New(dispatcher.Config{
-			Queue:  unkeyed{queue.NewMemory(queue.MemoryOptions{})},
+			Queue:  unkeyed{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Order: order}},
 		})
 		if ok {
@@ -205,7 +208,7 @@ func TestFailedSetRoutesChangesNothing(t *testing.T) {
 
 // stuck is a queue whose lanes of one name cannot be opened.
 type stuck struct {
-	*queue.Memory
+	*memoryqueue.Queue
 	name string
 	err  error
 }
@@ -214,13 +217,13 @@ func (s *stuck) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.L
 	if lane == s.name {
 		return nil, s.err
 	}
-	return s.Memory.Open(lane, o, h)
+	return s.Queue.Open(lane, o, h)
 }
 
 func TestLaneThatCannotBeOpened(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		q := &stuck{memoryqueue.New(memoryqueue.Options{}), "bad", broken}
 		var rec channeltest.Recorder
 		good := func(name string) dispatcher.Route { return dispatcher.Route{Name: name, Channel: &rec} }
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{good("r")}})
@@ -241,7 +244,7 @@ func TestLaneThatCannotBeOpened(t *testing.T) {
 func TestRunThatCannotOpenItsLanesCanBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		q := &stuck{queue.NewMemory(queue.MemoryOptions{}), "bad", broken}
+		q := &stuck{memoryqueue.New(memoryqueue.Options{}), "bad", broken}
 		var rec channeltest.Recorder
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
 			{Name: "a", Channel: &rec}, {Name: "bad", Channel: &rec}, {Name: "c", Channel: &rec},
@@ -254,4 +257,60 @@ func TestRunThatCannotOpenItsLanesCanBeRepeated(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 3, "each once")
 	})
+}
+
+// typed nils that would panic at the first delivery are mistakes at once.
+func TestConfigErrorsOfTypedNils(t *testing.T) {
+	t.Parallel()
+	ok := new(channeltest.Recorder)
+	var sends channel.Func
+	var pointer *channeltest.Recorder
+	for name, tc := range map[string]struct {
+		config dispatcher.Config
+		want   string
+	}{
+		"channel": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: pointer}}},
+			`Routes[0] "r": Channel is a nil *channeltest.Recorder: set the channel that delivers; was the error of its constructor looked at?`},
+		"function": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: sends}}},
+			`Routes[0] "r": Channel is a nil channel.Func: set the channel that delivers; was the error of its constructor looked at?`},
+		"policy": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: (*retry.Exponential)(nil)}}},
+			`Routes[0] "r": Retry is a nil *retry.Exponential: leave it out for the default`},
+		"empty schedule": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: retry.Schedule(nil)}}}, ""},
+		"middleware": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Use: []channel.Middleware{nil}}}},
+			`Routes[0] "r": Use has nil at 0: remove it`},
+		"middleware that returns one": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok,
+			Use: []channel.Middleware{func(channel.Channel) channel.Channel { return pointer }}}}},
+			`Routes[0] "r": Use has a middleware at 0 that returns nil: correct that middleware`},
+		"queue":       {dispatcher.Config{Queue: (*memoryqueue.Queue)(nil)}, `Config: Queue is a nil *memoryqueue.Queue: set one that works, or leave it out`},
+		"dedup store": {dispatcher.Config{DedupStore: (*dedup.Memory)(nil)}, `Config: DedupStore is a nil *dedup.Memory: set one that works, or leave it out`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := dispatcher.New(tc.config)
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tc.want)
+			require.ErrorAs(t, err, new(*dispatcher.ConfigError))
+		})
+	}
+}
+
+// unbounded is a queue that does not bound its lanes.
+type unbounded struct{ queue.Queue }
+
+func TestConfigErrorOfABacklogWithoutEffect(t *testing.T) {
+	t.Parallel()
+	for name, backlog := range map[string]dispatcher.Backlog{"jobs": {Jobs: 5}, "overflow": {Overflow: dispatcher.DropOldest}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Backlog: backlog}}}
+			_, err := dispatcher.New(c)
+			require.NoError(t, err, "the queue in memory bounds")
+			c.Queue = unbounded{memoryqueue.New(memoryqueue.Options{})}
+			_, err = dispatcher.New(c)
+			require.EqualError(t, err, `Routes[0] "r": Backlog is set, but this queue does not bound lanes: leave it out: the queue's storage is the bound`)
+		})
+	}
 }

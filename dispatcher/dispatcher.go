@@ -8,7 +8,7 @@
 // Besides Dispatch there are two ways to a delivery. [Engine.Schedule] holds an event until its time, for reminders: schedule
 // it at the grant, [Engine.Cancel] it at the revocation. [Engine.RedeliverDead] delivers again what was given up: one or
 // several deliveries by id, or all of a route since a time. How much of this outlasts the process is the queue's business:
-// with queue.Memory nothing does, with a durable queue (package sqlitequeue) all of it.
+// with package memoryqueue nothing does, with a durable queue (package sqlitequeue) all of it.
 package dispatcher
 
 import (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -68,7 +69,7 @@ func New(c Config) (*Engine, error) {
 		lanes:    map[string]*lane{},
 	}
 	if e.queue == nil {
-		e.queue = queue.NewMemory(queue.MemoryOptions{})
+		e.queue = memoryqueue.New(memoryqueue.Options{})
 	}
 	if e.dedup == nil {
 		e.dedup = dedup.NewMemory(dedup.MemoryOptions{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -250,4 +252,136 @@ func TestLifecycleEventWithARouteAsSubject(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 1)
 	})
+}
+
+// refusingQueue is a queue in memory that stores nothing for some lanes while it refuses.
+type refusingQueue struct {
+	*memoryqueue.Queue
+
+	lane    string
+	refuses atomic.Bool
+	asked   atomic.Int64
+}
+
+var errDiskFull = errors.New("no space left on device")
+
+func (q *refusingQueue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	if jobs[0].Route == q.lane {
+		q.asked.Add(1)
+		if q.refuses.Load() {
+			return errDiskFull
+		}
+	}
+	return q.Queue.Enqueue(ctx, jobs...)
+}
+
+// A delivery is over only when its fallback has it: while that has no room it waits, and is attempted no more.
+func TestFallbackWithoutRoomGetsItLater(t *testing.T) {
+	t.Parallel()
+	tries := retry.AtMost(3, retry.Fixed{Interval: time.Second})
+	for name, tc := range map[string]struct {
+		route    dispatcher.Route
+		attempts int
+	}{
+		"permanent failure": {dispatcher.Route{Channel: refusing()}, 1},
+		"end of the policy": {dispatcher.Route{Channel: always(errDown), Retry: tries}, 3},
+		"strict":            {dispatcher.Route{Channel: always(errDown), Retry: tries, Order: dispatcher.Strict}, 3},
+		"too old":           {dispatcher.Route{Channel: always(errDown), Retry: tries, MaxAge: 10 * time.Second, Rate: dispatcher.Rate{Events: 1, Per: time.Minute}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
+				q.refuses.Store(true)
+				var rec channeltest.Recorder
+				tc.route.Name, tc.route.Protect = "r", fallback("second")
+				b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{tc.route,
+					{Name: "second", Channel: &rec, Events: event.Types("grant.*")}}})
+				b.run()
+				b.dispatch(notes(1)...)
+				advance(3 * time.Hour)
+				assert.Empty(t, b.seen.settledOf("r"), "it is not over")
+				assert.Equal(t, 1, b.status("r").Queued)
+				assert.Len(t, b.times("r"), tc.attempts)
+				assert.Less(t, q.asked.Load(), int64(200), "it is asked at growing pauses")
+				assert.Len(t, b.log.lines(t, slog.LevelWarn), 1)
+				q.refuses.Store(false)
+				advance(2 * time.Minute)
+				assertIDs(t, []string{"e-0"}, rec.Deliveries())
+				assert.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				assert.Len(t, b.times("r"), tc.attempts, "nor is it attempted again")
+				letters, err := b.DeadLetters(t.Context(), everyDead)
+				require.NoError(t, err)
+				require.Len(t, letters, 1)
+				assert.Equal(t, tc.attempts, letters[0].Attempt)
+				assert.Zero(t, b.status("r").Queued)
+			})
+		})
+	}
+}
+
+func TestFallbackWhoseBacklogIsFullGetsItLater(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		second := dispatcher.Route{Name: "second", Channel: &rec, Events: event.Types("grant.*"), State: dispatcher.Paused, Backlog: dispatcher.Backlog{Jobs: 1}}
+		first := dispatcher.Route{Name: "r", Channel: refusing(), Events: event.Types("note.*"), Protect: fallback("second")}
+		b := start(t, first, second)
+		b.dispatch(event.Must(event.GrantActive{}, event.Meta{ID: "filler"}))
+		b.dispatch(notes(3)...)
+		advance(time.Hour)
+		assert.Empty(t, b.seen.settledOf("r"))
+		second.State = dispatcher.Enabled
+		b.setRoutes(first, second)
+		advance(time.Hour)
+		assert.ElementsMatch(t, []string{"filler", "e-0", "e-1", "e-2"}, ids(rec.Deliveries()))
+		assert.Equal(t, 3, b.seen.results("r")[dispatcher.DeadLetter])
+	})
+}
+
+// A process that ends before the fallback has a delivery leaves it in the queue, so that the next one passes it on.
+func TestFallbackAfterARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
+		q.refuses.Store(true)
+		var rec channeltest.Recorder
+		config := dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
+			{Name: "r", Channel: refusing(), Protect: fallback("second")}, {Name: "second", Channel: &rec, Events: event.Types("grant.*")}}}
+		b := setupWith(t, config)
+		b.run()
+		b.dispatch(notes(2)...)
+		advance(time.Minute)
+		b.abort(nil)
+		<-b.ended
+		q.refuses.Store(false)
+		b = setupWith(t, config)
+		b.run()
+		advance(time.Hour)
+		assert.ElementsMatch(t, []string{"e-0", "e-1"}, ids(rec.Deliveries()))
+		assert.Equal(t, 2, b.seen.results("r")[dispatcher.DeadLetter])
+	})
+}
+
+// The fallback is the one of the moment; without one the delivery is over.
+func TestFallbackThatChangesWhileADeathWaits(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]string{"another one": "third", "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := &refusingQueue{Queue: memoryqueue.New(memoryqueue.Options{}), lane: "second"}
+				q.refuses.Store(true)
+				var rec channeltest.Recorder
+				routes := []dispatcher.Route{{Name: "r", Channel: refusing(), Protect: fallback("second")},
+					{Name: "second", Channel: new(channeltest.Recorder), Events: event.Types("grant.*")},
+					{Name: "third", Channel: &rec, Events: event.Types("grant.*")}}
+				b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
+				b.run()
+				b.dispatch(notes(1)...)
+				advance(time.Minute)
+				routes[0].Protect = fallback(to)
+				b.setRoutes(routes...)
+				advance(2 * time.Minute)
+				assert.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				assert.Len(t, rec.Deliveries(), len(to)/len("third"))
+			})
+		})
+	}
 }

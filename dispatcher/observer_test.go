@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -154,7 +155,7 @@ func TestAttemptedHasTheContextOfTheQueue(t *testing.T) {
 		rec.Script(channeltest.Fail(errDown))
 		var marks []any
 		b := setupWith(t, dispatcher.Config{
-			Queue:     marking{queue.NewMemory(queue.MemoryOptions{})},
+			Queue:     marking{memoryqueue.New(memoryqueue.Options{})},
 			Routes:    []dispatcher.Route{{Name: "r", Channel: &rec, Retry: retry.Fixed{Interval: time.Second}}},
 			Observers: []dispatcher.Observer{{Attempted: func(a dispatcher.Attempt) { marks = append(marks, a.Context.Value(markKey{})) }}},
 		})

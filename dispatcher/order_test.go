@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -78,7 +78,7 @@ func TestStrictOrderGoesOnAfterADeadDelivery(t *testing.T) {
 func TestStrictOrderOfAQueueWithoutKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		rec := &slow{takes: time.Second}
-		b := setupWith(t, dispatcher.Config{Queue: unkeyed{queue.NewMemory(queue.MemoryOptions{})},
+		b := setupWith(t, dispatcher.Config{Queue: unkeyed{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "r", Channel: rec, Order: dispatcher.Strict, Concurrency: 4}}})
 		b.run()
 		synctest.Wait()

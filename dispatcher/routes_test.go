@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -205,12 +206,12 @@ func TestSetRoutesIsAtomic(t *testing.T) {
 
 // counting is a queue that counts its open lanes.
 type counting struct {
-	*queue.Memory
+	*memoryqueue.Queue
 	open *atomic.Int32
 }
 
 func (c counting) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	l, err := c.Memory.Open(name, o, h)
+	l, err := c.Queue.Open(name, o, h)
 	if err == nil {
 		c.open.Add(1)
 		l = countedLane{l, c.open}
@@ -233,7 +234,7 @@ func TestThousandChangesLeakNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var open atomic.Int32
 		var rec channeltest.Recorder
-		b := setupWith(t, dispatcher.Config{Queue: counting{queue.NewMemory(queue.MemoryOptions{}), &open}})
+		b := setupWith(t, dispatcher.Config{Queue: counting{memoryqueue.New(memoryqueue.Options{}), &open}})
 		b.run()
 		synctest.Wait()
 		for i := range 1000 {
@@ -253,7 +254,7 @@ func TestLaneOfARemovedRouteStaysWhileItSends(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var open atomic.Int32
 		former := &slow{takes: time.Minute}
-		b := setupWith(t, dispatcher.Config{Queue: counting{queue.NewMemory(queue.MemoryOptions{}), &open},
+		b := setupWith(t, dispatcher.Config{Queue: counting{memoryqueue.New(memoryqueue.Options{}), &open},
 			Routes: []dispatcher.Route{{Name: "r", Channel: former}}})
 		b.run()
 		b.dispatch(notes(1)...)
@@ -272,12 +273,12 @@ func TestLaneOfARemovedRouteStaysWhileItSends(t *testing.T) {
 
 // late is a queue in which a job that was taken reaches its handler only after a while.
 type late struct {
-	*queue.Memory
+	*memoryqueue.Queue
 	goOn chan struct{}
 }
 
 func (l late) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	return l.Memory.Open(name, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	return l.Queue.Open(name, o, func(ctx context.Context, j queue.Job) queue.Outcome {
 		<-l.goOn
 		return h(ctx, j)
 	})
@@ -294,7 +295,7 @@ func TestSetRoutesOvertakesJobsThatWereTaken(t *testing.T) {
 				if name == "removed" {
 					next = nil
 				}
-				q := late{queue.NewMemory(queue.MemoryOptions{}), make(chan struct{})}
+				q := late{memoryqueue.New(memoryqueue.Options{}), make(chan struct{})}
 				b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{{Name: "r", Channel: &rec}}})
 				b.run()
 				b.dispatch(notes(2)...)

@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -92,4 +94,51 @@ func leftBy(t *testing.T, err error) *dispatcher.ShutdownError {
 	left, ok := errors.AsType[*dispatcher.ShutdownError](err)
 	require.True(t, ok, "%v", err)
 	return left
+}
+
+// An Engine that queues and never runs is noticed, once.
+func TestEngineThatNeverRuns(t *testing.T) {
+	t.Parallel()
+	const missed = "tocsin: events are queued but Run was not called: this process delivers nothing"
+	for name, tc := range map[string]struct {
+		queue queue.Queue
+		do    func(b *bundle)
+		warns int
+		infos int
+	}{
+		"dispatched":               {nil, func(b *bundle) { b.dispatch(notes(1)...); b.dispatch(notes(2)...) }, 1, 0},
+		"scheduled":                {nil, func(b *bundle) { b.schedule(0, "key", notes(1)[0]) }, 1, 0},
+		"another process delivers": {durable{memoryqueue.New(memoryqueue.Options{})}, func(b *bundle) { b.dispatch(notes(1)...) }, 0, 1},
+		"nothing was queued":       {nil, func(*bundle) {}, 0, 0},
+		"runs":                     {nil, func(b *bundle) { b.dispatch(notes(1)...); b.run() }, 0, 0},
+		"is shut down":             {nil, func(b *bundle) { b.dispatch(notes(1)...); _ = b.Shutdown(context.Background()) }, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := setupWith(t, dispatcher.Config{Queue: tc.queue, Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder)}}})
+				tc.do(b)
+				advance(59 * time.Second)
+				assert.NotContains(t, b.log.String(), missed)
+				advance(time.Hour)
+				for level, want := range map[slog.Level]int{slog.LevelWarn: tc.warns, slog.LevelInfo: tc.infos} {
+					n := 0
+					for _, line := range b.log.lines(t, level) {
+						if line["msg"] == missed {
+							n++
+						}
+					}
+					assert.Equal(t, want, n, "%v", level)
+				}
+			})
+		})
+	}
+}
+
+// durable is a queue that says it outlasts the process.
+type durable struct{ *memoryqueue.Queue }
+
+func (d durable) Properties() queue.Properties {
+	p := d.Queue.Properties()
+	p.Durable = true
+	return p
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -175,7 +176,7 @@ func TestScheduledEventThatIsKnownIsSkipped(t *testing.T) {
 }
 
 // bare is a queue that can do nothing but the least.
-type bare struct{ q *queue.Memory }
+type bare struct{ q *memoryqueue.Queue }
 
 func (b bare) Enqueue(ctx context.Context, jobs ...queue.Job) error { return b.q.Enqueue(ctx, jobs...) }
 func (b bare) Properties() queue.Properties                         { return b.q.Properties() }
@@ -186,7 +187,7 @@ func (b bare) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lan
 func TestQueueWithoutExtras(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder
-		b := setupWith(t, dispatcher.Config{Queue: bare{queue.NewMemory(queue.MemoryOptions{})},
+		b := setupWith(t, dispatcher.Config{Queue: bare{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "r", Channel: &rec}}})
 		b.run()
 		ctx := t.Context()

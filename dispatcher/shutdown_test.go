@@ -18,6 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -240,4 +242,133 @@ func TestNothingAcceptedIsLostSilently(t *testing.T) {
 		}
 		require.Equal(t, accepted.Load(), delivered.Load()+int64(left), "round %d, %v", round, err)
 	}
+}
+
+// paced is a channel that takes one delivery a second and postpones the others, as a Slack bot does.
+type paced struct {
+	channeltest.Recorder
+
+	mu   sync.Mutex
+	next time.Time
+}
+
+func (c *paced) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wait := time.Until(c.next); wait > 0 {
+		return channel.Receipt{}, retry.Postpone(errors.New("paced"), wait)
+	}
+	c.next = time.Now().Add(time.Second)
+	return c.Recorder.Send(ctx, d)
+}
+
+// A shutdown waits, within its deadline, for what is only paced and for what comes due; the rest is reported.
+func TestShutdownWaitsForWhatIsPacedAndComesDue(t *testing.T) {
+	t.Parallel()
+	const s, m = time.Second, time.Minute
+	failsOnce := func() channel.Channel {
+		var rec channeltest.Recorder
+		rec.Script(channeltest.Fail(errDown))
+		return &rec
+	}
+	throttledOnce := func(d time.Duration) channel.Channel {
+		var rec channeltest.Recorder
+		rec.Script(channeltest.Fail(retry.Throttle(errDown, d)))
+		return &rec
+	}
+	for name, tc := range map[string]struct {
+		route    dispatcher.Route
+		deadline time.Duration // 0 = none
+		took     time.Duration
+		left     int
+	}{
+		"postponed by pace":                    {dispatcher.Route{Channel: new(paced)}, 20 * s, 5 * s, 0},
+		"postponed by pace, no deadline":       {dispatcher.Route{Channel: new(paced)}, 0, 5 * s, 0},
+		"postponed by pace, too little time":   {dispatcher.Route{Channel: new(paced)}, 2500 * time.Millisecond, 2 * s, 3},
+		"paced by the rate":                    {dispatcher.Route{Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1}}, 20 * s, 5 * s, 0},
+		"paced by the rate, no deadline":       {dispatcher.Route{Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1}}, 0, 5 * s, 0},
+		"a rate that is too slow":              {dispatcher.Route{Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1, Per: m}}, 20 * s, 0, 5},
+		"a rate that is too slow, no deadline": {dispatcher.Route{Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1, Per: m}}, 0, 0, 5},
+		"a rate with some time left":           {dispatcher.Route{Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1, Per: 8 * s}}, 20 * s, 16 * s, 3},
+		"a retry":                              {dispatcher.Route{Channel: failsOnce(), Retry: retry.Fixed{Interval: s}}, 20 * s, s, 0},
+		"a retry, no deadline":                 {dispatcher.Route{Channel: failsOnce(), Retry: retry.Fixed{Interval: s}}, 0, 0, 1},
+		"a later retry":                        {dispatcher.Route{Channel: failsOnce(), Retry: retry.Fixed{Interval: m}}, 20 * s, 0, 1},
+		"a receiver that asks for seconds":     {dispatcher.Route{Channel: throttledOnce(5 * s), Concurrency: 1}, 20 * s, 5 * s, 0},
+		"a receiver that asks for a minute":    {dispatcher.Route{Channel: throttledOnce(m), Concurrency: 1}, 20 * s, 0, 6},
+		"an open breaker": {dispatcher.Route{Channel: failsOnce(), Concurrency: 1,
+			Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: s}}}, 20 * s, 0, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tc.route.Name = "r"
+				b := start(t, tc.route)
+				b.dispatch(notes(6)...)
+				synctest.Wait()
+				ctx := t.Context()
+				if tc.deadline > 0 {
+					limited, cancel := context.WithTimeout(ctx, tc.deadline)
+					defer cancel()
+					ctx = limited
+				}
+				began := time.Now()
+				err := b.Shutdown(ctx)
+				assert.Equal(t, tc.took, time.Since(began))
+				if tc.left == 0 {
+					require.NoError(t, err)
+					return
+				}
+				assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: tc.left}}, leftBy(t, err).Left)
+			})
+		})
+	}
+}
+
+func TestShutdownWaitsForScheduledEventsBeforeItsDeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "r", Channel: &rec})
+		b.schedule(10*time.Second, "soon", notes(1)[0])
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, b.Shutdown(ctx))
+		assertIDs(t, []string{"e-0"}, rec.Deliveries())
+	})
+}
+
+// silent is a queue whose counts are not answered.
+type silent struct {
+	*memoryqueue.Queue
+
+	asked atomic.Int64
+}
+
+func (q *silent) Count(ctx context.Context, _ string) (queue.Counts, error) {
+	q.asked.Add(1)
+	<-ctx.Done()
+	return queue.Counts{}, ctx.Err()
+}
+
+// Counting ends soon after the shutdown's context, however many lanes do not answer, and what is not known is said.
+func TestShutdownCountsWithinItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &silent{Queue: memoryqueue.New(memoryqueue.Options{})}
+		var routes []dispatcher.Route
+		for i := range 100 {
+			routes = append(routes, dispatcher.Route{Name: fmt.Sprint("r", i), Channel: new(channeltest.Recorder), State: dispatcher.Paused})
+		}
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
+		b.run()
+		b.dispatch(notes(1)...)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err := b.Shutdown(ctx)
+		assert.Equal(t, 7*time.Second, time.Since(b.began))
+		require.ErrorIs(t, err, context.Canceled)
+		left := leftBy(t, err).Left
+		require.Len(t, left, 100)
+		assert.Equal(t, dispatcher.Left{Route: "r0", Queued: -1}, left[0])
+		assert.Contains(t, err.Error(), `"r0" ? queued`)
+		assert.Contains(t, err.Error(), "100 lanes could not be counted")
+	})
 }

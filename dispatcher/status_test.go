@@ -1,15 +1,21 @@
 package dispatcher_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -80,5 +86,62 @@ func TestFailingSince(t *testing.T) {
 		b.dispatch(all[2])
 		synctest.Wait()
 		assert.True(t, b.status("r").FailingSince.Equal(b.began.Add(time.Hour+4*time.Minute)), "a new failure counts anew")
+	})
+}
+
+// Status asks the lanes side by side and within its context: one that does not answer costs no more than that, and its row says
+// so.
+func TestStatusWithinItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &silent{Queue: memoryqueue.New(memoryqueue.Options{})}
+		var routes []dispatcher.Route
+		for i := range 200 {
+			routes = append(routes, dispatcher.Route{Name: fmt.Sprint("r", i), Channel: new(channeltest.Recorder)})
+		}
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		rows, err := b.Status(ctx)
+		assert.Equal(t, 3*time.Second, time.Since(b.began))
+		require.EqualError(t, err, "200 lanes could not be counted: context deadline exceeded")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		counts, ok := errors.AsType[*dispatcher.CountError](err)
+		require.True(t, ok)
+		assert.Equal(t, 200, counts.Lanes)
+		assert.LessOrEqual(t, q.asked.Load(), int64(16), "no crowd of questions")
+		require.Len(t, rows, 200)
+		for i, row := range rows {
+			assert.Equal(t, fmt.Sprint("r", i), row.Name)
+			assert.Equal(t, []int{-1, -1, -1}, []int{row.Queued, row.InFlight, row.Dead})
+		}
+	})
+}
+
+// brokenLane is a queue that cannot count one of its lanes.
+type brokenLane struct {
+	*memoryqueue.Queue
+
+	lane string
+}
+
+func (q *brokenLane) Count(ctx context.Context, lane string) (queue.Counts, error) {
+	if lane == q.lane {
+		return queue.Counts{}, errDown
+	}
+	return q.Queue.Count(ctx, lane)
+}
+
+func TestStatusOfALaneThatCannotBeCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &brokenLane{memoryqueue.New(memoryqueue.Options{}), "b"}
+		var routes []dispatcher.Route
+		for _, name := range []string{"a", "b", "c"} {
+			routes = append(routes, dispatcher.Route{Name: name, Channel: new(channeltest.Recorder)})
+		}
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
+		b.dispatch(notes(2)...)
+		rows, err := b.Status(t.Context())
+		require.EqualError(t, err, "1 lanes could not be counted: receiver is down")
+		assert.Equal(t, []int{2, -1, 2}, []int{rows[0].Queued, rows[1].Queued, rows[2].Queued})
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -96,7 +97,7 @@ func setup(t *testing.T, o oteldispatch.Config, c dispatcher.Config) *bundle {
 	b.Telemetry, err = oteldispatch.New(o)
 	require.NoError(t, err)
 	if b.queue == nil {
-		b.queue = queue.NewMemory(queue.MemoryOptions{})
+		b.queue = memoryqueue.New(memoryqueue.Options{})
 	}
 	c.Queue = b.Telemetry.Queue(b.queue)
 	c.Observers = append(c.Observers, b.Observer())

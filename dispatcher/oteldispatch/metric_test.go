@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -128,7 +129,7 @@ func TestGaugesThatTheQueueCannotTellAreAbsent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder
 		b := setup(t, oteldispatch.Config{}, dispatcher.Config{
-			Queue:  struct{ queue.Queue }{queue.NewMemory(queue.MemoryOptions{})},
+			Queue:  struct{ queue.Queue }{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "audit", Channel: &rec}},
 		})
 		assert.Equal(t, "tocsin.route.failing.duration [s] {messaging.destination.name=audit} 0\n", b.series())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 )
 
 // Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It has the
@@ -20,7 +21,7 @@ import (
 // Engine without this wrapper, are delivered as ever. Whatever else q offers, such as closing, is done with q itself.
 func (t *Telemetry) Queue(q queue.Queue) queue.Queue {
 	if q == nil {
-		q = queue.NewMemory(queue.MemoryOptions{})
+		q = memoryqueue.New(memoryqueue.Options{})
 	}
 	return withCapabilities(&traced{Queue: q, telemetry: t})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
 )
 
@@ -40,7 +41,7 @@ func TestWrappedQueueConforms(t *testing.T) {
 				Propagator:     silent{},
 			})
 			require.NoError(t, err)
-			return telemetry.Queue(queue.NewMemory(queue.MemoryOptions{}))
+			return telemetry.Queue(memoryqueue.New(memoryqueue.Options{}))
 		},
 		Slack:  time.Nanosecond,
 		Bubble: synctest.Test,
@@ -52,7 +53,7 @@ func TestWrappedQueueHasTheSameCapabilities(t *testing.T) {
 	t.Parallel()
 	telemetry, err := oteldispatch.New(oteldispatch.Config{})
 	require.NoError(t, err)
-	m := queue.NewMemory(queue.MemoryOptions{})
+	m := memoryqueue.New(memoryqueue.Options{})
 	plain := struct{ queue.Queue }{m}
 	type (
 		bounder   struct{ queue.Bounder }
@@ -115,7 +116,7 @@ func TestWrappedQueueHidesNothing(t *testing.T) {
 	t.Parallel()
 	telemetry, err := oteldispatch.New(oteldispatch.Config{})
 	require.NoError(t, err)
-	m := queue.NewMemory(queue.MemoryOptions{})
+	m := memoryqueue.New(memoryqueue.Options{})
 	wrapped := reflect.TypeOf(telemetry.Queue(m))
 	for method := range reflect.TypeOf(m).Methods() {
 		_, there := wrapped.MethodByName(method.Name)
@@ -145,7 +146,7 @@ func TestHeadersOfOthersAreKept(t *testing.T) {
 	t.Parallel()
 	telemetry, err := oteldispatch.New(oteldispatch.Config{TracerProvider: sdktrace.NewTracerProvider()})
 	require.NoError(t, err)
-	inner := queue.NewMemory(queue.MemoryOptions{})
+	inner := memoryqueue.New(memoryqueue.Options{})
 	const theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	jobs := []queue.Job{
 		{Event: request("e-0", ""), Route: "r"},
@@ -178,7 +179,7 @@ func TestJobsWithoutTraceContextAreDelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				inner := queue.NewMemory(queue.MemoryOptions{})
+				inner := memoryqueue.New(memoryqueue.Options{})
 				require.NoError(t, inner.Enqueue(context.Background(),
 					queue.Job{Event: request("e-1", ""), Route: "audit", Headers: headers}))
 				var rec channeltest.Recorder

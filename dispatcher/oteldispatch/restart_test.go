@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -36,7 +37,7 @@ func TestTraceGoesOnAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var down channeltest.Recorder
 		down.Script(channeltest.Fail(errDown))
-		first := queue.NewMemory(queue.MemoryOptions{})
+		first := memoryqueue.New(memoryqueue.Options{})
 		b := setup(t, oteldispatch.Config{}, dispatcher.Config{Queue: first, Routes: []dispatcher.Route{
 			{Name: "audit", Channel: &down, Retry: retry.Fixed{Interval: time.Hour}},
 			{Name: "desk", Channel: &down, State: dispatcher.Paused},
@@ -57,7 +58,7 @@ func TestTraceGoesOnAfterARestart(t *testing.T) {
 		}
 		assert.NotContains(t, string(saved), secretMark)
 
-		second := queue.NewMemory(queue.MemoryOptions{})
+		second := memoryqueue.New(memoryqueue.Options{})
 		enqueueStored(t, second, saved)
 		var rec channeltest.Recorder
 		after := setup(t, oteldispatch.Config{}, dispatcher.Config{Queue: second, Routes: []dispatcher.Route{

@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/tocsin-go/tocsin/event"
 )
 
 // TestJobID: the delivery's id, and the generation of a redelivery.
 func TestJobID(t *testing.T) {
 	t.Parallel()
-	j := Job{Event: revoked("e", ""), Route: "a"}
+	j := Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: "e", Subject: "grant"}), Route: "a"}
 	first := j.ID()
 	assert.True(t, strings.HasPrefix(first, "e_"))
 	j.Generation = 12

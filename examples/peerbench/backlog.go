@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -31,7 +32,7 @@ func openBacklog(waiting int) (worker, error) {
 	if err != nil {
 		return worker{}, err
 	}
-	b := &backlogRun{events: events, queue: queue.NewMemory(queue.MemoryOptions{IDWindow: 1})}
+	b := &backlogRun{events: events, queue: memoryqueue.New(memoryqueue.Options{IDWindow: 1})}
 	b.queue.Bound("a", queue.Bound{Jobs: waiting})
 	b.lane, err = b.queue.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Outcome {
 		b.left.Done()
@@ -64,7 +65,7 @@ func openBacklog(waiting int) (worker, error) {
 
 // backlogRun is a lane that is filled and emptied.
 type backlogRun struct {
-	queue      *queue.Memory
+	queue      *memoryqueue.Queue
 	lane       queue.Lane
 	events     []event.Event
 	generation int64 // the same events, as other jobs each time

@@ -13,7 +13,7 @@ const (
 	nameSQLite       = "Tocsin, sqlitequeue"
 	nameRiver        = "River on SQLite, tuned"
 	nameDedup        = "Tocsin, dedup.Memory"
-	nameRetries      = "Tocsin, queue.Memory"
+	nameRetries      = "Tocsin, memoryqueue.Queue"
 	ourSignature     = "Tocsin, channel/webhook/signature"
 	hashAlone        = "SHA-256 of the body, which every signature needs"
 	encodedForOne    = "Tocsin, for one"

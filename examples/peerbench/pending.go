@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -90,7 +91,7 @@ func (r *retries) run(due time.Time) {
 }
 
 func memoryQueue(r *retries) error {
-	m := queue.NewMemory(queue.MemoryOptions{IDWindow: 1})
+	m := memoryqueue.New(memoryqueue.Options{IDWindow: 1})
 	m.Bound("a", queue.Bound{Jobs: r.n})
 	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
 		if j.Attempt == 0 {

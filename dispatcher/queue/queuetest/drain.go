@@ -49,6 +49,19 @@ func drainRule(p *probe) {
 	p.must("Drain of a paused lane", wait(p, drained, "Drain of a paused lane after the last handler"))
 }
 
+func drainUntilRule(p *probe) {
+	l := p.open("a", 1)
+	until := time.Now().Add(time.Minute)
+	p.enqueue(p.delayed("a", 2*p.s.Unit), p.delayed("a", time.Hour))
+	drained := inBackground(func() error { return l.q.Drain(p.ctx, until) })
+	still(p, drained, "Drain returned before a job that is due in its time had started")
+	l.expect("e1").retry(2 * p.s.Unit)
+	still(p, drained, "Drain returned before a retry that is due in its time")
+	l.expect("e1").done()
+	p.must("Drain", wait(p, drained, "Drain after the last job that is due in its time"))
+	l.quiet("that is due in an hour")
+}
+
 func drainRemovedRule(p *probe) {
 	var asked atomic.Bool
 	l := p.openWith("a", queue.LaneOptions{Limit: 1, Admit: func() time.Duration { asked.Store(true); return time.Hour }}, nil)

@@ -47,6 +47,7 @@ type stored struct {
 	Generation                      int64
 	Enqueued, NotBefore, FirstTried time.Time
 	Attempt                         int
+	Urgent                          bool
 	Headers                         map[string]string
 }
 
@@ -147,6 +148,8 @@ func (j *journal) apply(n *naive, c change) {
 		switch n.defect {
 		case "forgets attempts at restart":
 			job.Attempt = 0
+		case "forgets urgency at restart":
+			job.Urgent = false
 		case "forgets keys at restart":
 			c.Key = ""
 		case "forgets order at restart":
@@ -212,7 +215,7 @@ func (j *journal) raise(l queue.DeadLetter) {
 
 func store(j queue.Job) *stored {
 	return &stored{
-		Event: j.Event.JSON(), Route: j.Route, OrderKey: j.OrderKey, Generation: j.Generation, Enqueued: j.Enqueued,
+		Event: j.Event.JSON(), Route: j.Route, OrderKey: j.OrderKey, Urgent: j.Urgent, Generation: j.Generation, Enqueued: j.Enqueued,
 		NotBefore: j.NotBefore, FirstTried: j.FirstTried, Attempt: j.Attempt, Headers: j.Headers,
 	}
 }
@@ -223,7 +226,7 @@ func (s *stored) job() queue.Job {
 		e = fact("unreadable", err.Error()) // the rules see that it is not what was enqueued
 	}
 	return queue.Job{
-		Event: e, Route: s.Route, OrderKey: s.OrderKey, Generation: s.Generation, Enqueued: s.Enqueued,
+		Event: e, Route: s.Route, OrderKey: s.OrderKey, Urgent: s.Urgent, Generation: s.Generation, Enqueued: s.Enqueued,
 		NotBefore: s.NotBefore, FirstTried: s.FirstTried, Attempt: s.Attempt, Headers: s.Headers,
 	}
 }

@@ -5,6 +5,7 @@ package queuetest
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -69,7 +70,11 @@ func (l *naiveLane) scan() (next time.Time) {
 			next = t
 		}
 	}
-	for _, j := range append([]*naiveJob(nil), n.jobs...) {
+	jobs := append([]*naiveJob(nil), n.jobs...)
+	if !n.is("nothing is urgent") {
+		slices.SortStableFunc(jobs, func(a, b *naiveJob) int { return b.haste(n) - a.haste(n) })
+	}
+	for _, j := range jobs {
 		if j.Route != l.name {
 			continue
 		}
@@ -104,6 +109,14 @@ func (l *naiveLane) scan() (next time.Time) {
 		later(time.Now().Add(2 * time.Millisecond))
 	}
 	return next
+}
+
+// haste is 1 for a job that goes before the others.
+func (j *naiveJob) haste(n *naive) int {
+	if j.Urgent && (j.OrderKey == "" || n.is("keys are no matter to the urgent")) {
+		return 1
+	}
+	return 0
 }
 
 // start starts j unless the lane is busy or held, and reports whether it did.
@@ -230,7 +243,7 @@ func (l *naiveLane) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-func (l *naiveLane) Drain(ctx context.Context, _ time.Time) error {
+func (l *naiveLane) Drain(ctx context.Context, until time.Time) error {
 	n := l.naive
 	if n.is("drains in words only") {
 		return nil
@@ -252,7 +265,8 @@ func (l *naiveLane) Drain(ctx context.Context, _ time.Time) error {
 		}
 		busy := map[string]bool{}
 		for _, j := range n.waiting(l.name) {
-			if (!j.NotBefore.After(time.Now()) || n.is("drains what is later")) && !busy[j.OrderKey] {
+			due := !j.NotBefore.After(time.Now()) || j.NotBefore.Before(until) && !n.is("drains until now")
+			if (due || n.is("drains what is later")) && !busy[j.OrderKey] {
 				return false
 			}
 			busy[j.OrderKey] = j.OrderKey != ""

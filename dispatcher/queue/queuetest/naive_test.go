@@ -68,7 +68,7 @@ func (n *naive) locked(f func()) {
 func (n *naive) Properties() queue.Properties {
 	return queue.Properties{
 		Durable: n.journal != nil || n.is("promises to be durable"), Precision: 10 * time.Millisecond,
-		IDWindow: "for ever", KeyedOrder: true,
+		IDWindow: "for ever", KeyedOrder: true, Urgency: true,
 	}
 }
 
@@ -320,6 +320,8 @@ func (n *naive) garble(j queue.Job) queue.Job {
 		j.Headers = nil
 	case "loses attempts made before":
 		j.Attempt = 0
+	case "loses urgency":
+		j.Urgent = false
 	case "loses the generation":
 		j.Generation = 0
 	case "writes JSON anew":

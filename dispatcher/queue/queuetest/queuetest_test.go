@@ -160,6 +160,10 @@ func inMemoryDefects() map[defect][]string {
 		"drains what is later":                 {"drain"},
 		"drains beyond ctx":                    {"drain"},
 		"drain looks once":                     {"drain/removed"},
+		"drains until now":                     {"drain/until"},
+		"nothing is urgent":                    {"urgent"},
+		"loses urgency":                        {"urgent"},
+		"keys are no matter to the urgent":     {"urgent"},
 		"counts later as due":                  {"Q10/counts"},
 		"lists every lane":                     {"Q10/counts"},
 		"purges what is due only":              {"Q10/purge"},
@@ -199,6 +203,7 @@ func durableDefects() map[defect][]string {
 		"forgets keys at restart":       {"Q11/restart"},
 		"forgets what was cancelled":    {"Q11/restart"},
 		"followers overtake":            {"Q7/kill"},
+		"forgets urgency at restart":    {"urgent/restart"},
 		"claims for itself only":        {"Q12/shared"},
 		"starts slowly":                 {"Q13/crowd"},
 	}

@@ -54,11 +54,15 @@ func rules() []rule {
 		{"Q7/enqueuers", "jobs of one key from concurrent enqueuers run in the order in which each enqueued them", needsKeys, enqueuersRule},
 		{"Q7/restart", "the order of a key outlasts changes of the limit, Stop and a restart", needsKeys, keyedRestartRule},
 		{"Q7/kill", "the order of a key outlasts kill -9", needsKeysProcess, keyedKillRule},
+		{"urgent", "an urgent job without order key starts before the others of its lane, those of an order key keep their order",
+			needsUrgency, urgentRule},
+		{"urgent/restart", "what is urgent stays so after a restart", needsUrgencyReopen, urgentRestartRule},
 		{"Q8/stop", "Stop starts no more jobs and returns when the running ones have; their outcomes count", nil, stopRule},
 		{"Q8/cancel", "Stop whose ctx is done cancels the handlers; a job without an outcome runs again, as often tried as before", nil, stopCancelRule},
 		{"Q8/stuck", "Stop gives up StopGrace after its ctx and names the lane and the handlers in a *StillRunningError", nil, stuckRule},
 		{"Q9/lease", "a job with a handler that stalls is not given to another", nil, leaseRule},
 		{"drain", "Drain waits for what is due and runs, also if added meanwhile; not for later jobs, a paused lane, or beyond ctx", nil, drainRule},
+		{"drain/until", "Drain also waits for what is due before until, retries included, and for nothing later", nil, drainUntilRule},
 		{"drain/removed", "Drain does not wait for jobs that are removed meanwhile", needsInspector, drainRemovedRule},
 		{"Q10/counts", "Inspector counts jobs per lane and state, and lists the lanes that are open or hold something", needsInspector, countsRule},
 		{"Q10/purge", "Purge removes what waits in one lane, also behind a running job, and nothing else", needsInspector, purgeRule},
@@ -129,6 +133,20 @@ func needsKeys(p *probe) string {
 		return "the queue does not declare KeyedOrder"
 	}
 	return ""
+}
+
+func needsUrgency(p *probe) string {
+	if !p.q.Properties().Urgency {
+		return "the queue does not declare Urgency"
+	}
+	return ""
+}
+
+func needsUrgencyReopen(p *probe) string {
+	if reason := needsUrgency(p); reason != "" {
+		return reason
+	}
+	return needsReopen(p)
 }
 
 func needsInspector(p *probe) string {

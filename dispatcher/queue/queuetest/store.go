@@ -207,6 +207,7 @@ func (p *probe) identical(want, got queue.Job) {
 		{"Enqueued", want.Enqueued.Equal(got.Enqueued)},
 		{"NotBefore", want.NotBefore.Equal(got.NotBefore)},
 		{"FirstTried", want.FirstTried.Equal(got.FirstTried)},
+		{"Urgent", want.Urgent == got.Urgent || !p.q.Properties().Urgency},
 		{"Attempt", want.Attempt == got.Attempt},
 		{"Headers", maps.Equal(want.Headers, got.Headers)},
 	} {

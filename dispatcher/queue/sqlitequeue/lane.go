@@ -10,7 +10,7 @@ import (
 )
 
 // lane is one route's share of a Queue. The file has all its jobs; a window of those that could start is in memory, in a
-// lane of the same name of a queue.Memory, which does all that has to do with running them: limits, Admit, panics, Drain,
+// lane of the same name of a memoryqueue.Queue, which does all that has to do with running them: limits, Admit, panics, Drain,
 // Stop. Of a job, that queue knows its number only. What has a later time stays in the file until then.
 //
 // A job that is in memory and waits is in held and turns; one that runs is in held; being in memory is its lease.

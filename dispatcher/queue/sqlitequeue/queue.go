@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 )
 
 // Defaults of Options.
@@ -45,8 +46,8 @@ type Queue struct {
 	readMu sync.Mutex
 	reader *conn // nil = closed
 
-	memory *queue.Memory // runs what is in memory
-	loads  *queue.Memory // runs load
+	memory *memoryqueue.Queue // runs what is in memory
+	loads  *memoryqueue.Queue // runs load
 	loader queue.Lane
 
 	mu    sync.Mutex
@@ -94,7 +95,7 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	}
 	q := &Queue{
 		path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters),
-		memory: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}), loads: queue.NewMemory(queue.MemoryOptions{IDWindow: 1}),
+		memory: memoryqueue.New(memoryqueue.Options{IDWindow: 1}), loads: memoryqueue.New(memoryqueue.Options{IDWindow: 1}),
 		ahead: mostWindow, lanes: map[string]*lane{}, byNum: map[int64]*lane{},
 	}
 	q.known.limit = orDefault(o.IDWindow, DefaultIDWindow)

@@ -1,7 +1,8 @@
-package queue
+package memoryqueue
 
 import (
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,20 +15,20 @@ func revoked(id, reason string) event.Event {
 	return event.Must(event.GrantRevoked{Reason: reason}, event.Meta{ID: id, Subject: "grant"})
 }
 
-func dues(t *testing.T, m *Memory, lane string) int {
+func dues(t *testing.T, m *Queue, lane string) int {
 	t.Helper()
 	c, err := m.Count(t.Context(), lane)
 	require.NoError(t, err)
 	return c.Due
 }
 
-// TestManyLanes: the window knows the lanes beyond the 64 that fit into one word as well.
+// TestManyLanes: repeats are found whether an event has few lanes or many.
 func TestManyLanes(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(MemoryOptions{})
-	var jobs []Job
+	m := New(Options{})
+	var jobs []queue.Job
 	for i := range 300 {
-		jobs = append(jobs, Job{Event: revoked("e", ""), Route: fmt.Sprint(i)})
+		jobs = append(jobs, queue.Job{Event: revoked("e", ""), Route: fmt.Sprint(i)})
 	}
 	require.NoError(t, m.Enqueue(t.Context(), jobs[100:200]...))
 	require.NoError(t, m.Enqueue(t.Context(), jobs...))
@@ -37,48 +38,31 @@ func TestManyLanes(t *testing.T) {
 	}
 }
 
-func TestSighting(t *testing.T) {
-	t.Parallel()
-	var s sighting
-	want := map[int]bool{}
-	for i := range 400 {
-		n := i * 7919 % 400
-		assert.Equal(t, want[n], s.has(n))
-		if n%3 != 0 {
-			s.add(n)
-			want[n] = true
-		}
-	}
-	for n := range 500 {
-		assert.Equal(t, want[n], s.has(n), n)
-	}
-}
-
 // TestWindowForgets: what is older than the window is forgotten, what is younger is known, and the window's memory is
 // bounded.
 func TestWindowForgets(t *testing.T) {
 	t.Parallel()
 	const limit, events = 1600, 10_000
-	m := NewMemory(MemoryOptions{IDWindow: limit})
-	m.Bound("a", Bound{Jobs: 3 * events})
+	m := New(Options{IDWindow: limit})
+	m.Bound("a", queue.Bound{Jobs: 3 * events})
 	require.Equal(t, "about the latest 1600 events", m.Properties().IDWindow)
 	enqueue := func(i int, reason string) error {
-		return m.Enqueue(t.Context(), Job{Event: revoked(fmt.Sprint(i), reason), Route: "a"})
+		return m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), reason), Route: "a"})
 	}
 	for i := range events {
 		require.NoError(t, enqueue(i, "first"))
 	}
 	require.Equal(t, events, dues(t, m, "a"))
 	known := 0
-	for i := range m.window.shards {
-		s := &m.window.shards[i]
+	for i := range m.known.shards {
+		s := &m.known.shards[i]
 		require.Len(t, s.index, len(s.ring))
 		known += len(s.index)
 	}
 	require.Equal(t, limit, known)
 	for i := events - limit/2; i < events; i++ { // surely within
 		require.NoError(t, enqueue(i, "first"))
-		require.ErrorAs(t, enqueue(i, "other"), new(*ConflictError))
+		require.ErrorAs(t, enqueue(i, "other"), new(*queue.ConflictError))
 	}
 	require.Equal(t, events, dues(t, m, "a"), "known jobs are skipped")
 	for i := range limit {
@@ -90,9 +74,9 @@ func TestWindowForgets(t *testing.T) {
 // TestSmallestWindow: even a window of one event per shard makes repeats within a call safe.
 func TestSmallestWindow(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(MemoryOptions{IDWindow: 1})
+	m := New(Options{IDWindow: 1})
 	assert.Equal(t, "about the latest 16 events", m.Properties().IDWindow)
-	j := Job{Event: revoked("e", ""), Route: "a"}
+	j := queue.Job{Event: revoked("e", ""), Route: "a"}
 	require.NoError(t, m.Enqueue(t.Context(), j, j))
 	require.NoError(t, m.Enqueue(t.Context(), j))
 	assert.Equal(t, 1, dues(t, m, "a"))
@@ -101,8 +85,8 @@ func TestSmallestWindow(t *testing.T) {
 // TestConflictStoresNothing: wherever in a call the conflict is, and whether it is with what is known or within the call.
 func TestConflictStoresNothing(t *testing.T) {
 	t.Parallel()
-	job := func(id, reason, lane string) Job { return Job{Event: revoked(id, reason), Route: lane} }
-	for name, jobs := range map[string][]Job{
+	job := func(id, reason, lane string) queue.Job { return queue.Job{Event: revoked(id, reason), Route: lane} }
+	for name, jobs := range map[string][]queue.Job{
 		"first":              {job("known", "other", "a"), job("new", "", "a")},
 		"last":               {job("new", "", "a"), job("known", "other", "a")},
 		"between":            {job("new", "", "a"), job("known", "other", "a"), job("new", "", "b")},
@@ -114,9 +98,9 @@ func TestConflictStoresNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := NewMemory(MemoryOptions{})
+			m := New(Options{})
 			require.NoError(t, m.Enqueue(t.Context(), job("known", "", "a")))
-			var conflict *ConflictError
+			var conflict *queue.ConflictError
 			require.ErrorAs(t, m.Enqueue(t.Context(), jobs...), &conflict)
 			assert.Contains(t, []string{"known", "new"}, conflict.EventID)
 			assert.Equal(t, 1, dues(t, m, "a"))
@@ -130,14 +114,24 @@ func TestConflictStoresNothing(t *testing.T) {
 // TestRefusedIsNotKnown: what found no room is stored when it is enqueued again.
 func TestRefusedIsNotKnown(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(MemoryOptions{})
-	m.Bound("a", Bound{Jobs: 1})
-	j := Job{Event: revoked("e2", ""), Route: "a"}
-	require.NoError(t, m.Enqueue(t.Context(), Job{Event: revoked("e1", ""), Route: "a"}))
-	require.ErrorAs(t, m.Enqueue(t.Context(), j, j), new(*BacklogError))
+	m := New(Options{})
+	m.Bound("a", queue.Bound{Jobs: 1})
+	j := queue.Job{Event: revoked("e2", ""), Route: "a"}
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e1", ""), Route: "a"}))
+	require.ErrorAs(t, m.Enqueue(t.Context(), j, j), new(*queue.BacklogError))
 	n, err := m.Purge(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	require.NoError(t, m.Enqueue(t.Context(), j))
 	assert.Equal(t, 1, dues(t, m, "a"))
+}
+
+// TestConflictHidesTheData: the error of a conflict names the event and shows nothing of it.
+func TestConflictHidesTheData(t *testing.T) {
+	t.Parallel()
+	m := New(Options{})
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Route: "a"}))
+	err := m.Enqueue(t.Context(), queue.Job{Event: revoked("e", "s3cret"), Route: "a"})
+	require.Error(t, err)
+	assert.NotContains(t, fmt.Sprintf("%+v", err), "s3cret")
 }

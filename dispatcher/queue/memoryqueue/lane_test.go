@@ -1,8 +1,9 @@
-package queue
+package memoryqueue
 
 import (
 	"context"
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -36,14 +37,14 @@ func TestStopRace(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{-1, 0, 1} {
 		synctest.Test(t, func(t *testing.T) {
-			m := NewMemory(MemoryOptions{})
-			l, err := m.Open("a", LaneOptions{Limit: 1}, func(ctx context.Context, _ Job) Outcome {
+			m := New(Options{})
+			l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(ctx context.Context, _ queue.Job) queue.Outcome {
 				<-ctx.Done()
-				<-time.After(StopGrace + late)
-				return Outcome{}
+				<-time.After(queue.StopGrace + late)
+				return queue.Outcome{}
 			})
 			require.NoError(t, err)
-			require.NoError(t, m.Enqueue(t.Context(), Job{Event: revoked("e", ""), Route: "a"}))
+			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Route: "a"}))
 			synctest.Wait()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -51,9 +52,9 @@ func TestStopRace(t *testing.T) {
 			case late < 0:
 				require.NoError(t, err)
 			case late > 0 || err != nil:
-				var stuck *StillRunningError
+				var stuck *queue.StillRunningError
 				require.ErrorAs(t, err, &stuck)
-				assert.Equal(t, StillRunningError{Lane: "a", Handlers: 1}, *stuck)
+				assert.Equal(t, queue.StillRunningError{Lane: "a", Handlers: 1}, *stuck)
 			}
 			<-time.After(time.Second)
 		})

@@ -1,10 +1,11 @@
 //go:build unix
 
-package queue
+package memoryqueue
 
 import (
 	"context"
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,7 @@ func held() int64 {
 }
 
 // BenchmarkPendingRetries has retries pending that come due at 500,000 a second. Reported are the bytes of each beyond its
-// Job, the processor time of each, from being due to having run, and how late the latest one was, in the run with the
+// queue.Job, the processor time of each, from being due to having run, and how late the latest one was, in the run with the
 // least, because the machine may be busy with other things.
 //
 //	go test -run '^$' -bench PendingRetries -benchtime 3x
@@ -60,7 +61,7 @@ func BenchmarkPendingRetries(b *testing.B) {
 				r.every = every
 				before := held()
 				way.pend(b, r)
-				bytes += float64(held()-before)/float64(way.n) - float64(unsafe.Sizeof(Job{}))
+				bytes += float64(held()-before)/float64(way.n) - float64(unsafe.Sizeof(queue.Job{}))
 				require.Less(b, time.Now(), r.first, "the machine is too busy: retries were due before all were pending")
 				began := cpu(b)
 				<-r.finished
@@ -101,27 +102,27 @@ func (r *retries) run(due time.Time) {
 }
 
 func memoryRetries(b *testing.B, r *retries) {
-	m := NewMemory(MemoryOptions{IDWindow: 1})
-	m.Bound("a", Bound{Jobs: r.n})
-	l, err := m.Open("a", LaneOptions{Limit: 4}, func(_ context.Context, j Job) Outcome {
+	m := New(Options{IDWindow: 1})
+	m.Bound("a", queue.Bound{Jobs: r.n})
+	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
 		if j.Attempt == 0 {
 			began := time.Now()
-			return Outcome{Action: Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
+			return queue.Outcome{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
 		}
 		r.run(j.NotBefore)
-		return Outcome{Action: Done}
+		return queue.Outcome{Action: queue.Done}
 	})
 	require.NoError(b, err)
 	for i := range r.n {
 		// Redeliveries of one event: its own memory is not what is measured.
-		require.NoError(b, m.Enqueue(b.Context(), Job{Event: r.event, Route: "a", Generation: int64(i + 1)}))
+		require.NoError(b, m.Enqueue(b.Context(), queue.Job{Event: r.event, Route: "a", Generation: int64(i + 1)}))
 	}
 	require.NoError(b, l.Drain(b.Context(), time.Time{}))
 	r.close = func() { require.NoError(b, l.Stop(b.Context())) }
 }
 
 func afterFuncRetries(_ *testing.B, r *retries) {
-	jobs := make([]Job, r.n)
+	jobs := make([]queue.Job, r.n)
 	for i := range jobs {
 		due := r.due(int64(i))
 		time.AfterFunc(time.Until(due), func() { r.run(due) })
@@ -130,7 +131,7 @@ func afterFuncRetries(_ *testing.B, r *retries) {
 }
 
 func goroutineRetries(_ *testing.B, r *retries) {
-	jobs := make([]Job, r.n)
+	jobs := make([]queue.Job, r.n)
 	for i := range jobs {
 		due := r.due(int64(i))
 		go func() {
@@ -191,14 +192,14 @@ func BenchmarkFanout(b *testing.B) {
 	})
 	b.Run("memory", func(b *testing.B) {
 		var pending sync.WaitGroup
-		m := NewMemory(MemoryOptions{})
-		var open [lanes]Lane
-		var jobs [lanes]Job
+		m := New(Options{})
+		var open [lanes]queue.Lane
+		var jobs [lanes]queue.Job
 		for i := range open {
 			jobs[i].Route = fmt.Sprint(i)
-			l, err := m.Open(jobs[i].Route, LaneOptions{Limit: 4}, func(context.Context, Job) Outcome {
+			l, err := m.Open(jobs[i].Route, queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Outcome {
 				pending.Done()
-				return Outcome{}
+				return queue.Outcome{}
 			})
 			require.NoError(b, err)
 			open[i] = l

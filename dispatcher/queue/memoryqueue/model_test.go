@@ -1,8 +1,9 @@
-package queue
+package memoryqueue
 
 import (
 	"context"
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// tick is the grain of a model's time, well above alarmPause.
+// tick is the grain of a model's time, well above the least pause between two wake-ups.
 const tick = 10 * time.Millisecond
 
 // model is one lane as plain lists, beside the real one. After each random operation the real lane has come to rest
@@ -21,8 +22,8 @@ const tick = 10 * time.Millisecond
 type model struct {
 	t      *testing.T
 	script []byte
-	m      *Memory
-	lane   Lane // nil = closed
+	m      *Queue
+	lane   queue.Lane // nil = closed
 	starts chan *started
 
 	limit   int
@@ -47,8 +48,8 @@ type modelJob struct {
 
 // started is a handler of the real lane.
 type started struct {
-	job    Job
-	answer chan Outcome
+	job    queue.Job
+	answer chan queue.Outcome
 }
 
 func (d *model) next(n int) int {
@@ -62,7 +63,7 @@ func (d *model) next(n int) int {
 
 func runModel(t *testing.T, script []byte) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &model{t: t, script: script, m: NewMemory(MemoryOptions{}), starts: make(chan *started, 1000), bound: DefaultBacklog}
+		d := &model{t: t, script: script, m: New(Options{}), starts: make(chan *started, 1000), bound: queue.DefaultBacklog}
 		for len(d.script) > 0 {
 			d.step()
 			synctest.Wait()
@@ -72,7 +73,7 @@ func runModel(t *testing.T, script []byte) {
 			d.lane.Limit(0) // the answered ones start no others
 		}
 		for _, j := range d.running() {
-			j.running.answer <- Outcome{}
+			j.running.answer <- queue.Outcome{}
 		}
 		if d.lane != nil {
 			require.NoError(t, d.lane.Stop(t.Context()))
@@ -110,20 +111,20 @@ func (d *model) step() {
 	}
 }
 
-func (d *model) newJob() (*modelJob, Job) {
+func (d *model) newJob() (*modelJob, queue.Job) {
 	d.made++
 	j := &modelJob{id: fmt.Sprintf("e%d", d.made), key: []string{"", "", "x", "y"}[d.next(4)], fresh: true}
 	if later := d.next(6); later > 3 {
 		j.due = time.Now().Add(time.Duration(later) * tick)
 	}
-	return j, Job{Event: revoked(j.id, ""), Route: "lane", OrderKey: j.key, NotBefore: j.due, Enqueued: time.Now()}
+	return j, queue.Job{Event: revoked(j.id, ""), Route: "lane", OrderKey: j.key, NotBefore: j.due, Enqueued: time.Now()}
 }
 
 func (d *model) enqueue() {
 	j, job := d.newJob()
 	err := d.m.Enqueue(d.t.Context(), job)
 	if !d.room() {
-		require.ErrorAs(d.t, err, new(*BacklogError))
+		require.ErrorAs(d.t, err, new(*queue.BacklogError))
 		return
 	}
 	require.NoError(d.t, err)
@@ -165,10 +166,10 @@ func (d *model) forget(j *modelJob) {
 
 func (d *model) rebound() {
 	d.bound, d.drop = 1+d.next(12), d.next(2) == 0
-	d.m.Bound("lane", Bound{
+	d.m.Bound("lane", queue.Bound{
 		Jobs: d.bound, DropOldest: d.drop,
 		Keep:    func(e event.Event) bool { return kept(e.ID()) },
-		Dropped: func(j Job) { d.told = append(d.told, j.Event.ID()) },
+		Dropped: func(j queue.Job) { d.told = append(d.told, j.Event.ID()) },
 	})
 }
 
@@ -189,7 +190,7 @@ func (d *model) schedule() {
 	if old := d.named(key); old != nil {
 		d.forget(old)
 	} else if len(d.byAge) >= d.bound {
-		require.ErrorAs(d.t, err, new(*BacklogError))
+		require.ErrorAs(d.t, err, new(*queue.BacklogError))
 		return
 	}
 	require.NoError(d.t, err)
@@ -217,13 +218,13 @@ func (d *model) purge() {
 }
 
 func (d *model) open() {
-	l, err := d.m.Open("lane", LaneOptions{Limit: d.limit}, func(_ context.Context, j Job) Outcome {
-		s := &started{job: j, answer: make(chan Outcome)}
+	l, err := d.m.Open("lane", queue.LaneOptions{Limit: d.limit}, func(_ context.Context, j queue.Job) queue.Outcome {
+		s := &started{job: j, answer: make(chan queue.Outcome)}
 		d.starts <- s
 		return <-s.answer
 	})
 	if d.lane != nil {
-		require.ErrorIs(d.t, err, ErrLaneOpen)
+		require.ErrorIs(d.t, err, queue.ErrLaneOpen)
 		return
 	}
 	require.NoError(d.t, err)
@@ -253,20 +254,20 @@ func (d *model) settle() {
 		return
 	}
 	j := running[d.next(len(running))]
-	out := Outcome{Action: Action(d.next(4)), Began: time.Now(), Reason: "model"}
-	if out.Action != Done {
+	out := queue.Outcome{Action: queue.Action(d.next(4)), Began: time.Now(), Reason: "model"}
+	if out.Action != queue.Done {
 		out.Delay = time.Duration(d.next(4)-1) * tick
 	}
 	j.running.answer <- out
 	j.running = nil
 	switch out.Action {
-	case Done:
+	case queue.Done:
 		d.forget(j)
-	case Dead:
+	case queue.Dead:
 		d.dead = append(d.dead, j.id)
 		d.forget(j)
-	case Retry, Postpone:
-		if out.Action == Retry {
+	case queue.Retry, queue.Postpone:
+		if out.Action == queue.Retry {
 			j.attempt++
 			if j.attempt == 1 {
 				j.first = out.Began
@@ -309,7 +310,7 @@ func (d *model) check() {
 			require.False(t, d.startable(j), "job %s could start and did not", j.id)
 		}
 	}
-	want := Counts{Running: len(d.running()), Dead: len(d.dead)}
+	want := queue.Counts{Running: len(d.running()), Dead: len(d.dead)}
 	for _, j := range d.byAge {
 		if !d.blocked(j) && j.due.After(time.Now()) {
 			want.Later++
@@ -321,7 +322,7 @@ func (d *model) check() {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	var dead []string
-	letters, err := d.m.DeadLetters(t.Context(), Selection{})
+	letters, err := d.m.DeadLetters(t.Context(), queue.Selection{})
 	require.NoError(t, err)
 	for _, l := range letters {
 		dead = append(dead, l.Event.ID())
@@ -361,7 +362,7 @@ func (d *model) checkOrder() {
 	}
 }
 
-func (d *model) checkDrain(c Counts) {
+func (d *model) checkDrain(c queue.Counts) {
 	if d.lane == nil {
 		return
 	}

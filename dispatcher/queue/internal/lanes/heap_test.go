@@ -1,4 +1,4 @@
-package queue
+package lanes
 
 import (
 	"math/rand/v2"
@@ -9,26 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type member struct {
-	due   int64
-	index int32
-}
-
-func (m *member) moved(index int32) { m.index = index }
-
 // checkHeap compares a heap with a list of what should be in it.
-func checkHeap(t *testing.T, h heap[*member], want []*member) {
+func checkHeap(t *testing.T, h heap, want []*Entry) {
 	t.Helper()
 	require.Len(t, h, len(want))
 	for i, item := range h {
-		require.Equal(t, int32(i), item.member.index, "a member knows its index")
-		require.Equal(t, item.member.due, item.due)
+		require.Equal(t, int32(i), item.entry.index, "an entry knows its index")
+		require.Equal(t, item.entry.due, item.due)
 		if i > 0 {
 			require.LessOrEqual(t, h[(i-1)/4].due, item.due, "no child is due before its parent")
 		}
 	}
 	for _, m := range want {
-		require.Same(t, m, h[m.index].member)
+		require.Same(t, m, h[m.index].entry)
 	}
 }
 
@@ -36,16 +29,18 @@ func FuzzHeap(f *testing.F) {
 	f.Add([]byte{3, 2, 1, 0x80, 5, 0x81, 0x80})
 	f.Add([]byte{9, 9, 9, 9, 9, 9, 0x83, 0x80, 0x80, 1, 0xff})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		var h heap[*member]
-		var all []*member
+		var h heap
+		var all []*Entry
 		for _, b := range script {
 			if b < 0x80 {
-				m := &member{due: int64(b)}
-				h.push(m.due, m)
-				all = append(all, m)
+				e := &Entry{due: int64(b)}
+				h.push(e.due, e)
+				all = append(all, e)
+			} else if b == 0xff {
+				h.update(func(e *Entry) int64 { e.due = 255 - e.due; return e.due })
 			} else if len(all) > 0 {
 				i := int(b-0x80) % len(all)
-				h.remove(all[i].index)
+				h.remove(all[i])
 				all = slices.Delete(all, i, i+1)
 			}
 			checkHeap(t, h, all)
@@ -56,38 +51,38 @@ func FuzzHeap(f *testing.F) {
 func TestHeapSorts(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
-	var h heap[*member]
+	var h heap
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range n {
 		due := rng.Int64N(n / 2)
-		h.push(due, &member{due: due})
+		h.push(due, &Entry{due: due})
 	}
 	before := int64(-1)
 	for len(h) > 0 {
 		require.GreaterOrEqual(t, h[0].due, before)
 		before = h[0].due
-		h.remove(0)
+		h.remove(h[0].entry)
 	}
-	assert.LessOrEqual(t, cap(h), smallHeap, "a burst does not hold its memory")
-	assert.Nil(t, h[:1][0].member, "nor its members")
+	assert.LessOrEqual(t, cap(h), smallCapacity, "a burst does not hold its memory")
+	assert.Nil(t, h[:1][0].entry, "nor its members")
 }
 
 // TestHeapShrinksSeldom: a heap that goes up and down around one size does not copy itself each time.
 func TestHeapShrinksSeldom(t *testing.T) {
-	var h heap[*member]
+	var h heap
 	for i := range 10_000 {
-		h.push(int64(i), &member{})
+		h.push(int64(i), &Entry{})
 	}
 	for len(h) > 3000 {
-		h.remove(int32(len(h) - 1))
+		h.remove(h[len(h)-1].entry)
 	}
-	m := &member{}
+	entries := make([]Entry, 1000)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		for range 1000 {
-			h.push(1, m)
+		for i := range entries {
+			h.push(1, &entries[i])
 		}
-		for range 1000 {
-			h.remove(int32(len(h) - 1))
+		for i := range entries {
+			h.remove(&entries[i])
 		}
 	}))
 }

@@ -1,4 +1,4 @@
-package queue_test
+package memoryqueue_test
 
 import (
 	"testing"
@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
 )
 
 func TestMemoryConforms(t *testing.T) {
 	t.Parallel()
-	newMemory := func(*testing.T) queue.Queue { return queue.NewMemory(queue.MemoryOptions{}) }
+	newMemory := func(*testing.T) queue.Queue { return memoryqueue.New(memoryqueue.Options{}) }
 	t.Run("real clock", func(t *testing.T) {
 		t.Parallel()
 		queuetest.Run(t, queuetest.Suite{New: newMemory})

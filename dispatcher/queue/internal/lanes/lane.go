@@ -1,0 +1,414 @@
+package lanes
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// Lane is one route's share of a Scheduler. Its workers are goroutines that live while there is work: the lane starts one
+// when a job may start, a worker that takes a job starts the next while more may, and each leaves when none may.
+type Lane struct {
+	name string
+	hash uint64
+	s    *Scheduler
+
+	mu      sync.Mutex
+	removed bool // from the scheduler: another lane may have the name
+	handler queue.Handler
+	admit   func() time.Duration
+	ctx     context.Context
+	cancel  context.CancelFunc
+	limit   int
+	bound   queue.Bound
+	// workers counts the goroutines, starting says that one of them has not looked for its job yet, running counts handlers.
+	workers, running int
+	starting         bool
+	heldUntil        int64         // Admit said not before; unset = free
+	changed          chan struct{} // closed at the next change; nil = nobody waits for one
+
+	waiting             int                  // jobs that have not started
+	ready               [2]fifo              // those that may start: the urgent ones and the others
+	arrived             arrivals             // more of the others, younger than those
+	later               heap                 // those whose time has not come, as far as promote has seen
+	keys                map[string]*orderKey // busy order keys
+	named               map[string]*Entry    // scheduled jobs that have not started
+	ages                *list.List           // all that wait, the oldest first; nil unless the lane drops the oldest
+	firstTurn, lastTurn int64                // Entry.turn
+
+	timer   *time.Timer
+	wakeAt  int64    // when the timer fires; unset = not at all
+	woke    int64    // when it last did
+	stepped [2]int64 // of the clock, as far as later knows
+}
+
+// orderKey is a busy key: one entry of it may start, waits for its time or runs, the others follow.
+type orderKey struct {
+	head      *Entry
+	followers fifo
+}
+
+const (
+	urgentFirst = iota
+	others
+)
+
+func newLane(s *Scheduler, name string) *Lane {
+	return &Lane{
+		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.stepped(),
+		ready: [2]fifo{{place: hurried}, {place: ready}},
+		keys:  map[string]*orderKey{}, named: map[string]*Entry{},
+	}
+}
+
+var _ queue.Lane = (*Lane)(nil)
+
+// Hash tells lanes apart by name, for as long as the scheduler lives.
+func (l *Lane) Hash() uint64 { return l.hash }
+
+func (l *Lane) open(o queue.LaneOptions, h queue.Handler) error {
+	if l.handler != nil {
+		return queue.ErrLaneOpen
+	}
+	l.handler, l.admit, l.limit, l.heldUntil = h, o.Admit, o.Limit, unset
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.s.opened(1)
+	l.promote()
+	l.startWorker()
+	return nil
+}
+
+// Limit implements queue.Lane.
+func (l *Lane) Limit(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit, l.heldUntil = n, unset
+	l.startWorker()
+	l.notify()
+}
+
+// setBound takes effect for jobs that are added from now on.
+func (l *Lane) setBound(b queue.Bound) {
+	l.bound = b
+	switch {
+	case !b.DropOldest:
+		l.ages = nil
+		l.each(func(e *Entry) { e.age = nil })
+	case l.ages == nil:
+		var all []*Entry
+		l.each(func(e *Entry) { all = append(all, e) })
+		slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.turn, b.turn) })
+		l.ages = list.New()
+		for _, e := range all {
+			e.age = l.ages.PushBack(e)
+		}
+	}
+}
+
+// Drain implements queue.Lane.
+func (l *Lane) Drain(ctx context.Context, until time.Time) error {
+	return l.await(ctx, func() bool {
+		if l.workers > 0 {
+			return false
+		}
+		if l.limit <= 0 || l.handler == nil {
+			return true
+		}
+		end := l.s.clock.now()
+		if !until.IsZero() {
+			end = max(end, l.s.clock.at(unixNano(until)))
+		}
+		return l.readyNow() == 0 && !l.anyDue(end)
+	})
+}
+
+// Stop implements queue.Lane.
+func (l *Lane) Stop(ctx context.Context) error {
+	l.mu.Lock()
+	if l.handler != nil {
+		l.handler = nil
+		l.s.opened(-1)
+	}
+	cancel := l.cancel
+	l.setTimer()
+	l.notify()
+	l.mu.Unlock()
+	defer l.s.release(l)
+	defer cancel()
+	idle := func() bool { return l.workers == 0 }
+	if l.await(ctx, idle) == nil {
+		return nil
+	}
+	cancel()
+	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), queue.StopGrace)
+	defer stop()
+	running := 0
+	if l.await(grace, func() bool { running = l.running; return idle() }) == nil {
+		return nil
+	}
+	return &queue.StillRunningError{Lane: l.name, Handlers: running}
+}
+
+// await returns nil once ok, which is asked with the lane locked after each change, or the error of ctx.
+func (l *Lane) await(ctx context.Context, ok func() bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !ok() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+	}
+	return nil
+}
+
+// notify wakes those who wait for a change. It is called, as all below, with the lane locked.
+func (l *Lane) notify() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+func (l *Lane) readyNow() int { return l.ready[urgentFirst].n + l.ready[others].n + l.arrived.n }
+
+func (l *Lane) anyDue(now int64) bool { return len(l.later) > 0 && l.later[0].due <= now }
+
+// isIdle reports whether the lane is nothing but a name.
+func (l *Lane) isIdle() bool {
+	return l.handler == nil && l.workers == 0 && l.waiting == 0 && l.bound.Jobs == 0 && !l.bound.DropOldest
+}
+
+// addJob puts a new job where it waits.
+func (l *Lane) addJob(j *queue.Job) {
+	if l.ages == nil && j.OrderKey == "" && j.NotBefore.IsZero() && !j.Urgent {
+		e := l.arrived.push()
+		l.s.clock.fill(e, j, "")
+		l.enter(e, false)
+		return
+	}
+	e := new(Entry)
+	l.s.clock.fill(e, j, "")
+	l.add(e)
+}
+
+// add puts a new entry where it waits.
+func (l *Lane) add(e *Entry) {
+	l.enter(e, false)
+	if e.name != "" {
+		l.named[e.name] = e
+	}
+	if e.orderKey != "" {
+		if busy := l.keys[e.orderKey]; busy != nil {
+			busy.followers.pushBack(e)
+			return
+		}
+		l.keys[e.orderKey] = &orderKey{head: e, followers: fifo{place: follower}}
+	}
+	l.place(e)
+}
+
+// enter counts an entry among those that wait.
+func (l *Lane) enter(e *Entry, oldest bool) {
+	l.waiting++
+	if oldest {
+		l.firstTurn--
+		e.turn = l.firstTurn
+	} else {
+		l.lastTurn++
+		e.turn = l.lastTurn
+	}
+	switch {
+	case l.ages == nil:
+	case oldest:
+		e.age = l.ages.PushFront(e)
+	default:
+		e.age = l.ages.PushBack(e)
+	}
+}
+
+// place puts an entry that no other one holds back among those that may start, or those whose time has not come.
+func (l *Lane) place(e *Entry) {
+	if e.due != unset {
+		if due := l.s.clock.due(e); due > l.s.clock.now() {
+			l.later.push(due, e)
+			l.setTimer()
+			return
+		}
+	}
+	l.makeReady(e)
+}
+
+// makeReady puts an entry behind those that may start.
+func (l *Lane) makeReady(e *Entry) {
+	if e.urgent {
+		l.ready[urgentFirst].pushBack(e)
+		return
+	}
+	l.moveArrived()
+	l.ready[others].pushBack(e)
+}
+
+// moveArrived gives the entries that have arrived a place of their own, before anything else gets behind them or is done to
+// what waits.
+func (l *Lane) moveArrived() {
+	for l.arrived.n > 0 {
+		e := new(Entry)
+		l.arrived.pop(e)
+		l.ready[others].pushBack(e)
+	}
+}
+
+// list is where e is when it may start.
+func (l *Lane) list(e *Entry) *fifo {
+	if e.urgent {
+		return &l.ready[urgentFirst]
+	}
+	return &l.ready[others]
+}
+
+// comeBack puts an entry that ran back, as the oldest of those that wait.
+func (l *Lane) comeBack(e *Entry, out queue.Outcome) {
+	l.enter(e, true)
+	e.wall = false
+	switch {
+	case out.Delay > 0:
+		e.due = l.s.clock.after(out.Delay)
+		l.later.push(e.due, e)
+		l.setTimer()
+	case out.Action == queue.Postpone:
+		e.due = unset
+		l.list(e).pushFront(e)
+	default: // behind the others, or a policy without pauses would keep a lane for one job
+		e.due = unset
+		l.makeReady(e)
+	}
+}
+
+// leave takes a waiting entry out of where it waits.
+func (l *Lane) leave(e *Entry) {
+	switch e.place {
+	case ready, hurried:
+		l.list(e).remove(e)
+	case later:
+		l.later.remove(e)
+	case follower:
+		l.keys[e.orderKey].followers.remove(e)
+	case nowhere:
+	}
+	l.left(e)
+}
+
+// left does the books of an entry that has left its place.
+func (l *Lane) left(e *Entry) {
+	l.waiting--
+	if e.age != nil {
+		l.ages.Remove(e.age)
+		e.age = nil
+	}
+	if e.name != "" {
+		delete(l.named, e.name)
+		e.name = ""
+	}
+}
+
+// finish lets the next entry of e's order key go. e waits nowhere any more.
+func (l *Lane) finish(e *Entry) {
+	if e.orderKey == "" {
+		return
+	}
+	busy := l.keys[e.orderKey]
+	if busy.head != e {
+		return
+	}
+	busy.head = busy.followers.pop()
+	if busy.head == nil {
+		delete(l.keys, e.orderKey)
+		return
+	}
+	l.place(busy.head)
+}
+
+// room makes room for one more job and reports whether there is. A job that is given up for it is added to dropped, which is
+// nil where none may be.
+func (l *Lane) room(dropped *[]Dropped) bool {
+	most := l.bound.Jobs
+	if most <= 0 {
+		most = queue.DefaultBacklog
+	}
+	if l.waiting < most {
+		return true
+	}
+	if l.ages == nil || dropped == nil {
+		return false
+	}
+	for at := l.ages.Front(); at != nil; at = at.Next() {
+		e, _ := at.Value.(*Entry)
+		if l.bound.Keep != nil && l.bound.Keep(e.event) {
+			continue
+		}
+		*dropped = append(*dropped, Dropped{Job: l.s.clock.job(e, l.name), Notify: l.bound.Dropped})
+		l.leave(e)
+		l.finish(e)
+		return true
+	}
+	return false
+}
+
+// each calls do for all that wait.
+func (l *Lane) each(do func(*Entry)) {
+	l.moveArrived()
+	for i := range l.ready {
+		l.ready[i].each(do)
+	}
+	for _, item := range l.later {
+		do(item.entry)
+	}
+	for _, busy := range l.keys {
+		busy.followers.each(do)
+	}
+}
+
+// purge removes all that waits and reports how many there were.
+func (l *Lane) purge() int {
+	n := l.waiting
+	for key, busy := range l.keys {
+		busy.followers = fifo{place: follower}
+		if busy.head.place != nowhere { // it does not run
+			delete(l.keys, key)
+		}
+	}
+	l.ready, l.arrived = [2]fifo{{place: hurried}, {place: ready}}, arrivals{}
+	l.later = nil
+	l.waiting = 0
+	clear(l.named)
+	if l.ages != nil {
+		l.ages.Init()
+	}
+	l.setTimer()
+	l.notify()
+	return n
+}
+
+// count is what waits and runs.
+func (l *Lane) count() queue.Counts {
+	for l.handler == nil && l.anyDue(l.s.clock.now()) {
+		l.promote() // nothing wakes a closed lane
+	}
+	return queue.Counts{Due: l.waiting - len(l.later), Later: len(l.later), Running: l.running}
+}

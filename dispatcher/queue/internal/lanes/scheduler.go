@@ -1,0 +1,253 @@
+package lanes
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// Scheduler runs the jobs of any number of lanes. A lane is there from its first use until it is closed and nothing waits in
+// it. There is a goroutine for each handler that runs, none for a lane. All methods are safe for concurrent use.
+type Scheduler struct {
+	clock *clock
+	seed  maphash.Seed
+	dead  func(queue.Job, queue.Outcome)
+
+	mu    sync.RWMutex // taken before a lane's
+	lanes map[string]*Lane
+
+	watching sync.Mutex // taken after a lane's
+	open     int        // lanes
+	watch    *time.Timer
+	stepped  [2]int64 // of the clock, as far as lanes know
+}
+
+// New makes a scheduler without lanes. read is System's, or what a test says. dead is called with each job whose outcome is
+// Dead, as it was given to the handler, before it is gone from its lane; nil = nobody cares.
+func New(read func() Reading, dead func(queue.Job, queue.Outcome)) *Scheduler {
+	if dead == nil {
+		dead = func(queue.Job, queue.Outcome) {}
+	}
+	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), dead: dead, lanes: map[string]*Lane{}}
+}
+
+// Dropped is a job that was given up for lack of room, and who is to be notified once no lock is held.
+type Dropped struct {
+	Job    queue.Job
+	Notify func(queue.Job) // nil = nobody
+}
+
+// Lane returns the lane of that name, made on first use.
+func (s *Scheduler) Lane(name string) *Lane {
+	if l := s.find(name); l != nil {
+		return l
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[name]
+	if l == nil {
+		l = newLane(s, name)
+		s.lanes[name] = l
+	}
+	return l
+}
+
+// lock returns the lane of that name, made on first use, locked.
+func (s *Scheduler) lock(name string) *Lane {
+	for {
+		l := s.Lane(name)
+		l.mu.Lock()
+		if !l.removed {
+			return l
+		}
+		l.mu.Unlock()
+	}
+}
+
+// find returns the lane of that name, or nil.
+func (s *Scheduler) find(name string) *Lane {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.lanes[name]
+}
+
+// release forgets a lane that is nothing but a name.
+func (s *Scheduler) release(l *Lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isIdle() && !l.removed {
+		l.removed = true
+		delete(s.lanes, l.name)
+	}
+}
+
+// Open is queue.Queue's.
+func (s *Scheduler) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	l := s.lock(name)
+	defer l.mu.Unlock()
+	if err := l.open(o, h); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Bound is queue.Bounder's.
+func (s *Scheduler) Bound(name string, b queue.Bound) {
+	l := s.lock(name)
+	l.setBound(b)
+	l.mu.Unlock()
+	s.release(l)
+}
+
+// Add puts j into its lane. It reports whether there was room; a job that was given up for it is added to dropped.
+func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
+	l.mu.Lock()
+	if l.removed {
+		l.mu.Unlock()
+		l = l.s.lock(l.name)
+	}
+	defer l.mu.Unlock()
+	if !l.room(dropped) {
+		return false
+	}
+	l.addJob(j)
+	l.startWorker()
+	l.notify()
+	return true
+}
+
+// Requeue puts jobs into their lanes, whatever the bound.
+func (s *Scheduler) Requeue(jobs ...queue.Job) {
+	for i := range jobs {
+		l := s.lock(jobs[i].Route)
+		l.addJob(&jobs[i])
+		l.startWorker()
+		l.notify()
+		l.mu.Unlock()
+	}
+}
+
+// Schedule puts j into its lane under a key, in place of one that has not started. It reports whether there was room.
+func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
+	l := s.lock(j.Route)
+	defer l.mu.Unlock()
+	if old := l.named[key]; old != nil {
+		l.leave(old)
+		l.finish(old)
+	} else if !l.room(nil) {
+		return false
+	}
+	e := new(Entry)
+	s.clock.fill(e, j, key)
+	l.add(e)
+	l.setTimer()
+	l.startWorker()
+	l.notify()
+	return true
+}
+
+// Cancel removes the job with that key and reports whether there was one that had not started.
+func (s *Scheduler) Cancel(name, key string) bool {
+	l := s.find(name)
+	if l == nil {
+		return false
+	}
+	defer s.release(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.named[key]
+	if e == nil {
+		return false
+	}
+	l.leave(e)
+	l.finish(e)
+	l.setTimer()
+	l.startWorker()
+	l.notify()
+	return true
+}
+
+// Purge removes what waits in a lane and reports how many jobs there were.
+func (s *Scheduler) Purge(name string) int {
+	l := s.find(name)
+	if l == nil {
+		return 0
+	}
+	defer s.release(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.purge()
+}
+
+// Count is what waits and runs in a lane.
+func (s *Scheduler) Count(name string) queue.Counts {
+	l := s.find(name)
+	if l == nil {
+		return queue.Counts{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count()
+}
+
+// Lanes lists the lanes that are open or hold something, in no order.
+func (s *Scheduler) Lanes() []string {
+	var names []string
+	for _, l := range s.all() {
+		l.mu.Lock()
+		if l.handler != nil || l.waiting > 0 || l.running > 0 {
+			names = append(names, l.name)
+		}
+		l.mu.Unlock()
+	}
+	return names
+}
+
+func (s *Scheduler) all() []*Lane {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*Lane, 0, len(s.lanes))
+	for _, l := range s.lanes {
+		all = append(all, l)
+	}
+	return slices.Clip(all)
+}
+
+// opened counts the open lanes. While there are any, the clock is looked at.
+func (s *Scheduler) opened(n int) {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.open += n
+	switch {
+	case s.open == 0:
+		s.watch.Stop()
+	case s.watch == nil:
+		s.watch = time.AfterFunc(watchEvery, s.lookAtClock)
+	case n > 0 && s.open == 1:
+		s.watch.Reset(watchEvery)
+	}
+}
+
+// lookAtClock wakes all lanes when the clock was set or the machine has slept: their timers know nothing of it.
+func (s *Scheduler) lookAtClock() {
+	s.clock.now()
+	s.watching.Lock()
+	before := s.stepped
+	s.stepped = s.clock.stepped()
+	stepped := s.stepped != before
+	if s.open > 0 {
+		s.watch.Reset(watchEvery)
+	}
+	s.watching.Unlock()
+	if !stepped {
+		return
+	}
+	for _, l := range s.all() {
+		l.wake()
+	}
+}

@@ -1,0 +1,140 @@
+package lanes
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// startWorker starts a worker if one is needed.
+func (l *Lane) startWorker() {
+	if l.starting || l.readyNow() == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
+		return
+	}
+	l.starting = true
+	l.workers++
+	go l.work()
+}
+
+// work runs jobs until there is none to run.
+func (l *Lane) work() {
+	var t turn
+	running := false
+	defer func() {
+		if running { // the handler has ended its goroutine (runtime.Goexit), as testing's FailNow does
+			l.abandon(&t)
+		}
+	}()
+	for first := true; l.next(&t, first); first = false {
+		running = true
+		t.out = call(t.ctx, t.handler, t.job)
+		running = false
+		if t.out.Action == queue.Dead {
+			l.s.dead(t.job, t.out)
+		}
+	}
+}
+
+// turn is what a worker has in hand.
+type turn struct {
+	entry   *Entry // nil = nothing yet
+	own     Entry  // that one, if it was among those that have arrived
+	job     queue.Job
+	handler queue.Handler
+	ctx     context.Context
+	out     queue.Outcome // of job
+}
+
+// call runs a handler; one that panics has failed.
+func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+	defer func() {
+		if recover() != nil {
+			out = panicOutcome()
+		}
+	}()
+	return h(ctx, j)
+}
+
+// panicOutcome is the outcome of a handler that did not return.
+func panicOutcome() queue.Outcome {
+	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+}
+
+// next settles the job in hand and takes another, in one locking. Without one the worker has to leave.
+func (l *Lane) next(t *turn, first bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.entry != nil {
+		l.settle(t)
+	}
+	if first {
+		l.starting = false
+	}
+	t.entry = l.take(&t.own)
+	if t.entry == nil {
+		l.workers--
+		l.notify()
+		return false
+	}
+	l.startWorker()
+	t.job, t.handler, t.ctx = l.s.clock.job(t.entry, l.name), l.handler, l.ctx
+	return true
+}
+
+// take returns the next entry to run, which may be own, or nil.
+func (l *Lane) take(own *Entry) *Entry {
+	if l.readyNow() == 0 && len(l.later) > 0 {
+		l.promote()
+	}
+	if l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
+		return nil
+	}
+	if l.admit != nil {
+		if wait := l.admit(); wait > 0 {
+			l.heldUntil = l.s.clock.after(wait)
+			l.setTimer()
+			return nil
+		}
+	}
+	e := l.ready[urgentFirst].pop()
+	if e == nil {
+		e = l.ready[others].pop()
+	}
+	if e == nil {
+		l.arrived.pop(own)
+		e = own
+	}
+	l.left(e)
+	l.running++
+	return e
+}
+
+// settle applies the outcome of an entry that does not run any more.
+func (l *Lane) settle(t *turn) {
+	l.running--
+	e := t.entry
+	if t.out.Action == queue.Done || t.out.Action == queue.Dead {
+		l.finish(e)
+		return
+	}
+	if e == &t.own {
+		e = new(Entry)
+		*e = t.own
+	}
+	if t.out.Action == queue.Retry {
+		l.s.clock.count(e, t.out.Began)
+	}
+	l.comeBack(e, t.out)
+}
+
+// abandon settles the job of a worker whose goroutine ends.
+func (l *Lane) abandon(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.out = panicOutcome()
+	l.settle(t)
+	l.workers--
+	l.startWorker()
+	l.notify()
+}

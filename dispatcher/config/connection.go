@@ -51,12 +51,20 @@ func timeoutsOf(s Settings) netguard.Timeouts {
 }
 
 // networks are the guards that documents may name.
-func networks(o Options) map[string]*netguard.Guard {
-	all := map[string]*netguard.Guard{defaultNetwork: new(netguard.Guard)}
+func networks(o Options, public *netguard.Guard) map[string]*netguard.Guard {
+	all := map[string]*netguard.Guard{defaultNetwork: public}
 	for name, g := range o.Networks {
 		all[name] = g
 	}
 	return all
+}
+
+// publicGuard allows public addresses only. That of a Set that is replaced keeps its connections.
+func publicGuard(o Options) *netguard.Guard {
+	if o.Previous != nil && o.Previous.public != nil {
+		return o.Previous.public
+	}
+	return new(netguard.Guard)
 }
 
 const (

@@ -57,7 +57,7 @@ func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 		},
 		From: s.Text("from_address"), FromName: s.Text("from_name"), ReplyTo: s.Text("reply_to"),
 		To: s.Texts("to_addresses"), Bcc: s.Texts("bcc_addresses"),
-		Domain: s.Text("domain"), Guard: e.Guard, Timeout: s.Duration("timeout"), Logger: e.Logger,
+		Domain: s.Text("domain"), Guard: e.Guard, Timeout: s.Duration("timeout"), Progress: e.Progress, Logger: e.Logger,
 	}
 	if s.Has("limits") { // the default policy is about HTTP, whose ports no relay has
 		c.Relay.Ports = e.Limits.Ports

@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
@@ -44,8 +46,17 @@ type Options struct {
 	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows every
 	// id, and routes that take the events of all tenants. It is for documents of the operator's.
 	Tenants []string
-	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept.
-	Stored  *Document
+	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of Previous.
+	Stored *Document
+	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network, limits
+	// and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on. Give it only
+	// while Types and References mean what they meant for it. It has to be closed like any other, before or after the new one.
+	Previous *Set
+	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil = those
+	// of Previous, or one in memory.
+	SlackReferences slack.References
+	MailProgress    email.Progress
+
 	MaxSize int          // of the document with its aliases written out, in bytes; 0 = DefaultMaxSize
 	Caps    Caps         // the largest numbers that the document may ask for
 	Logger  *slog.Logger // of the channels; nil = slog.Default
@@ -58,7 +69,13 @@ type Set struct {
 	Alerts   map[string]health.Alert // by route, for the health.Monitor
 	Document *Document
 
-	channels []channel.Channel
+	channels []*sharedChannel
+	byName   map[string]*sharedChannel
+
+	// For a Set that replaces this one.
+	public     *netguard.Guard
+	references slack.References
+	progress   email.Progress
 
 	// For Findings.
 	file    string
@@ -73,6 +90,9 @@ var _ io.Closer = (*Set)(nil)
 // what it describes. The name is for errors; nothing is read but src. Load connects to nothing. The error joins an *Error
 // for everything that is wrong, in the order of the document; there is no Set then.
 func Load(file string, src []byte, o Options) (*Set, error) {
+	if o.Stored == nil && o.Previous != nil {
+		o.Stored = o.Previous.Document
+	}
 	l := loader{problems: &problems{file: file}, options: o}
 	most := cmp.Or(o.MaxSize, DefaultMaxSize)
 	if len(src) > most {
@@ -101,13 +121,11 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return set, nil
 }
 
-// Close closes the channels, the first time it is called. It may not be called concurrently.
+// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
 func (s *Set) Close() error {
 	var errs []error
 	for _, c := range s.channels {
-		if closer, ok := c.(io.Closer); ok {
-			errs = append(errs, closer.Close())
-		}
+		errs = append(errs, c.leave())
 	}
 	s.channels = nil
 	return errors.Join(errs...)
@@ -154,11 +172,19 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		quiet := loader{problems: &problems{}}
 		stored = quiet.unique(l.options.Stored.root.get("channels"))
 	}
-	guards, limits, words := networks(l.options), policies(l.options), vocabularies(l.options)
+	set.public = publicGuard(l.options)
+	guards, limits, words := networks(l.options, set.public), policies(l.options), vocabularies(l.options)
+	references, progress := stores(l.options)
+	set.references, set.progress, set.byName = references, progress, map[string]*sharedChannel{}
 	made := map[string]channel.Channel{}
 	list := root.get("channels")
 	if list == nil {
 		return made
+	}
+	use := func(c *sharedChannel) {
+		name := c.made.text("name")
+		made[name], set.byName[name] = c.Channel, c
+		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 	}
 	known := l.unique(list)
 	for _, v := range list.items {
@@ -173,10 +199,15 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		}
 		l.restore(v, before)
 		e := Environment{
-			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
-			Limits: named(l.problems, v, "limits", defaultLimits, limits),
-			Words:  l.words(v, words),
+			Guard:      named(l.problems, v, "network", defaultNetwork, guards),
+			Limits:     named(l.problems, v, "limits", defaultLimits, limits),
+			Words:      l.words(v, words),
+			References: references, Progress: progress,
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
+		}
+		if before := l.unchanged(v, e); before != nil {
+			use(before)
+			continue
 		}
 		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
 		if !whole && !t.partial {
@@ -191,8 +222,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			closeChannel(c)
 			continue
 		}
-		made[name] = c
-		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
+		use(share(c, v, e))
 	}
 	return made
 }

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -69,8 +71,11 @@ type Environment struct {
 	Guard  *netguard.Guard // of the channel's network
 	Limits netguard.Limits // of the channel's field limits; the default if its Type has none
 	// Words are the vocabulary that the channel's field of that name names; nil if it names none.
-	Words  event.Vocabulary
-	Logger *slog.Logger
+	Words event.Vocabulary
+	// References and Progress are what channels remember beyond one attempt, and beyond a change of the document.
+	References slack.References
+	Progress   email.Progress
+	Logger     *slog.Logger
 }
 
 // withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.

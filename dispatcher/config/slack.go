@@ -41,7 +41,7 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 	}
 	hook, app := s.Has("url"), s.Has("token") || s.Has("channel")
 	if app && !hook {
-		bot, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), Options: options})
+		bot, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), References: e.References, Options: options})
 		return made(bot, translated(err, tlsNames()), templateErr, checkTLS(s))
 	}
 	var urlErr error

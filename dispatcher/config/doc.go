@@ -37,18 +37,26 @@
 // [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be closed. A
 // running engine is given another document the same way:
 //
-//	next, err := config.Load("routes.yaml", src, config.Options{Stored: set.Document, ...})
+//	next, err := config.Load("routes.yaml", src, config.Options{Previous: set, ...})
 //	err = engine.SetRoutes(ctx, next.Routes)
 //	monitor.Set(health.Alert{}, next.Alerts)
 //	err = set.Close() // of the replaced one, after SetRoutes returned
 //
+// Channels that the new document describes as before are those of the previous Set: their connections, their pace and what they
+// remember live on, and Close leaves them to the Set that still has them.
+//
 // # Secrets
 //
-// A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it. Text is
-// write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A document that comes
-// back with [redacted] keeps the secret of the one named by Options.Stored, for as long as the channel sends to the same
-// place: who may edit a configuration but not read its secrets cannot have them sent elsewhere. [Document.Reveal] is for the
-// host's own, encrypted store.
+// A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it. What looks
+// like a reference and is none, such as ${TICKETS_KEY} or ENV:TICKETS_KEY, is an error: it would be sent as it is. A secret that
+// really looks so is written behind literal:, as in literal:env:X.
+//
+// Text is write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A document that
+// comes back with [redacted] keeps the secret of the one named by Options.Stored or Options.Previous, for as long as the channel
+// sends to the same place: who may edit a configuration but not read its secrets cannot have them sent elsewhere. The same place
+// is the whole destination in the form in which it is dialled: scheme, host, port, path and query of a URL, with the values of
+// its masks as they were; host, port and TLS of a relay; the topic of SNS; the channel of a Slack app. Anything else asks for
+// the secrets again. [Document.Reveal] is for the host's own, encrypted store.
 //
 // # What the host decides
 //
@@ -68,8 +76,11 @@
 //	routes.yaml:6:5: channels[0].headres is not a field; did you mean headers?
 //	routes.yaml:8:45: routes[0].timeout has no unit; write a number and a unit, such as 90s, 15m or 2h, or none
 //
-// Unknown fields, fields that are there twice, and values of another kind are errors. No error holds a value that might be a
-// credential.
+// Unknown fields, fields that are there twice or there and empty, and values of another kind are errors. No error holds a value
+// that might be a credential. A field without a value (null) is as if it were not there, unless it protects something, such as
+// ca_certificate or sign.
+//
+// [Set.Findings] tells what loads and is probably a mistake, such as a path in a template that no event of its routes has.
 //
 // All functions may be called concurrently, and so may all methods but [Set.Close].
 package config

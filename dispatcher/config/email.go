@@ -18,7 +18,7 @@ func emailType(caps Caps) Type {
 		Fields: slices.Concat([]Field{
 			{Name: "smtp_host", Required: true, Destination: true, Doc: "Name or address of the relay."},
 			{Name: "smtp_port", Kind: Number, Min: 1, Max: 65535, Destination: true, Doc: "The relay's port: 25, 465, 587 or 2525. Default: 587, or 465 with implicit TLS."},
-			{Name: "smtp_tls", Values: tlsModes(), Destination: true, Doc: "When the connection is encrypted. Default: required, by STARTTLS."},
+			{Name: "smtp_tls", Values: tlsModes(), Destination: true, Doc: "When the connection is encrypted. Default: required, by STARTTLS, or from the first byte on port 465."},
 			{Name: "smtp_user", verbatim: true, Doc: "Name to log in with. Default: no log-in."},
 			{Name: "smtp_password", Kind: Secret, Doc: "The password for smtp_user."},
 			{Name: "from_address", Required: true, Doc: "The sender's address."},

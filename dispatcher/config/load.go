@@ -19,8 +19,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Options are the host's part of a configuration: what documents may use. The zero value allows nothing but public addresses
-// and secrets given as text, which is right for documents that tenants write.
+// Options are the host's part of a configuration: what documents may use. The zero value allows public addresses, secrets given
+// as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
 type Options struct {
 	// Types are types of channels besides webhook, slack and email.
 	Types Registry
@@ -87,8 +87,9 @@ type Set struct {
 var _ io.Closer = (*Set)(nil)
 
 // Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and makes
-// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. The error joins an *Error
-// for everything that is wrong, in the order of the document; there is no Set then.
+// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is in proportion
+// to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an *Error for everything that
+// is wrong, in the order of the document; there is no Set then. What is allowed but probably not meant, [Set.Findings] tells.
 func Load(file string, src []byte, o Options) (*Set, error) {
 	if o.Stored == nil && o.Previous != nil {
 		o.Stored = o.Previous.Document

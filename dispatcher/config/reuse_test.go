@@ -14,8 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -133,14 +135,14 @@ func TestSlackThreadsOutliveAReload(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var calls []string
-	slack := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, strings.TrimPrefix(r.URL.Path, "/api/"))
 		_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "ts": "1.1", "channel": "C024BE91L"})
 	}))
-	t.Cleanup(slack.Close)
-	src := "channels:\n  - {type: slack, name: bot, network: lab, limits: lab, token: not-a-real-token, channel: C024BE91L, interval: none, api: " + slack.URL + "/api}\n" +
+	t.Cleanup(receiver.Close)
+	src := "channels:\n  - {type: slack, name: bot, network: lab, limits: lab, token: not-a-real-token, channel: C024BE91L, interval: none, api: " + receiver.URL + "/api}\n" +
 		"routes: [{name: bot, channel: bot, order: by_subject}]\n"
 	o := lab(t)
 	subject := event.Meta{Subject: "REQ-1"}
@@ -162,4 +164,27 @@ func TestSlackThreadsOutliveAReload(t *testing.T) {
 	forgotten := load(t, "a.yaml", src, o)
 	send(forgotten, event.Must(event.RequestApproved{AccessRequest: event.AccessRequest{ID: "REQ-1"}}, subject))
 	assert.Equal(t, []string{"chat.postMessage"}, calls, "nothing is remembered without the previous Set")
+}
+
+// What the host gives to remember things in is what channels get; without it, what they remember outlives a reload.
+func TestWhatChannelsRemember(t *testing.T) {
+	t.Parallel()
+	var got config.Environment
+	o := config.Options{Types: config.Registry{"spy": {
+		Fields: []config.Field{{Name: "n", Kind: config.Number, Doc: "A number."}},
+		Make: func(_ config.Settings, e config.Environment) (channel.Channel, error) {
+			got = e
+			return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), nil
+		},
+	}}}
+	o.Previous = load(t, "a.yaml", "channels: [{type: spy, name: a, n: 1}]", o)
+	before := got
+	load(t, "a.yaml", "channels: [{type: spy, name: a, n: 2}]", o)
+	assert.Same(t, before.References, got.References)
+	assert.Same(t, before.Progress, got.Progress)
+	assert.Same(t, before.Guard, got.Guard)
+	o.SlackReferences, o.MailProgress = slack.NewMemory(slack.MemoryOptions{}), email.NewMemory(email.MemoryOptions{})
+	load(t, "a.yaml", "channels: [{type: spy, name: a, n: 3}]", o)
+	assert.Same(t, o.SlackReferences, got.References)
+	assert.Same(t, o.MailProgress, got.Progress)
 }

@@ -45,7 +45,7 @@ func routeFields(caps Caps) []Field {
 			{Name: "per", Kind: Duration, Min: 1, Doc: "The time for events. Default: 1s."},
 			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
 		}},
-		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in memory.", Fields: []Field{
+		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
 			{Name: "jobs", Kind: Number, Min: 1, Max: caps.Backlog, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},

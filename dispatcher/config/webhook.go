@@ -96,7 +96,7 @@ const unknownURL = "https://preset.invalid/"
 // webhookNames are the fields that have other names in documents.
 func webhookNames() map[string]string {
 	all := tlsNames()
-	all["sign[0]"], all["sign[1]"] = "sign.secret", "sign.previous"
+	all["sign[0]"], all["sign[1]"], all["words"] = "sign.secret", "sign.previous", "vocabulary"
 	return all
 }
 

@@ -206,3 +206,13 @@ func TestSchemaDescribesTopics(t *testing.T) {
 	assert.True(t, json.Valid(schema))
 	assert.Contains(t, string(schema), `"topic_arn"`)
 }
+
+func TestAllMistakesOfATopicAreReported(t *testing.T) {
+	t.Parallel()
+	doc := strings.Replace(document("access_key_id: "+keyID, "subject: '{{'", "group: '{{#if x}}'", "endpoint: http://sns.example.com"), "arn:aws", "aws", 1)
+	operators := snsconfig.TypeWith(sns.Static(secret.Literal(keyID), secret.Literal(key), secret.Value{}))
+	_, err := config.Load("routes.yaml", []byte(doc), options(t, operators))
+	for _, field := range []string{"topic_arn", "secret_access_key", "subject", "group", "endpoint"} {
+		require.ErrorContains(t, err, "channels[0]."+field+" ")
+	}
+}

@@ -8,8 +8,8 @@ import (
 
 func alertsField() Field {
 	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
-		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is told when it succeeds before. Default: 5m."},
-		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are told again while it fails. Default: 1h."},
+		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is notified when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are notified again while it fails. Default: 1h."},
 		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
 		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
 		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},

@@ -67,8 +67,8 @@ func bodyTemplate(s Settings) template.Options {
 func macroSets() []string { return []string{"application", "session", "paths"} }
 
 // macros returns the macros of a set; nil = any path.
-func macros(set, otherwise string) map[string]string {
-	switch cmp.Or(set, otherwise) {
+func macros(set, def string) map[string]string {
+	switch cmp.Or(set, def) {
 	case "session":
 		return template.SessionMacros()
 	case "application":

@@ -82,8 +82,8 @@ func policies(o Options) map[string]netguard.Limits {
 }
 
 // named finds what a field of a channel names among what the host offers.
-func named[T any](p *problems, channel *value, field, otherwise string, offered map[string]T) T {
-	name := cmp.Or(channel.text(field), otherwise)
+func named[T any](p *problems, channel *value, field, def string, offered map[string]T) T {
+	name := cmp.Or(channel.text(field), def)
 	found, ok := offered[name]
 	if !ok {
 		at := channel.get(field)

@@ -57,11 +57,13 @@ func (f Finding) String() string {
 	return text
 }
 
-// maxFindings is how many a person can be expected to read.
-const maxFindings = 100
+const (
+	maxFindings  = 100 // which a person can be expected to read
+	maxTemplates = 200 // that are looked at, each with every type of event
+)
 
 // Findings reports what loads and is probably a mistake, in the order of the document, at most 100. It renders the templates of
-// each channel with examples of the events that its routes take, and variations of those: more work than Load, which ctx bounds.
+// each channel, of at most 200 in all, with examples of the events that its routes take, and variations of those: more work than Load, which ctx bounds.
 // A user interface shows them beside the editor, before or after saving; a host that loads what was saved need not ask.
 func (s *Set) Findings(ctx context.Context) []Finding {
 	f := finder{ctx: ctx, set: s, decoded: map[event.Type]map[string]any{}}
@@ -88,6 +90,8 @@ type finder struct {
 	types   []event.Type                  // of which there are examples
 	decoded map[event.Type]map[string]any // examples
 	all     []Finding
+
+	templates int // so far
 }
 
 // look goes through the fields of a channel.
@@ -96,7 +100,12 @@ func (f *finder) look(v *value, channel string) {
 		return
 	}
 	if v.compiled != nil {
-		f.template(v, channel)
+		switch f.templates++; {
+		case f.templates <= maxTemplates:
+			f.template(v, channel)
+		case f.templates == maxTemplates+1:
+			f.add(v, Warning, template.Finding{Kind: template.KindLimit, Message: "this template and those behind it were not looked at, because there are so many", Hint: "ask for a part of the document"})
+		}
 	}
 	if c, ok := v.data.(credential); ok && c.reference == "" {
 		if text, err := c.value.Reveal(f.ctx); err == nil && strings.HasSuffix(text, "\n") {

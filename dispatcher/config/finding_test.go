@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -68,6 +69,15 @@ func TestFindingsAreBounded(t *testing.T) {
 	t.Parallel()
 	set := load(t, "a.yaml", hook("body: {kind: template, template: '\""+strings.Repeat("{{data.nothing}}", 1000)+"\"'}", ""), config.Options{})
 	assert.Len(t, set.Findings(t.Context()), 100)
+	var src strings.Builder
+	src.WriteString("channels:\n")
+	for i := range 300 {
+		fmt.Fprintf(&src, "  - {type: webhook, name: c%d, url: 'https://x.example.com/', body: {kind: template, template: '\"{{id}}\"'}}\n", i)
+	}
+	all := load(t, "a.yaml", src.String(), config.Options{}).Findings(t.Context())
+	require.Len(t, all, 1)
+	assert.Equal(t, "channels[200].body.template", all[0].Path)
+	assert.Contains(t, all[0].Message, "were not looked at")
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.Empty(t, set.Findings(done))

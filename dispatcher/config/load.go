@@ -229,11 +229,11 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 }
 
 // words finds the vocabulary that a channel names.
-func (l *loader) words(channel *value, offered map[string]event.Vocabulary) event.Vocabulary {
-	if !channel.has("vocabulary") {
+func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Vocabulary {
+	if !v.has("vocabulary") {
 		return nil
 	}
-	return named(l.problems, channel, "vocabulary", "", offered)
+	return named(l.problems, v, "vocabulary", "", offered)
 }
 
 // checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is meant.

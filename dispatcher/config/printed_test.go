@@ -43,7 +43,7 @@ func TestS52_NoCopyShowsASecret(t *testing.T) {
 			options  config.Options
 		}
 		for _, thing := range []any{
-			set, *set, set.Document, *set.Document, settings, &settings, environ, &environ, o, &o, set.Routes, //nolint:govet // copies are what is tested
+			set, *set, set.Document, *set.Document, settings, &settings, environ, &environ, o, &o, set.Routes, // copies are what is tested
 			embedding{*set.Document, settings, *set}, &embedding{*set.Document, settings, *set},
 			hiding{*set, set, *set.Document, settings, o}, &hiding{*set, set, *set.Document, settings, o},
 			[]config.Document{*set.Document}, map[string]config.Set{"a": *set},

@@ -25,13 +25,13 @@ func (s Settings) Text(field string) string { return s.v.text(field) }
 // Texts returns a list of Text.
 func (s Settings) Texts(field string) []string { return list[string](s, field) }
 
-// Flag returns a Flag, or otherwise if it is not there.
-func (s Settings) Flag(field string, otherwise bool) bool {
+// Flag returns a Flag, or def if it is not there.
+func (s Settings) Flag(field string, def bool) bool {
 	if f := s.v.get(field); f != nil {
 		b, _ := f.data.(bool)
 		return b
 	}
-	return otherwise
+	return def
 }
 
 // Number returns a Number.

@@ -44,13 +44,19 @@ func hostileDocuments() map[string]func(n int) string {
 		"header templates":            repeated(channel+", headers: [", "{name: X-<i>, template: '{{id}}'}, ", "]}\n"),
 		"paths in a template":         repeated(template, "{{data.idd}}", "\"'}}\n"),
 		"blocks in a template":        repeated(template, "{{#if a}}x{{/if}}", "\"'}}\n"),
-		"anchors":                     repeated("a: [", "&a<i> x,", "]"),
-		"dashes":                      repeated("", "- ", "x"),
-		"questions":                   repeated("", "? ", ""),
-		"comments":                    repeated("", "# x\n", "routes: []\n"),
-		"a long name":                 repeated("", "s", ": 1\n"),
-		"a list in JSON":              repeated(`{"x":[`, "0,", "0]}"),
-		"escapes in JSON":             repeated(`{"x":"`, `\u0041`, `"}`),
+		"a path in a template":        repeated(template+"{{a", ".a", "}}\"'}}\n"),
+		"a path of macros":            repeated(channel+", body: {kind: macros, names: paths, template: '\"%%a", ".a", "%%\"'}}\n"),
+		"blocks within blocks": func(n int) string {
+			n = min(n, 60)
+			return template + each(n, "{{#each a}}") + each(n, "{{/each}}") + "\"'}}\n"
+		},
+		"anchors":         repeated("a: [", "&a<i> x,", "]"),
+		"dashes":          repeated("", "- ", "x"),
+		"questions":       repeated("", "? ", ""),
+		"comments":        repeated("", "# x\n", "routes: []\n"),
+		"a long name":     repeated("", "s", ": 1\n"),
+		"a list in JSON":  repeated(`{"x":[`, "0,", "0]}"),
+		"escapes in JSON": repeated(`{"x":"`, `\u0041`, `"}`),
 	}
 }
 

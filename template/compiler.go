@@ -17,7 +17,7 @@ type compiler struct {
 	code    []instruction
 	params  [][]string // block parameters by scope level; the root has none
 
-	json     jsonContext
+	json     jsonPlace
 	quote    int             // source offset of the quote that opened the current JSON string
 	url      strings.Builder // URL mode: the text before the first value
 	urlKnown bool            // URL mode: scheme, host and port are complete
@@ -78,7 +78,7 @@ func (c *compiler) text(offset int, text string) {
 	in := instruction{op: opText, text: text, pos: offset}
 	switch c.options.Mode {
 	case JSON:
-		in.joins = c.json == jsonOutside && joinsJSON(text[0])
+		in.joins = c.json.outer() == jsonOutside && joinsJSON(text[0])
 		if !c.jsonText(offset, text) {
 			return
 		}
@@ -97,38 +97,71 @@ func (c *compiler) text(offset int, text string) {
 }
 
 func (c *compiler) jsonText(offset int, text string) bool {
-	end, at, quote, kind := c.json.advance(text)
-	c.json = end
+	quote, fault := c.json.advance(text)
 	if quote >= 0 {
 		c.quote = offset + quote
 	}
-	switch kind {
-	case "":
+	if fault == nil {
 		return true
+	}
+	at := offset + fault.offset
+	switch fault.kind {
 	case KindControl:
-		c.notJSON(kind, offset+at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[at]),
+		if fault.level > 0 {
+			c.inner(fault.kind, at, "has a control character inside a string", "write it as an escape of the inner document, such as \\\\n")
+			break
+		}
+		c.notJSON(fault.kind, at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[fault.offset]),
 			"write it as an escape such as \\n, or look for a missing quote before it")
+	case KindEscape:
+		if fault.level > 0 {
+			c.inner(fault.kind, at, "has an escape sequence that JSON does not have", "a backslash of the inner document is written \\\\\\\\")
+			break
+		}
+		c.notJSON(fault.kind, at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
+	case KindQuote:
+		c.inner(fault.kind, at, "ends inside one of its own strings", "close it with \\\", or write {{json value}} for the whole document")
 	default:
-		c.notJSON(kind, offset+at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
+		c.inner(fault.kind, at, fmt.Sprintf("is deeper than %d documents in strings of documents", maxJSONLevels), "write {{json value}} for the inner one")
 	}
 	return false
+}
+
+// inner reports a fault of a JSON document that stands inside a string of the template's document.
+func (c *compiler) inner(kind Kind, offset int, what, hint string) {
+	c.notJSON(kind, offset, "the JSON document inside this string "+what, hint)
+}
+
+// value checks that a value may stand at offset, and begins the instruction that writes it.
+func (c *compiler) value(offset int) instruction {
+	in := instruction{op: opValue, pos: offset}
+	if c.options.Mode != JSON {
+		in.out = c.place(offset)
+		return in
+	}
+	out, nest, ok := c.json.value()
+	if !ok {
+		c.insideEscape(offset)
+	}
+	in.out, in.nest = out, int8(nest) //nolint:gosec // at most maxJSONLevels
+	return in
+}
+
+func (c *compiler) insideEscape(offset int) {
+	hint := "finish the escape sequence before it"
+	if c.options.Syntax == Handlebars {
+		hint = "Handlebars takes one of two backslashes before {{ for itself: write three for a JSON \\\\ before an expression"
+	}
+	c.notJSON(KindBackslash, offset, "this stands inside an escape sequence of a JSON string", hint)
 }
 
 // place checks that a value, or a block, may stand at offset, and says how a value is written there.
 func (c *compiler) place(offset int) output {
 	switch c.options.Mode {
 	case JSON:
-		if c.json == jsonOutside {
-			return outJSONValue
+		if !c.json.between() {
+			c.insideEscape(offset)
 		}
-		if c.json == jsonString {
-			return outJSONString
-		}
-		hint := "finish the escape sequence before it"
-		if c.options.Syntax == Handlebars {
-			hint = "Handlebars takes one of two backslashes before {{ for itself: write three for a JSON \\\\ before an expression"
-		}
-		c.notJSON(KindBackslash, offset, "this stands inside an escape sequence of a JSON string", hint)
 	case HTML:
 		return outHTML
 	case Header:
@@ -153,18 +186,18 @@ func (c *compiler) place(offset int) output {
 
 func (c *compiler) mustache(n *ast.MustacheStatement) {
 	offset := c.at(n.Pos)
-	out := c.place(offset)
+	in := c.value(offset)
 	if n.Unescaped && c.options.Mode == HTML {
 		if !c.options.AllowRaw {
 			c.syntax(KindRaw, offset, "raw output is not allowed in HTML", "write {{name}} with two braces")
 		}
-		out = outText
+		in.out = outText
 	}
-	arg := c.expression(n.Expression)
-	if arg.base == baseCall && arg.call.name == "json" && arg.call.builtin.call != nil && out == outJSONValue {
-		arg = arg.call.args[0] // the value itself
+	in.arg = c.expression(n.Expression)
+	if in.out == outJSONValue && in.arg.isCallOf("json") {
+		in.arg = in.arg.call.args[0] // the value itself
 	}
-	c.emit(instruction{op: opValue, out: out, arg: arg, pos: offset})
+	c.emit(in)
 }
 
 // block emits the jumps around the branches of a block and checks that they fit the document.
@@ -192,9 +225,11 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.emit(instruction{op: opNext, target: start + 1, pos: offset})
 	}
 	after := c.json
-	if c.err == nil && loops && after != before {
-		c.notJSON(KindLoop, offset, "the body of this loop "+drift(before, after), "open and close every string inside the body")
-		return
+	if c.err == nil && loops {
+		if level, ok := after.join(before); !ok {
+			c.drifts(offset, level, before, after)
+			return
+		}
 	}
 	c.json, c.quote = before, beforeQuote
 	if n.Inverse == nil {
@@ -205,10 +240,27 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.program(n.Inverse)
 		c.code[jump].target = len(c.code)
 	}
-	if c.err == nil && c.json != after {
-		c.notJSON(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside",
-			"open and close every string inside each branch")
+	if c.err != nil {
+		return
 	}
+	const hint = "open and close every string inside each branch"
+	switch level, ok := c.json.join(after); {
+	case ok:
+	case level > 0:
+		c.inner(KindBranch, offset, "is left differently by the branches of this block", hint)
+	default:
+		c.notJSON(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside", hint)
+	}
+}
+
+// drifts reports a loop whose body ends where it did not begin.
+func (c *compiler) drifts(offset, level int, before, after jsonPlace) {
+	const hint = "open and close every string inside the body"
+	if level > 0 {
+		c.inner(KindLoop, offset, "is not where it was after the body of this loop", hint)
+		return
+	}
+	c.notJSON(KindLoop, offset, "the body of this loop "+drift(before.outer(), after.outer()), hint)
 }
 
 func drift(before, after jsonContext) string {

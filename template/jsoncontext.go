@@ -13,47 +13,244 @@ const (
 	jsonHex1
 )
 
-// advance reads literal text. On error, offset is the offending byte's and kind is not empty. quote is the offset of
-// the quote that opened the string the text ends in, -1 when it opened none.
-func (c jsonContext) advance(text string) (end jsonContext, offset, quote int, kind Kind) {
-	quote = -1
-	for i := 0; i < len(text); i++ {
-		b := text[i]
-		switch c {
-		case jsonOutside:
-			if b == '"' {
-				c, quote = jsonString, i
-			}
-		case jsonString:
-			switch {
-			case b == '"':
-				c = jsonOutside
-			case b == '\\':
-				c = jsonEscape
-			case b < 0x20:
-				return c, i, quote, KindControl
-			}
-		case jsonEscape:
-			switch b {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-				c = jsonString
-			case 'u':
-				c = jsonHex4
-			default:
-				return c, i, quote, KindEscape
-			}
-		default:
-			if !isHexDigit(b) {
-				return c, i, quote, KindEscape
-			}
-			if c++; c > jsonHex1 {
-				c = jsonString
-			}
-		}
-	}
-	return c, 0, quote, ""
+// jsonForm is what the text of a string is, as far as it is known: a document of its own, or any other text. A document
+// begins with {" or, in a list, with [" or [{"; after its last bracket another one may begin.
+type jsonForm uint8
+
+const (
+	formUnknown  jsonForm = iota // nothing but blanks so far
+	formBracket                  // after [
+	formBrace                    // after {
+	formText                     // no document
+	formDocument                 // inside a document
+)
+
+// maxJSONLevels bounds documents in strings of documents: each level may double the length of a value.
+const maxJSONLevels = 4
+
+// jsonLevel is the state in one document, or in one string of which it is not known whether it is one.
+type jsonLevel struct {
+	form    jsonForm
+	context jsonContext
+	depth   int  // open brackets
+	escaped rune // the digits of \uXXXX so far
 }
 
-func isHexDigit(b byte) bool {
-	return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F'
+// jsonPlace is the state in a JSON text: level 0 is the template's document; where its text ends inside a string, level 1
+// is that string, and so on.
+type jsonPlace struct {
+	levels [maxJSONLevels + 1]jsonLevel
+	last   int // the innermost level
+}
+
+func newJSONPlace() jsonPlace {
+	var p jsonPlace
+	p.levels[0].form = formDocument
+	return p
+}
+
+// outer is the context in the template's own document.
+func (p *jsonPlace) outer() jsonContext { return p.levels[0].context }
+
+// jsonFault is the first character that a document cannot have.
+type jsonFault struct {
+	kind   Kind
+	offset int
+	level  int
+}
+
+// advance reads literal text. quote is the offset of the quote that opened the string of the template's document in
+// which the text ends, -1 when it opened none.
+func (p *jsonPlace) advance(text string) (quote int, fault *jsonFault) {
+	quote = -1
+	for i := 0; i < len(text); i++ {
+		before := p.outer()
+		if kind, level := p.feed(0, rune(text[i])); kind != "" {
+			return quote, &jsonFault{kind, i, level}
+		}
+		if before == jsonOutside && p.outer() == jsonString {
+			quote = i
+		}
+	}
+	return quote, nil
+}
+
+// feed reads one character of a level: a byte, or what an escape sequence stands for.
+func (p *jsonPlace) feed(level int, r rune) (Kind, int) {
+	l := &p.levels[level]
+	if l.form != formDocument && !p.recognise(l, r) {
+		return "", 0
+	}
+	if l.form == formDocument && level == maxJSONLevels {
+		return KindLimit, level
+	}
+	decoded := rune(-1)
+	switch l.context {
+	case jsonOutside:
+		p.bracket(level, r)
+		return "", 0
+	case jsonString:
+		switch {
+		case r == '"':
+			return p.endString(level)
+		case r == '\\':
+			l.context = jsonEscape
+		case r < 0x20:
+			return KindControl, level
+		default:
+			decoded = r
+		}
+	case jsonEscape:
+		switch r {
+		case 'b', 'f', 'n', 'r', 't':
+			decoded = '\n' // one of the blanks and controls
+		case '"', '\\', '/':
+			decoded = r
+		case 'u':
+			l.context, l.escaped = jsonHex4, 0
+			return "", 0
+		default:
+			return KindEscape, level
+		}
+		l.context = jsonString
+	default:
+		digit := hexDigit(r)
+		if digit < 0 {
+			return KindEscape, level
+		}
+		l.escaped = l.escaped<<4 | digit
+		if l.context++; l.context > jsonHex1 {
+			l.context, decoded = jsonString, l.escaped
+		}
+	}
+	if decoded >= 0 {
+		return p.feed(level+1, decoded)
+	}
+	return "", 0
+}
+
+// recognise looks at the beginning of a text; it reports whether r is already part of a document.
+func (p *jsonPlace) recognise(l *jsonLevel, r rune) bool {
+	switch {
+	case l.form == formText || r == ' ' || r == '\n' || r == '\t' || r == '\r':
+	case r == '"' && l.form != formUnknown:
+		l.form = formDocument
+		return true
+	case r == '{' && l.form != formBrace:
+		l.form = formBrace
+		l.depth++
+	case r == '[' && l.form != formBrace:
+		l.form = formBracket
+		l.depth++
+	default:
+		l.form = formText
+	}
+	return false
+}
+
+// bracket reads a character outside of strings.
+func (p *jsonPlace) bracket(level int, r rune) {
+	l := &p.levels[level]
+	switch r {
+	case '"':
+		l.context = jsonString
+		p.last = level + 1
+		p.levels[p.last] = jsonLevel{}
+	case '{', '[':
+		l.depth++
+	case '}', ']':
+		if l.depth--; l.depth <= 0 && level > 0 {
+			*l = jsonLevel{} // another document may follow
+		}
+	}
+}
+
+// endString reads the quote that ends a string.
+func (p *jsonPlace) endString(level int) (Kind, int) {
+	if inner := p.levels[level+1]; inner.form == formDocument && inner.context != jsonOutside {
+		return KindQuote, level + 1
+	}
+	p.levels[level].context = jsonOutside
+	p.last = level
+	return "", 0
+}
+
+// value says how a value is written at this place: as text, or as a JSON value, of the document so many levels deep. It
+// reports false inside an escape sequence.
+func (p *jsonPlace) value() (out output, nest int, ok bool) {
+	for i := range p.last {
+		if p.levels[i].context != jsonString {
+			return outText, 0, false
+		}
+	}
+	l := &p.levels[p.last]
+	switch {
+	case l.form != formDocument:
+		l.form = formText // a text that begins with a value is no document that anybody can know
+		return outJSONString, p.last - 1, true
+	case l.context == jsonOutside:
+		return outJSONValue, p.last, true
+	}
+	return outText, 0, false
+}
+
+// between reports whether a block may stand here: not inside an escape sequence.
+func (p *jsonPlace) between() bool {
+	for i := range p.last + 1 {
+		if c := p.levels[i].context; c != jsonString && c != jsonOutside {
+			return false
+		}
+	}
+	return true
+}
+
+// join unites the ends of two branches; it reports false, and the level, when they differ.
+func (p *jsonPlace) join(o jsonPlace) (level int, ok bool) {
+	for i := range p.levels {
+		if i > p.last && i > o.last {
+			break
+		}
+		a, b := &p.levels[i], &o.levels[i]
+		switch {
+		case a.context != b.context:
+			return i, false
+		case a.form != b.form:
+			form, ok := joinForms(a.form, b.form)
+			if !ok {
+				return i, false
+			}
+			a.form = form
+		}
+		a.depth = max(a.depth, b.depth)
+	}
+	return 0, true
+}
+
+// joinForms unites what two branches make of a text. What may be a document in one is watched on; a document that began in
+// one branch only, and goes on behind it, is none.
+func joinForms(a, b jsonForm) (jsonForm, bool) {
+	begun := func(f jsonForm) bool { return f == formBracket || f == formBrace }
+	switch {
+	case a == formDocument || b == formDocument:
+		return formDocument, begun(a) || begun(b)
+	case begun(a) && begun(b):
+		return formBracket, true
+	case begun(a):
+		return a, true
+	case begun(b):
+		return b, true
+	}
+	return formText, true
+}
+
+func hexDigit(r rune) rune {
+	switch {
+	case r >= '0' && r <= '9':
+		return r - '0'
+	case r >= 'a' && r <= 'f':
+		return r - 'a' + 10
+	case r >= 'A' && r <= 'F':
+		return r - 'A' + 10
+	}
+	return -1
 }

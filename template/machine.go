@@ -285,6 +285,10 @@ func (m *machine) value(in *instruction, v any, pc int) {
 	if m.tracing {
 		m.trace = append(m.trace, write{len(m.out) - m.start, pc})
 	}
+	if in.nest > 0 {
+		m.nested(in, v)
+		return
+	}
 	if in.out == outJSONValue {
 		if n := len(m.out); n > m.start && joinsJSON(m.out[n-1]) {
 			m.joint()
@@ -315,6 +319,26 @@ func (m *machine) value(in *instruction, v any, pc int) {
 		m.out = appendString(m.out, in.out, string(m.appendText(nil, v, 0)))
 	}
 	m.fits(0)
+}
+
+// nested writes v into a document that stands in a string of a document: every level of strings escapes it once more.
+func (m *machine) nested(in *instruction, v any) {
+	var text string
+	if in.out == outJSONValue {
+		text = string(m.appendJSON(nil, v, 0))
+	} else {
+		text = string(appendJSONString(nil, m.textOf(v)))
+	}
+	for range in.nest - 1 {
+		if m.err != nil || !m.fits(len(text)) {
+			return
+		}
+		text = string(appendJSONString(nil, text))
+	}
+	if m.err == nil && m.fits(len(text)) {
+		m.out = appendJSONString(m.out, text)
+		m.fits(0)
+	}
 }
 
 // joinsJSON reports whether b could be part of a number or word of JSON that a neighbour prolongs.

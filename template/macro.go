@@ -56,7 +56,9 @@ func (c *compiler) macro(offset int, name string) {
 		return
 	}
 	arg.setPlace("%%"+name+"%%", offset)
-	c.emit(instruction{op: opValue, out: c.place(offset), arg: arg, pos: offset})
+	in := c.value(offset)
+	in.arg = arg
+	c.emit(in)
 }
 
 // setPlace gives o and its arguments the text and place of the macro they came from.

@@ -20,6 +20,7 @@ type instruction struct {
 	op     opcode
 	out    output
 	joins  bool // opText: the first byte would prolong a JSON value before it
+	nest   int8 // opValue in JSON: the number of strings of documents around the document it is in
 	target int
 	text   string
 	arg    operand
@@ -62,6 +63,11 @@ func pathCost(names []segment) int {
 		bytes += 4 + len(names[i].name)
 	}
 	return bytes / (2 * bytesPerStep)
+}
+
+// isCallOf reports whether o is a call of a built-in helper.
+func (o *operand) isCallOf(builtin string) bool {
+	return o.base == baseCall && o.call.name == builtin && o.call.builtin.call != nil
 }
 
 // quoted is the expression as messages have it.

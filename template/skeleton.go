@@ -17,7 +17,7 @@ func (t *Template) checkSkeleton() error {
 		case opText:
 			out = append(out, in.text...)
 		case opValue:
-			if in.out == outJSONValue {
+			if in.out == outJSONValue && in.nest == 0 {
 				out = append(out, `""`...)
 			}
 		default:

@@ -36,14 +36,14 @@ func Compile(source string, o Options) (*Template, error) {
 		return nil, &SyntaxError{Position: newLineIndex(source).at(at), Kind: KindSyntax,
 			Message: "the template is not valid UTF-8", Hint: "save it in UTF-8"}
 	}
-	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}}
+	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}, json: newJSONPlace()}
 	if o.Syntax == Macros {
 		c.macros()
 	} else if err := c.handlebars(limits); err != nil {
 		err.Position = c.lines.at(err.Offset)
 		return nil, err
 	}
-	if c.err == nil && c.json != jsonOutside {
+	if c.err == nil && c.json.outer() != jsonOutside {
 		c.notJSON(KindQuote, c.quote, "this string is never closed", "close it with a quote, or look for a missing quote before it")
 	}
 	if c.err != nil {

@@ -18,7 +18,7 @@ func afterAuthority(prefix string) bool {
 // endsInEscape reports whether text ends in an incomplete %XX, which a value would complete.
 func endsInEscape(text string) bool {
 	n := len(text)
-	return n > 0 && text[n-1] == '%' || n > 1 && text[n-2] == '%' && isHexDigit(text[n-1])
+	return n > 0 && text[n-1] == '%' || n > 1 && text[n-2] == '%' && hexDigit(rune(text[n-1])) >= 0
 }
 
 // dotSegment returns the offset of the first segment of the path that is "." or "..", also written with %2e; -1 when

@@ -76,7 +76,8 @@ func TestS15_TestSendIsTheSameAsADelivery(t *testing.T) {
 		assert.Equal(t, tc.hits, hits.Load(), name)
 		if tc.hits == 0 {
 			require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
-			assert.Nil(t, receipt.Request, "nothing was sent")
+			assert.NotNil(t, receipt.Request, "what was to be sent")
+			assert.Zero(t, receipt.Status)
 			require.NoError(t, hook.Close())
 			continue
 		}

@@ -29,9 +29,11 @@ func newFilter(patterns []pattern) *filter {
 	for i := range f.shift {
 		f.shift[i] = uint8(window - block + 1)
 	}
+	var keys []uint32
 	for _, p := range patterns {
 		for end := block; end <= window; end++ {
-			for _, k := range keysOf(p.text[end-block : end]) {
+			keys = keysOf(keys, p.text[end-block:end])
+			for _, k := range keys {
 				h := f.slot(k)
 				f.shift[h] = min(f.shift[h], uint8(window-end))
 				if end == window {
@@ -43,19 +45,16 @@ func newFilter(patterns []pattern) *filter {
 	return f
 }
 
-// keysOf returns the keys of all blocks that are the same as b to an automaton.
-func keysOf(b string) []uint32 {
-	keys := []uint32{0}
+// keysOf appends the keys of all blocks that are the same as b to an automaton.
+func keysOf(keys []uint32, b string) []uint32 {
+	keys = append(keys[:0], 0)
 	for i := range block {
-		before := keys
-		keys = nil
-		for _, c := range [...]byte{fold(b[i]), '+'} {
-			if fold(c) != fold(b[i]) {
-				continue
+		c := fold(b[i])
+		for j, n := 0, len(keys); j < n; j++ {
+			if c == fold('+') {
+				keys = append(keys, keys[j]|'+'<<(8*i))
 			}
-			for _, k := range before {
-				keys = append(keys, k|uint32(c)<<(8*i))
-			}
+			keys[j] |= uint32(c) << (8 * i)
 		}
 	}
 	return keys

@@ -86,10 +86,10 @@ func (a *automaton) add(p pattern) {
 		next := a.child(at, c)
 		if next == 0 {
 			next = int32(len(a.label))
-			switch {
-			case at == 0:
+			switch at {
+			case 0:
 				a.atStart[c] = next
-			case at == next-1:
+			case next - 1:
 				a.single[at] = true
 			default:
 				a.branch[edge{at, c}] = next

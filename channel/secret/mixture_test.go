@@ -19,7 +19,7 @@ func TestAValueIsFoundInAnyMixtureOfTwoEncodings(t *testing.T) {
 	pieces := []string{" ", "+", "%", "%2", "%41", "%25", `\`, `\n`, `\u0041`, `"`, "'", "&", "&amp;", "&#65;", ";", "<", "/", "=", "é", "\U0001F511", "a", "Z", "0", "7f", "-", "_", "word"}
 	names := slices.Sorted(maps.Keys(encodings))
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 3000 {
+	for range 800 {
 		value := ""
 		for len(value) < 12 || random.IntN(6) > 0 {
 			value += pieces[random.IntN(len(pieces))]

@@ -41,8 +41,9 @@ func decode(coding string, body []byte, limit int, whole bool) (decoded []byte, 
 	if err != nil {
 		return nil, false, false
 	}
-	decoded, err = io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if len(decoded) > limit {
+	text := bytes.NewBuffer(make([]byte, 0, min(4*len(body), limit)+bytes.MinRead))
+	_, err = text.ReadFrom(io.LimitReader(r, int64(limit)+1))
+	if decoded = text.Bytes(); len(decoded) > limit {
 		return decoded[:limit], false, true
 	}
 	return decoded, whole && err == nil, err == nil || !whole

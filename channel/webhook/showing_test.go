@@ -84,7 +84,7 @@ func TestS29_TheTotalLimitCoversWhatTemplatesMake(t *testing.T) {
 	require.NoError(t, err)
 	request, err := event.Decode[event.RequestApproved](sample().Event)
 	require.NoError(t, err)
-	request.Justification = strings.Repeat("x", 100<<10)
+	request.Justification = strings.Repeat("x", 2<<10)
 	for range 90 {
 		request.AccessGroups = append(request.AccessGroups, event.AccessGroup{})
 	}

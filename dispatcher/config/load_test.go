@@ -95,7 +95,7 @@ func TestStyle3And5WhatAnswersMean(t *testing.T) {
 	t.Cleanup(receiver.Close)
 	const taken, again, final = retry.Success, retry.Transient, retry.Final
 	for fields, want := range map[string]map[int]retry.Verdict{
-		"":                                      {200: taken, 204: taken, 301: again, 400: final, 404: again, 408: again, 425: again, 429: again, 500: again, 503: again},
+		"":                                      {200: taken, 204: taken, 301: again, 400: final, 404: again, 422: final, 408: again, 425: again, 429: again, 500: again, 503: again},
 		"success: [200]\nretry_statuses: [all]": {200: taken, 204: again, 301: again, 400: again, 404: again, 429: again, 500: again},
 		"retry_statuses: [5xx, 408, 429]":       {200: taken, 204: taken, 400: final, 408: again, 425: final, 429: again, 500: again, 599: again},
 		"success: [202, 204]\nretry_statuses: []": {202: taken, 204: taken, 200: final, 404: final, 429: final, 503: final},

@@ -56,7 +56,7 @@ func NewKey(s Scheme, secret string) (*Key, error) {
 		encoded, ok := strings.CutPrefix(secret, standardPrefix)
 		if !ok {
 			return nil, &KeyError{`does not begin with "whsec_"`,
-				`put "whsec_" before it if it is base64 of 24 to 64 bytes; encode it in standard base64 first if it is any other text`}
+				`put "whsec_" before it if it is base64 of 24 to 64 bytes, and encode it in standard base64 first if it is not`}
 		}
 		var err error
 		if bytes, err = base64.StdEncoding.Strict().DecodeString(encoded); err != nil || strings.ContainsAny(encoded, "\r\n") {

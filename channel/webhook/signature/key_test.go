@@ -73,7 +73,7 @@ func TestS42_Secrets(t *testing.T) {
 	_, err = signature.NewVerifier(signature.Standard, whsec(24), whsec(23))
 	assert.EqualError(t, err, "secret 2: signature: the secret is not 24 to 64 bytes long when it is decoded; make one of 24 to 64 random bytes in standard base64 behind \"whsec_\"")
 	_, err = signature.NewKey(signature.Standard, "a text that is agreed on")
-	assert.EqualError(t, err, `signature: the secret does not begin with "whsec_"; put "whsec_" before it if it is base64 of 24 to 64 bytes; encode it in standard base64 first if it is any other text`)
+	assert.EqualError(t, err, `signature: the secret does not begin with "whsec_"; put "whsec_" before it if it is base64 of 24 to 64 bytes, and encode it in standard base64 first if it is not`)
 }
 
 func TestSchemes(t *testing.T) {

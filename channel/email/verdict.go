@@ -41,6 +41,10 @@ func (m *mailer) failed(ctx context.Context, f *failure, hide hiding) error {
 	}
 	n := netguard.Classify(ctx, "", "", f.err, f.unknown())
 	e.Kind, e.cause = n.Kind, n
+	if errors.Is(n, netguard.ErrDestinationBlocked) {
+		// The error itself may be seen by whoever configured the relay, and must not tell this.
+		m.logger.WarnContext(ctx, "email may not connect to the relay", "relay", m.address, "detail", n.Detail())
+	}
 	switch n.Kind {
 	case netguard.KindBlocked:
 		return retry.Permanent(e)

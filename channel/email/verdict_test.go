@@ -156,6 +156,32 @@ func TestS53_GuardedConnections(t *testing.T) {
 	assert.Zero(t, r.count("GREETING"))
 }
 
+// The operator's log says which address was refused, the error does not.
+func TestS11_TheLogSaysWhichAddressWasRefused(t *testing.T) {
+	t.Parallel()
+	c := minimal()
+	logger, lines := recorded()
+	c.Relay.Host, c.Logger = "10.11.12.13", logger
+	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
+	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
+	assert.NotContains(t, err.Error(), "private")
+	assert.Contains(t, lines.String(), "10.11.12.13: private")
+}
+
+// The time of an attempt covers what templates make.
+func TestTimeoutCoversRendering(t *testing.T) {
+	t.Parallel()
+	r := (&relay{}).start(t)
+	c := config(t, r)
+	c.Timeout = time.Nanosecond
+	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
+	e, ok := errors.AsType[*email.Error](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, email.KindRenderTimeout, e.Kind)
+	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Zero(t, r.count("GREETING"))
+}
+
 func TestTooLargeForTheRelay(t *testing.T) {
 	t.Parallel()
 	for size, sent := range map[string]bool{"SIZE 100": false, "SIZE 0": true, "SIZE": true, "SIZE 10000000": true, "SIZE much": true} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/notice"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -26,7 +27,7 @@ import (
 // This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events may
 // both become the first.
 //
-// Delivery is at least once. A delivery that was told and comes again brings the message up to date and says nothing new;
+// Delivery is at least once. A delivery that was posted and comes again brings the message up to date and says nothing new;
 // only when an answer of Slack's was lost may a message stand there twice.
 //
 // Make it with [NewBot]. It is safe for concurrent use and printed without its configuration.
@@ -35,6 +36,7 @@ type Bot struct {
 	channel            string
 	separate           bool
 	references         References
+	token              secret.Value
 	compose            composer
 	pace               pacer
 	logger             *slog.Logger
@@ -54,8 +56,8 @@ func NewBot(c BotConfig) (*Bot, error) {
 		return nil, err
 	}
 	b := &Bot{
-		post: post, channel: c.Channel, separate: c.Separate, references: c.References,
-		compose: composer{c.Template}, pace: pacer{interval: c.Interval}, logger: c.Logger,
+		post: post, channel: c.Channel, separate: c.Separate, references: c.References, token: c.Token,
+		compose: c.composer(), pace: pacer{interval: c.Interval}, logger: c.Logger,
 	}
 	c.Logger = slog.New(slog.DiscardHandler) // one warning about TLS is enough
 	if b.update, err = webhook.New(c.method("chat.update")); err != nil {
@@ -67,10 +69,10 @@ func NewBot(c BotConfig) (*Bot, error) {
 	return b, nil
 }
 
-// Send tells one event. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
-// permanent when Slack does not take this message or this token, channel.ErrGone when the channel or the app is no more,
-// and worth another attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when the
-// message may have been posted nevertheless.
+// Send posts one event. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
+// permanent when Slack does not take this message, channel.ErrGone when the channel is no more, and worth another attempt
+// otherwise, not before the time Slack names. After one about the token, that is read again. OutcomeUnknown is set in the
+// receipt when the message may have been posted nevertheless.
 //
 // The receipt shows the last request that was made; ProviderID is the id (ts) of the message it made or changed.
 func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
@@ -82,7 +84,7 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 	}
 	n := notice.Of(d.Event)
 	if b.separate || n.Phase == notice.Alone || d.Event.Subject() == "" {
-		return b.call(ctx, d, b.post, b.compose.body(ctx, n, place{Channel: b.channel}))
+		return b.call(ctx, d, b.post, b.headline(ctx, n, place{Channel: b.channel}))
 	}
 	k := Key{Tenant: d.Event.Tenant(), Route: d.Route, Channel: b.channel, Subject: d.Event.Subject()}
 	ref, found, err := b.references.Get(ctx, k)
@@ -98,9 +100,9 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 
 // begin posts the first message about a subject.
 func (b *Bot) begin(ctx context.Context, d channel.Delivery, n notice.Notice, k Key) (channel.Receipt, error) {
-	r, err := b.call(ctx, d, b.post, b.compose.body(ctx, n, place{Channel: b.channel}))
+	r, err := b.call(ctx, d, b.post, b.headline(ctx, n, place{Channel: b.channel}))
 	if err == nil && r.ProviderID != "" {
-		b.remember(ctx, k, Reference{TS: r.ProviderID, Delivery: told(d), Time: d.Event.Time()})
+		b.remember(ctx, k, Reference{TS: r.ProviderID, Delivery: deliveryID(d), Time: d.Event.Time()})
 	}
 	return r, err
 }
@@ -108,9 +110,9 @@ func (b *Bot) begin(ctx context.Context, d channel.Delivery, n notice.Notice, k 
 // follow tells what is new about a subject that has a message.
 func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k Key, ref Reference) (channel.Receipt, error) {
 	r := channel.Receipt{ProviderID: ref.TS, Skipped: true}
-	if retold(d.Event.Type()) && !d.Event.Time().Before(ref.Time) {
+	if restates(d.Event.Type()) && !d.Event.Time().Before(ref.Time) {
 		var err error
-		r, err = b.call(ctx, d, b.update, b.compose.body(ctx, n, place{Channel: b.channel, TS: ref.TS}))
+		r, err = b.call(ctx, d, b.update, b.headline(ctx, n, place{Channel: b.channel, TS: ref.TS}))
 		switch reason := reasonOf(err); {
 		case headless(reason):
 			return b.begin(ctx, d, n, k)
@@ -118,17 +120,18 @@ func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k
 			return r, err
 		}
 	}
-	if ref.Delivery == told(d) {
+	if ref.Delivery == deliveryID(d) {
 		return r, nil
 	}
 	before := r.Duration
-	r, err := b.call(ctx, d, b.post, b.compose.reply(ctx, n, place{Channel: b.channel, Thread: ref.TS, Broadcast: broadcast(n)}))
+	at := place{Channel: b.channel, Thread: ref.TS, Broadcast: broadcast(n)}
+	r, err := b.call(ctx, d, b.post, func(c composer) webhook.Body { return c.reply(ctx, n, at) })
 	r.Duration += before
 	switch {
 	case headless(reasonOf(err)):
 		return b.begin(ctx, d, n, k)
 	case err == nil:
-		if ref.Delivery = told(d); d.Event.Time().After(ref.Time) {
+		if ref.Delivery = deliveryID(d); d.Event.Time().After(ref.Time) {
 			ref.Time = d.Event.Time()
 		}
 		b.remember(ctx, k, ref)
@@ -148,32 +151,38 @@ func (b *Bot) remember(ctx context.Context, k Key, ref Reference) {
 	}
 }
 
-func (b *Bot) call(ctx context.Context, d channel.Delivery, method *webhook.Channel, body webhook.Body) (channel.Receipt, error) {
-	r, err := method.SendWith(ctx, d, body)
+// headline is the body of a message that stands for its subject.
+func (b *Bot) headline(ctx context.Context, n notice.Notice, at place) func(composer) webhook.Body {
+	return func(c composer) webhook.Body { return c.body(ctx, n, at) }
+}
+
+func (b *Bot) call(ctx context.Context, d channel.Delivery, method *webhook.Channel, body func(composer) webhook.Body) (channel.Receipt, error) {
+	r, err := b.compose.send(ctx, d, method, body)
 	b.pace.heed(ctx, err, time.Now())
+	b.heed(err)
 	return r, err
 }
 
-// told names a delivery, one that was made again on purpose apart from the first.
-func told(d channel.Delivery) string {
+// heed has the token read again when Slack refuses it: it may have been rotated.
+func (b *Bot) heed(err error) {
+	if unauthorized(reasonOf(err)) {
+		b.token.Expire()
+	}
+}
+
+// deliveryID names a delivery; one that was made again on purpose has another name.
+func deliveryID(d channel.Delivery) string {
 	if d.Generation == 0 {
 		return d.ID()
 	}
 	return d.ID() + "." + strconv.FormatInt(d.Generation, 10)
 }
 
-// reasonOf is Slack's word for an error; "" = there is none.
-func reasonOf(err error) string {
-	if e, ok := errors.AsType[*webhook.Error](err); ok {
-		return e.Reason
-	}
-	return ""
-}
-
 // Check implements channel.Checker: it asks Slack with auth.test whether the token is good. It says nothing about the
 // channel.
 func (b *Bot) Check(ctx context.Context) error {
 	_, err := b.test.SendWith(ctx, channel.Delivery{}, webhook.StaticBody([]byte("{}")))
+	b.heed(err)
 	return err
 }
 

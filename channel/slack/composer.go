@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -17,25 +19,54 @@ import (
 // composer makes messages.
 type composer struct {
 	template *template.Template // nil = the built-in message
+	timeout  time.Duration      // for the template
+	logger   *slog.Logger
 }
 
-// body is the message about an event for the given place: the headline, or with a template what that makes.
+// builtIn makes the messages that need no template.
+func (c composer) builtIn() composer { return composer{logger: c.logger} }
+
+// body is the message about an event for the given place: the headline, or with a template what that makes. When the event
+// has too much or nothing for the template, it is the headline as well.
 func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Body {
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
-		if c.template == nil {
-			return encode(newMessage(p, n, headline(n, d.Event.Type())))
+		if c.template != nil {
+			made, err := c.own(ctx, d, newMessage(p, n, nil))
+			if made != nil || err != nil {
+				return made, err
+			}
 		}
-		out, err := c.template.Render(ctx, nil, d.Event.Decoded())
-		switch {
-		case err != nil:
-			return nil, err
-		case c.template.Mode() == template.JSON:
-			return complete(out, newMessage(p, n, nil))
-		case strings.TrimSpace(string(out)) == "":
-			return nil, errors.New("the template made no text")
-		}
-		return encode(newMessage(p, n, paragraphs(string(out))))
+		return encode(newMessage(p, n, headline(n, d.Event.Type())))
 	})
+}
+
+// own makes what the template says of m; nil = nothing that can be sent.
+func (c composer) own(ctx context.Context, d channel.Delivery, m message) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	out, err := c.template.Render(limited, nil, d.Event.Decoded())
+	switch {
+	case tooMuch(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case c.template.Mode() == template.JSON:
+		made, dropped, err := complete(out, m)
+		if len(dropped) > 0 {
+			c.logger.WarnContext(ctx, "slack leaves out what a template has no say in", "route", d.Route, "fields", dropped)
+		}
+		return made, err
+	case strings.TrimSpace(string(out)) == "":
+		return nil, nil
+	}
+	m.Blocks = paragraphs(string(out))
+	return encode(m)
+}
+
+// tooMuch reports whether a template got beyond its limits, which is up to the event's data.
+func tooMuch(err error) bool {
+	r, ok := errors.AsType[*template.RenderError](err)
+	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
 }
 
 // reply is the message below a headline that has been brought up to date: in short, or what the template makes.
@@ -48,28 +79,73 @@ func (c composer) reply(ctx context.Context, n notice.Notice, p place) webhook.B
 	})
 }
 
-// complete puts the fields of m into an object that a template made. Only where it goes is not the template's to say.
-func complete(object []byte, m message) ([]byte, error) {
+// complete puts the fields of m into an object that a template made; nil = it made null. Only where it goes is not the
+// template's to say, what said so is left out.
+func complete(object []byte, m message) (whole []byte, dropped []string, err error) {
 	var made, own map[string]json.RawMessage
-	if err := json.Unmarshal(object, &made); err != nil || made == nil {
-		return nil, errors.New("what the template made is not a JSON object")
+	if err := json.Unmarshal(object, &made); err != nil {
+		return nil, nil, errors.New("what the template made is not a JSON object")
+	}
+	if made == nil {
+		return nil, nil, nil
 	}
 	fields, err := encode(m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := json.Unmarshal(fields, &own); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, name := range [...]string{"channel", "ts", "thread_ts", "reply_broadcast"} {
+	dropped = placed(made)
+	for _, name := range dropped {
 		delete(made, name)
+	}
+	var text string
+	if json.Unmarshal(made["text"], &text) == nil && strings.TrimSpace(text) == "" {
+		delete(made, "text") // null, or nothing to be read
 	}
 	for name, value := range own {
 		if _, ok := made[name]; !ok {
 			made[name] = value
 		}
 	}
-	return encode(made)
+	whole, err = encode(made)
+	return whole, dropped, err
+}
+
+// placed are the fields of a message that say where it goes.
+func placed(object map[string]json.RawMessage) (fields []string) {
+	for _, name := range [...]string{"channel", "ts", "thread_ts", "reply_broadcast"} {
+		if _, ok := object[name]; ok {
+			fields = append(fields, name)
+		}
+	}
+	return fields
+}
+
+// checkTime is for what a template makes of nothing and of the samples.
+const checkTime = 200 * time.Millisecond
+
+// places returns what a template for JSON says about where a message goes, as far as it shows without an event: it would be
+// left out, and the message land elsewhere.
+func places(t *template.Template) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+	defer cancel()
+	datas := []map[string]any{{}}
+	for _, typ := range []event.Type{event.TypeRequestPending, event.TypeRequestBreakGlass, event.TypeGrantActive, event.TypeSessionStarted} {
+		if e, ok := event.Sample(typ); ok {
+			datas = append(datas, e.Decoded())
+		}
+	}
+	for _, data := range datas {
+		var made map[string]json.RawMessage
+		if out, err := t.Render(ctx, nil, data); err == nil && json.Unmarshal(out, &made) == nil {
+			if fields := placed(made); len(fields) > 0 {
+				return fields
+			}
+		}
+	}
+	return nil
 }
 
 // paragraphs makes sections of mrkdwn. Those that Slack would not take are cut off.
@@ -121,8 +197,8 @@ func broadcast(n notice.Notice) bool {
 	return n.Phase == notice.Opens || n.Severity >= notice.Error
 }
 
-// retold reports whether the news says how the whole subject stands, so that it can take the headline's place. Who came to
+// restates reports whether the news says how the whole subject stands, so that it can take the headline's place. Who came to
 // a session is not what the session is about.
-func retold(t event.Type) bool {
+func restates(t event.Type) bool {
 	return t != event.TypeSessionMemberJoined && t != event.TypeSessionMemberLeft
 }

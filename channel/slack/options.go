@@ -2,6 +2,7 @@ package slack
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -18,8 +19,11 @@ type Options struct {
 	// is too long for a message is cut, and ends with "…".
 	//
 	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for notifications
-	// is added if there is none, and where the message goes. In mrkdwn parts of it values need the helper slack:
-	// {"text": "*{{slack data.justification}}*"}. What is too long is Slack's to refuse.
+	// is added if there is none, and where the message goes: a template that says so itself, with "channel" or "thread_ts",
+	// is refused. In mrkdwn parts of it values need the helper slack: {"text": "*{{slack data.justification}}*"}.
+	//
+	// An event is posted in the built-in form when the template makes nothing of it, or more than its limits allow, or what
+	// Slack does not take, such as an empty text in a block or more than 3000 characters; the last costs a second request.
 	Template *template.Template
 	// Interval is the least time between two messages. A delivery that comes sooner is not tried but postponed, see
 	// [ErrPaced]. 0 = 1 s, which is what Slack allows for a channel; negative = none. A route whose Rate is one event a
@@ -34,9 +38,11 @@ type Options struct {
 	TLS netguard.TLS
 	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored.
 	Proxy *netguard.Proxy
-	// Timeouts limit the phases of each request and the whole of it. A deadline of Send's context that is earlier wins.
+	// Timeouts limit the phases of each request and the whole of it, the template included. A deadline of Send's context
+	// that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off or a reference cannot be read or stored. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, or an event is not
+	// posted as the template says. nil = slog.Default.
 	Logger *slog.Logger
 }
 
@@ -60,8 +66,26 @@ func (o Options) check() error {
 	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
 		return &ConfigError{"Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack"}
 	}
+	if o.Template != nil && o.Template.Mode() == template.JSON {
+		if fields := places(o.Template); len(fields) > 0 {
+			return &ConfigError{"Template", "says where the message goes, with " + strings.Join(fields, " and "),
+				"remove it: a webhook belongs to one channel, and an app posts to the one that is configured"}
+		}
+	}
 	return nil
 }
+
+// composer makes the messages.
+func (o Options) composer() composer {
+	timeout := o.Timeouts.Total
+	if timeout <= 0 {
+		timeout = defaultTotal
+	}
+	return composer{o.Template, timeout, o.Logger}
+}
+
+// defaultTotal is that of netguard.Timeouts.
+const defaultTotal = 30 * time.Second
 
 // reach fills in how Slack is reached.
 func (o Options) reach(c webhook.Config) webhook.Config {

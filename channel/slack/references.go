@@ -23,9 +23,9 @@ type Key struct {
 	Subject string // of the event
 }
 
-// Reference is a message and what was told about it last.
+// Reference is a message and what was posted about it last.
 type Reference struct {
 	TS       string    // Slack's id of the message within its channel
-	Delivery string    // the last one that was told; it may come again
-	Time     time.Time // of the latest event told
+	Delivery string    // the last one that was posted; it may come again
+	Time     time.Time // of the latest event posted
 }

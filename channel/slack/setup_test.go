@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -37,8 +38,9 @@ const (
 // workspace imitates Slack on loopback: one webhook, one bot token, one channel, whose messages it keeps. It refuses, in
 // Slack's words, what Slack would refuse.
 type workspace struct {
-	url string
-	t   *testing.T
+	url     string
+	t       *testing.T
+	refuses bool // that a message is refused is no failure
 
 	mu       sync.Mutex
 	posts    []*post
@@ -130,6 +132,14 @@ func (w *workspace) handle(in *http.Request, raw []byte) (status int, answer str
 	return http.StatusOK, w.api(in, raw, body)
 }
 
+// faulty tells whether Slack would refuse a message, which fails the test unless that is what it is about.
+func (w *workspace) faulty(raw []byte) bool {
+	if w.refuses {
+		return len(faults(raw)) > 0
+	}
+	return !assert.Empty(w.t, faults(raw))
+}
+
 func (w *workspace) hook(in *http.Request, raw []byte, body map[string]any) (status int, answer string) {
 	switch {
 	case in.URL.Path != "/services/"+hookKey:
@@ -138,7 +148,7 @@ func (w *workspace) hook(in *http.Request, raw []byte, body map[string]any) (sta
 		return http.StatusBadRequest, "invalid_payload"
 	case body["text"] == nil && body["blocks"] == nil:
 		return http.StatusBadRequest, "no_text"
-	case !assert.Empty(w.t, faults(raw)):
+	case w.faulty(raw):
 		return http.StatusBadRequest, "invalid_blocks"
 	}
 	w.add(body)
@@ -156,7 +166,7 @@ func (w *workspace) api(in *http.Request, raw []byte, body map[string]any) strin
 		return refuse("channel_not_found")
 	case !strings.HasPrefix(in.Header.Get("Content-Type"), "application/json"):
 		return refuse("invalid_post_type")
-	case !assert.Empty(w.t, faults(raw)):
+	case w.faulty(raw):
 		return refuse("invalid_blocks")
 	}
 	switch in.URL.Path {
@@ -182,7 +192,8 @@ func (w *workspace) api(in *http.Request, raw []byte, body map[string]any) strin
 }
 
 func said(p *post) string {
-	return fmt.Sprintf(`{"ok":true,"channel":%q,"ts":%q,"message":{"type":"message","text":%q,"blocks":%s}}`, room, p.ts, p.text, p.blocks)
+	text, _ := json.Marshal(p.text) // a string
+	return fmt.Sprintf(`{"ok":true,"channel":%q,"ts":%q,"message":{"type":"message","text":%s,"blocks":%s}}`, room, p.ts, text, p.blocks)
 }
 
 func (w *workspace) add(body map[string]any) *post {
@@ -308,3 +319,9 @@ func postponed(t *testing.T, err error) {
 	assert.Positive(t, got.Delay)
 	assert.LessOrEqual(t, got.Delay, time.Second)
 }
+
+// copyInto copies what from points to.
+func copyInto(to, from any) { reflect.ValueOf(to).Elem().Set(reflect.ValueOf(from).Elem()) }
+
+// deref returns a copy of what p points to.
+func deref(p any) any { return reflect.ValueOf(p).Elem().Interface() }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
@@ -25,8 +27,9 @@ func hookVerdict(code string) (webhook.Verdict, bool) {
 		"no_active_hooks", "no_service", "no_service_id", "invalid_token", // the webhook is disabled or deleted
 		"no_team", "team_disabled":
 		return webhook.Gone, true
-	case "action_prohibited", "posting_to_general_channel_denied",
-		"invalid_payload", "no_text", "too_many_attachments", "user_not_found",
+	case "action_prohibited", "posting_to_general_channel_denied": // an administrator can allow it
+		return webhook.Retry, true
+	case "invalid_payload", "no_text", "too_many_attachments", "user_not_found",
 		"invalid_attachments", "invalid_blocks", "invalid_blocks_format", "missing_text_or_fallback_or_attachments",
 		"msg_blocks_too_long", "msg_too_long":
 		return webhook.Permanent, true
@@ -39,14 +42,9 @@ func hookVerdict(code string) (webhook.Verdict, bool) {
 // here. The lists add that other errors may come when the service is down, so what is not listed is worth another attempt.
 func apiVerdict(code string) webhook.Verdict {
 	switch code {
-	case "channel_not_found", "is_archived", "is_inactive",
-		"account_inactive", "token_revoked": // the app, its user or the workspace is no more
+	case "channel_not_found", "is_archived", "is_inactive":
 		return webhook.Gone
-	case "invalid_auth", "not_authed", "token_expired", "not_allowed_token_type", "missing_scope", "no_permission",
-		"access_denied", "accesslimited", "ekm_access_denied", "enterprise_is_restricted", "team_access_not_granted",
-		"team_not_found", "two_factor_setup_required", "not_in_channel", "messages_tab_disabled",
-		"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",
-		"restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
+	case "restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
 		"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "block_mismatch",
 		"cant_broadcast_message", "no_dual_broadcast_content_update",
 		"msg_too_long", "msg_blocks_too_long", "no_text", "invalid_blocks", "invalid_blocks_format",
@@ -61,9 +59,42 @@ func apiVerdict(code string) webhook.Verdict {
 		"invalid_post_type", "missing_post_type", "invalid_json", "json_not_object",
 		"deprecated_endpoint", "method_deprecated":
 		return webhook.Permanent
-	default: // fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …
+	default:
+		// fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …; and what is about
+		// the app and not about the message, which people correct: invalid_auth, missing_scope, not_in_channel,
+		// restricted_action, team_access_not_granted, …
 		return webhook.Retry
 	}
+}
+
+// unauthorized reports whether Slack refuses the token.
+func unauthorized(code string) bool {
+	switch code {
+	case "invalid_auth", "not_authed", "token_expired", "token_revoked", "account_inactive":
+		return true
+	}
+	return false
+}
+
+// unknownHook reports whether Slack does not know a webhook's URL.
+func unknownHook(code string) bool {
+	switch code {
+	case "no_active_hooks", "no_service", "no_service_id", "invalid_token":
+		return true
+	}
+	return false
+}
+
+// refusesContent reports whether Slack refuses what a message holds.
+func refusesContent(code string) bool {
+	switch code {
+	case "invalid_payload", "no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format",
+		"invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "too_many_contact_cards",
+		"missing_text_or_fallback_or_attachments", "invalid_arguments", "invalid_metadata_format", "invalid_metadata_schema",
+		"metadata_too_large", "markdown_text_conflict", "user_not_found":
+		return true
+	}
+	return false
 }
 
 // slowDown reports whether Slack says that it has got too much.
@@ -89,25 +120,60 @@ func fixed(code string) bool {
 	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
 }
 
-// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong.
+// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's interface
+// answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
 func readHook(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	said := string(bytes.TrimSpace(a.Body))
-	if v == webhook.Taken && said == "ok" {
-		return webhook.Reading{Verdict: v}
+	if v == webhook.Taken && strings.HasPrefix(said, "<") { // a portal or proxy in between
+		return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected, OutcomeUnknown: true}
+	}
+	refused := v != webhook.Taken
+	if code, ok := refusal(a.Body); ok {
+		said, refused = code, true
 	}
 	if !isCode(said) {
-		if v == webhook.Taken { // not Slack, but a portal or proxy in between
-			return webhook.Reading{Verdict: webhook.Retry, Reason: "unexpected answer", OutcomeUnknown: true}
+		if refused && v == webhook.Taken {
+			return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected}
 		}
 		return webhook.Reading{Verdict: v}
 	}
-	r := webhook.Reading{Verdict: v, Reason: said, OutcomeUnknown: half(said)}
-	if listed, ok := hookVerdict(said); ok && a.Status != tooManyRequests {
-		r.Verdict = listed
-	} else if v == webhook.Taken {
-		r.Verdict = webhook.Retry
+	listed, known := hookVerdict(said)
+	switch {
+	case a.Status == tooManyRequests:
+		return webhook.Reading{Verdict: webhook.Retry, Reason: said}
+	case known:
+		v = listed
+	case !refused:
+		return webhook.Reading{Verdict: v}
+	case v == webhook.Taken:
+		v = webhook.Retry
 	}
-	return r
+	return webhook.Reading{Verdict: v, Reason: said, RetryAfter: pause(a, said), OutcomeUnknown: half(said)}
+}
+
+// unexpected is the reason of what is no answer of Slack's.
+const unexpected = "unexpected answer"
+
+// refusal reads {"ok":false}, {"success":false} and their like, with the code if there is one.
+func refusal(body []byte) (code string, ok bool) {
+	var said struct {
+		OK      *bool           `json:"ok"`
+		Success *bool           `json:"success"`
+		Error   json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(body, &said) != nil || (said.OK == nil || *said.OK) && (said.Success == nil || *said.Success) {
+		return "", false
+	}
+	_ = json.Unmarshal(said.Error, &code) // another kind of value is none
+	return code, true
+}
+
+// pause is how long to leave Slack alone when only the body says that it has got too much.
+func pause(a webhook.Answer, code string) time.Duration {
+	if slowDown(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
+		return defaultInterval
+	}
+	return 0
 }
 
 // readAPI reads an answer of the Web API, which says in its body whether it did what it was asked
@@ -120,14 +186,14 @@ func readAPI(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	}
 	if json.Unmarshal(a.Body, &said) != nil || !said.OK && !isCode(said.Error) {
 		if v == webhook.Taken {
-			return webhook.Reading{Verdict: webhook.Retry, Reason: "unexpected answer", OutcomeUnknown: true}
+			return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected, OutcomeUnknown: true}
 		}
 		return webhook.Reading{Verdict: v}
 	}
 	if said.OK {
 		return webhook.Reading{Verdict: v, ProviderID: said.TS}
 	}
-	r := webhook.Reading{Verdict: apiVerdict(said.Error), Reason: said.Error, OutcomeUnknown: half(said.Error)}
+	r := webhook.Reading{Verdict: apiVerdict(said.Error), Reason: said.Error, RetryAfter: pause(a, said.Error), OutcomeUnknown: half(said.Error)}
 	if a.Status == tooManyRequests {
 		r.Verdict = webhook.Retry
 	}

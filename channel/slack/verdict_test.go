@@ -1,9 +1,11 @@
 package slack_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
@@ -55,7 +58,7 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 		// https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
 		{400, "invalid_payload", permanent},
 		{400, "user_not_found", permanent},
-		{403, "action_prohibited", permanent},
+		{403, "action_prohibited", again},
 		{404, "channel_not_found", gone},
 		{410, "channel_is_archived", gone},
 		{500, "rollup_error", perhaps},
@@ -67,7 +70,7 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 		{404, "no_team", gone},
 		{410, "team_disabled", gone},
 		{400, "no_text", permanent},
-		{403, "posting_to_general_channel_denied", permanent},
+		{403, "posting_to_general_channel_denied", again},
 		{400, "too_many_attachments", permanent},
 		// Seen in practice.
 		{400, "invalid_blocks", permanent},
@@ -81,8 +84,8 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 		// The status alone.
 		{400, "something_new", permanent},
 		{400, "Bad Request", permanent},
-		{403, "", permanent},
-		{404, "<html>", permanent},
+		{403, "", again},
+		{404, "<html>", again},
 		{408, "", again},
 		{410, "", gone},
 		{429, "no_service", again},
@@ -92,21 +95,39 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 		// Not Slack, or a refusal with a status of success.
 		{200, "<html>Log in to the guest network</html>", perhaps},
 		{200, "invalid_payload", permanent},
-		{200, "something_new", again},
-		{302, "", permanent},
+		{200, `{"ok":false,"error":"invalid_payload"}`, permanent},
+		{200, `{"success":false}`, again},
+		{200, `{"success":false,"error":"Not for you"}`, again},
+		{200, "rate_limited", again},
+		{302, "", again},
+		// Servers with Slack's interface.
+		{204, "", taken},
+		{200, "", taken},
+		{201, "", taken},
+		{200, `{"success":true}`, taken},
+		{200, `{"ok":true}`, taken},
+		{200, `{"result":"success","msg":""}`, taken},
+		{200, "OK", taken},
+		{200, "something_new", taken},
+		{200, "Message posted.", taken},
 	} {
 		t.Run(fmt.Sprintf("%d %s", tc.status, tc.body), func(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			hook := w.newWebhook(nil)
 			w.next(answer{status: tc.status, body: tc.body + "\n"})
+			said := tc.body
+			if strings.Contains(said, "invalid_payload") {
+				said = "invalid_payload"
+			}
 			r, err := hook.Send(t.Context(), sample(t, event.TypeRequestPending))
 			tc.want.check(t, r, err)
 			assert.Equal(t, tc.status, r.Status)
-			if err != nil && !strings.ContainsAny(tc.body, "<> ") {
-				assert.Equal(t, tc.body, failure(t, err).Reason)
-				assert.Contains(t, err.Error(), tc.body)
+			if err != nil && !strings.ContainsAny(said, "<> {") {
+				assert.Equal(t, said, failure(t, err).Reason)
+				assert.Contains(t, err.Error(), said)
 			}
+			assert.Equal(t, tc.status == 429 || said == "rate_limited", retry.Classify(t.Context(), err).Throttled)
 		})
 	}
 }
@@ -119,22 +140,26 @@ func TestEveryErrorOfTheAPIHasItsVerdict(t *testing.T) {
 		perhaps: {"fatal_error", "internal_error"},
 		again: {"ratelimited", "rate_limited", "message_limit_exceeded", "request_timeout", "service_unavailable",
 			"team_added_to_org", "org_login_required", "external_channel_migrating", "update_failed", "streaming_state_conflict",
-			"something_new"},
-		gone: {"channel_not_found", "is_archived", "is_inactive", "account_inactive", "token_revoked"},
-		permanent: {"access_denied", "accesslimited", "as_user_not_supported", "attachment_payload_limit_exceeded",
+			"something_new",
+			// About the app, which people correct, and the token, which may have been rotated.
+			"invalid_auth", "not_authed", "token_expired", "token_revoked", "account_inactive",
+			"access_denied", "accesslimited", "ekm_access_denied", "enterprise_is_restricted", "messages_tab_disabled",
+			"missing_scope", "no_permission", "not_allowed_token_type", "not_in_channel", "restricted_action",
+			"restricted_action_read_only_channel", "restricted_action_thread_only_channel", "team_access_not_granted",
+			"team_not_found", "two_factor_setup_required"},
+		gone: {"channel_not_found", "is_archived", "is_inactive"},
+		permanent: {"as_user_not_supported", "attachment_payload_limit_exceeded",
 			"block_mismatch", "cannot_reply_to_message", "cant_broadcast_message", "cant_update_message", "deprecated_endpoint",
 			"draft_already_deleted", "draft_already_sent", "draft_has_conflict", "draft_not_found", "duplicate_channel_not_found",
-			"duplicate_message_not_found", "edit_window_closed", "ekm_access_denied", "enterprise_is_restricted", "invalid_arg_name",
-			"invalid_arguments", "invalid_array_arg", "invalid_attachments", "invalid_auth", "invalid_blocks",
+			"duplicate_message_not_found", "edit_window_closed", "invalid_arg_name",
+			"invalid_arguments", "invalid_array_arg", "invalid_attachments", "invalid_blocks",
 			"invalid_blocks_format", "invalid_charset", "invalid_form_data", "invalid_metadata_format", "invalid_metadata_schema",
-			"invalid_post_type", "markdown_text_conflict", "message_not_found", "messages_tab_disabled",
+			"invalid_post_type", "markdown_text_conflict", "message_not_found",
 			"metadata_must_be_sent_from_app", "metadata_too_large", "method_deprecated", "missing_file_data", "missing_post_type",
-			"missing_scope", "msg_blocks_too_long", "msg_too_long", "no_dual_broadcast_content_update", "no_permission", "no_text",
-			"not_allowed_token_type", "not_authed", "not_in_channel", "restricted_action", "restricted_action_non_threadable_channel",
-			"restricted_action_read_only_channel", "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+			"msg_blocks_too_long", "msg_too_long", "no_dual_broadcast_content_update", "no_text",
+			"restricted_action_non_threadable_channel", "restricted_action_thread_locked",
 			"slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked", "slack_connect_lists_sharing_blocked",
-			"team_access_not_granted", "team_not_found", "thread_not_found", "token_expired", "too_many_attachments",
-			"too_many_contact_cards", "two_factor_setup_required"},
+			"thread_not_found", "too_many_attachments", "too_many_contact_cards"},
 	} {
 		for _, code := range codes {
 			t.Run(code, func(t *testing.T) {
@@ -170,8 +195,8 @@ func TestOtherAnswersOfTheAPI(t *testing.T) {
 		"429 with an empty body":     {answer{status: 429, body: "\n"}, again, ""},
 		"503":                        {answer{status: 503, body: `<html>`}, again, ""},
 		"500 fatal_error":            {answer{status: 500, body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
-		"404":                        {answer{status: 404, body: `<html>`}, permanent, ""},
-		"401 invalid_auth":           {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, permanent, ""},
+		"404":                        {answer{status: 404, body: `<html>`}, again, ""},
+		"401 invalid_auth":           {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, again, ""},
 		"ok with a status of error":  {answer{status: 503, body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
 		"an answer that breaks off":  {answer{hangUp: true}, perhaps, ""},
 		"an answer of another shape": {answer{status: 200, body: `{"ok":"yes"}`}, perhaps, ""},
@@ -205,7 +230,7 @@ func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 			c := open(w)
 			w.next(limited)
 			_, err := c.Send(t.Context(), sample(t, event.TypeRequestPending))
-			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 30 * time.Second}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 30 * time.Second, Throttled: true}, retry.Classify(t.Context(), err))
 
 			r, err := c.Send(t.Context(), sample(t, event.TypeGrantActive))
 			require.ErrorIs(t, err, slack.ErrPaced)
@@ -215,6 +240,52 @@ func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 			assert.Equal(t, channel.Receipt{}, r)
 			assert.Len(t, w.received(), 1)
 		})
+	}
+}
+
+// A token that was rotated is read again when Slack refuses the old one, not a minute later.
+func TestARefusedTokenIsReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"invalid_auth", "token_expired", "token_revoked", "account_inactive", "not_authed"} {
+		w := openWorkspace(t)
+		var asked atomic.Int32
+		source := secret.Func("vault", func(context.Context) ([]byte, error) {
+			if asked.Add(1) == 1 {
+				return []byte("xoxb-0LD-S3CRET"), nil
+			}
+			return []byte(token), nil
+		})
+		bot := w.newBot(func(c *slack.BotConfig) { c.Token = source })
+		w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+		_, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
+		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err), code)
+		_, err = bot.Send(t.Context(), sample(t, event.TypeRequestPending))
+		require.NoError(t, err, code)
+		assert.EqualValues(t, 2, asked.Load(), code)
+	}
+}
+
+// A webhook's URL is a credential as well.
+func TestARotatedWebhookIsNoGoneOne(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"no_service", "invalid_token", "no_active_hooks", "no_service_id"} {
+		w := openWorkspace(t)
+		var asked atomic.Int32
+		mask := secret.Mask{Replacement: "{hook}", Value: secret.Func("vault", func(context.Context) ([]byte, error) {
+			if asked.Add(1) == 1 {
+				return []byte("T0/B0/0LD-S3CRET"), nil
+			}
+			return []byte(hookKey), nil
+		})}
+		hook := w.newWebhook(func(c *slack.WebhookConfig) {
+			c.URL, c.Masks = w.url+"/services/{hook}", []secret.Mask{mask}
+		})
+		w.next(answer{status: 404, body: code})
+		_, err := hook.Send(t.Context(), sample(t, event.TypeRequestPending))
+		require.NotErrorIs(t, err, channel.ErrGone)
+		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err), code)
+		_, err = hook.Send(t.Context(), sample(t, event.TypeRequestPending))
+		require.NoError(t, err, code)
 	}
 }
 

@@ -41,16 +41,33 @@ var _ channel.Channel = (*Webhook)(nil)
 // NewWebhook makes a Webhook. The error joins a *ConfigError for every problem found.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	c.Options = c.withDefaults()
-	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: readHook}))
+	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
 	if err := errors.Join(c.check(), translate(err, nil)); err != nil {
 		return nil, err
 	}
-	return &Webhook{hook: hook, compose: composer{c.Template}, pace: pacer{interval: c.Interval}}, nil
+	return &Webhook{hook: hook, compose: c.composer(), pace: pacer{interval: c.Interval}}, nil
 }
 
-// Send posts one message. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
+// read is readHook, but for a URL with masks whose values can change: Slack may know it no more because it was rotated.
+func (c WebhookConfig) read(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+	r := readHook(a, v)
+	if r.Verdict != webhook.Gone || !unknownHook(r.Reason) {
+		return r
+	}
+	for _, m := range c.Masks {
+		if m.Value.Source() != "literal" {
+			m.Value.Expire()
+			r.Verdict = webhook.Retry
+		}
+	}
+	return r
+}
+
+// Send posts one message. A 2xx is a success unless it says in one of Slack's words, or as {"ok":false} or
+// {"success":false}, that it is none, or is a page in HTML: servers with Slack's interface answer "ok", other words, JSON or
+// nothing. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
 // permanent when Slack does not take this message, channel.ErrGone when the webhook, its channel or its workspace is no
-// more, and worth another attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when
+// more (but not the webhook when Masks come from a source that can change, which is asked again), and worth another attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when
 // the message may have been posted nevertheless.
 func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if d.Event.IsZero() {
@@ -59,7 +76,8 @@ func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if wait := w.pace.admit(time.Now()); wait > 0 {
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
-	r, err := w.hook.SendWith(ctx, d, w.compose.body(ctx, notice.Of(d.Event), place{}))
+	n := notice.Of(d.Event)
+	r, err := w.compose.send(ctx, d, w.hook, func(c composer) webhook.Body { return c.body(ctx, n, place{}) })
 	w.pace.heed(ctx, err, time.Now())
 	return r, err
 }

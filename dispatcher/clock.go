@@ -42,7 +42,7 @@ func (c *clock) now() time.Time {
 	return now
 }
 
-// observe is told how much time has passed on either clock since base.
+// observe takes how much time has passed on either clock since base.
 func (c *clock) observe(elapsed, wall time.Duration) {
 	if d := wall - elapsed - c.current.Load().offset; d > -clockStep && d < clockStep {
 		return

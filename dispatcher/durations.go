@@ -8,7 +8,7 @@ import (
 
 // durations counts how long attempts took, for percentiles, without locks and, but for two pieces of 512 bytes in ten
 // minutes, without memory. It remembers the latest five to ten minutes in which there were attempts. Reading the clock is
-// the dear part of an attempt that takes no time, so of a busy route only some successes are measured.
+// the expensive part of an attempt that takes no time, so of a busy route only some successes are measured.
 type durations struct {
 	latest atomic.Pointer[durationWindow]
 	busy   atomic.Bool
@@ -30,10 +30,10 @@ const (
 
 // durationWindow counts the attempts of one period. A counter overflows after 14 million attempts a second.
 type durationWindow struct {
-	began  time.Time
-	former atomic.Pointer[durationWindow]
-	seen   atomic.Uint32 // how often something was added
-	counts [durationCount]atomic.Uint32
+	began    time.Time
+	previous atomic.Pointer[durationWindow]
+	seen     atomic.Uint32 // how often something was added
+	counts   [durationCount]atomic.Uint32
 }
 
 // weight returns for how many successes the n-th one of the route stands; 0 = it is not to be measured.
@@ -59,15 +59,15 @@ func (h *durations) add(d time.Duration, began time.Time, weight uint32) {
 	}
 }
 
-// turn begins a new window and lets the one before the former go.
+// turn begins a new window and lets the one before the previous go.
 func (h *durations) turn(w *durationWindow, now time.Time) *durationWindow {
 	next := &durationWindow{began: now}
-	next.former.Store(w)
+	next.previous.Store(w)
 	if !h.latest.CompareAndSwap(w, next) {
 		return h.latest.Load() // somebody else did
 	}
 	if w != nil {
-		w.former.Store(nil)
+		w.previous.Store(nil)
 	}
 	h.busy.Store(false)
 	return next
@@ -109,7 +109,7 @@ func (h *durations) percentiles() (p50, p99 time.Duration) {
 			counts[i] += n
 			total += n
 		}
-		w = w.former.Load()
+		w = w.previous.Load()
 	}
 	at := func(percent uint64) time.Duration {
 		var below uint64

@@ -47,7 +47,7 @@ func (k *hold) wait() time.Duration {
 	return max(time.Until(k.until), 0)
 }
 
-// begin is told that an attempt starts. If it is the probe, no other starts before that could have ended, also if the
+// begin marks the start of an attempt. If it is the probe, no other starts before that could have ended, also if the
 // queue never runs it.
 func (k *hold) begin(timeout time.Duration) {
 	if !k.active.Load() {
@@ -69,7 +69,7 @@ func (k *hold) begin(timeout time.Duration) {
 // sum adds durations of 0 or more without overflowing.
 func sum(a, b time.Duration) time.Duration { return a + min(b, math.MaxInt64-a) }
 
-// succeeded is told of a success of an attempt that began then. It closes the breaker. A receiver that asked for quiet
+// succeeded takes a success of an attempt that began then. It closes the breaker. A receiver that asked for quiet
 // meanwhile keeps it, unless this was the probe. It reports whether something changed for attempts that wait.
 func (k *hold) succeeded(began time.Time) (closed, freed bool) {
 	if !k.active.Load() {
@@ -92,8 +92,8 @@ func (k *hold) succeeded(began time.Time) (closed, freed bool) {
 
 func (k *hold) free() { k.quiet, k.until, k.probe = time.Time{}, time.Time{}, time.Time{} }
 
-// failed is told of a transient failure of an attempt of that delivery that began then, and of how long the receiver asked
-// for quiet. It returns for how long this opens the breaker, 0 = it does not, and whether the lane is held, or free, anew.
+// failed takes a transient failure of an attempt of that delivery that began then, and how long the receiver asked for
+// quiet. It returns for how long this opens the breaker, 0 = it does not, and whether the lane is held, or free, anew.
 func (k *hold) failed(p Breaker, key attemptKey, began time.Time, quiet time.Duration) (pause time.Duration, changed bool) {
 	if p.Failures <= 0 && quiet <= 0 && !k.active.Load() {
 		return 0, false
@@ -151,7 +151,7 @@ func latest(a, b time.Time) time.Time {
 // isProbe tells the probe from attempts that were under way when the hold began.
 func (k *hold) isProbe(began time.Time) bool { return !k.probe.IsZero() && !began.Before(k.probe) }
 
-// untried is told of an attempt that says nothing about the destination. It reports whether that was the probe; the next
+// untried takes an attempt that says nothing about the destination. It reports whether that was the probe; the next
 // attempt then is one.
 func (k *hold) untried(began time.Time) bool {
 	if !k.active.Load() {

@@ -342,7 +342,7 @@ func (b *bound) quiet(result retry.Result, out queue.Outcome, precision time.Dur
 	return min(result.Delay, out.Delay)
 }
 
-// notePace is told of a delivery that was postponed.
+// notePace notes when a delivery that was postponed is due.
 func (l *lane) notePace(now time.Time, delay time.Duration) {
 	if delay > pacePause {
 		return
@@ -352,7 +352,7 @@ func (l *lane) notePace(now time.Time, delay time.Duration) {
 	l.paced = latest(l.paced, now.Add(delay))
 }
 
-// holdBack tells the lane's hold of a transient failure, after which the receiver wants quiet for that long.
+// holdBack reports a transient failure, after which the receiver wants quiet for that long, to the lane's hold.
 func (l *lane) holdBack(b *bound, a *Attempt, quiet time.Duration) {
 	key := attemptKey{a.Delivery.Event.ID(), a.Delivery.Generation}
 	pause, changed := b.dest.hold.failed(b.Protect.Breaker, key, a.Began, quiet)

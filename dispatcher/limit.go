@@ -62,10 +62,10 @@ func (s *limits) retire() {
 }
 
 func (s *limits) replace(by *limit) {
-	former := s.latest
+	previous := s.latest
 	s.latest = by
-	if former != nil {
-		former.tidy(by)
+	if previous != nil {
+		previous.tidy(by)
 	}
 }
 

@@ -6,8 +6,9 @@ package dispatcher
 //
 //   - Error: a delivery is dead; a destination is gone, or its route was given up; a fallback did not take a dead
 //     delivery; a scheduled event cannot be dispatched; an observer panicked.
-//   - Warn: a breaker opened; the dedup store fails; a scheduled event waits for room; an alarm could not be dispatched;
-//     the history loses entries.
+//   - Warn: a breaker opened; a dead delivery waits for its fallback; the dedup store fails; a scheduled event waits for
+//     room; events were queued for a minute and Run was not called (Info if the queue is durable); an alarm could not be
+//     dispatched; the history loses entries.
 //   - Info: a breaker closed; no route wants an event, at most once a minute.
 //   - Debug: an attempt failed.
 const (

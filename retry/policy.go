@@ -38,14 +38,14 @@ const longestPause = math.MaxInt64 / 4
 
 // Next implements Policy; ok is always true.
 func (e Exponential) Next(f Failure) (time.Duration, bool) {
-	e = e.withDefaults()
+	full := e.withDefaults()
 	b := backoff.ExponentialBackOff{
-		MaxInterval:         e.Max,
-		Multiplier:          e.Multiplier,
-		RandomizationFactor: e.Jitter,
+		InitialInterval:     full.pause(f.Attempt),
+		MaxInterval:         full.Max,
+		Multiplier:          full.Multiplier,
+		RandomizationFactor: full.Jitter,
 		Clock:               backoff.SystemClock, // required by the library, read only for MaxElapsedTime, which is off
 	}
-	b.InitialInterval = positioned(e.Initial, e.Max, e.Multiplier, f.Attempt)
 	b.Reset()
 	return b.NextBackOff(), true
 }
@@ -55,49 +55,52 @@ func (e Exponential) Span(attempts int) (time.Duration, bool) {
 	if attempts == Unlimited {
 		return 0, false
 	}
-	e = e.withDefaults()
-	var sum float64
+	full := e.withDefaults()
+	var total float64
 	for attempt := 1; attempt < attempts; attempt++ {
-		pause := positioned(e.Initial, e.Max, e.Multiplier, attempt)
-		repeat := 1.0
-		if pause >= e.Max || e.Multiplier == 1 { // so are all that follow
-			repeat = float64(attempts - attempt)
+		pause, times := full.pause(attempt), 1
+		if pause >= full.Max || full.Multiplier == 1 { // so are all that follow
+			times = attempts - attempt
 			attempt = attempts
 		}
-		sum += repeat * float64(pause) * (1 + e.Jitter)
+		total += float64(times) * float64(pause) * (1 + full.Jitter)
 	}
-	if sum >= math.MaxInt64 {
+	if total >= math.MaxInt64 {
 		return math.MaxInt64, true
 	}
-	return time.Duration(sum), true
+	return time.Duration(total), true
 }
 
 // Deadline implements Bounded; there is none.
 func (Exponential) Deadline() (time.Duration, bool) { return 0, false }
 
 func (e Exponential) withDefaults() Exponential {
-	e.Initial = orDefault(e.Initial, time.Second)
-	e.Max = min(orDefault(e.Max, 15*time.Minute), longestPause)
-	if !(e.Multiplier >= 1) { // also NaN
-		e.Multiplier = 2
+	full := Exponential{
+		Initial:    orDefault(e.Initial, time.Second),
+		Max:        min(orDefault(e.Max, 15*time.Minute), longestPause),
+		Multiplier: e.Multiplier,
+		Jitter:     e.Jitter,
+	}
+	if !(full.Multiplier >= 1) { // also NaN
+		full.Multiplier = 2
 	}
 	switch {
-	case e.Jitter == 0:
-		e.Jitter = backoff.DefaultRandomizationFactor
-	case e.Jitter < 0:
-		e.Jitter = 0
-	case !(e.Jitter <= 1):
-		e.Jitter = 1
+	case full.Jitter == 0:
+		full.Jitter = backoff.DefaultRandomizationFactor
+	case full.Jitter < 0:
+		full.Jitter = 0
+	case !(full.Jitter <= 1):
+		full.Jitter = 1
 	}
-	return e
+	return full
 }
 
-// positioned returns the interval the library would have reached after the given attempt, computed at once instead of
-// stepping through all attempts before it.
-func positioned(initial, limit time.Duration, multiplier float64, attempt int) time.Duration {
-	interval := float64(initial) * math.Pow(multiplier, float64(max(attempt, 1)-1))
-	if interval >= float64(limit) {
-		return limit
+// pause returns the pause after the given attempt, without jitter, computed at once instead of stepping through all attempts
+// before it.
+func (e Exponential) pause(attempt int) time.Duration {
+	interval := float64(e.Initial) * math.Pow(e.Multiplier, float64(max(attempt, 1)-1))
+	if interval >= float64(e.Max) {
+		return e.Max
 	}
 	return time.Duration(interval)
 }
@@ -126,17 +129,16 @@ func (p Fixed) Next(f Failure) (time.Duration, bool) {
 
 // Span implements Bounded.
 func (p Fixed) Span(attempts int) (time.Duration, bool) {
-	pauses := time.Duration(max(attempts-1, 0))
-	interval := max(p.Interval, 0)
+	pauses, interval := int64(max(attempts-1, 0)), int64(max(p.Interval, 0))
 	switch {
-	case p.For > 0 && (interval == 0 || pauses > p.For/interval):
+	case p.For > 0 && (interval == 0 || pauses > int64(p.For)/interval):
 		return p.For, true
 	case attempts == Unlimited:
 		return 0, false
 	case interval > 0 && pauses > math.MaxInt64/interval:
 		return math.MaxInt64, true
 	}
-	return pauses * interval, true
+	return time.Duration(pauses * interval), true
 }
 
 // Deadline implements Bounded.

@@ -136,6 +136,30 @@ func TestGaugesThatTheQueueCannotTellAreAbsent(t *testing.T) {
 	})
 }
 
+// uncounted is a queue whose counts are not answered.
+type uncounted struct{ *memoryqueue.Queue }
+
+func (uncounted) Count(ctx context.Context, _ string) (queue.Counts, error) {
+	<-ctx.Done()
+	return queue.Counts{}, ctx.Err()
+}
+
+// A queue that does not answer costs a collection no more than its own context, however many routes there are.
+func TestCollectionEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var routes []dispatcher.Route
+		for i := range 100 {
+			routes = append(routes, dispatcher.Route{Name: fmt.Sprint("r", i), Channel: new(channeltest.Recorder)})
+		}
+		b := setup(t, oteldispatch.Config{}, dispatcher.Config{Queue: uncounted{memoryqueue.New(memoryqueue.Options{})}, Routes: routes})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var got metricdata.ResourceMetrics
+		require.ErrorIs(t, b.metrics.Collect(ctx, &got), context.DeadlineExceeded)
+		assert.Equal(t, 3*time.Second, time.Since(b.began))
+	})
+}
+
 func TestWatchUntilUnregister(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder

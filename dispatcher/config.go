@@ -23,6 +23,9 @@ type Config struct {
 	Observers  []Observer   // notified of everything, in this order
 	Logger     *slog.Logger // nil = slog.Default
 	Source     string       // source of events that have none
+	// EventTypes are the host's own types of events. With them, a route whose filter names a type that is neither among them
+	// nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See event.Filter.Check.
+	EventTypes []event.Type
 }
 
 // MaxNameLength is the most characters of a route's name.
@@ -41,7 +44,7 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 		byName[routes[i].Name] = &routes[i]
 	}
 	for i, r := range routes {
-		err := r.validate(i, e.queue)
+		err := r.validate(i, e.queue, e.types)
 		if err == nil {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
@@ -95,7 +98,7 @@ func (c *Config) checkParts() error {
 	return errors.Join(errs...)
 }
 
-func (r *Route) validate(index int, q queue.Queue) error {
+func (r *Route) validate(index int, q queue.Queue, types []event.Type) error {
 	p := q.Properties()
 	var errs []error
 	bad := func(field, problem, remedy string) {
@@ -119,7 +122,7 @@ func (r *Route) validate(index int, q queue.Queue) error {
 	if r.Retry != nil && isNil(r.Retry) {
 		bad("Retry", fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
 	}
-	if err := r.Events.Err(); err != nil {
+	if err := r.Events.Check(types...); err != nil {
 		bad("Events", err.Error(), "")
 	}
 	if r.Concurrency < 0 {

@@ -69,6 +69,7 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		"name not UTF-8":    {func(r *dispatcher.Route) { r.Name = "a\xff" }, "Name", "not UTF-8"},
 		"name reserved":     {func(r *dispatcher.Route) { r.Name = "tocsin.x" }, "Name", "library's own"},
 		"no channel":        {func(r *dispatcher.Route) { r.Channel = nil }, "Channel", "is nil"},
+		"misspelt type":     {func(r *dispatcher.Route) { r.Events = event.Types("request.pendign") }, "Events", `did you mean "request.pending"`},
 		"bad pattern":       {func(r *dispatcher.Route) { r.Events = event.Types("request.*", "Bad Pattern") }, "Events", "Bad Pattern"},
 		"Concurrency":       {func(r *dispatcher.Route) { r.Concurrency = -1 }, "Concurrency", "is negative"},
 		"Order unknown":     {func(r *dispatcher.Route) { r.Order = 9 }, "Order", "is unknown"},
@@ -313,4 +314,16 @@ func TestConfigErrorOfABacklogWithoutEffect(t *testing.T) {
 			require.EqualError(t, err, `Routes[0] "r": Backlog is set, but this queue does not bound lanes: leave it out: the queue's storage is the bound`)
 		})
 	}
+}
+
+func TestTypesOfTheHostAreKnown(t *testing.T) {
+	t.Parallel()
+	route := dispatcher.Route{Name: "r", Channel: new(channeltest.Recorder), Events: event.Types("vault.key_rotated", "request.approve")}
+	_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{route}})
+	require.Len(t, configErrors(t, err), 1, "it is nearly request.approved")
+	own := []event.Type{"vault.key_rotated", "request.approve"}
+	engine, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{route}, EventTypes: own})
+	require.NoError(t, err)
+	route.Events = event.Types("vault.key_rotate")
+	require.Len(t, configErrors(t, engine.SetRoutes(t.Context(), []dispatcher.Route{route})), 1, "with a list nothing else is taken")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type Engine struct {
 	observers observers
 	log       *slog.Logger
 	source    string
+	types     []event.Type // the host's own
 	unrouted  unrouted
 	index     atomic.Pointer[index]
 
@@ -63,6 +65,7 @@ func New(c Config) (*Engine, error) {
 		dedup:    c.DedupStore,
 		log:      c.Logger,
 		source:   c.Source,
+		types:    slices.Clone(c.EventTypes),
 		accept:   gate{empty: make(chan struct{})},
 		admin:    make(chan struct{}, 1),
 		finished: make(chan struct{}),

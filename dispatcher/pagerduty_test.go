@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -34,6 +35,7 @@ func TestPagerDutyGetsEachIncidentInOrder(t *testing.T) {
 		select {
 		case pages <- p:
 			w.WriteHeader(<-answers)
+			_, _ = io.WriteString(w, `{"status":"success"}`)
 		case <-r.Context().Done(): // the test has failed
 		}
 	}))

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -87,13 +88,19 @@ func checkFallback(index int, r *Route, byName map[string]*Route) error {
 		return bad(fmt.Sprintf("has the Fallback %q, which is for another tenant", name), "name a route of the same tenant, or of AnyTenant")
 	}
 	// A circle is reported at each of its routes, but not at those that only lead into it.
+	chain := make([]*Route, 0, maxFallbacks)
 	for range maxFallbacks {
-		if to.Name == r.Name {
+		switch {
+		case to == nil || slices.Contains(chain, to):
+			return nil
+		case to.Name == r.Name:
 			return bad(fmt.Sprintf("has the Fallback %q, which leads back here", name), "end the chain of fallbacks somewhere")
 		}
-		if to = byName[to.Protect.Fallback]; to == nil {
-			return nil
-		}
+		chain = append(chain, to)
+		to = byName[to.Protect.Fallback]
+	}
+	if to == nil {
+		return nil
 	}
 	return bad(fmt.Sprintf("has the Fallback %q, which has more than %d fallbacks in turn", name, maxFallbacks), "shorten the chain of fallbacks")
 }

@@ -47,7 +47,12 @@ func Example() {
 	defer topic.Close()
 
 	request := event.RequestApproved{AccessRequest: event.AccessRequest{ID: "4f1c", FriendlyID: "AR-2047"}}
-	d := channel.Delivery{Event: event.Must(request, event.Meta{Tenant: "acme"}), Route: "audit", Attempt: 1}
+	approved, err := event.New(request, event.Meta{Tenant: "acme"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	d := channel.Delivery{Event: approved, Route: "audit", Attempt: 1}
 	receipt, err := topic.Send(context.Background(), d)
 	fmt.Println(receipt.ProviderID, err)
 	// Output:

@@ -366,7 +366,7 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 			routes[i].Protect.Fallback = ""
 		}
 	}
-	_, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: slog.New(slog.DiscardHandler)})
+	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
 	for _, each := range flatten(err) {
 		e, ok := errors.AsType[*dispatcher.ConfigError](each)
 		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {

@@ -77,11 +77,18 @@ const burst = 200
 func serve(terminated context.Context, events *dispatcher.Engine) error {
 	request := event.AccessRequest{ID: "request-1", Justification: "INC-48213"}
 	for range burst {
-		if err := events.Dispatch(terminated, event.Must(event.RequestPending{AccessRequest: request}, event.Meta{})); err != nil {
+		pending, err := event.New(event.RequestPending{AccessRequest: request}, event.Meta{})
+		if err != nil {
+			return err
+		}
+		if err := events.Dispatch(terminated, pending); err != nil {
 			return err
 		}
 	}
-	reminder := event.Must(event.GrantExpiringSoon{Grant: event.Grant{AccessRequest: request}}, event.Meta{})
+	reminder, err := event.New(event.GrantExpiringSoon{Grant: event.Grant{AccessRequest: request}}, event.Meta{})
+	if err != nil {
+		return err
+	}
 	if err := events.Schedule(terminated, time.Now().Add(24*time.Hour), "expiring/grant-7", reminder); err != nil {
 		return err
 	}

@@ -93,17 +93,21 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	if err != nil {
 		return r, err
 	}
-	again := event.Must(request, event.Meta{}) // the same fact, dispatched twice by mistake
 	grant := event.Grant{AccessRequest: request.AccessRequest, Granted: event.Granted{ID: "grant-7"}}
-	reminder := event.Must(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
-	never := event.Must(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
+	again, err1 := event.New(request, event.Meta{}) // the same fact, dispatched twice by mistake
+	active, err2 := event.New(event.GrantActive{Grant: grant}, event.Meta{})
+	reminder, err3 := event.New(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
+	never, err4 := event.New(event.GrantExpiringSoon{Grant: grant}, event.Meta{})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return r, err
+	}
 	if err := engine.Dispatch(ctx, pending); err != nil {
 		return r, err
 	}
 	<-told
 	if err := errors.Join(
 		engine.Dispatch(ctx, again),
-		engine.Dispatch(ctx, event.Must(event.GrantActive{Grant: grant}, event.Meta{})),
+		engine.Dispatch(ctx, active),
 		engine.Schedule(ctx, time.Now().Add(300*time.Millisecond), "expiring/grant-7", reminder),
 		engine.Schedule(ctx, time.Now().Add(400*time.Millisecond), "expiring/grant-8", never),
 	); err != nil {

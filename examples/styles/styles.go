@@ -35,16 +35,22 @@ const mail = `{
 
 // styles lists the five, all about the same request.
 func styles(request event.AccessRequest) ([]style, error) {
-	pending := event.Must(event.RequestPending{AccessRequest: request}, event.Meta{
+	pending, err := event.New(event.RequestPending{AccessRequest: request}, event.Meta{
 		Source: "https://pam.example", Tenant: "acme", Attributes: map[string]string{"cost_center": "4711", "external_key": "CHG-17"},
 	})
+	if err != nil {
+		return nil, err
+	}
 	// A directory platform knows no access requests; its product raises an alert about this one.
-	alert := event.Must(event.AlertOpened{Alert: event.Alert{
+	alert, err := event.New(event.AlertOpened{Alert: event.Alert{
 		AlertID: "alert-1", AlertTitle: "Access request " + request.FriendlyID, Category: "access", DIEvent: "access_request_created",
 		Description: "Somebody asks for access to a production system.", EventDescription: request.Justification,
 		InitiatedBy: request.Requester.Email, OccurredAt: request.CreationDate, Priority: event.PriorityMedium, RuleID: "rule-9",
 		SourceID: request.ID, SourceName: request.FriendlyID, SourceType: "access_request", SourceURL: request.URL, Status: event.AlertStatusOpen,
 	}}, event.Meta{Tenant: "acme"})
+	if err != nil {
+		return nil, err
+	}
 
 	handlebars, err := template.Compile(accessRequest, template.Options{})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -156,7 +157,7 @@ func tenantsRule(p *probe) {
 
 func limitRule(p *probe) {
 	p.append(entries(1100)...)
-	for limit, want := range map[int]int{0: 100, -1: 100, 1: 1, 100: 100, 1000: 1000, 1001: 1000, 1 << 40: 1000} {
+	for limit, want := range map[int]int{0: 100, -1: 100, 1: 1, 100: 100, 1000: 1000, 1001: 1000, math.MaxInt: 1000} {
 		if got := len(p.query(history.Query{Limit: limit})); got != want {
 			p.fail("with Limit %d there were %d entries, want %d", limit, got, want)
 		}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Caps are the largest numbers that documents may ask for. The zero value has the defaults, which suit documents that tenants
-// write; a larger number in a document is an error.
+// Caps are the largest numbers that documents may ask for. The zero value has the defaults, which suit documents
+// that tenants write; a larger number in a document is an error.
 type Caps struct {
 	Concurrency int           // attempts of a route at a time; 0 = 64
 	Backlog     int           // deliveries of a route that wait in memory; 0 = 100,000

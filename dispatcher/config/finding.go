@@ -31,8 +31,8 @@ func (s Severity) String() string {
 	return "unknown"
 }
 
-// Finding is something in a document that loads and is probably a mistake, such as a path in a template that no event has. Like
-// an Error it holds no secret.
+// Finding is something in a document that loads and is probably a mistake, such as a path in a template that no
+// event has. Like an Error it holds no secret.
 type Finding struct {
 	File         string
 	Line, Column int    // of the field in the document, from 1
@@ -62,9 +62,10 @@ const (
 	maxTemplates = 200 // that are looked at, each with every type of event
 )
 
-// Findings reports what loads and is probably a mistake, in the order of the document, at most 100. It renders the templates of
-// each channel, of at most 200 in all, with examples of the events that its routes take, and variations of those: more work than Load, which ctx bounds.
-// A user interface shows them beside the editor, before or after saving; a host that loads what was saved need not ask.
+// Findings reports what loads and is probably a mistake, in the order of the document, at most 100. It renders the
+// templates of each channel, of at most 200 in all, with examples of the events that its routes take, and
+// variations of those: more work than Load, which ctx bounds. A user interface shows them beside the editor,
+// before or after saving; a host that loads what was saved need not ask.
 func (s *Set) Findings(ctx context.Context) []Finding {
 	f := finder{ctx: ctx, set: s, decoded: map[event.Type]map[string]any{}}
 	for _, e := range s.examples() {
@@ -122,8 +123,8 @@ func (f *finder) look(v *value, channel string) {
 	}
 }
 
-// template compares a template with each type of event that the channel gets. A path that some of them have is fine: what the
-// template makes of the others is for the trial to say, with the one that it fits best.
+// template compares a template with each type of event that the channel gets. A path that some of them have is
+// fine: what the template makes of the others is for the trial to say, with the one that it fits best.
 func (f *finder) template(v *value, channel string) {
 	types, complete := f.takenBy(channel)
 	var common []template.Finding
@@ -169,8 +170,8 @@ func (f *finder) add(v *value, severity Severity, found template.Finding) {
 	})
 }
 
-// takenBy lists the types of which there are examples and which a channel gets from its routes, or, if no route names it, from
-// one that takes every lifecycle event. complete tells that there are no other types.
+// takenBy lists the types of which there are examples and which a channel gets from its routes, or, if no route
+// names it, from one that takes every lifecycle event. complete tells that there are no other types.
 func (f *finder) takenBy(channel string) (types []event.Type, complete bool) {
 	filters := f.set.filters[channel]
 	if filters == nil {

@@ -28,7 +28,8 @@ func (p *problems) restore(next, stored *value) {
 	r.object(next, stored)
 }
 
-// sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they are dialled.
+// sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they
+// are dialled.
 func sameDestination(next, stored *value, table []Field) bool {
 	return !slices.ContainsFunc(table, func(f Field) bool {
 		a, b := next.get(f.Name), stored.get(f.Name)
@@ -59,8 +60,8 @@ func keepsAddress(next, stored *value) bool {
 	return next != nil && stored != nil && next.data == shownAddress(stored.data.(string))
 }
 
-// sameMasks tells whether the masks of a URL make the same of it as the stored ones. A value that is given again counts as
-// another one even if it is equal, or whoever may edit but not read could try out what it is.
+// sameMasks tells whether the masks of a URL make the same of it as the stored ones. A value that is given again
+// counts as another one even if it is equal, or whoever may edit but not read could try out what it is.
 func sameMasks(next, stored *value) bool {
 	mine, before := next.masked(), stored.masked()
 	return len(mine) == len(before) && !slices.ContainsFunc(mine, func(m *value) bool {

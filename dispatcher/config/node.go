@@ -43,8 +43,8 @@ const (
 	maxNodes       = 100_000 // of a document, with all aliases written out
 )
 
-// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It returns nil
-// when it is not well-formed, which p then says.
+// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It
+// returns nil when it is not well-formed, which p then says.
 func parse(src []byte, most int, p *problems) *node {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything
 	if !utf8.Valid(src) {
@@ -63,8 +63,8 @@ func parse(src []byte, most int, p *problems) *node {
 	return parseYAML(src, most, p)
 }
 
-// budget refuses documents that are too deep, or too large with their aliases written out: everything behind the parser takes
-// its time by that size.
+// budget refuses documents that are too deep, or too large with their aliases written out: everything behind the
+// parser takes its time by that size.
 type budget struct {
 	nodes, bytes int // so far
 	maxBytes     int // of text

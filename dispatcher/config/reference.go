@@ -23,8 +23,8 @@ func Env(name string) (secret.Value, error) {
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.()-]*$`) // with parentheses for Windows
 
-// File is the Reference for files, see [secret.File]. A document whose writer may use it can send any file that the process
-// can read wherever it likes.
+// File is the Reference for files, see [secret.File]. A document whose writer may use it can send any file that
+// the process can read wherever it likes.
 func File(path string) (secret.Value, error) {
 	if !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0) {
 		return secret.Value{}, errors.New("is not the absolute path of a file")
@@ -70,8 +70,8 @@ func (r *reader) secret(s string) (data any, problem, remedy string) {
 // variable is what other programs' configurations have for a variable: alone, or with braces anywhere in a text.
 var variable = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$|^\$\([^()]*\)$|^%[A-Za-z_][A-Za-z0-9_]*%$|\$\{[A-Za-z_][^{}]*\}|^\{\{.*\}\}$`)
 
-// lookalike says why s, which is not a reference, is not taken for a secret either: whoever wrote it meant one, and would have
-// its name sent in place of the secret.
+// lookalike says why s, which is not a reference, is not taken for a secret either: whoever wrote it meant one,
+// and would have its name sent in place of the secret.
 func (r *reader) lookalike(s string) (problem, remedy string) {
 	if variable.MatchString(strings.TrimSpace(s)) {
 		return "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it" + orLiteral
@@ -104,7 +104,8 @@ func otherReferences() []string {
 	}
 }
 
-// reference says that text which is no secret looks like a reference to one; "" = it does not. It would be sent as it is.
+// reference says that text which is no secret looks like a reference to one; "" = it does not. It would be sent as
+// it is.
 func (r *reader) reference(s string) (problem, remedy string) {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(s), ":")
 	kind := strings.ToLower(scheme)

@@ -13,7 +13,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/slack"
 )
 
-// sharedChannel is a channel of one Set, or of several that took each other's place. The last one that is closed closes it.
+// sharedChannel is a channel of one Set, or of several that took each other's place. The last one that is closed
+// closes it.
 type sharedChannel struct {
 	channel.Channel
 
@@ -51,8 +52,8 @@ func (s *sharedChannel) leave() error {
 	return nil
 }
 
-// unchanged returns the channel of the previous Set that is described as v is, for the same surroundings, and counts this Set
-// among those that use it; nil = there is none.
+// unchanged returns the channel of the previous Set that is described as v is, for the same surroundings, and
+// counts this Set among those that use it; nil = there is none.
 func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
 	if l.options.Previous == nil {
 		return nil
@@ -64,8 +65,8 @@ func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
 	return before
 }
 
-// sameChannel compares what two documents say about a channel, their secrets included: what is in the documents, not what a
-// reference leads to. Templates that were compiled stay with the description.
+// sameChannel compares what two documents say about a channel, their secrets included: what is in the documents,
+// not what a reference leads to. Templates that were compiled stay with the description.
 func sameChannel(v, before *value) bool {
 	if v == nil || before == nil {
 		return v == before
@@ -97,8 +98,8 @@ func sameChannel(v, before *value) bool {
 	return true
 }
 
-// sameCredential compares secrets as they are written. The values of one reference are the same if they are read from the same
-// source later on; one that was looked up already is compared by its text.
+// sameCredential compares secrets as they are written. The values of one reference are the same if they are read
+// from the same source later on; one that was looked up already is compared by its text.
 func sameCredential(a, b credential) bool {
 	if a.value == b.value {
 		return true

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Suggestions are a help for people, whose documents have a few mistakes among a few names. They cost the product of both, so
-// that a document gets no more of them once it has had so many comparisons.
+// Suggestions are a help for people, whose documents have a few mistakes among a few names. They cost the product
+// of both, so that a document gets no more of them once it has had so many comparisons.
 const (
 	maxCompared   = 50_000 // candidates
 	maxComparable = 40     // bytes of a name that is compared
@@ -70,8 +70,8 @@ func plain(name string) string {
 	}, strings.ToLower(name))
 }
 
-// distance is how many letters have to be changed, added, left out or swapped with their neighbour. Neither text is longer than
-// maxComparable.
+// distance is how many letters have to be changed, added, left out or swapped with their neighbour. Neither text
+// is longer than maxComparable.
 func distance(a, b string) int {
 	var rows [3][maxComparable + 1]int
 	before, last, row := &rows[0], &rows[1], &rows[2]

@@ -142,12 +142,11 @@ func TestProgressIsStoredAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r := (&relay{}).start(t)
+	r := (&relay{answer: verdicts(map[string][]string{"b@example.com": {"450 4.2.0 greylisted"}})}).start(t)
 	c := config(t, r)
 	c.To = []string{"a@example.com", "b@example.com"}
 	store := &table{}
 	c.Progress = ending{store, cancel}
-	r.answer = verdicts(map[string][]string{"b@example.com": {"450 4.2.0 greylisted"}})
 	_, err := open(t, c).Send(ctx, sample(event.TypeRequestPending))
 	require.Error(t, err)
 	assert.Len(t, store.rows, 1)

@@ -29,6 +29,8 @@ func findBuiltin(name string) (builtin, bool) {
 		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(strings.ToLower(m.textOf(a[0]))) }}, true
 	case "default":
 		return builtin{2, 2, false, func(_ *machine, a []any) any { return defaultTo(a[0], a[1]) }}, true
+	case "html":
+		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendString(nil, outHTML, m.textOf(a[0])))) }}, true
 	case "join":
 		return builtin{1, 2, false, join}, true
 	case "truncate":
@@ -47,7 +49,7 @@ func findBuiltin(name string) (builtin, bool) {
 
 // builtinNames lists the built-in helpers and blocks, for suggestions.
 func builtinNames() []string {
-	return []string{"date", "default", "each", "equal", "if", "join", "json", "lookup", "lower", "seconds", "slack", "truncate", "unless",
+	return []string{"date", "default", "each", "equal", "html", "if", "join", "json", "lookup", "lower", "seconds", "slack", "truncate", "unless",
 		"upper", "url", "with"}
 }
 

@@ -18,7 +18,9 @@ type compiler struct {
 	params  [][]string // block parameters by scope level; the root has none
 
 	json     jsonPlace
-	quote    int             // source offset of the quote that opened the current JSON string
+	markup   bool // the current JSON string holds HTML
+	quote    int  // source offset of the quote that opened the current JSON string
+	html     htmlPlace
 	url      strings.Builder // URL mode: the text before the first value
 	urlKnown bool            // URL mode: scheme, host and port are complete
 	urlPart  bool            // URL mode: the text begins with a path, not with an authority
@@ -82,6 +84,10 @@ func (c *compiler) text(offset int, text string) {
 		if !c.jsonText(offset, text) {
 			return
 		}
+	case HTML:
+		if f := c.html.advance(text); f != nil {
+			c.refuse(offset+f.offset, f)
+		}
 	case Header:
 		in.text = string(appendHeader(nil, text))
 	case URL:
@@ -102,6 +108,8 @@ func (c *compiler) jsonText(offset int, text string) bool {
 		c.quote = offset + quote
 	}
 	if fault == nil {
+		inString := c.json.outer() == jsonString
+		c.markup = inString && (c.markup && quote < 0 || holdsTag(text[max(0, quote):]))
 		return true
 	}
 	at := offset + fault.offset
@@ -135,6 +143,14 @@ func (c *compiler) inner(kind Kind, offset int, what, hint string) {
 // value checks that a value may stand at offset, and begins the instruction that writes it.
 func (c *compiler) value(offset int) instruction {
 	in := instruction{op: opValue, pos: offset}
+	if c.options.Mode == HTML {
+		out, f := c.html.value()
+		if f != nil {
+			c.refuse(offset, f)
+		}
+		in.out = out
+		return in
+	}
 	if c.options.Mode != JSON {
 		in.out = c.place(offset)
 		return in
@@ -145,6 +161,13 @@ func (c *compiler) value(offset int) instruction {
 	}
 	in.out, in.nest = out, int8(nest) //nolint:gosec // at most maxJSONLevels
 	return in
+}
+
+// refuse reports a place of HTML that a value would leave. An author who may write raw output answers for the places.
+func (c *compiler) refuse(offset int, f *htmlFault) {
+	if !c.options.AllowRaw {
+		c.syntax(KindPlace, offset, f.message, f.hint)
+	}
 }
 
 func (c *compiler) insideEscape(offset int) {
@@ -162,8 +185,6 @@ func (c *compiler) place(offset int) output {
 		if !c.json.between() {
 			c.insideEscape(offset)
 		}
-	case HTML:
-		return outHTML
 	case Header:
 		return outHeader
 	case Slack:
@@ -197,6 +218,10 @@ func (c *compiler) mustache(n *ast.MustacheStatement) {
 	if in.out == outJSONValue && in.arg.isCallOf("json") {
 		in.arg = in.arg.call.args[0] // the value itself
 	}
+	in.markup = c.markup && !in.arg.escapes()
+	if c.options.Mode == HTML && in.out == outURL && in.arg.isCallOf("url") {
+		in.out = outHTML // it is encoded already
+	}
 	c.emit(in)
 }
 
@@ -213,7 +238,7 @@ func (c *compiler) block(n *ast.BlockStatement) {
 	}
 	loops := head.op == opEach || head.op == opSection
 	scoped := loops || head.op == opWith
-	before, beforeQuote := c.json, c.quote
+	before, beforeQuote, beforeHTML := c.json, c.quote, c.html
 
 	start := c.emit(head)
 	if scoped {
@@ -224,14 +249,17 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.params = c.params[:len(c.params)-1]
 		c.emit(instruction{op: opNext, target: start + 1, pos: offset})
 	}
-	after := c.json
+	after, afterHTML := c.json, c.html
+	if loops && !beforeHTML.same(afterHTML) {
+		c.differ(KindLoop, offset, "the body of this loop begins "+beforeHTML.where()+" and ends "+afterHTML.where()+", or elsewhere in the same")
+	}
 	if c.err == nil && loops {
 		if level, ok := after.join(before); !ok {
 			c.drifts(offset, level, before, after)
 			return
 		}
 	}
-	c.json, c.quote = before, beforeQuote
+	c.json, c.quote, c.html = before, beforeQuote, beforeHTML
 	if n.Inverse == nil {
 		c.code[start].target = len(c.code)
 	} else {
@@ -239,6 +267,10 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.code[start].target = len(c.code)
 		c.program(n.Inverse)
 		c.code[jump].target = len(c.code)
+	}
+	if ends := c.html; !c.html.join(afterHTML) {
+		c.differ(KindBranch, offset, "the branches of this block end in different places of the HTML: one "+afterHTML.where()+", the other "+ends.where())
+		c.html = afterHTML
 	}
 	if c.err != nil {
 		return
@@ -250,6 +282,13 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.inner(KindBranch, offset, "is left differently by the branches of this block", hint)
 	default:
 		c.notJSON(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside", hint)
+	}
+}
+
+// differ reports a block after which it is not known where in the HTML it stands.
+func (c *compiler) differ(kind Kind, offset int, message string) {
+	if !c.options.AllowRaw {
+		c.syntax(kind, offset, message, "open and close every tag and attribute inside each branch and body")
 	}
 }
 

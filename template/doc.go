@@ -34,7 +34,7 @@
 //
 // With Options.Syntax set to [Macros], %%Name%% is replaced by a value and nothing else has a meaning. A value is never read
 // again, and percent signs that enclose no name are text: "100%% of %%User%%". [SessionMacros] and [ApplicationMacros]
-// are the names of two families of products.
+// are the names of two families of products. A name stands for a path, or for a helper: see [Options].
 //
 // # Escaping
 //
@@ -42,13 +42,22 @@
 //     escaped as text: null and missing are empty, a list is joined by commas, an object is its JSON. Outside, it is a
 //     complete JSON value; missing is null. Numbers keep every digit. {{x}}, {{{x}}} and {{&x}} are the same. A template
 //     whose branches end differently, or that has an expression inside an escape sequence, does not compile. The output is
-//     checked once more as a whole.
-//   - [HTML]: & < > " ' ` = become entities; raw output needs Options.AllowRaw. Attribute values must be quoted.
+//     checked once more as a whole. A string that is a JSON document itself keeps its shape as well: where the text of a
+//     string begins with {", [" or [{" (blanks aside), a value in it is a string or a value of that document, escaped for
+//     both, up to three such documents deep: "{ \"reason\": \"{{reason}}\", \"count\": {{count}} }".
+//   - [HTML]: the place of every value is known as well. In text and in attributes in quotes & < > " ' ` = become entities.
+//     In an attribute that is a URL, such as href, a value may be the whole: one whose scheme is none of http, https,
+//     mailto, tel, sms and ftp becomes #. Behind the first slash of a URL, or behind mailto:, it is percent-encoded. In a
+//     style it may stand behind the colon of a declaration, and loses what is no letter, digit, blank or one of # % . , - + _.
+//     A value does not compile in attributes without quotes, in names of tags and attributes, in event handlers and other
+//     attributes that are code, in <script>, <style> and comments, in scheme, host and port of a URL, and as the address of
+//     what <iframe>, <link>, <base> and the like load. Raw output needs Options.AllowRaw.
 //   - [Text]: nothing is escaped.
 //   - [Header]: control characters and line separators become spaces.
 //   - [URL]: percent-encoded but for letters, digits and - . _ ~. No value stands in scheme, host or port, and a value
 //     can add no path segment, parameter or fragment. A path segment . or .. is an error.
-//   - [Slack]: & < > become entities, so that no mention or link comes from data. Inside a JSON body use the helper slack.
+//   - [Slack]: & < > become entities, so that no mention or link comes from data. Inside a JSON body use the helper slack,
+//     and for HTML in a JSON string the helper html; [Template.Lint] reports where html is missing.
 //
 // # Helpers
 //
@@ -62,7 +71,8 @@
 //	truncate text n            at most n characters, the last one …
 //	date time layout           UTC, from epoch seconds or RFC 3339; layout as in package time, RFC 3339 by default
 //	seconds time               whole seconds since 1970
-//	slack text  url text       escaped for Slack mrkdwn; percent-encoded
+//	slack text  html text      escaped for Slack mrkdwn; for HTML
+//	url text                   percent-encoded
 //
 // Hosts add their own with Options.Helpers, for one template at a time. A name without arguments is a helper's call only
 // when the helper needs none: {{url}} is a field.
@@ -85,5 +95,7 @@
 //
 // # Limits
 //
-// Source, nesting, output and steps are bounded, see [Limits]; the context is looked at every 1,024 steps.
+// Source, nesting, output and steps are bounded, see [Limits]; the context is looked at every 1,024 steps. Whatever takes
+// time takes steps: what a helper, a comparison or a path reads and writes counts as a step for each 64 bytes. To compile a
+// template costs time and memory in proportion to its source, and so does to lint it.
 package template

@@ -13,8 +13,11 @@ const (
 	outHeader
 	outURL
 	outSlack
-	outJSONString // inside a string literal
-	outJSONValue  // outside: a complete value
+	outHTMLURL     // the whole URL of an HTML attribute
+	outHTMLAddress // behind mailto: and the like
+	outCSS         // in a style attribute
+	outJSONString  // inside a string literal
+	outJSONValue   // outside: a complete value
 )
 
 // appendString appends s as the output demands. outJSONValue adds the quotes.
@@ -28,6 +31,12 @@ func appendString(dst []byte, o output, s string) []byte {
 		return appendHeader(dst, s)
 	case outURL:
 		return appendURL(dst, s)
+	case outHTMLURL:
+		return appendHTMLURL(dst, s)
+	case outHTMLAddress:
+		return appendAddress(dst, s)
+	case outCSS:
+		return appendCSS(dst, s)
 	case outJSONString:
 		return appendJSONString(dst, s)
 	case outJSONValue:
@@ -103,11 +112,15 @@ func appendURL(dst []byte, s string) []byte {
 		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '.', b == '_', b == '~':
 			dst = append(dst, b)
 		default:
-			const hex = "0123456789ABCDEF"
-			dst = append(dst, '%', hex[b>>4], hex[b&15])
+			dst = appendPercent(dst, b)
 		}
 	}
 	return dst
+}
+
+func appendPercent(dst []byte, b byte) []byte {
+	const hex = "0123456789ABCDEF"
+	return append(dst, '%', hex[b>>4], hex[b&15])
 }
 
 // appendJSONString appends the content of a JSON string that decodes to s, with U+FFFD for invalid UTF-8. U+2028 and

@@ -4,7 +4,8 @@ import "strings"
 
 // Lint compares the paths of a template with an example of its data, anything that Normalise accepts, and reports those
 // that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing. Its
-// work is proportional to the template and the example; it lists the first 100 findings, and says that there are more.
+// work is proportional to the template and the example. It also reports a value in a JSON string that holds HTML, unless
+// it is escaped for it. It lists the first 100 findings, and says that there are more.
 func (t *Template) Lint(example any) []Finding {
 	tree, err := Normalise(example)
 	if err != nil {
@@ -23,6 +24,7 @@ type linter struct {
 	root     *shape
 	speller  *speller
 	findings []Finding
+	markup   *instruction // the last one that was reported as not escaped for HTML
 }
 
 func (l *linter) report(kind Kind, o *operand, message, hint string) {
@@ -40,6 +42,7 @@ func (l *linter) use(u use) {
 		l.variable(u)
 		return
 	}
+	l.unescaped(u)
 	from, ok := start(u.arg, u.scopes)
 	if !ok {
 		l.report(KindScope, u.arg, u.arg.quoted()+" goes above the root", "@root is the outermost context")
@@ -58,6 +61,21 @@ func (l *linter) use(u use) {
 	if u.in.op == opValue {
 		l.printed(u)
 	}
+}
+
+// unescaped reports a value in a JSON string that holds HTML: whoever wrote the value wrote HTML.
+func (l *linter) unescaped(u use) {
+	if !u.in.markup || u.in == l.markup || u.printed && u.shape.onlyScalar() && !u.shape.text {
+		return
+	}
+	l.markup = u.in
+	hint := "write {{html " + u.arg.quoted() + "}}"
+	if !u.printed {
+		hint = "put the helper html around it"
+	} else if strings.HasPrefix(u.arg.written, "%%") {
+		hint = "let the macro stand for: html " + short(u.at.String())
+	}
+	l.report(KindMarkup, u.arg, u.arg.quoted()+" stands in HTML inside a JSON string and is not escaped for it", hint)
 }
 
 // variable reports @index and the like outside every loop.

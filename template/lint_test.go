@@ -133,3 +133,61 @@ func TestR30_Trial(t *testing.T) {
 	assert.Equal(t, KindSegment, found[0].Kind)
 	assert.Equal(t, KindData, compile(t, "{{x}}", Options{Mode: Text}).Trial(t.Context(), func() {})[0].Kind)
 }
+
+// TestHTMLInJSON: the HTML of a mail that a JSON body carries is a language of its own, for which nothing escapes by itself.
+func TestHTMLInJSON(t *testing.T) {
+	t.Parallel()
+	example := tree(t, `{"x":"y","n":1,"l":["a"],"link":"https://h/"}`)
+	for source, hint := range map[string]string{
+		`{"value": "<p>{{x}}</p>"}`:                                    "write {{html x}}",
+		`{"value": "<br/>by {{x}}"}`:                                   "write {{html x}}",
+		`{"value": "{{#if x}}<b class='a'>{{upper x}}</b>{{/if}}"}`:    "put the helper html around it",
+		`{"value": "<p>{{#each l}}{{this}}{{/each}}</p>"}`:             "write {{html this}}",
+		`{"value": "<p>{{html x}} {{n}} {{date x}}</p>"}`:   "",
+		`{"value": "<p>", "text": "{{x}}"}`:                            "",
+		`{"text": "<https://h/{{x}}|open> <!here> a < b {{x}} <@U1>"}`: "",
+		`{"value": {{x}}, "p": "<p>"}`:                                 "",
+	} {
+		found := compile(t, source, Options{}).Lint(example)
+		if hint == "" {
+			assert.Empty(t, found, source)
+			continue
+		}
+		if assert.Len(t, found, 1, source) {
+			assert.Equal(t, KindMarkup, found[0].Kind)
+			assert.Equal(t, hint, found[0].Hint, source)
+		}
+	}
+	o := Options{Syntax: Macros, Macros: map[string]string{"X": "x", "Y": "html x"}}
+	found := compile(t, `{"value": "<p>%%Y%% %%X%%</p>"}`, o).Lint(example)
+	if assert.Len(t, found, 1) {
+		assert.Equal(t, "let the macro stand for: html x", found[0].Hint)
+		assert.Equal(t, 21, found[0].Column)
+	}
+	assert.Equal(t, `{"value": "<p>&lt;b&gt; \u003c"}`, render(t, `{"value": "<p>{{html x}} \u003c"}`, Options{}, map[string]any{"x": "<b>"}))
+	assert.Equal(t, KindUnsupported, syntaxError(t, "{{html x}}", Options{Mode: HTML}).Kind)
+}
+
+// TestTrialFindsEmptyTexts: a text without content is refused by those who show it.
+func TestTrialFindsEmptyTexts(t *testing.T) {
+	t.Parallel()
+	example := tree(t, `{"x":"y","l":["a"]}`)
+	for source, when := range map[string]string{
+		"{{x}}": "when x is absent", " {{#each l}}{{this}}{{/each}}\n": "when l is empty", "{{#if none}}a{{/if}}": "", "{{#if x}}a{{/if}}": "when x is absent",
+		"a{{x}}": "-", "{{default x 'none'}}": "-", "": "-", "{{x}}{{l}}": "-",
+	} {
+		for _, mode := range []Mode{Text, Slack} {
+			found := compile(t, source, Options{Mode: mode}).Trial(t.Context(), example)
+			if when == "-" {
+				assert.Empty(t, found, source)
+				continue
+			}
+			if assert.Len(t, found, 1, source) {
+				assert.Equal(t, KindEmpty, found[0].Kind)
+				assert.Contains(t, found[0].Message, when)
+				assert.NotEmpty(t, found[0].Hint)
+			}
+		}
+		assert.Empty(t, compile(t, source, Options{Mode: Header}).Trial(t.Context(), example), source)
+	}
+}

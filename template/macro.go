@@ -57,7 +57,7 @@ func (c *compiler) macro(offset int, name string) {
 	}
 	arg.setPlace("%%"+name+"%%", offset)
 	in := c.value(offset)
-	in.arg = arg
+	in.arg, in.markup = arg, c.markup && !arg.escapes()
 	c.emit(in)
 }
 

@@ -17,6 +17,7 @@ type Position struct {
 type lineIndex struct {
 	text   string
 	starts []int
+	before int // bytes of the source before the text
 }
 
 func newLineIndex(text string) *lineIndex {
@@ -35,22 +36,24 @@ func (x *lineIndex) at(offset int) Position {
 	offset = max(0, min(offset, len(x.text)))
 	line := sort.SearchInts(x.starts, offset+1)
 	start := x.starts[line-1]
-	return Position{Offset: offset, Line: line, Column: 1 + utf8.RuneCountInString(x.text[start:offset])}
+	return Position{Offset: x.before + offset, Line: line, Column: 1 + utf8.RuneCountInString(x.text[start:offset])}
 }
 
 // cursor finds the positions of rising offsets in one pass, also in a source of one long line.
 type cursor struct {
-	lines *lineIndex
-	last  Position
+	lines  *lineIndex
+	last   Position
+	offset int // of last, in the text
 }
 
 func (c *cursor) at(offset int) Position {
-	if c.last.Line == 0 || offset < c.last.Offset || strings.IndexByte(c.lines.text[c.last.Offset:offset], '\n') >= 0 {
-		c.last = c.lines.at(offset)
+	if c.last.Line == 0 || offset < c.offset || strings.IndexByte(c.lines.text[c.offset:offset], '\n') >= 0 {
+		c.last, c.offset = c.lines.at(offset), offset
 		return c.last
 	}
-	c.last.Column += utf8.RuneCountInString(c.lines.text[c.last.Offset:offset])
-	c.last.Offset = offset
+	c.last.Column += utf8.RuneCountInString(c.lines.text[c.offset:offset])
+	c.last.Offset += offset - c.offset
+	c.offset = offset
 	return c.last
 }
 

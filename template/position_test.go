@@ -49,6 +49,54 @@ func TestR26_Positions(t *testing.T) {
 	assert.Equal(t, "render: template 3:11: the helper fail failed", r.Error())
 }
 
+// TestByteOrderMark: the mark that some editors put before a text is no part of it, and moves no position.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	data := map[string]any{"a": "x"}
+	assert.Equal(t, `{"a":"x"}`, render(t, "\uFEFF{\"a\":\"{{a}}\"}", Options{}, data))
+	assert.Equal(t, "x", render(t, "\uFEFF{{#if a}}\n{{a}}{{/if}}", Options{Mode: Text}, data), "the block stands alone on its line")
+	assert.Equal(t, "/x", render(t, "\uFEFF/{{a}}", Options{Mode: URL}, data))
+	assert.Equal(t, "x", render(t, "\uFEFF%%a%%", Options{Mode: Header, Syntax: Macros}, data))
+	e := syntaxError(t, "\uFEFFab\n{{#if}}", Options{Mode: Text})
+	assert.Equal(t, Position{Offset: 6, Line: 2, Column: 1}, e.Position)
+	assert.Equal(t, Position{Offset: 3, Line: 1, Column: 1}, syntaxError(t, "\uFEFF{{/a}}", Options{Mode: Text}).Position)
+	paths := compile(t, "\uFEFF{{a}}{{b}}\n{{c}}", Options{Mode: Text}).Paths()
+	assert.Equal(t, []Position{{5, 1, 3}, {10, 1, 8}, {16, 2, 3}}, []Position{paths[0].Position, paths[1].Position, paths[2].Position})
+	assert.Equal(t, "a\uFEFF", render(t, "a\uFEFF", Options{Mode: Text}, data), "elsewhere it is a character")
+}
+
+// TestMistakesAreNamed: what is likely to be typed wrong is named at its place, with what to write.
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		source        string
+		column        int
+		message, hint string
+	}{
+		{`"{{data.id}"`, 11, "one } does not close this {{", "close it with }}"},
+		{`{"a":"{{data.id}","b":"{{x}}"}`, 16, "one } does not close this {{", "close it with }}"},
+		{`"{{#if a}x{{/if}}"`, 9, "one } does not close this {{", "close it with }}"},
+		{`"{{{a} "`, 6, "one } does not close this {{", "close it with }}"},
+		{`"{{data.id"`, 11, "a quote stands where the {{ before it must be closed", "close it with }}"},
+		{`"{{data..id}}"`, 8, "two dots stand between two names", "write one dot"},
+		{`"{{upper data..id}}"`, 14, "two dots stand between two names", "write one dot"},
+		{`"{{data...id}}"`, 8, "two dots", "write one dot"},
+		{`"{{data.}}"`, 8, "a name is missing after this dot", ""},
+		{`"{{upper data.id. }}"`, 17, "a name is missing after this dot", ""},
+		{`"{{.data.id}}"`, 4, "a name is missing after {{", "a path begins with a name: data"},
+		{`"{{data.id | upper}}"`, 12, `unexpected "|"`, "a helper stands before its value"},
+		{`"{{#if a == b}}{{/if}}"`, 11, "a name is missing", "compare with (equal a b)"},
+	} {
+		e := syntaxError(t, c.source, Options{})
+		assert.Equal(t, c.column, e.Column, "%s: %v", c.source, e)
+		assert.Contains(t, e.Message, c.message, c.source)
+		assert.Contains(t, e.Hint, c.hint, c.source)
+	}
+	// What looks like a mistake and is none.
+	data := tree(t, `{"a":{"b":"x"},"c":"y"}`)
+	assert.Equal(t, "xX Y", render(t, `{{#with a}}{{b}}{{upper ../a.b}}{{/with}} {{upper"y"}}`, Options{Mode: Text}, data))
+}
+
 func TestR27_Hints(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ source, hint string }{

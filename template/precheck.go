@@ -351,8 +351,14 @@ func (c *checker) noName(original string) {
 // glued reports dots directly behind a path, which raymond takes for its next argument.
 func (c *checker) glued(last lexer.Token) {
 	t := c.peek()
-	if c.err == nil && t.Kind == lexer.TokenID && t.Val == ".." && t.Pos == last.Pos+len(last.Val) {
+	if c.err != nil || t.Kind != lexer.TokenID || t.Pos != last.Pos+len(last.Val) {
+		return
+	}
+	switch t.Val {
+	case "..":
 		c.fail(KindSyntax, t, "two dots stand between two names", "write one dot; ../ can stand at the beginning of a path only")
+	case ".":
+		c.fail(KindSyntax, t, "a name is missing after this dot", "")
 	}
 }
 

@@ -20,6 +20,7 @@ type instruction struct {
 	op     opcode
 	out    output
 	joins  bool // opText: the first byte would prolong a JSON value before it
+	markup bool // opValue in JSON: in a string that holds HTML, and not escaped for it
 	nest   int8 // opValue in JSON: the number of strings of documents around the document it is in
 	target int
 	text   string
@@ -68,6 +69,16 @@ func pathCost(names []segment) int {
 // isCallOf reports whether o is a call of a built-in helper.
 func (o *operand) isCallOf(builtin string) bool {
 	return o.base == baseCall && o.call.name == builtin && o.call.builtin.call != nil
+}
+
+// escapes reports whether o is a call whose result holds no markup.
+func (o *operand) escapes() bool {
+	for _, name := range [...]string{"html", "url", "slack", "date", "seconds", "equal"} {
+		if o.isCallOf(name) {
+			return true
+		}
+	}
+	return o.base == baseLiteral || o.isLoopVariable() && o.base != baseKey
 }
 
 // quoted is the expression as messages have it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/aymerick/raymond/ast"
@@ -21,7 +22,8 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data. It
+// takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
 // Errors: *OptionsError, *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {
 	if err := o.check(); err != nil {
@@ -36,7 +38,12 @@ func Compile(source string, o Options) (*Template, error) {
 		return nil, &SyntaxError{Position: newLineIndex(source).at(at), Kind: KindSyntax,
 			Message: "the template is not valid UTF-8", Hint: "save it in UTF-8"}
 	}
-	c := &compiler{options: o, source: source, lines: newLineIndex(source), params: [][]string{nil}, json: newJSONPlace()}
+	lines := newLineIndex(source)
+	if text, ok := strings.CutPrefix(source, byteOrderMark); ok { // some editors begin every file with it
+		lines, source = newLineIndex(text), text
+		lines.before = len(byteOrderMark)
+	}
+	c := &compiler{options: o, source: source, lines: lines, params: [][]string{nil}, json: newJSONPlace()}
 	if o.Syntax == Macros {
 		c.macros()
 	} else if err := c.handlebars(limits); err != nil {
@@ -56,6 +63,9 @@ func Compile(source string, o Options) (*Template, error) {
 	}
 	return t, nil
 }
+
+// byteOrderMark is no part of the text.
+const byteOrderMark = "\uFEFF"
 
 // handlebars runs the stages before code generation. Errors have an offset only.
 func (c *compiler) handlebars(limits Limits) *SyntaxError {

@@ -6,6 +6,7 @@ require (
 	github.com/aymerick/raymond v2.0.2+incompatible
 	github.com/stretchr/testify v1.12.1
 	github.com/tocsin-go/tocsin v0.0.0
+	golang.org/x/net v0.62.0
 )
 
 require (

@@ -86,19 +86,18 @@ func (u URL) Values() []Value {
 }
 
 // Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same replacement.
-// A value can be kept only while scheme, host and port are as before: otherwise whoever may edit but not read the
-// configuration could have it sent to a server of their own. Errors are *ConfigError.
+// A value can be kept only while Text is as before, byte by byte: otherwise whoever may edit but not read the configuration
+// could have it sent to a server of their own, by a name that only looks the same, or to another path of a server that many
+// share. Errors are *ConfigError.
 func (u URL) Update(next URL) (URL, error) {
 	merged := URL{Text: next.Text}
-	before, _ := splitOrigin(u.Text)
-	after, _ := splitOrigin(next.Text)
 	for i, m := range next.Masks {
 		if m.Value.IsKept() {
 			old, ok := u.mask(m.Replacement)
 			switch {
 			case !ok:
 				return URL{}, &ConfigError{maskField(i), "has no stored value to keep", "give the value"}
-			case !strings.EqualFold(before, after):
+			case u.Text != next.Text:
 				return URL{}, errMoved(maskField(i))
 			}
 			m.Value = old.Value

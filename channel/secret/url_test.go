@@ -80,13 +80,15 @@ func TestS51_MaskRules(t *testing.T) {
 func TestS51_MasksAreWriteOnly(t *testing.T) {
 	t.Parallel()
 	token, other := Literal(planted), Literal("other-value")
-	stored := URL{"https://a.example/TOKEN/x", []Mask{{"TOKEN", token}}}
+	stored := URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", token}}}
 	for name, c := range map[string]struct {
 		next URL
 		want URL
 		err  string
 	}{
-		"kept":                    {URL{"https://A.example/v2/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{"https://A.example/v2/TOKEN", []Mask{{"TOKEN", token}}}, ""},
+		"kept":                    {URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", Kept()}}}, URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", token}}}, ""},
+		"kept for another path":   {URL{"https://a.example/v2/TOKEN/QQ", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
+		"kept for another case":   {URL{"https://A.example/TOKEN/QQ", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
 		"replaced":                {URL{"https://b.example/TOKEN", []Mask{{"TOKEN", other}}}, URL{"https://b.example/TOKEN", []Mask{{"TOKEN", other}}}, ""},
 		"deleted":                 {URL{"https://a.example/x", nil}, URL{"https://a.example/x", nil}, ""},
 		"kept under another name": {URL{"https://a.example/T2", []Mask{{"T2", Kept()}}}, URL{}, "no stored value"},
@@ -94,7 +96,7 @@ func TestS51_MasksAreWriteOnly(t *testing.T) {
 		"kept for another port":   {URL{"https://a.example:8443/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
 		"kept for another scheme": {URL{"http://a.example/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
 		"kept for a user's host":  {URL{"https://a.example@evil.example/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
-		"new mask without value":  {URL{"https://a.example/TOKEN/M2", []Mask{{"TOKEN", Kept()}, {"M2", Value{}}}}, URL{}, "mask 2 has no value"},
+		"new mask without value":  {URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", Kept()}, {"QQ", Value{}}}}, URL{}, "mask 2 has no value"},
 	} {
 		got, err := stored.Update(c.next)
 		if c.err != "" {
@@ -106,4 +108,8 @@ func TestS51_MasksAreWriteOnly(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, got, name)
 	}
+	// They are equal when case is folded, and two hosts when they are dialled: strasse.example is the second.
+	sharp := URL{"https://straße.example/TOKEN", []Mask{{"TOKEN", token}}}
+	_, err := sharp.Update(URL{"https://straẞe.example/TOKEN", []Mask{{"TOKEN", Kept()}}})
+	assert.ErrorContains(t, err, "destination has changed")
 }

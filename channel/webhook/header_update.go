@@ -10,7 +10,8 @@ import (
 //   - a header that is sensitive in stored and is not in next: the choice cannot be undone, only the header removed;
 //   - a kept value for a header that is not in stored, or was not sensitive there;
 //   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could otherwise
-//     have the value sent to a server of their own. Pass whether scheme, host and port are as before.
+//     have the value sent to a server of their own, or to somebody else's path on a shared one. Pass whether the URL as a
+//     whole leads to where it did: scheme, host as it is dialled, port, path and query.
 func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error) {
 	known := make(map[string]Header, len(stored))
 	for _, h := range stored {

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,9 @@ func FuzzRetryAfter(f *testing.F) {
 		got := webhook.RetryAfter(value, now)
 		if got < 0 || got > 24*time.Hour {
 			t.Fatalf("%q at %v: %v", value, now, got)
+		}
+		if digits := strings.Trim(value, "0123456789") == ""; digits && (got > 0) != (strings.Trim(value, "0") != "") {
+			t.Fatalf("%q are seconds, however many, and give %v", value, got)
 		}
 		if got > 0 && value[0] == '-' {
 			t.Fatalf("%q is negative and gives %v", value, got)

@@ -43,7 +43,7 @@ func TestReadyMadeVocabulariesShareNoWord(t *testing.T) {
 		words = slices.AppendSeq(words, maps.Values(v))
 	}
 	slices.Sort(words)
-	assert.Equal(t, len(words), len(slices.Compact(words)))
+	assert.Len(t, slices.Compact(slices.Clone(words)), len(words))
 }
 
 func TestVocabularyTranslatesBothWays(t *testing.T) {

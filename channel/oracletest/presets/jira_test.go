@@ -2,7 +2,6 @@ package presets
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -72,15 +71,6 @@ func sender(t *testing.T, c webhook.Config, status int) func(e event.Event) []by
 		return <-bodies
 	}
 }
-
-// payload is an event with any data.
-type payload struct {
-	typ  event.Type
-	data any
-}
-
-func (p payload) EventType() event.Type        { return p.typ }
-func (p payload) MarshalJSON() ([]byte, error) { return json.Marshal(p.data) }
 
 // descriptionOf returns the document in an issue's body.
 func descriptionOf(t *testing.T, body []byte) any {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -140,6 +141,18 @@ func TestShutdownDrainsFallbacks(t *testing.T) {
 	}
 }
 
+// chained are n routes, each with the next one as its fallback.
+func chained(n int) []dispatcher.Route {
+	all := make([]dispatcher.Route, n)
+	for i := range all {
+		all[i] = dispatcher.Route{Name: strconv.Itoa(i), Channel: new(channeltest.Recorder)}
+		if i+1 < n {
+			all[i].Protect.Fallback = strconv.Itoa(i + 1)
+		}
+	}
+	return all
+}
+
 func TestConfigErrorsOfProtection(t *testing.T) {
 	t.Parallel()
 	route := func(name string, p dispatcher.Protection) dispatcher.Route {
@@ -171,7 +184,10 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 		"a circle, and one that leads into it": {[]dispatcher.Route{route("in", fallback("1")), route("1", fallback("2")), route("2", fallback("1"))},
 			[]string{`Routes[1] "1": Protect has the Fallback "2", which leads back here: end the chain of fallbacks somewhere`,
 				`Routes[2] "2": Protect has the Fallback "1", which leads back here: end the chain of fallbacks somewhere`}},
-		"fine": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour}, DisableAfter: 1, Fallback: "2"}), route("2", dispatcher.Protection{})}, nil},
+		"a long chain": {chained(18),
+			[]string{`Routes[0] "0": Protect has the Fallback "1", which has more than 16 fallbacks in turn: shorten the chain of fallbacks`}},
+		"a chain": {chained(17), nil},
+		"fine":    {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour}, DisableAfter: 1, Fallback: "2"}), route("2", dispatcher.Protection{})}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

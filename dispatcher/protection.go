@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -87,14 +88,25 @@ func checkFallback(index int, r *Route, byName map[string]*Route) error {
 		return bad(fmt.Sprintf("has the Fallback %q, which is for another tenant", name), "name a route of the same tenant, or of AnyTenant")
 	}
 	// A circle is reported at each of its routes, but not at those that only lead into it.
-	for hops := 0; to != nil && hops <= len(byName); hops++ {
-		if to.Name == r.Name {
+	chain := make([]*Route, 0, maxFallbacks)
+	for range maxFallbacks {
+		switch {
+		case to == nil || slices.Contains(chain, to):
+			return nil
+		case to.Name == r.Name:
 			return bad(fmt.Sprintf("has the Fallback %q, which leads back here", name), "end the chain of fallbacks somewhere")
 		}
+		chain = append(chain, to)
 		to = byName[to.Protect.Fallback]
 	}
-	return nil
+	if to == nil {
+		return nil
+	}
+	return bad(fmt.Sprintf("has the Fallback %q, which has more than %d fallbacks in turn", name, maxFallbacks), "shorten the chain of fallbacks")
 }
+
+// maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.
+const maxFallbacks = 16
 
 // FailingError is why a route that failed for Protection.DisableAfter is disabled.
 type FailingError struct {

@@ -25,7 +25,8 @@ type SourceError struct {
 
 func (e *SourceError) Error() string { return "secret from " + e.Source + " " + e.Reason }
 
-// Env is the value of an environment variable. An unset or empty variable is an error when the value is needed.
+// Env is the value of an environment variable, without what editors and shells leave around text: a byte order mark, and one
+// newline at the end. An unset or empty variable is an error when the value is needed.
 func Env(name string) Value {
 	source := "env " + name
 	return cached(source, func(context.Context) (string, error) {
@@ -33,11 +34,11 @@ func Env(name string) Value {
 		if !ok {
 			return "", &SourceError{source, "is not set"}
 		}
-		return text, nil
+		return trimmed(source, text)
 	})
 }
 
-// File is the content of a regular file of at most 64 KiB, without one trailing newline.
+// File is the content of a regular file of at most 64 KiB, trimmed like that of [Env].
 func File(path string) Value {
 	source := "file " + path
 	return cached(source, func(context.Context) (string, error) {
@@ -52,9 +53,21 @@ func File(path string) Value {
 		case err != nil:
 			return "", &SourceError{source, "could not be read"}
 		}
-		text = strings.TrimSuffix(text, "\n")
-		return strings.TrimSuffix(text, "\r"), nil
+		return trimmed(source, text)
 	})
+}
+
+const byteOrderMark = "\ufeff"
+
+// trimmed removes what is no part of a secret although it stands in the same file or variable.
+func trimmed(source, text string) (string, error) {
+	if (strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff")) && strings.Contains(text, "\x00") {
+		return "", &SourceError{source, "is text in UTF-16; save it as UTF-8"}
+	}
+	text = strings.TrimPrefix(text, byteOrderMark)
+	text = strings.TrimSuffix(text, "\n")
+	text = strings.TrimSuffix(text, "\r")
+	return strings.TrimSuffix(text, byteOrderMark), nil
 }
 
 // Func is a value fetched by f, for example from a vault; name is shown in errors. f is called by one goroutine at a

@@ -58,6 +58,28 @@ func TestS48_Env(t *testing.T) {
 	assert.Equal(t, planted, reveal(t, v), "a failure is not cached")
 }
 
+func TestS48_WhatStandsAroundASecretIsNoPartOfIt(t *testing.T) {
+	for text, want := range map[string]string{
+		"value\n": "value", "value\r\n": "value", "\ufeffvalue": "value", "\ufeffvalue\r\n": "value", "value\ufeff": "value",
+		"val\nue": "val\nue", " value ": " value ", "val\ufeffue": "val\ufeffue", "\xff\xfea": "\xff\xfea",
+	} {
+		t.Setenv("TOCSIN_TEST_SECRET", text)
+		assert.Equal(t, want, reveal(t, Env("TOCSIN_TEST_SECRET")), "%q", text)
+		path := filepath.Join(t.TempDir(), "secret")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		assert.Equal(t, want, reveal(t, File(path)), "%q", text)
+	}
+	for _, text := range []string{"\xff\xfev\x00a\x00", "\xfe\xff\x00v\x00a"} {
+		path := filepath.Join(t.TempDir(), "secret")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		requireSourceError(t, File(path), "file "+path, "is text in UTF-16; save it as UTF-8")
+	}
+	for _, text := range []string{"\n", "\ufeff", "\ufeff\n"} {
+		t.Setenv("TOCSIN_TEST_SECRET", text)
+		requireSourceError(t, Env("TOCSIN_TEST_SECRET"), "env TOCSIN_TEST_SECRET", "is empty")
+	}
+}
+
 func TestS48_File(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -41,7 +41,7 @@ func decode(coding string, body []byte, limit int, whole bool) (decoded []byte, 
 	if err != nil {
 		return nil, false, false
 	}
-	text := bytes.NewBuffer(make([]byte, 0, min(4*len(body), limit)+bytes.MinRead))
+	text := bytes.NewBuffer(make([]byte, 0, min(4*len(body), limit+1)+bytes.MinRead))
 	_, err = text.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	if decoded = text.Bytes(); len(decoded) > limit {
 		return decoded[:limit], false, true

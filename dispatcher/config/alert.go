@@ -1,9 +1,6 @@
 package config
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
@@ -11,21 +8,21 @@ import (
 
 func alertsField() Field {
 	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
-		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is told when it succeeds before. Default: 5m."},
-		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are told again while it fails. Default: 1h."},
+		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is notified when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are notified again while it fails. Default: 1h."},
 		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
 		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
-		{Name: "to", List: true, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
+		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
 	}}
 }
 
 // alerts collects the alerts of a document, and lets the routes that they name take them.
 type alerts struct {
 	*problems
-	tenant string            // of the whole document, if it has one
+	tenant string            // of routes that name none
 	routes map[string]*value // all of the document, by name
 	all    map[string]health.Alert
-	about  map[string][]string // routes that fail, by the route that tells
+	about  map[string]map[string]bool // routes that fail, by the route that tells
 }
 
 // read reads the alerts of a route.
@@ -40,18 +37,26 @@ func (a *alerts) read(route *value) {
 		at := v.get("to").items[i]
 		switch teller := a.routes[to]; {
 		case teller == nil:
-			a.add(at.at, at.path, "names no route", "name one of the routes"+suggestion(to, names(a.routes)))
+			a.add(at.at, at.path, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
 		case teller == route:
 			a.add(at.at, at.path, "is the route itself, which cannot tell that it fails", "name another route")
 		case !tells(a.tenantOf(teller), a.tenantOf(route)):
 			a.add(at.at, at.path, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
 		default:
-			a.about[to] = append(a.about[to], name)
+			if a.about[to] == nil {
+				a.about[to] = map[string]bool{}
+			}
+			a.about[to][name] = true
 		}
 	}
 }
 
-func (a *alerts) tenantOf(route *value) string { return cmp.Or(a.tenant, route.text("tenant")) }
+func (a *alerts) tenantOf(route *value) string {
+	if route.has("tenant") {
+		return route.text("tenant")
+	}
+	return a.tenant
+}
 
 // tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about one for
 // all tenants have none.
@@ -69,5 +74,5 @@ func (a *alerts) extend(r *dispatcher.Route) {
 		return
 	}
 	alarms := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
-	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return slices.Contains(failing, e.Subject()) })))
+	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
 }

@@ -8,10 +8,10 @@ import (
 )
 
 func authField() Field {
-	return Field{Name: "auth", Kind: Variants, Tag: "kind", Doc: "The Authorization header.", Variants: []Variant{
+	return Field{Name: "auth", Kind: Variants, guards: true, Tag: "kind", Doc: "The Authorization header.", Variants: []Variant{
 		{Name: "none", Doc: "no authentication"},
 		{Name: "basic", Doc: "user and password", Fields: []Field{
-			{Name: "user", Required: true, Doc: "Name of the user."},
+			{Name: "user", Required: true, verbatim: true, Doc: "Name of the user."},
 			{Name: "password", Kind: Secret, Doc: "The user's password."},
 		}},
 		{Name: "token", Doc: "a value that is sent as it is", Fields: []Field{

@@ -25,7 +25,7 @@ func bodyField() Field {
 		{Name: "cloudevents", Doc: "CloudEvents 1.0", Fields: []Field{
 			{Name: "source", Required: true, Doc: "The attribute source of events that have none, such as the product's URL."},
 			{Name: "binary", Kind: Flag, Doc: "Whether attributes are sent as headers. Default: false, one JSON document."},
-			{Name: "attributes", List: true, Doc: "The event's attributes that become extension attributes. Default: all."},
+			{Name: "attributes", List: true, MaxItems: 100, Doc: "The event's attributes that become extension attributes. Default: all."},
 		}},
 		{Name: "static", Doc: "always the same text", Fields: []Field{
 			{Name: "text", Required: true, Doc: "The body: JSON, unless content_type says something else. No place for credentials."},
@@ -67,8 +67,8 @@ func bodyTemplate(s Settings) template.Options {
 func macroSets() []string { return []string{"application", "session", "paths"} }
 
 // macros returns the macros of a set; nil = any path.
-func macros(set, otherwise string) map[string]string {
-	switch cmp.Or(set, otherwise) {
+func macros(set, def string) map[string]string {
+	switch cmp.Or(set, def) {
 	case "session":
 		return template.SessionMacros()
 	case "application":

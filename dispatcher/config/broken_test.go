@@ -42,7 +42,7 @@ func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 		name := filepath.Base(f)
 		src, err := os.ReadFile(f)
 		require.NoError(t, err)
-		set, err := config.Load(name, src, config.Options{})
+		set, err := config.Load(name, src, config.Options{Tenants: []string{"acme", "globex"}})
 		require.Error(t, err, name)
 		assert.Nil(t, set, name)
 		all.WriteString("── " + name + "\n" + err.Error() + "\n\n")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
@@ -9,7 +10,7 @@ import (
 // The parts that channels over HTTP have in common.
 
 func limitsField() Field {
-	return Field{Name: "limits", Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
+	return Field{Name: "limits", guards: true, Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
 }
 
 func tlsFields() []Field {
@@ -23,12 +24,24 @@ func tlsOf(s Settings) netguard.TLS {
 	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
 }
 
-func timeoutsField() Field {
+// checkTLS reports what is wrong with the certificates of s, which channels say only when all else is right.
+func checkTLS(s Settings) error {
+	if _, err := tlsOf(s).Config(); err != nil {
+		e := &Error{Path: "ca_certificate", Problem: "is wrong: " + err.Error(), Remedy: "give certificates in PEM form"}
+		if c, ok := errors.AsType[*netguard.ConfigError](err); ok {
+			e.Problem, e.Remedy = c.Reason, c.Remedy
+		}
+		return e
+	}
+	return nil
+}
+
+func timeoutsField(caps Caps) Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
-		{Name: "connect", Kind: Duration, Min: 1, Doc: "Name resolution and TCP. Default: 10s."},
-		{Name: "tls", Kind: Duration, Min: 1, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Min: 1, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Min: 1, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "connect", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Everything, the answer's body included. Default: 30s."},
 	}}
 }
 
@@ -38,12 +51,20 @@ func timeoutsOf(s Settings) netguard.Timeouts {
 }
 
 // networks are the guards that documents may name.
-func networks(o Options) map[string]*netguard.Guard {
-	all := map[string]*netguard.Guard{defaultNetwork: new(netguard.Guard)}
+func networks(o Options, public *netguard.Guard) map[string]*netguard.Guard {
+	all := map[string]*netguard.Guard{defaultNetwork: public}
 	for name, g := range o.Networks {
 		all[name] = g
 	}
 	return all
+}
+
+// publicGuard allows public addresses only. That of a Set that is replaced keeps its connections.
+func publicGuard(o Options) *netguard.Guard {
+	if o.Previous != nil && o.Previous.public != nil {
+		return o.Previous.public
+	}
+	return new(netguard.Guard)
 }
 
 const (
@@ -61,17 +82,17 @@ func policies(o Options) map[string]netguard.Limits {
 }
 
 // named finds what a field of a channel names among what the host offers.
-func named[T any](p *problems, channel *value, field, otherwise string, offered map[string]T) T {
-	name := cmp.Or(channel.text(field), otherwise)
+func named[T any](p *problems, channel *value, field, def string, offered map[string]T) T {
+	name := cmp.Or(channel.text(field), def)
 	found, ok := offered[name]
 	if !ok {
 		at := channel.get(field)
-		p.add(at.at, at.path, "is not offered by the host", "name one that is"+suggestion(name, names(offered)))
+		p.add(at.at, at.path, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
 	}
 	return found
 }
 
 // tlsNames says where in a document problems with TLS are.
 func tlsNames() map[string]string {
-	return map[string]string{"Connection": "ca_certificate"}
+	return map[string]string{"connection": "ca_certificate"}
 }

@@ -12,21 +12,21 @@ type Document struct{ root *value }
 // version is that of the form of documents.
 const version = 1
 
-func documentFields(types Registry) []Field {
+func documentFields(types Registry, caps Caps) []Field {
 	return []Field{
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
-		channelsField(types),
-		{Name: "routes", Kind: Object, List: true, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
+		channelsField(types, caps),
+		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields(caps)},
 	}
 }
 
-func channelsField(types Registry) Field {
+func channelsField(types Registry, caps Caps) Field {
 	common := []Field{
 		{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
 		{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
 	}
-	f := Field{Name: "channels", Kind: Variants, List: true, Tag: "type", Doc: "How events reach people and systems."}
+	f := Field{Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems."}
 	for _, name := range names(types) {
 		f.Variants = append(f.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: append(common[:len(common):len(common)], types[name].Fields...)})
 	}
@@ -34,7 +34,7 @@ func channelsField(types Registry) Field {
 }
 
 // JSON writes the document as JSON. Secrets given as text, and what may be one in a URL, are shown as [redacted];
-// references are shown as they are. [Load] reads what JSON wrote back when it is given the Document as Options.Former.
+// references are shown as they are. [Load] reads what JSON wrote back when it is given the Document as Options.Stored.
 func (d *Document) JSON() []byte { return indented(writer{}.object(d.root)) }
 
 // YAML is JSON in the other format. Comments of the document that was read are not in it.
@@ -47,7 +47,7 @@ func (d *Document) YAML() []byte {
 }
 
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store, which
-// encrypts it; Load reads it without Options.Former. Never show it.
+// encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
 	r := revealer{ctx: ctx}
 	b := indented(writer{r.reveal}.object(d.root))

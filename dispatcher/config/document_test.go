@@ -47,14 +47,14 @@ func TestTheFiveDocumentsRoundTrip(t *testing.T) {
 				assert.NotContains(t, string(written), secret, "%s as %s", name, format)
 			}
 			o := trusted()
-			o.Former = first.Document
+			o.Stored = first.Document
 			second := load(t, "written."+format, string(written), o)
 			assert.Equal(t, everything, reveal(t, second.Document), "%s as %s", name, format)
 			assert.Equal(t, string(first.Document.YAML()), string(second.Document.YAML()), "%s as %s", name, format)
 			assert.Equal(t, string(first.Document.JSON()), string(second.Document.JSON()), "%s as %s", name, format)
 			assert.Equal(t, outline(first), outline(second), "%s as %s", name, format)
 		}
-		stored := load(t, "stored.json", everything, trusted()) // without a former one
+		stored := load(t, "stored.json", everything, trusted()) // without a stored one
 		assert.Equal(t, everything, reveal(t, stored.Document), name)
 	}
 }

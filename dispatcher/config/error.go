@@ -50,6 +50,8 @@ const maxProblems = 100
 
 // problems collects everything that is wrong with one document.
 type problems struct {
+	suggester
+
 	file string
 	all  []*Error
 	more int // that were left out
@@ -89,7 +91,7 @@ func (p *problems) err() error {
 		errs[i] = e
 	}
 	if p.more > 0 {
-		errs = append(errs, &Error{File: p.file, Problem: fmt.Sprintf("has %d more problems", p.more), Remedy: "mend these first"})
+		errs = append(errs, &Error{File: p.file, Problem: fmt.Sprintf("has %d more problems", p.more), Remedy: "correct these first"})
 	}
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
@@ -14,22 +15,29 @@ type Field struct {
 	Kind Kind
 	List bool   // a list of such values
 	Doc  string // one or two sentences, which editors show
-	// Required fields must be there, and not be empty.
+	// Required fields must be there. No Text, Address or Secret that is there is empty: it would mean what leaving it out means,
+	// which is not what somebody meant whose program filled in nothing.
 	Required bool
 	Values   []string // of a Text: what it may be; nil = anything
 	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
 	// also be written as a number.
 	Pattern, Form string
-	Min, Max      int     // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
-	MaxItems      int     // of a list; 0 = no bound
-	Word          string  // of a Duration: the word for "without end", read as -1; "" = there is none
-	Fields        []Field // of an Object
+	Min, Max      int           // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
+	MaxItems      int           // of a list; 0 = no bound
+	Longest       time.Duration // of a Duration: its upper bound; 0 = none
+	Word          string        // of a Duration: the word for "without end", read as -1; "" = there is none
+	Fields        []Field       // of an Object
 	// Variants of a Variant, told apart by the field named Tag.
 	Tag      string
 	Variants []Variant
 	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only while
 	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to themselves.
 	Destination bool
+
+	verbatim   bool // a Text that people take for a secret: what looks like a reference is a mistake
+	mayBeEmpty bool // a Text of which "" is a value
+	optional   bool // a template that may make nothing
+	guards     bool // protects something, so that it is a mistake to have it without a value, which is as if it were not there
 }
 
 // Variant is one of several forms of an object.
@@ -70,7 +78,7 @@ func maskFields() []Field {
 func headerFields() []Field {
 	return []Field{
 		{Name: "name", Required: true, Doc: "Name of the header, unique without regard to case."},
-		{Name: "value", Doc: "Its value, which everybody who sees the configuration can read."},
+		{Name: "value", verbatim: true, mayBeEmpty: true, Doc: "Its value, which everybody who sees the configuration can read."},
 		{Name: "secret", Kind: Secret, Doc: "The value of a sensitive header, in place of value. Once saved, it stays sensitive."},
 		{Name: "template", Doc: "A Handlebars template that makes the value from the event, in place of value."},
 	}

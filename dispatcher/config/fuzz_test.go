@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
@@ -45,12 +48,45 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		everything := reveal(t, set.Document)
+		kept, err := config.Load("c.json", []byte(everything), config.Options{})
+		require.NoError(t, err, "%s", everything)
+		assert.Equal(t, everything, reveal(t, kept.Document))
+		require.NoError(t, kept.Close())
 		require.NoError(t, set.Close())
 		for name, written := range map[string][]byte{"b.json": set.Document.JSON(), "b.yaml": set.Document.YAML()} {
-			again, err := config.Load(name, written, config.Options{Former: set.Document})
+			again, err := config.Load(name, written, config.Options{Stored: set.Document})
 			require.NoError(t, err, "%s", written)
 			assert.Equal(t, everything, reveal(t, again.Document), "%s", written)
 			require.NoError(t, again.Close())
 		}
+	})
+}
+
+// FuzzKeptSecrets edits a URL: a secret that is kept is kept for the same destination in the form in which it is dialled.
+func FuzzKeptSecrets(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"https://straße.example/a", "https://straẞe.example/a"}, {"https://i.example/", "https://İ.example/"}, {"https://a.example/x", "https://a.example/[redacted]"},
+		{"https://a.example/x?y", "https://a.example:443/x?y"}, {"https://a.example/%2f", "https://a.example/%2F"}, {"https://a.example", "https://a.example/"},
+		{"https://a.example/x", "https://a.example/[redacted]/../y"}, {"HTTPS://A.example/x", "https://a.example/X"},
+	} {
+		f.Add(pair[0], pair[1])
+	}
+	document := func(url, token string) []byte {
+		return []byte(`{"channels": [{"type": "webhook", "name": "a", "url": ` + quote(url) + `, "auth": {"kind": "bearer", "token": "` + token + `"}}]}`)
+	}
+	f.Fuzz(func(t *testing.T, before, after string) {
+		first, err := config.Load("a.json", document(before, "not-a-real-token"), config.Options{})
+		if err != nil {
+			return
+		}
+		next, err := config.Load("b.json", document(after, secret.Redacted), config.Options{Stored: first.Document})
+		if err == nil {
+			assert.Contains(t, reveal(t, next.Document), "not-a-real-token")
+			var shown struct{ Channels []struct{ URL string } }
+			require.NoError(t, json.Unmarshal(first.Document.JSON(), &shown))
+			assert.True(t, after == shown.Channels[0].URL || netguard.SameDestination(before, after), "%q, then %q", before, after)
+			require.NoError(t, next.Close())
+		}
+		require.NoError(t, first.Close())
 	})
 }

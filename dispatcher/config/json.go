@@ -13,7 +13,7 @@ import (
 func parseJSON(src []byte, p *problems) *node {
 	d := json.NewDecoder(bytes.NewReader(src))
 	d.UseNumber()
-	r := jsonReader{decoder: d, src: src, problems: p}
+	r := jsonReader{decoder: d, src: src, problems: p, budget: budget{maxBytes: len(src)}}
 	root := r.read(1)
 	if root == nil {
 		return nil
@@ -64,7 +64,7 @@ func (r *jsonReader) place(offset int) position {
 // read reads the next value. It returns nil after a problem.
 func (r *jsonReader) read(depth int) *node {
 	at := r.next()
-	if !r.budget.spend(at, depth, r.problems) {
+	if !r.budget.spend(at, depth, 0, r.problems) {
 		return nil
 	}
 	token, err := r.decoder.Token()

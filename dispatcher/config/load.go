@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Options are the host's part of a configuration: what documents may use. The zero value allows nothing but public addresses
-// and secrets given as text, which is right for documents that tenants write.
+// Options are the host's part of a configuration: what documents may use. The zero value allows public addresses, secrets given
+// as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
 type Options struct {
 	// Types are types of channels besides webhook, slack and email.
 	Types Registry
@@ -32,11 +35,30 @@ type Options struct {
 	Limits map[string]netguard.Limits
 	// EventTypes are the host's own types of events, for filters.
 	EventTypes []event.Type
-	// Tenant, unless empty, is the tenant of every route, and a document may not say otherwise.
+	// Samples are examples of events of those types, by which Set.Findings judges templates.
+	Samples []event.Event
+	// Vocabularies are receivers' words for types of events that documents may name, besides those of event.Vocabularies.
+	// Filters may use the words of all of them, too.
+	Vocabularies map[string]event.Vocabulary
+	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
+	// Empty = the routes take events without a tenant.
 	Tenant string
-	// Former is the document that this one replaces: where this one has [redacted], its secrets are kept.
-	Former  *Document
-	MaxSize int          // in bytes; 0 = DefaultMaxSize
+	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows every
+	// id, and routes that take the events of all tenants. It is for documents of the operator's.
+	Tenants []string
+	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of Previous.
+	Stored *Document
+	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network, limits
+	// and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on. Give it only
+	// while Types and References mean what they meant for it. It has to be closed like any other, before or after the new one.
+	Previous *Set
+	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil = those
+	// of Previous, or one in memory.
+	SlackReferences slack.References
+	MailProgress    email.Progress
+
+	MaxSize int          // of the document with its aliases written out, in bytes; 0 = DefaultMaxSize
+	Caps    Caps         // the largest numbers that the document may ask for
 	Logger  *slog.Logger // of the channels; nil = slog.Default
 }
 
@@ -47,31 +69,50 @@ type Set struct {
 	Alerts   map[string]health.Alert // by route, for the health.Monitor
 	Document *Document
 
-	channels []channel.Channel
+	channels []*sharedChannel
+	byName   map[string]*sharedChannel
+
+	// For a Set that replaces this one.
+	public     *netguard.Guard
+	references slack.References
+	progress   email.Progress
+
+	// For Findings.
+	file    string
+	samples []event.Event
+	types   []event.Type              // all that there are
+	filters map[string][]event.Filter // by channel
 }
 
 var _ io.Closer = (*Set)(nil)
 
 // Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and makes
-// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. The error joins an *Error
-// for everything that is wrong, in the order of the document; there is no Set then.
+// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is in proportion
+// to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an *Error for everything that
+// is wrong, in the order of the document; there is no Set then. What is allowed but probably not meant, [Set.Findings] tells.
 func Load(file string, src []byte, o Options) (*Set, error) {
+	if o.Stored == nil && o.Previous != nil {
+		o.Stored = o.Previous.Document
+	}
 	l := loader{problems: &problems{file: file}, options: o}
-	if most := cmp.Or(o.MaxSize, DefaultMaxSize); len(src) > most {
+	most := cmp.Or(o.MaxSize, DefaultMaxSize)
+	if len(src) > most {
 		l.add(position{}, "", fmt.Sprintf("has more than %d bytes", most), "split it")
 		return nil, l.err()
 	}
-	n := parse(src, l.problems)
+	n := parse(src, most, l.problems)
 	if n == nil {
 		return nil, l.err()
 	}
-	types := o.Types.withBuiltIn()
-	r := reader{l.problems, o.References}
-	root := r.object(n, nil, documentFields(types), "")
+	caps := o.Caps.withDefaults()
+	types := o.Types.withBuiltIn(caps)
+	r := reader{l.problems, o.References, map[string]*regexp.Regexp{}}
+	root := r.object(n, nil, documentFields(types, caps), "")
 	if root == nil {
 		return nil, l.err()
 	}
-	set := &Set{Document: &Document{root}}
+	l.checkVocabularies()
+	set := &Set{Document: &Document{root}, file: file, samples: slices.Clone(o.Samples), types: slices.Clone(o.EventTypes), filters: map[string][]event.Filter{}}
 	made := l.channels(root, types, set)
 	l.routes(root, made, set)
 	if len(l.all) > 0 {
@@ -81,13 +122,11 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return set, nil
 }
 
-// Close closes the channels, the first time it is called. It may not be called concurrently.
+// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
 func (s *Set) Close() error {
 	var errs []error
 	for _, c := range s.channels {
-		if closer, ok := c.(io.Closer); ok {
-			errs = append(errs, closer.Close())
-		}
+		errs = append(errs, c.leave())
 	}
 	s.channels = nil
 	return errors.Join(errs...)
@@ -129,16 +168,24 @@ func (l *loader) unique(list *value) map[string]*value {
 
 // channels makes the channels, by name. Those that are wrong are nil.
 func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
-	var former map[string]*value
-	if l.options.Former != nil {
+	var stored map[string]*value
+	if l.options.Stored != nil {
 		quiet := loader{problems: &problems{}}
-		former = quiet.unique(l.options.Former.root.get("channels"))
+		stored = quiet.unique(l.options.Stored.root.get("channels"))
 	}
-	guards, limits := networks(l.options), policies(l.options)
+	set.public = publicGuard(l.options)
+	guards, limits, words := networks(l.options, set.public), policies(l.options), vocabularies(l.options)
+	references, progress := stores(l.options)
+	set.references, set.progress, set.byName = references, progress, map[string]*sharedChannel{}
 	made := map[string]channel.Channel{}
 	list := root.get("channels")
 	if list == nil {
 		return made
+	}
+	use := func(c *sharedChannel) {
+		name := c.made.text("name")
+		made[name], set.byName[name] = c.Channel, c
+		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 	}
 	known := l.unique(list)
 	for _, v := range list.items {
@@ -147,35 +194,67 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			continue // a name is missing or used twice, which has been said
 		}
 		made[name] = nil
-		stored := former[name]
-		if stored != nil && stored.text("type") != v.text("type") {
-			stored = nil
+		before := stored[name]
+		if before != nil && before.text("type") != v.text("type") {
+			before = nil
 		}
-		l.restore(v, stored)
+		l.restore(v, before)
 		e := Environment{
-			Guard:  named(l.problems, v, "network", defaultNetwork, guards),
-			Limits: named(l.problems, v, "limits", defaultLimits, limits),
+			Guard:      named(l.problems, v, "network", defaultNetwork, guards),
+			Limits:     named(l.problems, v, "limits", defaultLimits, limits),
+			Words:      l.words(v, words),
+			References: references, Progress: progress,
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
-		if !v.complete() || firstKept(v) != nil {
+		if before := l.unchanged(v, e); before != nil {
+			use(before)
+			continue
+		}
+		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
+		if !whole && !t.partial {
 			continue // which has been said
 		}
-		c, err := types[v.text("type")].channel(Settings{v}, e)
+		c, err := t.channel(Settings{v}, e)
 		if err != nil {
 			l.place(v, err)
 			continue
 		}
-		made[name] = c
-		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
+		if !whole {
+			closeChannel(c)
+			continue
+		}
+		use(share(c, v, e))
 	}
 	return made
+}
+
+// words finds the vocabulary that a channel names.
+func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Vocabulary {
+	if !v.has("vocabulary") {
+		return nil
+	}
+	return named(l.problems, v, "vocabulary", "", offered)
+}
+
+// checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is meant.
+func (l *loader) checkVocabularies() {
+	for _, name := range names(l.options.Vocabularies) {
+		for _, err := range flatten(l.options.Vocabularies[name].Err()) {
+			l.add(position{}, "", "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
+		}
+	}
 }
 
 // place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be wrong: it
 // was left out of what was made.
 func (l *loader) place(v *value, err error) {
 	var fresh []*Error
+	var rest []error
 	for _, each := range flatten(err) {
+		if r, ok := each.(remaining); ok { //nolint:errorlint // it is never wrapped
+			rest = append(rest, r.error)
+			continue
+		}
 		e, ok := errors.AsType[*Error](each)
 		if !ok {
 			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
@@ -192,6 +271,9 @@ func (l *loader) place(v *value, err error) {
 	for _, e := range fresh {
 		l.add(position{e.Line, e.Column}, e.Path, e.Problem, e.Remedy)
 	}
+	if rest != nil {
+		l.place(v, errors.Join(rest...))
+	}
 }
 
 // routes makes the routes.
@@ -200,8 +282,8 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string][]string{}}
-	f := newFilters(l.options.EventTypes)
+	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string]map[string]bool{}}
+	f := newFilters(l.options, &l.suggester)
 	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
 	var from []*value
 	for _, v := range list.items {
@@ -213,21 +295,23 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 			known(l, v, "fallback", "route", news.routes)
 		}
 		news.read(v)
-		if !v.complete() {
-			continue
-		}
 		r, err := route(Settings{v}, made[v.text("channel")], f)
 		if err != nil {
 			l.place(v, err)
 			continue
 		}
-		if l.options.Tenant != "" {
+		if !v.complete() {
+			continue
+		}
+		if !v.has("tenant") {
 			r.Tenant = l.options.Tenant
 		}
 		set.Routes, from = append(set.Routes, r), append(from, v)
 	}
 	for i := range set.Routes {
 		news.extend(&set.Routes[i])
+		name := from[i].text("channel")
+		set.filters[name] = append(set.filters[name], set.Routes[i].Events)
 	}
 	set.Alerts = news.all
 	l.check(set.Routes, from)
@@ -240,7 +324,7 @@ func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
 		return
 	}
 	if _, ok := all[v.text(field)]; !ok {
-		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+suggestion(v.text(field), names(all)))
+		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+among(&l.suggester, v.text(field), all))
 	}
 }
 
@@ -249,23 +333,40 @@ func whole(list *value) bool {
 	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
 }
 
-// tenant refuses a tenant other than the one whose document this is.
+// tenant refuses a tenant that the host has not allowed.
 func (l *loader) tenant(v *value) {
-	if t := v.get("tenant"); t != nil && l.options.Tenant != "" && v.text("tenant") != l.options.Tenant {
-		l.add(t.at, t.path, "is not the tenant of this document", "leave it out")
+	t, id := v.get("tenant"), v.text("tenant")
+	switch {
+	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
+	case id == dispatcher.AnyTenant:
+		l.add(t.at, t.path, "is all tenants, which the host does not allow in this document", askTheHost)
+	case l.options.Tenant != "":
+		l.add(t.at, t.path, "is not the tenant of this document", askTheHost)
+	default:
+		l.add(t.at, t.path, "is a tenant that the host does not allow in this document", askTheHost)
 	}
+}
+
+const askTheHost = "leave it out, or have the host allow it"
+
+func (o Options) allowsTenant(id string) bool {
+	return slices.Contains(o.Tenants, id) || id != "" && slices.Contains(o.Tenants, dispatcher.AnyTenant)
 }
 
 // check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has
 // none, and one that is wrong itself is not among them: that has been said.
 func (l *loader) check(routes []dispatcher.Route, from []*value) {
 	routes = slices.Clone(routes)
+	there := make(map[string]bool, len(routes))
+	for _, r := range routes {
+		there[r.Name] = true
+	}
 	for i, r := range routes {
-		if !slices.ContainsFunc(routes, func(other dispatcher.Route) bool { return other.Name == r.Protect.Fallback }) {
+		if !there[r.Protect.Fallback] {
 			routes[i].Protect.Fallback = ""
 		}
 	}
-	_, err := dispatcher.New(dispatcher.Config{Routes: routes, Logger: slog.New(slog.DiscardHandler)})
+	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
 	for _, each := range flatten(err) {
 		e, ok := errors.AsType[*dispatcher.ConfigError](each)
 		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,12 +12,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
@@ -95,7 +98,7 @@ func TestStyle3And5WhatAnswersMean(t *testing.T) {
 		"":                                      {200: taken, 204: taken, 301: again, 400: final, 404: again, 422: final, 408: again, 425: again, 429: again, 500: again, 503: again},
 		"success: [200]\nretry_statuses: [all]": {200: taken, 204: again, 301: again, 400: again, 404: again, 429: again, 500: again},
 		"retry_statuses: [5xx, 408, 429]":       {200: taken, 204: taken, 400: final, 408: again, 425: final, 429: again, 500: again, 599: again},
-		"success: [202, 204]\nretry_statuses: []": {202: taken, 204: taken, 200: final, 429: final, 503: final},
+		"success: [202, 204]\nretry_statuses: []": {202: taken, 204: taken, 200: final, 404: final, 429: final, 503: final},
 	} {
 		for status, verdict := range want {
 			set := load(t, "a.yaml", labHook(fmt.Sprintf("%s/%d", receiver.URL, status), fields), lab(t))
@@ -228,4 +231,110 @@ func TestTheHostsEventTypes(t *testing.T) {
 	_, err := config.Load("a.yaml", []byte(hook("", "events: [ticket.opened, ticket.clsed]")), o)
 	require.ErrorContains(t, err, "routes[0].events[0] names events that do not exist")
 	require.ErrorContains(t, err, "routes[0].events[1] names events that do not exist; did you mean ticket.closed?")
+}
+
+// A byte order mark before a document, as some editors write it, is not part of it: places are as without.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	const mark = "\ufeff"
+	for _, file := range []string{"a.json", "", "a.yaml"} {
+		load(t, file, mark+`{"routes": []}`, config.Options{})
+		_, err := config.Load(file, []byte(mark+`{"ruotes": []}`), config.Options{})
+		require.ErrorContains(t, err, ":1:2: ruotes is not a field", file)
+	}
+	load(t, "a.yaml", mark+"routes: []\n", config.Options{})
+	_, err := config.Load("a.yaml", []byte(mark), config.Options{})
+	require.ErrorContains(t, err, "the document is empty")
+}
+
+// Days are what people write; they have 24 hours.
+func TestTimesInDays(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"7d": 7 * 24 * time.Hour, "1d12h": 36 * time.Hour, "1d1h1m1.5s": 25*time.Hour + 61500*time.Millisecond, "0d1h": time.Hour, "168h": 7 * 24 * time.Hour,
+	} {
+		set := load(t, "a.yaml", hook("", "max_age: "+text), config.Options{})
+		assert.Equal(t, want, set.Routes[0].MaxAge, text)
+		again := load(t, "b.yaml", string(set.Document.YAML()), config.Options{Stored: set.Document})
+		assert.Equal(t, want, again.Routes[0].MaxAge, text)
+	}
+	for text, want := range map[string]string{
+		"d": "is not a time", "1.5d": "is not a time", "1h7d": "is not a time", "1dd": "is not a time", "7d-1h": "is not a time", "7d+1h": "is not a time",
+		"-7d": "is not a time", "7 d": "is not a time", "0d": "is zero", "36501d": "is longer than a hundred years", "99999999d": "is longer than a hundred years",
+		"99999999999999999999d": "is not a time", "1d900000h": "is longer than a hundred years",
+	} {
+		assert.Contains(t, refused(t, hook("", "max_age: '"+text+"'")), "routes[0].max_age "+want, text)
+	}
+}
+
+// What a document does not set is the preset's: Teams takes 28 KiB, and a larger body is not sent.
+func TestAPresetsLimitsStayUnlessTheDocumentHasItsOwn(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(receiver.Close)
+	for fields, want := range map[string]int32{"": 0, "\nmax_body: 40000": 1, "\nmax_body: 20000": 0} {
+		requests.Store(0)
+		body := "preset: {product: teams}\nbody: {kind: static, text: '\"" + strings.Repeat("x", 30_000) + "\"'}" + fields
+		set := load(t, "a.yaml", labHook(receiver.URL+"/x", body), lab(t))
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		if want == 0 {
+			e, ok := errors.AsType[*webhook.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, webhook.KindTooLarge, e.Kind)
+		}
+		assert.Equal(t, want, requests.Load(), fields)
+	}
+}
+
+// Receivers that switch on their own words for types get those, in whatever the document makes of an event.
+func TestBodiesHaveTheReceiversWords(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- string(body)
+	}))
+	t.Cleanup(receiver.Close)
+	o := lab(t)
+	o.Vocabularies = map[string]event.Vocabulary{"desk": {event.TypeRequestPending: "ticket opened"}}
+	template := "body: {kind: template, template: '{\"t\": \"{{event_type}}\"}'}\n"
+	for fields, want := range map[string]string{
+		template:                                         `{"t": "request.pending"}`,
+		template + "vocabulary: access_request":          `{"t": "AccessRequestCreated"}`,
+		template + "vocabulary: trigger":                 `{"t": "Created"}`,
+		template + "vocabulary: desk":                    `{"t": "ticket opened"}`,
+		template + "vocabulary: application_access":      `{"t": "request.pending"}`,
+		"body: {kind: form}\nvocabulary: access_request": "event=AccessRequestCreated&",
+		"headers: [{name: X-Type, template: '{{event_type}}'}]\n" +
+			template + "vocabulary: access_request": `{"t": "AccessRequestCreated"}`,
+	} {
+		set := load(t, "a.yaml", labHook(receiver.URL, fields), o)
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		require.NoError(t, err)
+		assert.Contains(t, <-bodies, want, fields)
+	}
+	assert.Contains(t, refused(t, hook("vocabulary: acces_request", "")), `channels[0].vocabulary is not offered by the host; name one that is; did you mean "access_request"?`)
+	o.Vocabularies["desk"][event.TypeRequestDenied] = "ticket opened"
+	_, err := config.Load("a.yaml", []byte(hook("", "")), o)
+	require.ErrorContains(t, err, `of the host's vocabulary "desk"`)
+}
+
+// The address of a site may have a query: what the preset adds goes into the path.
+func TestSitesWithAQuery(t *testing.T) {
+	t.Parallel()
+	called := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { called <- r.URL.String() }))
+	t.Cleanup(receiver.Close)
+	for fields, want := range map[string]string{
+		"preset: {product: jira, project: PAM, issue_type: Task}\nauth: {kind: bearer, token: x}": "/base/rest/api/3/issue?key=k",
+		"preset: {product: splunk, token: x}":                                                     "/base/services/collector/event?key=k",
+	} {
+		set := load(t, "a.yaml", labHook(receiver.URL+"/base?key={key}", fields+"\nmasks: [{replacement: '{key}', value: k}]"), lab(t))
+		_, _ = set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		assert.Equal(t, want, <-called, fields)
+	}
 }

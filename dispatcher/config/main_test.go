@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
@@ -16,8 +17,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // trusted are the options of an operator's own documents.
 func trusted() config.Options {
-	return config.Options{References: map[string]config.Reference{"env": config.Env, "file": config.File}}
+	return config.Options{References: map[string]config.Reference{"env": config.Env, "file": config.File}, Tenants: anyTenant()}
 }
+
+// anyTenant allows a document the events of all tenants.
+func anyTenant() []string { return []string{dispatcher.AnyTenant} }
 
 // load loads src, which is right.
 func load(t *testing.T, file, src string, o config.Options) *config.Set {

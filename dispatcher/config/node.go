@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -42,9 +43,10 @@ const (
 	maxNodes       = 100_000 // of a document, with all aliases written out
 )
 
-// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It returns nil
-// when it is not well-formed, which p then says.
-func parse(src []byte, p *problems) *node {
+// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It
+// returns nil when it is not well-formed, which p then says.
+func parse(src []byte, most int, p *problems) *node {
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything
 	if !utf8.Valid(src) {
 		p.add(position{}, "", "is not valid UTF-8", "save it as UTF-8")
 		return nil
@@ -53,26 +55,33 @@ func parse(src []byte, p *problems) *node {
 	case ".json":
 		return parseJSON(src, p)
 	case ".yaml", ".yml":
-		return parseYAML(src, p)
+		return parseYAML(src, most, p)
 	}
 	if strings.HasPrefix(strings.TrimLeft(string(src), " \t\r\n"), "{") {
 		return parseJSON(src, p)
 	}
-	return parseYAML(src, p)
+	return parseYAML(src, most, p)
 }
 
-// budget refuses documents that are too deep or too large. Its zero value is a full one.
-type budget struct{ used int }
+// budget refuses documents that are too deep, or too large with their aliases written out: everything behind the
+// parser takes its time by that size.
+type budget struct {
+	nodes, bytes int // so far
+	maxBytes     int // of text
+}
 
-func (b *budget) spend(at position, depth int, p *problems) bool {
-	b.used++
+func (b *budget) spend(at position, depth, text int, p *problems) bool {
+	b.nodes++
+	b.bytes += text
 	switch {
 	case depth > maxDepth:
 		p.add(at, "", "is nested too deeply here", "no configuration needs that; remove the nesting")
-	case b.used > maxNodes:
+	case b.spent():
 		p.add(at, "", "becomes too large here, with its aliases written out", "use fewer aliases, or several documents")
 	default:
 		return true
 	}
 	return false
 }
+
+func (b *budget) spent() bool { return b.nodes > maxNodes || b.bytes > b.maxBytes }

@@ -23,7 +23,7 @@ func presets() []Variant {
 		{Name: "pagerduty", Doc: "Events API v2; url is for other regions than the US", Fields: key("routing_key", "The integration's routing key.")},
 		{Name: "sendgrid", Doc: "an e-mail by mail/send; url is for EU subusers", Fields: append(key("api_key", "An API key."),
 			Field{Name: "from", Required: true, Doc: "The sender, who is verified there: an address, or Name <address>."},
-			Field{Name: "to", List: true, Required: true, Doc: "The recipients, in the same form."})},
+			Field{Name: "to", List: true, MaxItems: 1000, Required: true, Doc: "The recipients, in the same form."})},
 		{Name: "servicenow", Doc: "an incident for every event; url is the instance, auth is basic or bearer"},
 		{Name: "splunk", Doc: "an HTTP Event Collector, whose address is url", Fields: key("token", "The collector's token, without the word Splunk.")},
 		{Name: "teams", Doc: "a workflow, whose address is url"},
@@ -35,6 +35,9 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 	address, c, product := s.Text("url"), webhook.Config{}, p.Text("product")
 	if !s.Has("url") && slices.Contains([]string{"discord", "jira", "servicenow", "splunk", "teams"}, product) {
 		return c, &Error{Path: "url", Problem: "is missing", Remedy: "give it: every customer of " + product + " has one of their own"}
+	}
+	if !p.v.complete() {
+		return c, nil // which has been said
 	}
 	switch product {
 	case "datadog":

@@ -2,16 +2,18 @@ package config
 
 import (
 	"cmp"
+	"errors"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
 func protectionFields() []Field {
 	return []Field{
-		{Name: "breaker", Kind: Object, Doc: "Pauses the route while its destination fails, instead of using up attempts. Default: off.", Fields: []Field{
-			{Name: "failures", Kind: Number, Required: true, Min: 1, Doc: "How many transient failures in a row open it."},
+		{Name: "breaker", Kind: Object, Doc: "Lets one attempt through at growing intervals while the destination fails, instead of one for everything that waits. Default: on, with the defaults below.", Fields: []Field{
+			{Name: "failures", Kind: Number, Min: 1, Doc: "How many deliveries fail in a row before it opens. Default: 10."},
 			{Name: "pause", Kind: Duration, Min: 1, Doc: "The first pause; it doubles with every failure after. Default: 30s."},
 			{Name: "max_pause", Kind: Duration, Min: 1, Doc: "The longest pause. Default: 15m."},
+			{Name: "off", Kind: Flag, Doc: "Whether there is none. Default: false."},
 		}},
 		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
 		{Name: "fallback", Doc: "Name of the route that gets what this one gives up. Default: none."},
@@ -25,8 +27,17 @@ func protection(s Settings) (dispatcher.Protection, error) {
 	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
 		err = &Error{Path: "breaker.max_pause", Problem: "is shorter than the first pause of " + writeDuration(pause), Remedy: "raise it"}
 	}
+	breaker := dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")}
+	if b.Flag("off", false) {
+		breaker.Failures = -1
+		for _, field := range []string{"failures", "pause", "max_pause"} {
+			if b.Has(field) {
+				err = errors.Join(err, &Error{Path: "breaker." + field, Problem: "is set beside off", Remedy: "remove one of them"})
+			}
+		}
+	}
 	return dispatcher.Protection{
-		Breaker:      dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")},
+		Breaker:      breaker,
 		DisableAfter: s.Duration("disable_after"),
 		Fallback:     s.Text("fallback"),
 	}, err

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +12,15 @@ import (
 type reader struct {
 	*problems
 	references map[string]Reference
+	patterns   map[string]*regexp.Regexp // of Fields, compiled
+}
+
+// matches tells whether the pattern of a Field matches the whole of s.
+func (r *reader) matches(pattern, s string) bool {
+	if r.patterns[pattern] == nil {
+		r.patterns[pattern] = regexp.MustCompile("^(?:" + pattern + ")$")
+	}
+	return r.patterns[pattern].MatchString(s)
 }
 
 // object reads the fields of n. It returns nil when n is not an object.
@@ -34,6 +44,9 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			continue
 		}
 		if p.value.kind == nullNode {
+			if f.guards || f.Destination || f.Kind == Secret {
+				r.add(p.at, at, "has no value", "give one, or remove the field")
+			}
 			continue // as if it were not there
 		}
 		if read := r.read(p.value, f, at); read != nil {
@@ -42,6 +55,7 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			v.fields[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
 		}
 	}
+	r.unmasked(v)
 	for _, f := range table {
 		if f.Required && v.fields[f.Name] == nil && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
@@ -50,13 +64,29 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 	return v
 }
 
+// unmasked reports what looks like a variable in a URL and is not the replacement of a mask.
+func (r *reader) unmasked(v *value) {
+	for _, f := range v.table {
+		address := v.get(f.Name)
+		if f.Kind != Address || f.List || address == nil {
+			continue
+		}
+		for _, found := range variable.FindAllString(v.text(f.Name), -1) {
+			if !slices.ContainsFunc(v.masked(), func(m *value) bool { return strings.Contains(found, m.text("replacement")) }) {
+				r.add(address.at, address.path, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
+				break
+			}
+		}
+	}
+}
+
 func (r *reader) unknown(p pair, table []Field, path string) {
 	names := make([]string, len(table))
 	for i, f := range table {
 		names[i] = f.Name
 	}
 	remedy := "remove it; known fields here are " + strings.Join(names, ", ")
-	if like := similar(p.name, names); like != "" {
+	if like := r.similar(p.name, names); like != "" {
 		remedy = "did you mean " + like + "?"
 	}
 	r.add(p.at, join(path, shownName(p.name)), "is not a field", remedy)

@@ -1,10 +1,15 @@
 package config
 
 import (
+	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/event"
 )
 
 // Registry holds the types of channel that documents may have, by name. It is a value of the host's: nothing is registered
@@ -20,6 +25,32 @@ type Type struct {
 	// The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn". Another
 	// error's text is shown, so it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
+
+	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
+	partial bool
+}
+
+// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says of the rest,
+// and closes a channel that is not to be used.
+func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
+	problem := errors.Join(fields...)
+	if err != nil {
+		return nil, errors.Join(problem, remaining{err})
+	}
+	if problem != nil {
+		closeChannel(c)
+		return nil, problem
+	}
+	return c, nil
+}
+
+// remaining is what is wrong besides. It says nothing new about a field that is known to be wrong.
+type remaining struct{ error }
+
+func closeChannel(c channel.Channel) {
+	if closer, ok := c.(io.Closer); ok {
+		_ = closer.Close() // it never sent anything
+	}
 }
 
 // channel makes a channel, also of a type that cannot.
@@ -39,12 +70,17 @@ func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
 type Environment struct {
 	Guard  *netguard.Guard // of the channel's network
 	Limits netguard.Limits // of the channel's field limits; the default if its Type has none
-	Logger *slog.Logger
+	// Words are the vocabulary that the channel's field of that name names; nil if it names none.
+	Words event.Vocabulary
+	// References and Progress are what channels remember beyond one attempt, and beyond a change of the document.
+	References slack.References
+	Progress   email.Progress
+	Logger     *slog.Logger
 }
 
 // withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
-func (r Registry) withBuiltIn() Registry {
-	all := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
+func (r Registry) withBuiltIn(caps Caps) Registry {
+	all := Registry{"webhook": webhookType(caps), "slack": slackType(caps), "email": emailType(caps)}
 	for name, t := range r {
 		all[name] = t
 	}

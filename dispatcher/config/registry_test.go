@@ -95,7 +95,7 @@ func TestThirdPartyTypesRegister(t *testing.T) {
 	shown := string(set.Document.YAML())
 	assert.NotContains(t, shown, "not-a-real-key")
 	assert.Contains(t, shown, "wait: never")
-	o.Former = set.Document
+	o.Stored = set.Document
 	load(t, "b.yaml", shown, o)
 	require.Len(t, made, 2)
 	assert.Equal(t, "not-a-real-key", made[1].key)
@@ -150,7 +150,7 @@ func TestListsOfAddressesAreNotKept(t *testing.T) {
 	set := load(t, "a.yaml", "channels: [{type: many, name: a, urls: ['https://a.example.com/not-a-real-secret', 'https://b.example.com/']}]", o)
 	shown := set.Document.JSON()
 	assert.NotContains(t, string(shown), "not-a-real-secret")
-	o.Former = set.Document
+	o.Stored = set.Document
 	_, err := config.Load("b.json", shown, o)
 	require.ErrorContains(t, err, "channels[0].urls[0] cannot be kept, because items of this list have no names; give the value again")
 }

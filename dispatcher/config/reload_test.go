@@ -87,8 +87,8 @@ func counterType(ledgers map[string]*ledger) config.Type {
 
 // reloaded is what an administrator makes of the document that is shown: every change gives each route other settings.
 func reloaded(shown string, change int) string {
-	former, next := fmt.Sprintf("concurrency: %d\n", 1+(change-1)%8), fmt.Sprintf("concurrency: %d\n", 1+change%8)
-	return strings.ReplaceAll(shown, former, next)
+	before, next := fmt.Sprintf("concurrency: %d\n", 1+(change-1)%8), fmt.Sprintf("concurrency: %d\n", 1+change%8)
+	return strings.ReplaceAll(shown, before, next)
 }
 
 // The document is reloaded 1,000 times during 100,000 events: nothing is lost and nothing doubled, no channel is used after
@@ -109,7 +109,7 @@ routes:
   - {name: subjects, channel: subjects, tenant: "*", order: by_subject, concurrency: 1, retry: {interval: 1ms}, backlog: {jobs: 100000}}
   - {name: tenant, channel: tenant, tenant: acme, concurrency: 1, retry: {interval: 1ms}, backlog: {jobs: 100000}}
 `
-	o := config.Options{Types: config.Registry{"counter": counterType(ledgers)}}
+	o := config.Options{Types: config.Registry{"counter": counterType(ledgers)}, Tenants: anyTenant()}
 	set, err := config.Load("routes.yaml", []byte(document), o)
 	require.NoError(t, err)
 	engine, err := dispatcher.New(dispatcher.Config{Routes: set.Routes, Logger: slog.New(slog.DiscardHandler)})
@@ -134,7 +134,7 @@ routes:
 		for range producers {
 			pace <- struct{}{}
 		}
-		o.Former = set.Document
+		o.Stored = set.Document
 		next, err := config.Load("routes.yaml", []byte(reloaded(string(set.Document.YAML()), change+1)), o)
 		if !assert.NoError(t, err) {
 			continue

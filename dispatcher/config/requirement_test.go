@@ -34,7 +34,7 @@ func hook(channelFields, routeFields string) string {
 // one loads a document with one route and returns that.
 func one(t *testing.T, src string) dispatcher.Route {
 	t.Helper()
-	set := load(t, "routes.yaml", src, config.Options{})
+	set := load(t, "routes.yaml", src, config.Options{Tenants: anyTenant()})
 	require.Len(t, set.Routes, 1)
 	return set.Routes[0]
 }
@@ -154,9 +154,44 @@ func TestStyle2ChannelsOfATenant(t *testing.T) {
 	set := load(t, "a.yaml", hook("", ""), config.Options{Tenant: "acme"})
 	assert.Equal(t, "acme", set.Routes[0].Tenant)
 	load(t, "a.yaml", hook("", "tenant: acme"), config.Options{Tenant: "acme"})
-	for _, other := range []string{"globex", `"*"`, `""`} {
+	for other, want := range map[string]string{
+		"globex": "routes[0].tenant is not the tenant of this document",
+		`"*"`:    "routes[0].tenant is all tenants, which the host does not allow in this document",
+		`""`:     "routes[0].tenant is",
+	} {
 		_, err := config.Load("a.yaml", []byte(hook("", "tenant: "+other)), config.Options{Tenant: "acme"})
-		assert.ErrorContains(t, err, "routes[0].tenant is not the tenant of this document", other)
+		assert.ErrorContains(t, err, want, other)
+	}
+}
+
+// A document reaches beyond its own tenant only where the host allowed it by name.
+func TestStyle2NoDocumentReachesAnotherTenantByItself(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		options config.Options
+		tenant  string
+		want    string // "" = refused
+	}{
+		"nothing allowed, all":         {config.Options{}, `"*"`, ""},
+		"nothing allowed, one":         {config.Options{}, "globex", ""},
+		"one's own, all":               {config.Options{Tenant: "acme"}, `"*"`, ""},
+		"one's own, another":           {config.Options{Tenant: "acme"}, "globex", ""},
+		"one's own":                    {config.Options{Tenant: "acme"}, "acme", "acme"},
+		"another one allowed":          {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, "globex", "globex"},
+		"another one allowed, a third": {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, "initech", ""},
+		"another one allowed, all":     {config.Options{Tenant: "acme", Tenants: []string{"globex"}}, `"*"`, ""},
+		"all allowed, all":             {config.Options{Tenants: anyTenant()}, `"*"`, dispatcher.AnyTenant},
+		"all allowed, one":             {config.Options{Tenants: anyTenant()}, "globex", "globex"},
+	} {
+		set, err := config.Load("a.yaml", []byte(hook("", "tenant: "+test.tenant)), test.options)
+		if test.want == "" {
+			require.ErrorContains(t, err, "a.yaml:9:13: routes[0].tenant is ", name)
+			assert.NotContains(t, err.Error(), "globex", name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, test.want, set.Routes[0].Tenant, name)
+		require.NoError(t, set.Close())
 	}
 }
 
@@ -229,7 +264,7 @@ func TestStyle3AlertAfterResendAndContact(t *testing.T) {
   - {name: nobody, channel: hook, tenant: "*"}
   - {name: at once, channel: hook, tenant: acme, alerts: {after: at_once, resend: never, off: true, dead_letters: true}}
 `
-	set := load(t, "a.yaml", src, config.Options{})
+	set := load(t, "a.yaml", src, config.Options{Tenants: anyTenant()})
 	assert.Equal(t, map[string]health.Alert{"route": {After: 10 * time.Minute, Resend: time.Hour}, "at once": {After: -1, Resend: -1, Off: true, Dead: true}}, set.Alerts)
 	news := func(route string) event.Event {
 		return event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: route}}, event.Meta{Tenant: "acme", Subject: route})
@@ -376,4 +411,65 @@ disable_after: 48h
 	assert.Equal(t, dispatcher.Route{Name: "route", Timeout: -1, Events: r.Events}, r)
 	two := load(t, "a.yaml", hook("", "fallback: other")+"  - {name: other, channel: hook}\n", config.Options{})
 	assert.Equal(t, "other", two.Routes[0].Protect.Fallback)
+}
+
+// Filters take either vocabulary, also mixed: types, triggers, and the words of the products that say it otherwise.
+func TestFiltersTakeEitherVocabulary(t *testing.T) {
+	t.Parallel()
+	for _, vocabulary := range event.Vocabularies() {
+		for typ, word := range vocabulary {
+			for _, fields := range []string{"events: ['" + word + "']", "rules: [{events: ['" + word + "']}]"} {
+				r := one(t, hook("", fields))
+				for _, other := range event.Catalogue() {
+					assert.Equal(t, other == typ, r.Events.Match(sample(t, other)), "%s: %s", fields, other)
+				}
+			}
+		}
+	}
+	r := one(t, hook("", "rules: [{events: [Created, grant.*, JIT Application Access Ticket Created], except: [Expired]}]"))
+	for typ, want := range map[event.Type]bool{
+		event.TypeRequestPending: true, event.TypeApplicationAccessRequested: true, event.TypeGrantActive: true,
+		event.TypeGrantExpired: false, event.TypeRequestApproved: false, event.TypeApplicationAccessDecided: false,
+	} {
+		assert.Equal(t, want, r.Events.Match(sample(t, typ)), typ)
+	}
+	for word, want := range map[string]string{
+		"JIT Application Access Ticket Craeted": "did you mean JIT Application Access Ticket Created?",
+		"AccesRequestCreated":                   "did you mean AccessRequestCreated?",
+		"created":                               "did you mean Created?",
+		"reqest.pending":                        "did you mean request.pending?",
+		"reqest.*":                              "did you mean request.*?",
+		"Request.Approved":                      "did you mean request.approved?",
+	} {
+		assert.Contains(t, refused(t, hook("", "events: ["+word+"]")), want)
+	}
+	own := config.Options{EventTypes: []event.Type{"ticket.closed"}, Vocabularies: map[string]event.Vocabulary{"desk": {"ticket.closed": "Ticket done"}}}
+	set := load(t, "a.yaml", hook("", "events: [Ticket done]"), own)
+	assert.True(t, set.Routes[0].Events.MatchType("ticket.closed"))
+	assert.False(t, set.Routes[0].Events.MatchType("request.pending"))
+}
+
+// A plan is not cut silently: an age that is not set follows it, and one that cuts it is an error (see plan-beyond-its-age.yaml).
+func TestRetriesRunToTheirEnd(t *testing.T) {
+	t.Parallel()
+	for _, fields := range []string{
+		"retry: {interval: 1h, duration: 72h}",
+		"retry: {interval: 1h, duration: 72h}\nmax_age: 72h",
+		"retry: {interval: 1h, duration: 72h}\nmax_age: forever",
+		"retry: {schedule: [0s, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h]}",
+		"retry: {interval: 8h, count: 9}",
+	} {
+		one(t, hook("", fields))
+	}
+	assert.Contains(t, refused(t, hook("", "retry: {interval: 1h, duration: 72h}\nmax_age: 71h")), "routes.yaml:10:14: routes[0].max_age of 71h0m0s cuts the retry policy")
+	// Without an end of its own, a plan ends with the age.
+	one(t, hook("", "retry: {interval: 1h}\nmax_age: 24h"))
+	one(t, hook("", "max_age: 1h"))
+}
+
+func TestTheBreakerIsOnUnlessADocumentSaysOff(t *testing.T) {
+	t.Parallel()
+	assert.Zero(t, one(t, hook("", "")).Protect.Breaker.Failures, "the default, which is on")
+	assert.Equal(t, dispatcher.Breaker{Pause: time.Minute}, one(t, hook("", "breaker: {pause: 1m}")).Protect.Breaker)
+	assert.Negative(t, one(t, hook("", "breaker: {off: true}")).Protect.Breaker.Failures)
 }

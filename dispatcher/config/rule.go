@@ -2,7 +2,9 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -20,20 +22,44 @@ func triggerNames() []string {
 	return names
 }
 
-// filters makes event filters; it knows the types that there are, those of the host included.
-type filters struct{ known []string }
+// filters makes event filters; it knows the types that there are, those of the host included, and others' words for them.
+type filters struct {
+	*suggester
 
-func newFilters(hosts []event.Type) filters {
-	var f filters
-	for _, t := range slices.Concat(event.Catalogue(), hosts) {
-		f.known = append(f.known, string(t))
+	types []string
+	words map[string]event.Type
+	known []string // whatever may be written
+}
+
+func newFilters(o Options, s *suggester) filters {
+	f := filters{suggester: s, words: map[string]event.Type{}}
+	prefixes := map[string]bool{}
+	for _, t := range slices.Concat(event.Catalogue(), o.EventTypes) {
+		f.types = append(f.types, string(t))
+		if prefix, _, ok := strings.Cut(string(t), "."); ok {
+			prefixes[prefix+".*"] = true
+		}
 	}
+	all := vocabularies(o)
+	for _, name := range names(all) {
+		for t, word := range all[name] {
+			f.words[word] = t
+		}
+	}
+	f.known = slices.Concat(f.types, names(prefixes), names(f.words))
 	return f
+}
+
+// vocabularies are those that documents may name.
+func vocabularies(o Options) map[string]event.Vocabulary {
+	all := event.Vocabularies()
+	maps.Copy(all, o.Vocabularies)
+	return all
 }
 
 // of makes the filter of a route.
 func (f filters) of(route Settings) (event.Filter, error) {
-	wanted, err := f.types(route)
+	wanted, err := f.named(route)
 	errs := []error{err}
 	if rules := route.Objects("rules"); len(rules) > 0 {
 		if route.Has("events") || route.Has("triggers") {
@@ -53,11 +79,12 @@ func (f filters) of(route Settings) (event.Filter, error) {
 }
 
 func (f filters) rule(s Settings) (event.Filter, error) {
-	wanted, err := f.types(s)
+	wanted, err := f.named(s)
 	all, errs := []event.Filter{wanted}, []error{err}
 	if unwanted := s.Texts("except"); len(unwanted) > 0 {
-		errs = append(errs, f.check("except", unwanted))
-		all = append(all, event.Not(event.Types(unwanted...)))
+		patterns, err := f.patterns("except", unwanted)
+		errs = append(errs, err)
+		all = append(all, event.Not(event.Types(patterns...)))
 	}
 	for i, name := range s.Texts("attributes") {
 		one := event.WithAttribute(name)
@@ -69,36 +96,39 @@ func (f filters) rule(s Settings) (event.Filter, error) {
 	return event.All(all...), errors.Join(errs...)
 }
 
-// types is what the fields events and triggers name; without any, every lifecycle event.
-func (f filters) types(s Settings) (event.Filter, error) {
-	wanted := s.Texts("events")
-	err := f.check("events", wanted)
+// named is what the fields events and triggers name; without any, every lifecycle event.
+func (f filters) named(s Settings) (event.Filter, error) {
+	patterns, err := f.patterns("events", s.Texts("events"))
 	for _, name := range s.Texts("triggers") {
 		if t, ok := event.Trigger(name).Type(); ok { // the table knows the names
-			wanted = append(wanted, string(t))
+			patterns = append(patterns, string(t))
 		}
 	}
-	return event.Types(wanted...), err
+	return event.Types(patterns...), err
 }
 
-// check reports what is wrong with a list of patterns of event types. A type that nobody makes is a mistake as well: its
-// route would be silent for ever.
-func (f filters) check(field string, patterns []string) error {
+// patterns translates what a field names into patterns of event types, and reports what is wrong with it. A type that nobody
+// makes is a mistake as well: its route would be silent for ever.
+func (f filters) patterns(field string, texts []string) ([]string, error) {
 	var errs []error
-	for i, p := range patterns {
-		one := event.Types(p)
+	patterns := make([]string, len(texts))
+	for i, text := range texts {
+		patterns[i] = text
+		if t, ok := f.words[text]; ok {
+			patterns[i] = string(t)
+		}
+		one := event.Types(patterns[i])
+		if slices.ContainsFunc(f.types, func(t string) bool { return one.MatchType(event.Type(t)) }) {
+			continue
+		}
+		e := &Error{Path: indexed(field, i), Problem: "names events that do not exist", Remedy: "use a type of the catalogue, such as request.pending; the host can add its own"}
 		if one.Err() != nil {
-			errs = append(errs, &Error{Path: indexed(field, i), Problem: "is neither a type of events nor a prefix of types", Remedy: `write a type ("request.pending"), a prefix ("request.*") or "*"`})
-			continue
+			e.Problem, e.Remedy = "is neither a type of events nor a prefix of types", `write a type ("request.pending"), a prefix ("request.*") or "*"`
 		}
-		if slices.ContainsFunc(f.known, func(t string) bool { return one.MatchType(event.Type(t)) }) {
-			continue
+		if like := f.similar(text, f.known); like != "" {
+			e.Remedy = "did you mean " + like + "?"
 		}
-		remedy := "use a type of the catalogue, such as request.pending; the host can add its own"
-		if like := similar(p, f.known); like != "" {
-			remedy = "did you mean " + like + "?"
-		}
-		errs = append(errs, &Error{Path: indexed(field, i), Problem: "names events that do not exist", Remedy: remedy})
+		errs = append(errs, e)
 	}
-	return errors.Join(errs...)
+	return patterns, errors.Join(errs...)
 }

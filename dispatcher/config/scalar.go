@@ -1,8 +1,8 @@
 package config
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,11 +23,19 @@ func (r *reader) scalar(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text"
 	case f.Kind == Secret:
 		return r.secret(n.text)
-	case f.Kind == Address && (strings.HasPrefix(n.text, "env:") || strings.HasPrefix(n.text, "file:")):
-		return nil, "is a reference, which a URL cannot be", "write the URL with a replacement such as {token} in it, and give the secret part in masks"
+	case f.Kind == Address:
+		if problem, _ := r.reference(n.text); problem != "" && !strings.Contains(n.text, "://") {
+			return nil, "is a reference, which a URL cannot be", maskRemedy
+		}
+	case f.verbatim:
+		if problem, remedy := r.reference(n.text); problem != "" {
+			return nil, problem, remedy
+		}
 	}
-	return text(n.text, f)
+	return r.text(n.text, f)
 }
+
+const maskRemedy = "write the URL with a replacement such as {token} in it, and give the secret part in masks"
 
 func flag(n *node) (data any, problem, remedy string) {
 	const how = "write true or false, without quotes"
@@ -43,19 +51,21 @@ func flag(n *node) (data any, problem, remedy string) {
 	return nil, "is neither true nor false", how // a tag can say so of anything
 }
 
-func text(s string, f *Field) (data any, problem, remedy string) {
+func (r *reader) text(s string, f *Field) (data any, problem, remedy string) {
 	switch count := utf8.RuneCountInString(s); {
 	case s == "" && f.Required:
 		return nil, "is empty", "give it: " + lowerFirst(firstLine(f.Doc))
+	case s == "" && !f.mayBeEmpty && f.Values == nil:
+		return nil, "is empty", "give a value, or remove it"
 	case f.Max > 0 && count > f.Max:
 		return nil, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max)
 	case f.Values != nil && !slices.Contains(f.Values, s):
 		remedy := "use one of " + strings.Join(f.Values, ", ")
-		if like := similar(s, f.Values); like != "" {
+		if like := r.similar(s, f.Values); like != "" {
 			remedy = "did you mean " + like + "? " + remedy
 		}
 		return nil, "is not one of the values it may have", remedy
-	case f.Pattern != "" && !regexp.MustCompile("^(?:"+f.Pattern+")$").MatchString(s):
+	case f.Pattern != "" && !r.matches(f.Pattern, s):
 		return nil, "does not have its form", "write " + f.Form
 	}
 	return s, "", ""
@@ -99,7 +109,7 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 	if f.Word != "" && n.text == f.Word {
 		return time.Duration(-1), "", ""
 	}
-	d, err := time.ParseDuration(n.text)
+	d, err := parseDuration(n.text)
 	switch {
 	case err != nil:
 		return nil, "is not a time", how
@@ -107,10 +117,33 @@ func duration(n *node, f *Field) (data any, problem, remedy string) {
 		return nil, "is negative", how
 	case d == 0 && f.Min > 0:
 		return nil, "is zero", notZero(f)
+	case f.Longest > 0 && d > f.Longest:
+		return nil, "is longer than " + writeDuration(f.Longest), "give a shorter time"
 	case d > maxDuration:
 		return nil, "is longer than a hundred years", how
 	}
 	return d, "", ""
+}
+
+// parseDuration is time.ParseDuration with days of 24 hours before everything else, as in 7d or 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	const most = int(maxDuration/(24*time.Hour)) + 1
+	n, isNumber := atoi(days)
+	if !isNumber {
+		return 0, errors.New("not a number of days")
+	}
+	var d time.Duration
+	var err error
+	if rest != "" {
+		if d, err = time.ParseDuration(rest); d < 0 || strings.HasPrefix(rest, "+") {
+			err = errors.New("a sign within a time")
+		}
+	}
+	return time.Duration(min(n, most))*24*time.Hour + min(d, maxDuration), err
 }
 
 // notZero says what to write in place of a zero that would silently mean the default.

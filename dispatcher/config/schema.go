@@ -3,10 +3,11 @@ package config
 import "strings"
 
 // Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in ones. It is
-// for editors: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
+// for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
 // whole document shows, such as a name that is used twice, [Load] reports.
 func Schema(types Registry) []byte {
-	object := objectSchema(documentFields(types.withBuiltIn()), "")
+	caps := Caps{}.withDefaults()
+	object := objectSchema(documentFields(types.withBuiltIn(caps), caps), "")
 	return indented(append([]written{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "Channels and routes of Tocsin"},
@@ -70,7 +71,7 @@ func oneSchema(f *Field, doc string) []written {
 	case Secret:
 		return described(doc, written{"type", "string"}, written{"minLength", 1})
 	case Address:
-		return described(doc, written{"type", "string"}, written{"not", []written{{"pattern", "^(env|file):"}}})
+		return described(doc, written{"type", "string"}, written{"minLength", 1}, written{"not", []written{{"pattern", "^(env|file):"}}})
 	case Object, Masks, Headers:
 		return objectSchema(f.items(), doc)
 	case Variants:
@@ -82,7 +83,7 @@ func oneSchema(f *Field, doc string) []written {
 
 // durationPattern matches times of such digits, and the word.
 func durationPattern(digit, word string) string {
-	pattern := strings.ReplaceAll(`^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^0$`, `\d`, digit)
+	pattern := strings.ReplaceAll(`^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$|^\d+d((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*$|^0$`, `\d`, digit)
 	if word != "" {
 		pattern += "|^" + word + "$"
 	}
@@ -94,7 +95,7 @@ func textSchema(f *Field) []written {
 	if f.Values != nil {
 		s = append(s, written{"enum", texts(f.Values)})
 	}
-	if f.Required {
+	if f.Required || !f.mayBeEmpty && f.Values == nil {
 		s = append(s, written{"minLength", 1})
 	}
 	if f.Max > 0 {

@@ -25,13 +25,13 @@ func (s Settings) Text(field string) string { return s.v.text(field) }
 // Texts returns a list of Text.
 func (s Settings) Texts(field string) []string { return list[string](s, field) }
 
-// Flag returns a Flag, or otherwise if it is not there.
-func (s Settings) Flag(field string, otherwise bool) bool {
+// Flag returns a Flag, or def if it is not there.
+func (s Settings) Flag(field string, def bool) bool {
 	if f := s.v.get(field); f != nil {
 		b, _ := f.data.(bool)
 		return b
 	}
-	return otherwise
+	return def
 }
 
 // Number returns a Number.
@@ -94,16 +94,18 @@ func (s Settings) Template(field string, o template.Options) (*template.Template
 	if !s.Has(field) {
 		return nil, nil //nolint:nilnil // no template is not a mistake
 	}
-	return compile(field, s.Text(field), o)
+	return compile(field, s.v.get(field), o)
 }
 
 // Templates compiles a list of Text. The error joins an *Error for each that does not compile.
 func (s Settings) Templates(field string, o template.Options) ([]*template.Template, error) {
 	var all []*template.Template
 	var errs []error
-	for i, source := range s.Texts(field) {
-		t, err := compile(indexed(field, i), source, o)
-		all, errs = append(all, t), append(errs, err)
+	if list := s.v.get(field); list != nil {
+		for i, item := range list.items {
+			t, err := compile(indexed(field, i), item, o)
+			all, errs = append(all, t), append(errs, err)
+		}
 	}
 	return all, errors.Join(errs...)
 }
@@ -150,9 +152,12 @@ func list[T any](s Settings, field string) []T {
 	return all
 }
 
-func compile(field, source string, o template.Options) (*template.Template, error) {
+// compile makes a template of a text, and notes it there for Findings.
+func compile(field string, v *value, o template.Options) (*template.Template, error) {
+	source, _ := v.data.(string)
 	t, err := template.Compile(source, o)
 	if err == nil {
+		v.compiled = t
 		return t, nil
 	}
 	e := &Error{Path: field, Problem: "is not a template: " + err.Error(), Remedy: "correct it"}

@@ -1,12 +1,13 @@
 package config
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 // value is what a field holds, checked against its table: a document is a tree of them.
@@ -18,6 +19,8 @@ type value struct {
 	items  []*value          // of a list
 	fields map[string]*value // of an object
 	table  []Field           // of an object: what it may have, in the order it is written
+
+	compiled *template.Template // of a text that is one
 }
 
 // credential is a secret and how it was written.
@@ -33,6 +36,9 @@ func (v *value) get(name string) *value {
 	}
 	return v.fields[name]
 }
+
+// has tells whether a field of an object is there.
+func (v *value) has(name string) bool { return v.get(name) != nil }
 
 // text returns the text in a field of an object, or "".
 func (v *value) text(name string) string {
@@ -89,13 +95,13 @@ func atoi(s string) (int, bool) {
 	return int(n), err == nil
 }
 
-// origin is scheme, host and port of a URL, for comparisons and for what is shown; "" = it has none.
+// origin is scheme, host and port of a URL as they are dialled, to be shown; "" = it has none.
 func origin(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
+	u, err := netguard.CheckURL("", address, netguard.Limits{AllowInsecureHTTP: true})
+	if err != nil {
 		return ""
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
+	return netguard.Origin(u)
 }
 
 // shownAddress is how a URL without masks is written: it may be a credential behind its origin.
@@ -104,8 +110,8 @@ func shownAddress(address string) string {
 	switch {
 	case start == "":
 		return secret.Redacted // whatever that is
-	case strings.TrimSuffix(strings.ToLower(address), "/") == start:
-		return address
+	case netguard.SameDestination(address, start):
+		return address // there is nothing behind it
 	}
 	return start + "/" + secret.Redacted
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -9,31 +10,33 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-func webhookType() Type {
+func webhookType(caps Caps) Type {
 	return Type{
 		Doc: "Any HTTP receiver, and the products that have a preset.",
 		Fields: slices.Concat([]Field{
 			{Name: "preset", Kind: Variants, Tag: "product", Destination: true, Doc: "Configures the webhook for a named product; other fields change that further.", Variants: presets()},
 			{Name: "url", Kind: Address, Destination: true, Doc: "Where events are sent. Required, but for presets that know it. All behind the host is a secret, unless there are masks."},
-			{Name: "masks", Kind: Masks, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
-			{Name: "path", Doc: "A Handlebars template that makes path and query, which url then must not have."},
+			{Name: "masks", Kind: Masks, guards: true, Doc: "Up to 10 secret parts of the URL, which then shows their replacements."},
+			{Name: "path", Destination: true, Doc: "A Handlebars template that makes path and query, which url then must not have."},
 			{Name: "method", Values: []string{"POST", "PUT", "PATCH", "DELETE", "GET"}, Doc: "HTTP method, as far as limits allow it. Default: POST."},
-			{Name: "headers", Kind: Headers, Doc: "Headers of every request; at most 25, or as limits say."},
+			{Name: "headers", Kind: Headers, MaxItems: 100, Doc: "Headers of every request; at most 25, or as limits say."},
 			authField(),
 			bodyField(),
+			{Name: "vocabulary", Doc: "Whose words for types of events the receiver switches on: trigger (Created), access_request (AccessRequestCreated), application_access, or one of the host's. Templates, macros and forms have them as event_type. Default: the types themselves."},
 			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
-			{Name: "max_body", Kind: Number, Min: 1, Doc: "The largest body in bytes; larger ones are not sent. Default: 1 MiB."},
-			{Name: "success", Kind: Number, List: true, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
-			{Name: "retry_statuses", List: true, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: 408, 425, 429 and 5xx."},
-			{Name: "sign", Kind: Object, Doc: "Signs requests.", Fields: []Field{
+			{Name: "max_body", Kind: Number, Min: 1, Max: caps.MaxBody, Doc: "The largest body in bytes. Texts of the event are cut shorter for it; what is still larger is not sent. Default: the preset's, or 1 MiB."},
+			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
+			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: all that is no success, but what says that the request itself is wrong (400, 405, 406, 411, 413, 414, 415, 417, 422, 426, 431, 501, 505) and 410."},
+			{Name: "sign", Kind: Object, guards: true, Doc: "Signs requests.", Fields: []Field{
 				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
 				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
 				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},
 			}},
 			limitsField(),
-			timeoutsField(),
+			timeoutsField(caps),
 		}, tlsFields()),
-		Make: makeWebhook,
+		Make:    makeWebhook,
+		partial: true,
 	}
 }
 
@@ -43,11 +46,15 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		var err error
 		c, err = presetOf(preset, s)
 		errs = append(errs, err)
+		c.URL = cmp.Or(c.URL, unknownURL)
 	} else if !s.Has("url") {
 		errs = append(errs, &Error{Path: "url", Problem: "is missing", Remedy: "give the receiver's URL"})
 	}
 	c.Masks, c.Guard, c.Limits, c.Logger = s.Masks("masks"), e.Guard, e.Limits, e.Logger
-	c.TLS, c.Timeouts, c.MaxBody = tlsOf(s), timeoutsOf(s), s.Number("max_body")
+	c.TLS, c.Timeouts = tlsOf(s), timeoutsOf(s)
+	if s.Has("max_body") {
+		c.MaxBody = s.Number("max_body")
+	}
 	if s.Has("method") {
 		c.Method = s.Text("method")
 	}
@@ -63,6 +70,9 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	if s.Has("sign") {
 		c.Sign = signing(s.Object("sign"))
 	}
+	if s.Has("vocabulary") {
+		c.Words = e.Words
+	}
 	if s.Has("auth") {
 		c.Auth = auth(s.Object("auth"))
 	}
@@ -71,25 +81,22 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	errs = append(errs, err)
 	headers, err := s.Headers("headers")
 	c.Headers = append(c.Headers, headers...)
-	errs = append(errs, err, readableCredentials(headers))
+	errs = append(errs, err, readableCredentials(headers), checkTLS(s))
 	if s.Has("body") {
 		c.Body, err = body(s.Object("body"))
 		errs = append(errs, below("body", err))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	made, err := webhook.New(c)
-	if err != nil {
-		return nil, translated(err, webhookNames())
-	}
-	return made, nil
+	hook, err := webhook.New(c)
+	return made(hook, translated(err, webhookNames()), errs...)
 }
+
+// unknownURL stands for that of a preset that could not be read, so that the rest can be checked.
+const unknownURL = "https://preset.invalid/"
 
 // webhookNames are the fields that have other names in documents.
 func webhookNames() map[string]string {
 	all := tlsNames()
-	all["sign[0]"], all["sign[1]"] = "sign.secret", "sign.previous"
+	all["sign[0]"], all["sign[1]"], all["words"] = "sign.secret", "sign.previous", "vocabulary"
 	return all
 }
 

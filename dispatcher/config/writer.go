@@ -85,7 +85,7 @@ func (w writer) credential(c credential) string {
 		return secret.Redacted
 	}
 	text := w.reveal(c.value)
-	if text == secret.Redacted || strings.Contains(text, ":") { // it could be read as something else
+	if text == secret.Redacted || strings.Contains(text, ":") || variable.MatchString(strings.TrimSpace(text)) { // it would be read as something else
 		text = literalPrefix + text
 	}
 	return text

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
 
 // parseYAML reads one YAML document. Aliases are written out, within the budget; merge keys and tags of one's own are refused,
 // because what they do depends on the reader.
-func parseYAML(src []byte, p *problems) *node {
+func parseYAML(src []byte, most int, p *problems) *node {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // we report them, all of them
 	if err != nil {
 		p.add(position{}, "", "cannot be read as YAML", "check what the file holds")
@@ -23,17 +25,17 @@ func parseYAML(src []byte, p *problems) *node {
 		p.add(position{}, "", "is empty", `write at least "routes: []"`)
 		return nil
 	case err != nil:
-		notYAML(err, p)
+		notYAML(err, src, p)
 		return nil
 	}
 	if err := loader.Load(&another); err == nil {
 		p.add(position{another.Line, another.Column}, "", "is followed by another one", "write one document per file, without ---")
 		return nil
 	} else if !errors.Is(err, io.EOF) {
-		notYAML(err, p)
+		notYAML(err, src, p)
 		return nil
 	}
-	c := yamlConverter{problems: p, inside: map[*yaml.Node]bool{}}
+	c := yamlConverter{problems: p, budget: budget{maxBytes: most}, inside: map[*yaml.Node]bool{}}
 	root := c.convert(document.Content[0], 1)
 	if c.failed {
 		return nil
@@ -41,7 +43,7 @@ func parseYAML(src []byte, p *problems) *node {
 	return root
 }
 
-func notYAML(err error, p *problems) {
+func notYAML(err error, src []byte, p *problems) {
 	at, message := position{}, "cannot be read"
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
 		at, message = position{e.Mark.Line, e.Mark.Column}, strings.TrimPrefix(e.Message, "yaml: ")
@@ -57,7 +59,30 @@ func notYAML(err error, p *problems) {
 		p.add(at, "", "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
 		return
 	}
+	if place, ok := unquotedTemplate(src, at.line); ok {
+		p.add(place, "", unquoted, quoteIt)
+		return
+	}
 	p.add(at, "", "is not valid YAML: "+message, "check indentation, colons, brackets and quotes around this place")
+}
+
+const (
+	unquoted = "has a template that is not in quotes, which YAML takes for an object"
+	quoteIt  = "put all of it in single quotes, such as '{{data.justification}}', or write it below, behind |-"
+)
+
+// templateStart is where a value begins with a template.
+var templateStart = regexp.MustCompile(`(?:^|[:,\[-])[ \t]*(\{\{)`)
+
+// unquotedTemplate finds a value that begins with a template in the line of a mistake, or the one before.
+func unquotedTemplate(src []byte, line int) (position, bool) {
+	lines := bytes.Split(src, []byte("\n"))
+	for n := min(line, len(lines)); n >= max(line-1, 1); n-- {
+		if at := templateStart.FindSubmatchIndex(lines[n-1]); at != nil {
+			return position{n, 1 + utf8.RuneCount(lines[n-1][:at[2]])}, true
+		}
+	}
+	return position{}, false
 }
 
 type yamlConverter struct {
@@ -75,10 +100,10 @@ func (c *yamlConverter) refuse(at position, problem, remedy string) *node {
 
 func (c *yamlConverter) convert(y *yaml.Node, depth int) *node {
 	at := position{y.Line, y.Column}
-	if c.failed && c.budget.used > maxNodes {
+	if c.failed && c.budget.spent() {
 		return &node{at: at, kind: nullNode}
 	}
-	if !c.budget.spend(at, depth, c.problems) {
+	if !c.budget.spend(at, depth, len(y.Value), c.problems) {
 		c.failed = true
 		return &node{at: at, kind: nullNode}
 	}
@@ -119,10 +144,14 @@ func (c *yamlConverter) object(y *yaml.Node, at position, depth int) *node {
 		case key.ShortTag() == "!!merge":
 			c.refuse(place, "has a merge key <<", "write the fields out, or use an alias for a whole value")
 			continue
+		case key.Kind == yaml.MappingNode:
+			c.refuse(at, unquoted, quoteIt)
+			continue
 		case key.Kind != yaml.ScalarNode:
 			c.refuse(place, "has a field whose name is not text", "give the field a name")
 			continue
 		}
+		c.budget.bytes += len(key.Value)
 		n.fields = append(n.fields, pair{key.Value, place, c.convert(value, depth+1)})
 	}
 	return n

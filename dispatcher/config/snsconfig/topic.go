@@ -25,12 +25,12 @@ func newTopic(s config.Settings, e config.Environment, shared *sns.Credentials) 
 	c.Subject, errs[2] = s.Template("subject", oneLine)
 	c.Group, errs[3] = s.Template("group", oneLine)
 	c.Attributes, errs[4] = attributesOf(s.Objects("attributes"))
-	if err := errors.Join(errs[:]...); err != nil {
+	made, err := sns.New(c) // whatever else is wrong, to find all mistakes
+	if err := errors.Join(errors.Join(errs[:]...), inDocument(err)); err != nil {
+		if made != nil {
+			_ = made.Close() // it never sent anything
+		}
 		return nil, err
-	}
-	made, err := sns.New(c)
-	if err != nil {
-		return nil, inDocument(err)
 	}
 	return made, nil
 }

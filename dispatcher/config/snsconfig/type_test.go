@@ -149,7 +149,7 @@ func TestKeysStayWithTheirTopic(t *testing.T) {
 	assert.NotContains(t, shown, keyID)
 	assert.NotContains(t, shown, key)
 
-	o.Former = first.Document
+	o.Stored = first.Document
 	send(t, load(t, shown, o))
 	assert.Equal(t, keyID, (<-got).signer)
 	for _, change := range []*strings.Replacer{
@@ -205,4 +205,14 @@ func TestSchemaDescribesTopics(t *testing.T) {
 	schema := config.Schema(config.Registry{"sns": snsconfig.Type()})
 	assert.True(t, json.Valid(schema))
 	assert.Contains(t, string(schema), `"topic_arn"`)
+}
+
+func TestAllMistakesOfATopicAreReported(t *testing.T) {
+	t.Parallel()
+	doc := strings.Replace(document("access_key_id: "+keyID, "subject: '{{'", "group: '{{#if x}}'", "endpoint: http://sns.example.com"), "arn:aws", "aws", 1)
+	operators := snsconfig.TypeWith(sns.Static(secret.Literal(keyID), secret.Literal(key), secret.Value{}))
+	_, err := config.Load("routes.yaml", []byte(doc), options(t, operators))
+	for _, field := range []string{"topic_arn", "secret_access_key", "subject", "group", "endpoint"} {
+		require.ErrorContains(t, err, "channels[0]."+field+" ")
+	}
 }

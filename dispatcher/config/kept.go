@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
@@ -27,13 +28,14 @@ func (p *problems) restore(next, stored *value) {
 	r.object(next, stored)
 }
 
-// sameDestination compares the fields that say where a channel sends.
+// sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they
+// are dialled.
 func sameDestination(next, stored *value, table []Field) bool {
 	return !slices.ContainsFunc(table, func(f Field) bool {
 		a, b := next.get(f.Name), stored.get(f.Name)
 		switch {
 		case f.Destination && f.Kind == Address && !f.List:
-			return !keepsAddress(a, b) && origin(next.text(f.Name)) != origin(stored.text(f.Name))
+			return !sameAddress(a, b) || !sameMasks(next, stored)
 		case f.Destination && f.Kind == Variants && a.text(f.Tag) != b.text(f.Tag):
 			return true
 		case f.Destination && f.Kind != Variants:
@@ -45,9 +47,40 @@ func sameDestination(next, stored *value, table []Field) bool {
 	})
 }
 
+// sameAddress compares URLs, the stored one also as it was shown.
+func sameAddress(next, stored *value) bool {
+	if next == nil || stored == nil {
+		return next == stored
+	}
+	return keepsAddress(next, stored) || netguard.SameDestination(next.data.(string), stored.data.(string))
+}
+
 // keepsAddress tells whether the address next is the stored one as it was shown.
 func keepsAddress(next, stored *value) bool {
 	return next != nil && stored != nil && next.data == shownAddress(stored.data.(string))
+}
+
+// sameMasks tells whether the masks of a URL make the same of it as the stored ones. A value that is given again
+// counts as another one even if it is equal, or whoever may edit but not read could try out what it is.
+func sameMasks(next, stored *value) bool {
+	mine, before := next.masked(), stored.masked()
+	return len(mine) == len(before) && !slices.ContainsFunc(mine, func(m *value) bool {
+		old := maskNamed(before, m.text("replacement"))
+		if old == nil || m.get("value") == nil || old.get("value") == nil {
+			return true
+		}
+		c, before := m.get("value").data.(credential), old.get("value").data.(credential)
+		return !c.value.IsKept() && (c.reference == "" || c.reference != before.reference)
+	})
+}
+
+// maskNamed finds a mask by its replacement.
+func maskNamed(masks []*value, replacement string) *value {
+	i := slices.IndexFunc(masks, func(m *value) bool { return m.text("replacement") == replacement })
+	if i < 0 {
+		return nil
+	}
+	return masks[i]
 }
 
 // equal compares values that hold no secret.
@@ -128,7 +161,7 @@ func (r *restorer) address(v, old *value, masked bool) {
 	}
 }
 
-// masks leaves it to secret.URL what may be kept.
+// masks keeps the values of masks by their replacements.
 func (r *restorer) masks(next, stored *value, field string) {
 	mine := next.get(field)
 	if r.within(mine.path) {
@@ -138,35 +171,36 @@ func (r *restorer) masks(next, stored *value, field string) {
 		r.add(mine.at, mine.path, moved, "give the values again")
 		return
 	}
-	merged, err := address(stored, field).Update(address(next, field))
-	if e, ok := errors.AsType[*secret.ConfigError](err); ok {
-		at := mine
-		if n := 0; len(mine.items) > 0 {
-			if _, err := fmt.Sscanf(e.Field, "mask %d", &n); err == nil && n <= len(mine.items) {
-				at = mine.items[n-1]
-			}
+	for _, m := range mine.items {
+		v := m.get("value")
+		if !v.data.(credential).value.IsKept() {
+			continue
 		}
-		r.add(at.at, at.path, e.Reason, e.Remedy)
-		return
-	}
-	for i, m := range mine.items {
-		c := m.fields["value"].data.(credential)
-		if c.value.IsKept() {
-			m.fields["value"].data = storedCredential(stored.get(field), "replacement", m.text("replacement"), "value", merged.Masks[i].Value)
+		old := maskNamed(stored.masked(), m.text("replacement"))
+		if old == nil {
+			r.add(m.at, m.path, nothingStored, "give the value")
+			return
 		}
+		v.data = old.get("value").data
 	}
+	r.checkMasks(next, mine)
 }
 
-// address is the URL in an object with its masks.
-func address(v *value, field string) secret.URL {
-	if v == nil {
-		return secret.URL{}
+// checkMasks reports what package secret says about masks.
+func (r *restorer) checkMasks(channel, masks *value) {
+	u := secret.URL{Masks: Settings{channel}.Masks(masks.field.Name)}
+	if i := slices.IndexFunc(channel.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
+		u.Text = channel.text(channel.table[i].Name)
 	}
-	u := secret.URL{Masks: Settings{v}.Masks(field)}
-	if i := slices.IndexFunc(v.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
-		u.Text = v.text(v.table[i].Name)
+	e, ok := errors.AsType[*secret.ConfigError](u.Check())
+	if !ok {
+		return
 	}
-	return u
+	at, n := masks, 0
+	if _, err := fmt.Sscanf(e.Field, "mask %d", &n); err == nil && n <= len(masks.items) {
+		at = masks.items[n-1]
+	}
+	r.add(at.at, at.path, e.Reason, e.Remedy)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
@@ -175,15 +209,16 @@ func (r *restorer) headers(next, stored *value, field string) {
 	if r.within(mine.path) {
 		return
 	}
-	merged, err := webhook.UpdateHeaders(Settings{stored}.headers(field), Settings{next}.headers(field), r.same)
-	if e, ok := errors.AsType[*webhook.ConfigError](err); ok {
-		at := mine.find(strings.TrimPrefix(ours(e.Field, nil), "headers"))
-		r.add(at.at, at.path, e.Problem, e.Remedy)
-		return
-	}
-	for i, h := range mine.items {
-		if s := h.get("secret"); s != nil && s.data.(credential).value.IsKept() {
-			s.data = storedCredential(stored.get(field), "name", merged[i].Name, "secret", merged[i].Secret)
+	before := Settings{stored}.headers(field)
+	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
+		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
+		if e, ok := errors.AsType[*webhook.ConfigError](err); ok {
+			at := mine.items[i].find("secret")
+			r.add(at.at, at.path, e.Problem, e.Remedy)
+			continue
+		}
+		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
+			s.data = storedCredential(stored.get(field), "name", merged[0].Name, "secret", merged[0].Secret)
 		}
 	}
 }

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"context"
+	"io"
+	"maps"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/slack"
+)
+
+// sharedChannel is a channel of one Set, or of several that took each other's place. The last one that is closed
+// closes it.
+type sharedChannel struct {
+	channel.Channel
+
+	users atomic.Int32
+	made  *value // the description it was made of
+	env   Environment
+}
+
+func share(c channel.Channel, made *value, env Environment) *sharedChannel {
+	s := &sharedChannel{Channel: c, made: made, env: env}
+	s.users.Store(1)
+	return s
+}
+
+// join adds a Set that uses the channel. It returns false when the channel is closed.
+func (s *sharedChannel) join() bool {
+	for {
+		n := s.users.Load()
+		if n == 0 {
+			return false
+		}
+		if s.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (s *sharedChannel) leave() error {
+	if s.users.Add(-1) > 0 {
+		return nil
+	}
+	if closer, ok := s.Channel.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
+// unchanged returns the channel of the previous Set that is described as v is, for the same surroundings, and
+// counts this Set among those that use it; nil = there is none.
+func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
+	if l.options.Previous == nil {
+		return nil
+	}
+	before := l.options.Previous.byName[v.text("name")]
+	if before == nil || !sameChannel(v, before.made) || !sameEnvironment(env, before.env) || !before.join() {
+		return nil
+	}
+	return before
+}
+
+// sameChannel compares what two documents say about a channel, their secrets included: what is in the documents,
+// not what a reference leads to. Templates that were compiled stay with the description.
+func sameChannel(v, before *value) bool {
+	if v == nil || before == nil {
+		return v == before
+	}
+	if len(v.items) != len(before.items) || len(v.fields) != len(before.fields) || (v.field == nil) != (before.field == nil) {
+		return false
+	}
+	a, isSecret := v.data.(credential)
+	b, wasSecret := before.data.(credential)
+	switch {
+	case isSecret != wasSecret:
+		return false
+	case isSecret && !sameCredential(a, b):
+		return false
+	case !isSecret && v.data != before.data:
+		return false
+	}
+	for i := range v.items {
+		if !sameChannel(v.items[i], before.items[i]) {
+			return false
+		}
+	}
+	for name, f := range v.fields {
+		if !sameChannel(f, before.fields[name]) {
+			return false
+		}
+	}
+	v.compiled = before.compiled
+	return true
+}
+
+// sameCredential compares secrets as they are written. The values of one reference are the same if they are read
+// from the same source later on; one that was looked up already is compared by its text.
+func sameCredential(a, b credential) bool {
+	if a.value == b.value {
+		return true
+	}
+	if a.reference != b.reference || a.value.Source() != b.value.Source() {
+		return false
+	}
+	if a.value.Source() != secret.Literal("x").Source() {
+		return true
+	}
+	first, err := a.value.Reveal(context.Background()) // which takes no time for a text
+	if err != nil {
+		return false
+	}
+	second, err := b.value.Reveal(context.Background())
+	return err == nil && first == second
+}
+
+func sameEnvironment(a, b Environment) bool {
+	return a.Guard == b.Guard && a.Logger == b.Logger && reflect.DeepEqual(a.Limits, b.Limits) && maps.Equal(a.Words, b.Words) &&
+		sameStore(a.References, b.References) && sameStore(a.Progress, b.Progress)
+}
+
+// sameStore compares stores, which may be of any type.
+func sameStore(a, b any) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.TypeOf(a).Comparable() && a == b)
+}
+
+// stores are what channels remember beyond one attempt: the host's, those of the Set that is replaced, or new ones.
+func stores(o Options) (slack.References, email.Progress) {
+	references, progress := o.SlackReferences, o.MailProgress
+	if o.Previous != nil {
+		if references == nil {
+			references = o.Previous.references
+		}
+		if progress == nil {
+			progress = o.Previous.progress
+		}
+	}
+	if references == nil {
+		references = slack.NewMemory(slack.MemoryOptions{})
+	}
+	if progress == nil {
+		progress = email.NewMemory(email.MemoryOptions{})
+	}
+	return references, progress
+}

@@ -267,7 +267,13 @@ func (d *model) settle() {
 		d.dead = append(d.dead, j.id)
 		d.forget(j)
 	case queue.Retry, queue.Postpone:
+		replaced := func(k *modelJob) bool { return k != j && k.name == j.name && k.running == nil }
+		if out.Action == queue.Postpone && j.name != "" && slices.ContainsFunc(d.jobs, replaced) {
+			d.forget(j) // it has not started
+			return
+		}
 		if out.Action == queue.Retry {
+			j.name = ""
 			j.attempt++
 			if j.attempt == 1 {
 				j.first = out.Began
@@ -342,7 +348,7 @@ func (d *model) start(s *started) {
 	require.Less(t, len(d.running()), d.limit, "a job started beyond the limit")
 	require.Equal(t, j.attempt, s.job.Attempt)
 	require.True(t, j.first.Equal(s.job.FirstTried))
-	j.running, j.name = s, ""
+	j.running = s
 	d.byAge = slices.DeleteFunc(d.byAge, func(k *modelJob) bool { return k == j })
 }
 

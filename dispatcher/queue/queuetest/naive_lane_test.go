@@ -152,9 +152,6 @@ func (l *naiveLane) start(j *naiveJob, later func(time.Time)) bool {
 		}
 	}
 	j.running = true
-	if !n.is("cancels what runs") {
-		j.key = ""
-	}
 	l.running++
 	if n.journal != nil && n.journal.shared && !n.is("claims for itself only") {
 		n.journal.claim(j)
@@ -198,6 +195,13 @@ func (l *naiveLane) settle(j *naiveJob, out queue.Outcome) {
 	}
 	switch {
 	case out.Action == queue.Retry, out.Action == queue.Postpone, out.Action == queue.Done && n.is("keeps what is done"):
+		if out.Action == queue.Retry || n.is("postponed is started") {
+			j.key = ""
+		}
+		if j.key != "" && n.replaced(j) {
+			n.remove(j)
+			break
+		}
 		j.NotBefore = time.Time{}
 		if out.Delay > 0 {
 			j.NotBefore = time.Now().Add(out.Delay)

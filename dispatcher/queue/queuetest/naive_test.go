@@ -258,6 +258,11 @@ func (n *naive) scheduled(lane, key string) *naiveJob {
 	return nil
 }
 
+// replaced reports whether the key of a job that ran was used again.
+func (n *naive) replaced(j *naiveJob) bool {
+	return slices.ContainsFunc(n.jobs, func(k *naiveJob) bool { return k != j && k.Route == j.Route && k.key == j.key })
+}
+
 func (n *naive) Cancel(ctx context.Context, lane, key string) (found bool, err error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()

@@ -177,6 +177,7 @@ func inMemoryDefects() map[defect][]string {
 		"requeues as the same":                 {"Q10/requeue"},
 		"requeues what has room":               {"Q10/requeue"},
 		"cancels what runs":                    {"Q11/schedule"},
+		"postponed is started":                 {"Q11/postponed"},
 		"cancels in words only":                {"Q11/schedule"},
 		"does not replace":                     {"Q11/replace"},
 		"one set of keys":                      {"Q11/replace"},

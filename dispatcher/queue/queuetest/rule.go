@@ -72,6 +72,7 @@ func rules() []rule {
 		{"Q10/since", "Requeue and Discard take what died since a time, and leave what died before", needsInspector, sinceRule},
 		{"Q10/restart", "dead letters outlast a restart; what was purged, requeued or discarded stays so", needsInspectorReopen, deadRestartRule},
 		{"Q11/schedule", "a scheduled job starts at its time; Cancel removes it until it has started, and says whether it did", needsScheduler, scheduleRule},
+		{"Q11/postponed", "a scheduled job that was only postponed has not started: Cancel finds it; one that failed has", needsInspectorScheduler, postponedRule},
 		{"Q11/replace", "scheduling under a key in use replaces the job that has not started; keys are unique per lane", needsScheduler, replaceRule},
 		{"Q11/restart", "a scheduled job and its key outlast a restart; what was cancelled or replaced stays so", needsSchedulerReopen, scheduleRestartRule},
 		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounder, rejectRule},
@@ -161,6 +162,13 @@ func needsScheduler(p *probe) string {
 		return "the queue is not a Scheduler"
 	}
 	return ""
+}
+
+func needsInspectorScheduler(p *probe) string {
+	if reason := needsScheduler(p); reason != "" {
+		return reason
+	}
+	return needsInspector(p)
 }
 
 func needsBounder(p *probe) string {

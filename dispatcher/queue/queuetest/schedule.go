@@ -46,6 +46,27 @@ func scheduleRule(p *probe) {
 	l.quiet("that was cancelled")
 }
 
+func postponedRule(p *probe) {
+	l := p.open("a", 1)
+	p.schedule("k", p.job("a"))
+	l.expect("e1").postpone(p.s.Unit)
+	l.expect("e1").postpone(time.Hour)
+	p.counts("a", queue.Counts{Later: 1})
+	p.cancel("a", "k", true, "postponed")
+	p.counts("a", queue.Counts{})
+
+	p.schedule("k", p.job("a"))
+	c := l.expect("e2")
+	p.schedule("k", p.delayed("a", time.Hour))
+	c.postpone(time.Hour)
+	p.until("the outcome is applied", func() bool {
+		c, err := p.q.(queue.Inspector).Count(p.ctx, "a")
+		return err == nil && c.Running == 0
+	})
+	p.cancel("a", "k", true, "used again while the first one ran")
+	p.counts("a", queue.Counts{})
+}
+
 func replaceRule(p *probe) {
 	a, b := p.open("a", 4), p.open("b", 4)
 	p.schedule("k", p.delayed("a", time.Hour))

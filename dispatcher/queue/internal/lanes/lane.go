@@ -284,6 +284,16 @@ func (l *Lane) list(e *Entry) *fifo {
 
 // comeBack puts an entry that ran back, as the oldest of those that wait.
 func (l *Lane) comeBack(e *Entry, out queue.Outcome) {
+	if e.name != "" {
+		if out.Action == queue.Retry {
+			e.name = ""
+		} else if l.named[e.name] != nil { // replaced: one that was only postponed has not started
+			l.finish(e)
+			return
+		} else {
+			l.named[e.name] = e
+		}
+	}
 	l.enter(e, true)
 	e.wall = false
 	switch {
@@ -323,7 +333,6 @@ func (l *Lane) left(e *Entry) {
 	}
 	if e.name != "" {
 		delete(l.named, e.name)
-		e.name = ""
 	}
 }
 

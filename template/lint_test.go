@@ -143,7 +143,7 @@ func TestHTMLInJSON(t *testing.T) {
 		`{"value": "<br/>by {{x}}"}`:                                   "write {{html x}}",
 		`{"value": "{{#if x}}<b class='a'>{{upper x}}</b>{{/if}}"}`:    "put the helper html around it",
 		`{"value": "<p>{{#each l}}{{this}}{{/each}}</p>"}`:             "write {{html this}}",
-		`{"value": "<p>{{html x}} {{n}} {{date x}}</p>"}`:   "",
+		`{"value": "<p>{{html x}} {{n}} {{date x}}</p>"}`:              "",
 		`{"value": "<p>", "text": "{{x}}"}`:                            "",
 		`{"text": "<https://h/{{x}}|open> <!here> a < b {{x}} <@U1>"}`: "",
 		`{"value": {{x}}, "p": "<p>"}`:                                 "",

@@ -22,15 +22,15 @@ func findBuiltin(name string) (builtin, bool) {
 	case "lookup":
 		return builtin{2, 2, false, lookup}, true
 	case "json":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(m.appendJSON(nil, a[0], 0))) }}, true
+		return builtin{1, 1, false, jsonOf}, true
 	case "upper":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(strings.ToUpper(m.textOf(a[0]))) }}, true
+		return ofText(strings.ToUpper), true
 	case "lower":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(strings.ToLower(m.textOf(a[0]))) }}, true
+		return ofText(strings.ToLower), true
 	case "default":
 		return builtin{2, 2, false, func(_ *machine, a []any) any { return defaultTo(a[0], a[1]) }}, true
 	case "html":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendString(nil, outHTML, m.textOf(a[0])))) }}, true
+		return escapedFor(outHTML), true
 	case "join":
 		return builtin{1, 2, false, join}, true
 	case "truncate":
@@ -40,17 +40,28 @@ func findBuiltin(name string) (builtin, bool) {
 	case "seconds":
 		return builtin{1, 1, false, seconds}, true
 	case "slack":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendString(nil, outSlack, m.textOf(a[0])))) }}, true
+		return escapedFor(outSlack), true
 	case "url":
-		return builtin{1, 1, false, func(m *machine, a []any) any { return m.made(string(appendURL(nil, m.textOf(a[0])))) }}, true
+		return escapedFor(outURL), true
 	}
 	return builtin{}, false
 }
 
+// ofText is a helper of one text.
+func ofText(f func(string) string) builtin {
+	return builtin{1, 1, false, func(m *machine, args []any) any { return m.made(f(m.textOf(args[0]))) }}
+}
+
+func escapedFor(o output) builtin {
+	return ofText(func(s string) string { return string(appendString(nil, o, s)) })
+}
+
+func jsonOf(m *machine, args []any) any { return m.made(string(m.appendJSON(nil, args[0], 0))) }
+
 // builtinNames lists the built-in helpers and blocks, for suggestions.
 func builtinNames() []string {
-	return []string{"date", "default", "each", "equal", "html", "if", "join", "json", "lookup", "lower", "seconds", "slack", "truncate", "unless",
-		"upper", "url", "with"}
+	return []string{"date", "default", "each", "equal", "html", "if", "join", "json", "lookup", "lower", "seconds",
+		"slack", "truncate", "unless", "upper", "url", "with"}
 }
 
 func isBuiltin(name string) bool {

@@ -116,21 +116,25 @@ func (c *compiler) jsonText(offset int, text string) bool {
 	switch fault.kind {
 	case KindControl:
 		if fault.level > 0 {
-			c.inner(fault.kind, at, "has a control character inside a string", "write it as an escape of the inner document, such as \\\\n")
+			c.inner(fault.kind, at, "has a control character inside a string",
+				"write it as an escape of the inner document, such as \\\\n")
 			break
 		}
 		c.notJSON(fault.kind, at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[fault.offset]),
 			"write it as an escape such as \\n, or look for a missing quote before it")
 	case KindEscape:
 		if fault.level > 0 {
-			c.inner(fault.kind, at, "has an escape sequence that JSON does not have", "a backslash of the inner document is written \\\\\\\\")
+			c.inner(fault.kind, at, "has an escape sequence that JSON does not have",
+				"a backslash of the inner document is written \\\\\\\\")
 			break
 		}
 		c.notJSON(fault.kind, at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
 	case KindQuote:
-		c.inner(fault.kind, at, "ends inside one of its own strings", "close it with \\\", or write {{json value}} for the whole document")
+		c.inner(fault.kind, at, "ends inside one of its own strings",
+			"close it with \\\", or write {{json value}} for the whole document")
 	default:
-		c.inner(fault.kind, at, fmt.Sprintf("is deeper than %d documents in strings of documents", maxJSONLevels), "write {{json value}} for the inner one")
+		c.inner(fault.kind, at, fmt.Sprintf("is deeper than %d documents in strings of documents", maxJSONLevels-1),
+			"write {{json value}} for the inner one")
 	}
 	return false
 }
@@ -159,7 +163,7 @@ func (c *compiler) value(offset int) instruction {
 	if !ok {
 		c.insideEscape(offset)
 	}
-	in.out, in.nest = out, int8(nest) //nolint:gosec // at most maxJSONLevels
+	in.out, in.nest = out, int8(nest)
 	return in
 }
 
@@ -251,7 +255,8 @@ func (c *compiler) block(n *ast.BlockStatement) {
 	}
 	after, afterHTML := c.json, c.html
 	if loops && !beforeHTML.same(afterHTML) {
-		c.differ(KindLoop, offset, "the body of this loop begins "+beforeHTML.where()+" and ends "+afterHTML.where()+", or elsewhere in the same")
+		c.differ(KindLoop, offset, "the body of this loop begins "+beforeHTML.where()+" and ends "+afterHTML.where()+
+			", or elsewhere in the same")
 	}
 	if c.err == nil && loops {
 		if level, ok := after.join(before); !ok {
@@ -269,7 +274,8 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.code[jump].target = len(c.code)
 	}
 	if ends := c.html; !c.html.join(afterHTML) {
-		c.differ(KindBranch, offset, "the branches of this block end in different places of the HTML: one "+afterHTML.where()+", the other "+ends.where())
+		c.differ(KindBranch, offset, "the branches of this block end in different places of the HTML: one "+
+			afterHTML.where()+", the other "+ends.where())
 		c.html = afterHTML
 	}
 	if c.err != nil {
@@ -359,7 +365,8 @@ func (c *compiler) includeZero(e *ast.Expression, name string) *operand {
 	var zero operand
 	for _, p := range e.Hash.Pairs {
 		if p.Key != "includeZero" || name != "if" && name != "unless" {
-			c.syntax(KindArity, c.at(p.Pos), "the named argument "+short(p.Key)+" is not known here", "#if and #unless know includeZero=true")
+			c.syntax(KindArity, c.at(p.Pos), "the named argument "+short(p.Key)+" is not known here",
+				"#if and #unless know includeZero=true")
 			return nil
 		}
 		zero = c.operand(p.Val)

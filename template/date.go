@@ -30,7 +30,8 @@ func date(m *machine, args []any) any {
 	return m.made(t.UTC().Format(layout))
 }
 
-// seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as it is.
+// seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as
+// it is.
 func seconds(_ *machine, args []any) any {
 	text, ok := scalarText(args[0])
 	if !ok {

@@ -61,7 +61,7 @@ func (c *compiler) callOf(e *ast.Expression, offset int) operand {
 	if n := len(e.Params); n < least || most >= 0 && n > most {
 		c.syntax(KindArity, offset, fmt.Sprintf("%s takes %s, not %d", name, arityText(least, most), n), "")
 	}
-	if name == "url" && c.options.Mode == URL || name == "slack" && c.options.Mode == Slack || name == "html" && c.options.Mode == HTML {
+	if mode := c.options.Mode; name == "url" && mode == URL || name == "slack" && mode == Slack || name == "html" && mode == HTML {
 		c.syntax(KindUnsupported, offset, name+" would escape twice here", "leave it out: every value is escaped by itself")
 	}
 	if c.err != nil {

@@ -367,8 +367,8 @@ func (p *htmlPlace) attribute() htmlAttribute {
 	switch local {
 	case "style":
 		return attrStyle
-	case "href", "src", "action", "formaction", "cite", "background", "poster", "data", "longdesc", "manifest", "usemap", "icon", "codebase", "classid", "profile",
-		"lowsrc", "dynsrc", "code", "datasrc":
+	case "href", "src", "action", "formaction", "cite", "background", "poster", "data", "longdesc",
+		"manifest", "usemap", "icon", "codebase", "classid", "profile", "lowsrc", "dynsrc", "code", "datasrc":
 		return attrURL
 	case "srcdoc", "srcset", "imagesrcset", "http-equiv", "attributename", "ping", "archive":
 		return attrRefused
@@ -376,10 +376,11 @@ func (p *htmlPlace) attribute() htmlAttribute {
 	return attrPlain
 }
 
+func refuse(message, hint string) (output, *htmlFault) { return outHTML, &htmlFault{0, message, hint} }
+
 // value says how a value is written at this place, or why there can be none.
 func (p *htmlPlace) value() (output, *htmlFault) {
 	p.outer = 0
-	refuse := func(message, hint string) (output, *htmlFault) { return outHTML, &htmlFault{0, message, hint} }
 	switch p.state {
 	case htmlText:
 	case htmlTagOpen, htmlEndTagOpen, htmlTagName:
@@ -389,10 +390,12 @@ func (p *htmlPlace) value() (output, *htmlFault) {
 	case htmlBeforeValue, htmlUnquoted:
 		return refuse("a value of the attribute "+p.name+" stands without quotes", "write "+p.name+`="{{value}}"`)
 	case htmlRaw:
-		return refuse("a value would be part of the content of <"+p.tag+">", "put it into an element or an attribute outside of it")
+		return refuse("a value would be part of the content of <"+p.tag+">",
+			"put it into an element or an attribute outside of it")
 	case htmlTitle:
 		if p.dirty || p.matched > 0 {
-			return refuse("<"+p.tag+"> holds what looks like a tag, and a value behind it", "write &lt; for the character <")
+			return refuse("<"+p.tag+"> holds what looks like a tag, and a value behind it",
+				"write &lt; for the character <")
 		}
 	case htmlValue:
 		return p.valueOfAttribute()
@@ -410,18 +413,21 @@ func (p *htmlPlace) valueOfAttribute() (output, *htmlFault) {
 		return p.valueOfURL()
 	case attrStyle:
 		if !p.css.colon || p.css.depth > 0 {
-			return outHTML, &htmlFault{0, "a value in a style stands before the colon of a declaration, or in parentheses", "a value can be all that is behind a colon, as in color: {{value}}"}
+			return refuse("a value in a style stands before the colon of a declaration, or in parentheses",
+				"a value can be all that is behind a colon, as in color: {{value}}")
 		}
 		return outCSS, nil
 	default:
-		return outHTML, &htmlFault{0, "the attribute " + p.name + " of <" + p.tag + "> is code, or another language, and cannot have a value", "write it out"}
+		return refuse("the attribute "+p.name+" of <"+p.tag+"> is code, or another language, and cannot have a value",
+			"write it out")
 	}
 }
 
-// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were checked.
-func (p htmlPlace) same(o htmlPlace) bool {
-	p.outer, o.outer = 0, 0
-	return p == o
+// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were
+// checked.
+func (p *htmlPlace) same(o htmlPlace) bool {
+	o.outer = p.outer // dashes before a place do not matter to a value, which sets them back
+	return *p == o
 }
 
 // join unites the ends of two branches; it reports false when they are in different places.
@@ -443,7 +449,8 @@ func (p *htmlPlace) join(o htmlPlace) bool {
 		// Whatever follows, the end tag must be whole.
 		p.matched, p.dirty, p.opened = 0, true, max(a.opened, b.opened)
 		return true
-	case a.state != htmlValue || b.state != htmlValue || a.name != b.name || a.quote != b.quote || a.css.quote != b.css.quote:
+	case a.state != htmlValue || b.state != htmlValue,
+		a.name != b.name || a.quote != b.quote || a.css.quote != b.css.quote:
 		return false
 	}
 	p.url = joinURLs(a.url, b.url)

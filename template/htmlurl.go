@@ -84,12 +84,12 @@ func stateOfScheme(scheme string) urlState {
 
 // valueOfURL says how a value in the URL of an attribute is written.
 func (p *htmlPlace) valueOfURL() (output, *htmlFault) {
-	refuse := func(message, hint string) (output, *htmlFault) { return outHTML, &htmlFault{0, message, hint} }
 	const whole = "write scheme and host out up to the first slash, or let one value be the whole URL"
 	switch p.tag {
 	case "link", "base", "object", "embed", "applet", "frame", "iframe", "portal":
 		if p.url != urlRest {
-			return refuse("the address of what <"+p.tag+"> loads would come from data", "write scheme and host out up to the first slash")
+			return refuse("the address of what <"+p.tag+"> loads would come from data",
+				"write scheme and host out up to the first slash")
 		}
 	}
 	switch p.url {

@@ -36,8 +36,8 @@ type jsonLevel struct {
 	escaped rune // the digits of \uXXXX so far
 }
 
-// jsonPlace is the state in a JSON text: level 0 is the template's document; where its text ends inside a string, level 1
-// is that string, and so on.
+// jsonPlace is the state in a JSON text: level 0 is the template's document; where its text ends inside a string, level
+// 1 is that string, and so on.
 type jsonPlace struct {
 	levels [maxJSONLevels + 1]jsonLevel
 	last   int // the innermost level
@@ -226,8 +226,8 @@ func (p *jsonPlace) join(o jsonPlace) (level int, ok bool) {
 	return 0, true
 }
 
-// joinForms unites what two branches make of a text. What may be a document in one is watched on; a document that began in
-// one branch only, and goes on behind it, is none.
+// joinForms unites what two branches make of a text. What may be a document in one is watched on; a document that began
+// in one branch only, and goes on behind it, is none.
 func joinForms(a, b jsonForm) (jsonForm, bool) {
 	begun := func(f jsonForm) bool { return f == formBracket || f == formBrace }
 	switch {

@@ -4,8 +4,8 @@ import "strings"
 
 // Lint compares the paths of a template with an example of its data, anything that Normalise accepts, and reports those
 // that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing. Its
-// work is proportional to the template and the example. It also reports a value in a JSON string that holds HTML, unless
-// it is escaped for it. It lists the first 100 findings, and says that there are more.
+// work is proportional to the template and the example. It also reports a value in a JSON string that holds HTML,
+// unless it is escaped for it. It lists the first 100 findings, and says that there are more.
 func (t *Template) Lint(example any) []Finding {
 	tree, err := Normalise(example)
 	if err != nil {
@@ -31,7 +31,9 @@ func (l *linter) report(kind Kind, o *operand, message, hint string) {
 	if len(l.findings) == maxFindings {
 		kind, message, hint = KindLimit, "there are more findings from here on", "correct those before it first"
 	}
-	l.findings = append(l.findings, Finding{Position: l.places.at(o.pos), Kind: kind, Path: o.quoted(), Message: message, Hint: hint})
+	l.findings = append(l.findings, Finding{
+		Position: l.places.at(o.pos), Kind: kind, Path: o.quoted(), Message: message, Hint: hint,
+	})
 }
 
 func (l *linter) use(u use) {

@@ -211,7 +211,8 @@ func (m *machine) open(in *instruction) bool {
 	return true
 }
 
-// eval returns an operand's value. It fails, with m.err set, in a helper and on data that is not in the normalised form.
+// eval returns an operand's value. It fails, with m.err set, in a helper and on data that is not in the normalised
+// form.
 func (m *machine) eval(o *operand) any {
 	if o.cost > 0 && !m.spend(o.cost) {
 		return nil

@@ -3,8 +3,8 @@ package template
 import "strings"
 
 // SessionMacros returns the macro names of session events, the form variables of remote-access products, with what they
-// stand for: as in the form, timestamp is the time of the event in whole seconds since 1970, and version is 1 unless the
-// data has another. The map is the caller's: hosts add their own names to it.
+// stand for: as in the form, timestamp is the time of the event in whole seconds since 1970, and version is 1 unless
+// the data has another. The map is the caller's: hosts add their own names to it.
 func SessionMacros() map[string]string {
 	macros := map[string]string{
 		"event": "event_type", "timestamp": "seconds event_time", "version": `default data.version "1"`,
@@ -18,8 +18,8 @@ func SessionMacros() map[string]string {
 	return macros
 }
 
-// ApplicationMacros returns the macro names of application-access events, those of endpoint-privilege webhooks, with the
-// paths they stand for. The map is the caller's: hosts add their own names to it.
+// ApplicationMacros returns the macro names of application-access events, those of endpoint-privilege webhooks, with
+// the paths they stand for. The map is the caller's: hosts add their own names to it.
 func ApplicationMacros() map[string]string {
 	macros := map[string]string{
 		"EventType": "event_type",

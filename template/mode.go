@@ -9,7 +9,8 @@ const (
 	// JSON makes a JSON document. Inside a string literal of the template a value is escaped as string content,
 	// elsewhere it is written as a complete JSON value.
 	JSON Mode = iota
-	// HTML makes HTML text: a value is escaped for the place it stands in, and does not compile where it could leave it.
+	// HTML makes HTML text: a value is escaped for the place it stands in, and does not compile where it could leave
+	// it.
 	HTML
 	// Text makes plain text: values are written unchanged.
 	Text

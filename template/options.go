@@ -2,7 +2,8 @@ package template
 
 import "fmt"
 
-// Options say how a template is compiled. The zero Options compile Handlebars that makes JSON, within the default limits.
+// Options say how a template is compiled. The zero Options compile Handlebars that makes JSON, within the default
+// limits.
 type Options struct {
 	// Mode is the kind of text to make; JSON by default.
 	Mode Mode
@@ -16,8 +17,8 @@ type Options struct {
 	Macros map[string]string
 	// Limits bound the work of compiling and rendering; zero fields have defaults.
 	Limits Limits
-	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. The template's author
-	// answers for the places of values as well: those that are compile errors otherwise are allowed, with entities only.
+	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. The template's
+	// author answers for the places of values as well: those that are compile errors otherwise are allowed.
 	// In other modes the two forms are always allowed and mean the same as {{x}}.
 	AllowRaw bool
 }
@@ -33,9 +34,10 @@ type Limits struct {
 	CommentBlanks int
 	// Output is the longest output of one Render, and the longest text that a helper makes, in bytes; 1 MiB by default.
 	Output int
-	// Steps is the number of steps of one Render: every piece of text, value, condition and loop iteration is one, and so
-	// is every 64 bytes that a helper, a comparison or a path reads or writes; 1,000,000 by default. To find the place of a
-	// mistake in the output, a render may take them twice. What a helper of the host does by itself is not counted.
+	// Steps is the number of steps of one Render: every piece of text, value, condition and loop iteration is one, and
+	// so is every 64 bytes that a helper, a comparison or a path reads or writes; 1,000,000 by default. To find the
+	// place of a mistake in the output, a render may take them twice. What a helper of the host does by itself is not
+	// counted.
 	Steps int
 }
 

@@ -221,7 +221,8 @@ func (c *checker) closeBlock(open lexer.Token, name string) {
 	c.close(end, lexer.TokenClose)
 }
 
-// expression checks: name, parameters, named parameters. It returns the name as raymond compares it with the closing tag.
+// expression checks: name, parameters, named parameters. It returns the name as raymond compares it with the closing
+// tag.
 func (c *checker) expression(open lexer.Token) string {
 	name := c.name(open)
 	for !c.isPair() && c.is(lexer.TokenOpenSexpr, lexer.TokenBoolean, lexer.TokenNumber, lexer.TokenString, lexer.TokenData, lexer.TokenID) {

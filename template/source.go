@@ -8,9 +8,9 @@ import (
 
 // rewritten is a source in the words raymond's lexer understands, with the way back to the original offsets.
 //
-// raymond's lexer differs from handlebars.js in a few places: only space, tab and line feed are blank inside a mustache,
-// 1abc and -x are broken numbers, list.0.name is a number, {{elsewhere}} is an else, and comments cost the square of
-// their blanks. Rewriting these keeps its parser and gives the meaning of handlebars.js.
+// raymond's lexer differs from handlebars.js in a few places: only space, tab and line feed are blank inside a
+// mustache, 1abc and -x are broken numbers, list.0.name is a number, {{elsewhere}} is an else, and comments cost the
+// square of their blanks. Rewriting these keeps its parser and gives the meaning of handlebars.js.
 type rewritten struct {
 	text  string
 	marks []mark
@@ -134,7 +134,8 @@ func (w *rewriter) mustache() {
 	}
 }
 
-// closing returns the length of the closing braces at the beginning of s, 0 when there are none. The order is raymond's.
+// closing returns the length of the closing braces at the beginning of s, 0 when there are none. The order is
+// raymond's.
 func closing(s string) int {
 	for _, c := range [...]string{"}}}}", "}}}", "}~}}", "}}", "~}}"} {
 		if strings.HasPrefix(s, c) {

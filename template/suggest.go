@@ -2,8 +2,8 @@ package template
 
 import "strings"
 
-// speller looks for the name that a misspelling means. Its work is bounded: a template of nothing but misspellings, over
-// an example of many fields, gets suggestions for the first of them.
+// speller looks for the name that a misspelling means. Its work is bounded: a template of nothing but misspellings,
+// over an example of many fields, gets suggestions for the first of them.
 type speller struct{ cells int }
 
 // suggestionCells bounds the cells of edit distances that one speller fills: some 10,000 comparisons of ordinary names.

@@ -22,8 +22,8 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data. It
-// takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
+// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// It takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
 // Errors: *OptionsError, *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {
 	if err := o.check(); err != nil {

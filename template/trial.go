@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Trial renders the template with variations of an example, which is anything that Normalise accepts: every list with 0,
-// 1 and 2 elements, every path the template uses absent, every false condition made true, every equal made to hold. It
-// reports what fails, for example the comma that is left over when a list is empty, and in Text and Slack mode a text
-// that becomes empty. ctx bounds the whole trial, and so do twice as many steps as one Render may take: where they do not
-// suffice, the last finding says so.
+// Trial renders the template with variations of an example, which is anything that Normalise accepts: every list with
+// 0, 1 and 2 elements, every path the template uses absent, every false condition made true, every equal made to hold.
+// It reports what fails, for example the comma that is left over when a list is empty, and in Text and Slack mode a
+// text that becomes empty. ctx bounds the whole trial, and so do twice as many steps as one Render may take: where they
+// do not suffice, the last finding says so.
 func (t *Template) Trial(ctx context.Context, data any) []Finding {
 	example, err := Normalise(data)
 	if err != nil {

@@ -131,7 +131,8 @@ func (m *machine) isLevel(v, around any) bool {
 	return isText && inText || toNumber(v, x) != toNumber(around, y)
 }
 
-// toNumber is the number that == of JavaScript makes of a scalar with a text; NaN, which equals nothing, for most texts.
+// toNumber is the number that == of JavaScript makes of a scalar with a text; NaN, which equals nothing, for most
+// texts.
 func toNumber(v any, text string) float64 {
 	if flag, ok := v.(bool); ok {
 		if flag {

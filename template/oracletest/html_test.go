@@ -2,7 +2,6 @@ package oracletest
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -160,7 +159,7 @@ func TestHTMLValuesStayInTheirPlaces(t *testing.T) {
 		tpl, err := template.Compile(source, template.Options{Mode: template.HTML})
 		if err != nil {
 			var syntax *template.SyntaxError
-			require.True(t, errors.As(err, &syntax), source)
+			require.ErrorAs(t, err, &syntax, source)
 			refused++
 			continue
 		}

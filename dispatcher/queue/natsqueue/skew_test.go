@@ -58,6 +58,7 @@ func TestQ4WorkerWhoseClockIsBehindRunsWhatIsDue(t *testing.T) {
 	s := newServers(t, 1)
 	other, q := s.queue(s.direct), s.queue(s.direct)
 	l := newLedger()
+	require.Eventually(t, func() bool { return natsqueue.HasWatched(q) }, patience, time.Millisecond)
 	natsqueue.SetClock(q, time.Now().Add(-time.Hour))
 	openLane(t, q, "lane", 1, l.handler(0))
 	later, timed := jobFor("lane", "later"), jobFor("lane", "timed")

@@ -44,6 +44,7 @@ type lane struct {
 	taken              int64          // counts jobs taken out of memory or file
 	taking             int            // such that are not on the disk yet
 	unreadable         bool           // the last load failed
+	urgentLeft         bool           // there may be urgent jobs in the file that are not in memory
 }
 
 var _ queue.Lane = (*lane)(nil)
@@ -62,7 +63,7 @@ func (l *lane) start(o queue.LaneOptions, h queue.Handler) error {
 		return err
 	}
 	if l.inner == nil {
-		l.more = l.total > 0
+		l.more, l.urgentLeft = l.total > 0, l.total > 0
 		l.queue.opened.Add(1)
 	}
 	l.inner, l.open, l.limit = inner, true, o.Limit
@@ -183,14 +184,15 @@ func (l *lane) rest(r *row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.held, r.seq)
-	l.wait(r.due)
+	l.wait(r)
 }
 
 // wait notes that a job in the file has a later time.
-func (l *lane) wait(due int64) {
+func (l *lane) wait(r *row) {
 	l.leftLater++
-	if l.next == 0 || due < l.next {
-		l.next = due
+	l.urgentLeft = l.urgentLeft || r.urgent
+	if l.next == 0 || r.due < l.next {
+		l.next = r.due
 	}
 	l.ask(l.next)
 }
@@ -203,7 +205,7 @@ func (l *lane) added(r *row, gone bool) {
 	switch {
 	case gone || l.inner == nil || r.due == heldBack || l.held[r.seq] != nil:
 	case r.due > 0:
-		l.wait(r.due)
+		l.wait(r)
 	case r.urgent && r.orderKey == "": // however full the window is, and wherever the cursor
 		l.enter(r)
 	case l.more || l.turns.len() >= l.queue.window():
@@ -224,7 +226,7 @@ func (l *lane) released(r *row) {
 	switch {
 	case l.inner == nil:
 	case r.due > 0:
-		l.wait(r.due)
+		l.wait(r)
 	default:
 		l.enter(r)
 	}

@@ -79,7 +79,7 @@ type ahead struct {
 	first                     []*row // urgent ones that could start
 	late, now                 []*row // whose time has come, and without a time
 	allFirst, allLate, allNow bool   // whether these are all there are
-	next                      int64  // when the next one of a later time is due; 0 = none
+	next, nextUrgent          int64  // when the next one of a later time is due; 0 = none
 }
 
 // load brings the next jobs of a lane into its window.
@@ -102,6 +102,7 @@ type loading struct {
 	held, room         int // room 0 = for urgent ones only
 	leftNow, leftLater int64
 	taken              int64
+	urgent             bool // urgent ones are to be looked for
 }
 
 // beginLoad reports whether there is anything to load for.
@@ -112,10 +113,13 @@ func (l *lane) beginLoad() (p loading, ok bool) {
 	p = loading{
 		cursor: l.cursor, held: len(l.held), room: max(l.queue.window()-l.turns.len(), 0),
 		leftNow: l.leftNow, leftLater: l.leftLater, taken: l.taken,
+		urgent: l.urgentLeft,
 	}
-	if l.inner == nil || l.taking > 0 {
+	if l.inner == nil || l.taking > 0 || p.room == 0 && !p.urgent {
+		l.overdue = l.overdue || p.room == 0 // as far as is known
 		return p, false
 	}
+	l.urgentLeft = false // unless one is left meanwhile
 	l.seen = make(map[int64]bool, len(l.held))
 	for seq := range l.held {
 		l.seen[seq] = true
@@ -130,15 +134,14 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 	defer l.signal()
 	seen := l.seen
 	l.seen = nil
-	switch {
-	case err != nil:
+	if err != nil || l.taking > 0 || l.taken != p.taken {
+		l.urgentLeft = l.urgentLeft || p.urgent
+		if err == nil && l.taking == 0 { // else what was read may be gone; when that is known, a load is asked for
+			l.ask(1)
+		}
 		return err
-	case l.taking > 0: // what was read may be gone; when that is known, a load is asked for
-		return nil
-	case l.taken != p.taken:
-		l.ask(1)
-		return nil
 	}
+	l.urgentLeft = l.urgentLeft || p.urgent && (!a.allFirst || a.nextUrgent != 0)
 	for _, rows := range [...][]*row{a.first, a.late, a.now} {
 		for _, r := range rows {
 			if !seen[r.seq] {
@@ -148,15 +151,15 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 	}
 	if p.room == 0 {
 		l.overdue = true // as far as is known
-		if a.next != 0 {
-			l.ask(a.next)
+		if a.nextUrgent != 0 {
+			l.ask(a.nextUrgent)
 		}
 		return nil
 	}
 	if n := len(a.now); n > 0 {
 		l.cursor = max(l.cursor, a.now[n-1].seq)
 	}
-	l.overdue = !a.allLate || !a.allFirst
+	l.overdue = !a.allLate || p.urgent && !a.allFirst
 	l.more = !a.allNow || l.leftNow != p.leftNow
 	if l.leftLater == p.leftLater || l.next == 0 || a.next != 0 && a.next < l.next {
 		l.next = a.next
@@ -178,21 +181,23 @@ func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	now, steps := q.clock.now(), q.clock.steps()
 	err = q.readers.loads.read(context.Background(), func(c *conn) error {
 		var err error
-		a.first, a.allFirst, err = readRows(c, p.held+q.window(), "urgent = 1 AND order_key IS NULL AND due <= ? ORDER BY due, job.seq",
-			lane, now)
+		if p.urgent {
+			a.first, a.allFirst, err = readRows(c, byUrgency, p.held+q.window(),
+				"urgent = 1 AND order_key IS NULL AND due <= ? ORDER BY due, job.seq", lane, now)
+			if err != nil {
+				return err
+			}
+			a.nextUrgent, err = c.number(`SELECT due FROM `+byUrgency+` WHERE lane = ? AND urgent = 1 AND order_key IS NULL
+				AND due > ? AND due < ? ORDER BY due LIMIT 1`, lane, now, int64(heldBack))
+		}
+		if err != nil || p.room == 0 {
+			return err
+		}
+		a.late, a.allLate, err = readRows(c, byTime, p.held+(p.room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
 		if err != nil {
 			return err
 		}
-		if p.room == 0 {
-			a.next, err = c.number(`SELECT due FROM job WHERE lane = ? AND urgent = 1 AND order_key IS NULL AND due > ? AND due < ?
-				ORDER BY due LIMIT 1`, lane, now, int64(heldBack))
-			return err
-		}
-		a.late, a.allLate, err = readRows(c, p.held+(p.room+1)/2, "due > 0 AND due <= ? ORDER BY due, job.seq", lane, now)
-		if err != nil {
-			return err
-		}
-		a.now, a.allNow, err = readRows(c, max(p.room-len(a.late), (p.room+1)/2), "due = 0 AND job.seq > ? ORDER BY job.seq", lane, p.cursor)
+		a.now, a.allNow, err = readRows(c, byTime, max(p.room-len(a.late), (p.room+1)/2), "due = 0 AND job.seq > ? ORDER BY job.seq", lane, p.cursor)
 		if err != nil {
 			return err
 		}
@@ -208,8 +213,15 @@ func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	return a, err
 }
 
+// The table of jobs, read by its key, or by the index of the few that are urgent. SQLite knows no numbers of either, and
+// would read all that are due to find these.
+const (
+	byTime    = "job"
+	byUrgency = "job INDEXED BY job_urgent"
+)
+
 // readRows reads jobs of a lane, and reports whether it came to the end of them.
-func readRows(c *conn, limit int, where string, lane, bound int64) (rows []*row, all bool, err error) {
+func readRows(c *conn, table string, limit int, where string, lane, bound int64) (rows []*row, all bool, err error) {
 	var bad error
 	size := 0
 	all = true
@@ -223,7 +235,7 @@ func readRows(c *conn, limit int, where string, lane, bound int64) (rows []*row,
 		size += len(r.body)
 		all = len(rows) < limit && size < readBytes
 		return all
-	}, `SELECT `+jobColumns+` FROM job CROSS JOIN event ON event.seq = job.seq WHERE lane = ? AND `+where+` LIMIT ?`,
+	}, `SELECT `+jobColumns+` FROM `+table+` CROSS JOIN event ON event.seq = job.seq WHERE lane = ? AND `+where+` LIMIT ?`,
 		lane, bound, int64(limit))
 	if err == nil {
 		err = bad

@@ -35,7 +35,17 @@ type owner struct {
 
 type watchedFile struct {
 	path string
-	info os.FileInfo
+	info os.FileInfo // of the last check
+}
+
+// logSize is how large the log was then.
+func (o *owner) logSize() int64 {
+	for _, f := range o.files {
+		if f.path == o.path+"-wal" {
+			return f.info.Size()
+		}
+	}
+	return 0
 }
 
 // owned lists the files that queues of this process own.
@@ -132,10 +142,12 @@ func (o *owner) watch() error {
 // check reports a file that is no longer where it was: what is written to it then is lost with this process. It costs a
 // few microseconds.
 func (o *owner) check() error {
-	for _, f := range o.files {
-		if info, err := os.Stat(f.path); err != nil || !os.SameFile(info, f.info) {
+	for i, f := range o.files {
+		info, err := os.Stat(f.path)
+		if err != nil || !os.SameFile(info, f.info) {
 			return &movedError{f.path}
 		}
+		o.files[i].info = info
 	}
 	return nil
 }

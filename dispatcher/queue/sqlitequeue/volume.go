@@ -54,9 +54,15 @@ const ample = math.MaxInt64
 // the file have taken them, and there is a reserve for outcomes; below 0 they are to be refused. Room inside the file, of
 // events that are gone, counts.
 func (v volume) spare(t *tx, bytes int64) (int64, error) {
-	_, free, ok := space(filepath.Dir(v.path))
-	added := t.added + bytes
-	if !ok || free > 8*v.logBytes()+2*added { // whatever is in the log
+	if t.free == nil {
+		free := int64(ample)
+		if _, n, ok := space(filepath.Dir(v.path)); ok {
+			free = n
+		}
+		t.free = &free
+	}
+	added, free := t.added+bytes, *t.free
+	if free > 8*v.logBytes()+2*added { // whatever is in the log
 		t.added = added
 		return ample, nil
 	}

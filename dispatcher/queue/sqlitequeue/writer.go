@@ -223,7 +223,9 @@ func (w *writer) apply(t *tx, c *change) error {
 		if err != nil {
 			return err
 		}
-		t.then = append(t.then, func() { w.reportRoom(spare) })
+		if spare < 0 || w.noRoom {
+			t.then = append(t.then, func() { w.reportRoom(spare) })
+		}
 		if spare < 0 {
 			c.refused = errNoRoom
 			return nil
@@ -256,7 +258,7 @@ const logPatience = 100 * time.Millisecond
 // shorten empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as each
 // reader begins before the one before has ended.
 func (w *writer) shorten() {
-	if sizeOf(w.queue.path+"-wal") <= w.queue.volume.logBytes() || time.Since(w.longReader) < time.Second {
+	if w.queue.owner.logSize() <= w.queue.volume.logBytes() || time.Since(w.longReader) < time.Second {
 		return
 	}
 	w.emptyLog()
@@ -325,6 +327,7 @@ type tx struct {
 	queue   *Queue
 	now     int64
 	steps   int64           // of the clock
+	free    *int64          // bytes of the disk when it was first asked for
 	added   int64           // about how many bytes of new events
 	records int64           // that were stored
 	drops   map[int64]int64 // by event: how many jobs and dead letters refer to it no longer

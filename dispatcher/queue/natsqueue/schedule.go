@@ -33,13 +33,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	timed, ready := q.keySubjects(j.Route, key)
-	m, number := jobMessage(&j), rand.Text()
-	m.Header[headerNumber] = []string{number}
-	m.Header[jetstream.MsgIDHeader] = []string{number}
-	m.Subject = ready
-	if q.isLater(j.NotBefore) {
-		scheduleAt(m, j.NotBefore, timed+"."+number)
-	}
+	m := q.keyedMessage(&j, timed, ready, rand.Text())
 	if err := q.fits(m, &j); err != nil {
 		return err
 	}
@@ -49,6 +43,18 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	}
 	_, err = q.cancelBefore(ctx, timed, ready, c.seq)
 	return err
+}
+
+// keyedMessage is a job that Cancel finds by its key, whose subjects are given.
+func (q *Queue) keyedMessage(j *queue.Job, timed, ready, number string) *nats.Msg {
+	m := jobMessage(j)
+	m.Header[headerNumber] = []string{number}
+	m.Header[jetstream.MsgIDHeader] = []string{number}
+	m.Subject = ready
+	if q.isLater(j.NotBefore) {
+		scheduleAt(m, j.NotBefore, timed+"."+number)
+	}
+	return m
 }
 
 // Cancel implements queue.Scheduler. After an error the job is cancelled or not; asking again is safe, and says

@@ -71,14 +71,14 @@ func (l *lane) apply(d *delivery, j queue.Job, out queue.Outcome) error {
 		l.q.acknowledge(d)
 		return nil
 	default:
-		return l.again(ctx, d, j, max(out.Delay, 0))
+		return l.again(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
 	}
 }
 
 // again makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.
 // Any other is stored again, behind those that wait, and its old message acknowledged after that: a crash in
 // between repeats the job, and loses nothing.
-func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.Duration) error {
+func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.Duration, postponed bool) error {
 	j.NotBefore = time.Time{}
 	if delay > 0 {
 		j.NotBefore = l.q.after(delay)
@@ -89,7 +89,13 @@ func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.D
 			return err
 		}
 	}
-	if err := l.q.store(ctx, l.q.message(&j, followID(&j, d.seq))); err != nil {
+	id := followID(&j, d.seq)
+	m := l.q.message(&j, id)
+	if msg := d.latest(); postponed && msg.Headers().Get(headerNumber) != "" {
+		// It has not started, so Cancel still has to find it. The number is the same if this has to be done again.
+		m = l.q.keyedMessage(&j, l.q.names.timedOf(msg.Subject()), msg.Subject(), digest(id))
+	}
+	if err := l.q.store(ctx, m); err != nil {
 		return err
 	}
 	l.q.acknowledge(d)

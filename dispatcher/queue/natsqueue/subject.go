@@ -41,6 +41,11 @@ func (n naming) subject(kind string, tokens ...string) string {
 	return b.String()
 }
 
+// timedOf is where the jobs of a key wait for their time, given where they are from then on.
+func (n naming) timedOf(ready string) string {
+	return n.subject(kindTimed, strings.TrimPrefix(ready, n.subject(kindReady)+"."))
+}
+
 // The kinds of subjects.
 const (
 	kindReady = "ready"

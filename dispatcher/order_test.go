@@ -62,6 +62,26 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// Two tenants may number their requests alike: on a route for all tenants one's failing request holds up nothing of the
+// other's.
+func TestSubjectsOfTwoTenantsDoNotWaitForEachOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		fails := channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+			if d.Event.Tenant() == "acme" {
+				return channel.Receipt{}, errDown
+			}
+			return rec.Send(ctx, d)
+		})
+		b := start(t, dispatcher.Route{Name: "r", Tenant: dispatcher.AnyTenant, Channel: fails, Order: dispatcher.BySubject})
+		for i, tenant := range []string{"acme", "emca"} {
+			b.dispatch(newNote(i, event.Meta{ID: tenant, Subject: "REQ-1", Tenant: tenant}))
+		}
+		advance(time.Second)
+		assertIDs(t, []string{"emca"}, rec.Deliveries())
+	})
+}
+
 // A dead delivery lets the next one go.
 func TestStrictOrderGoesOnAfterADeadDelivery(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -160,10 +160,15 @@ func (r *Route) job(e event.Event, generation int64, at time.Time) queue.Job {
 // isUrgent reports whether e goes before what waits already.
 func (r *Route) isUrgent(e event.Event) bool { return r.Order == Parallel && isBreakGlass(e) }
 
+// maxOrderKey is the most bytes of an order key.
+const maxOrderKey = 255
+
 func (r *Route) orderKey(e event.Event) string {
 	switch r.Order {
 	case BySubject:
-		return e.Subject()
+		if e.Subject() != "" {
+			return e.CorrelationID(maxOrderKey) // with the tenant: two may number their requests alike
+		}
 	case Strict:
 		return "strict"
 	case Parallel:

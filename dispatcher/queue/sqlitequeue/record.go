@@ -9,6 +9,7 @@ import (
 const (
 	kindDone      int64 = 1 // a key of dedup that was committed
 	kindReference int64 = 2
+	kindMail      int64 = 3 // who has got a mail
 )
 
 // putRecord stores a value until ttl from now, in place of one that is there.

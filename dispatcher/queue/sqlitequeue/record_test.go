@@ -2,12 +2,14 @@ package sqlitequeue
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dedup"
 )
@@ -101,4 +103,30 @@ func TestDedupWhenTheFileFails(t *testing.T) {
 	script(t, q, "DROP TRIGGER refuse")
 	require.NoError(t, s.Commit(t.Context(), "k", c.Token, time.Hour))
 	require.ErrorIs(t, s.Commit(t.Context(), "k", c.Token, time.Hour), dedup.ErrLost)
+}
+
+// TestMailProgressOutlivesARestart: keys are told apart whatever is in them, and what was stored last counts.
+func TestMailProgressOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "q.db")
+	q, err := Open(t.Context(), path, Options{})
+	require.NoError(t, err)
+	a, b := email.Key{Tenant: "acme", Route: "ops", Delivery: "d_1"}, email.Key{Tenant: "acm", Route: "eops", Delivery: "d_1"}
+	_, found, err := q.MailProgress().Get(t.Context(), a)
+	require.NoError(t, err)
+	require.False(t, found)
+	require.NoError(t, q.MailProgress().Put(t.Context(), a, []byte("one")))
+	require.NoError(t, q.MailProgress().Put(t.Context(), a, []byte("two")))
+	require.NoError(t, q.Close())
+	q, err = Open(t.Context(), path, Options{})
+	require.NoError(t, err)
+	state, found, err := q.MailProgress().Get(t.Context(), a)
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, "two", string(state))
+	_, found, err = q.MailProgress().Get(t.Context(), b)
+	require.NoError(t, err)
+	assert.False(t, found)
+	require.NoError(t, q.Close())
+	require.ErrorIs(t, q.MailProgress().Put(t.Context(), a, nil), ErrClosed)
 }

@@ -1,5 +1,5 @@
-// Embed is the README's embedding example as a program: wiring, dispatching, and a shutdown on SIGTERM that loses
-// nothing silently. It plays the orchestrator itself: it sends itself the signal while deliveries are under way.
+// Embed is the README's embedding example as a program: wiring (start.go), dispatching, and a shutdown on SIGTERM that loses
+// nothing silently (shutdown.go). It plays the orchestrator itself: it sends itself the signal while deliveries are under way.
 package main
 
 import (
@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -39,30 +38,11 @@ func run(url string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// README: wiring
-	hook, err := webhook.New(webhook.Config{URL: url, Guard: guard, Limits: limits}) // without both: public addresses, HTTPS
+	engine, err := start(webhook.Config{URL: url, Guard: guard, Limits: limits})
 	if err != nil {
 		return err
 	}
-	defer hook.Close()
-	engine, err := dispatcher.New(dispatcher.Config{
-		Routes: []dispatcher.Route{{Name: "audit", Channel: hook, Events: event.Types("request.*", "grant.*")}},
-	})
-	if err != nil {
-		return err
-	}
-	go engine.Run(context.Background())
-	// README: end
-	// README: shutdown
-	terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	if err := serve(terminated, engine); err != nil { // your product, until it is told to end
-		return err
-	}
-	limited, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	err = engine.Shutdown(limited) // nil, or a *dispatcher.ShutdownError that says what is left
-	// README: end
+	err = serveUntilTerminated(engine, func(ctx context.Context) error { return serve(ctx, engine) })
 	if left, ok := errors.AsType[*dispatcher.ShutdownError](err); ok {
 		fmt.Fprintln(out, left)
 		return nil

@@ -26,4 +26,9 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
+require (
+	github.com/wneessen/go-mail v0.8.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
+
 replace github.com/tocsin-go/tocsin => ../../..

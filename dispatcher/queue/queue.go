@@ -101,6 +101,7 @@ type Bounder interface {
 type Scheduler interface {
 	// Schedule stores j under a key that is unique in j's lane. A job with the same key that has not started is replaced.
 	Schedule(ctx context.Context, key string, j Job) error
-	// Cancel removes the job with this key and reports whether there was one that had not started.
+	// Cancel removes the job with this key and reports whether there was one that had not started. A queue may count one that
+	// was only postponed as not started; those that live in one process do.
 	Cancel(ctx context.Context, lane, key string) (bool, error)
 }

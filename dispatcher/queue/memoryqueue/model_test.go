@@ -259,6 +259,9 @@ func (d *model) settle() {
 		out.Delay = time.Duration(d.next(4)-1) * tick
 	}
 	j.running.answer <- out
+	if out.Action != queue.Postpone || d.named(j.name) != nil {
+		j.name = "" // what was tried is found by its key no more, nor is what was replaced
+	}
 	j.running = nil
 	switch out.Action {
 	case queue.Done:
@@ -342,7 +345,7 @@ func (d *model) start(s *started) {
 	require.Less(t, len(d.running()), d.limit, "a job started beyond the limit")
 	require.Equal(t, j.attempt, s.job.Attempt)
 	require.True(t, j.first.Equal(s.job.FirstTried))
-	j.running, j.name = s, ""
+	j.running = s
 	d.byAge = slices.DeleteFunc(d.byAge, func(k *modelJob) bool { return k == j })
 }
 

@@ -285,6 +285,7 @@ func (l *Lane) list(e *Entry) *fifo {
 // comeBack puts an entry that ran back, as the oldest of those that wait.
 func (l *Lane) comeBack(e *Entry, out queue.Outcome) {
 	l.enter(e, true)
+	l.keepName(e, out.Action)
 	e.wall = false
 	switch {
 	case out.Delay > 0:
@@ -297,6 +298,17 @@ func (l *Lane) comeBack(e *Entry, out queue.Outcome) {
 	default: // behind the others, or a policy without pauses would keep a lane for one job
 		e.due = unset
 		l.makeReady(e)
+	}
+}
+
+// keepName lets a scheduled job that was only postponed be found by its key again, unless it was replaced while it ran.
+func (l *Lane) keepName(e *Entry, a queue.Action) {
+	switch {
+	case e.name == "":
+	case a == queue.Postpone && l.named[e.name] == nil:
+		l.named[e.name] = e
+	default:
+		e.name = ""
 	}
 }
 
@@ -323,7 +335,6 @@ func (l *Lane) left(e *Entry) {
 	}
 	if e.name != "" {
 		delete(l.named, e.name)
-		e.name = ""
 	}
 }
 

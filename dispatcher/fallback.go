@@ -129,6 +129,7 @@ func (l *lane) dropped(j queue.Job) {
 	}
 	b := l.current.Load()
 	if b != nil {
+		l.waitingDeath(b, &j) // if it waited for the fallback, it does so no more
 		d.tenant, d.fallback = b.label(j.Event), b.Protect.Fallback
 	}
 	l.markDead(b, d)

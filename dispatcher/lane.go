@@ -20,6 +20,9 @@ const leastPostpone = 100 * time.Millisecond
 // pacePause is the longest pause that counts as pace: a shutdown without a deadline waits for it, again and again.
 const pacePause = 10 * time.Second
 
+// paceSlack is what the queue may add to such a pause: it begins once the outcome is stored, by the queue's clock.
+const paceSlack = time.Second
+
 // lane makes a route's attempts. It lasts as long as the route's name; each attempt uses the route of that moment.
 type lane struct {
 	name    string
@@ -31,7 +34,7 @@ type lane struct {
 	gone         bool       // the destination of the current route is
 	givenUp      bool       // it failed for Protection.DisableAfter
 	retriedSince time.Time  // when SetRoutes gave it another chance after that; zero = never
-	paced        time.Time  // when the latest delivery that was postponed for a short time is due
+	paced        time.Time  // by when the latest delivery that was postponed for a short time is due
 	waiting      map[attemptKey]*death
 }
 
@@ -342,14 +345,14 @@ func (b *bound) quiet(result retry.Result, out queue.Outcome, precision time.Dur
 	return min(result.Delay, out.Delay)
 }
 
-// notePace notes when a delivery that was postponed is due.
+// notePace notes by when a delivery that was postponed is due.
 func (l *lane) notePace(now time.Time, delay time.Duration) {
 	if delay > pacePause {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.paced = latest(l.paced, now.Add(delay))
+	l.paced = latest(l.paced, now.Add(delay+paceSlack))
 }
 
 // holdBack reports a transient failure, after which the receiver wants quiet for that long, to the lane's hold.

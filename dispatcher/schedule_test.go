@@ -193,6 +193,25 @@ func TestScheduledEventThatNoLaneHasIsNotTried(t *testing.T) {
 	})
 }
 
+func TestScheduledEventThatNoLaneHasCanBeCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var rec channeltest.Recorder
+		route := dispatcher.Route{Name: "r", Channel: &rec, Backlog: dispatcher.Backlog{Jobs: 1}, State: dispatcher.Paused}
+		b := start(t, route)
+		all := notes(2)
+		b.dispatch(all[0])
+		b.schedule(time.Minute, "k", all[1])
+		advance(2 * time.Minute)
+		found, err := b.Cancel(t.Context(), "k")
+		require.NoError(t, err)
+		assert.True(t, found)
+		route.State = dispatcher.Enabled
+		b.setRoutes(route)
+		advance(time.Minute)
+		assertIDs(t, []string{"e-0"}, rec.Deliveries())
+	})
+}
+
 func TestScheduledEventInConflictIsDead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder

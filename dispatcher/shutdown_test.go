@@ -323,6 +323,39 @@ func TestShutdownWaitsForWhatIsPacedAndComesDue(t *testing.T) {
 	}
 }
 
+// storing is a queue that takes a while to store an outcome, as one on a disk does. Pauses count from then.
+type storing struct {
+	*memoryqueue.Queue
+
+	takes time.Duration
+}
+
+func (q storing) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	return q.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+		out := h(ctx, j)
+		<-time.After(q.takes)
+		return out
+	})
+}
+
+func TestShutdownWaitsForPaceOnAnyQueue(t *testing.T) {
+	t.Parallel()
+	for _, takes := range []time.Duration{1, time.Millisecond, 300 * time.Millisecond} {
+		t.Run(takes.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var c paced
+				q := storing{memoryqueue.New(memoryqueue.Options{}), takes}
+				b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{{Name: "r", Channel: &c}}})
+				b.run()
+				b.dispatch(notes(6)...)
+				synctest.Wait()
+				require.NoError(t, b.Shutdown(context.Background()))
+				assert.Len(t, c.Deliveries(), 6)
+			})
+		})
+	}
+}
+
 func TestShutdownWaitsForScheduledEventsBeforeItsDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder

@@ -3,8 +3,10 @@ package dispatcher_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +104,40 @@ func TestSlackKeepsAStoryInOneThread(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return len(b.seen.settledOf("slack")) == len(events) }, 10*time.Second, time.Millisecond)
 	assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: len(events)}, b.seen.results("slack"))
+}
+
+// TestSlackSendsBreakGlassFirst: it does not wait behind what waits for Slack's pace.
+func TestSlackSendsBreakGlassFirst(t *testing.T) {
+	t.Parallel()
+	texts := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		fmt.Fprint(w, "ok")
+		texts <- string(body)
+	}))
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	require.NoError(t, err)
+	hook, err := slack.NewWebhook(slack.WebhookConfig{
+		URL:     server.URL + "/services/T/B/X",
+		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: 100 * time.Millisecond},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hook.Close()) })
+	b := start(t, dispatcher.Route{Name: "slack", Channel: hook})
+	first, ok := event.Sample(event.TypeGrantRevoked)
+	require.True(t, ok)
+	for range 20 {
+		b.dispatch(first.ForTest())
+	}
+	<-texts // the others wait
+	require.Eventually(t, func() bool { return b.status("slack").Queued == 19 }, 5*time.Second, time.Millisecond)
+	b.dispatch(breakGlass())
+	before := 0
+	for !strings.Contains(strings.ToLower(<-texts), "break-glass") {
+		before++
+	}
+	assert.Less(t, before, 8, "messages of those that waited")
+	require.NoError(t, b.Shutdown(t.Context()))
 }

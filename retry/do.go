@@ -13,7 +13,7 @@ import (
 // made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause that an error asks for
 // is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
 func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error {
-	schedule := &loop{ctx: ctx, policy: p, began: time.Now()}
+	schedule := &loop{ctx: ctx, policy: p}
 	schedule.limit, schedule.limited = Deadline(p)
 	var last error
 	// The schedule reads the verdict, because the library knows only its own PermanentError.
@@ -21,6 +21,9 @@ func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error 
 		if schedule.attempt > 0 && schedule.limited && time.Since(schedule.began) > schedule.limit {
 			schedule.over = true
 			return last
+		}
+		if schedule.attempt == 0 {
+			schedule.began = time.Now() // a postponed attempt was none
 		}
 		last = f(ctx)
 		schedule.failed = last
@@ -36,8 +39,8 @@ func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error 
 type loop struct {
 	ctx     context.Context
 	policy  Policy
-	began   time.Time
-	attempt int // counted ones made so far
+	began   time.Time // of the first attempt that counts, or of one that may
+	attempt int       // counted ones made so far
 	failed  error
 	limit   time.Duration // of the policy, if limited
 	limited bool

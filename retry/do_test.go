@@ -64,6 +64,17 @@ func TestDoKeepsTheMark(t *testing.T) {
 	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
 }
 
+// The time of a policy begins with the first attempt that counts, however long that was postponed.
+func TestDoCountsFromTheFirstAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		later := retry.Postpone(errBoom, time.Hour)
+		calls, err := run(t.Context(), retry.Within(time.Minute, retry.Fixed{Interval: time.Second}), later, later, errBoom, errBoom, nil)
+		require.NoError(t, err)
+		assert.Equal(t, []time.Duration{0, time.Hour, 2 * time.Hour, 2*time.Hour + time.Second, 2*time.Hour + 2*time.Second}, calls)
+	})
+}
+
 func TestDoEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

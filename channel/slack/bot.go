@@ -79,7 +79,7 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 	if d.Event.IsZero() {
 		return b.post.Send(ctx, d) // which says so
 	}
-	if wait := b.pace.admit(time.Now()); wait > 0 {
+	if wait := b.pace.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
 	n := notice.Of(d.Event)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -29,8 +30,9 @@ type pacer struct {
 	promised time.Time // when one more that is turned away should come back, so that they do not all come back at once
 }
 
-// admit returns 0 and takes the turn, or how long to stay away.
-func (p *pacer) admit(now time.Time) time.Duration {
+// admit returns 0 and takes the turn, or how long to stay away. One that is urgent waits for the last message only, and not
+// for those that were turned away before it.
+func (p *pacer) admit(now time.Time, urgent bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !now.Before(p.free) {
@@ -40,6 +42,9 @@ func (p *pacer) admit(now time.Time) time.Duration {
 		return 0
 	}
 	at := p.free
+	if urgent {
+		return at.Sub(now)
+	}
 	if p.promised.After(at) {
 		at = p.promised
 	}
@@ -49,6 +54,9 @@ func (p *pacer) admit(now time.Time) time.Duration {
 	p.promised = at.Add(p.interval)
 	return at.Sub(now)
 }
+
+// isUrgent reports whether the news about e should not wait behind others.
+func isUrgent(e event.Event) bool { return e.Type() == event.TypeRequestBreakGlass }
 
 // heed keeps all messages back for as long as Slack asked when it turned one away.
 func (p *pacer) heed(ctx context.Context, err error, now time.Time) {

@@ -24,8 +24,22 @@ func TestPacerTurnsAwayWhatComesTooSoon(t *testing.T) {
 		{time.Minute, 0}, // those who were told a time did not come
 		{time.Minute, time.Second},
 	} {
-		assert.Equal(t, step.wait, p.admit(at(step.now)), "at %v", step.now)
+		assert.Equal(t, step.wait, p.admit(at(step.now), false), "at %v", step.now)
 	}
+}
+
+// What is urgent waits for the last message only, however many wait, and takes nobody's turn away from them.
+func TestPacerLetsUrgentMessagesGoFirst(t *testing.T) {
+	t.Parallel()
+	p := pacer{interval: time.Second}
+	now := time.Unix(1700000000, 0)
+	assert.Zero(t, p.admit(now, false))
+	for i := range 30 {
+		assert.Equal(t, time.Duration(1+i)*time.Second, p.admit(now, false))
+	}
+	assert.Equal(t, time.Second, p.admit(now, true))
+	assert.Zero(t, p.admit(now.Add(time.Second), true))
+	assert.Equal(t, time.Second, p.admit(now.Add(time.Second), true))
 }
 
 // However many are turned away, none is sent off for long because of others that may never come back.
@@ -33,9 +47,9 @@ func TestPacerBoundsTheWait(t *testing.T) {
 	t.Parallel()
 	p := pacer{interval: time.Second}
 	now := time.Unix(1700000000, 0)
-	p.admit(now)
+	p.admit(now, false)
 	for range 1000 {
-		assert.LessOrEqual(t, p.admit(now), time.Second+longestWait)
+		assert.LessOrEqual(t, p.admit(now, false), time.Second+longestWait)
 	}
 }
 
@@ -55,7 +69,7 @@ func TestPacerOneMessageASecond(t *testing.T) {
 			wg.Go(func() {
 				for {
 					tries.Add(1)
-					wait := p.admit(time.Now())
+					wait := p.admit(time.Now(), false)
 					if wait == 0 {
 						break
 					}
@@ -80,8 +94,8 @@ func TestPacerWithoutAnInterval(t *testing.T) {
 	p := pacer{interval: -1}
 	now := time.Unix(1700000000, 0)
 	for range 100 {
-		assert.Zero(t, p.admit(now))
+		assert.Zero(t, p.admit(now, false))
 	}
 	// Whoever looked at the clock first may come second.
-	assert.Zero(t, p.admit(now.Add(-time.Millisecond)))
+	assert.Zero(t, p.admit(now.Add(-time.Millisecond), false))
 }

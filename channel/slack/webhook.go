@@ -73,7 +73,7 @@ func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return w.hook.Send(ctx, d) // which says so
 	}
-	if wait := w.pace.admit(time.Now()); wait > 0 {
+	if wait := w.pace.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
 	n := notice.Of(d.Event)

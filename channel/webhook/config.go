@@ -47,8 +47,8 @@ type Config struct {
 	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the zero
 	// Body is application/json.
 	ContentType string
-	// MaxBody is the largest body in bytes. When a template or form makes a larger one, the longest texts of the event are cut
-	// shorter for it, visibly. What is still larger, or made otherwise, is not sent, not even in part: a permanent error of
+	// MaxBody is the largest body in bytes. When the event's JSON form, a CloudEvent, or what a template or form makes is
+	// larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made otherwise, is not sent, not even in part: a permanent error of
 	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
 	MaxBody int
 	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.

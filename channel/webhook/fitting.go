@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"errors"
+	"slices"
 	"unicode/utf8"
 
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -36,6 +38,16 @@ func fit(data map[string]any, try func(data map[string]any) error) error {
 		err = try(cut)
 	}
 	return err
+}
+
+// shortEvent returns e with its longest texts cut until its JSON form has at most size bytes; e itself where cutting texts is
+// not enough, because data without its values is not the event.
+func shortEvent(e event.Event, size int) event.Event {
+	short := e.Shorten(size)
+	if lost := short.Shortened(); slices.Contains(lost, "data") || slices.Contains(lost, "attributes") {
+		return e
+	}
+	return short
 }
 
 func isMisfit(err error) bool {

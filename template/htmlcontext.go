@@ -361,8 +361,11 @@ func (p *htmlPlace) attribute() htmlAttribute {
 		return attrRefused // of http-equiv="refresh" it is a URL
 	}
 	switch p.tag {
-	case "script", "set", "animate", "animatetransform", "animatemotion", "animatecolor":
+	case "script", "set", "animate", "animatetransform", "animatemotion", "animatecolor", "param":
 		return attrRefused
+	}
+	if p.name == "xml:base" {
+		return attrRefused // changes what every relative URL inside means
 	}
 	switch local {
 	case "style":

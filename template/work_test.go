@@ -53,7 +53,7 @@ func TestStepsCountBytes(t *testing.T) {
 	var sources []string
 	for _, call := range []string{
 		"upper s", "lower s", "truncate s 1000000", "url s", "slack s", "json s", "json one", "json o", "json keys", "join list", "join one", "join list s", "upper list",
-		"default none (upper s)", "equal s same", "equal s (lower same)", "lookup o s", "lookup o same", "lookup s 'length'", "date time layout", "ignore s", "ignore one.[0]", "grow s",
+		"default none (upper s)", "truncate short s", "equal s same", "equal s (lower same)", "lookup o s", "lookup o same", "lookup s 'length'", "date time layout", "ignore s", "ignore one.[0]", "grow s",
 		"upper (lower (url (slack (json s))))",
 	} {
 		sources = append(sources, "{{#if ("+call+")}}{{/if}}", "{{#each ("+call+")}}{{/each}}", "{{#with ("+call+")}}{{/with}}")

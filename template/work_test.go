@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 func steps(t testing.TB, source string, o Options, data any) int {
 	t.Helper()
 	o.Mode = Text
-	_, used, err := compile(t, source, o).render(context.Background(), nil, data, 1<<40)
+	_, used, err := compile(t, source, o).render(context.Background(), nil, data, math.MaxInt)
 	require.NoError(t, err, source)
 	return used
 }
@@ -98,7 +99,7 @@ func TestStepsBoundMemory(t *testing.T) {
 		tpl := compile(t, source, o)
 		var used int
 		var err error
-		bytes := allocated(func() { _, used, err = tpl.render(context.Background(), nil, data, 1<<40) })
+		bytes := allocated(func() { _, used, err = tpl.render(context.Background(), nil, data, math.MaxInt) })
 		var render *RenderError
 		require.True(t, err == nil || errors.As(err, &render) && render.Kind == KindSize, "%s: %v", source, err)
 		if err == nil {
@@ -115,7 +116,7 @@ func TestHelpersCannotGrowTexts(t *testing.T) {
 	}
 	for _, helper := range []string{"json", "url", "slack"} {
 		tpl := compile(t, nest(helper), Options{Mode: Text})
-		_, used, err := tpl.render(context.Background(), nil, map[string]any{"s": strings.Repeat(`"%&`, 20_000)}, 1<<40)
+		_, used, err := tpl.render(context.Background(), nil, map[string]any{"s": strings.Repeat(`"%&`, 20_000)}, math.MaxInt)
 		var e *RenderError
 		require.ErrorAs(t, err, &e, helper)
 		assert.Equal(t, KindSize, e.Kind)

@@ -22,9 +22,9 @@ import (
 //
 // The body, the path and query, and header values can be made from the event, by templates from its decoded form; a
 // template may be shared by any number of channels. Whatever texts an event holds, what a template makes of it is sent: texts
-// that are too long for their place are cut, with "…" at their ends, and see Path and [Header] for what has no place in a URL
-// or a header. A template that cannot make its part otherwise, such as one whose JSON is not valid for lack of a value, is a
-// permanent error of kind [KindRender], and nothing is sent.
+// that are too long for their place, or for the steps of a template, are cut, with "…" at their ends, and see Path and
+// [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as one whose JSON
+// is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
 type Config struct {
 	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated as
 	// secrets, unless it has Masks.

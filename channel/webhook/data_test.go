@@ -34,10 +34,14 @@ func TestNoEventDataKeepsARequestFromBeingMade(t *testing.T) {
 		Syntax: template.Macros, Macros: map[string]string{"Who": "data.requester.name", "Why": "data.justification"},
 	})
 	require.NoError(t, err)
+	steps, err := template.Compile(strings.Repeat("{{#if (upper data.justification)}}{{/if}}", 100)+`"{{data.requester.name}}"`,
+		template.Options{Limits: template.Limits{Steps: 2000}})
+	require.NoError(t, err)
 	hooks := map[string]*webhook.Channel{}
 	for name, c := range map[string]webhook.Config{
 		"JSON":             {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}} {{data.requester.name}}","b":{{json data}},"c":"{{tenant}}" }`))},
 		"small JSON":       {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}}","b":"{{data.requester.name}}"}`)), MaxBody: 1 << 10},
+		"many steps":       {Body: webhook.TemplateBody(steps), MaxBody: 1 << 10},
 		"macros":           {Body: webhook.TemplateBody(macros)},
 		"text":             {Body: webhook.TemplateBody(mode(template.Text, `{{data.justification}}: {{subject}}`))},
 		"form":             {Body: webhook.FormBody(webhook.FormOptions{CustomFields: true, Variables: map[string]string{"why": "data.justification", "who": "data.requester.name"}})},

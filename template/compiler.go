@@ -159,7 +159,7 @@ func (c *compiler) value(offset int) instruction {
 	if !ok {
 		c.insideEscape(offset)
 	}
-	in.out, in.nest = out, int8(nest) //nolint:gosec // at most maxJSONLevels
+	in.out, in.nest = out, int8(nest)
 	return in
 }
 

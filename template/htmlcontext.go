@@ -422,9 +422,10 @@ func (p *htmlPlace) valueOfAttribute() (output, *htmlFault) {
 }
 
 // same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were checked.
-func (p htmlPlace) same(o htmlPlace) bool {
-	p.outer, o.outer = 0, 0
-	return p == o
+func (p *htmlPlace) same(o htmlPlace) bool {
+	a := *p
+	a.outer, o.outer = 0, 0
+	return a == o
 }
 
 // join unites the ends of two branches; it reports false when they are in different places.

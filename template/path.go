@@ -2,7 +2,6 @@ package template
 
 import (
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -92,17 +91,6 @@ func (n *node) String() string {
 		n.text = n.text[:end] + "…"
 	}
 	return n.text
-}
-
-func joinSteps(steps []string) string {
-	var b strings.Builder
-	for i, s := range steps {
-		if i > 0 && s != elements {
-			b.WriteByte('.')
-		}
-		b.WriteString(s)
-	}
-	return b.String()
 }
 
 // isLoopVariable reports whether o is @index, @key, @first or @last.

@@ -58,7 +58,7 @@ type Order uint8
 
 const (
 	Parallel  Order = iota // none; request.break_glass goes first, where the queue can (Properties.Urgency)
-	BySubject              // events about the same subject, in the order dispatched, also across retries
+	BySubject              // events about the same subject of a tenant, in the order dispatched, also across retries
 	Strict                 // all: a failing delivery holds up every later one (head of line)
 )
 
@@ -160,15 +160,16 @@ func (r *Route) job(e event.Event, generation int64, at time.Time) queue.Job {
 // isUrgent reports whether e goes before what waits already.
 func (r *Route) isUrgent(e event.Event) bool { return r.Order == Parallel && isBreakGlass(e) }
 
-// maxOrderKey is the most bytes of an order key.
-const maxOrderKey = 255
+const longestOrderKey = 255
 
+// orderKey is equal for events that wait for each other. Two tenants may have subjects of one name.
 func (r *Route) orderKey(e event.Event) string {
 	switch r.Order {
 	case BySubject:
-		if e.Subject() != "" {
-			return e.CorrelationID(maxOrderKey) // with the tenant: two may number their requests alike
+		if e.Subject() == "" {
+			return ""
 		}
+		return e.CorrelationID(longestOrderKey)
 	case Strict:
 		return "strict"
 	case Parallel:

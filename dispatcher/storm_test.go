@@ -28,7 +28,7 @@ type tally struct {
 
 	mu       sync.Mutex
 	taken    map[string]int
-	last     map[string]int // number of the last success, by subject
+	last     map[string]int // number of the last success, by subject and tenant
 	problems []string
 }
 
@@ -62,10 +62,11 @@ func (c *tally) take(e event.Event, n int) {
 	if c.tenant != dispatcher.AnyTenant && c.tenant != e.Tenant() {
 		c.problems = append(c.problems, "event of tenant "+e.Tenant()+" at the route of tenant "+c.tenant)
 	}
-	if last, ok := c.last[e.Subject()]; c.ordered && ok && n <= last {
-		c.problems = append(c.problems, fmt.Sprintf("%s: %d after %d", e.Subject(), n, last))
+	key := fmt.Sprintf("%q of %q", e.Subject(), e.Tenant())
+	if last, ok := c.last[key]; c.ordered && ok && n <= last {
+		c.problems = append(c.problems, fmt.Sprintf("%s: %d after %d", key, n, last))
 	}
-	c.last[e.Subject()] = n
+	c.last[key] = n
 }
 
 // stormRoutes are the routes of one change: the same names, but new values and channels.

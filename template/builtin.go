@@ -156,6 +156,9 @@ func join(m *machine, args []any) any {
 // truncate shortens a text to at most so many characters, the last of which is then an ellipsis.
 func truncate(m *machine, args []any) any {
 	size, _ := scalarText(args[1])
+	if !m.pay(len(size)) {
+		return nil
+	}
 	n, err := strconv.Atoi(size)
 	if err != nil || n < 0 {
 		return args[0]

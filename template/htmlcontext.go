@@ -361,8 +361,11 @@ func (p *htmlPlace) attribute() htmlAttribute {
 		return attrRefused // of http-equiv="refresh" it is a URL
 	}
 	switch p.tag {
-	case "script", "set", "animate", "animatetransform", "animatemotion", "animatecolor":
+	case "script", "set", "animate", "animatetransform", "animatemotion", "animatecolor", "param":
 		return attrRefused
+	}
+	if p.name == "xml:base" {
+		return attrRefused // changes what every relative URL inside means
 	}
 	switch local {
 	case "style":
@@ -423,11 +426,11 @@ func (p *htmlPlace) valueOfAttribute() (output, *htmlFault) {
 	}
 }
 
-// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were
-// checked.
+// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were checked.
 func (p *htmlPlace) same(o htmlPlace) bool {
-	o.outer = p.outer // dashes before a place do not matter to a value, which sets them back
-	return *p == o
+	a := *p
+	a.outer, o.outer = 0, 0
+	return a == o
 }
 
 // join unites the ends of two branches; it reports false when they are in different places.

@@ -44,6 +44,8 @@ func TestHTMLPlacesThatAreRefused(t *testing.T) {
 		`<meta content="0;url={{x}}">`:                "is code",
 		`<script src="https://h/{{x}}">`:              "is code",
 		`<animate to="{{x}}">`:                        "is code",
+		`<param name="src" value="{{x}}">`:            "is code",
+		`<svg XML:base="{{x}}">`:                      "is code",
 		`<a href="javascript:{{x}}">`:                 "part of a script",
 		`<a href=" JavaScript:f({{x}})">`:             "part of a script",
 		"<a href=\"java\tscript:{{x}}\">":             "part of a script",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 func steps(t testing.TB, source string, o Options, data any) int {
 	t.Helper()
 	o.Mode = Text
-	_, used, err := compile(t, source, o).render(context.Background(), nil, data, 1<<30)
+	_, used, err := compile(t, source, o).render(context.Background(), nil, data, math.MaxInt)
 	require.NoError(t, err, source)
 	return used
 }
@@ -53,7 +54,7 @@ func TestStepsCountBytes(t *testing.T) {
 	var sources []string
 	for _, call := range []string{
 		"upper s", "lower s", "truncate s 1000000", "url s", "slack s", "json s", "json one", "json o", "json keys", "join list", "join one", "join list s", "upper list",
-		"default none (upper s)", "equal s same", "equal s (lower same)", "lookup o s", "lookup o same", "lookup s 'length'", "date time layout", "ignore s", "ignore one.[0]", "grow s",
+		"default none (upper s)", "truncate short s", "equal s same", "equal s (lower same)", "lookup o s", "lookup o same", "lookup s 'length'", "date time layout", "ignore s", "ignore one.[0]", "grow s",
 		"upper (lower (url (slack (json s))))",
 	} {
 		sources = append(sources, "{{#if ("+call+")}}{{/if}}", "{{#each ("+call+")}}{{/each}}", "{{#with ("+call+")}}{{/with}}")
@@ -98,7 +99,7 @@ func TestStepsBoundMemory(t *testing.T) {
 		tpl := compile(t, source, o)
 		var used int
 		var err error
-		bytes := allocated(func() { _, used, err = tpl.render(context.Background(), nil, data, 1<<30) })
+		bytes := allocated(func() { _, used, err = tpl.render(context.Background(), nil, data, math.MaxInt) })
 		var render *RenderError
 		require.True(t, err == nil || errors.As(err, &render) && render.Kind == KindSize, "%s: %v", source, err)
 		if err == nil {
@@ -115,7 +116,7 @@ func TestHelpersCannotGrowTexts(t *testing.T) {
 	}
 	for _, helper := range []string{"json", "url", "slack"} {
 		tpl := compile(t, nest(helper), Options{Mode: Text})
-		_, used, err := tpl.render(context.Background(), nil, map[string]any{"s": strings.Repeat(`"%&`, 20_000)}, 1<<30)
+		_, used, err := tpl.render(context.Background(), nil, map[string]any{"s": strings.Repeat(`"%&`, 20_000)}, math.MaxInt)
 		var e *RenderError
 		require.ErrorAs(t, err, &e, helper)
 		assert.Equal(t, KindSize, e.Kind)

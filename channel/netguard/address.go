@@ -172,12 +172,17 @@ func isMetadata(a netip.Addr) (name string, ok bool) {
 // isMetadataName reports whether host is a name of a metadata service. It matters where somebody else resolves the name, as a
 // proxy does. Sources, read 2026-11: metadata, .google.internal and .goog
 // https://docs.cloud.google.com/compute/docs/metadata/querying-metadata, the short one in older samples; instance-data: EC2
-// scripts that predate the address; .tencentyun.com https://www.tencentcloud.com/document/product/213/4934; IBM
+// scripts that predate the address, in the domain of a VPC https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+// or without it; .tencentyun.com https://www.tencentcloud.com/document/product/213/4934; IBM
 // https://cloud.ibm.com/apidocs/vpc-metadata; Exoscale
 // https://community.exoscale.com/product/compute/instances/how-to/cloud-init-user-data/; Equinix Metal, whose address is
 // public, and Packet, its name before: cloud-init and ignition.
 func isMetadataName(host string) bool {
-	switch strings.ToLower(strings.TrimSuffix(host, ".")) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if strings.HasPrefix(host, "instance-data.") && strings.HasSuffix(host, ".compute.internal") {
+		return true
+	}
+	switch host {
 	case "metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal",
 		"metadata.tencentyun.com", "api.metadata.cloud.ibm.com", "metadata.exoscale.com",
 		"metadata.platformequinix.com", "metadata.packet.net":

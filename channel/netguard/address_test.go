@@ -104,7 +104,9 @@ func TestS5_MetadataIsJudgedBeforeTheAllowList(t *testing.T) {
 		}
 		assert.Equal(t, want, g.Control(t.Context(), network, addr, nil) == nil, addr)
 	}
-	for _, name := range []string{"metadata.google.internal", "Metadata.Google.Internal", "metadata.google.internal."} {
+	for _, name := range []string{
+		"metadata.google.internal", "Metadata.Google.Internal", "metadata.google.internal.", "instance-data.EU-west-1.compute.internal",
+	} {
 		require.ErrorIs(t, g.CheckHost(name), ErrDestinationBlocked, name)
 		_, err := g.DialContext(t.Context(), "tcp", name+":80")
 		require.ErrorIs(t, err, ErrDestinationBlocked, name)

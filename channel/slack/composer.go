@@ -27,13 +27,19 @@ type composer struct {
 func (c composer) builtIn() composer { return composer{logger: c.logger} }
 
 // body is the message about an event for the given place: the headline, or with a template what that makes. When the event
-// has too much or nothing for the template, it is the headline as well.
+// has too much or nothing for the template, or makes it fail, it is the headline as well; a test event gets the error of
+// a template that failed, since somebody waits to correct it.
 func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Body {
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
 		if c.template != nil {
 			made, err := c.own(ctx, d, newMessage(p, n, nil))
-			if made != nil || err != nil {
+			late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+			switch {
+			case err != nil && (late || d.Event.IsTest()), made != nil:
 				return made, err
+			case err != nil:
+				c.logger.WarnContext(ctx, "slack posts an event in the built-in form, because its template failed",
+					"route", d.Route, "event", d.Event.ID(), "error", err)
 			}
 		}
 		return encode(newMessage(p, n, headline(n, d.Event.Type())))

@@ -167,7 +167,8 @@ func TestATemplateThatSaysWhereTheMessageGoes(t *testing.T) {
 	assert.Contains(t, lines.String(), "fields=[channel]")
 }
 
-func TestATemplateThatFailsSendsNothing(t *testing.T) {
+// A template that fails costs no event its message. Who tries it with a test event is shown why it failed.
+func TestATemplateThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		mode         template.Mode
@@ -178,13 +179,26 @@ func TestATemplateThatFailsSendsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			var lines bytes.Buffer
 			w := openWorkspace(t)
-			_, err := w.templated(tc.mode, tc.source).Send(t.Context(), justified(t, "T0P-S3CRET"))
+			hook := w.newWebhook(func(c *slack.WebhookConfig) {
+				c.Template, c.Logger, c.Interval = compile(t, tc.mode, tc.source), slog.New(slog.NewTextHandler(&lines, nil)), -1
+			})
+			d := justified(t, "T0P-S3CRET")
+			raw := sent(t, hook, d)
+			assert.Contains(t, string(raw), "T0P-S3CRET", "the built-in form")
+			assert.Empty(t, faults(raw))
+			assert.Contains(t, lines.String(), tc.says)
+			assert.NotContains(t, lines.String(), "T0P-S3CRET")
+
+			d.Event = d.Event.ForTest()
+			requests := len(w.received())
+			_, err := hook.Send(t.Context(), d)
 			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
 			assert.Equal(t, webhook.KindRender, failure(t, err).Kind)
 			assert.Contains(t, err.Error(), tc.says)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")
-			assert.Empty(t, w.received())
+			assert.Len(t, w.received(), requests)
 		})
 	}
 }

@@ -30,8 +30,8 @@ type CloudEventsOptions struct {
 }
 
 // CloudEvents is the CloudEvents 1.0 form of an event: id, type, subject and time are the event's, source is the event's or
-// that of the options, data is its data, and its tenant is the extension attribute tenant. Values are written as the
-// specification's strings, with blanks for the characters those must not have, and those without anything else are left out.
+// that of the options, data is its data, and its tenant is the extension attribute tenant. A test event (event.Event.ForTest)
+// has the extension attribute test. Values are written as the specification's strings, with blanks for the characters those must not have, and those without anything else are left out.
 //
 // See https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents, the JSON event format and the HTTP protocol binding.
 func CloudEvents(o CloudEventsOptions) Body {
@@ -90,6 +90,7 @@ func problemOf(name string, repeated bool) string {
 		return "has the name of another one, when both are reduced to lower-case letters and digits"
 	case slices.Contains([]string{
 		"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "database64", "tenant",
+		testMark,
 	}, name):
 		return "has the name of an attribute of CloudEvents themselves, when it is reduced to lower-case letters and digits"
 	}
@@ -114,6 +115,9 @@ func (b *cloudEvents) attributes(e event.Event) []ceAttribute {
 		{"time", e.Time().Format(time.RFC3339Nano)},
 		{"tenant", ceString(e.Tenant())},
 	}
+	if e.IsTest() {
+		all = append(all, ceAttribute{testMark, "true"})
+	}
 	fixed := len(all)
 	given := maps.Collect(e.Attributes())
 	for _, old := range slices.Sorted(maps.Keys(given)) {
@@ -134,6 +138,15 @@ func (*cloudEvents) mayHold(fromEvent bool) bool { return fromEvent }
 
 func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error {
 	e := in.delivery.Event
+	b.write(e, r)
+	if over := len(r.body) - in.limit; over > 0 {
+		b.write(shortEvent(e, len(e.JSON())-over), r)
+	}
+	return nil
+}
+
+// write makes the CloudEvent of e.
+func (b *cloudEvents) write(e event.Event, r *rendering) {
 	attributes := b.attributes(e)
 	if b.options.Binary {
 		r.body = e.Data()
@@ -141,7 +154,7 @@ func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error 
 		for i, a := range attributes {
 			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), [1]string{percentEncoded(a.value)}}
 		}
-		return nil
+		return
 	}
 	body := make([]byte, 0, 512+len(e.Data()))
 	body = append(body, '{')
@@ -155,7 +168,6 @@ func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error 
 	body = append(body, `"datacontenttype":"application/json","data":`...)
 	body = append(body, e.Data()...)
 	r.body = append(body, '}')
-	return nil
 }
 
 // cePrefix is that of the headers in binary mode.

@@ -27,7 +27,8 @@ type FormOptions struct {
 
 // FormBody is a list of form variables (application/x-www-form-urlencoded), sorted by name. Three are in every form,
 // whatever Variables says: event, the event's type or the word that [Config].Words has for it; version; and timestamp, when
-// it happened, in whole seconds since 1970.
+// it happened, in whole seconds since 1970. That of a test event (event.Event.ForTest) has the variable test besides, which no
+// attribute becomes.
 //
 // A signature covers a form like any other body, but receivers' libraries that parse JSON after they have checked it, as
 // those of Standard Webhooks do, refuse every form: use package signature, or a library that only checks.
@@ -41,6 +42,9 @@ func FormBody(o FormOptions) Body {
 	o.Variables = maps.Clone(o.Variables)
 	return Body{source: &formBody{o}}
 }
+
+// testMark marks what is made of a test event, in forms and CloudEvents.
+const testMark = "test"
 
 type formBody struct{ options FormOptions }
 
@@ -78,10 +82,13 @@ func (b *formBody) form(e event.Event, data map[string]any) url.Values {
 	form.Set("event", word)
 	form.Set("version", b.options.Version)
 	form.Set("timestamp", strconv.FormatInt(e.Time().Unix(), 10))
+	if e.IsTest() {
+		form.Set(testMark, "true")
+	}
 	if b.options.CustomFields {
 		attributes, _ := data["attributes"].(map[string]any)
 		for name, value := range attributes {
-			if text, ok := value.(string); ok && !form.Has(name) {
+			if text, ok := value.(string); ok && !form.Has(name) && name != testMark {
 				form.Set(name, text)
 			}
 		}

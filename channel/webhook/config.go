@@ -22,9 +22,9 @@ import (
 //
 // The body, the path and query, and header values can be made from the event, by templates from its decoded form; a
 // template may be shared by any number of channels. Whatever texts an event holds, what a template makes of it is sent: texts
-// that are too long for their place are cut, with "…" at their ends, and see Path and [Header] for what has no place in a URL
-// or a header. A template that cannot make its part otherwise, such as one whose JSON is not valid for lack of a value, is a
-// permanent error of kind [KindRender], and nothing is sent.
+// that are too long for their place, or for the steps of a template, are cut, with "…" at their ends, and see Path and
+// [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as one whose JSON
+// is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
 type Config struct {
 	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated as
 	// secrets, unless it has Masks.
@@ -47,8 +47,8 @@ type Config struct {
 	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the zero
 	// Body is application/json.
 	ContentType string
-	// MaxBody is the largest body in bytes. When a template or form makes a larger one, the longest texts of the event are cut
-	// shorter for it, visibly. What is still larger, or made otherwise, is not sent, not even in part: a permanent error of
+	// MaxBody is the largest body in bytes. When the event's JSON form, a CloudEvent, or what a template or form makes is
+	// larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made otherwise, is not sent, not even in part: a permanent error of
 	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
 	MaxBody int
 	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.

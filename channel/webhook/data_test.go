@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -33,17 +34,24 @@ func TestNoEventDataKeepsARequestFromBeingMade(t *testing.T) {
 		Syntax: template.Macros, Macros: map[string]string{"Who": "data.requester.name", "Why": "data.justification"},
 	})
 	require.NoError(t, err)
+	steps, err := template.Compile(strings.Repeat("{{#if (upper data.justification)}}{{/if}}", 100)+`"{{data.requester.name}}"`,
+		template.Options{Limits: template.Limits{Steps: 2000}})
+	require.NoError(t, err)
 	hooks := map[string]*webhook.Channel{}
 	for name, c := range map[string]webhook.Config{
-		"JSON":       {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}} {{data.requester.name}}","b":{{json data}},"c":"{{tenant}}" }`))},
-		"small JSON": {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}}","b":"{{data.requester.name}}"}`)), MaxBody: 1 << 10},
-		"macros":     {Body: webhook.TemplateBody(macros)},
-		"text":       {Body: webhook.TemplateBody(mode(template.Text, `{{data.justification}}: {{subject}}`))},
-		"form":       {Body: webhook.FormBody(webhook.FormOptions{CustomFields: true, Variables: map[string]string{"why": "data.justification", "who": "data.requester.name"}})},
-		"structured": {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"})},
-		"binary":     {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true})},
-		"path":       {Path: mode(template.URL, "/{{data.justification}}/{{data.requester.name}}?q={{data.justification}}&t={{tenant}}")},
-		"tenant":     {Path: mode(template.URL, "/{{tenant}}/{{subject}}/{{data.justification}}")},
+		"JSON":             {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}} {{data.requester.name}}","b":{{json data}},"c":"{{tenant}}" }`))},
+		"small JSON":       {Body: webhook.TemplateBody(mode(template.JSON, `{"a":"{{data.justification}}","b":"{{data.requester.name}}"}`)), MaxBody: 1 << 10},
+		"many steps":       {Body: webhook.TemplateBody(steps), MaxBody: 1 << 10},
+		"macros":           {Body: webhook.TemplateBody(macros)},
+		"text":             {Body: webhook.TemplateBody(mode(template.Text, `{{data.justification}}: {{subject}}`))},
+		"form":             {Body: webhook.FormBody(webhook.FormOptions{CustomFields: true, Variables: map[string]string{"why": "data.justification", "who": "data.requester.name"}})},
+		"structured":       {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"})},
+		"binary":           {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true})},
+		"small event":      {MaxBody: 6 << 10},
+		"small structured": {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"}), MaxBody: 6 << 10},
+		"small binary":     {Body: webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true}), MaxBody: 6 << 10},
+		"path":             {Path: mode(template.URL, "/{{data.justification}}/{{data.requester.name}}?q={{data.justification}}&t={{tenant}}")},
+		"tenant":           {Path: mode(template.URL, "/{{tenant}}/{{subject}}/{{data.justification}}")},
 		"headers": {Headers: []webhook.Header{
 			{Name: "X-Why", Template: mode(template.Header, "{{data.justification}} by {{data.requester.name}}")},
 			{Name: "Cookie", Template: mode(template.Header, "who={{data.requester.name}}")},
@@ -61,11 +69,45 @@ func TestNoEventDataKeepsARequestFromBeingMade(t *testing.T) {
 		if len(attributes["note"]) > 200 {
 			delete(attributes, "note")
 		}
+		if random.IntN(4) == 0 {
+			request.Justification += strings.Repeat("\x01", 40<<10)
+		}
 		e, err := event.New(request, event.Meta{Attributes: attributes})
 		require.NoError(t, err)
 		for name, hook := range hooks {
 			_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
 			require.NoError(t, err, "%s of %.60q and %.60q", name, request.Justification, request.Requester.Name)
+		}
+	}
+}
+
+// Who gets a test sees that it is one, and no attribute says so of an event that is none.
+func TestFormsAndCloudEventsSayTest(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	e, err := event.New(event.GrantActive{}, event.Meta{Attributes: map[string]string{"test": "true"}})
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		body webhook.Body
+		says func(r received) bool
+	}{
+		"form": {webhook.FormBody(webhook.FormOptions{CustomFields: true}), func(r received) bool {
+			form, err := url.ParseQuery(r.body)
+			require.NoError(t, err)
+			return form.Get("test") == "true"
+		}},
+		"structured": {webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam"}), func(r received) bool {
+			return strings.Contains(r.body, `"test":"true"`)
+		}},
+		"binary": {webhook.CloudEvents(webhook.CloudEventsOptions{Source: "/pam", Binary: true}), func(r received) bool {
+			return r.header.Get("Ce-Test") == "true"
+		}},
+	} {
+		hook := newChannel(t, webhook.Config{URL: target, Body: tc.body})
+		for test, sent := range map[bool]event.Event{true: e.ForTest(), false: e} {
+			_, err := hook.Send(t.Context(), channel.Delivery{Event: sent, Route: "on-call", Attempt: 1})
+			require.NoError(t, err)
+			require.Equal(t, test, tc.says(<-requests), "%s of a test: %t", name, test)
 		}
 	}
 }

@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"errors"
+	"slices"
 	"unicode/utf8"
 
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -17,8 +19,8 @@ func tooLong(is bool) error {
 	return nil
 }
 
-// fit calls try with the data of an event. While what try makes of it does not fit into its place, it calls try again with the
-// texts in data cut shorter, and with "-" for those that would change a path: nobody's text keeps an event from being sent.
+// fit calls try with the data of an event. While what try makes of it does not fit into its place, or takes more steps than a
+// template has, it calls try again with the texts in data cut shorter, and with "-" for those that would change a path: nobody's text keeps an event from being sent.
 func fit(data map[string]any, try func(data map[string]any) error) error {
 	err := try(data)
 	segments := false
@@ -38,9 +40,20 @@ func fit(data map[string]any, try func(data map[string]any) error) error {
 	return err
 }
 
+// shortEvent returns e with its longest texts cut until its JSON form has at most size bytes; e itself where cutting texts is
+// not enough, because data without its values is not the event.
+func shortEvent(e event.Event, size int) event.Event {
+	short := e.Shorten(size)
+	if lost := short.Shortened(); slices.Contains(lost, "data") || slices.Contains(lost, "attributes") {
+		return e
+	}
+	return short
+}
+
 func isMisfit(err error) bool {
 	failed, ok := errors.AsType[*template.RenderError](err)
-	return errors.Is(err, errTooLong) || ok && (failed.Kind == template.KindSize || failed.Kind == template.KindSegment)
+	return errors.Is(err, errTooLong) ||
+		ok && (failed.Kind == template.KindSize || failed.Kind == template.KindSteps || failed.Kind == template.KindSegment)
 }
 
 func isSegment(err error) bool {

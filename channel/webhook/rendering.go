@@ -78,7 +78,7 @@ func (p *parts) dependsOnEvent(body bodySource) bool {
 func (c *core) render(ctx context.Context, t *requestTemplate, d channel.Delivery, body bodySource, r *rendering) error {
 	p := c.settings.parts
 	if p == nil && body == nil {
-		r.body = d.Event.JSON()
+		r.body = shortEvent(d.Event, c.maxBody).JSON()
 	} else {
 		if p == nil {
 			p = newParts(Config{Body: Body{source: body}}, nil)
@@ -98,7 +98,7 @@ func (c *core) fill(ctx context.Context, t *requestTemplate, p *parts, d channel
 	defer p.scratch.Put(s)
 	data := c.settings.data(d)
 	if body == nil {
-		r.body = d.Event.JSON()
+		r.body = shortEvent(d.Event, c.maxBody).JSON()
 	} else if err := body.fill(ctx, bodyInput{d, data, c.maxBody, t.body, s}, r); errors.Is(err, errTooLong) {
 		return retry.Permanent(c.newError(KindTooLarge))
 	} else if err != nil {

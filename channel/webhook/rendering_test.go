@@ -215,7 +215,8 @@ func TestS34_BodyLimit(t *testing.T) {
 		sent  bool
 	}{
 		"plain, at the limit":       {webhook.Body{}, len(d.Event.JSON()), true},
-		"plain, over the limit":     {webhook.Body{}, len(d.Event.JSON()) - 1, false},
+		"plain, over the limit":     {webhook.Body{}, len(d.Event.JSON()) - 1, true},
+		"plain, its own size":       {webhook.Body{}, 200, false},
 		"template, at the limit":    {body, 1000 + len(`{"text":""}`), true},
 		"template, over the limit":  {body, 999 + len(`{"text":""}`), true},
 		"template, over 1 MiB":      {webhook.TemplateBody(large), 0, true},

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,13 +25,6 @@ const (
 	benchEvents   = 10_000
 	benchInFlight = 512 // events a producer may be ahead
 )
-
-// cpu is what this process has used, user and system.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // fanOut gives events to ten channels that do nothing; o == nil is without telemetry. It returns CPU time and allocations.
 func fanOut(b *testing.B, o *oteldispatch.Config, all []event.Event) (used time.Duration, allocations uint64) {
@@ -64,14 +56,14 @@ func fanOut(b *testing.B, o *oteldispatch.Config, all []event.Event) (used time.
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	began := cpu(b)
+	began := cpu()
 	for _, e := range all {
 		window <- struct{}{}
 		require.NoError(b, engine.Dispatch(context.Background(), e))
 	}
 	left.Wait()
 	require.NoError(b, engine.Shutdown(context.Background()))
-	used = cpu(b) - began
+	used = cpu() - began
 	runtime.ReadMemStats(&after)
 	return used, after.Mallocs - before.Mallocs
 }

@@ -23,10 +23,11 @@
 // Each worker has its own pause, and what Admit says: a route's Rate and circuit breaker, and the time a receiver
 // asked for with Retry-After. One that may start nothing for more than a second leaves the jobs to the others. So
 // with n workers a receiver gets up to n times the Rate, and n probes while it is down. What a channel remembers
-// from one attempt to the next is each worker's own, too: which recipients of a mail have been served, so a mail of
-// which some recipients were refused for now may go to the others again when another worker retries it; the pace of
-// a Slack bot; and its references, unless slack.BotConfig.References is a store that all workers share. For such a
-// channel have one recipient per route, or let one worker serve the route and pause it in the others.
+// from one attempt to the next is each worker's own, too: which recipients of a mail have been served, unless
+// email.Config.Progress is a store that all workers share, so a mail of which some recipients were refused for now may
+// go to the others again when another worker retries it; a Slack bot's references, unless slack.BotConfig.References
+// is such a store; and its pace. Without such a store have one recipient per route, or let one worker serve the route
+// and pause it in the others.
 //
 // The clocks of the processes need not agree: delays are counted by the servers' clock, and a NotBefore is a time
 // of it.

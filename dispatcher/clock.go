@@ -12,6 +12,7 @@ import (
 // from another machine, have no better measure than the wall clock.
 type clock struct {
 	base    time.Time                  // with its monotonic part
+	moved   bool                       // the queue's times may have moved with the wall clock; see queue.Properties
 	current atomic.Pointer[clockEpoch] // the latest one
 
 	mu     sync.Mutex
@@ -29,8 +30,8 @@ const (
 	maxClockEpochs = 64
 )
 
-func newClock() *clock {
-	c := &clock{base: time.Now(), epochs: make([]clockEpoch, 1)}
+func newClock(moved bool) *clock {
+	c := &clock{base: time.Now(), moved: moved, epochs: make([]clockEpoch, 1)}
 	c.current.Store(&clockEpoch{})
 	return c
 }
@@ -68,6 +69,15 @@ func (c *clock) age(t, now time.Time) time.Duration {
 // ageOf is age with a time and now as what the clocks show since base. A time that the wall clock showed more than once
 // counts as the latest of them.
 func (c *clock) ageOf(t, elapsed, wall time.Duration) time.Duration {
+	byWall := wall - t
+	if c.moved && byWall >= 0 {
+		// Until a moment after a step it has not moved yet: then the lesser age is right, too.
+		return min(byWall, c.ageOfUnmoved(t, elapsed, wall))
+	}
+	return c.ageOfUnmoved(t, elapsed, wall)
+}
+
+func (c *clock) ageOfUnmoved(t, elapsed, wall time.Duration) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	until := elapsed

@@ -37,7 +37,7 @@ func TestAgeOfATimeTakenBeforeTheClockWasSet(t *testing.T) {
 	for name, step := range map[string]time.Duration{"five years behind": 5 * year, "an hour ahead": -time.Hour, "a suspended hour": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &steppable{clock: newClock()}
+			s := &steppable{clock: newClock(false)}
 			s.pass(time.Minute)
 			stamp := s.wall()
 			s.pass(time.Minute)
@@ -49,9 +49,24 @@ func TestAgeOfATimeTakenBeforeTheClockWasSet(t *testing.T) {
 	}
 }
 
+// A queue that moves its times with the clock does so a moment after the step.
+func TestAgeOfATimeThatMoves(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{-time.Hour, time.Hour, -time.Minute} {
+		s := &steppable{clock: newClock(true)}
+		s.pass(4 * time.Hour)
+		stamp := s.wall()
+		s.pass(time.Minute)
+		s.set(step)
+		s.pass(time.Minute)
+		assert.LessOrEqual(t, s.age(stamp), 2*time.Minute, "%v, not moved yet", step)
+		assert.Equal(t, 2*time.Minute, s.age(stamp+step), "%v", step)
+	}
+}
+
 func TestAgeOfATimeFromBeforeTheProcess(t *testing.T) {
 	t.Parallel()
-	s := &steppable{clock: newClock()}
+	s := &steppable{clock: newClock(false)}
 	s.pass(time.Minute)
 	assert.Equal(t, 61*time.Minute, s.age(-time.Hour), "by the wall clock")
 	assert.Equal(t, time.Duration(0), s.age(time.Hour), "one of the future is new")
@@ -63,7 +78,7 @@ func TestAgesAreNotFooledBySteps(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		s := &steppable{clock: newClock()}
+		s := &steppable{clock: newClock(false)}
 		type taken struct{ stamp, at time.Duration }
 		var all []taken
 		forwardOnly := seed%2 == 0
@@ -94,7 +109,7 @@ func TestAgesAreNotFooledBySteps(t *testing.T) {
 
 func TestClockRemembersNoMoreThanSomeSteps(t *testing.T) {
 	t.Parallel()
-	s := &steppable{clock: newClock()}
+	s := &steppable{clock: newClock(false)}
 	for range 10 * maxClockEpochs {
 		s.set(time.Hour)
 		s.pass(time.Second)
@@ -105,7 +120,7 @@ func TestClockRemembersNoMoreThanSomeSteps(t *testing.T) {
 
 func TestAgeWithAMonotonicPart(t *testing.T) {
 	t.Parallel()
-	c := newClock()
+	c := newClock(false)
 	now := c.now()
 	assert.Equal(t, time.Hour, c.age(now.Add(-time.Hour), now))
 	assert.Equal(t, time.Duration(0), c.age(now.Add(time.Hour), now))

@@ -62,7 +62,6 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		queue:    c.Queue,
-		clock:    newClock(),
 		dedup:    c.DedupStore,
 		log:      c.Logger,
 		source:   c.Source,
@@ -81,7 +80,8 @@ func New(c Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
-	e.precision = 2 * e.queue.Properties().Precision
+	promises := e.queue.Properties()
+	e.precision, e.clock = 2*promises.Precision, newClock(promises.MovedTimes)
 	e.observers = newObservers(c.Observers, e.log)
 	routes, err := e.bind(c.Routes)
 	if err := errors.Join(checkSource(c.Source), err); err != nil {

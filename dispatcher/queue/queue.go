@@ -29,6 +29,9 @@ type Properties struct {
 	IDWindow   string        // how long a job id is known, for people to read
 	KeyedOrder bool          // OrderKey is honoured; otherwise only a lane as a whole can be ordered, by Limit 1
 	Urgency    bool          // Job.Urgent is honoured; otherwise it changes nothing
+	// MovedTimes says that Job.Enqueued and FirstTried move with the wall clock when that is set, so that an age is the
+	// difference from it. Otherwise they are what the clock showed then.
+	MovedTimes bool
 }
 
 // LaneOptions configure an opened lane.

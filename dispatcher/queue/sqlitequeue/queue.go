@@ -220,6 +220,7 @@ func (q *Queue) Properties() queue.Properties {
 		IDWindow:   fmt.Sprintf("about the latest %d events, restarts or not", q.known.limit),
 		KeyedOrder: true,
 		Urgency:    true,
+		MovedTimes: true,
 	}
 }
 

@@ -45,12 +45,35 @@ func (c *clock) now() int64 { return c.wall().UnixNano() }
 func (c *clock) step() (by, before int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.unfollowed()
+}
+
+// unfollowed is step, with the clock locked.
+func (c *clock) unfollowed() (by, before int64) {
 	elapsed := int64(time.Since(c.since))
 	by = c.now() - elapsed - c.offset
 	if by < int64(leastStep) && by > -int64(leastStep) {
 		by = 0
 	}
 	return by, c.offset + elapsed
+}
+
+// due is the time by which jobs are due: the wall clock's, but not one that it was just set to, as long as times that count
+// from this run were not moved with it.
+func (c *clock) due() int64 {
+	by, before := c.step()
+	if by == 0 {
+		return c.now()
+	}
+	return before
+}
+
+// seen is the sum of all steps, also of one that was not followed yet.
+func (c *clock) seen() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by, _ := c.unfollowed()
+	return c.total + by
 }
 
 // follow notes that a step was followed.

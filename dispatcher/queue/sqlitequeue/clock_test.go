@@ -160,3 +160,20 @@ func TestAgesAreKept(t *testing.T) {
 	assert.Less(t, age, time.Hour, "what was stored with the right clock is left alone")
 	assert.GreaterOrEqual(t, age, time.Duration(0))
 }
+
+// TestJobsThatRunBeforeAStepIsNoticed have the ages they had: nothing runs with times of the clock before.
+func TestJobsThatRunBeforeAStepIsNoticed(t *testing.T) {
+	t.Parallel()
+	clock := new(settable)
+	c := newClock(clock.now)
+	r := &row{seq: 2, enqueued: clock.now().UnixNano(), firstTried: clock.now().UnixNano()}
+	clock.set(24 * time.Hour)
+	assert.Less(t, c.due(), clock.now().UnixNano()-int64(23*time.Hour), "what a day makes due is not, until the day was followed")
+	r.follow(1, c.seen())
+	assert.InDelta(t, clock.now().UnixNano(), r.enqueued, float64(time.Minute))
+	assert.InDelta(t, clock.now().UnixNano(), r.firstTried, float64(time.Minute))
+	c.follow(int64(24 * time.Hour))
+	r.follow(1, c.seen())
+	assert.InDelta(t, clock.now().UnixNano(), r.enqueued, float64(time.Minute), "moved once")
+	assert.InDelta(t, clock.now().UnixNano(), c.due(), float64(time.Minute))
+}

@@ -42,7 +42,7 @@ func (l *lane) ask(at int64) {
 	}
 	l.asked = at
 	// From the difference to now, because the timer runs on the monotonic clock.
-	wait := min(max(time.Duration(at-l.queue.clock.now()), 0), longestSleep)
+	wait := min(max(time.Duration(at-l.queue.clock.due()), 0), longestSleep)
 	j := queue.Job{Generation: l.num, NotBefore: time.Now().Add(wait)}
 	_ = l.queue.loads.Schedule(context.Background(), strconv.FormatInt(l.num, 10), j) // there is no bound to refuse it
 }
@@ -178,7 +178,7 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 // already, and those without a time beyond cursor, by seq. When there are many of both they share the room, so that
 // neither waits for the other. Urgent ones are read also when there is no room.
 func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
-	now, steps := q.clock.now(), q.clock.steps()
+	now, steps := q.clock.due(), q.clock.steps()
 	err = q.readers.loads.read(context.Background(), func(c *conn) error {
 		var err error
 		if p.urgent {

@@ -24,7 +24,7 @@ func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Out
 			}
 		}
 	}()
-	r.follow(l.queue.openedAt, l.queue.clock.steps())
+	r.follow(l.queue.openedAt, l.queue.clock.seen())
 	j, err := r.job(l.name)
 	if r.name != "" {
 		ctx = context.WithValue(ctx, scheduledJob{}, &startedJob{l, r})

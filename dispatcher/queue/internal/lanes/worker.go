@@ -38,8 +38,9 @@ func (l *Lane) work() {
 
 // turn is what a worker has in hand.
 type turn struct {
-	entry   *Entry // nil = nothing yet
-	own     Entry  // that one, if it was among those that have arrived
+	busy    bool   // there is a job
+	entry   *Entry // its entry; nil = own
+	own     Entry  // of a job that was among those that have arrived
 	job     queue.Job
 	handler queue.Handler
 	ctx     context.Context
@@ -65,49 +66,55 @@ func panicOutcome() queue.Outcome {
 func (l *Lane) next(t *turn, first bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.entry != nil {
+	if t.busy {
 		l.settle(t)
 	}
 	if first {
 		l.starting = false
 	}
-	t.entry = l.take(&t.own)
-	if t.entry == nil {
+	t.busy = l.take(t)
+	if !t.busy {
 		l.workers--
 		l.notify()
 		return false
 	}
 	l.startWorker()
-	t.job, t.handler, t.ctx = l.s.clock.job(t.entry, l.name), l.handler, l.ctx
+	t.handler, t.ctx = l.handler, l.ctx
+	if t.entry != nil {
+		t.job = l.s.clock.job(t.entry, l.name)
+	} else {
+		t.job = l.s.clock.job(&t.own, l.name)
+	}
 	return true
 }
 
-// take returns the next entry to run, which may be own, or nil.
-func (l *Lane) take(own *Entry) *Entry {
+// take gives t the next job to run and reports whether there is one.
+func (l *Lane) take(t *turn) bool {
 	if l.readyNow() == 0 && len(l.later) > 0 {
 		l.promote()
 	}
 	if l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
-		return nil
+		return false
 	}
 	if l.admit != nil {
 		if wait := l.admit(); wait > 0 {
 			l.heldUntil = l.s.clock.after(wait)
 			l.setTimer()
-			return nil
+			return false
 		}
 	}
-	e := l.ready[urgentFirst].pop()
-	if e == nil {
-		e = l.ready[others].pop()
-	}
-	if e == nil {
-		l.arrived.pop(own)
-		e = own
-	}
-	l.left(e)
 	l.running++
-	return e
+	t.entry = l.ready[urgentFirst].pop()
+	if t.entry == nil {
+		t.entry = l.ready[others].pop()
+	}
+	if t.entry != nil {
+		l.left(t.entry)
+		return true
+	}
+	l.arrived.pop(&t.own)
+	l.waiting-- // nobody knows it by name or age
+	return true
 }
 
 // settle applies the outcome of an entry that does not run any more.
@@ -115,10 +122,12 @@ func (l *Lane) settle(t *turn) {
 	l.running--
 	e := t.entry
 	if t.out.Action == queue.Done || t.out.Action == queue.Dead {
-		l.finish(e)
+		if e != nil {
+			l.finish(e)
+		}
 		return
 	}
-	if e == &t.own {
+	if e == nil {
 		e = new(Entry)
 		*e = t.own
 	}

@@ -28,11 +28,9 @@ func (l *Lane) work() {
 	}()
 	for first := true; l.next(&t, first); first = false {
 		running = true
-		t.out = call(t.ctx, t.handler, t.job)
+		t.out = l.call(&t)
 		running = false
-		if t.out.Action == queue.Dead {
-			l.s.dead(t.job, t.out)
-		}
+		l.store(&t)
 	}
 }
 
@@ -44,16 +42,31 @@ type turn struct {
 	handler queue.Handler
 	ctx     context.Context
 	out     queue.Outcome // of job
+	leaves  bool          // the lane, although it is to run again
 }
 
-// call runs a handler; one that panics has failed.
-func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+// call runs the handler; one that panics has failed.
+func (l *Lane) call(t *turn) (out queue.Outcome) {
+	if ref := t.entry.ref; ref != nil && ref.Unreadable != "" {
+		return queue.Outcome{Action: queue.Dead, Reason: ref.Unreadable}
+	}
 	defer func() {
 		if recover() != nil {
 			out = panicOutcome()
 		}
 	}()
-	return h(ctx, j)
+	ctx := t.ctx
+	if start := l.s.hooks.Start; start != nil {
+		ctx = start(ctx, l, t.entry, &t.job)
+	}
+	return t.handler(ctx, t.job)
+}
+
+// store makes the outcome durable where there is a store.
+func (l *Lane) store(t *turn) {
+	if settle := l.s.hooks.Settle; settle != nil {
+		t.out, t.leaves = settle(t.ctx, l, t.entry, t.job, t.out)
+	}
 }
 
 // panicOutcome is the outcome of a handler that did not return.
@@ -106,6 +119,10 @@ func (l *Lane) take(own *Entry) *Entry {
 		e = own
 	}
 	l.left(e)
+	if e.ref != nil {
+		e.ref.started = true
+		l.refill()
+	}
 	l.running++
 	return e
 }
@@ -114,7 +131,7 @@ func (l *Lane) take(own *Entry) *Entry {
 func (l *Lane) settle(t *turn) {
 	l.running--
 	e := t.entry
-	if t.out.Action == queue.Done || t.out.Action == queue.Dead {
+	if t.leaves || t.out.Action == queue.Done || t.out.Action == queue.Dead {
 		l.finish(e)
 		return
 	}
@@ -130,9 +147,10 @@ func (l *Lane) settle(t *turn) {
 
 // abandon settles the job of a worker whose goroutine ends.
 func (l *Lane) abandon(t *turn) {
+	t.out = panicOutcome()
+	l.store(t)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.out = panicOutcome()
 	l.settle(t)
 	l.workers--
 	l.startWorker()

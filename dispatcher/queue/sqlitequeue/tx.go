@@ -311,12 +311,29 @@ func (t *tx) Unname(lane string, job *lanes.Ref) error {
 func (t *tx) LastNum() int64 { return t.store.seq }
 
 // Follow implements durable.Tx.
-func (t *tx) Follow(by, before, since int64) error {
+func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool) error {
 	if by < 0 {
-		_, err := t.exec("UPDATE job SET due = due + ?1, not_before = due + ?1 WHERE pause = 1 AND due > ?2 AND due < ?3",
-			by, before, durable.HeldBack)
+		// Jobs in memory are among those that were due before the step.
+		type paused struct{ lane, due, seq int64 }
+		var over []paused
+		before := now - by
+		err := t.each(func(v []driverValue) bool {
+			if p := (paused{integer(v[0]), integer(v[1]), integer(v[2])}); !held(t.store.names.name(p.lane), p.seq) {
+				over = append(over, p)
+			}
+			return true
+		}, "SELECT lane, due, seq FROM job WHERE pause = 1 AND due > ? AND due <= ?", now, before)
 		if err != nil {
 			return err
+		}
+		const move = "UPDATE job SET due = due + ?1, not_before = due + ?1 WHERE pause = 1 AND "
+		if _, err := t.exec(move+"due > ?2 AND due < ?3", by, before, durable.HeldBack); err != nil {
+			return err
+		}
+		for _, p := range over {
+			if _, err := t.exec(move+"lane = ?2 AND due = ?3 AND seq = ?4", by, p.lane, p.due, p.seq); err != nil {
+				return err
+			}
 		}
 	}
 	_, err := t.exec("UPDATE job SET enqueued = enqueued + ?1, first_tried = first_tried + ?1 WHERE seq > ?2", by, since)

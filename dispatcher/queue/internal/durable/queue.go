@@ -95,12 +95,12 @@ func (q *Queue) Commits() int64 { return q.writer.commits.Load() }
 // Waiting is the number of calls that wait for a transaction.
 func (q *Queue) Waiting() int { return q.writer.len() }
 
-// InMemory is how many jobs of a lane wait in memory.
-func (q *Queue) InMemory(name string) int {
+// InMemory is how many jobs of a lane wait in memory, and how many of them are urgent and may start.
+func (q *Queue) InMemory(name string) (all, urgent int) {
 	if l := q.find(name); l != nil && l.inner.Load() != nil {
 		return l.inner.Load().Waiting()
 	}
-	return 0
+	return 0, 0
 }
 
 // FollowsClock reports whether the store knows of all steps of the wall clock.

@@ -52,9 +52,9 @@ type Tx interface {
 	// TakeDead removes up to n of the selected dead letters with a Seq up to last, and requeues them under a generation if that
 	// is not nil. It returns how many there were, and the last one's Seq.
 	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, added []*Job, err error)
-	// Follow moves the ages of jobs with numbers after since, and the pauses that were not over at before, by a step of the
-	// wall clock. Pauses become no longer, and no shorter.
-	Follow(by, before, since int64) error
+	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a step back
+	// the ends of pauses after it, but not of jobs that are held in memory.
+	Follow(by, now, since int64, held func(lane string, num int64) bool) error
 	Commit() error
 	Rollback()
 }

@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,16 +186,21 @@ func (w *writer) next() (batch []*change, loads []string, closed bool) {
 	return batch, loads, w.closed
 }
 
-// commit stores a batch and answers its calls. When that fails and could be the fault of one, the halves are tried, so that
-// nobody fails for another's sake.
+// commit stores a batch and answers its calls. When that fails and could be the fault of one, that one is tried alone if it is
+// known, and the halves otherwise, so that nobody fails for another's sake.
 func (w *writer) commit(batch []*change) {
-	err := w.try(batch)
+	failed, err := w.try(batch)
 	if err != nil {
 		again, all := w.queue.Store.Failed(err)
 		if again {
-			err = w.try(batch)
+			failed, err = w.try(batch)
 		}
-		if half := len(batch) / 2; err != nil && half > 0 && !all {
+		if err != nil && !all && len(batch) > 1 {
+			half := len(batch) / 2
+			if i := slices.Index(batch, failed); i >= 0 {
+				batch = append(slices.Delete(batch, i, i+1), failed)
+				half = len(batch) - 1
+			}
 			w.commit(batch[:half])
 			w.commit(batch[half:])
 			return
@@ -229,12 +235,12 @@ func (w *writer) answer(c *change, err error) {
 	c.done <- err
 }
 
-// try stores a batch in one transaction, or changes nothing.
-func (w *writer) try(batch []*change) error {
+// try stores a batch in one transaction, or changes nothing; failed is the change that failed, as far as that is known.
+func (w *writer) try(batch []*change) (failed *change, err error) {
 	wall := w.queue.Now()
 	tx, err := w.queue.Store.Begin(wall)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t := &transaction{Tx: tx, queue: w.queue, gone: map[place]bool{}}
 	if err = t.apply(w, batch); err == nil {
@@ -243,11 +249,11 @@ func (w *writer) try(batch []*change) error {
 	if err != nil {
 		t.Rollback()
 		t.putBack()
-		return err
+		return t.failed, err
 	}
 	w.commits.Add(1)
 	t.finish()
-	return nil
+	return nil, nil
 }
 
 // transaction is a Tx and what it changes in memory once it is stored.
@@ -258,6 +264,7 @@ type transaction struct {
 	fresh, released []*Job // new jobs, and those that an order key holds back no longer
 	gone            map[place]bool
 	taken           []taken
+	failed          *change
 }
 
 // place is where a job is.
@@ -294,6 +301,7 @@ func (t *transaction) apply(w *writer, batch []*change) error {
 			c.refused, err = no.error, nil
 		}
 		if err != nil {
+			t.failed = c
 			return err
 		}
 	}
@@ -511,6 +519,7 @@ func (t *transaction) handOver(l *lane, j *Job, put func(*lanes.Lane, *lanes.Ent
 // entry makes the entry of a job that comes into memory.
 func (q *Queue) entry(j *Job) *lanes.Entry {
 	j.Ref.Steps = q.steps.Load()
+	j.Enqueued, j.FirstTried = j.Enqueued.Round(0), j.FirstTried.Round(0) // as the store keeps them
 	return q.scheduler.NewEntry(&j.Job, j.Ref)
 }
 
@@ -557,7 +566,8 @@ func (w *writer) followClock() {
 	if by == 0 {
 		return
 	}
-	err := w.try([]*change{{apply: func(t *transaction) error { return t.Follow(by, wall-by, q.LastNum) }}})
+	held := func(lane string, num int64) bool { return q.lane(lane).held[num] != nil }
+	_, err := w.try([]*change{{apply: func(t *transaction) error { return t.Follow(by, wall, q.LastNum, held) }}})
 	if err != nil {
 		return // and it is tried again
 	}

@@ -163,11 +163,11 @@ func (l *Lane) Take(e *Entry, evenStarted bool) bool {
 	return true
 }
 
-// Waiting is the number of jobs in the lane that have not started.
-func (l *Lane) Waiting() int {
+// Waiting is the number of jobs in the lane that have not started, and of the urgent ones among them that may.
+func (l *Lane) Waiting() (all, urgent int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting
+	return l.waiting, l.ready[urgentFirst].n
 }
 
 // Running is the number of handlers that run.

@@ -63,7 +63,7 @@ func TestConforms(t *testing.T) {
 func TestConformsWithASmallWindow(t *testing.T) {
 	t.Parallel()
 	small := func(q *Queue) queue.Queue {
-		q.SetWindow(2)
+		q.durable.SetWindow(2)
 		return q
 	}
 	queuetest.Run(t, queuetest.Suite{

@@ -43,21 +43,22 @@ type Options struct {
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same transaction:
 // even if the process dies then, Cancel does not claim to have stopped it.
 type Queue struct {
-	*jobQueue
-	store *store
+	jobQueue
+	durable *durable.Queue // the same
+	store   *store
 
 	closing sync.Once
 	closed  error
 	leases  leases
 }
 
-type jobQueue = durable.Queue
+type jobQueue interface {
+	queue.Queue
+	queue.Scheduler
+	queue.Inspector
+}
 
-var (
-	_ queue.Queue     = (*Queue)(nil)
-	_ queue.Scheduler = (*Queue)(nil)
-	_ queue.Inspector = (*Queue)(nil)
-)
+var _ jobQueue = (*Queue)(nil)
 
 // Open opens the queue in the file at path, which is created if there is none, and takes possession of it. ctx is for
 // opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and path-lock;
@@ -89,7 +90,7 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	return &Queue{store: s, jobQueue: durable.New(durable.Config{
+	jobs := durable.New(durable.Config{
 		Store: s, Log: s.log, Clock: reading(o.clock), ErrClosed: ErrClosed, Lanes: counts, LastNum: s.seq,
 		Chunk: s.volume.chunk(), Work: s.volume.work(),
 		Properties: queue.Properties{
@@ -99,7 +100,8 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 			KeyedOrder: true,
 			Urgency:    true,
 		},
-	})}, nil
+	})
+	return &Queue{jobQueue: jobs, durable: jobs, store: s}, nil
 }
 
 func orDefault(n, otherwise int) int {
@@ -171,7 +173,7 @@ func (q *Queue) Close() error {
 }
 
 func (q *Queue) close() error {
-	err := errors.Join(q.jobQueue.Close(), q.store.readers.close())
+	err := errors.Join(q.durable.Close(), q.store.readers.close())
 	moved := q.store.moved
 	if moved == nil {
 		moved = q.store.owner.check()
@@ -183,7 +185,7 @@ func (q *Queue) close() error {
 // write returns once f's change is on the disk, with a *StoreError if it is not, or when ctx is done: then it may still get
 // there, and f may still run. A failed transaction calls f again.
 func (q *Queue) write(ctx context.Context, op string, f func(*tx) error) error {
-	return q.Change(ctx, op, 1, 0, func(t durable.Tx) error {
+	return q.durable.Change(ctx, op, 1, 0, func(t durable.Tx) error {
 		own, _ := t.(*tx)
 		return f(own)
 	})
@@ -192,7 +194,7 @@ func (q *Queue) write(ctx context.Context, op string, f func(*tx) error) error {
 // add is write for so many rows with so many bytes in all, which are refused when they would take the room that outcomes
 // need.
 func (q *Queue) add(ctx context.Context, op string, rows, bytes int, f func(*tx) error) error {
-	return q.Change(ctx, op, rows, bytes, func(t durable.Tx) error {
+	return q.durable.Change(ctx, op, rows, bytes, func(t durable.Tx) error {
 		own, _ := t.(*tx)
 		if err := own.room(rows, bytes); err != nil {
 			if errors.Is(err, errNoRoom) {

@@ -37,7 +37,7 @@ func (q *Queue) record(ctx context.Context, op string, kind int64, key []byte) (
 		return c.each(func(v []driverValue) bool {
 			value, ends, found = blob(v[0]), time.Unix(0, integer(v[1])), true
 			return false
-		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, q.Now())
+		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, q.durable.Now())
 	})
 	return value, ends, found, storeError(op, err)
 }

@@ -165,7 +165,7 @@ func TestPendingJobsAreNotInMemory(t *testing.T) {
 		}
 		require.NoError(t, q.Enqueue(t.Context(), all...))
 	}
-	held, _ := q.InMemory("a")
+	held, _ := q.durable.InMemory("a")
 	assert.LessOrEqual(t, held, durable.MostWindow)
 	assert.Equal(t, queue.Counts{Due: pending / 2, Later: pending / 2}, count(t, q, "a"))
 	require.NoError(t, l.Stop(t.Context()))
@@ -181,7 +181,7 @@ func TestIdleLanesCostNoGoroutine(t *testing.T) {
 		serve(t, q, fmt.Sprintf("lane%d", i), 1, r.done)
 	}
 	assert.LessOrEqual(t, runtime.NumGoroutine(), before+5)
-	assert.Equal(t, durable.LeastWindow, q.Window())
+	assert.Equal(t, durable.LeastWindow, q.durable.Window())
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "lane7"), job("e", "lane9999")))
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 }, "they work")
 }

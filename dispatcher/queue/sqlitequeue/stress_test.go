@@ -105,7 +105,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for round := range 3 {
 		q, err := Open(t.Context(), path, Options{})
 		require.NoError(t, err)
-		q.SetWindow(3)
+		q.durable.SetWindow(3)
 		lanes := make([]queue.Lane, stressLanes)
 		for i := range lanes {
 			lanes[i] = serve(t, q, fmt.Sprintf("lane%d", i), 3, s.handle)
@@ -210,7 +210,7 @@ func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
 
 	waiting := func(n int) {
 		t.Helper()
-		eventually(t, func() bool { return q.Waiting() == n }, "they wait")
+		eventually(t, func() bool { return q.durable.Waiting() == n }, "they wait")
 	}
 	held, release := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup

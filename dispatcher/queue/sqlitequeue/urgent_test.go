@@ -42,7 +42,7 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 				t.Parallel()
 				const plain = 50
 				q := newQueue(t)
-				q.SetWindow(window)
+				q.durable.SetWindow(window)
 				l := serve(t, q, "a", 0, newRan().done)
 				require.NoError(t, q.Enqueue(t.Context(), jobs("a", plain)...))
 				require.NoError(t, q.Enqueue(t.Context(), urgentJob("u0", "a")))
@@ -54,12 +54,12 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 				require.NoError(t, l.Stop(t.Context()))
 				if restart {
 					q = reopen(t, q)
-					q.SetWindow(window)
+					q.durable.SetWindow(window)
 				}
 				eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "u2 is due")
 				l = serve(t, q, "a", 0, newRan().done)
 				eventually(t, func() bool {
-					all, urgent := q.InMemory("a")
+					all, urgent := q.durable.InMemory("a")
 					return all >= min(window, plain) && urgent == 3
 				}, "they are in memory, whatever else is")
 				require.NoError(t, l.Stop(t.Context()))
@@ -81,7 +81,7 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	q.SetWindow(2)
+	q.durable.SetWindow(2)
 	type run struct {
 		id     string
 		answer chan queue.Outcome
@@ -101,7 +101,7 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	u.answer <- queue.Outcome{Action: queue.Retry, Delay: 20 * time.Millisecond, Began: time.Now()}
 	second := <-runs
 	eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "its time has come")
-	eventually(t, func() bool { _, urgent := q.InMemory("a"); return urgent == 1 }, "it was read")
+	eventually(t, func() bool { _, urgent := q.durable.InMemory("a"); return urgent == 1 }, "it was read")
 	second.answer <- queue.Outcome{Action: queue.Done}
 	u = <-runs
 	assert.Equal(t, "u", u.id)

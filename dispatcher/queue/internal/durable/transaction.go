@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
@@ -107,20 +108,18 @@ func (t *transaction) appendCalls(calls []*change) error {
 // appendLarge stores a part of a call. From the first one on, nobody else can store one of its ids with other data: a call in
 // conflict is refused before anything of it is stored.
 func (t *transaction) appendLarge(w *writer, c *change) error {
-	if c.append.Whole != nil {
-		if c.refused = w.conflict(c); c.refused != nil {
-			return nil
+	first := c.append.Whole != nil
+	if first {
+		c.refused = w.conflict(c)
+	}
+	if c.refused == nil {
+		if err := t.appendCalls([]*change{c}); err != nil {
+			return err
 		}
 	}
-	if err := t.appendCalls([]*change{c}); err != nil || c.refused != nil || c.append.Whole == nil {
-		return err
+	if first && c.refused == nil && !slices.Contains(w.large, c) { // or this transaction was tried before
+		w.large = append(w.large, c)
 	}
-	for _, large := range w.largeOne {
-		if large == c {
-			return nil // this transaction was tried before
-		}
-	}
-	w.largeOne = append(w.largeOne, c)
 	return nil
 }
 

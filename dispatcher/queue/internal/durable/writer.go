@@ -24,8 +24,8 @@ type writer struct {
 	wake  chan struct{} // has room for one
 	ended chan struct{}
 
-	commits  atomic.Int64
-	largeOne []*change // calls that are stored in several transactions and have begun; the goroutine's own
+	commits atomic.Int64
+	large   []*change // calls that are stored in several transactions and have begun; the goroutine's own
 
 	mu      sync.Mutex
 	waiting []*change
@@ -226,11 +226,8 @@ func (w *writer) answer(c *change, err error) {
 		w.mu.Unlock()
 		return
 	}
-	for i, large := range w.largeOne {
-		if large == c {
-			w.largeOne = append(w.largeOne[:i], w.largeOne[i+1:]...)
-			break
-		}
+	if i := slices.Index(w.large, c); i >= 0 {
+		w.large = slices.Delete(w.large, i, i+1)
 	}
 	c.done <- err
 }
@@ -258,7 +255,7 @@ func (w *writer) try(batch []*change) (failed *change, err error) {
 
 // conflict finds an event whose id a large call that has begun stores with other data.
 func (w *writer) conflict(c *change) error {
-	for _, large := range w.largeOne {
+	for _, large := range w.large {
 		if large == c {
 			continue
 		}

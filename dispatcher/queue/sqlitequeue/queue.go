@@ -32,16 +32,17 @@ type Options struct {
 	clock func() time.Time // nil = time.Now
 }
 
-// Queue keeps jobs in a SQLite file: Enqueue, Open, Schedule, Cancel and inspection are as queue.Queue, queue.Scheduler and
-// queue.Inspector say. All methods are safe for concurrent use.
+// Queue keeps jobs in a SQLite file: Enqueue, Open, Schedule, Cancel and inspection are as queue.Queue, queue.Scheduler
+// and queue.Inspector say. All methods are safe for concurrent use.
 //
-// When the file cannot be written the error is a *StoreError. A call of Enqueue of up to a thousand jobs and about 4 MiB, less
-// on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are not held up: an error, or a
-// crash, may then leave its first events stored, each with all its jobs. Repeating the call stores the others. When an event
-// is in conflict, nothing at all is stored. When ctx ends during a call, its jobs may be stored all the same.
+// When the file cannot be written the error is a *StoreError. A call of Enqueue of up to a thousand jobs and about 4
+// MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are not held
+// up: an error, or a crash, may then leave its first events stored, each with all its jobs. Repeating the call stores
+// the others. When an event is in conflict, nothing at all is stored. When ctx ends during a call, its jobs may be
+// stored all the same.
 //
-// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same transaction:
-// even if the process dies then, Cancel does not claim to have stopped it.
+// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
+// transaction: even if the process dies then, Cancel does not claim to have stopped it.
 type Queue struct {
 	jobQueue
 	durable *durable.Queue // the same
@@ -61,9 +62,9 @@ type jobQueue interface {
 var _ jobQueue = (*Queue)(nil)
 
 // Open opens the queue in the file at path, which is created if there is none, and takes possession of it. ctx is for
-// opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and path-lock;
-// after a crash the file is complete only together with path-wal. A full disk is no obstacle: events are refused then, and
-// what is in the file is delivered.
+// opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and
+// path-lock; after a crash the file is complete only together with path-wal. A full disk is no obstacle: events are
+// refused then, and what is in the file is delivered.
 //
 // Errors: *LockedError when another queue has the file under whatever name, *LinkedError when it has several names,
 // *FolderError when its folder is not there, *SchemaError when a newer version wrote it, *StoreError with ErrReadOnly,
@@ -165,8 +166,8 @@ func openError(path string, err error) error {
 	return storeError("open "+path, err)
 }
 
-// Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that are
-// open at once, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
+// Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that
+// are open at once, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
 func (q *Queue) Close() error {
 	q.closing.Do(func() { q.closed = q.close() })
 	return q.closed
@@ -182,8 +183,8 @@ func (q *Queue) close() error {
 	return errors.Join(err, storeError("close", errors.Join(moved, q.store.conn.close())), storeError("close", q.store.owner.release()))
 }
 
-// write returns once f's change is on the disk, with a *StoreError if it is not, or when ctx is done: then it may still get
-// there, and f may still run. A failed transaction calls f again.
+// write returns once f's change is on the disk, with a *StoreError if it is not, or when ctx is done: then it may still
+// get there, and f may still run. A failed transaction calls f again.
 func (q *Queue) write(ctx context.Context, op string, f func(*tx) error) error {
 	return q.durable.Change(ctx, op, 1, 0, func(t durable.Tx) error {
 		own, _ := t.(*tx)
@@ -191,8 +192,8 @@ func (q *Queue) write(ctx context.Context, op string, f func(*tx) error) error {
 	})
 }
 
-// add is write for so many rows with so many bytes in all, which are refused when they would take the room that outcomes
-// need.
+// add is write for so many rows with so many bytes in all, which are refused when they would take the room that
+// outcomes need.
 func (q *Queue) add(ctx context.Context, op string, rows, bytes int, f func(*tx) error) error {
 	return q.durable.Change(ctx, op, rows, bytes, func(t durable.Tx) error {
 		own, _ := t.(*tx)

@@ -177,8 +177,8 @@ func (s *store) reportRoom(spare int64) {
 // logPatience is how long emptying the log waits for those who read from it.
 const logPatience = 100 * time.Millisecond
 
-// shortenLog empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as each
-// reader begins before the one before has ended.
+// shortenLog empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as
+// each reader begins before the one before has ended.
 func (s *store) shortenLog() {
 	if sizeOf(s.path+"-wal") <= s.volume.logBytes() || time.Since(s.longReader) < time.Second {
 		return
@@ -195,8 +195,8 @@ func (s *store) emptyLog() {
 		logPatience.Milliseconds(), busyTimeout.Milliseconds()))
 }
 
-// cleanEvery is how often what has outlived its time is looked for, and leftOverEvery while there is more of it than one
-// transaction takes on.
+// cleanEvery is how often what has outlived its time is looked for, and leftOverEvery while there is more of it than
+// one transaction takes on.
 const (
 	cleanEvery    = time.Minute
 	leftOverEvery = time.Second

@@ -22,7 +22,8 @@ type Config struct {
 	ErrClosed  error          // of calls after Close
 	Lanes      map[string]int // those that have jobs, and how many
 	LastNum    int64          // number of the latest job
-	// Chunk is how many rows a transaction takes on of a call that has many, and Work how much one takes on of many calls.
+	// Chunk is how many rows a transaction takes on of a call that has many, and Work how much one takes on of many
+	// calls.
 	Chunk, Work int
 }
 
@@ -156,12 +157,12 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 	return q.scheduler.Open(name, o, h)
 }
 
-// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. A call that is too large for one
-// transaction is stored in several, so that other calls are not held up: an error, or a crash, may then leave its first
-// events stored, each with all its jobs. When ctx ends during the call, the jobs may be stored all the same.
+// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. A call that is too large for
+// one transaction is stored in several, so that other calls are not held up: an error, or a crash, may then leave its
+// first events stored, each with all its jobs. When ctx ends during the call, the jobs may be stored all the same.
 //
-// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same transaction:
-// even if the process dies then, Cancel does not claim to have stopped it.
+// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
+// transaction: even if the process dies then, Cancel does not claim to have stopped it.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil || len(jobs) == 0 {
 		return err
@@ -221,9 +222,9 @@ const (
 	lastPause  = time.Second
 )
 
-// settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken meanwhile,
-// so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is closed; an outcome
-// that was not applied does not count.
+// settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken
+// meanwhile, so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is
+// closed; an outcome that was not applied does not count.
 func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Outcome) (queue.Outcome, bool) {
 	ref := e.Ref()
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
@@ -304,8 +305,8 @@ func (q *Queue) over() error {
 	return nil
 }
 
-// Write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A failed
-// transaction calls f again. A refusal of f, see Refuse, fails this call alone.
+// Write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A
+// failed transaction calls f again. A refusal of f, see Refuse, fails this call alone.
 func (q *Queue) Write(ctx context.Context, op string, work int, f func(*transaction) error) error {
 	return q.writer.submit(ctx, &change{op: op, apply: f, work: work})
 }
@@ -395,8 +396,8 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 	return found, q.Store.Error("read dead letters", err)
 }
 
-// Requeue implements queue.Inspector. Many dead letters are requeued a chunk at a time: after an error those of the number
-// returned are.
+// Requeue implements queue.Inspector. Many dead letters are requeued a chunk at a time: after an error those of the
+// number returned are.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
 	return q.takeDead(ctx, "requeue dead letters", s, &generation)
 }
@@ -437,8 +438,8 @@ func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, gene
 	}
 }
 
-// Close stops the lanes that are open, as queue.Lane.Stop does when its ctx is done, and stores the outcomes that are under
-// way. Calls after it are ErrClosed.
+// Close stops the lanes that are open, as queue.Lane.Stop does when its ctx is done, and stores the outcomes that are
+// under way. Calls after it are ErrClosed.
 func (q *Queue) Close() error {
 	past, cancel := context.WithCancel(context.Background())
 	cancel()

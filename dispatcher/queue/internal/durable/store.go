@@ -9,17 +9,18 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
 )
 
-// Store keeps jobs. The writer calls Begin, Load, Failed and Housekeep, one at a time; the others may be called at any time.
+// Store keeps jobs. The writer calls Begin, Load, Failed and Housekeep, one at a time; the others may be called at any
+// time.
 type Store interface {
 	// Begin begins a transaction at a time of the wall clock, in Unix nanoseconds.
 	Begin(now int64) (Tx, error)
-	// Failed is called after a transaction that failed: again says that the same may succeed at once, all that the error is
-	// not one change's and smaller transactions would fail too.
+	// Failed is called after a transaction that failed: again says that the same may succeed at once, all that the
+	// error is not one change's and smaller transactions would fail too.
 	Failed(err error) (again, all bool)
 	// Load reads jobs of a lane that may start.
 	Load(lane string, q LoadQuery) (Loaded, error)
-	// Housekeep removes what has outlived its time, some at a time. It is called after transactions, and decides itself whether
-	// there is anything to do.
+	// Housekeep removes what has outlived its time, some at a time. It is called after transactions, and decides itself
+	// whether there is anything to do.
 	Housekeep(now int64)
 
 	// Error makes an error of the store one that says what was being done.
@@ -44,16 +45,16 @@ type Tx interface {
 	// Named finds the jobs of a lane that have a schedule key, Unname makes such a job one without.
 	Named(lane, key string) ([]*lanes.Ref, error)
 	Unname(lane string, job *lanes.Ref) error
-	// Waiting finds up to n jobs of a lane with numbers up to last (0 = all there are), those without skip. None of an order
-	// key comes after the one that it waits for.
+	// Waiting finds up to n jobs of a lane with numbers up to last (0 = all there are), those without skip. None of an
+	// order key comes after the one that it waits for.
 	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
 	// LastNum is the number of the latest job.
 	LastNum() int64
-	// TakeDead removes up to n of the selected dead letters with a Seq up to last, and requeues them under a generation if that
-	// is not nil. It returns how many there were, and the last one's Seq.
+	// TakeDead removes up to n of the selected dead letters with a Seq up to last, and requeues them under a generation
+	// if that is not nil. It returns how many there were, and the last one's Seq.
 	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, added []*Job, err error)
-	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a step back
-	// the ends of pauses after it, but not of jobs that are held in memory.
+	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a
+	// step back the ends of pauses after it, but not of jobs that are held in memory.
 	Follow(by, now, since int64, held func(lane string, num int64) bool) error
 	Commit() error
 	Rollback()
@@ -85,7 +86,8 @@ type Event struct {
 // Append is what a call stores in one transaction.
 type Append struct {
 	Events []*Event
-	// Whole are the events of the whole call, none of which may be in conflict with what is known; nil = that was looked at.
+	// Whole are the events of the whole call, none of which may be in conflict with what is known; nil = that was
+	// looked at.
 	Whole []*Event
 	Name  string // schedule key of its only job, whose id is then neither looked up nor remembered
 	Bytes int
@@ -142,8 +144,8 @@ func events(jobs []queue.Job) (all []*Event) {
 	return all
 }
 
-// newEvent makes the event of jobs. The digests outlive the process and are of data that comes from elsewhere, so they are
-// SHA-256, cut.
+// newEvent makes the event of jobs. The digests outlive the process and are of data that comes from elsewhere, so they
+// are SHA-256, cut.
 func newEvent(jobs []queue.Job) *Event {
 	e := &Event{Jobs: jobs, Body: string(jobs[0].Event.JSON())}
 	of := jobs[0].Event

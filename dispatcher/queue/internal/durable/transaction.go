@@ -105,8 +105,8 @@ func (t *transaction) appendCalls(calls []*change) error {
 	return nil
 }
 
-// appendLarge stores a part of a call. From the first one on, nobody else can store one of its ids with other data: a call in
-// conflict is refused before anything of it is stored.
+// appendLarge stores a part of a call. From the first one on, nobody else can store one of its ids with other data: a
+// call in conflict is refused before anything of it is stored.
 func (t *transaction) appendLarge(w *writer, c *change) error {
 	first := c.append.Whole != nil
 	if first {
@@ -126,8 +126,8 @@ func (t *transaction) appendLarge(w *writer, c *change) error {
 // added notes new jobs.
 func (t *transaction) added(jobs []*Job) { t.fresh = append(t.fresh, jobs...) }
 
-// cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only after a crash,
-// when the previous one had started and the key was used again.
+// cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only after a
+// crash, when the previous one had started and the key was used again.
 func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err error) {
 	all, err := t.Named(l.name, key)
 	if err != nil {
@@ -142,8 +142,8 @@ func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err er
 	return len(refs) > 0, t.remove(l, refs)
 }
 
-// take makes sure that a job does not start any more, and reports whether it could. One that has started before is taken only
-// if that does not matter.
+// take makes sure that a job does not start any more, and reports whether it could. One that has started before is
+// taken only if that does not matter.
 func (t *transaction) take(l *lane, num int64, evenStarted bool) bool {
 	e := l.held[num]
 	if e == nil {

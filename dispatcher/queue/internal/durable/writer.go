@@ -186,8 +186,8 @@ func (w *writer) next() (batch []*change, loads []string, closed bool) {
 	return batch, loads, w.closed
 }
 
-// commit stores a batch and answers its calls. When that fails and could be the fault of one, that one is tried alone if it is
-// known, and the halves otherwise, so that nobody fails for another's sake.
+// commit stores a batch and answers its calls. When that fails and could be the fault of one, that one is tried alone
+// if it is known, and the halves otherwise, so that nobody fails for another's sake.
 func (w *writer) commit(batch []*change) {
 	failed, err := w.try(batch)
 	if err != nil {
@@ -320,9 +320,9 @@ func (w *writer) load(l *lane) {
 	inner.Loaded(loaded.More, loaded.Next)
 }
 
-// followClock moves what counts from a moment of this run by the step that the wall clock made: ages stay what they are, and
-// pauses after an attempt do not become longer. A time that was asked for as such stays. It comes before each transaction, so
-// that nothing is stored in between.
+// followClock moves what counts from a moment of this run by the step that the wall clock made: ages stay what they
+// are, and pauses after an attempt do not become longer. A time that was asked for as such stays. It comes before each
+// transaction, so that nothing is stored in between.
 func (w *writer) followClock() {
 	q := w.queue
 	wall, steps := q.scheduler.Now()

@@ -6,17 +6,17 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Settle at most. With Refill the lanes hold a
-// window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
+// Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Settle at most. With Refill the lanes
+// hold a window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
 type Hooks struct {
-	// Settle is called by the worker, without a lock, with each outcome before it is applied; it may take its time, and the
-	// place in the lane stays taken. It returns the outcome to apply, and whether the entry leaves the lane although that
-	// outcome is to run again. nil = apply it.
+	// Settle is called by the worker, without a lock, with each outcome before it is applied; it may take its time, and
+	// the place in the lane stays taken. It returns the outcome to apply, and whether the entry leaves the lane
+	// although that outcome is to run again. nil = apply it.
 	Settle func(ctx context.Context, l *Lane, e *Entry, j queue.Job, out queue.Outcome) (apply queue.Outcome, leaves bool)
 	// Start is called by the worker before a handler that gets j; the handler's ctx is what it returns. nil = as it is.
 	Start func(ctx context.Context, l *Lane, e *Entry, j *queue.Job) context.Context
-	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one in
-	// the store comes. It must not wait; whoever answers it calls Room and then Loaded.
+	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one
+	// in the store comes. It must not wait; whoever answers it calls Room and then Loaded.
 	Refill func(l *Lane)
 	// Stepped is called soon after the wall clock was set, while lanes are open. nil = nobody cares.
 	Stepped func()
@@ -73,8 +73,8 @@ func (l *Lane) put(e *Entry) {
 	l.notify()
 }
 
-// Offer adds a new entry that is the last of its store's, unless others in the store have to go first or the window is full.
-// An urgent one is always added.
+// Offer adds a new entry that is the last of its store's, unless others in the store have to go first or the window is
+// full. An urgent one is always added.
 func (l *Lane) Offer(e *Entry) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,8 +126,8 @@ func (l *Lane) Room() int {
 	return max(l.s.hooks.Window()-l.waiting, 0)
 }
 
-// Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, and when the next
-// of the others is due; 0 = there is none.
+// Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, and when
+// the next of the others is due; 0 = there is none.
 func (l *Lane) Loaded(more bool, next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

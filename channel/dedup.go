@@ -51,9 +51,9 @@ func DedupKey(d Delivery) string {
 }
 
 // WithDedup suppresses a delivery when an identical one succeeded within the window: it returns a receipt with Skipped
-// set and no error. While an identical one is in flight elsewhere, the delivery is postponed by up to a second. A failed delivery never
-// suppresses a later one, and a redelivery on purpose (Generation not 0) is never suppressed. It belongs inside
-// WithRetry: a claim covers one attempt, not the pauses between them.
+// set and no error. While an identical one is in flight elsewhere, the delivery is postponed by up to a second. A
+// failed delivery never suppresses a later one, and a redelivery on purpose (Generation not 0) is never suppressed. It
+// belongs inside WithRetry: a claim covers one attempt, not the pauses between them.
 func WithDedup(s dedup.Store, o DedupOptions) Middleware {
 	if o.Key == nil {
 		o.Key = DedupKey

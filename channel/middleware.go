@@ -21,13 +21,13 @@ func Chain(c Channel, mw ...Middleware) Channel {
 	return c
 }
 
-// ErrQuiet is the error of a delivery that was not tried, because the destination has asked for quiet (retry.Throttle) and
-// the policy or the context did not leave time to wait for the end of that.
+// ErrQuiet is the error of a delivery that was not tried, because the destination has asked for quiet (retry.Throttle)
+// and the policy or the context did not leave time to wait for the end of that.
 var ErrQuiet = errors.New("the destination asks for quiet")
 
 // WithRetry makes attempts as p says, sleeping in between in the caller's goroutine, and returns the last one's receipt
-// and error. While the destination wants quiet (retry.Throttle), the attempts of other deliveries wait as well. It is for
-// channels used without a dispatcher, which reschedules in its queue instead.
+// and error. While the destination wants quiet (retry.Throttle), the attempts of other deliveries wait as well. It is
+// for channels used without a dispatcher, which reschedules in its queue instead.
 func WithRetry(p retry.Policy) Middleware {
 	return func(next Channel) Channel {
 		var quiet atomic.Pointer[time.Time] // until when; nil = not yet

@@ -207,7 +207,8 @@ func TestMemoryDoesNotGrowByRepeats(t *testing.T) {
 	})
 }
 
-// TestMemoryClaimsExpiredKeysAgain: keys expired but not yet reclaimed are taken anew, and their old expiries do no harm.
+// TestMemoryClaimsExpiredKeysAgain: keys expired but not yet reclaimed are taken anew, and their old expiries do no
+// harm.
 func TestMemoryClaimsExpiredKeysAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -311,7 +312,8 @@ func TestMemoryAgainstModel(t *testing.T) {
 	}
 }
 
-// TestMemoryBoundHoldsUnderConcurrency: goroutines that claim, commit, release and abandon never take it over its bound.
+// TestMemoryBoundHoldsUnderConcurrency: goroutines that claim, commit, release and abandon never take it over its
+// bound.
 func TestMemoryBoundHoldsUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	const bound = 500

@@ -111,7 +111,8 @@ func (s *shard) sweep(now instant) {
 	}
 }
 
-// forget removes a done key, unless it has been claimed again since. While no expiry is stale that need not be looked up.
+// forget removes a done key, unless it has been claimed again since. While no expiry is stale that need not be looked
+// up.
 func (s *shard) forget(e expiry) {
 	if s.stale > 0 && s.keys[e.key] != doneUntil(e.end) {
 		s.stale--

@@ -118,8 +118,8 @@ func (b *bound) destination() (text string) {
 	return ""
 }
 
-// label is the tenant under which news about e on this route is reported: the route's, or e's own when the route, whose name
-// has passed to another tenant while e waited, does not take it.
+// label is the tenant under which news about e on this route is reported: the route's, or e's own when the route, whose
+// name has passed to another tenant while e waited, does not take it.
 func (b *bound) label(e event.Event) string {
 	if b.takes(e.Tenant()) {
 		return b.Tenant
@@ -127,8 +127,8 @@ func (b *bound) label(e event.Event) string {
 	return e.Tenant()
 }
 
-// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name of
-// a route has passed to one while it waited.
+// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name
+// of a route has passed to one while it waited.
 func (b *bound) refuses(j *queue.Job, at time.Time) string {
 	switch {
 	case !b.takes(j.Event.Tenant()):
@@ -141,8 +141,8 @@ func (b *bound) refuses(j *queue.Job, at time.Time) string {
 	return ""
 }
 
-// remaining is how long after the given time another attempt of j may still begin, by MaxAge and by the end of the policy,
-// which counts from the first attempt; zero = there was none. Negative = without end.
+// remaining is how long after the given time another attempt of j may still begin, by MaxAge and by the end of the
+// policy, which counts from the first attempt; zero = there was none. Negative = without end.
 func (b *bound) remaining(j *queue.Job, first, at time.Time) (byAge, byPolicy time.Duration) {
 	byAge, byPolicy = -1, -1
 	if b.MaxAge > 0 && !j.Enqueued.IsZero() {

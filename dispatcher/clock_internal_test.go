@@ -72,8 +72,8 @@ func TestAgeOfATimeFromBeforeTheProcess(t *testing.T) {
 	assert.Equal(t, time.Duration(0), s.age(time.Hour), "one of the future is new")
 }
 
-// However often the clock is set: a time taken by this process is never thought to be older than it is, and as old as it is
-// unless the wall clock showed it twice.
+// However often the clock is set: a time taken by this process is never thought to be older than it is, and as old as
+// it is unless the wall clock showed it twice.
 func TestAgesAreNotFooledBySteps(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {

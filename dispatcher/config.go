@@ -23,8 +23,9 @@ type Config struct {
 	Observers  []Observer   // notified of everything, in this order
 	Logger     *slog.Logger // nil = slog.Default
 	Source     string       // source of events that have none
-	// EventTypes are the host's own types of events. With them, a route whose filter names a type that is neither among them
-	// nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See event.Filter.Check.
+	// EventTypes are the host's own types of events. With them, a route whose filter names a type that is neither among
+	// them nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See
+	// event.Filter.Check.
 	EventTypes []event.Type
 }
 

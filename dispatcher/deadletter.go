@@ -6,8 +6,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a Lane, those
-// of another tenant are left out: the route's name may have passed to its tenant since they died.
+// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a
+// Lane, those of another tenant are left out: the route's name may have passed to its tenant since they died.
 // ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	inspector, ok := e.queue.(queue.Inspector)

@@ -81,7 +81,8 @@ func TestBreakGlassIsNeverSuppressedUnlessNamed(t *testing.T) {
 	})
 }
 
-// Routes share a store. What one delivered, or one tenant got, must not be missing elsewhere, whatever the key function.
+// Routes share a store. What one delivered, or one tenant got, must not be missing elsewhere, whatever the key
+// function.
 func TestDedupIsScopedToTenantAndRoute(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]func(channel.Delivery) string{

@@ -5,10 +5,10 @@
 // implementation: it matches events to routes, keeps deliveries in a queue (package queue), makes attempts through
 // channels, reschedules failed ones, and reports to observers.
 //
-// Besides Dispatch there are two ways to a delivery. [Engine.Schedule] holds an event until its time, for reminders: schedule
-// it at the grant, [Engine.Cancel] it at the revocation. [Engine.RedeliverDead] delivers again what was given up: one or
-// several deliveries by id, or all of a route since a time. How much of this outlasts the process is the queue's business:
-// with package memoryqueue nothing does, with a durable queue (package sqlitequeue) all of it.
+// Besides Dispatch there are two ways to a delivery. [Engine.Schedule] holds an event until its time, for reminders:
+// schedule it at the grant, [Engine.Cancel] it at the revocation. [Engine.RedeliverDead] delivers again what was given
+// up: one or several deliveries by id, or all of a route since a time. How much of this outlasts the process is the
+// queue's business: with package memoryqueue nothing does, with a durable queue (package sqlitequeue) all of it.
 package dispatcher
 
 import (
@@ -24,7 +24,7 @@ type Dispatcher interface {
 	// queued. Lanes without room are named by a *BacklogError; the other lanes have their jobs, and dispatching the same
 	// event again is safe: known jobs are skipped. An event that no route wants is not an error. Safe for concurrent use.
 	//
-	// When ctx is done, nothing is queued. That of a request is done as soon as its client hangs up, so what was committed is
-	// dispatched after the commit with context.WithoutCancel(ctx), or with a deadline of its own.
+	// When ctx is done, nothing is queued. That of a request is done as soon as its client hangs up, so what was committed
+	// is dispatched after the commit with context.WithoutCancel(ctx), or with a deadline of its own.
 	Dispatch(ctx context.Context, events ...event.Event) error
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // durations counts how long attempts took, for percentiles, without locks and, but for two pieces of 512 bytes in ten
-// minutes, without memory. It remembers the latest five to ten minutes in which there were attempts. Reading the clock is
-// the expensive part of an attempt that takes no time, so of a busy route only some successes are measured.
+// minutes, without memory. It remembers the latest five to ten minutes in which there were attempts. Reading the clock
+// is the expensive part of an attempt that takes no time, so of a busy route only some successes are measured.
 type durations struct {
 	latest atomic.Pointer[durationWindow]
 	busy   atomic.Bool

@@ -187,8 +187,8 @@ func (e *Engine) enqueue(ctx context.Context, batch []queue.Job) error {
 // runGrace is how long events may be queued before Run is missed.
 const runGrace = time.Minute
 
-// missRun logs that nothing delivers what is queued, unless Run is called soon. With a durable queue that can be meant: another
-// process may deliver.
+// missRun logs that nothing delivers what is queued, unless Run is called soon. With a durable queue that can be meant:
+// another process may deliver.
 func (e *Engine) missRun() {
 	level := slog.LevelWarn
 	if e.queue.Properties().Durable {

@@ -23,8 +23,8 @@ type BacklogError = queue.BacklogError
 // ConflictError says that an event id is known with other data.
 type ConflictError = queue.ConflictError
 
-// ConfigError says what is wrong with a route, or with the Config itself, and what to do. New and SetRoutes join one for
-// each problem.
+// ConfigError says what is wrong with a route, or with the Config itself, and what to do. New and SetRoutes join one
+// for each problem.
 type ConfigError struct {
 	Route   string // its name; the beginning of one that is too long
 	Index   int    // in the list of routes; -1 = Field is of Config

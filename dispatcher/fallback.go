@@ -26,9 +26,9 @@ const (
 	maxWaitingDeaths = 10_000 // of a lane; what is forgotten is attempted once more
 )
 
-// die gives up a delivery of b. It is over only when its fallback, if it has one, has it: while the fallback has no room, or
-// the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the process end
-// meanwhile, a durable queue runs it again, which is another attempt, and another death.
+// die gives up a delivery of b. It is over only when its fallback, if it has one, has it: while the fallback has no
+// room, or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the
+// process end meanwhile, a durable queue runs it again, which is another attempt, and another death.
 func (l *lane) die(b *bound, d *death) queue.Outcome {
 	if d.tries == 0 {
 		d.tenant, d.fallback = b.label(d.delivery.Event), b.Protect.Fallback
@@ -76,8 +76,8 @@ func (l *lane) forgetDeaths() {
 	clear(l.waiting)
 }
 
-// fallBack gives a delivery that is given up to its fallback. It returns why that does not take it, "" = it has it or there is
-// none, and whether it may take it later.
+// fallBack gives a delivery that is given up to its fallback. It returns why that does not take it, "" = it has it or
+// there is none, and whether it may take it later.
 func (l *lane) fallBack(d *death) (problem string, later bool) {
 	if d.fallback == "" {
 		return "", false

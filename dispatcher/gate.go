@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// gate lets calls in until it is closed, and its closing waits until the last of them has left. Unlike with a read lock,
-// a call can enter again from inside while somebody closes it: an observer that dispatches must not lock up a shutdown.
+// gate lets calls in until it is closed, and its closing waits until the last of them has left. Unlike with a read
+// lock, a call can enter again from inside while somebody closes it: an observer that dispatches must not lock up a
+// shutdown.
 type gate struct {
 	calls atomic.Int64 // inside; below 0 once it is closed
 	once  sync.Once

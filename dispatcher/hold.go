@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// hold keeps a lane from starting attempts: while its circuit breaker is open, and for as long as the receiver asked for
-// quiet (retry.Throttle). When the time is over one attempt goes through, the probe. Attempts report how they ended, and
-// Admit asks before each start, so a hold costs no worker and works with any queue.
+// hold keeps a lane from starting attempts: while its circuit breaker is open, and for as long as the receiver asked
+// for quiet (retry.Throttle). When the time is over one attempt goes through, the probe. Attempts report how they
+// ended, and Admit asks before each start, so a hold costs no worker and works with any queue.
 type hold struct {
 	active atomic.Bool // something below is set; otherwise nothing is looked at
 
@@ -27,11 +27,12 @@ type attemptKey struct {
 	generation int64
 }
 
-// maxQuiet is the longest that a receiver's own word holds a lane. A probe an hour harms nobody, and a time in milliseconds
-// or a date in the next century is not believed for longer.
+// maxQuiet is the longest that a receiver's own word holds a lane. A probe an hour harms nobody, and a time in
+// milliseconds or a date in the next century is not believed for longer.
 const maxQuiet = time.Hour
 
-// probeGrace is how long after its timeout a probe that is never heard of again keeps a lane that only a receiver's word holds.
+// probeGrace is how long after its timeout a probe that is never heard of again keeps a lane that only a receiver's
+// word holds.
 const probeGrace = DefaultBreakerPause
 
 // wait is how long no attempt may start; 0 = go on, which the caller then announces with begin.

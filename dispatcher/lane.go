@@ -169,8 +169,8 @@ func (b *bound) rests(patience time.Duration) bool {
 	return !b.dest.hold.openUntil().IsZero() || max(b.dest.hold.wait(), b.dest.pace.wait(b.Rate)) > patience
 }
 
-// admit lets an attempt start, or says how long none may: the lane's one answer to the breaker, to a receiver that asked for
-// quiet, and to the rate.
+// admit lets an attempt start, or says how long none may: the lane's one answer to the breaker, to a receiver that
+// asked for quiet, and to the rate.
 func (l *lane) admit() time.Duration {
 	b := l.current.Load()
 	if b == nil {
@@ -331,8 +331,8 @@ func (b *bound) again(
 	return queue.Retry, result.Pause(pause, sooner(byAge, byPolicy), precision), ""
 }
 
-// quiet is how long the receiver's answer keeps the whole lane; 0 = it does not. It is no longer than the delivery that got
-// the answer waits, so that an attempt of it still fits.
+// quiet is how long the receiver's answer keeps the whole lane; 0 = it does not. It is no longer than the delivery that
+// got the answer waits, so that an attempt of it still fits.
 func (b *bound) quiet(result retry.Result, out queue.Outcome, precision time.Duration) time.Duration {
 	switch {
 	case !result.Throttled:

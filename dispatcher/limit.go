@@ -8,8 +8,8 @@ import (
 )
 
 // limits makes the contexts that end a route's attempts in time. Making one costs more than all else of an attempt, so
-// attempts that begin within a thousandth of the Timeout share one, which ends that much early for the last of them. While
-// no attempt follows, the latest one is kept until its time is over.
+// attempts that begin within a thousandth of the Timeout share one, which ends that much early for the last of them.
+// While no attempt follows, the latest one is kept until its time is over.
 type limits struct {
 	mu      sync.Mutex
 	latest  *limit // which attempts may still join; nil = none

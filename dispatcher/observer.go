@@ -10,9 +10,9 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Observer is notified of what happens; nil fields are skipped. The functions are called from many goroutines at once, between
-// deliveries, so they return quickly and do not call the Engine's SetRoutes or Shutdown. A panic in one is logged and
-// otherwise ignored.
+// Observer is notified of what happens; nil fields are skipped. The functions are called from many goroutines at once,
+// between deliveries, so they return quickly and do not call the Engine's SetRoutes or Shutdown. A panic in one is
+// logged and otherwise ignored.
 type Observer struct {
 	Dispatched func(e event.Event, routes int)    // accepted for this many routes
 	Unrouted   func(e event.Event, reason Reason) // no route wanted it
@@ -52,8 +52,8 @@ type Attempt struct {
 // Settlement is the end of a delivery.
 type Settlement struct {
 	Delivery channel.Delivery
-	// Tenant is the route's, as of an Attempt. Of a delivery that died because the route's name had passed to another tenant,
-	// it is the event's: nothing of one tenant is reported under another.
+	// Tenant is the route's, as of an Attempt. Of a delivery that died because the route's name had passed to another
+	// tenant, it is the event's: nothing of one tenant is reported under another.
 	Tenant string
 	Result Result
 	Reason string // why it is dead, in words; "" otherwise
@@ -102,8 +102,8 @@ func newObservers(all []Observer, log *slog.Logger) observers {
 	return o
 }
 
-// hooks are the functions to call with a fact, mostly of a delivery. They are no closures, and the fact is copied for the
-// functions only, because copies of something that large are what a delivery costs most.
+// hooks are the functions to call with a fact, mostly of a delivery. They are no closures, and the fact is copied for
+// the functions only, because copies of something that large are what a delivery costs most.
 type hooks[F any] struct {
 	all  []func(F)
 	name string

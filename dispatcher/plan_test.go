@@ -61,8 +61,8 @@ func TestNamedPausesDoNotKill(t *testing.T) {
 	}
 }
 
-// Whatever is asked for, in whatever order: an attempt begins neither after MaxAge nor after the policy's end, and the delivery
-// dies only once the policy's own pause does not fit any more.
+// Whatever is asked for, in whatever order: an attempt begins neither after MaxAge nor after the policy's end, and the
+// delivery dies only once the policy's own pause does not fit any more.
 func TestNamedPausesKeepTheEnd(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -107,8 +107,8 @@ func TestNamedPausesKeepTheEnd(t *testing.T) {
 	}
 }
 
-// The promise is about when attempts begin, so it is looked at when one is to begin: a rate, an open breaker or a paused lane
-// may have delayed it.
+// The promise is about when attempts begin, so it is looked at when one is to begin: a rate, an open breaker or a
+// paused lane may have delayed it.
 func TestNoAttemptBeginsAfterTheEndOfThePolicy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for name, p := range map[string]retry.Policy{

@@ -6,32 +6,34 @@ import (
 	"time"
 )
 
-// Protection says what happens to a route that keeps failing, and to what dies on it. The zero value is a breaker with defaults
-// and nothing else.
+// Protection says what happens to a route that keeps failing, and to what dies on it. The zero value is a breaker with
+// defaults and nothing else.
 type Protection struct {
 	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for everything
 	// that waits.
 	Breaker Breaker
 	// DisableAfter pauses the lane once it has been failing for this long without a success, until SetRoutes, as for a
-	// destination that is gone; Observer.Disabled gets a *FailingError. A failed attempt is what notices it. The time counts
-	// from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor notice it,
-	// unless ten deliveries were refused with no success in between. 0 = never.
+	// destination that is gone; Observer.Disabled gets a *FailingError. A failed attempt is what notices it. The time
+	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor
+	// notice it, unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
 	// Fallback names the route that gets what dies on this one, for whatever reason, as a new delivery: whatever its
 	// filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant. Fallbacks may
 	// follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
 	//
-	// While the fallback has no room, or the queue cannot store, the delivery waits here, counted as queued and not attempted
-	// again, and with an Order what follows it waits too. What a full Backlog drops is offered to the fallback once.
+	// While the fallback has no room, or the queue cannot store, the delivery waits here, counted as queued and not
+	// attempted again, and with an Order what follows it waits too. What a full Backlog drops is offered to the fallback
+	// once.
 	Fallback string
 }
 
-// Breaker opens after transient failures of Failures different deliveries with no success in between. A healthy receiver with
-// a few bad events, however often they are tried, never opens it, nor does a lane with Order Strict, in which one delivery is
-// tried at a time: its policy alone says when. While it is open no attempt starts, but time goes on: a policy's or MaxAge's
-// end can come meanwhile. After Pause one attempt, the probe, goes through: its success closes the breaker, its failure opens
-// it again for twice as long, at most MaxPause. Postponed and permanently failed attempts say nothing about the destination:
-// they neither open nor close it. SetRoutes lets a probe through at once. A probe counts as an attempt of its delivery.
+// Breaker opens after transient failures of Failures different deliveries with no success in between. A healthy
+// receiver with a few bad events, however often they are tried, never opens it, nor does a lane with Order Strict, in
+// which one delivery is tried at a time: its policy alone says when. While it is open no attempt starts, but time goes
+// on: a policy's or MaxAge's end can come meanwhile. After Pause one attempt, the probe, goes through: its success
+// closes the breaker, its failure opens it again for twice as long, at most MaxPause. Postponed and permanently failed
+// attempts say nothing about the destination: they neither open nor close it. SetRoutes lets a probe through at once. A
+// probe counts as an attempt of its delivery.
 type Breaker struct {
 	Failures int           // 0 = DefaultBreakerFailures, negative = off
 	Pause    time.Duration // 0 = DefaultBreakerPause

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Rate limits how often a route's attempts start: Events per Per, retries included. The zero value is no limit. The pace is
-// kept in memory: after a restart it begins as after a quiet time.
+// Rate limits how often a route's attempts start: Events per Per, retries included. The zero value is no limit. The
+// pace is kept in memory: after a restart it begins as after a quiet time.
 type Rate struct {
 	Events int
 	Per    time.Duration // 0 = 1 s
@@ -49,8 +49,8 @@ func (p *pacer) turn(r Rate, take bool) time.Duration {
 	if p.base.IsZero() {
 		p.base = time.Now()
 	}
-	// Times are what the monotonic clock shows, written as wall clock times: unlike durations they do not end after 292 years,
-	// which a large burst at a slow rate exceeds.
+	// Times are what the monotonic clock shows, written as wall clock times: unlike durations they do not end after 292
+	// years, which a large burst at a slow rate exceeds.
 	now := p.base.Round(0).Add(time.Since(p.base))
 	if wait := p.full.Sub(ahead(now, interval, max(r.Burst, 1)-1)); wait > 0 {
 		return wait

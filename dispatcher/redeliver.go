@@ -12,8 +12,8 @@ import (
 
 // Redeliver gives an event to the named routes again on purpose, or without names to every route that wants it now:
 // delivered before or not, with the same delivery id (webhook-id) but no dedup, as if it were dispatched now. A named
-// route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event is
-// about it: joined *RouteErrors, and nothing is queued.
+// route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event
+// is about it: joined *RouteErrors, and nothing is queued.
 func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string) error {
 	if err := check([]event.Event{ev}); err != nil {
 		return err
@@ -73,9 +73,10 @@ func (e *Engine) nextGeneration() int64 {
 	}
 }
 
-// Test makes one attempt to give a copy of ev, marked by [event.Event.ForTest], to r, which need not be one of the Engine's routes: the same middleware, timeout
-// and channel as a real delivery, but nothing is stored, retried, suppressed or observed, and State, Events, Tenant and
-// Rate are not asked. It returns the complete exchange. A mistake in r is a *ConfigError.
+// Test makes one attempt to give a copy of ev, marked by [event.Event.ForTest], to r, which need not be one of the
+// Engine's routes: the same middleware, timeout and channel as a real delivery, but nothing is stored, retried,
+// suppressed or observed, and State, Events, Tenant and Rate are not asked. It returns the complete exchange. A mistake
+// in r is a *ConfigError.
 func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Receipt, error) {
 	if err := check([]event.Event{ev}); err != nil {
 		return channel.Receipt{}, err

@@ -25,11 +25,11 @@ type Route struct {
 	Tenant string
 	Events event.Filter // zero = every lifecycle event
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
-	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that has one
-	// (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not made.
+	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that has
+	// one (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not made.
 	Retry retry.Policy
-	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none. Attempts that begin within a thousandth of
-	// it share a context, so it may end that much earlier.
+	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none. Attempts that begin within a thousandth
+	// of it share a context, so it may end that much earlier.
 	Timeout     time.Duration
 	Concurrency int   // attempts at a time; 0 = 4; always 1 with Strict
 	Order       Order // of events dispatched from now on; zero = Parallel
@@ -38,16 +38,18 @@ type Route struct {
 	Dedup   channel.DedupOptions
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
-	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or what
-	// Retry needs to run to its end, if it tells (retry.Span), and a quarter and an hour more. One that is set and too short
-	// for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage. No pause that a
-	// receiver or a channel asks for makes a delivery die of it: such a pause is cut so that an attempt still fits.
+	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or
+	// what Retry needs to run to its end, if it tells (retry.Span), and a quarter and an hour more. One that is set and
+	// too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage. No
+	// pause that a receiver or a channel asks for makes a delivery die of it: such a pause is cut so that an attempt still
+	// fits.
 	//
-	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has from
-	// an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
+	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has
+	// from an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
 	MaxAge time.Duration
 	State  State // zero = Enabled
-	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = a breaker with defaults.
+	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = a breaker with
+	// defaults.
 	Protect Protection
 	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.
 	Use []channel.Middleware
@@ -84,8 +86,8 @@ func name[T ~uint8](v T, names ...string) string {
 	return "unknown"
 }
 
-// Backlog bounds what waits in a lane of a memory queue. Any other queue is limited by its storage: there, one that is set is a
-// *ConfigError.
+// Backlog bounds what waits in a lane of a memory queue. Any other queue is limited by its storage: there, one that is
+// set is a *ConfigError.
 type Backlog struct {
 	Jobs     int // 0 = 10,000
 	Overflow Overflow

@@ -9,15 +9,15 @@ import (
 // SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
 // their names, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
 // the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
-// destination was gone, or that was given up, is tried again, and one whose breaker is open, or whose receiver asked for quiet,
-// gets a probe at once. A name that passes to another tenant begins anew: what waits there for the other one dies, and nothing
-// of that is reported under the new tenant.
+// destination was gone, or that was given up, is tried again, and one whose breaker is open, or whose receiver asked
+// for quiet, gets a probe at once. A name that passes to another tenant begins anew: what waits there for the other one
+// dies, and nothing of that is reported under the new tenant.
 //
 // SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
 // *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
-// *ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do not call
-// it from a channel or an observer: it would wait for itself.
+// *ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do not
+// call it from a channel or an observer: it would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	all, err := e.bind(routes)
 	if err != nil {

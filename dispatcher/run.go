@@ -63,17 +63,19 @@ func (e *Engine) openAll() error {
 	return nil
 }
 
-// Shutdown stops accepting events, delivers what is due, and lets Run return. With a deadline in ctx it also waits for what
-// comes due before that: retries, scheduled events, and what is postponed or held back by a rate or by the receiver's own word.
-// Without one it waits for what is paced by seconds, but for no retry. It does not wait for a destination that is down: a lane
-// whose breaker is open, or that may start nothing before the end, is left. When ctx is done first, it cancels the
-// sends that still run and waits for them up to queue.StopGrace. It lets calls of Dispatch that are under way finish,
-// whatever ctx says. A nil error says that nothing is left, as far as the queue can tell (queue.Inspector); otherwise
-// *ShutdownError says what is. With a durable queue that is delivered after the next start. To count it takes up to two seconds
-// after ctx is done. A Shutdown after the first one, or after Run's context ended, waits for that and reports the same.
+// Shutdown stops accepting events, delivers what is due, and lets Run return. With a deadline in ctx it also waits for
+// what comes due before that: retries, scheduled events, and what is postponed or held back by a rate or by the
+// receiver's own word. Without one it waits for what is paced by seconds, but for no retry. It does not wait for a
+// destination that is down: a lane whose breaker is open, or that may start nothing before the end, is left. When ctx
+// is done first, it cancels the sends that still run and waits for them up to queue.StopGrace. It lets calls of
+// Dispatch that are under way finish, whatever ctx says. A nil error says that nothing is left, as far as the queue can
+// tell (queue.Inspector); otherwise *ShutdownError says what is. With a durable queue that is delivered after the next
+// start. To count it takes up to two seconds after ctx is done. A Shutdown after the first one, or after Run's context
+// ended, waits for that and reports the same.
 //
-// One that comes before Run has begun delivers nothing and reports all that was dispatched as left. A program that ends at
-// once, with Run in a goroutine that was only just started, therefore waits for its deliveries first: Observer.Settled.
+// One that comes before Run has begun delivers nothing and reports all that was dispatched as left. A program that ends
+// at once, with Run in a goroutine that was only just started, therefore waits for its deliveries first:
+// Observer.Settled.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.accept.close() {
 		e.drain(ctx)
@@ -173,8 +175,8 @@ func (e *Engine) stop(ctx context.Context) {
 	close(e.finished)
 }
 
-// stopAll stops the lanes side by side, so that hanging sends cost one grace and not one each. It returns how many sends
-// of which lane ignored the end of their context.
+// stopAll stops the lanes side by side, so that hanging sends cost one grace and not one each. It returns how many
+// sends of which lane ignored the end of their context.
 func (e *Engine) stopAll(ctx context.Context) map[string]int {
 	var mu sync.Mutex
 	sending := map[string]int{}
@@ -201,7 +203,8 @@ func (e *Engine) stopAll(ctx context.Context) map[string]int {
 // countGrace is how long a shutdown may count what it left after its context is done.
 const countGrace = 2 * time.Second
 
-// leftover counts what a shutdown leaves. Its context may be done already: these are the last words about those deliveries.
+// leftover counts what a shutdown leaves. Its context may be done already: these are the last words about those
+// deliveries.
 func (e *Engine) leftover(ctx context.Context) error {
 	left := map[string]Left{}
 	for name, n := range e.sending {

@@ -24,8 +24,8 @@ const maxKeyLength = 255
 // the past is now. The event's id must be its own: if it was dispatched before, it is skipped. Like deliveries,
 // scheduled events and their keys are as durable as the queue; a memory queue holds 100,000.
 //
-// A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked, under
-// a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
+// A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked,
+// under a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
 	if err := check([]event.Event{ev}); err != nil {
 		return err
@@ -71,8 +71,8 @@ func (e *Engine) openSchedule() error {
 	return nil
 }
 
-// fire dispatches a scheduled event whose time has come. A lane without room makes it come again: the others skip it. As
-// long as no lane has it, it is postponed and not tried, so that Cancel finds it.
+// fire dispatches a scheduled event whose time has come. A lane without room makes it come again: the others skip it.
+// As long as no lane has it, it is postponed and not tried, so that Cancel finds it.
 func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
 	began := time.Now()
 	err := e.fanOut(ctx, []event.Event{j.Event})

@@ -21,8 +21,9 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// TestSlackKeepsAStoryInOneThread: with Order BySubject and several workers each story becomes one message with its news below
-// it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route allows no retry.
+// TestSlackKeepsAStoryInOneThread: with Order BySubject and several workers each story becomes one message with its
+// news below it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route
+// allows no retry.
 func TestSlackKeepsAStoryInOneThread(t *testing.T) {
 	t.Parallel()
 	type call struct {

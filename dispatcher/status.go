@@ -22,7 +22,8 @@ type RouteStatus struct {
 	GivenUp     bool // it failed for Protection.DisableAfter; the lane is paused until SetRoutes
 	// OpenUntil is when the breaker, which is open, lets the next probe through; zero = it is closed, or off.
 	OpenUntil time.Time
-	// HeldUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it did not.
+	// HeldUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it did
+	// not.
 	HeldUntil    time.Time
 	Queued       int // deliveries that wait, retries included; -1 when the queue cannot tell
 	InFlight     int // sends running now; -1 when the queue cannot tell
@@ -40,8 +41,8 @@ type RouteStatus struct {
 	P50, P99 time.Duration
 }
 
-// Condition says in one word or two how far the route is in use: "gone", "given up", "breaker open", "held" by the receiver's
-// own word, or its State.
+// Condition says in one word or two how far the route is in use: "gone", "given up", "breaker open", "held" by the
+// receiver's own word, or its State.
 func (s RouteStatus) Condition() string {
 	switch {
 	case s.State != Enabled:
@@ -59,9 +60,9 @@ func (s RouteStatus) Condition() string {
 }
 
 // Status describes every route, in the order configured. Counters and times begin with the route's first appearance in
-// this Engine, and anew when its name passes to another tenant; what is queued and dead is the queue's, and outlasts a restart
-// when that is durable. The queue is asked within ctx. What could not be counted is -1, and the error says why; everything else
-// is there all the same.
+// this Engine, and anew when its name passes to another tenant; what is queued and dead is the queue's, and outlasts a
+// restart when that is durable. The queue is asked within ctx. What could not be counted is -1, and the error says why;
+// everything else is there all the same.
 func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 	routes := e.index.Load().routes
 	all := make([]RouteStatus, len(routes))
@@ -95,8 +96,8 @@ func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 // countWorkers is how many lanes are counted at a time.
 const countWorkers = 16
 
-// countLanes counts lanes side by side, so that a queue that does not answer costs ctx's time once. A lane that could not be
-// counted is nil; the error says how many those are and why the first of them could not be.
+// countLanes counts lanes side by side, so that a queue that does not answer costs ctx's time once. A lane that could
+// not be counted is nil; the error says how many those are and why the first of them could not be.
 func countLanes(ctx context.Context, q queue.Inspector, names []string) ([]*queue.Counts, error) {
 	counts := make([]*queue.Counts, len(names))
 	errs := make([]error, len(names))
@@ -123,7 +124,8 @@ func countLanes(ctx context.Context, q queue.Inspector, names []string) ([]*queu
 	return counts, &CountError{Lanes: len(failed), Err: failed[0]}
 }
 
-// record is what a lane remembers of its attempts. A success, the hot case, touches two counters and perhaps the durations.
+// record is what a lane remembers of its attempts. A success, the hot case, touches two counters and perhaps the
+// durations.
 type record struct {
 	delivered, skipped, died atomic.Int64
 	lastSuccess              atomic.Int64 // Unix nanoseconds; 0 = none
@@ -156,11 +158,12 @@ func (r *record) success(at time.Time, skipped bool) uint32 {
 	return weight
 }
 
-// refusals is how many deliveries a destination refuses, with no success in between, before that is its failure and not theirs.
+// refusals is how many deliveries a destination refuses, with no success in between, before that is its failure and not
+// theirs.
 const refusals = 10
 
-// failure counts a failed attempt. It returns since when the destination has been failing; zero = that is not known, because
-// the attempt was refused, and not enough were: a receiver that answers one event with a refusal is well.
+// failure counts a failed attempt. It returns since when the destination has been failing; zero = that is not known,
+// because the attempt was refused, and not enough were: a receiver that answers one event with a refusal is well.
 func (r *record) failure(at time.Time, took time.Duration, verdict retry.Verdict, err error) time.Time {
 	text := err.Error()
 	r.took.add(took, at, 1)

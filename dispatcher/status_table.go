@@ -36,7 +36,8 @@ func WriteStatus(w io.Writer, all []RouteStatus) error {
 	return table.Flush()
 }
 
-// Health says in words whether the route delivers: "OK", "failing since" a time, or "-" when it has made no attempt yet.
+// Health says in words whether the route delivers: "OK", "failing since" a time, or "-" when it has made no attempt
+// yet.
 func (s RouteStatus) Health() string {
 	switch {
 	case !s.FailingSince.IsZero():

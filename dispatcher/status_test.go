@@ -89,8 +89,8 @@ func TestFailingSince(t *testing.T) {
 	})
 }
 
-// Status asks the lanes side by side and within its context: one that does not answer costs no more than that, and its row says
-// so.
+// Status asks the lanes side by side and within its context: one that does not answer costs no more than that, and its
+// row says so.
 func TestStatusWithinItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := &silent{Queue: memoryqueue.New(memoryqueue.Options{})}

@@ -77,8 +77,8 @@ func failsAloud(seed uint64) channel.Channel {
 	})
 }
 
-// However the names of routes pass between tenants while deliveries wait and sends run: nothing of one tenant is in anything
-// that is reported under another.
+// However the names of routes pass between tenants while deliveries wait and sends run: nothing of one tenant is in
+// anything that is reported under another.
 func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 	t.Parallel()
 	tenants := []string{"a", "b", "", dispatcher.AnyTenant}

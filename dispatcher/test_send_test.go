@@ -20,8 +20,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// What "test this channel" sends, returns and refuses is what a delivery sends, leaves in its receipt and is refused: the
-// same guard, limits and redaction.
+// What "test this channel" sends, returns and refuses is what a delivery sends, leaves in its receipt and is refused:
+// the same guard, limits and redaction.
 func TestS15_TestSendIsTheSameAsADelivery(t *testing.T) {
 	t.Parallel()
 	const key = "K3Y-V4LUE-1"

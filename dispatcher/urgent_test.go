@@ -75,9 +75,6 @@ func TestBreakGlassIsUrgent(t *testing.T) {
 // A break-glass notice does not wait behind those that are paced, whether by a rate or by the channel.
 func TestBreakGlassGoesFirst(t *testing.T) {
 	t.Parallel()
-	if !memoryqueue.New(memoryqueue.Options{}).Properties().Urgency {
-		t.Skip("the queue in memory does not honour Job.Urgent")
-	}
 	for name, route := range map[string]dispatcher.Route{
 		"rate":    {Channel: new(channeltest.Recorder), Rate: dispatcher.Rate{Events: 1}},
 		"busy":    {Channel: &slow{takes: time.Second}, Concurrency: 1},

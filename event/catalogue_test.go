@@ -112,8 +112,8 @@ func TestSchemasAreDeterministic(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsDescribed walks the schemas: a property without a description is a missing doc tag, one without a kind
-// is of a Go type the generator does not know.
+// TestEveryFieldIsDescribed walks the schemas: a property without a description is a missing doc tag, one without a
+// kind is of a Go type the generator does not know.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	t.Parallel()
 	var walk func(path string, s map[string]any)

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Check is [Filter.Err] and also reports patterns that match no type, so that a misspelt one is not silent for ever. Types
-// are those of the catalogue and own, the host's. Without own a pattern may stand for a type of the host's, so it is only
-// reported when it is nearly one of the catalogue, or begins with "tocsin.". The error joins an [*InvalidError] for each.
+// Check is [Filter.Err] and also reports patterns that match no type, so that a misspelt one is not silent for ever.
+// Types are those of the catalogue and own, the host's. Without own a pattern may stand for a type of the host's, so it
+// is only reported when it is nearly one of the catalogue, or begins with "tocsin.". The error joins an [*InvalidError]
+// for each.
 func (f Filter) Check(own ...Type) error {
 	if err := f.Err(); err != nil {
 		return err
@@ -63,8 +64,8 @@ func (p pattern) nearest(known []Type) string {
 	return best
 }
 
-// distance is how many bytes have to be changed, added, left out or swapped with their neighbour to make b of a. Both have at
-// most maxTypeLength.
+// distance is how many bytes have to be changed, added, left out or swapped with their neighbour to make b of a. Both
+// have at most maxTypeLength.
 func distance(a, b string) int {
 	var rows [3][maxTypeLength + 3]int // of a "*" behind a type as well
 	for j := range len(b) + 1 {

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// CorrelationID names what e is about, for destinations that update, group or close what they were sent before: the same
-// text for all events of one subject of one tenant, and never the same for two subjects or two tenants, whatever these are
-// called. An event without a subject, and each test event, has one of its own. The zero Event has none.
+// CorrelationID names what e is about, for destinations that update, group or close what they were sent before: the
+// same text for all events of one subject of one tenant, and never the same for two subjects or two tenants, whatever
+// these are called. An event without a subject, and each test event, has one of its own. The zero Event has none.
 //
-// It reads "tenant/subject", or "subject" without a tenant, in visible ASCII: every other character, and "/", "%" and "~" of
-// a name, are percent-encoded. A digest behind a "~" takes the place of the rest of one that is longer than size bytes; size
-// is at least 40. The digest also follows a tenant with upper-case letters, because some destinations ignore case.
+// It reads "tenant/subject", or "subject" without a tenant, in visible ASCII: every other character, and "/", "%" and
+// "~" of a name, are percent-encoded. A digest behind a "~" takes the place of the rest of one that is longer than size
+// bytes; size is at least 40. The digest also follows a tenant with upper-case letters, because some destinations
+// ignore case.
 func (e Event) CorrelationID(size int) string {
 	if e.p == nil {
 		return ""

@@ -7,14 +7,15 @@
 //
 // # Limits
 //
-// A payload has at most 256 KiB as JSON ([MaxDataSize]). Nobody can silence an event by writing more than that: the longest
-// texts are cut, with a mark where they end, and the event says so ("shortened" in its JSON form, [Event.Shortened]). An
-// identifier that is too long, or a payload with too many values, is an [*InvalidError] of [New]. [Must] is for tests.
+// A payload has at most 256 KiB as JSON ([MaxDataSize]). Nobody can silence an event by writing more than that: the
+// longest texts are cut, with a mark where they end, and the event says so ("shortened" in its JSON form,
+// [Event.Shortened]). An identifier that is too long, or a payload with too many values, is an [*InvalidError] of
+// [New]. [Must] is for tests.
 //
 // # Other names
 //
-// A receiver may have words of its own for the types: a [Vocabulary] translates both ways. [Event.ForTest] marks a copy of an
-// event as a test; [Event.CorrelationID] names what an event is about, for destinations that group or close.
+// A receiver may have words of its own for the types: a [Vocabulary] translates both ways. [Event.ForTest] marks a copy
+// of an event as a test; [Event.CorrelationID] names what an event is about, for destinations that group or close.
 //
 // # Compatibility
 //

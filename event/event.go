@@ -43,8 +43,8 @@ type facts struct {
 }
 
 // New makes an event out of a payload, which is encoded here, once, and not used afterwards. The error is an
-// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on what the program makes of
-// the payload, never on what somebody wrote into it:
+// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on what the program makes
+// of the payload, never on what somebody wrote into it:
 //
 //   - Text that is not valid UTF-8, or half of a surrogate pair, gets U+FFFD in its place.
 //   - If the encoded payload has more than [MaxDataSize] bytes, its longest texts are cut to one length, so that it fits. They
@@ -116,8 +116,8 @@ func newEvent(c content) Event {
 	return Event{p: &both.record}
 }
 
-// Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything from
-// outside the program.
+// Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything
+// from outside the program.
 func Must(p Payload, m Meta) Event {
 	e, err := New(p, m)
 	if err != nil {
@@ -146,8 +146,8 @@ func (e Event) Type() Type {
 }
 
 // ForTest returns a copy of e for a test send: with a new id and the present time, and marked as a test. The mark is
-// "test": true in the JSON form, [Event.IsTest] in Go, and what package notice writes in front of it for people. So nobody
-// takes it for news, and no receiver for a repetition of an earlier test.
+// "test": true in the JSON form, [Event.IsTest] in Go, and what package notice writes in front of it for people. So
+// nobody takes it for news, and no receiver for a repetition of an earlier test.
 func (e Event) ForTest() Event {
 	if e.p == nil {
 		return e
@@ -240,8 +240,8 @@ func (e Event) WithSource(s string) Event {
 	return newEvent(c)
 }
 
-// SameAs tells whether both are the same fact: id, type, tenant, subject and data are equal. Two events with the same id
-// that are not the same fact are a mistake of the host.
+// SameAs tells whether both are the same fact: id, type, tenant, subject and data are equal. Two events with the same
+// id that are not the same fact are a mistake of the host.
 func (e Event) SameAs(other Event) bool {
 	if e.p == nil || other.p == nil || e.p == other.p {
 		return e.p == other.p

@@ -11,12 +11,12 @@ import (
 // concurrent use, and combine with [All], [Any] and [Not].
 //
 // The library's own events, "tocsin.*", match only when a pattern that begins with "tocsin." names them; otherwise
-// every channel would get the news of its own failures. The zero Filter, "*", [Not], [Where] and [WithAttribute] restrict
-// own events that are named elsewhere in the filter, but let none through by themselves: All(Types("tocsin.*"),
-// Not(Types("tocsin.channel_recovered"))) wants all but one.
+// every channel would get the news of its own failures. The zero Filter, "*", [Not], [Where] and [WithAttribute]
+// restrict own events that are named elsewhere in the filter, but let none through by themselves:
+// All(Types("tocsin.*"), Not(Types("tocsin.channel_recovered"))) wants all but one.
 //
-// A mistake in a filter is kept and reported by [Filter.Err]; a filter with a mistake matches nothing. [Filter.Check] also
-// finds types that do not exist.
+// A mistake in a filter is kept and reported by [Filter.Err]; a filter with a mistake matches nothing. [Filter.Check]
+// also finds types that do not exist.
 type Filter struct{ n *node }
 
 type node struct {

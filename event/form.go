@@ -8,8 +8,9 @@ import (
 
 // JSON returns the whole event as JSON, with these keys in this order: id, event_type, event_time (epoch seconds with
 // nine fraction digits), test (true), tenant, subject, source, attributes, shortened (a list of fields), data. Tenant,
-// subject, source and attributes are left out when empty, test for what is no test, and shortened for what is complete. It is the default webhook body and the root that templates see. It is built once, on the first call, and
-// shared: it must not be modified; appending to it copies it. Data is in it byte for byte. The zero Event has none.
+// subject, source and attributes are left out when empty, test for what is no test, and shortened for what is complete.
+// It is the default webhook body and the root that templates see. It is built once, on the first call, and shared: it
+// must not be modified; appending to it copies it. Data is in it byte for byte. The zero Event has none.
 func (e Event) JSON() json.RawMessage {
 	if e.p == nil {
 		return nil

@@ -47,7 +47,8 @@ func TestJSONForm(t *testing.T) {
 	}
 }
 
-// TestDecodedIsTheDecodedForm compares the tree, which is put together from parts, with the JSON form decoded as a whole.
+// TestDecodedIsTheDecodedForm compares the tree, which is put together from parts, with the JSON form decoded as a
+// whole.
 func TestDecodedIsTheDecodedForm(t *testing.T) {
 	t.Parallel()
 	all := event.Meta{Tenant: "acme", Source: "pam", Subject: "s", Attributes: map[string]string{"a": "1", "b": "\"\n"}}

@@ -18,8 +18,8 @@ func (f RouteFailure) EventSubject() string { return f.Route }
 // ChannelFailing says that a route has been failing for a while; it is repeated while that lasts.
 type ChannelFailing struct{ RouteFailure }
 
-// ChannelRecovered says that a route which was reported as failing does not fail any more: it delivers again or, if Untried
-// says so, nothing waits for it any more, so that whether it would deliver will show with the next event.
+// ChannelRecovered says that a route which was reported as failing does not fail any more: it delivers again or, if
+// Untried says so, nothing waits for it any more, so that whether it would deliver will show with the next event.
 type ChannelRecovered struct {
 	RouteFailure
 	Untried bool `json:"untried,omitempty" doc:"No delivery has succeeded since: nothing waits for the route any more."`

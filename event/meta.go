@@ -10,7 +10,8 @@ import (
 )
 
 // Meta is what is known about an event besides its payload. The zero Meta is valid. Source, Tenant and Subject are at
-// most 255 characters of UTF-8, none of them a control character: they are identifiers, and one that is longer is an error.
+// most 255 characters of UTF-8, none of them a control character: they are identifiers, and one that is longer is an
+// error.
 type Meta struct {
 	// ID identifies the event in every delivery: 1 to 100 letters, digits, '-' and '_' (no dots, because receivers sign
 	// "id.timestamp.body"). Empty means a new UUIDv7.
@@ -47,8 +48,8 @@ func (m Meta) Err() error {
 	return err
 }
 
-// check returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut; or the
-// first error.
+// check returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut; or
+// the first error.
 func (m Meta) check() (attrs []attribute, cut []string, err error) {
 	if m.ID != "" {
 		if err := checkID(m.ID); err != nil {

@@ -140,8 +140,8 @@ func TestParseRefuses(t *testing.T) {
 	require.ErrorAs(t, json.Unmarshal([]byte(`{}`), &e), &invalid, "UnmarshalJSON is Parse")
 }
 
-// FuzzParse checks that whatever is accepted is a complete event that survives the round trip, and that what encoding/json
-// reads from the input is what Parse reads.
+// FuzzParse checks that whatever is accepted is a complete event that survives the round trip, and that what
+// encoding/json reads from the input is what Parse reads.
 func FuzzParse(f *testing.F) {
 	for _, typ := range event.Catalogue() {
 		e, _ := event.Sample(typ)

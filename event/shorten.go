@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// shortestCut is the length, in bytes of JSON, below which no text is shortened: identifiers, names and links stay whole.
+	// shortestCut is the length, in bytes of JSON, below which no text is shortened: identifiers, names and links stay
+	// whole.
 	shortestCut = 256
 	// maxShortened bounds the list of shortened fields, and maxShortenedName each of its entries in bytes.
 	maxShortened     = 16
@@ -22,10 +23,11 @@ const (
 	shortenedField  = "shortened"
 )
 
-// Shorten returns an event whose JSON form has at most size bytes: e itself if it fits, otherwise a copy with the longest
-// texts of its data shortened, as [New] does. When that is not enough, the copy's data is {}, and when even that is too
-// much it has no attributes either. [Event.Shortened] says what is missing; only an event that has data fits its [Schema]. What is left then has less than 8 KiB and is not
-// shortened any further, so a size of 0 asks for the envelope alone. It is for destinations with a limit of their own.
+// Shorten returns an event whose JSON form has at most size bytes: e itself if it fits, otherwise a copy with the
+// longest texts of its data shortened, as [New] does. When that is not enough, the copy's data is {}, and when even
+// that is too much it has no attributes either. [Event.Shortened] says what is missing; only an event that has data
+// fits its [Schema]. What is left then has less than 8 KiB and is not shortened any further, so a size of 0 asks for
+// the envelope alone. It is for destinations with a limit of their own.
 func (e Event) Shorten(size int) Event {
 	if e.p == nil || len(e.JSON()) <= size {
 		return e
@@ -55,8 +57,8 @@ func (e Event) Shorten(size int) Event {
 }
 
 // Shortened lists the fields whose text was shortened to fit a limit, for example "data.justification" or
-// "attributes.external_key"; "data" or "attributes" alone were left out. At most 16 are listed, each cut to 128 bytes. It is
-// nil for an event that is complete. The result is the caller's.
+// "attributes.external_key"; "data" or "attributes" alone were left out. At most 16 are listed, each cut to 128 bytes.
+// It is nil for an event that is complete. The result is the caller's.
 func (e Event) Shortened() []string {
 	if e.p == nil {
 		return nil
@@ -103,8 +105,8 @@ func shortenValue(s string, limit int) string {
 	return kept + mark(utf8.RuneCountInString(s[len(kept):]))
 }
 
-// shortenTexts returns the valid JSON object b in at most limit bytes by cutting its longest texts to one length, and the
-// names of those. It is false when that would take cutting texts to less than shortestCut.
+// shortenTexts returns the valid JSON object b in at most limit bytes by cutting its longest texts to one length, and
+// the names of those. It is false when that would take cutting texts to less than shortestCut.
 func shortenTexts(b []byte, limit int) (json.RawMessage, []string, bool) {
 	cut, ok := commonLength(b, len(b)-limit)
 	if !ok {
@@ -151,8 +153,8 @@ func commonLength(b []byte, excess int) (int, bool) {
 	return 0, false
 }
 
-// cutText tells how many bytes of the content of a JSON string fit into limit without splitting a character or an escape,
-// and how many characters are left out then.
+// cutText tells how many bytes of the content of a JSON string fit into limit without splitting a character or an
+// escape, and how many characters are left out then.
 func cutText(s []byte, limit int) (keep, missing int) {
 	for i := 0; i < len(s); {
 		i += characterLength(s[i:])

@@ -244,8 +244,8 @@ func randomJSON(r *rand.Rand, depth int) any {
 	}
 }
 
-// TestShortenProperty: whatever the data and the size, the result fits, is an event, and every text in it begins like the
-// original.
+// TestShortenProperty: whatever the data and the size, the result fits, is an event, and every text in it begins like
+// the original.
 func TestShortenProperty(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))

@@ -7,9 +7,10 @@ import (
 )
 
 // Vocabulary maps types of events to the words that somebody else uses for them: a receiver that switches on
-// "AccessRequestCreated", or a product whose configuration says "JIT Application Access Ticket Created". It translates both
-// ways. Events themselves always carry types. Hosts make vocabularies of their own as map literals; check those with
-// [Vocabulary.Err]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has no words.
+// "AccessRequestCreated", or a product whose configuration says "JIT Application Access Ticket Created". It translates
+// both ways. Events themselves always carry types. Hosts make vocabularies of their own as map literals; check those
+// with [Vocabulary.Err]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has no
+// words.
 type Vocabulary map[Type]string
 
 // Word returns the word for t. A type without a word of its own is its own word.
@@ -20,8 +21,8 @@ func (v Vocabulary) Word(t Type) string {
 	return string(t)
 }
 
-// TypeOf returns the type that a word stands for, the exact reverse of the table; false for any other text, also for one
-// that is a type.
+// TypeOf returns the type that a word stands for, the exact reverse of the table; false for any other text, also for
+// one that is a type.
 func (v Vocabulary) TypeOf(word string) (Type, bool) {
 	for _, t := range v.types() {
 		if v[t] == word {
@@ -43,8 +44,8 @@ func (v Vocabulary) Types(texts ...string) Filter {
 	return Types(patterns...)
 }
 
-// Err reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an empty word,
-// a word of two types, or a word that is another entry's type.
+// Err reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an empty
+// word, a word of two types, or a word that is another entry's type.
 func (v Vocabulary) Err() error {
 	var errs []error
 	used := make(map[string]Type, len(v))
@@ -73,8 +74,8 @@ func (v Vocabulary) Err() error {
 // types are the keys in a fixed order.
 func (v Vocabulary) types() []Type { return slices.Sorted(maps.Keys(v)) }
 
-// Vocabularies returns the ready-made vocabularies by the names under which a configuration may refer to them: "trigger",
-// "access_request" and "application_access". No word occurs in two of them. The result is the caller's.
+// Vocabularies returns the ready-made vocabularies by the names under which a configuration may refer to them:
+// "trigger", "access_request" and "application_access". No word occurs in two of them. The result is the caller's.
 func Vocabularies() map[string]Vocabulary {
 	return map[string]Vocabulary{
 		"trigger":            TriggerWords(),

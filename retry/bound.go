@@ -2,26 +2,27 @@ package retry
 
 import "time"
 
-// Bounded is implemented by policies that know their own end, as all of this package do. A dispatcher asks it to make sure
-// that nothing else ends the attempts before the policy does, and that the policy's end is kept.
+// Bounded is implemented by policies that know their own end, as all of this package do. A dispatcher asks it to make
+// sure that nothing else ends the attempts before the policy does, and that the policy's end is kept.
 type Bounded interface {
 	Policy
-	// Span returns how long after the first attempt the last of the first n attempts begins at the latest, if attempts take
-	// no time and nobody asks for a longer pause. false = there is no such time, or the policy does not know it.
+	// Span returns how long after the first attempt the last of the first n attempts begins at the latest, if attempts
+	// take no time and nobody asks for a longer pause. false = there is no such time, or the policy does not know it.
 	Span(attempts int) (time.Duration, bool)
-	// Deadline returns how long after the first attempt began another one may begin at all, whatever delays it. false = the
-	// policy sets no such limit.
+	// Deadline returns how long after the first attempt began another one may begin at all, whatever delays it. false =
+	// the policy sets no such limit.
 	Deadline() (time.Duration, bool)
 }
 
 // Unlimited is the number of attempts for [Bounded].Span that stands for all of them.
 const Unlimited = int(^uint(0) >> 1)
 
-// Span returns how long after the first attempt the last attempt of p begins at the latest; see [Bounded]. false = p has no
-// end, or does not tell.
+// Span returns how long after the first attempt the last attempt of p begins at the latest; see [Bounded]. false = p
+// has no end, or does not tell.
 func Span(p Policy) (time.Duration, bool) { return spanOf(p, Unlimited) }
 
-// Deadline returns how long after the first attempt began another one may begin; see [Bounded]. false = p sets no such limit.
+// Deadline returns how long after the first attempt began another one may begin; see [Bounded]. false = p sets no such
+// limit.
 func Deadline(p Policy) (time.Duration, bool) {
 	if b, ok := p.(Bounded); ok {
 		return b.Deadline()
@@ -68,8 +69,8 @@ type within struct {
 	policy  Policy
 }
 
-// Within bounds p by time: no attempt begins later than elapsed after the first one began. Whoever makes the attempts, such
-// as [Do] or a dispatcher, looks again before each: one that was delayed past this time is not made.
+// Within bounds p by time: no attempt begins later than elapsed after the first one began. Whoever makes the attempts,
+// such as [Do] or a dispatcher, looks again before each: one that was delayed past this time is not made.
 func Within(elapsed time.Duration, p Policy) Policy {
 	return within{elapsed: max(elapsed, 0), policy: p}
 }
@@ -98,17 +99,17 @@ func (b within) Deadline() (time.Duration, bool) {
 	return b.elapsed, true
 }
 
-// fits reports whether an attempt after a pause of d begins no later than limit. It does not add, because d may be as long as
-// a duration can be.
+// fits reports whether an attempt after a pause of d begins no later than limit. It does not add, because d may be as
+// long as a duration can be.
 func fits(d, elapsed, limit time.Duration) bool { return max(d, 0) <= limit-max(elapsed, 0) }
 
 // maxMargin is the most that [Result.Pause] leaves between a pause that was cut and the end.
 const maxMargin = 5 * time.Minute
 
-// Pause returns how long to wait before the next attempt: the policy's pause, or the longer one that the result asks for. No
-// pause that somebody asks for costs the delivery: it is cut so that an attempt still begins before what remains is over, by
-// a tenth of that time, at least precision, at most 5 minutes. The policy's own pause is not cut. A negative remaining is no
-// end.
+// Pause returns how long to wait before the next attempt: the policy's pause, or the longer one that the result asks
+// for. No pause that somebody asks for costs the delivery: it is cut so that an attempt still begins before what
+// remains is over, by a tenth of that time, at least precision, at most 5 minutes. The policy's own pause is not cut. A
+// negative remaining is no end.
 func (r Result) Pause(policy, remaining, precision time.Duration) time.Duration {
 	policy = max(policy, 0)
 	if r.Delay <= policy || remaining < 0 {

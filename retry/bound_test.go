@@ -196,7 +196,8 @@ func FuzzPause(f *testing.F) {
 	})
 }
 
-// Whatever somebody asks for: no attempt of Do begins after the end of the policy, and the delivery gets another try before.
+// Whatever somebody asks for: no attempt of Do begins after the end of the policy, and the delivery gets another try
+// before.
 func TestDoKeepsTheEndOfThePolicy(t *testing.T) {
 	t.Parallel()
 	const m = time.Minute

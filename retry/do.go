@@ -10,8 +10,8 @@ import (
 
 // Do calls f until it succeeds, fails for good, p gives up or ctx is done, sleeping in between. It returns nil or the
 // last attempt's error with its mark; when ctx ended the loop, that error joined with ctx's. A postponed attempt is
-// made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause that an error asks for
-// is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
+// made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause that an error asks
+// for is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
 func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error {
 	schedule := &loop{ctx: ctx, policy: p}
 	schedule.limit, schedule.limited = Deadline(p)

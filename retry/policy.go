@@ -95,8 +95,8 @@ func (e Exponential) withDefaults() Exponential {
 	return full
 }
 
-// pause returns the pause after the given attempt, without jitter, computed at once instead of stepping through all attempts
-// before it.
+// pause returns the pause after the given attempt, without jitter, computed at once instead of stepping through all
+// attempts before it.
 func (e Exponential) pause(attempt int) time.Duration {
 	interval := float64(e.Initial) * math.Pow(e.Multiplier, float64(max(attempt, 1)-1))
 	if interval >= float64(e.Max) {

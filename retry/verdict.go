@@ -63,26 +63,26 @@ func mark(err error, r Result) error {
 	return &marked{err: err, result: r}
 }
 
-// Permanent marks err as one that another attempt cannot change: a rejected payload. The error prints and unwraps as err.
-// Permanent(nil) is nil.
+// Permanent marks err as one that another attempt cannot change: a rejected payload. The error prints and unwraps as
+// err. Permanent(nil) is nil.
 func Permanent(err error) error { return mark(err, Result{Verdict: Final}) }
 
 // Delay marks err as transient with a wish of the other side: not sooner than d from now (Retry-After, RFC 9110
-// section 10.2.3). The policy's own pause counts when it is longer. No pause costs the delivery: it is cut so that an attempt
-// fits before its end ([Result.Pause]). A negative d counts as 0. Delay(nil, d) is nil.
+// section 10.2.3). The policy's own pause counts when it is longer. No pause costs the delivery: it is cut so that an
+// attempt fits before its end ([Result.Pause]). A negative d counts as 0. Delay(nil, d) is nil.
 func Delay(err error, d time.Duration) error { return mark(err, Result{Verdict: Transient, Delay: d}) }
 
-// Throttle marks err as transient with a limit of the destination's own: it asks for no request at all before d has passed
-// (429 Too Many Requests, 503 with Retry-After, a provider's rate limit). A dispatcher holds the whole route for d and then
-// lets one delivery through to see. A d of 0 names no time: the policy's pause counts. It is cut as for [Delay].
-// Throttle(nil, d) is nil.
+// Throttle marks err as transient with a limit of the destination's own: it asks for no request at all before d has
+// passed (429 Too Many Requests, 503 with Retry-After, a provider's rate limit). A dispatcher holds the whole route for
+// d and then lets one delivery through to see. A d of 0 names no time: the policy's pause counts. It is cut as for
+// [Delay]. Throttle(nil, d) is nil.
 func Throttle(err error, d time.Duration) error {
 	return mark(err, Result{Verdict: Transient, Delay: d, Throttled: true})
 }
 
 // Postpone marks err as "nothing was tried": the attempt is not counted and should be made d from now, for example
-// because another worker is sending the same thing. A negative d counts as 0. It is cut as for [Delay]. Postpone(nil, d) is
-// nil.
+// because another worker is sending the same thing. A negative d counts as 0. It is cut as for [Delay]. Postpone(nil,
+// d) is nil.
 func Postpone(err error, d time.Duration) error {
 	return mark(err, Result{Verdict: Postponed, Delay: d})
 }

@@ -426,7 +426,8 @@ func (p *htmlPlace) valueOfAttribute() (output, *htmlFault) {
 	}
 }
 
-// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were checked.
+// same reports whether a loop whose body begins at p may end at o: every iteration is then in the places that were
+// checked.
 func (p *htmlPlace) same(o htmlPlace) bool {
 	a := *p
 	a.outer, o.outer = 0, 0

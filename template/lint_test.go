@@ -134,7 +134,8 @@ func TestR30_Trial(t *testing.T) {
 	assert.Equal(t, KindData, compile(t, "{{x}}", Options{Mode: Text}).Trial(t.Context(), func() {})[0].Kind)
 }
 
-// TestHTMLInJSON: the HTML of a mail that a JSON body carries is a language of its own, for which nothing escapes by itself.
+// TestHTMLInJSON: the HTML of a mail that a JSON body carries is a language of its own, for which nothing escapes by
+// itself.
 func TestHTMLInJSON(t *testing.T) {
 	t.Parallel()
 	example := tree(t, `{"x":"y","n":1,"l":["a"],"link":"https://h/"}`)

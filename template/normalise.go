@@ -9,9 +9,9 @@ import (
 )
 
 // Normalise turns a Go value into the data a template can see: nil, bool, string, json.Number, []any and
-// map[string]any. It follows encoding/json: json tags, omitempty, embedded structs, json.Marshaler, time.Time, []byte as
-// base64; numbers keep their digits. Cycles, data nested deeper than 64 levels, functions, channels, NaN and infinities
-// are a *DataError. The result shares nothing with v.
+// map[string]any. It follows encoding/json: json tags, omitempty, embedded structs, json.Marshaler, time.Time, []byte
+// as base64; numbers keep their digits. Cycles, data nested deeper than 64 levels, functions, channels, NaN and
+// infinities are a *DataError. The result shares nothing with v.
 func Normalise(v any) (any, error) {
 	switch v.(type) {
 	case nil, bool, string:

@@ -6,8 +6,8 @@ import (
 	"github.com/aymerick/raymond/ast"
 )
 
-// trimmer applies the whitespace rules of handlebars.js to raymond's tree: ~ removes all blanks on its side, and a block,
-// else or comment tag alone on its line takes the line with it. raymond's own pass, undone here, forgets ~ at
+// trimmer applies the whitespace rules of handlebars.js to raymond's tree: ~ removes all blanks on its side, and a
+// block, else or comment tag alone on its line takes the line with it. raymond's own pass, undone here, forgets ~ at
 // {{else if}} and takes blanks after a comment at the beginning of the template.
 type trimmer struct {
 	texts map[*ast.ContentStatement]*trimmed

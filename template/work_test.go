@@ -45,7 +45,8 @@ var workHelpers = map[string]Helper{
 	}},
 }
 
-// TestStepsCountBytes: whatever reads or writes n bytes takes steps in proportion to n, also when nothing of it is output.
+// TestStepsCountBytes: whatever reads or writes n bytes takes steps in proportion to n, also when nothing of it is
+// output.
 func TestStepsCountBytes(t *testing.T) {
 	t.Parallel()
 	const size = 60_000

@@ -18,7 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// plantedSecret is what the imitations have planted. It is encoded differently in each of the forms that are searched for.
+// plantedSecret is what the imitations have planted. It is encoded differently in each of the forms that are searched
+// for.
 const plantedSecret = "s3cr3t/t0ken+\"value\""
 
 // honest keeps the contract.

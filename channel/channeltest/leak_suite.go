@@ -15,9 +15,9 @@ import (
 
 // LeakSuite tells [RunLeaks] how to make the channel under test from its configuration, a C.
 type LeakSuite[C any] struct {
-	// Config returns a complete configuration: every exported pointer that leads to a secret.Value is set, every such slice
-	// and map has an element. RunLeaks puts a value of its own into each secret.Value, whatever was there. Where fields
-	// exclude each other, run a suite for each. Required.
+	// Config returns a complete configuration: every exported pointer that leads to a secret.Value is set, every such
+	// slice and map has an element. RunLeaks puts a value of its own into each secret.Value, whatever was there. Where
+	// fields exclude each other, run a suite for each. Required.
 	Config func() C
 	// New makes a channel of c whose destination answers every attempt as answer says; it may complete c, with the address
 	// of the destination for example. An error is one of what is searched: some configurations hold values that cannot be
@@ -31,14 +31,14 @@ type LeakSuite[C any] struct {
 }
 
 // RunLeaks checks that no credential in a configuration comes out of the channel. It finds every secret.Value by
-// reflection, in unexported fields too, and plants a text in it; one that cannot be planted fails the test. Then it drives
-// the channel through success, every class of error, sources that fail or panic, values that cannot be used, and a panic in
-// Send, and searches for the texts, in all encodings, in the errors, the receipts, the logs (package log and the default
-// logger included), the configuration as it is printed, and the channel as it is printed: itself, copies of what it points
-// to, and whatever holds or embeds one, by every verb.
+// reflection, in unexported fields too, and plants a text in it; one that cannot be planted fails the test. Then it
+// drives the channel through success, every class of error, sources that fail or panic, values that cannot be used, and
+// a panic in Send, and searches for the texts, in all encodings, in the errors, the receipts, the logs (package log and
+// the default logger included), the configuration as it is printed, and the channel as it is printed: itself, copies of
+// what it points to, and whatever holds or embeds one, by every verb.
 //
-// Values behind functions and behind pointers to types without exported fields are out of its sight. Because it replaces the
-// default logger for a while it must not run in parallel with other tests.
+// Values behind functions and behind pointers to types without exported fields are out of its sight. Because it
+// replaces the default logger for a while it must not run in parallel with other tests.
 func RunLeaks[C any](t *testing.T, s LeakSuite[C]) {
 	t.Helper()
 	if s.Config == nil || s.New == nil {

@@ -22,8 +22,8 @@ type Recorder struct {
 
 var _ channel.Channel = (*Recorder)(nil)
 
-// Script appends steps. Each attempt uses up one, in the order in which the attempts arrive; without steps left, attempts
-// succeed with the zero Receipt.
+// Script appends steps. Each attempt uses up one, in the order in which the attempts arrive; without steps left,
+// attempts succeed with the zero Receipt.
 func (r *Recorder) Script(steps ...Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

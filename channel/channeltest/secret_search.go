@@ -69,8 +69,9 @@ func printValue(v any) []string {
 	return texts
 }
 
-// printCopies prints v, what it points to and copies of that, by themselves and inside of other values, exported and not: a
-// host embeds a channel, logs it by value, or keeps it in a struct of its own, where package fmt does not ask its methods.
+// printCopies prints v, what it points to and copies of that, by themselves and inside of other values, exported and
+// not: a host embeds a channel, logs it by value, or keeps it in a struct of its own, where package fmt does not ask
+// its methods.
 func printCopies(v any) []string {
 	texts := printValue(v)
 	if v == nil {

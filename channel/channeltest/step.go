@@ -15,7 +15,8 @@ func Succeed(r channel.Receipt) Step {
 	return func(context.Context, channel.Delivery) (channel.Receipt, error) { return r, nil }
 }
 
-// Fail returns err. Mark it with retry.Permanent, retry.Throttle, retry.Delay or retry.Postpone for a verdict other than transient.
+// Fail returns err. Mark it with retry.Permanent, retry.Throttle, retry.Delay or retry.Postpone for a verdict other
+// than transient.
 func Fail(err error) Step {
 	return func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, err }
 }

@@ -15,9 +15,9 @@ const (
 
 const addressRemedy = "write one address such as jo@example.com and nothing else"
 
-// parseAddress validates an address and returns it as it is sent: the domain in lower case and with A-labels. problem is ""
-// if it is good. Quoted local parts and address literals are valid in RFC 5321 and refused all the same: in them the
-// relays, libraries and filters of this world do not agree where an address ends.
+// parseAddress validates an address and returns it as it is sent: the domain in lower case and with A-labels. problem
+// is "" if it is good. Quoted local parts and address literals are valid in RFC 5321 and refused all the same: in them
+// the relays, libraries and filters of this world do not agree where an address ends.
 func parseAddress(raw string) (address, problem string) {
 	at := strings.LastIndexByte(raw, '@')
 	if at < 0 {
@@ -49,8 +49,8 @@ func isAtom(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// checkName validates a host name that is no IP address and returns it with A-labels. Mail knows neither a dot at the end nor
-// underscores (RFC 5321, section 2.3.5).
+// checkName validates a host name that is no IP address and returns it with A-labels. Mail knows neither a dot at the
+// end nor underscores (RFC 5321, section 2.3.5).
 func checkName(raw string) (name, problem string) {
 	name, err := netguard.CheckHost("", raw)
 	if n, ok := errors.AsType[*netguard.ConfigError](err); ok {

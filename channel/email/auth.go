@@ -26,12 +26,12 @@ const (
 	oauth
 )
 
-// Password logs in with PLAIN (RFC 4616) or, where the relay offers only that, LOGIN. Neither part may be empty or hold a
-// control character.
+// Password logs in with PLAIN (RFC 4616) or, where the relay offers only that, LOGIN. Neither part may be empty or hold
+// a control character.
 func Password(user string, value secret.Value) Auth { return Auth{password, user, value} }
 
-// OAuth logs in with XOAUTH2, as Google and Microsoft define it. token is an access token; it expires after an hour or so,
-// so that it is usually a secret.Func.
+// OAuth logs in with XOAUTH2, as Google and Microsoft define it. token is an access token; it expires after an hour or
+// so, so that it is usually a secret.Func.
 func OAuth(user string, token secret.Value) Auth { return Auth{oauth, user, token} }
 
 // check returns what is wrong with a as far as it is known without asking a source.
@@ -85,8 +85,8 @@ func (a Auth) reveal(ctx context.Context) (string, error) {
 	return credential, nil
 }
 
-// choose returns the exchange for the first of our mechanisms that the relay offers; nil = none. That the connection may
-// carry it has been checked: go-mail's own check lets some mechanisms and some hosts pass.
+// choose returns the exchange for the first of our mechanisms that the relay offers; nil = none. That the connection
+// may carry it has been checked: go-mail's own check lets some mechanisms and some hosts pass.
 func (a Auth) choose(offered, host, credential string) smtp.Auth {
 	has := strings.Fields(strings.ToUpper(offered))
 	switch {

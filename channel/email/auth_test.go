@@ -100,8 +100,8 @@ func TestS55_NoCredentialWithoutTLS(t *testing.T) {
 	}
 }
 
-// A relay that repeats a log-in in its reply must not bring the credential into errors and receipts, in no encoding, and
-// one too short to be searched for silences the relay.
+// A relay that repeats a log-in in its reply must not bring the credential into errors and receipts, in no encoding,
+// and one too short to be searched for silences the relay.
 func TestS50_RepliesThatRepeatTheCredential(t *testing.T) {
 	t.Parallel()
 	for name, password := range map[string]string{"long": credential, "short": "s3cret"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// What a mail of a burst costs over STARTTLS, on a connection that is kept and, as the floor to compare it with, on one of
-// its own.
+// What a mail of a burst costs over STARTTLS, on a connection that is kept and, as the floor to compare it with, on one
+// of its own.
 func BenchmarkSend(b *testing.B) {
 	server, authority := certificate(b)
 	for name, keep := range map[string]bool{"kept connection": true, "own connection": false} {

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// silences are the steps at which a relay can fall silent, and the stage an error then names. A relay sees a connection, or
-// the end of a step, a moment before or after we do.
+// silences are the steps at which a relay can fall silent, and the stage an error then names. A relay sees a
+// connection, or the end of a step, a moment before or after we do.
 var silences = []struct {
 	step     string
 	implicit bool

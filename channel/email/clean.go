@@ -28,8 +28,8 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// cleanLines makes a body of s: lines that end with a line feed alone, which the encoder writes as CRLF, and no character
-// that a terminal would obey or that reorders text.
+// cleanLines makes a body of s: lines that end with a line feed alone, which the encoder writes as CRLF, and no
+// character that a terminal would obey or that reorders text.
 func cleanLines(s string) string {
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.ToValidUTF8(s, "\ufffd"))
 	return strings.Map(func(r rune) rune {
@@ -47,8 +47,8 @@ func reorders(r rune) bool {
 }
 
 // fitForWire tells whether a finished message may be sent: lines of at most 998 bytes that end with CRLF, no CR or LF
-// elsewhere, and visible ASCII, blanks and tabs in them. Servers disagree about anything else, and what one takes for text
-// is a command to the next.
+// elsewhere, and visible ASCII, blanks and tabs in them. Servers disagree about anything else, and what one takes for
+// text is a command to the next.
 func fitForWire(wire []byte) bool {
 	for len(wire) > 0 {
 		end := bytes.Index(wire, []byte("\r\n"))

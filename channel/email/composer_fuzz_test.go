@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Whatever an event holds, a message is made of it that is fit for the wire, has our headers and no other, two parts, and
-// the recipients that were configured.
+// Whatever an event holds, a message is made of it that is fit for the wire, has our headers and no other, two parts,
+// and the recipients that were configured.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{"", "x\r\nBcc: evil@evil.example\r\n\r\n.\r\n", "=?utf-8?q?=0D=0A?=", "\xff\x00\x1b\u202e\u2028", "<b>&\"'`=", strings.Repeat("é ", 600), strings.Repeat("x", 1200)} {
 		f.Add(s, s)

@@ -14,18 +14,18 @@ import (
 // maxRecipients is how many recipients one channel has, computed ones included.
 const maxRecipients = 10
 
-// defaultTimeout is the time of one attempt. RFC 5321 section 4.5.3.2 would wait five minutes for many a reply, and a queue
-// better tries again.
+// defaultTimeout is the time of one attempt. RFC 5321 section 4.5.3.2 would wait five minutes for many a reply, and a
+// queue better tries again.
 const defaultTimeout = 30 * time.Second
 
 // Config describes what is mailed, to whom and through which relay. Relay.Host, From and one recipient are required.
 // Printing a Config shows the relay's address only.
 //
-// Addresses are local@domain: a local part of letters, digits, dots and !#$%&'*+-/=?^_`{|}~, without quotes; a host name,
-// which may be written in any script. Nothing else may stand beside the address.
+// Addresses are local@domain: a local part of letters, digits, dots and !#$%&'*+-/=?^_`{|}~, without quotes; a host
+// name, which may be written in any script. Nothing else may stand beside the address.
 //
-// Templates see the event's decoded form and may be shared by any number of channels. Those of the syntax template.Macros
-// are as good as Handlebars.
+// Templates see the event's decoded form and may be shared by any number of channels. Those of the syntax
+// template.Macros are as good as Handlebars.
 type Config struct {
 	Relay Relay
 	// From is the sender's address, without a name, also for mail that bounces. FromName is shown beside it; at most 100
@@ -34,8 +34,8 @@ type Config struct {
 	FromName string
 	// ReplyTo is the address for answers. "" = From.
 	ReplyTo string
-	// To are recipients whom everybody sees in the header; Bcc are those whom nobody sees. An address that occurs twice gets
-	// one mail.
+	// To are recipients whom everybody sees in the header; Bcc are those whom nobody sees. An address that occurs twice
+	// gets one mail.
 	To, Bcc []string
 	// ToComputed are recipients named by the event: templates compiled for template.Text, each of which makes one address,
 	// such as {{data.requester.email}}, or nothing. They are in the header. All recipients together are at most 10.
@@ -52,15 +52,15 @@ type Config struct {
 	Text, HTML *template.Template
 	// Domain is how we introduce ourselves to the relay (EHLO) and what stands in the Message-ID. "" = that of From.
 	Domain string
-	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
-	// of its own that allows public addresses only.
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
+	// one of its own that allows public addresses only.
 	Guard *netguard.Guard
 	// Timeout is the time of one attempt, from looking the relay up to its last reply. 0 = 30 s. An earlier deadline of
 	// Send's context wins.
 	Timeout time.Duration
-	// Progress remembers who has got a mail that not all recipients have got. nil = a [Memory] of its own: give all channels,
-	// and what takes their place after a change of the configuration, the same one, and one in a store that outlives the
-	// process where mail must not come twice after a restart or from another worker.
+	// Progress remembers who has got a mail that not all recipients have got. nil = a [Memory] of its own: give all
+	// channels, and what takes their place after a change of the configuration, the same one, and one in a store that
+	// outlives the process where mail must not come twice after a restart or from another worker.
 	Progress Progress
 	// Logger gets a warning when Relay.TLS switches verification off or Progress cannot be read or stored. nil =
 	// slog.Default.

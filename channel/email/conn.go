@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// maxReply is how much a relay may say before it is our turn again. RFC 5321 section 4.5.3.1.5 allows 512 bytes a line; the
-// certificates of a handshake are counted too.
+// maxReply is how much a relay may say before it is our turn again. RFC 5321 section 4.5.3.1.5 allows 512 bytes a line;
+// the certificates of a handshake are counted too.
 const maxReply = 256 << 10
 
 var errReplyTooLong = errors.New("the relay talks without end")

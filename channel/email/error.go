@@ -7,12 +7,12 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
-// Error is the error of a failed attempt. It holds nothing of the event: recipients are named by their place in [Config].
-// Of a reply it holds the codes, and its text the relay's words up to MAIL, without credentials; what a relay says about a
-// recipient or a message is in the receipt only. errors.As finds the *netguard.Error of a failed exchange, the
-// *netguard.BlockedError of a refused destination, the *secret.SourceError of a credential, and the *template.RenderError
-// of a KindRender; errors.Is finds channel.ErrGone, netguard.ErrDestinationBlocked, context.Canceled and
-// context.DeadlineExceeded where they apply.
+// Error is the error of a failed attempt. It holds nothing of the event: recipients are named by their place in
+// [Config]. Of a reply it holds the codes, and its text the relay's words up to MAIL, without credentials; what a relay
+// says about a recipient or a message is in the receipt only. errors.As finds the *netguard.Error of a failed exchange,
+// the *netguard.BlockedError of a refused destination, the *secret.SourceError of a credential, and the
+// *template.RenderError of a KindRender; errors.Is finds channel.ErrGone, netguard.ErrDestinationBlocked,
+// context.Canceled and context.DeadlineExceeded where they apply.
 type Error struct {
 	Kind     Kind
 	Stage    Stage     // how far it came; "" = no connection was tried

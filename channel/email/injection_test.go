@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// addresses that are refused wherever one is configured or computed. Most are attacks: a second recipient, a parameter or
-// a command of SMTP, a header line, a route through another host.
+// addresses that are refused wherever one is configured or computed. Most are attacks: a second recipient, a parameter
+// or a command of SMTP, a header line, a route through another host.
 var badAddresses = []string{
 	"", "jo", "@", "@example.com", "jo@", "jo@@example.com", "jo@example.com@evil.example",
 	"jo@example.com\r\nBcc: evil@evil.example", "jo@example.com\nRCPT TO:<evil@evil.example>", "jo\r\n@example.com", "jo@exa\x00mple.com",

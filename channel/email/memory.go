@@ -19,9 +19,9 @@ type MemoryOptions struct {
 	TTL time.Duration // how long after the last attempt one is kept; 0 or less = 7 days
 }
 
-// Memory is Progress within one process: after a restart a mail that was delivered in part goes to all recipients again.
-// When it is full, the one whose last attempt is longest ago is removed. It has no goroutine and needs no closing. Make one
-// with NewMemory; any number of channels may share it.
+// Memory is Progress within one process: after a restart a mail that was delivered in part goes to all recipients
+// again. When it is full, the one whose last attempt is longest ago is removed. It has no goroutine and needs no
+// closing. Make one with NewMemory; any number of channels may share it.
 type Memory struct{ states *recent.Map[Key, []byte] }
 
 var _ Progress = (*Memory)(nil)

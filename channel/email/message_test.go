@@ -133,8 +133,8 @@ func TestS58_HelloNamesOurDomain(t *testing.T) {
 	assert.Equal(t, "MAIL FROM:<noc@sender.example> BODY=8BITMIME", r.said()[1])
 }
 
-// Later news about a request appear under the first, whatever the route; another request, tenant or domain has a thread of
-// its own.
+// Later news about a request appear under the first, whatever the route; another request, tenant or domain has a thread
+// of its own.
 func TestThreads(t *testing.T) {
 	t.Parallel()
 	thread := func(typ event.Type, change func(*email.Config), m event.Meta, route string) string {

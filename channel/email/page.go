@@ -10,8 +10,8 @@ import (
 
 // pageSource is the HTML form of a mail whose Config has no template for it. Mail programs know tables, attributes and
 // inline styles; Outlook shows HTML as Word does, which has no rounded corners, no margin around a link and no maximum
-// width, so that the button is a table cell and the width an attribute as well. Widths of labels are relative: on a phone,
-// addresses and times need what is left. An address in a justification must not make the page wider than that.
+// width, so that the button is a table cell and the width an attribute as well. Widths of labels are relative: on a
+// phone, addresses and times need what is left. An address in a justification must not make the page wider than that.
 const pageSource = `<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -16,8 +16,8 @@ type Relay struct {
 	Port int
 	// Ports are those that Port may be. nil = 25, 465, 587 and 2525.
 	Ports []int
-	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where nothing
-	// else is spoken (RFC 8314), and by STARTTLS on others.
+	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where
+	// nothing else is spoken (RFC 8314), and by STARTTLS on others.
 	Mode TLSMode
 	// TLS says how the relay is verified, in every mode. The zero value verifies it with the system's roots.
 	TLS netguard.TLS

@@ -19,8 +19,8 @@ type session struct {
 	unbind     func() bool
 }
 
-// bind closes the connection when ctx is done, whatever the session is doing then: go-mail has no other way to be stopped
-// once it is connected. unbind ends that, and returns false if it came too late.
+// bind closes the connection when ctx is done, whatever the session is doing then: go-mail has no other way to be
+// stopped once it is connected. unbind ends that, and returns false if it came too late.
 func (s *session) bind(ctx context.Context) {
 	s.unbind = context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 }
@@ -37,8 +37,8 @@ func (s *session) command(expect int, line string) error {
 	return err
 }
 
-// alive tells whether the relay still answers, and leaves nothing of the mail before. One that is silent must not cost an
-// attempt all its time.
+// alive tells whether the relay still answers, and leaves nothing of the mail before. One that is silent must not cost
+// an attempt all its time.
 func (s *session) alive(within time.Duration) bool {
 	return s.conn.SetDeadline(time.Now().Add(within)) == nil && s.client.Reset() == nil && s.conn.SetDeadline(time.Time{}) == nil
 }

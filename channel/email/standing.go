@@ -98,8 +98,8 @@ func keyOf(d channel.Delivery) Key {
 	return Key{Tenant: d.Event.Tenant(), Route: d.Route, Delivery: d.ID()}
 }
 
-// load returns what is known of a mail's recipients. When that cannot be read, somebody may get it twice, which is better
-// than not at all.
+// load returns what is known of a mail's recipients. When that cannot be read, somebody may get it twice, which is
+// better than not at all.
 func (m *mailer) load(ctx context.Context, d channel.Delivery) *standing {
 	s := &standing{}
 	raw, found, err := m.progress.Get(ctx, keyOf(d))

@@ -78,8 +78,8 @@ func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 	return nil
 }
 
-// ask names the recipients to the relay and returns those it accepts. One that it does not accept is no reason to keep the
-// mail from the others.
+// ask names the recipients to the relay and returns those it accepts. One that it does not accept is no reason to keep
+// the mail from the others.
 func (t *transaction) ask(c *smtp.Client, to []recipient) ([]recipient, *failure) {
 	t.outcomes = make(map[string]outcome)
 	var accepted []recipient

@@ -17,8 +17,8 @@ const (
 	// refuses us: people correct that, so trying every few minutes is noise, and giving up would lose what could still be
 	// delivered.
 	relayPause = time.Hour
-	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants to see
-	// a sender come back, but not at once, and takes the impatient for spammers.
+	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants to
+	// see a sender come back, but not at once, and takes the impatient for spammers.
 	greylistPause = 5 * time.Minute
 )
 
@@ -26,7 +26,8 @@ func (m *mailer) permanent(k Kind, detail string) error {
 	return retry.Permanent(&Error{Kind: k, Relay: m.address, detail: detail})
 }
 
-// failed makes the error for an attempt that failed as a whole. ctx is the attempt's, whose end explains a closed connection.
+// failed makes the error for an attempt that failed as a whole. ctx is the attempt's, whose end explains a closed
+// connection.
 func (m *mailer) failed(ctx context.Context, f *failure, hide hiding) error {
 	e := &Error{Kind: f.kind, Stage: f.stage, Relay: m.address}
 	switch f.kind {
@@ -81,8 +82,8 @@ func (m *mailer) answered(e *Error, r reply, hide hiding) error {
 	}
 }
 
-// settle makes the error for a mail of which each recipient has an outcome, nil if all have it, and stores what is to be
-// known later: of a mail that all got at once, nothing.
+// settle makes the error for a mail of which each recipient has an outcome, nil if all have it, and stores what is to
+// be known later: of a mail that all got at once, nothing.
 func (m *mailer) settle(ctx context.Context, d channel.Delivery, s *standing, to []recipient) error {
 	e := &Error{Kind: KindRecipients, Stage: StageRcpt, Relay: m.address}
 	again, some := false, false

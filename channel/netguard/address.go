@@ -22,10 +22,10 @@ func ranges(lines ...string) []special {
 }
 
 var (
-	// metadata is judged before everything else. Most clouds have theirs at 169.254.169.254 and nowhere else: Azure, Google,
-	// DigitalOcean, Hetzner, Vultr, UpCloud, OVH, Exoscale, IBM, Huawei, OpenStack (also at fe80::a9fe:a9fe, which is never
-	// allowed). Tencent has 169.254.0.23, Scaleway 169.254.42.42, AWS 169.254.170.2 and .23 for containers. Sources of the
-	// others, read 2026-11:
+	// metadata is judged before everything else. Most clouds have theirs at 169.254.169.254 and nowhere else: Azure,
+	// Google, DigitalOcean, Hetzner, Vultr, UpCloud, OVH, Exoscale, IBM, Huawei, OpenStack (also at fe80::a9fe:a9fe, which
+	// is never allowed). Tencent has 169.254.0.23, Scaleway 169.254.42.42, AWS 169.254.170.2 and .23 for containers.
+	// Sources of the others, read 2026-11:
 	//   - Alibaba: https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata; the IPv6 address as
 	//     cloud-init's DataSourceAliYun has it
 	//   - Oracle: https://docs.oracle.com/en-us/iaas/Content/Compute/Tasks/gettingmetadata.htm and oci-python-sdk's
@@ -49,8 +49,8 @@ var (
 		"fd00:100::100:200/128 cloud metadata (Alibaba)",
 	)
 
-	// embedded are the metadata addresses of IPv4 that are refused as the end of a unique local IPv6 address, too: a network
-	// may have its NAT64 prefix (RFC 6052) there, which a guard cannot know.
+	// embedded are the metadata addresses of IPv4 that are refused as the end of a unique local IPv6 address, too: a
+	// network may have its NAT64 prefix (RFC 6052) there, which a guard cannot know.
 	embedded = []netip.Addr{ //nolint:gochecknoglobals // a read-only table
 		netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
 		netip.MustParseAddr("169.254.0.23"), netip.MustParseAddr("169.254.42.42"), netip.MustParseAddr("100.100.100.200"),
@@ -169,14 +169,14 @@ func isMetadata(a netip.Addr) (name string, ok bool) {
 	return "cloud metadata behind NAT64", slices.Contains(embedded, netip.AddrFrom4([4]byte(b[12:])))
 }
 
-// isMetadataName reports whether host is a name of a metadata service. It matters where somebody else resolves the name, as a
-// proxy does. Sources, read 2026-11: metadata, .google.internal and .goog
-// https://docs.cloud.google.com/compute/docs/metadata/querying-metadata, the short one in older samples; instance-data: EC2
-// scripts that predate the address, in the domain of a VPC https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
-// or without it; .tencentyun.com https://www.tencentcloud.com/document/product/213/4934; IBM
-// https://cloud.ibm.com/apidocs/vpc-metadata; Exoscale
-// https://community.exoscale.com/product/compute/instances/how-to/cloud-init-user-data/; Equinix Metal, whose address is
-// public, and Packet, its name before: cloud-init and ignition.
+// isMetadataName reports whether host is a name of a metadata service. It matters where somebody else resolves the
+// name, as a proxy does. Sources, read 2026-11: metadata, .google.internal and .goog
+// https://docs.cloud.google.com/compute/docs/metadata/querying-metadata, the short one in older samples; instance-data:
+// EC2 scripts that predate the address, in the domain of a VPC
+// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html or without it; .tencentyun.com
+// https://www.tencentcloud.com/document/product/213/4934; IBM https://cloud.ibm.com/apidocs/vpc-metadata; Exoscale
+// https://community.exoscale.com/product/compute/instances/how-to/cloud-init-user-data/; Equinix Metal, whose address
+// is public, and Packet, its name before: cloud-init and ignition.
 func isMetadataName(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if strings.HasPrefix(host, "instance-data.") && strings.HasSuffix(host, ".compute.internal") {
@@ -191,8 +191,8 @@ func isMetadataName(host string) bool {
 	return false
 }
 
-// isLoopbackName reports whether host is localhost or a name within it, which mean this machine wherever they are resolved
-// (RFC 6761, section 6.3): for a proxy, the proxy's.
+// isLoopbackName reports whether host is localhost or a name within it, which mean this machine wherever they are
+// resolved (RFC 6761, section 6.3): for a proxy, the proxy's.
 func isLoopbackName(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")

@@ -51,8 +51,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkRoundTrip sends 1 KiB bodies, 64 at a time, in turns with a tuned http.Transport and with a Client, and reports
-// the medians of this process's CPU time per request, and their ratio.
+// BenchmarkRoundTrip sends 1 KiB bodies, 64 at a time, in turns with a tuned http.Transport and with a Client, and
+// reports the medians of this process's CPU time per request, and their ratio.
 func BenchmarkRoundTrip(b *testing.B) {
 	target := startBenchmarkServer(b)
 	body := bytes.Repeat([]byte("x"), 1<<10)

@@ -2,11 +2,12 @@ package netguard
 
 import "errors"
 
-// ErrDestinationBlocked is matched, with errors.Is, by every refusal of the outbound policy. No byte was sent. The refusal of
-// an address or a name as it was configured, of kind [KindBlocked], is permanent: only a change of the policy or of the
-// configuration can help. Private networks, or a receiver on the same machine, need a Guard whose [Profile] opens them. A
-// name all of whose addresses are refused is of kind [KindDNS], has the text of a name that does not exist, and is no more
-// permanent than that: whoever may configure a destination must not read internal DNS from the difference.
+// ErrDestinationBlocked is matched, with errors.Is, by every refusal of the outbound policy. No byte was sent. The
+// refusal of an address or a name as it was configured, of kind [KindBlocked], is permanent: only a change of the
+// policy or of the configuration can help. Private networks, or a receiver on the same machine, need a Guard whose
+// [Profile] opens them. A name all of whose addresses are refused is of kind [KindDNS], has the text of a name that
+// does not exist, and is no more permanent than that: whoever may configure a destination must not read internal DNS
+// from the difference.
 var ErrDestinationBlocked = errors.New("destination blocked by the outbound policy")
 
 // BlockedError is a refusal. Its text may be shown to whoever configured the destination: it names the host as
@@ -44,8 +45,8 @@ func (e *BlockedError) Detail() string {
 	return e.detail()
 }
 
-// unreachable is all that is said of a host whose name leads to no address that is allowed, because there is none or because
-// each was refused.
+// unreachable is all that is said of a host whose name leads to no address that is allowed, because there is none or
+// because each was refused.
 func unreachable(host string) string {
 	return "destination " + host + " is unknown or not allowed by the outbound policy"
 }

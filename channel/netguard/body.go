@@ -38,8 +38,8 @@ func ReadBody(resp *http.Response, limit int) (data []byte, cut bool, err error)
 	return data, cut, err
 }
 
-// discard reads r to its end, or a little more than n bytes of it, and tells whether there was any. It is a function of its
-// own for its buffer, which would cost every sender stack.
+// discard reads r to its end, or a little more than n bytes of it, and tells whether there was any. It is a function of
+// its own for its buffer, which would cost every sender stack.
 func discard(r io.Reader, n int) (some bool, err error) {
 	var rest [4 << 10]byte
 	for n >= 0 {

@@ -42,8 +42,8 @@ func CertificateFunc(ctx context.Context, f func(context.Context) (tls.Certifica
 
 // CertificateFiles is a client certificate, with its chain, and its key in PEM files. They are looked at again at most
 // once a second, when a request is made. After a change new connections are made with the new pair and the old ones are
-// closed; as long as the files do not fit together or cannot be read, which is normal in the middle of a change, the last
-// good pair is used and Problem says why. The error is a *ConfigError.
+// closed; as long as the files do not fit together or cannot be read, which is normal in the middle of a change, the
+// last good pair is used and Problem says why. The error is a *ConfigError.
 func CertificateFiles(certFile, keyFile string) (*ClientCertificate, error) {
 	return certificateFromFiles(certFile, keyFile, time.Second)
 }
@@ -68,8 +68,8 @@ func (c *ClientCertificate) Problem() error {
 	return nil
 }
 
-// forHandshake is called when a server asks for a certificate, also if there is none: that it asked tells what a handshake
-// failure means.
+// forHandshake is called when a server asks for a certificate, also if there is none: that it asked tells what a
+// handshake failure means.
 func (c *ClientCertificate) forHandshake(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	if a, ok := info.Context().Value(askedKey{}).(*asked); ok {
 		a.Store(true)

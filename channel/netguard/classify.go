@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// Classify turns an error of a connection made with a [Guard] into an *Error: one that is inside err (below a *url.Error
-// or *net.OpError, for example) or else a new one whose kind is told from err. Channels that speak another protocol than
-// HTTP use it for the errors of their library. method and target are shown; written says that what was to be delivered had
-// been sent completely, so that the outcome is unknown unless a rule says otherwise. A nil err gives nil.
+// Classify turns an error of a connection made with a [Guard] into an *Error: one that is inside err (below a
+// *url.Error or *net.OpError, for example) or else a new one whose kind is told from err. Channels that speak another
+// protocol than HTTP use it for the errors of their library. method and target are shown; written says that what was to
+// be delivered had been sent completely, so that the outcome is unknown unless a rule says otherwise. A nil err gives
+// nil.
 func Classify(ctx context.Context, method, target string, err error, written bool) *Error {
 	if err == nil {
 		return nil
@@ -167,7 +168,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// dialError builds the error of a failed attempt to connect to host at address; late says that the connect limit was used up.
+// dialError builds the error of a failed attempt to connect to host at address; late says that the connect limit was
+// used up.
 func dialError(ctx context.Context, address, host string, err error, late bool) *Error {
 	e := &Error{Target: address}
 	if e.fromContext(ctx, err) {

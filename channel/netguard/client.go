@@ -24,11 +24,11 @@ type ClientOptions struct {
 	UserAgent string // product/version; "" = DefaultUserAgent
 }
 
-// Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response), keeps no
-// cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and never sends
-// a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle connections share
-// their connections; an idle one is looked at before it is used, and where the system cannot tell how it is, which is so on
-// Windows, it is not used again. Safe for concurrent use.
+// Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response),
+// keeps no cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and
+// never sends a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle
+// connections share their connections; an idle one is looked at before it is used, and where the system cannot tell how
+// it is, which is so on Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
 	limits    Limits
@@ -104,8 +104,8 @@ func (c *Client) Close() {
 // CloseIdleConnections closes the idle connections, also those of clients that share them.
 func (c *Client) CloseIdleConnections() { c.pool.closeIdle() }
 
-// HTTPClient returns an http.Client over c for libraries that ask for one. It wraps errors in *url.Error, whose text holds
-// the whole URL: take the *Error out, with [Classify], before showing one.
+// HTTPClient returns an http.Client over c for libraries that ask for one. It wraps errors in *url.Error, whose text
+// holds the whole URL: take the *Error out, with [Classify], before showing one.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     c,
@@ -118,9 +118,9 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.Do(req.Context(), req)
 }
 
-// Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading the
-// body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When Do
-// fails, and when the body is closed, nothing reads the request's body any more.
+// Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading
+// the body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When
+// Do fails, and when the body is closed, nothing reads the request's body any more.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {
 	x := &exchange{client: c, caller: ctx, req: req, deadline: time.Now().Add(c.total)}
 	resp, err := c.send(x)

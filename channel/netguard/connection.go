@@ -69,8 +69,8 @@ func (c *connection) limit(n int64) {
 	}
 }
 
-// usable reports whether the other side has neither closed an idle connection nor written to it unasked. A close that is
-// on its way cannot be seen.
+// usable reports whether the other side has neither closed an idle connection nor written to it unasked. A close that
+// is on its way cannot be seen.
 func (c *connection) usable() bool {
 	if c.control == nil {
 		return false

@@ -19,8 +19,8 @@ import (
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// A connection that the server has closed, or written to without being asked, while it was idle is not used again: nothing
-// is lost on it, and no stray answer is taken for that to the next request.
+// A connection that the server has closed, or written to without being asked, while it was idle is not used again:
+// nothing is lost on it, and no stray answer is taken for that to the next request.
 func TestS27_AnIdleConnectionIsLookedAtBeforeItIsUsed(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "test CA")

@@ -28,8 +28,8 @@ var forbidden = map[string]string{
 	"github.com/wneessen/go-mail/smtp": "Dial SendMail",
 }
 
-// supplied lists, by import path, what makes connections without the guard unless it is given something of the guard's. The
-// AWS credential chain is not in it: it has to reach a metadata service (S68).
+// supplied lists, by import path, what makes connections without the guard unless it is given something of the guard's.
+// The AWS credential chain is not in it: it has to reach a metadata service (S68).
 var supplied = map[string]struct{ pkg, constructors, needs string }{
 	"github.com/wneessen/go-mail":              {"mail", "NewClient", "WithDialContextFunc"},
 	"github.com/aws/aws-sdk-go-v2/service/sns": {"sns", "New NewFromConfig", "HTTPClient"},

@@ -67,7 +67,8 @@ func TestSameDestination(t *testing.T) {
 	}
 }
 
-// FuzzDestinationsAreComparedAsDialled checks that equal destinations are dialled and requested alike, and others are not.
+// FuzzDestinationsAreComparedAsDialled checks that equal destinations are dialled and requested alike, and others are
+// not.
 func FuzzDestinationsAreComparedAsDialled(f *testing.F) {
 	f.Add("https://straße.example/", "https://straẞe.example/")
 	f.Add("https://İ.example/", "https://i.example/")

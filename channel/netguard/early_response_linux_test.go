@@ -32,8 +32,8 @@ func (b *interrupted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestS32_EarlyResponse has a server that hangs up, perhaps after an answer, without having read the request, which makes that a
-// reset, while the client still writes. That an answer outlives the reset is a property of Linux.
+// TestS32_EarlyResponse has a server that hangs up, perhaps after an answer, without having read the request, which
+// makes that a reset, while the client still writes. That an answer outlives the reset is a property of Linux.
 func TestS32_EarlyResponse(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{"an answer": "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "none": "", "half an answer": "HTTP/1.1 40"} {

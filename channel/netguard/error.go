@@ -6,8 +6,8 @@ import (
 )
 
 // Error is every failure that leaves this package at run time. It is built anew from what happened: its text names the
-// method and scheme://host[:port], never path, query, user info, an address the name resolved to, a resolver's address or
-// what the server sent, and the error met underneath cannot be reached through Unwrap.
+// method and scheme://host[:port], never path, query, user info, an address the name resolved to, a resolver's address
+// or what the server sent, and the error met underneath cannot be reached through Unwrap.
 type Error struct {
 	Kind   Kind
 	Cert   CertProblem // for KindTLSCert
@@ -56,8 +56,8 @@ func (e *Error) Unwrap() error { return e.cause }
 // Timeout reports whether a time limit was exceeded.
 func (e *Error) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
 
-// Detail is for the operator's log only: it may name resolved addresses and the contents of certificates. It never holds
-// the URL or bytes of the answer.
+// Detail is for the operator's log only: it may name resolved addresses and the contents of certificates. It never
+// holds the URL or bytes of the answer.
 func (e *Error) Detail() string {
 	if e.detail == nil {
 		return ""

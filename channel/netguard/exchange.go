@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// exchange is one request and its response on one connection, and the response's body. Its time limits are the deadlines
-// of the socket, so none of it needs a goroutine or timer of its own.
+// exchange is one request and its response on one connection, and the response's body. Its time limits are the
+// deadlines of the socket, so none of it needs a goroutine or timer of its own.
 type exchange struct {
 	client   *Client
 	caller   context.Context
@@ -82,8 +82,8 @@ func (x *exchange) answer() (*http.Response, error) {
 	return nil, &Error{Kind: KindProtocol, reason: "it has too many 1xx responses before it", OutcomeUnknown: true}
 }
 
-// readEarlyResponse looks for what the server said before it cut off a connection that failed in writing: an alert of TLS or an
-// early answer, which tell more than that error does.
+// readEarlyResponse looks for what the server said before it cut off a connection that failed in writing: an alert of
+// TLS or an early answer, which tell more than that error does.
 func (x *exchange) readEarlyResponse(failed error) (*http.Response, error) {
 	if !isReset(failed) {
 		return nil, failed
@@ -205,8 +205,8 @@ func (x *exchange) end(well bool) {
 	}
 }
 
-// sent reports whether the socket has taken the whole request. It may still be at a large one, because the receiver does
-// not read it, or just be about to say so, which is worth a moment.
+// sent reports whether the socket has taken the whole request. It may still be at a large one, because the receiver
+// does not read it, or just be about to say so, which is worth a moment.
 func (x *exchange) sent() bool {
 	if x.writing != nil {
 		moment := time.NewTimer(50 * time.Millisecond)

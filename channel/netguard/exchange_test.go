@@ -39,8 +39,8 @@ func pathServer(t *testing.T) *rawServer {
 	})
 }
 
-// What happened to one request must not show in another that uses the connection it left: time limits, the caller's end,
-// whether anything was written. Run with -race this also shows that nobody still looks at what is used again.
+// What happened to one request must not show in another that uses the connection it left: time limits, the caller's
+// end, whether anything was written. Run with -race this also shows that nobody still looks at what is used again.
 func TestExchangesDoNotShareTheirFate(t *testing.T) {
 	t.Parallel()
 	server := pathServer(t)

@@ -85,7 +85,8 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-// What CheckHost accepts is what IDNA's Lookup profile makes of it, but for underscores, for hyphens and for a dot at the end.
+// What CheckHost accepts is what IDNA's Lookup profile makes of it, but for underscores, for hyphens and for a dot at
+// the end.
 func FuzzCheckHost(f *testing.F) {
 	for _, c := range urlTable {
 		host, _, _ := strings.Cut(strings.TrimPrefix(c.raw, "https://"), "/")

@@ -47,8 +47,8 @@ func (g *Guard) policy() *Profile {
 	return &Profile{}
 }
 
-// SetProfile changes the policy at once: connections made from now on are judged by p, idle ones are closed, and those in
-// use are closed when their request is done. On error, a *ConfigError, nothing changes.
+// SetProfile changes the policy at once: connections made from now on are judged by p, idle ones are closed, and those
+// in use are closed when their request is done. On error, a *ConfigError, nothing changes.
 func (g *Guard) SetProfile(p Profile) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -64,7 +64,8 @@ func (g *Guard) SetProfile(p Profile) error {
 }
 
 // CheckHost gives the verdict that is possible without resolving: on IP addresses, on names of metadata services and on
-// localhost. Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged anyway.
+// localhost. Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged
+// anyway.
 func (g *Guard) CheckHost(host string) error {
 	p := g.policy()
 	if isMetadataName(host) && !p.DangerouslyAllowMetadata {
@@ -81,8 +82,8 @@ func (g *Guard) CheckHost(host string) error {
 	return nil
 }
 
-// Control is the verdict on one socket address. It has the form of [net.Dialer.ControlContext], for hosts that must bring
-// their own dialer; only "tcp4" and "tcp6" and numeric addresses pass. The error is a *BlockedError.
+// Control is the verdict on one socket address. It has the form of [net.Dialer.ControlContext], for hosts that must
+// bring their own dialer; only "tcp4" and "tcp6" and numeric addresses pass. The error is a *BlockedError.
 func (g *Guard) Control(ctx context.Context, network, address string, _ syscall.RawConn) error {
 	d, _ := ctx.Value(dialKey{}).(*dial)
 	refuse := func(why string) error {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// CheckHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name in
-// lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. Labels of a name may hold
+// CheckHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name
+// in lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. Labels of a name may hold
 // underscores, and a dot at the end stays: it keeps a resolver from trying its search list. It does not ask whether the
 // host may be connected to; see [Guard.CheckHost]. The error is a *ConfigError without the host.
 func CheckHost(field, raw string) (string, error) {

@@ -17,8 +17,8 @@ type Limits struct {
 	MaxHeaders        int      // custom headers; 0 = 25
 }
 
-// AponoLimits are those of access-request webhooks in the style of Apono: HTTPS without a port in the URL; POST, PUT and
-// DELETE; 10 headers.
+// AponoLimits are those of access-request webhooks in the style of Apono: HTTPS without a port in the URL; POST, PUT
+// and DELETE; 10 headers.
 func AponoLimits() Limits {
 	return Limits{NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10}
 }

@@ -23,8 +23,8 @@ func closeQuietly(c io.Closer) { _ = c.Close() }
 
 const benchServerEnv = "TOCSIN_BENCH_SERVER"
 
-// serveBenchmark is the receiver, in a process of its own so that its CPU time is not counted. It prints its address and
-// ends with its input.
+// serveBenchmark is the receiver, in a process of its own so that its CPU time is not counted. It prints its address
+// and ends with its input.
 func serveBenchmark(out io.Writer, in io.Reader) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

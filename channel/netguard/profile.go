@@ -8,7 +8,8 @@ import (
 )
 
 // Profile says which addresses may be connected to. The zero Profile is "public only": public unicast addresses, which
-// is every IPv4 address outside IANA's special-purpose registry and, of IPv6, 2000::/3 without the special ranges in it.
+// is every IPv4 address outside IANA's special-purpose registry and, of IPv6, 2000::/3 without the special ranges in
+// it.
 //
 // Whatever is opened here, link-local, multicast, unspecified, broadcast, reserved and documentation addresses, IPv6
 // transition mechanisms and scoped (zoned) addresses stay refused.

@@ -15,8 +15,8 @@ import (
 )
 
 // Proxy sends requests through an HTTP proxy: with CONNECT for https, as a whole for http. The destination is judged by
-// the Guard before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget, or on
-// the proxy having rules of its own.
+// the Guard before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget, or
+// on the proxy having rules of its own.
 type Proxy struct {
 	URL      string       // http://host:port, without user info
 	User     string       // "" = no authentication

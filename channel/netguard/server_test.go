@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rawServer accepts connections and hands each to serve, which may do what no HTTP server does. All are closed at the end
-// of the test.
+// rawServer accepts connections and hands each to serve, which may do what no HTTP server does. All are closed at the
+// end of the test.
 type rawServer struct {
 	url         string
 	connections atomic.Int32

@@ -31,8 +31,8 @@ type TLS struct {
 	VerifyConnection func(tls.ConnectionState) error
 }
 
-// Config makes a tls.Config of t, for use with a connection of [Guard.DialContext]; HTTP clients do this themselves. The
-// error is a *ConfigError. Failed handshakes can be told apart with [Classify].
+// Config makes a tls.Config of t, for use with a connection of [Guard.DialContext]; HTTP clients do this themselves.
+// The error is a *ConfigError. Failed handshakes can be told apart with [Classify].
 func (t TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: t.MinVersion, InsecureSkipVerify: t.InsecureSkipVerify, GetClientCertificate: t.ClientCertificate.forHandshake} //nolint:gosec // the operator's own switch, off by default
 	switch {
@@ -77,8 +77,8 @@ func (e *connectionRefusedError) Error() string {
 	return "connection refused by VerifyConnection: " + e.err.Error()
 }
 
-// parseCA is strict, because x509.CertPool skips what it cannot read and a typing error would then show as a certificate
-// nobody trusts.
+// parseCA is strict, because x509.CertPool skips what it cannot read and a typing error would then show as a
+// certificate nobody trusts.
 func parseCA(text []byte) (*x509.CertPool, error) {
 	fail := func(reason string) (*x509.CertPool, error) {
 		return nil, &ConfigError{"CA certificate", reason, "give one or more certificates in PEM form"}

@@ -423,8 +423,8 @@ func TestS39_FilesAreLookedAtOncePerInterval(t *testing.T) {
 	assert.EqualValues(t, 1, c.generation())
 }
 
-// TestS39_RefusedCertificateIsNoReset repeats what goes either way: under TLS 1.3 the server's alert races with our request,
-// which may fail to be written before the alert is read.
+// TestS39_RefusedCertificateIsNoReset repeats what goes either way: under TLS 1.3 the server's alert races with our
+// request, which may fail to be written before the alert is read.
 func TestS39_RefusedCertificateIsNoReset(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "test CA")

@@ -13,8 +13,8 @@ const maxURL = 8 << 10
 
 // CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
-// 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may be
-// connected to; see [Guard.CheckHost]. The error is a *ConfigError with the field and the reason, never the URL.
+// 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
+// be connected to; see [Guard.CheckHost]. The error is a *ConfigError with the field and the reason, never the URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	fail := func(reason, remedy string) (*url.URL, error) { return nil, &ConfigError{field, reason, remedy} }
 	if raw == "" {
@@ -140,8 +140,8 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// escape percent-encodes what RFC 3986 does not allow in a path or query, and the characters of more; net/url would send a
-// query as it is. What is escaped already stays so.
+// escape percent-encodes what RFC 3986 does not allow in a path or query, and the characters of more; net/url would
+// send a query as it is. What is escaped already stays so.
 func escape(s, more string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

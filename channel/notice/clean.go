@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// line returns s as one line of at most limit runes: characters nobody should see are gone, and each run of blanks is one
-// space.
+// line returns s as one line of at most limit runes: characters nobody should see are gone, and each run of blanks is
+// one space.
 func line(s string, limit int) string {
 	return Truncate(tidy(s, limit, false), limit)
 }
@@ -55,9 +55,9 @@ func tidy(s string, limit int, lines bool) string {
 	return b.String()
 }
 
-// hidden tells whether r is a character that is not shown, or that changes how others are shown: controls, the overrides
-// and isolates that make text read backwards, zero-width blanks, tags. The two joiners stay, because scripts and emoji
-// need them, and so do the number signs of some scripts, which are seen.
+// hidden tells whether r is a character that is not shown, or that changes how others are shown: controls, the
+// overrides and isolates that make text read backwards, zero-width blanks, tags. The two joiners stay, because scripts
+// and emoji need them, and so do the number signs of some scripts, which are seen.
 func hidden(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:

@@ -80,9 +80,9 @@ func scalar(value json.RawMessage) (text string, t event.Timestamp) {
 	return text, t
 }
 
-// isTimestamp tells whether a number is written as [event.Timestamp] writes instants since 1973: nine fraction digits behind
-// nine or more. No float64 has as many digits, so a measured value, such as 0.123456789, is not one by accident. An earlier
-// instant is shown as the number that it is.
+// isTimestamp tells whether a number is written as [event.Timestamp] writes instants since 1973: nine fraction digits
+// behind nine or more. No float64 has as many digits, so a measured value, such as 0.123456789, is not one by accident.
+// An earlier instant is shown as the number that it is.
 func isTimestamp(number string) bool {
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(number, "-"), ".")
 	return len(fraction) == 9 && len(whole) >= 9

@@ -9,9 +9,9 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Notice is one event in plain words. Its strings are valid UTF-8 without control characters, bidirectional overrides and
-// other invisible characters; only a Long Value may hold line feeds. They repeat text written by anybody: a destination
-// has to escape them for its own syntax. Lengths are in runes.
+// Notice is one event in plain words. Its strings are valid UTF-8 without control characters, bidirectional overrides
+// and other invisible characters; only a Long Value may hold line feeds. They repeat text written by anybody: a
+// destination has to escape them for its own syntax. Lengths are in runes.
 type Notice struct {
 	Title    string   // one line, at most 150: "Access request AR-2047 waits for approval"; never empty
 	Summary  string   // one line, at most 500: who, what, until when; good as the text of a push message; never empty
@@ -49,11 +49,11 @@ const (
 // its type, is described by its type, its subject and the plain values of its data. The result is the caller's.
 //
 // Severity says what is wanted of the reader: Critical for break-glass access, Error for access or a route that failed,
-// Warning for what waits for somebody or did not go as asked (pending, denied, expired without a decision, expiring soon,
-// revoked), Info for the rest. An alert has its priority's until it is resolved.
+// Warning for what waits for somebody or did not go as asked (pending, denied, expired without a decision, expiring
+// soon, revoked), Info for the rest. An alert has its priority's until it is resolved.
 //
-// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and stands Alone whatever its
-// type, so that it wakes nobody up and touches nothing that is real.
+// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and stands Alone whatever
+// its type, so that it wakes nobody up and touches nothing that is real.
 func Of(e event.Event) Notice {
 	n, ok := ofCatalogue(e)
 	if !ok {

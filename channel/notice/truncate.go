@@ -9,8 +9,8 @@ import (
 // mark stands at the end of shortened text.
 const mark = "…"
 
-// Truncate returns s in at most limit runes, the last of them "…" if some had to go. It cuts between characters as people
-// see them, as far as accents, joined emoji and variants go. A limit of 0 or less gives "".
+// Truncate returns s in at most limit runes, the last of them "…" if some had to go. It cuts between characters as
+// people see them, as far as accents, joined emoji and variants go. A limit of 0 or less gives "".
 func Truncate(s string, limit int) string {
 	if len(s) <= limit { // no more runes than bytes
 		return s
@@ -23,7 +23,8 @@ func TruncateBytes(s string, limit int) string {
 	return cut(s, limit, utf8.RuneLen)
 }
 
-// TruncateUTF16 is [Truncate] with a limit in UTF-16 units, as products count that are written in JavaScript, Java or C#.
+// TruncateUTF16 is [Truncate] with a limit in UTF-16 units, as products count that are written in JavaScript, Java or
+// C#.
 func TruncateUTF16(s string, limit int) string {
 	if len(s) <= limit { // no more units than bytes
 		return s

@@ -48,8 +48,8 @@ func TestCloudEventsSDKReadsEveryEvent(t *testing.T) {
 	}
 }
 
-// TestCloudEventsSDKReadsHostileEvents puts every kind of character where an attribute can have it; both modes mean the same
-// once the headers of the binary mode are decoded. The SDK does not do that, which is its mistake:
+// TestCloudEventsSDKReadsHostileEvents puts every kind of character where an attribute can have it; both modes mean the
+// same once the headers of the binary mode are decoded. The SDK does not do that, which is its mistake:
 // https://github.com/cloudevents/sdk-go/issues/1331.
 func TestCloudEventsSDKReadsHostileEvents(t *testing.T) {
 	t.Parallel()

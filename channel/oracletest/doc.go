@@ -1,3 +1,3 @@
-// Package oracletest holds tests only: other people's implementations judge ours. It is a module of its own so that their
-// dependencies are nobody else's.
+// Package oracletest holds tests only: other people's implementations judge ours. It is a module of its own so that
+// their dependencies are nobody else's.
 package oracletest

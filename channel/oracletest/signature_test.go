@@ -65,8 +65,8 @@ func sign(s signature.Scheme, keys ...string) webhook.Signing {
 	return webhook.Sign(s, all...)
 }
 
-// TestVendorsAcceptOurSignatures sends every event of the catalogue, signed in every style, to the vendor's own verifier,
-// which also has to refuse what was changed and who does not know the secret.
+// TestVendorsAcceptOurSignatures sends every event of the catalogue, signed in every style, to the vendor's own
+// verifier, which also has to refuse what was changed and who does not know the secret.
 func TestVendorsAcceptOurSignatures(t *testing.T) {
 	t.Parallel()
 	for s, verify := range verifiers() {
@@ -124,8 +124,8 @@ func TestWeAcceptTheirSignatures(t *testing.T) {
 	}
 }
 
-// TestStandardWebhooksAgrees compares our signatures and verdicts with the reference library's, for random secrets, ids and
-// times, and for requests that were tampered with.
+// TestStandardWebhooksAgrees compares our signatures and verdicts with the reference library's, for random secrets, ids
+// and times, and for requests that were tampered with.
 func TestStandardWebhooksAgrees(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(42, 44))

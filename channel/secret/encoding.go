@@ -12,9 +12,9 @@ import (
 	"unicode/utf16"
 )
 
-// patternsOf lists the texts to search for when the given values must not appear: each value as it is, and opaque forms of
-// it and of what usual encoders make of it. Escapes of single characters are not listed; the text searched is unescaped
-// instead, which finds every mixture of them.
+// patternsOf lists the texts to search for when the given values must not appear: each value as it is, and opaque forms
+// of it and of what usual encoders make of it. Escapes of single characters are not listed; the text searched is
+// unescaped instead, which finds every mixture of them.
 func patternsOf(values []string) []pattern {
 	var list []pattern
 	seen := make(map[string]bool)
@@ -82,9 +82,9 @@ func innerBase64(v string, offset int) string {
 	return text[[3]int{0, 2, 3}[offset]:]
 }
 
-// expand adds what else has to be hidden of a value: the trimmed form, since header values are sent trimmed; what it stands
-// for if it is percent-encoded, and the credential behind the scheme of an Authorization value, since receivers repeat
-// those; and the parts of a URL.
+// expand adds what else has to be hidden of a value: the trimmed form, since header values are sent trimmed; what it
+// stands for if it is percent-encoded, and the credential behind the scheme of an Authorization value, since receivers
+// repeat those; and the parts of a URL.
 func expand(v string) []string {
 	all := []string{v}
 	t := strings.TrimSpace(v)
@@ -124,9 +124,9 @@ func inJSON(v string, escapeHTML bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
 }
 
-// URLParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such as
-// the address of a chat hook: its path with the query, the path, the query, and each path segment and query value. It
-// returns nil for anything that is not such a URL. Parts under 8 characters are left out.
+// URLParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such
+// as the address of a chat hook: its path with the query, the path, the query, and each path segment and query value.
+// It returns nil for anything that is not such a URL. Parts under 8 characters are left out.
 func URLParts(raw string) []string {
 	if !strings.HasPrefix(raw, "https://") && !strings.HasPrefix(raw, "http://") {
 		return nil

@@ -6,8 +6,8 @@ import "math/bits"
 const block = 3
 
 // filter tells quickly that a text holds none of many patterns, by the method of Wu and Manber (A fast algorithm for
-// multi-pattern searching, 1994): the last three bytes of a window, which is as long as the shortest pattern, say how far
-// the window can move.
+// multi-pattern searching, 1994): the last three bytes of a window, which is as long as the shortest pattern, say how
+// far the window can move.
 type filter struct {
 	window int
 	shift  []uint8

@@ -16,8 +16,8 @@ type pattern struct {
 	base64 bool // the neighbours of a match hold some of its bits
 }
 
-// matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are: the filter says
-// of almost every text that it holds none of them, and the automaton reads what is left.
+// matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are: the filter
+// says of almost every text that it holds none of them, and the automaton reads what is left.
 type matcher struct {
 	filter    *filter
 	automaton func() *automaton // made on first use, which most channels never come to
@@ -44,9 +44,9 @@ func fold(c byte) byte {
 	return c
 }
 
-// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns, 0
-// the empty one. As long as a beginning goes on in one way only, the next node has the next number, so that most nodes cost
-// 13 bytes.
+// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns,
+// 0 the empty one. As long as a beginning goes on in one way only, the next node has the next number, so that most
+// nodes cost 13 bytes.
 type automaton struct {
 	label   []byte         // by which each node is reached
 	single  []bool         // the next number is a child of the node

@@ -3,14 +3,14 @@ package secret
 import "math/bits"
 
 // Redactor replaces secrets in text with [Redacted]. It knows the values it was made of and finds them as they are,
-// trimmed, percent-encoded, as forms write them, JSON-escaped, HTML-escaped (up to three times over, in any mixture), in
-// hexadecimal, in UTF-16, and within standard or URL-safe base64, such as a Basic authorization. Those three are also found
-// of what encoding/json, net/url and package html make of a value, but not of one another. For a value that is an http URL its
-// [URLParts] count too. The time it takes is linear in the length of the text.
+// trimmed, percent-encoded, as forms write them, JSON-escaped, HTML-escaped (up to three times over, in any mixture),
+// in hexadecimal, in UTF-16, and within standard or URL-safe base64, such as a Basic authorization. Those three are
+// also found of what encoding/json, net/url and package html make of a value, but not of one another. For a value that
+// is an http URL its [URLParts] count too. The time it takes is linear in the length of the text.
 //
 // Values under 8 characters are not searched for: hide those by their place. A Redactor is immutable and safe for
-// concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without escapes. A nil or
-// zero Redactor changes nothing.
+// concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without escapes. A
+// nil or zero Redactor changes nothing.
 type Redactor struct {
 	matchers func() []*matcher
 }
@@ -68,11 +68,11 @@ func (r *Redactor) Has(b []byte) bool { return search(r.known(), b) != nil }
 // Lookahead is how much more than it shows of a text that goes on Cut should be given.
 const Lookahead = 16 << 10
 
-// Cut returns the first n bytes of b without the secrets, one that goes on behind them included. whole says that b is all
-// there is of the text. If it is not, the end of b may be the beginning of a secret of which the rest is missing. It is then
-// removed whatever it holds, in a length that depends on the longest value only: were it removed for what it holds, it would
-// tell a beginning of a secret from what is none. With [Lookahead] more in b than n, that takes nothing of what is shown,
-// unless a value is longer than 2 KiB.
+// Cut returns the first n bytes of b without the secrets, one that goes on behind them included. whole says that b is
+// all there is of the text. If it is not, the end of b may be the beginning of a secret of which the rest is missing.
+// It is then removed whatever it holds, in a length that depends on the longest value only: were it removed for what it
+// holds, it would tell a beginning of a secret from what is none. With [Lookahead] more in b than n, that takes nothing
+// of what is shown, unless a value is longer than 2 KiB.
 func (r *Redactor) Cut(b []byte, n int, whole bool) []byte {
 	known := r.known()
 	spans := search(known, b)
@@ -94,8 +94,8 @@ func (r *Redactor) Cut(b []byte, n int, whole bool) []byte {
 	return replace(b[:n], shown)
 }
 
-// reachOf is how much of the end of an incomplete text may belong to a secret. An escape takes up to six bytes, and eight
-// within JSON within a form. It is a power of two, so that it tells little of the length of a value.
+// reachOf is how much of the end of an incomplete text may belong to a secret. An escape takes up to six bytes, and
+// eight within JSON within a form. It is a power of two, so that it tells little of the length of a value.
 func reachOf(known []*matcher) int {
 	const perByte, least = 8, 256
 	longest := 0
@@ -132,8 +132,8 @@ func search[T string | []byte](known []*matcher, s T) []span {
 
 func has[T string | []byte](s T, c byte) bool { return index(s, c, 0) < len(s) }
 
-// searchDecoded searches s, the text of a view or, if of is nil, the whole one, with its escapes of the given kinds decoded,
-// and what becomes of that when there are more layers to decode.
+// searchDecoded searches s, the text of a view or, if of is nil, the whole one, with its escapes of the given kinds
+// decoded, and what becomes of that when there are more layers to decode.
 func searchDecoded[T string | []byte](known []*matcher, s T, of *view, kinds escapes, layers int, spans []span) []span {
 	v := views.Get().(*view) //nolint:forcetypeassert // nothing else is put in
 	defer putBack(v)

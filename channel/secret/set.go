@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Set keeps the Redactor of a channel's values up to date. It is safe for concurrent use. A nil or zero Set has no values.
+// Set keeps the Redactor of a channel's values up to date. It is safe for concurrent use. A nil or zero Set has no
+// values.
 type Set struct {
 	redactor func(context.Context) (*Redactor, error)
 	expire   func()
@@ -63,8 +64,8 @@ func (s *Set) Expire() {
 }
 
 // Redactor returns a Redactor of the values as they are and as they were before their last change; it is made anew only
-// when one has changed. Ask once per attempt, after the values for it were revealed and before anything is sent: it fails
-// when a value cannot be read, and an attempt that cannot be redacted must not be made.
+// when one has changed. Ask once per attempt, after the values for it were revealed and before anything is sent: it
+// fails when a value cannot be read, and an attempt that cannot be redacted must not be made.
 func (s *Set) Redactor(ctx context.Context) (*Redactor, error) {
 	if s == nil || s.redactor == nil {
 		return new(Redactor), nil

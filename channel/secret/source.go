@@ -25,8 +25,8 @@ type SourceError struct {
 
 func (e *SourceError) Error() string { return "secret from " + e.Source + " " + e.Reason }
 
-// Env is the value of an environment variable, without what editors and shells leave around text: a byte order mark, and one
-// newline at the end. An unset or empty variable is an error when the value is needed.
+// Env is the value of an environment variable, without what editors and shells leave around text: a byte order mark,
+// and one newline at the end. An unset or empty variable is an error when the value is needed.
 func Env(name string) Value {
 	source := "env " + name
 	return cached(source, func(context.Context) (string, error) {

@@ -109,8 +109,8 @@ func index[T string | []byte](s T, c byte, from int) int {
 	return from + i
 }
 
-// backslash decodes the escape at s[i] and says how long it is: 6 or 12 for Unicode, 4 for \xNN, 2 for one letter, and 0
-// when it is none.
+// backslash decodes the escape at s[i] and says how long it is: 6 or 12 for Unicode, 4 for \xNN, 2 for one letter, and
+// 0 when it is none.
 func backslash[T string | []byte](s T, i int) (rune, int) {
 	if i+1 == len(s) {
 		return 0, 0
@@ -152,8 +152,8 @@ func backslash[T string | []byte](s T, i int) (rune, int) {
 // longestReference is &#1114111; which is U+10FFFF.
 const longestReference = 10
 
-// characterReference decodes &#N; &#xN; or one of the names that escaping HTML makes at s[i], and says how long it is; 0
-// when it is none. Nothing shorter than 6 is beyond ASCII.
+// characterReference decodes &#N; &#xN; or one of the names that escaping HTML makes at s[i], and says how long it is;
+// 0 when it is none. Nothing shorter than 6 is beyond ASCII.
 func characterReference[T string | []byte](s T, i int) (rune, int) {
 	end := index(s[:min(len(s), i+longestReference)], ';', i)
 	if end >= i+longestReference || end == len(s) {

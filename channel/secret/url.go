@@ -25,9 +25,9 @@ type Mask struct {
 // String shows the URL with the replacements.
 func (u URL) String() string { return u.Text }
 
-// Check validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in them,
-// and none within another, so that there is one way to read it. It does not validate the URL, which has to be expanded
-// for that.
+// Check validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in
+// them, and none within another, so that there is one way to read it. It does not validate the URL, which has to be
+// expanded for that.
 func (u URL) Check() error {
 	if len(u.Masks) > MaxMasks {
 		return &ConfigError{fmt.Sprintf("mask %d", MaxMasks+1), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)}
@@ -85,10 +85,10 @@ func (u URL) Values() []Value {
 	return values
 }
 
-// Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same replacement.
-// A value can be kept only while Text is as before, byte by byte: otherwise whoever may edit but not read the configuration
-// could have it sent to a server of their own, by a name that only looks the same, or to another path of a server that many
-// share. Errors are *ConfigError.
+// Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same
+// replacement. A value can be kept only while Text is as before, byte by byte: otherwise whoever may edit but not read
+// the configuration could have it sent to a server of their own, by a name that only looks the same, or to another path
+// of a server that many share. Errors are *ConfigError.
 func (u URL) Update(next URL) (URL, error) {
 	merged := URL{Text: next.Text}
 	for i, m := range next.Masks {

@@ -47,7 +47,8 @@ func (v Value) IsZero() bool { return v.h == nil }
 // IsKept reports whether v is a [Kept] placeholder.
 func (v Value) IsKept() bool { return v.h != nil && v.h.kept }
 
-// Source says where the value comes from, for people: "literal", "env NAME", "file PATH" or "func NAME"; "" when not set.
+// Source says where the value comes from, for people: "literal", "env NAME", "file PATH" or "func NAME"; "" when not
+// set.
 func (v Value) Source() string {
 	if v.h == nil {
 		return ""
@@ -63,8 +64,8 @@ func (v Value) Reveal(ctx context.Context) (string, error) {
 	return r.text, err
 }
 
-// Expire makes the next Reveal ask the source again. A channel calls it when a receiver refuses the credential, because it
-// may have been rotated since it was read. It does nothing to a literal.
+// Expire makes the next Reveal ask the source again. A channel calls it when a receiver refuses the credential, because
+// it may have been rotated since it was read. It does nothing to a literal.
 func (v Value) Expire() {
 	if v.h != nil && v.h.expire != nil {
 		v.h.expire()

@@ -20,15 +20,15 @@ import (
 //
 // Everything about one subject, a request for example, stays together: the first event is a message, and each later one
 // brings that message up to date, so that it always shows how things stand, and replies to it with what is new. A reply
-// that somebody has to act on is shown in the channel as well. An event that came to be known late, and news about who is
-// in a session, only reply. When the message is gone or takes no replies, the event is a message of its own and later ones
-// follow that. Events without a subject, or that belong to no story, are messages of their own.
+// that somebody has to act on is shown in the channel as well. An event that came to be known late, and news about who
+// is in a session, only reply. When the message is gone or takes no replies, the event is a message of its own and
+// later ones follow that. Events without a subject, or that belong to no story, are messages of their own.
 //
-// This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events may
-// both become the first.
+// This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events
+// may both become the first.
 //
-// Delivery is at least once. A delivery that was posted and comes again brings the message up to date and says nothing new;
-// only when an answer of Slack's was lost may a message stand there twice.
+// Delivery is at least once. A delivery that was posted and comes again brings the message up to date and says nothing
+// new; only when an answer of Slack's was lost may a message stand there twice.
 //
 // Make it with [NewBot]. It is safe for concurrent use and printed without its configuration.
 type Bot struct {
@@ -47,8 +47,8 @@ var (
 	_ channel.Checker = (*Bot)(nil)
 )
 
-// NewBot makes a Bot. The error joins a *ConfigError for every problem found. Whether Slack knows token and channel shows
-// when they are used; ask Check about the token.
+// NewBot makes a Bot. The error joins a *ConfigError for every problem found. Whether Slack knows token and channel
+// shows when they are used; ask Check about the token.
 func NewBot(c BotConfig) (*Bot, error) {
 	c = c.withDefaults()
 	post, err := webhook.New(c.method("chat.postMessage"))
@@ -69,10 +69,10 @@ func NewBot(c BotConfig) (*Bot, error) {
 	return b, nil
 }
 
-// Send posts one event. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
-// permanent when Slack does not take this message, channel.ErrGone when the channel is no more, and worth another attempt
-// otherwise, not before the time Slack names. After one about the token, that is read again. OutcomeUnknown is set in the
-// receipt when the message may have been posted nevertheless.
+// Send posts one event. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They
+// are permanent when Slack does not take this message, channel.ErrGone when the channel is no more, and worth another
+// attempt otherwise, not before the time Slack names. After one about the token, that is read again. OutcomeUnknown is
+// set in the receipt when the message may have been posted nevertheless.
 //
 // The receipt shows the last request that was made; ProviderID is the id (ts) of the message it made or changed.
 func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
@@ -186,8 +186,8 @@ func (b *Bot) Check(ctx context.Context) error {
 	return err
 }
 
-// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
-// more. It returns nil.
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
+// any more. It returns nil.
 func (b *Bot) Close() error { return errors.Join(b.post.Close(), b.update.Close(), b.test.Close()) }
 
 // Destination is the origin of Slack's API.

@@ -12,8 +12,8 @@ import (
 type BotConfig struct {
 	// Token is the app's bot token, xoxb-…, with the scope chat:write. Required.
 	Token secret.Value
-	// Channel is the id of a channel or a conversation the app is a member of, such as C024BE91L: Slack shows it at the end
-	// of "About this channel". Not a name, which can change and which chat.update does not take. Required.
+	// Channel is the id of a channel or a conversation the app is a member of, such as C024BE91L: Slack shows it at the
+	// end of "About this channel". Not a name, which can change and which chat.update does not take. Required.
 	Channel string
 	// API is where the Web API's methods are. Empty = https://slack.com/api; GovSlack has https://slack-gov.com/api.
 	API string

@@ -26,9 +26,9 @@ type composer struct {
 // builtIn makes the messages that need no template.
 func (c composer) builtIn() composer { return composer{logger: c.logger} }
 
-// body is the message about an event for the given place: the headline, or with a template what that makes. When the event
-// has too much or nothing for the template, or makes it fail, it is the headline as well; a test event gets the error of
-// a template that failed, since somebody waits to correct it.
+// body is the message about an event for the given place: the headline, or with a template what that makes. When the
+// event has too much or nothing for the template, or makes it fail, it is the headline as well; a test event gets the
+// error of a template that failed, since somebody waits to correct it.
 func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Body {
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
 		if c.template != nil {
@@ -132,8 +132,8 @@ func placed(object map[string]json.RawMessage) (fields []string) {
 // checkTime is for what a template makes of nothing and of the samples.
 const checkTime = 200 * time.Millisecond
 
-// places returns what a template for JSON says about where a message goes, as far as it shows without an event: it would be
-// left out, and the message land elsewhere.
+// places returns what a template for JSON says about where a message goes, as far as it shows without an event: it
+// would be left out, and the message land elsewhere.
 func places(t *template.Template) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 	defer cancel()
@@ -203,8 +203,8 @@ func broadcast(n notice.Notice) bool {
 	return n.Phase == notice.Opens || n.Severity >= notice.Error
 }
 
-// restates reports whether the news says how the whole subject stands, so that it can take the headline's place. Who came to
-// a session is not what the session is about.
+// restates reports whether the news says how the whole subject stands, so that it can take the headline's place. Who
+// came to a session is not what the session is about.
 func restates(t event.Type) bool {
 	return t != event.TypeSessionMemberJoined && t != event.TypeSessionMemberLeft
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Nothing that an event holds keeps it from being posted, whatever the template makes of it: the workspace refuses what Slack
-// would refuse.
+// Nothing that an event holds keeps it from being posted, whatever the template makes of it: the workspace refuses what
+// Slack would refuse.
 func TestNoContentKillsAMessage(t *testing.T) {
 	t.Parallel()
 	templates := map[string]*template.Template{

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// send posts what the composer makes, and the built-in message when Slack does not take what its template makes: no data of an
-// event may keep it from being posted.
+// send posts what the composer makes, and the built-in message when Slack does not take what its template makes: no
+// data of an event may keep it from being posted.
 func (c composer) send(ctx context.Context, d channel.Delivery, method *webhook.Channel, body func(composer) webhook.Body) (channel.Receipt, error) {
 	r, err := method.SendWith(ctx, d, body(c))
 	if c.template == nil || !refusesContent(reasonOf(err)) {

@@ -5,18 +5,18 @@
 // everything about one request together. What both post by default is made of a notice.Notice; [Options].Template
 // replaces it.
 //
-// Text from events is literal: it is either plain text to Slack or escaped, so that nobody can mention a channel or invent
-// a link by asking for access with the right words. The one link of a message is the notice's.
+// Text from events is literal: it is either plain text to Slack or escaped, so that nobody can mention a channel or
+// invent a link by asking for access with the right words. The one link of a message is the notice's.
 //
 // # Queues and workers
 //
-// A [Webhook] remembers nothing: any queue and any number of workers will do. What a [Bot] has to know of earlier messages is
-// in its References. With the default [Memory] that is one process: with any queue that one worker process serves, and one
-// Memory that all bots of the process share, so that a change of the configuration does not lose it; after a restart the next
-// event about each subject begins a message of its own. With References in a store that all workers share, the SlackReferences
-// of package sqlitequeue for one process and its restarts, or a table of the host's for several, queue and number of workers do
-// not matter, as long as the events of a subject come in order.
+// A [Webhook] remembers nothing: any queue and any number of workers will do. What a [Bot] has to know of earlier
+// messages is in its References. With the default [Memory] that is one process: with any queue that one worker process
+// serves, and one Memory that all bots of the process share, so that a change of the configuration does not lose it;
+// after a restart the next event about each subject begins a message of its own. With References in a store that all
+// workers share, the SlackReferences of package sqlitequeue for one process and its restarts, or a table of the host's
+// for several, queue and number of workers do not matter, as long as the events of a subject come in order.
 //
-// The pace is each process's own. With n worker processes on one lane set [Options].Interval to n seconds, or leave it to
-// Slack, whose refusals hold up the lane for as long as it asks.
+// The pace is each process's own. With n worker processes on one lane set [Options].Interval to n seconds, or leave it
+// to Slack, whose refusals hold up the lane for as long as it asks.
 package slack

@@ -15,7 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// A bot keeps what happens to a request in one place: the message says how it stands, the thread below it how that came.
+// A bot keeps what happens to a request in one place: the message says how it stands, the thread below it how that
+// came.
 func Example() {
 	// In place of Slack.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

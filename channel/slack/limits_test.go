@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// faults lists what Slack would not take of a message, by its documentation alone: nothing here is shared with the package
-// that makes messages. Lengths are in UTF-16 units, the largest of the measures Slack might use.
+// faults lists what Slack would not take of a message, by its documentation alone: nothing here is shared with the
+// package that makes messages. Lengths are in UTF-16 units, the largest of the measures Slack might use.
 func faults(raw []byte) []string {
 	c := &checker{}
 	if !utf8.Valid(raw) || bytes.Contains(raw, []byte(`\ufffd`)) { // which encoding/json writes for half a character

@@ -10,11 +10,11 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Slack's limits (https://docs.slack.dev/reference/block-kit, read 2026-11), in UTF-16 units because it does not say what
-// it counts. The last one is second-hand: blocks that together have some 13,200 characters are refused with
-// msg_blocks_too_long (github.com/slackapi/bolt-js issue 2509). It is kept with something to spare, and in bytes of JSON,
-// which are never fewer than characters. The text besides the blocks may have 40,000 characters, but only 4,000 bytes in
-// chat.update (second-hand as well: gitlab.com/gitlab-org/gitlab merge request 258898).
+// Slack's limits (https://docs.slack.dev/reference/block-kit, read 2026-11), in UTF-16 units because it does not say
+// what it counts. The last one is second-hand: blocks that together have some 13,200 characters are refused with
+// msg_blocks_too_long (github.com/slackapi/bolt-js issue 2509). It is kept with something to spare, and in bytes of
+// JSON, which are never fewer than characters. The text besides the blocks may have 40,000 characters, but only 4,000
+// bytes in chat.update (second-hand as well: gitlab.com/gitlab-org/gitlab merge request 258898).
 const (
 	maxHeader     = 150
 	maxText       = 3000

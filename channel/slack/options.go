@@ -15,24 +15,25 @@ type Options struct {
 	// Template makes the message instead of the built-in one, from the event's decoded form.
 	//
 	// Compiled for template.Slack it makes the text in Slack's mrkdwn, where values cannot mention, link or date anything.
-	// Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text that
-	// is too long for a message is cut, and ends with "…".
+	// Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text
+	// that is too long for a message is cut, and ends with "…".
 	//
 	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for notifications
-	// is added if there is none, and where the message goes: a template that says so itself, with "channel" or "thread_ts",
-	// is refused. In mrkdwn parts of it values need the helper slack: {"text": "*{{slack data.justification}}*"}.
+	// is added if there is none, and where the message goes: a template that says so itself, with "channel" or
+	// "thread_ts", is refused. In mrkdwn parts of it values need the helper slack: {"text": "*{{slack
+	// data.justification}}*"}.
 	//
-	// An event is posted in the built-in form when the template makes nothing of it, or more than its limits allow, or what is
-	// no JSON object, or what Slack does not take, such as an empty text in a block or more than 3000 characters; the last
-	// costs a second request. For a test event (event.Event.ForTest) a template that fails is a permanent error of kind
-	// webhook.KindRender instead, and nothing is sent.
+	// An event is posted in the built-in form when the template makes nothing of it, or more than its limits allow, or
+	// what is no JSON object, or what Slack does not take, such as an empty text in a block or more than 3000 characters;
+	// the last costs a second request. For a test event (event.Event.ForTest) a template that fails is a permanent error
+	// of kind webhook.KindRender instead, and nothing is sent.
 	Template *template.Template
 	// Interval is the least time between two messages. A delivery that comes sooner is not tried but postponed, see
 	// [ErrPaced]. 0 = 1 s, which is what Slack allows for a channel; negative = none. A route whose Rate is one event a
 	// second spares the queue those attempts.
 	Interval time.Duration
-	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
-	// of its own that allows public addresses only.
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
+	// one of its own that allows public addresses only.
 	Guard *netguard.Guard
 	// Limits say what the URL may be. The zero value is HTTPS only.
 	Limits netguard.Limits

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// ErrPaced is the error of a delivery that was not tried, because the last message was sent a moment ago or Slack asked for
-// a pause. It is marked with retry.Postpone and the time after which to come back.
+// ErrPaced is the error of a delivery that was not tried, because the last message was sent a moment ago or Slack asked
+// for a pause. It is marked with retry.Postpone and the time after which to come back.
 var ErrPaced = errors.New("slack: too soon after the last message")
 
 // defaultInterval is Slack's limit: one message a second and channel, with short bursts above it tolerated
@@ -30,8 +30,8 @@ type pacer struct {
 	promised time.Time // when one more that is turned away should come back, so that they do not all come back at once
 }
 
-// admit returns 0 and takes the turn, or how long to stay away. One that is urgent waits for the last message only, and not
-// for those that were turned away before it.
+// admit returns 0 and takes the turn, or how long to stay away. One that is urgent waits for the last message only, and
+// not for those that were turned away before it.
 func (p *pacer) admit(now time.Time, urgent bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -53,8 +53,8 @@ func TestPacerBoundsTheWait(t *testing.T) {
 	}
 }
 
-// A storm of deliveries, each coming back when it was told to, leaves at the exact rate, in about as many tries as it has
-// deliveries, and with nobody waiting in Send.
+// A storm of deliveries, each coming back when it was told to, leaves at the exact rate, in about as many tries as it
+// has deliveries, and with nobody waiting in Send.
 func TestPacerOneMessageASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// References remembers which message was the first about a subject, so that a [Bot] can bring it up to date and reply to it.
-// [Memory] is one; one that outlives the process is a table with the fields of Key as its primary key. Implementations are
-// safe for concurrent use.
+// References remembers which message was the first about a subject, so that a [Bot] can bring it up to date and reply
+// to it. [Memory] is one; one that outlives the process is a table with the fields of Key as its primary key.
+// Implementations are safe for concurrent use.
 type References interface {
 	// Get returns the reference stored last, or false when there is none, or none any more.
 	Get(ctx context.Context, k Key) (Reference, bool, error)

@@ -35,8 +35,8 @@ const (
 	room    = "C024BE91L"
 )
 
-// workspace imitates Slack on loopback: one webhook, one bot token, one channel, whose messages it keeps. It refuses, in
-// Slack's words, what Slack would refuse.
+// workspace imitates Slack on loopback: one webhook, one bot token, one channel, whose messages it keeps. It refuses,
+// in Slack's words, what Slack would refuse.
 type workspace struct {
 	url     string
 	t       *testing.T

@@ -40,8 +40,8 @@ func TestOwnTextInMrkdwn(t *testing.T) {
 	assert.Contains(t, m.Text, "&lt;!channel&gt;", "the notification is still the notice's")
 }
 
-// However long it is, own text stays within the limits, ends with a mark, and is cut neither within a line that fits nor
-// within a link or an entity.
+// However long it is, own text stays within the limits, ends with a mark, and is cut neither within a line that fits
+// nor within a link or an entity.
 func TestOwnTextIsCut(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -17,8 +17,8 @@ const tooManyRequests = http.StatusTooManyRequests
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks as several clients repeat it. Those about
 // attachments, blocks and rates at the end are seen in practice only.
 //
-// An archived channel can be opened again and a webhook be enabled, but not without somebody's doing. Until then nothing
-// that is sent arrives, which is what Gone is about.
+// An archived channel can be opened again and a webhook be enabled, but not without somebody's doing. Until then
+// nothing that is sent arrives, which is what Gone is about.
 func hookVerdict(code string) (webhook.Verdict, bool) {
 	switch code {
 	case "rollup_error", "rate_limited", "ratelimited":
@@ -37,9 +37,10 @@ func hookVerdict(code string) (webhook.Verdict, bool) {
 	return 0, false
 }
 
-// apiVerdict says what an error of chat.postMessage, chat.update or auth.test means. Source: the methods' error lists at
-// https://docs.slack.dev/reference/methods, in copies read 2026-11; thread_not_found is conversations.replies' and a guess
-// here. The lists add that other errors may come when the service is down, so what is not listed is worth another attempt.
+// apiVerdict says what an error of chat.postMessage, chat.update or auth.test means. Source: the methods' error lists
+// at https://docs.slack.dev/reference/methods, in copies read 2026-11; thread_not_found is conversations.replies' and a
+// guess here. The lists add that other errors may come when the service is down, so what is not listed is worth another
+// attempt.
 func apiVerdict(code string) webhook.Verdict {
 	switch code {
 	case "channel_not_found", "is_archived", "is_inactive":
@@ -120,8 +121,8 @@ func fixed(code string) bool {
 	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
 }
 
-// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's interface
-// answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
+// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's
+// interface answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
 func readHook(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	said := string(bytes.TrimSpace(a.Body))
 	if v == webhook.Taken && strings.HasPrefix(said, "<") { // a portal or proxy in between

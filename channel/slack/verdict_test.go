@@ -132,8 +132,8 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 	}
 }
 
-// The lists are those of https://docs.slack.dev/reference/methods/chat.postMessage and …/chat.update, without what cannot
-// be meant: drafts, files and the like have the verdict of their neighbours.
+// The lists are those of https://docs.slack.dev/reference/methods/chat.postMessage and …/chat.update, without what
+// cannot be meant: drafts, files and the like have the verdict of their neighbours.
 func TestEveryErrorOfTheAPIHasItsVerdict(t *testing.T) {
 	t.Parallel()
 	for want, codes := range map[meaning][]string{

@@ -15,11 +15,11 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// WebhookConfig describes an incoming webhook. Printing one shows the URL's origin only; but package fmt cannot know this
-// of a WebhookConfig inside an unexported field of another struct.
+// WebhookConfig describes an incoming webhook. Printing one shows the URL's origin only; but package fmt cannot know
+// this of a WebhookConfig inside an unexported field of another struct.
 type WebhookConfig struct {
-	// URL is the webhook's, https://hooks.slack.com/services/…. Required. Whoever knows it can post, so its path is treated
-	// as a secret, unless it has Masks.
+	// URL is the webhook's, https://hooks.slack.com/services/…. Required. Whoever knows it can post, so its path is
+	// treated as a secret, unless it has Masks.
 	URL string
 	// Masks are up to 10 secret parts of URL, see webhook.Config: {Replacement: "{hook}", Value: secret.Env("SLACK_HOOK")}
 	// for a URL of https://hooks.slack.com/services/{hook}.
@@ -64,11 +64,12 @@ func (c WebhookConfig) read(a webhook.Answer, v webhook.Verdict) webhook.Reading
 }
 
 // Send posts one message. A 2xx is a success unless it says in one of Slack's words, or as {"ok":false} or
-// {"success":false}, that it is none, or is a page in HTML: servers with Slack's interface answer "ok", other words, JSON or
-// nothing. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
+// {"success":false}, that it is none, or is a page in HTML: servers with Slack's interface answer "ok", other words,
+// JSON or nothing. Errors are *webhook.Error values with Slack's own word as their Reason, and [ErrPaced]. They are
 // permanent when Slack does not take this message, channel.ErrGone when the webhook, its channel or its workspace is no
-// more (but not the webhook when Masks come from a source that can change, which is asked again), and worth another attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when
-// the message may have been posted nevertheless.
+// more (but not the webhook when Masks come from a source that can change, which is asked again), and worth another
+// attempt otherwise, not before the time Slack names. OutcomeUnknown is set in the receipt when the message may have
+// been posted nevertheless.
 func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if d.Event.IsZero() {
 		return w.hook.Send(ctx, d) // which says so
@@ -82,8 +83,8 @@ func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	return r, err
 }
 
-// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
-// more. It returns nil.
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
+// any more. It returns nil.
 func (w *Webhook) Close() error { return w.hook.Close() }
 
 // Destination is the origin of the hook's URL.

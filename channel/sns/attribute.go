@@ -12,11 +12,11 @@ import (
 // Attribute is one more attribute of every message, for the filter policies of subscriptions.
 type Attribute struct {
 	// Name is 1 to 256 letters, digits and _ - . and unique; it does not begin or end with a dot, has no two in a row, and
-	// does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has (see the
-	// package's documentation) are taken.
+	// does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has (see
+	// the package's documentation) are taken.
 	Name string
-	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty value is
-	// left out, because SNS takes none.
+	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty value
+	// is left out, because SNS takes none.
 	Value *template.Template
 }
 
@@ -25,8 +25,8 @@ func ownAttributes() []string {
 	return []string{"delivery_id", "event_type", "severity", "tenant", "subject", "route"}
 }
 
-// mostAttributes is how many reach a queue with raw message delivery: SNS discards a message with more there ("Amazon SNS
-// message attributes", Developer Guide).
+// mostAttributes is how many reach a queue with raw message delivery: SNS discards a message with more there ("Amazon
+// SNS message attributes", Developer Guide).
 const mostAttributes = 10
 
 func checkAttributes(given []Attribute) error {

@@ -15,7 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/sns"
 )
 
-// BenchmarkSend is what an attempt costs, server included; its floor is the SDK with the same client and the same message.
+// BenchmarkSend is what an attempt costs, server included; its floor is the SDK with the same client and the same
+// message.
 func BenchmarkSend(b *testing.B) {
 	target := serve(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

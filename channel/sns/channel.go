@@ -21,7 +21,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Channel publishes to one topic. Make it with [New]. It is safe for concurrent use and printed without its configuration.
+// Channel publishes to one topic. Make it with [New]. It is safe for concurrent use and printed without its
+// configuration.
 type Channel struct {
 	private    *private
 	topic      topic
@@ -35,8 +36,8 @@ type Channel struct {
 	logger     *slog.Logger
 }
 
-// private is what must not be printed: package fmt prints a struct that holds a Channel in an unexported field without asking
-// the Channel, and then goes one pointer deep.
+// private is what must not be printed: package fmt prints a struct that holds a Channel in an unexported field without
+// asking the Channel, and then goes one pointer deep.
 type private struct {
 	sdk         *sns.Client
 	client      *netguard.Client
@@ -49,12 +50,12 @@ var (
 	_ channel.Checker = (*Channel)(nil)
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
-// delivery a handshake.
+// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
+// next delivery a handshake.
 const senders = 256
 
-// New makes a Channel. The error joins a *ConfigError for every problem found. It connects to nothing: whether there are
-// credentials, and whether the guard allows the endpoint, shows with the first attempt.
+// New makes a Channel. The error joins a *ConfigError for every problem found. It connects to nothing: whether there
+// are credentials, and whether the guard allows the endpoint, shows with the first attempt.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	errs := []error{c.check()}
@@ -84,8 +85,8 @@ func New(c Config) (*Channel, error) {
 	if c.Proxy != nil {
 		p.proxy = c.Proxy.Password
 	}
-	// Not made from the SDK's Config: what the environment and the AWS files say concerns the credentials alone, and must not
-	// send events elsewhere.
+	// Not made from the SDK's Config: what the environment and the AWS files say concerns the credentials alone, and must
+	// not send events elsewhere.
 	p.sdk = sns.New(sns.Options{
 		Region:       t.region,
 		BaseEndpoint: aws.String(origin),
@@ -122,8 +123,8 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	return u, nil
 }
 
-// Send makes one Publish request with d's event. It is a success when SNS has returned a message id, which is the receipt's
-// ProviderID. Failures are *Error values; those of SNS are judged by their code:
+// Send makes one Publish request with d's event. It is a success when SNS has returned a message id, which is the
+// receipt's ProviderID. Failures are *Error values; those of SNS are judged by their code:
 //
 //   - Throttled, Throttling, KMSThrottling and the like: retry.Throttle for one second or what SNS asks for
 //   - ExpiredToken, InvalidClientTokenId, SignatureDoesNotMatch, AuthorizationError and the like: transient, and the
@@ -134,13 +135,13 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 //   - everything else, such as InternalError, EndpointDisabled, KMSDisabled, KMSNotFound and KMSAccessDenied, every 5xx and a
 //     redirect: transient
 //
-// One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and after
-// one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making the message
-// and fetching the credentials included.
+// One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and
+// after one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making the
+// message and fetching the credentials included.
 //
-// The receipt holds the request as it was written, or was to be written, and the answer, without the credentials and the
-// signature. Without credentials to sign with the request is the message alone. OutcomeUnknown is set when the request was
-// written and no proper answer came.
+// The receipt holds the request as it was written, or was to be written, and the answer, without the credentials and
+// the signature. Without credentials to sign with the request is the message alone. OutcomeUnknown is set when the
+// request was written and no proper answer came.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if ctx.Err() != nil {
 		return channel.Receipt{}, c.ended(ctx)
@@ -170,9 +171,9 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	return r, c.failed(ctx, x, err)
 }
 
-// Check asks for the topic's attributes, which shows that the endpoint, the credentials and the topic are there, but not that
-// publishing is allowed. It needs the permission sns:GetTopicAttributes, and fails without it although events may be
-// delivered. Errors are those of Send.
+// Check asks for the topic's attributes, which shows that the endpoint, the credentials and the topic are there, but
+// not that publishing is allowed. It needs the permission sns:GetTopicAttributes, and fails without it although events
+// may be delivered. Errors are those of Send.
 func (c *Channel) Check(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return c.ended(ctx)
@@ -189,8 +190,8 @@ func (c *Channel) Check(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
-// more. It returns nil.
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
+// any more. It returns nil.
 func (c *Channel) Close() error {
 	c.private.client.Close()
 	return nil

@@ -11,16 +11,17 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Config describes a topic and what is published to it. Everything but TopicARN may be left zero. Templates see the event's
-// decoded form and may be shared by any number of channels.
+// Config describes a topic and what is published to it. Everything but TopicARN may be left zero. Templates see the
+// event's decoded form and may be shared by any number of channels.
 //
-// Every event is published, whatever somebody wrote into it. The longest texts are cut, with a mark, until the message fits
-// MaxSize: see event.Event.Shorten. When a template cannot make its part from an event, the message is the event's JSON form
-// without data and attributes, the group is the default, another part is left out, and the Logger gets a warning. For a test
-// event (see event.Event.ForTest) that is a permanent error of kind [KindRender] instead, and nothing is sent.
+// Every event is published, whatever somebody wrote into it. The longest texts are cut, with a mark, until the message
+// fits MaxSize: see event.Event.Shorten. When a template cannot make its part from an event, the message is the event's
+// JSON form without data and attributes, the group is the default, another part is left out, and the Logger gets a
+// warning. For a test event (see event.Event.ForTest) that is a permanent error of kind [KindRender] instead, and
+// nothing is sent.
 type Config struct {
-	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is the one
-	// that is called and signed for.
+	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is the
+	// one that is called and signed for.
 	TopicARN string
 	// Credentials sign the requests. The zero value is the SDK's default chain.
 	Credentials Credentials
@@ -32,16 +33,17 @@ type Config struct {
 	Subject *template.Template
 	// Attributes are sent besides those that every message has, at most 4. Values are cut to 4 KiB.
 	Attributes []Attribute
-	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is not 1
-	// to 128 visible ASCII characters is hashed. nil = the event's correlation id, see event.Event.CorrelationID; the events
-	// of a tenant that have no subject are one group. A standard topic gets a group only if there is a Group (for fair
-	// queues).
+	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is
+	// not 1 to 128 visible ASCII characters is hashed. nil = the event's correlation id, see event.Event.CorrelationID;
+	// the events of a tenant that have no subject are one group. A standard topic gets a group only if there is a Group
+	// (for fair queues).
 	Group *template.Template
 	// MaxSize is the largest message in bytes, its attributes included, at least 32 KiB, and up to 1 MiB if the topic's
 	// MaximumMessageSize says so. A text message is cut, a JSON message made of shorter texts. 0 = 256 KiB.
 	MaxSize int
-	// Endpoint is called in place of the region's: an origin such as "https://vpce-0a1b-2c3d.sns.eu-west-1.vpce.amazonaws.com"
-	// or that of an emulator, without path and query. The Guard judges it like any other destination.
+	// Endpoint is called in place of the region's: an origin such as
+	// "https://vpce-0a1b-2c3d.sns.eu-west-1.vpce.amazonaws.com" or that of an emulator, without path and query. The Guard
+	// judges it like any other destination.
 	Endpoint string
 	// Guard makes the connections to the endpoint and says which addresses are allowed. nil = one of its own that allows
 	// public addresses only. Credentials are not fetched through it, see the package's documentation.
@@ -52,8 +54,8 @@ type Config struct {
 	TLS netguard.TLS
 	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored, but for fetching credentials.
 	Proxy *netguard.Proxy
-	// Timeouts limit the phases of a request; Total also covers making the message and fetching the credentials. A deadline of
-	// Send's context that is earlier wins.
+	// Timeouts limit the phases of a request; Total also covers making the message and fetching the credentials. A
+	// deadline of Send's context that is earlier wins.
 	Timeouts netguard.Timeouts
 	// Logger gets a warning when TLS switches verification off, and when a template fails. nil = slog.Default.
 	Logger *slog.Logger
@@ -83,7 +85,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of TopicARN, Endpoint and the connection.
+// check returns every problem of a Config with its defaults filled in, besides those of TopicARN, Endpoint and the
+// connection.
 func (c Config) check() error {
 	var errs []error
 	if err := c.Limits.Check(); err != nil {

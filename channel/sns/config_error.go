@@ -18,8 +18,8 @@ func (e *ConfigError) Error() string {
 	return "sns: " + e.Field + " " + e.Problem + "; " + e.Remedy
 }
 
-// within makes a *ConfigError for the given field of a *netguard.ConfigError, whose own name of the part at fault the field
-// then ends with, unless part is false. nil stays nil.
+// within makes a *ConfigError for the given field of a *netguard.ConfigError, whose own name of the part at fault the
+// field then ends with, unless part is false. nil stays nil.
 func within(field string, part bool, err error) error {
 	n, ok := errors.AsType[*netguard.ConfigError](err)
 	if !ok {

@@ -79,7 +79,8 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 	}
 }
 
-// Everything a channel can be given as a secret is planted: the three parts of static credentials, and a proxy's password.
+// Everything a channel can be given as a secret is planted: the three parts of static credentials, and a proxy's
+// password.
 func TestS47_S52_NoSecretLeaks(t *testing.T) {
 	channeltest.RunLeaks(t, channeltest.LeakSuite[sns.Config]{
 		Config: func() sns.Config {

@@ -20,14 +20,14 @@ type Credentials struct {
 	provider       func() aws.CredentialsProvider // a function, because package fmt looks into everything else
 }
 
-// Static are an access key, and the session token of a temporary one. They are asked for with every attempt, so they may
-// come from files or a vault and be replaced there; what a source keeps is asked for anew once SNS has refused it.
+// Static are an access key, and the session token of a temporary one. They are asked for with every attempt, so they
+// may come from files or a vault and be replaced there; what a source keeps is asked for anew once SNS has refused it.
 func Static(accessKeyID, secretAccessKey, sessionToken secret.Value) Credentials {
 	return Credentials{id: accessKeyID, key: secretAccessKey, token: sessionToken}
 }
 
-// Provider are credentials of the host's own making. p is asked with every attempt, from many goroutines at once: put one
-// that is slow into an aws.CredentialsCache, which is invalidated when SNS refuses what it holds.
+// Provider are credentials of the host's own making. p is asked with every attempt, from many goroutines at once: put
+// one that is slow into an aws.CredentialsCache, which is invalidated when SNS refuses what it holds.
 func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}
 }
@@ -75,8 +75,9 @@ func (c Credentials) source(region string) (source, error) {
 	case !c.id.IsZero():
 		return source{retrieve: c.reveal, forget: c.expire}, nil
 	}
-	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows nothing of
-	// the Config. The mode is named because finding one out would ask the instance's metadata service here and now.
+	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows
+	// nothing of the Config. The mode is named because finding one out would ask the instance's metadata service here and
+	// now.
 	chain, err := config.LoadDefaultConfig(context.Background(),
 		config.WithDefaultRegion(region), config.WithDefaultsMode(aws.DefaultsModeStandard))
 	if err != nil { // its text may quote a line of the credentials file

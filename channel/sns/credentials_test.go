@@ -27,8 +27,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// instance is an instance metadata service (version 2) on loopback, which is not 169.254.169.254 but as much out of bounds for
-// the guard. Every time it is asked it gives other credentials.
+// instance is an instance metadata service (version 2) on loopback, which is not 169.254.169.254 but as much out of
+// bounds for the guard. Every time it is asked it gives other credentials.
 type instance struct {
 	mu    sync.Mutex
 	paths []string
@@ -95,8 +95,8 @@ func onInstance(t *testing.T) *instance {
 	return i
 }
 
-// The credentials come from where the guard lets nobody go, while the same guard keeps the events away from there: so they
-// are fetched by another client. Neither server sees what is the other's.
+// The credentials come from where the guard lets nobody go, while the same guard keeps the events away from there: so
+// they are fetched by another client. Neither server sees what is the other's.
 func TestS68_CredentialsAndEventsNeverShareAClient(t *testing.T) {
 	metadata := onInstance(t)
 	receiver := newCloud()

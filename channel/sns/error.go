@@ -8,12 +8,12 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
-// Error is the error of a failed attempt. Of what SNS said it holds the status and the error code; the sentence that came
-// with it may name accounts and users, and is in the receipt. errors.As finds the *netguard.Error of a failed exchange, the
-// *netguard.BlockedError of a refused destination, the *secret.SourceError of missing credentials, and the
-// *template.RenderError or *template.JSONError of a KindRender; errors.Is finds channel.ErrGone,
-// netguard.ErrDestinationBlocked, context.Canceled and context.DeadlineExceeded where they apply. The SDK's own error, which
-// quotes the answer, cannot be reached.
+// Error is the error of a failed attempt. Of what SNS said it holds the status and the error code; the sentence that
+// came with it may name accounts and users, and is in the receipt. errors.As finds the *netguard.Error of a failed
+// exchange, the *netguard.BlockedError of a refused destination, the *secret.SourceError of missing credentials, and
+// the *template.RenderError or *template.JSONError of a KindRender; errors.Is finds channel.ErrGone,
+// netguard.ErrDestinationBlocked, context.Canceled and context.DeadlineExceeded where they apply. The SDK's own error,
+// which quotes the answer, cannot be reached.
 type Error struct {
 	Kind   Kind
 	Status int    // of the answer; 0 = there was none

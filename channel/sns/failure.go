@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// certificatePause is the least pause after an attempt that failed for a certificate: people renew certificates, so trying
-	// every few minutes is noise, and giving up would lose what a renewal could still deliver.
+	// certificatePause is the least pause after an attempt that failed for a certificate: people renew certificates, so
+	// trying every few minutes is noise, and giving up would lose what a renewal could still deliver.
 	certificatePause = time.Hour
 	// throttlePause is the least pause after throttling. SNS mostly does not name one, and its quotas are per second.
 	throttlePause = time.Second

@@ -57,8 +57,8 @@ func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.Publish
 	return in, nil
 }
 
-// made renders the template of a field; def without one, and when it fails, because no event is worth less than one of its
-// parts. See lost for the error.
+// made renders the template of a field; def without one, and when it fails, because no event is worth less than one of
+// its parts. See lost for the error.
 func (c *Channel) made(ctx context.Context, d channel.Delivery, field string, from *template.Template, def string) (string, error) {
 	if from == nil {
 		return def, nil
@@ -70,8 +70,8 @@ func (c *Channel) made(ctx context.Context, d channel.Delivery, field string, fr
 	return carried(string(out)), nil
 }
 
-// lost logs that a template failed for an event, which is published all the same. It is an error for a test event, since
-// somebody waits to correct the template, and when the context is done.
+// lost logs that a template failed for an event, which is published all the same. It is an error for a test event,
+// since somebody waits to correct the template, and when the context is done.
 func (c *Channel) lost(ctx context.Context, d channel.Delivery, field string, err error) error {
 	failed := c.templateError(ctx, field, err)
 	if d.Event.IsTest() || ctx.Err() != nil {
@@ -154,9 +154,9 @@ func attributeSize(in *sns.PublishInput) int {
 	return n
 }
 
-// carried replaces what XML 1.0 cannot hold, and so not every subscription: SQS takes U+9, U+A, U+D, U+20 to U+D7FF, U+E000
-// to U+FFFD and what is above U+FFFF (SendMessage, API reference). A message must not be lost because somebody wrote another
-// character into it.
+// carried replaces what XML 1.0 cannot hold, and so not every subscription: SQS takes U+9, U+A, U+D, U+20 to U+D7FF,
+// U+E000 to U+FFFD and what is above U+FFFF (SendMessage, API reference). A message must not be lost because somebody
+// wrote another character into it.
 func carried(s string) string {
 	foreign := func(r rune) bool {
 		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffe' || r == '\uffff'
@@ -189,8 +189,8 @@ func subject(s string) string {
 	return notice.TruncateUTF16(s, longestSubject)
 }
 
-// defaultGroup is what d's event is about. The events of a tenant that are about nothing are a group as well, which is named
-// as no correlation id is: none begins with "~".
+// defaultGroup is what d's event is about. The events of a tenant that are about nothing are a group as well, which is
+// named as no correlation id is: none begins with "~".
 func defaultGroup(d channel.Delivery) string {
 	if d.Event.Subject() != "" || d.Event.IsTest() {
 		return d.Event.CorrelationID(longestToken)
@@ -202,8 +202,9 @@ func defaultGroup(d channel.Delivery) string {
 // longestToken is how long a group or deduplication id may be (Publish, API reference).
 const longestToken = 128
 
-// deduplication names d for the five minutes in which SNS drops a message it has seen: the same for all attempts, another one
-// for each time somebody delivers it again on purpose. Delivery.ID has no dot, so no two deliveries share one.
+// deduplication names d for the five minutes in which SNS drops a message it has seen: the same for all attempts,
+// another one for each time somebody delivers it again on purpose. Delivery.ID has no dot, so no two deliveries share
+// one.
 func deduplication(d channel.Delivery) string {
 	id := d.ID()
 	if d.Generation != 0 {

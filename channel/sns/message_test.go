@@ -191,7 +191,8 @@ func TestS34_S70_TooLargeIsCut(t *testing.T) {
 	}
 }
 
-// A template that fails costs its part and not the event; what it withholds stays withheld. Whoever tests it learns about it.
+// A template that fails costs its part and not the event; what it withholds stays withheld. Whoever tests it learns
+// about it.
 func TestWhatCannotBeMadeIsLeftOut(t *testing.T) {
 	t.Parallel()
 	receiver := newCloud()
@@ -257,7 +258,8 @@ func TestWhatCannotBeMadeIsLeftOut(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestEveryEventIsPublished: no event is refused, by the channel or by the limits of SNS, for what somebody wrote into it.
+// TestEveryEventIsPublished: no event is refused, by the channel or by the limits of SNS, for what somebody wrote into
+// it.
 func TestEveryEventIsPublished(t *testing.T) {
 	t.Parallel()
 	receiver := newCloud()

@@ -42,8 +42,8 @@ func TestS67_OneAttemptIsOneRequest(t *testing.T) {
 	}
 }
 
-// dropper is a server below HTTP that answers the first request of a connection and closes the connection when the second
-// has come, or with early set before that, or in the middle of its answer.
+// dropper is a server below HTTP that answers the first request of a connection and closes the connection when the
+// second has come, or with early set before that, or in the middle of its answer.
 type dropper struct {
 	early, midway bool
 

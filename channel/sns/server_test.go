@@ -31,11 +31,12 @@ const (
 	messageID   = "94f20ce6-13c5-43a0-9a9e-ca52d816e90b"
 )
 
-// cloud is an HTTP server that answers Publish and GetTopicAttributes as SNS does, with the errors and in the order SNS has
-// them: the signature first. It is safe for concurrent use.
+// cloud is an HTTP server that answers Publish and GetTopicAttributes as SNS does, with the errors and in the order SNS
+// has them: the signature first. It is safe for concurrent use.
 type cloud struct {
 	verifier
-	// answer, if set, is asked after the signature was found good, with the number of the request from 1 on; false = go on.
+	// answer, if set, is asked after the signature was found good, with the number of the request from 1 on; false = go
+	// on.
 	answer func(w http.ResponseWriter, n int, form url.Values) bool
 
 	mu       sync.Mutex

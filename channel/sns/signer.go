@@ -9,8 +9,9 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// signer signs each request with a signer of its own. The SDK's keeps the key that it derives for a day by the access key's id
-// alone, so that a secret key which was wrong, and is corrected where it is kept, would go on being refused until midnight.
+// signer signs each request with a signer of its own. The SDK's keeps the key that it derives for a day by the access
+// key's id alone, so that a secret key which was wrong, and is corrected where it is kept, would go on being refused
+// until midnight.
 type signer struct{}
 
 // SignHTTP is that of the SDK.

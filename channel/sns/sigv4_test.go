@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// verifier checks Signature Version 4 as a server does, written from "Signature Version 4 signing process" in the AWS IAM User
-// Guide and sharing nothing with the SDK.
+// verifier checks Signature Version 4 as a server does, written from "Signature Version 4 signing process" in the AWS
+// IAM User Guide and sharing nothing with the SDK.
 type verifier struct {
 	service, region string
 	secret          func(accessKeyID string) (secret, token string, known bool)
@@ -196,8 +196,8 @@ func percent(s, keep string) string {
 	return b.String()
 }
 
-// readVector reads a request of AWS's test suite, which is not quite HTTP: lines end with LF, targets are not encoded, and a
-// value may go on in lines that begin with blanks.
+// readVector reads a request of AWS's test suite, which is not quite HTTP: lines end with LF, targets are not encoded,
+// and a value may go on in lines that begin with blanks.
 func readVector(t testing.TB, raw []byte) signed {
 	t.Helper()
 	head, body, ok := bytes.Cut(raw, []byte("\n\n"))
@@ -229,8 +229,8 @@ func suite(s signed) verifier {
 	}
 }
 
-// The verifier that judges our requests is itself judged by the vectors AWS publishes, and refuses each of them as soon as
-// anything in it is another.
+// The verifier that judges our requests is itself judged by the vectors AWS publishes, and refuses each of them as soon
+// as anything in it is another.
 func TestTheVerifierPassesTheVectorsOfAWS(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/sigv4/*.txt")

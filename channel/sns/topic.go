@@ -15,8 +15,8 @@ type topic struct {
 
 const fifoSuffix = ".fifo"
 
-// parseTopic reads arn:partition:sns:region:account:name. The region becomes part of a host name and of every signature, so
-// nothing but its proper characters may be in it. problem is "" when raw is a topic's ARN.
+// parseTopic reads arn:partition:sns:region:account:name. The region becomes part of a host name and of every
+// signature, so nothing but its proper characters may be in it. problem is "" when raw is a topic's ARN.
 func parseTopic(raw string) (t topic, problem string) {
 	a, err := arn.Parse(raw)
 	switch {
@@ -40,8 +40,9 @@ func parseTopic(raw string) (t topic, problem string) {
 	return topic{arn: raw, region: a.Region, fifo: fifo}, ""
 }
 
-// partition returns the partition that a region is in. A wrong one is never the topic's, and its answers would come late and
-// about something else. Source: the SDK's own table, internal/endpoints/awsrulesfn/partitions.json, read 2026-11.
+// partition returns the partition that a region is in. A wrong one is never the topic's, and its answers would come
+// late and about something else. Source: the SDK's own table, internal/endpoints/awsrulesfn/partitions.json, read
+// 2026-11.
 func partition(region string) string {
 	area, rest, _ := strings.Cut(region, "-")
 	place, _, _ := strings.Cut(rest, "-")

@@ -17,11 +17,11 @@ const (
 	gone                     // there is no such topic
 )
 
-// judge returns the verdict on an answer that is not a success. Only what is about the request itself is permanent: losing a
-// notice costs more than asking again. Codes are those of the Publish action and of "Common
-// errors" in the Amazon SNS API reference (Version 2010-03-31) and of the SDK's tables; only those are listed whose status,
-// which is mostly 400 or 403, says something else. skewed means that the SDK has seen that our clock is wrong and will sign the next request for
-// the server's.
+// judge returns the verdict on an answer that is not a success. Only what is about the request itself is permanent:
+// losing a notice costs more than asking again. Codes are those of the Publish action and of "Common
+// errors" in the Amazon SNS API reference (Version 2010-03-31) and of the SDK's tables; only those are listed whose
+// status, which is mostly 400 or 403, says something else. skewed means that the SDK has seen that our clock is wrong
+// and will sign the next request for the server's.
 func judge(status int, code string, skewed bool) verdict {
 	if _, ok := sdkretry.DefaultThrottleErrorCodes[code]; ok {
 		return throttled

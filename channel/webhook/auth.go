@@ -33,8 +33,8 @@ func Basic(user string, password secret.Value) Auth { return Auth{basic, user, p
 // Token is sent as it is, for example "Bearer abc…". It must be a valid header value, and not be empty.
 func Token(value secret.Value) Auth { return Auth{token, "", value} }
 
-// Scheme is a credential behind the name of its scheme (RFC 9110 section 11.4): Scheme("Bearer", token). It differs from
-// Token in that the credential is known, and hidden, without the name.
+// Scheme is a credential behind the name of its scheme (RFC 9110 section 11.4): Scheme("Bearer", token). It differs
+// from Token in that the credential is known, and hidden, without the name.
 func Scheme(name string, credential secret.Value) Auth { return Auth{named, name, credential} }
 
 // check returns what is wrong with a as far as it is known without asking a source.

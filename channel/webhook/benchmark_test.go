@@ -26,10 +26,10 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// BenchmarkSend measures Send, with guard, time limits, redaction and receipt, beside its floor, a tuned net/http RoundTrip
-// of the same bytes without any of it, in turns within one run: 64 in flight, a body of about 1 KiB, a receiver in another
-// process. Compare cpu-ratio, which other load disturbs least; it should be at most 1.15, with at most 55 allocations and 2
-// new connections per 1,000 deliveries.
+// BenchmarkSend measures Send, with guard, time limits, redaction and receipt, beside its floor, a tuned net/http
+// RoundTrip of the same bytes without any of it, in turns within one run: 64 in flight, a body of about 1 KiB, a
+// receiver in another process. Compare cpu-ratio, which other load disturbs least; it should be at most 1.15, with at
+// most 55 allocations and 2 new connections per 1,000 deliveries.
 func BenchmarkSend(b *testing.B) { benchmarkSend(b, webhook.Signing{}) }
 
 // BenchmarkSendSigned is BenchmarkSend with a signature, which the floor is without.

@@ -16,8 +16,8 @@ import (
 )
 
 // Body says what requests carry. The zero Body is the event's JSON form as it is. Bodies are immutable: any number of
-// channels may share one. Every body that is sent is complete, valid UTF-8 and at most [Config].MaxBody long. Printing a
-// Body shows what kind of body it is, and nothing of its content.
+// channels may share one. Every body that is sent is complete, valid UTF-8 and at most [Config].MaxBody long. Printing
+// a Body shows what kind of body it is, and nothing of its content.
 type Body struct {
 	source  bodySource     // nil = the event's JSON form
 	secrets []secret.Value // asked for with every attempt
@@ -53,8 +53,8 @@ type invalidBodyError struct{ problem string }
 func (e *invalidBodyError) Error() string { return e.problem }
 
 // TemplateBody is what t makes of the event's decoded form: JSON of a template compiled for template.JSON, in either
-// syntax, or plain text of one compiled for template.Text, whose content type is then text/plain. Receipts show the body,
-// so it is no place for credentials. A nil t is an error of [New].
+// syntax, or plain text of one compiled for template.Text, whose content type is then text/plain. Receipts show the
+// body, so it is no place for credentials. A nil t is an error of [New].
 //
 // A signature covers plain text too, but receivers' libraries that parse JSON after they have checked it refuse it, see
 // [FormBody].

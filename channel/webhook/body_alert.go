@@ -6,8 +6,8 @@ import (
 )
 
 // AlertBody is the flat alert that directory platforms send to webhooks: a JSON object with exactly 17 fields, those of
-// event.Alert, as they are in the event's data. It is for events whose data has them all, each a text, number, boolean or
-// null: those of package event and a host's own. Another event is a permanent error of kind [KindRender].
+// event.Alert, as they are in the event's data. It is for events whose data has them all, each a text, number, boolean
+// or null: those of package event and a host's own. Another event is a permanent error of kind [KindRender].
 func AlertBody() Body { return Body{source: alertBody{}} }
 
 type alertBody struct{}

@@ -23,15 +23,16 @@ type CloudEventsOptions struct {
 	// that the specification asks for in headers, and show "a b" as "a%20b".
 	Binary bool
 	// Attributes lists the event attributes that become extension attributes, under their names in lower case without what
-	// is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes that of an
-	// attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list the later one in the order of
-	// the names, or the one that is not free, gets an "x" before its name.
+	// is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes that of
+	// an attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list the later one in the
+	// order of the names, or the one that is not free, gets an "x" before its name.
 	Attributes []string
 }
 
-// CloudEvents is the CloudEvents 1.0 form of an event: id, type, subject and time are the event's, source is the event's or
-// that of the options, data is its data, and its tenant is the extension attribute tenant. A test event (event.Event.ForTest)
-// has the extension attribute test. Values are written as the specification's strings, with blanks for the characters those must not have, and those without anything else are left out.
+// CloudEvents is the CloudEvents 1.0 form of an event: id, type, subject and time are the event's, source is the
+// event's or that of the options, data is its data, and its tenant is the extension attribute tenant. A test event
+// (event.Event.ForTest) has the extension attribute test. Values are written as the specification's strings, with
+// blanks for the characters those must not have, and those without anything else are left out.
 //
 // See https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents, the JSON event format and the HTTP protocol binding.
 func CloudEvents(o CloudEventsOptions) Body {
@@ -173,8 +174,8 @@ func (b *cloudEvents) write(e event.Event, r *rendering) {
 // cePrefix is that of the headers in binary mode.
 const cePrefix = "Ce-"
 
-// ceString returns s without the characters that a CloudEvents string must not have: controls, and code points that are no
-// characters.
+// ceString returns s without the characters that a CloudEvents string must not have: controls, and code points that are
+// no characters.
 func ceString(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r <= 0x9f || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe {

@@ -26,12 +26,12 @@ type FormOptions struct {
 }
 
 // FormBody is a list of form variables (application/x-www-form-urlencoded), sorted by name. Three are in every form,
-// whatever Variables says: event, the event's type or the word that [Config].Words has for it; version; and timestamp, when
-// it happened, in whole seconds since 1970. That of a test event (event.Event.ForTest) has the variable test besides, which no
-// attribute becomes.
+// whatever Variables says: event, the event's type or the word that [Config].Words has for it; version; and timestamp,
+// when it happened, in whole seconds since 1970. That of a test event (event.Event.ForTest) has the variable test
+// besides, which no attribute becomes.
 //
-// A signature covers a form like any other body, but receivers' libraries that parse JSON after they have checked it, as
-// those of Standard Webhooks do, refuse every form: use package signature, or a library that only checks.
+// A signature covers a form like any other body, but receivers' libraries that parse JSON after they have checked it,
+// as those of Standard Webhooks do, refuse every form: use package signature, or a library that only checks.
 func FormBody(o FormOptions) Body {
 	if o.Version == "" {
 		o.Version = "1"

@@ -9,15 +9,15 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// BodyFunc is what f makes of a delivery. f is called once per attempt, from many goroutines at once; it must not modify
-// or retain what it is given, and what it returns must be valid UTF-8 and is not used by f any more.
+// BodyFunc is what f makes of a delivery. f is called once per attempt, from many goroutines at once; it must not
+// modify or retain what it is given, and what it returns must be valid UTF-8 and is not used by f any more.
 //
-// The texts of the given secrets, for receivers that want a credential in the body, are passed to f in their order. Only so
-// are they asked for with every attempt, hidden in receipts and errors, and found by channeltest.RunLeaks; a secret that f
-// knows by itself is none of that. Each has at least 8 characters.
+// The texts of the given secrets, for receivers that want a credential in the body, are passed to f in their order.
+// Only so are they asked for with every attempt, hidden in receipts and errors, and found by channeltest.RunLeaks; a
+// secret that f knows by itself is none of that. Each has at least 8 characters.
 //
-// An error of f is a permanent error of kind [KindRender]. Its text is shown, on one line and without the secrets, so it
-// should say what is wrong with the event without quoting it; the error itself cannot be reached.
+// An error of f is a permanent error of kind [KindRender]. Its text is shown, on one line and without the secrets, so
+// it should say what is wrong with the event without quoting it; the error itself cannot be reached.
 func BodyFunc(contentType string, f func(d channel.Delivery, secrets []string) ([]byte, error), secrets ...secret.Value) Body {
 	return Body{&funcBody{contentType, f}, slices.Clone(secrets)}
 }

@@ -21,35 +21,37 @@ import (
 // unexported field of another struct.
 //
 // The body, the path and query, and header values can be made from the event, by templates from its decoded form; a
-// template may be shared by any number of channels. Whatever texts an event holds, what a template makes of it is sent: texts
-// that are too long for their place, or for the steps of a template, are cut, with "…" at their ends, and see Path and
-// [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as one whose JSON
-// is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
+// template may be shared by any number of channels. Whatever texts an event holds, what a template makes of it is sent:
+// texts that are too long for their place, or for the steps of a template, are cut, with "…" at their ends, and see
+// Path and [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as
+// one whose JSON is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
 type Config struct {
-	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated as
-	// secrets, unless it has Masks.
+	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated
+	// as secrets, unless it has Masks.
 	URL string
 	// Masks are up to 10 secret parts of URL: it holds and shows their replacements, and what is called has their values,
 	// which are inserted as they are. The rest of URL is then no secret. See [secret.URL].
 	Masks []secret.Mask
 	// Path makes the path and query, which URL then must not have: a template compiled for template.URL that begins with
-	// one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a fragment.
-	// A value that is empty, "." or ".." and would be a segment that changes the path becomes "-". The URL as a whole is at
-	// most 8 KiB, and what Path makes is a secret. nil = URL is complete.
+	// one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a
+	// fragment. A value that is empty, "." or ".." and would be a segment that changes the path becomes "-". The URL as a
+	// whole is at most 8 KiB, and what Path makes is a secret. nil = URL is complete.
 	Path *template.Template
 	// Method is one of Limits.Methods. Empty = POST.
 	Method string
 	// Body makes the body. The zero value is the event's JSON form as it is.
 	Body Body
-	// Words are the receiver's own words for types of events, such as event.AccessRequestWords. Templates, macros and forms
-	// have them in place of the type, as event_type; the event's JSON form and CloudEvents keep the type. nil = none.
+	// Words are the receiver's own words for types of events, such as event.AccessRequestWords. Templates, macros and
+	// forms have them in place of the type, as event_type; the event's JSON form and CloudEvents keep the type. nil =
+	// none.
 	Words event.Vocabulary
 	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the zero
 	// Body is application/json.
 	ContentType string
 	// MaxBody is the largest body in bytes. When the event's JSON form, a CloudEvent, or what a template or form makes is
-	// larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made otherwise, is not sent, not even in part: a permanent error of
-	// kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of a template's output.
+	// larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made otherwise, is
+	// not sent, not even in part: a permanent error of kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of
+	// a template's output.
 	MaxBody int
 	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.
 	Headers []Header
@@ -63,14 +65,14 @@ type Config struct {
 	// Verdicts says what every other status means. nil = [DefaultVerdicts].
 	Verdicts Verdicts
 	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
-	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the body
-	// of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything but
-	// Taken counts as not known: the event is sent again. nil = the status decides.
+	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
+	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
+	// but Taken counts as not known: the event is sent again. nil = the status decides.
 	Interpret func(a Answer, verdict Verdict) Reading
 	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
 	RateLimit RateLimit
-	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil = one
-	// of its own that allows public addresses only.
+	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
+	// one of its own that allows public addresses only.
 	Guard *netguard.Guard
 	// Limits say what URL, Method and Headers may be. The zero value is HTTPS only, any port, 25 headers.
 	Limits netguard.Limits
@@ -78,8 +80,8 @@ type Config struct {
 	TLS netguard.TLS
 	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored.
 	Proxy *netguard.Proxy
-	// Timeouts limit the phases of an attempt and the whole of it, credentials and templates included. A deadline of Send's
-	// context that is earlier wins.
+	// Timeouts limit the phases of an attempt and the whole of it, credentials and templates included. A deadline of
+	// Send's context that is earlier wins.
 	Timeouts netguard.Timeouts
 	// MaxResponse is how many bytes of a response body the receipt keeps, at most 1 MiB. 0 = 64 KiB.
 	MaxResponse int
@@ -120,8 +122,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Path, Headers, Auth and
-// the connection.
+// check returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Path, Headers, Auth
+// and the connection.
 func (c Config) check() error {
 	var errs []error
 	if err := c.Limits.Check(); err != nil {

@@ -19,8 +19,8 @@ func (e *ConfigError) Error() string {
 	return "webhook: " + e.Field + " " + e.Problem + "; " + e.Remedy
 }
 
-// within makes a *ConfigError for the given field of a *netguard.ConfigError or *secret.ConfigError. Those name parts of
-// their own, such as "minimum TLS version", which the problem then begins with unless part is false. nil stays nil.
+// within makes a *ConfigError for the given field of a *netguard.ConfigError or *secret.ConfigError. Those name parts
+// of their own, such as "minimum TLS version", which the problem then begins with unless part is false. nil stays nil.
 func within(field string, part bool, err error) error {
 	e := &ConfigError{Field: field}
 	var inner string

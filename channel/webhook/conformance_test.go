@@ -88,8 +88,8 @@ func repeating(a channeltest.Answer) http.HandlerFunc {
 	}
 }
 
-// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body and of a
-// signature, and a proxy's password.
+// Everything a webhook can be given as a secret is planted: masks, headers, either kind of Auth, the keys in a body and
+// of a signature, and a proxy's password.
 func TestS47_S52_NoSecretLeaks(t *testing.T) {
 	for name, auth := range map[string]webhook.Auth{"basic": webhook.Basic("somebody", secret.Value{}), "token": webhook.Token(secret.Value{}), "scheme": webhook.Scheme("Bearer", secret.Value{})} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// contentCoding returns the Content-Encoding of a body, in lower case; "" when it has none. Several are one that decode does
-// not know.
+// contentCoding returns the Content-Encoding of a body, in lower case; "" when it has none. Several are one that decode
+// does not know.
 func contentCoding(header http.Header) string {
 	var codings []string
 	for name := range strings.SplitSeq(strings.Join(header["Content-Encoding"], ","), ",") {
@@ -22,9 +22,10 @@ func contentCoding(header http.Header) string {
 	return strings.Join(codings, ",")
 }
 
-// decode returns up to limit bytes of what a body in a Content-Encoding is when it is decoded, so that a small body cannot
-// become a large one. whole says of the body, and of the result, that it is all of it. readable is false when the encoding is
-// not known or the body is not in it: receivers are asked for none, so those two that every server has are enough.
+// decode returns up to limit bytes of what a body in a Content-Encoding is when it is decoded, so that a small body
+// cannot become a large one. whole says of the body, and of the result, that it is all of it. readable is false when
+// the encoding is not known or the body is not in it: receivers are asked for none, so those two that every server has
+// are enough.
 func decode(coding string, body []byte, limit int, whole bool) (decoded []byte, all, readable bool) {
 	var r io.Reader
 	var err error

@@ -9,11 +9,11 @@ import (
 )
 
 // Error is the error of a failed attempt. It holds nothing of the URL but its origin, and nothing the receiver said but
-// its status and Reason. errors.As finds the *netguard.Error of a failed exchange, the *netguard.BlockedError of a refused
-// destination, the *secret.SourceError of a credential, and the *template.RenderError or *template.JSONError of a KindRender,
-// whose text names the field of [Config] and the line and column in its template, never the event's data; errors.Is finds channel.ErrGone, netguard.ErrDestinationBlocked,
-// context.Canceled and context.DeadlineExceeded where they apply. The network's own error, which may quote the URL, cannot
-// be reached.
+// its status and Reason. errors.As finds the *netguard.Error of a failed exchange, the *netguard.BlockedError of a
+// refused destination, the *secret.SourceError of a credential, and the *template.RenderError or *template.JSONError of
+// a KindRender, whose text names the field of [Config] and the line and column in its template, never the event's data;
+// errors.Is finds channel.ErrGone, netguard.ErrDestinationBlocked, context.Canceled and context.DeadlineExceeded where
+// they apply. The network's own error, which may quote the URL, cannot be reached.
 type Error struct {
 	Kind   Kind
 	Status int    // of the answer; 0 = there was none

@@ -25,5 +25,6 @@ func (c *Channel) Model() *http.Request {
 	return req
 }
 
-// Lines is the number of lines in the head of Model: request line, Host, Content-Length, the headers, and the empty line.
+// Lines is the number of lines in the head of Model: request line, Host, Content-Length, the headers, and the empty
+// line.
 func (c *Channel) Lines() int { return 4 + len(c.Model().Header) }

@@ -15,8 +15,9 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// certificatePause is the least pause after an attempt that failed for a certificate, the receiver's or ours: people renew
-// certificates, so trying every few minutes is noise, and giving up would lose what a renewal could still deliver.
+// certificatePause is the least pause after an attempt that failed for a certificate, the receiver's or ours: people
+// renew certificates, so trying every few minutes is noise, and giving up would lose what a renewal could still
+// deliver.
 const certificatePause = time.Hour
 
 func (c *core) newError(k Kind) *Error {

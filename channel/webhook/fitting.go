@@ -19,8 +19,9 @@ func tooLong(is bool) error {
 	return nil
 }
 
-// fit calls try with the data of an event. While what try makes of it does not fit into its place, or takes more steps than a
-// template has, it calls try again with the texts in data cut shorter, and with "-" for those that would change a path: nobody's text keeps an event from being sent.
+// fit calls try with the data of an event. While what try makes of it does not fit into its place, or takes more steps
+// than a template has, it calls try again with the texts in data cut shorter, and with "-" for those that would change
+// a path: nobody's text keeps an event from being sent.
 func fit(data map[string]any, try func(data map[string]any) error) error {
 	err := try(data)
 	segments := false
@@ -40,8 +41,8 @@ func fit(data map[string]any, try func(data map[string]any) error) error {
 	return err
 }
 
-// shortEvent returns e with its longest texts cut until its JSON form has at most size bytes; e itself where cutting texts is
-// not enough, because data without its values is not the event.
+// shortEvent returns e with its longest texts cut until its JSON form has at most size bytes; e itself where cutting
+// texts is not enough, because data without its values is not the event.
 func shortEvent(e event.Event, size int) event.Event {
 	short := e.Shorten(size)
 	if lost := short.Shortened(); slices.Contains(lost, "data") || slices.Contains(lost, "attributes") {

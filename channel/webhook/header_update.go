@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are compared
-// without regard to case. It refuses, as a *ConfigError:
+// UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are
+// compared without regard to case. It refuses, as a *ConfigError:
 //   - a header that is sensitive in stored and is not in next: the choice cannot be undone, only the header removed;
 //   - a kept value for a header that is not in stored, or was not sensitive there;
 //   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could otherwise

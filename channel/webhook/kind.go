@@ -5,9 +5,9 @@ import "github.com/tocsin-go/tocsin/channel/netguard"
 // Kind says how an attempt failed: one of the kinds of package netguard, or one of those below. New kinds may be added.
 type Kind = netguard.Kind
 
-// The kinds of a webhook's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent. KindSecret and
-// KindRenderTimeout and KindUnreadable are worth another attempt, and KindStatus, KindRedirect and KindRefused are what
-// [Config].Verdicts or Interpret say.
+// The kinds of a webhook's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent.
+// KindSecret and KindRenderTimeout and KindUnreadable are worth another attempt, and KindStatus, KindRedirect and
+// KindRefused are what [Config].Verdicts or Interpret say.
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
 	KindRender        Kind = "render"         // the request cannot be made from this event

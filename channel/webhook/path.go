@@ -22,8 +22,8 @@ func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery:
 		return &ConfigError{"URL", "has a path or query beside Path", "move them into the template"}
 	}
-	// Values are percent-encoded, so what is wrong here is wrong in the template's own text. Not so a render that fails and
-	// a first segment that is empty: both may come from the lack of data.
+	// Values are percent-encoded, so what is wrong here is wrong in the template's own text. Not so a render that fails
+	// and a first segment that is empty: both may come from the lack of data.
 	out, err := t.Render(context.Background(), nil, map[string]any{})
 	if err == nil && !bytes.HasPrefix(out, []byte("//")) {
 		if _, wrong := withPath(netguard.Origin(u), string(out), l); wrong != nil {
@@ -33,8 +33,8 @@ func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	return nil
 }
 
-// withPath returns the URL of an origin with a path and query that a template made. The first character decides that the
-// host stays the origin's, and a second slash would make the path read like a host.
+// withPath returns the URL of an origin with a path and query that a template made. The first character decides that
+// the host stays the origin's, and a second slash would make the path read like a host.
 func withPath(origin, path string, l netguard.Limits) (*url.URL, *ConfigError) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 		return nil, &ConfigError{"Path", "does not begin with exactly one slash", "begin it with one, and let what may be empty not fill the first segment"}

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// RateLimit says how a receiver that answers 429 writes how long it wants to be left alone, besides Retry-After, which is
-// always understood and comes first.
+// RateLimit says how a receiver that answers 429 writes how long it wants to be left alone, besides Retry-After, which
+// is always understood and comes first.
 type RateLimit uint8
 
-// The forms of X-RateLimit-Reset. It is read from answers with status 429 only: on others it tells when the current window
-// ends, which is no reason to wait.
+// The forms of X-RateLimit-Reset. It is read from answers with status 429 only: on others it tells when the current
+// window ends, which is no reason to wait.
 const (
 	RetryAfterOnly RateLimit = iota
 	ResetAtUnix              // when, in seconds since 1970, with or without a fraction (SendGrid, Discord)
@@ -64,8 +64,8 @@ func seconds(value string) time.Duration {
 	return clamp(n)
 }
 
-// decimal reads digits with at most one dot, infinity when there are too many for a number: neither signs nor exponents, NaN
-// or infinity as words, which ParseFloat knows.
+// decimal reads digits with at most one dot, infinity when there are too many for a number: neither signs nor
+// exponents, NaN or infinity as words, which ParseFloat knows.
 func decimal(value string) (float64, bool) {
 	if value == "" || strings.Trim(value, "0123456789.") != "" {
 		return 0, false

@@ -22,8 +22,8 @@ type Reading struct {
 	// code, not a sentence, from the answer: an answer may quote the event. At most 100 characters of printable ASCII are
 	// kept.
 	Reason string
-	// RetryAfter is how long the receiver wants to be left alone, for the verdict Retry: nothing is sent to it meanwhile, see
-	// retry.Throttle. At most 24 hours count. 0 = what its headers say.
+	// RetryAfter is how long the receiver wants to be left alone, for the verdict Retry: nothing is sent to it meanwhile,
+	// see retry.Throttle. At most 24 hours count. 0 = what its headers say.
 	RetryAfter time.Duration
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255
 	// characters or holds anything but printable ASCII.

@@ -17,7 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// A secret is hidden wherever a receipt's request would show it, also in what a template made of an event that quotes it.
+// A secret is hidden wherever a receipt's request would show it, also in what a template made of an event that quotes
+// it.
 func TestS50_SecretsInWhatTemplatesMakeAreHidden(t *testing.T) {
 	t.Parallel()
 	const key = "K3Y-V4LUE-1"

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// startReceiver runs a receiver in a process of its own, so that its work is not measured as ours. It returns its URL, and a
-// function that says how many connections it has accepted.
+// startReceiver runs a receiver in a process of its own, so that its work is not measured as ours. It returns its URL,
+// and a function that says how many connections it has accepted.
 func startReceiver(b *testing.B) (target string, accepted func() int) {
 	b.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0]) // Cleanup runs after the context is done
@@ -47,9 +47,9 @@ func startReceiver(b *testing.B) (target string, accepted func() int) {
 	}
 }
 
-// receive is the child's part: it writes its address and answers 200 to everything until its input ends, and writes how many
-// connections it has accepted for each line of that. It does as little as possible, because it shares the processors with
-// the sender.
+// receive is the child's part: it writes its address and answers 200 to everything until its input ends, and writes how
+// many connections it has accepted for each line of that. It does as little as possible, because it shares the
+// processors with the sender.
 func receive(stdin io.Reader, stdout io.Writer) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// redactHeader removes secrets from resp's header in place: the known ones, cookies, and all but the origin of a redirect's
-// target, which may be a signed URL.
+// redactHeader removes secrets from resp's header in place: the known ones, cookies, and all but the origin of a
+// redirect's target, which may be a signed URL.
 func redactHeader(r *secret.Redactor, resp *http.Response) {
 	for name, values := range resp.Header {
 		for i, v := range values {

@@ -158,8 +158,8 @@ func (c *core) fillPath(ctx context.Context, t *template.Template, data map[stri
 	return nil
 }
 
-// data returns what templates see of d's event: its decoded form, which all channels share, with the receiver's word for its
-// type.
+// data returns what templates see of d's event: its decoded form, which all channels share, with the receiver's word
+// for its type.
 func (p *settings) data(d channel.Delivery) map[string]any {
 	if d.Event.IsZero() {
 		return nil

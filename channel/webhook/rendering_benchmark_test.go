@@ -11,7 +11,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// BenchmarkRendering counts the allocations of one Send for each way to make a request; the receiver is another process.
+// BenchmarkRendering counts the allocations of one Send for each way to make a request; the receiver is another
+// process.
 func BenchmarkRendering(b *testing.B) {
 	target, _ := startReceiver(b)
 	path := compile(b, template.URL, "/v1/{{data.friendly_id}}/events?about={{subject}}")

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// requestTemplate is what requests are copies of, with the secrets in their places. It is made anew when one of them has
-// changed.
+// requestTemplate is what requests are copies of, with the secrets in their places. It is made anew when one of them
+// has changed.
 type requestTemplate struct {
 	redactor *secret.Redactor // knows every secret in it
 	request  *http.Request    // without header and body
@@ -47,7 +47,8 @@ type settings struct {
 	current       atomic.Pointer[requestTemplate]
 }
 
-// static checks URL and Masks as far as that is possible without asking a source, and returns the URL with the replacements.
+// static checks URL and Masks as far as that is possible without asking a source, and returns the URL with the
+// replacements.
 func (c Config) static() (*url.URL, error) {
 	u, err := netguard.CheckURL("URL", c.URL, c.Limits)
 	if err != nil {
@@ -128,8 +129,8 @@ func newSettings(c Config, u *url.URL, header http.Header) *settings {
 	return p
 }
 
-// describe sets what receipts show of every request. It is what whoever wrote the configuration wrote openly, so it is not
-// searched for secrets: what of a list of guesses is hidden would tell which of them is one.
+// describe sets what receipts show of every request. It is what whoever wrote the configuration wrote openly, so it is
+// not searched for secrets: what of a list of guesses is hidden would tell which of them is one.
 func (p *settings) describe(c Config, u *url.URL) {
 	p.start = p.method + " " + p.url.String()
 	if len(p.url.Masks) == 0 {

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest pause that a receiver can ask for. A longer one, such as milliseconds written as seconds or a
-// date that is far away, is cut to it: a mistake of the other side must not put an event off for years.
+// maxRetryAfter is the longest pause that a receiver can ask for. A longer one, such as milliseconds written as seconds
+// or a date that is far away, is cut to it: a mistake of the other side must not put an event off for years.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads a Retry-After value (RFC 9110 section 10.2.3): an HTTP date or seconds, however many, which some send
-// with a fraction. It returns a pause from now, at most maxRetryAfter; 0 when the value is in the past or not understood.
+// retryAfter reads a Retry-After value (RFC 9110 section 10.2.3): an HTTP date or seconds, however many, which some
+// send with a fraction. It returns a pause from now, at most maxRetryAfter; 0 when the value is in the past or not
+// understood.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.Trim(value, " \t")
 	if d := seconds(value); d > 0 {

@@ -50,8 +50,8 @@ func guardOf(t testing.TB, r *net.Resolver) *netguard.Guard {
 	return g
 }
 
-// newChannel makes a channel that is closed with the test. Without a guard in c it may connect to this machine, and it may
-// do so without TLS.
+// newChannel makes a channel that is closed with the test. Without a guard in c it may connect to this machine, and it
+// may do so without TLS.
 func newChannel(t testing.TB, c webhook.Config) *webhook.Channel {
 	t.Helper()
 	if c.Guard == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Somebody who may edit and test a channel, but not read its secrets, writes a list of guesses into it: the one that is hidden
-// would be the secret.
+// Somebody who may edit and test a channel, but not read its secrets, writes a list of guesses into it: the one that is
+// hidden would be the secret.
 func TestWhatTheConfigurationSaysOpenlyIsShownAsItIs(t *testing.T) {
 	t.Parallel()
 	const key = "K3Y-V4LUE-17"

@@ -30,8 +30,8 @@ type SigningKey struct {
 //
 // To change the secret of a scheme that rotates, put the new one first and give the old one the time by which every
 // receiver has changed over: until then requests carry both signatures. GitHub's and Slack's receivers look for one
-// signature, so they take one key. Forms and plain text are signed like JSON, but see [FormBody] for who can check that. When
-// no key is left, nothing is sent: attempts fail with [KindSecret].
+// signature, so they take one key. Forms and plain text are signed like JSON, but see [FormBody] for who can check
+// that. When no key is left, nothing is sent: attempts fail with [KindSecret].
 func Sign(s signature.Scheme, keys ...SigningKey) Signing {
 	return Signing{true, s, slices.Clone(keys)}
 }

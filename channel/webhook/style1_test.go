@@ -17,7 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// The tests of this file are the lines of access-request webhooks in the style of Apono that concern what is sent or refused.
+// The tests of this file are the lines of access-request webhooks in the style of Apono that concern what is sent or
+// refused.
 
 // refusal is the first problem that New finds, as "field problem".
 func refusal(t testing.TB, c webhook.Config) string {

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// The tests of this file are the lines of outbound events in the style of BeyondTrust Privileged Remote Access that concern
-// what is sent to an HTTP recipient or refused.
+// The tests of this file are the lines of outbound events in the style of BeyondTrust Privileged Remote Access that
+// concern what is sent to an HTTP recipient or refused.
 
 // remote is a recipient of that style.
 func remote(target string, o webhook.FormOptions) webhook.Config {

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// The tests of this file are the lines of endpoint privilege webhooks in the style of BeyondTrust EPM, sent to SendGrid,
-// that concern what is sent or refused.
+// The tests of this file are the lines of endpoint privilege webhooks in the style of BeyondTrust EPM, sent to
+// SendGrid, that concern what is sent or refused.
 
 // mail is the body of SendGrid's v3 mail/send that matters here.
 type mail struct {
@@ -145,7 +145,8 @@ func TestStyle4UnknownMacroIsRefused(t *testing.T) {
 	assert.Equal(t, template.KindMacro, wrong.Kind)
 }
 
-// SendGrid answers 202 and names the message; an unverified sender is refused for good and its words are in the receipt.
+// SendGrid answers 202 and names the message; an unverified sender is refused for good and its words are in the
+// receipt.
 func TestStyle4SendGridsAnswers(t *testing.T) {
 	t.Parallel()
 	const unverified = `{"errors":[{"message":"The from address does not match a verified Sender Identity.","field":"from","help":null}]}`

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// The tests of this file are the lines of webhook channels and alerts in the style of JumpCloud that concern what is sent or
-// refused.
+// The tests of this file are the lines of webhook channels and alerts in the style of JumpCloud that concern what is
+// sent or refused.
 
 // serverErrors retries what that style retries, and nothing else.
 func serverErrors(status int) webhook.Verdict {

@@ -29,7 +29,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// selfSigned makes a certificate for 127.0.0.1, good for an hour, after edit, and its PEM form, which is its own authority.
+// selfSigned makes a certificate for 127.0.0.1, good for an hour, after edit, and its PEM form, which is its own
+// authority.
 func selfSigned(t *testing.T, edit func(*x509.Certificate)) (tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

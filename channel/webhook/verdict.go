@@ -13,7 +13,8 @@ const (
 	Taken                    // the receiver has taken the event: a success
 )
 
-// Verdicts judges a status that is not one of [Config].Success. It must be a pure function. To deviate from a table, wrap it:
+// Verdicts judges a status that is not one of [Config].Success. It must be a pure function. To deviate from a table,
+// wrap it:
 //
 //	func(status int) webhook.Verdict {
 //		if status == http.StatusConflict {
@@ -23,11 +24,11 @@ const (
 //	}
 type Verdicts func(status int) Verdict
 
-// DefaultVerdicts tries again after everything that says nothing about the event itself, because losing a notice costs more
-// than asking again: a receiver that is being deployed, or whose credentials are being rotated, answers 404, 401 or a redirect
-// as readily as 503. Permanent are the answers about the request as such: 400, 405, 406, 411, 413, 414, 415, 417, 422, 426,
-// 431, 501 and 505. 410 means that the receiver has gone, as the Standard Webhooks specification says. Redirects are never
-// followed.
+// DefaultVerdicts tries again after everything that says nothing about the event itself, because losing a notice costs
+// more than asking again: a receiver that is being deployed, or whose credentials are being rotated, answers 404, 401
+// or a redirect as readily as 503. Permanent are the answers about the request as such: 400, 405, 406, 411, 413, 414,
+// 415, 417, 422, 426, 431, 501 and 505. 410 means that the receiver has gone, as the Standard Webhooks specification
+// says. Redirects are never followed.
 func DefaultVerdicts(status int) Verdict {
 	switch status {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusLengthRequired,
@@ -41,8 +42,8 @@ func DefaultVerdicts(status int) Verdict {
 	return Retry
 }
 
-// RetryServerErrors tries again after 408, 429 and 5xx only, as directory platforms do. 410 means that the receiver has gone,
-// and everything else is permanent.
+// RetryServerErrors tries again after 408, 429 and 5xx only, as directory platforms do. 410 means that the receiver has
+// gone, and everything else is permanent.
 func RetryServerErrors(status int) Verdict {
 	switch {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:

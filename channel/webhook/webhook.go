@@ -1,6 +1,6 @@
-// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it, signs it
-// if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a receiver puts into
-// it (see [Config].Interpret).
+// Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it,
+// signs it if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a
+// receiver puts into it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
@@ -24,8 +24,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Channel delivers to one receiver. Make it with [New]. It is safe for concurrent use, and however it is printed, copied or
-// embedded, it shows nothing of its configuration but method and origin.
+// Channel delivers to one receiver. Make it with [New]. It is safe for concurrent use, and however it is printed,
+// copied or embedded, it shows nothing of its configuration but method and origin.
 type Channel struct {
 	core func() *core // a function, because package fmt prints what it can reach, copies and unexported fields included
 }
@@ -52,8 +52,8 @@ var (
 	_ fmt.Formatter     = Channel{}
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the next
-// delivery a connection, and on TLS a handshake.
+// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
+// next delivery a connection, and on TLS a handshake.
 const senders = 256
 
 // New makes a Channel. The error joins a *ConfigError for every problem found. Whether the guard allows the destination
@@ -102,22 +102,23 @@ func New(c Config) (*Channel, error) {
 	return &Channel{func() *core { return k }}, nil
 }
 
-// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the answer's
-// status is one of Config.Success, unless Config.Interpret reads something else; without Interpret it need not come to its
-// end. Other statuses have the verdict of Config.Verdicts. A pause that the receiver asks for is honoured up to 24 hours, a
-// longer one is cut to that: with 429, or 503 and a time, for all deliveries (retry.Throttle), otherwise for this one. After
-// 401, 403 and 407 the credentials are asked for again at the next attempt.
+// Send makes one request with d's event: its JSON form, or what Config.Body makes of it. It is a success when the
+// answer's status is one of Config.Success, unless Config.Interpret reads something else; without Interpret it need not
+// come to its end. Other statuses have the verdict of Config.Verdicts. A pause that the receiver asks for is honoured
+// up to 24 hours, a longer one is cut to that: with 429, or 503 and a time, for all deliveries (retry.Throttle),
+// otherwise for this one. After 401, 403 and 407 the credentials are asked for again at the next attempt.
 //
-// Failures are *Error values. One without an answer is transient, but a refused destination is permanent, and after one over
-// a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent error.
-// Config.Timeouts.Total covers all of an attempt: the credentials, what templates make, the signature and the exchange.
+// Failures are *Error values. One without an answer is transient, but a refused destination is permanent, and after one
+// over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent
+// error. Config.Timeouts.Total covers all of an attempt: the credentials, what templates make, the signature and the
+// exchange.
 //
-// The receipt holds the request, also one that was not sent, as far as it was made, and the answer up to Config.MaxResponse,
-// decoded if it is in gzip or deflate; an answer in another Content-Encoding is not kept. They are without the secrets of the
-// configuration: neither where they were sent nor, if they have at least 8 characters, where else they occur in whatever
-// common encoding. But what whoever wrote the configuration has written openly, in a header's Value, a static body or a
-// template, is shown as it was written. OutcomeUnknown is set when the request was written and the answer did not come, or
-// not to its end though Config.Interpret needs that.
+// The receipt holds the request, also one that was not sent, as far as it was made, and the answer up to
+// Config.MaxResponse, decoded if it is in gzip or deflate; an answer in another Content-Encoding is not kept. They are
+// without the secrets of the configuration: neither where they were sent nor, if they have at least 8 characters, where
+// else they occur in whatever common encoding. But what whoever wrote the configuration has written openly, in a
+// header's Value, a static body or a template, is shown as it was written. OutcomeUnknown is set when the request was
+// written and the answer did not come, or not to its end though Config.Interpret needs that.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	k := c.core()
 	if d.Event.IsZero() {
@@ -126,10 +127,10 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	return k.send(ctx, d, k.settings.body.source)
 }
 
-// SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b has no
-// secrets of its own and is sent as the content type that Config says; one that New would refuse is an error of kind
-// [KindRender]. d may be without an event when neither Path nor the headers have a template and requests are not signed; the
-// request then has no id.
+// SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b
+// has no secrets of its own and is sent as the content type that Config says; one that New would refuse is an error of
+// kind [KindRender]. d may be without an event when neither Path nor the headers have a template and requests are not
+// signed; the request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	k := c.core()
 	switch p := k.settings.parts; {
@@ -146,8 +147,8 @@ func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (cha
 	return k.send(ctx, d, b.source)
 }
 
-// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running any
-// more. It returns nil.
+// Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
+// any more. It returns nil.
 func (c *Channel) Close() error {
 	c.core().client.Close()
 	return nil

@@ -33,8 +33,8 @@ func answerRaw(t *testing.T, raw string) string {
 	})
 }
 
-// S32: every kind of answer that is not proper HTTP ends in time, as a failure of which one can tell what it was, with its
-// connection closed.
+// S32: every kind of answer that is not proper HTTP ends in time, as a failure of which one can tell what it was, with
+// its connection closed.
 func TestS32_BadAnswersFailInTime(t *testing.T) {
 	t.Parallel()
 	const eof, protocol = netguard.KindEOF, netguard.KindProtocol
@@ -79,7 +79,8 @@ func TestS32_BadAnswersFailInTime(t *testing.T) {
 	}
 }
 
-// A receiver that answers 2xx has taken the event, whatever becomes of the rest of its answer: sent again it would come twice.
+// A receiver that answers 2xx has taken the event, whatever becomes of the rest of its answer: sent again it would come
+// twice.
 func TestASuccessNeedNotComeToItsEnd(t *testing.T) {
 	t.Parallel()
 	endless := serveRaw(t, func(ctx context.Context, _ int, conn net.Conn) {
@@ -193,8 +194,8 @@ func TestS31_EndlessAnswerIsCutOff(t *testing.T) {
 	}
 }
 
-// An answer that unpacks to 200 MiB, though nobody asked for compression, is decoded as far as it is kept. Not parallel: it
-// measures the allocations of the process.
+// An answer that unpacks to 200 MiB, though nobody asked for compression, is decoded as far as it is kept. Not
+// parallel: it measures the allocations of the process.
 func TestS31_CompressedAnswerIsDecodedOnlyAsFarAsItIsKept(t *testing.T) {
 	var member bytes.Buffer
 	w := gzip.NewWriter(&member)
@@ -278,8 +279,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// net/http resends a request with an Idempotency-Key on its own when a pooled connection breaks, unless it cannot rewind
-// the body. Whoever counts attempts must know of every one.
+// net/http resends a request with an Idempotency-Key on its own when a pooled connection breaks, unless it cannot
+// rewind the body. Whoever counts attempts must know of every one.
 func TestS27_NoSilentResend(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)

@@ -58,8 +58,8 @@ func (a *alerts) tenantOf(route *value) string {
 	return a.tenant
 }
 
-// tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about one for
-// all tenants have none.
+// tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about
+// one for all tenants have none.
 func tells(teller, failing string) bool {
 	if failing == dispatcher.AnyTenant {
 		failing = ""

@@ -30,8 +30,8 @@ func golden(t *testing.T, file string, got []byte) {
 // goWord is a name of a Go field, which mean nothing to who writes a document.
 const goWord = `[a-z][A-Z]|[a-zA-Z]\.[A-Z]|\b(Secret|Template|Path|Mode|Bcc|Auth|Fallback|Limits)\b`
 
-// A document that is wrong gives errors a person can act on: for every problem the file, line, column, field, what is wrong
-// and what to do. They are in one golden file, to be read.
+// A document that is wrong gives errors a person can act on: for every problem the file, line, column, field, what is
+// wrong and what to do. They are in one golden file, to be read.
 func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/broken/*")

@@ -1,7 +1,7 @@
 // Package config reads channels and routes from JSON or YAML documents, and writes them back without their secrets.
 //
-// A document has channels, which say where events go, and routes, which say which events, how often, and what happens when
-// that fails:
+// A document has channels, which say where events go, and routes, which say which events, how often, and what happens
+// when that fails:
 //
 //	version: 1
 //	channels:
@@ -31,43 +31,45 @@
 //
 //	# yaml-language-server: $schema=https://raw.githubusercontent.com/tocsin-go/tocsin/main/dispatcher/config/schema.json
 //
-// at the top of a YAML file is enough for many. The documents under testdata/styles configure the five products that Tocsin
-// stands in for.
+// at the top of a YAML file is enough for many. The documents under testdata/styles configure the five products that
+// Tocsin stands in for.
 //
-// [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be closed. A
-// running engine is given another document the same way:
+// [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be
+// closed. A running engine is given another document the same way:
 //
 //	next, err := config.Load("routes.yaml", src, config.Options{Previous: set, ...})
 //	err = engine.SetRoutes(ctx, next.Routes)
 //	monitor.Set(health.Alert{}, next.Alerts)
 //	err = set.Close() // of the replaced one, after SetRoutes returned
 //
-// Channels that the new document describes as before are those of the previous Set: their connections, their pace and what they
-// remember live on, and Close leaves them to the Set that still has them.
+// Channels that the new document describes as before are those of the previous Set: their connections, their pace and
+// what they remember live on, and Close leaves them to the Set that still has them.
 //
 // # Secrets
 //
-// A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it. What looks
-// like a reference and is none, such as ${TICKETS_KEY} or ENV:TICKETS_KEY, is an error: it would be sent as it is. A secret that
-// really looks so is written behind literal:, as in literal:env:X.
+// A secret is text in the document or a reference such as env:TICKETS_KEY, as far as [Options].References allow it.
+// What looks like a reference and is none, such as ${TICKETS_KEY} or ENV:TICKETS_KEY, is an error: it would be sent as
+// it is. A secret that really looks so is written behind literal:, as in literal:env:X.
 //
-// Text is write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A document that
-// comes back with [redacted] keeps the secret of the one named by Options.Stored or Options.Previous, for as long as the channel
-// sends to the same place: who may edit a configuration but not read its secrets cannot have them sent elsewhere. The same place
-// is the whole destination in the form in which it is dialled: scheme, host, port, path and query of a URL, with the values of
-// its masks as they were; host, port and TLS of a relay; the topic of SNS; the channel of a Slack app. Anything else asks for
-// the secrets again. [Document.Reveal] is for the host's own, encrypted store.
+// Text is write-only: [Document] shows [redacted] in its place, and the whole path of a URL that has no masks. A
+// document that comes back with [redacted] keeps the secret of the one named by Options.Stored or Options.Previous, for
+// as long as the channel sends to the same place: who may edit a configuration but not read its secrets cannot have
+// them sent elsewhere. The same place is the whole destination in the form in which it is dialled: scheme, host, port,
+// path and query of a URL, with the values of its masks as they were; host, port and TLS of a relay; the topic of SNS;
+// the channel of a Slack app. Anything else asks for the secrets again. [Document.Reveal] is for the host's own,
+// encrypted store.
 //
 // # What the host decides
 //
-// A document names networks (which addresses are reached), limits (which URLs, methods and numbers of headers are allowed),
-// kinds of references and types of channels; Options say what these names mean. The zero Options allow public addresses,
-// HTTPS, no references, and events without a tenant: nothing that a document says reaches beyond that. For documents that
-// tenants write, set Options.Tenant, so that the routes take that tenant's events. Options.Tenants is for the operator's
-// documents, whose routes may name the tenants in it.
+// A document names networks (which addresses are reached), limits (which URLs, methods and numbers of headers are
+// allowed), kinds of references and types of channels; Options say what these names mean. The zero Options allow public
+// addresses, HTTPS, no references, and events without a tenant: nothing that a document says reaches beyond that. For
+// documents that tenants write, set Options.Tenant, so that the routes take that tenant's events. Options.Tenants is
+// for the operator's documents, whose routes may name the tenants in it.
 //
-// A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and described in
-// the [Schema] like the built-in ones. Package snsconfig, a module of its own, has one for topics of Amazon SNS.
+// A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and
+// described in the [Schema] like the built-in ones. Package snsconfig, a module of its own, has one for topics of
+// Amazon SNS.
 //
 // # Errors
 //
@@ -76,11 +78,12 @@
 //	routes.yaml:6:5: channels[0].headres is not a field; did you mean headers?
 //	routes.yaml:8:45: routes[0].timeout has no unit; write a number and a unit, such as 90s, 15m or 2h, or none
 //
-// Unknown fields, fields that are there twice or there and empty, and values of another kind are errors. No error holds a value
-// that might be a credential. A field without a value (null) is as if it were not there, unless it protects something, such as
-// ca_certificate or sign.
+// Unknown fields, fields that are there twice or there and empty, and values of another kind are errors. No error holds
+// a value that might be a credential. A field without a value (null) is as if it were not there, unless it protects
+// something, such as ca_certificate or sign.
 //
-// [Set.Findings] tells what loads and is probably a mistake, such as a path in a template that no event of its routes has.
+// [Set.Findings] tells what loads and is probably a mistake, such as a path in a template that no event of its routes
+// has.
 //
 // All functions may be called concurrently, and so may all methods but [Set.Close].
 package config

@@ -46,8 +46,8 @@ func (d *Document) YAML() []byte {
 	return b
 }
 
-// Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store, which
-// encrypts it; Load reads it without Options.Stored. Never show it.
+// Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store,
+// which encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
 	r := revealer{ctx: ctx}
 	b := indented(writer{r.reveal}.object(d.root))

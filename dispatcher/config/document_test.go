@@ -35,8 +35,8 @@ func literals() []string {
 	}
 }
 
-// Reading, writing and reading again gives the same configuration, in both formats and from one to the other, secrets included;
-// and what is written has no secret in it.
+// Reading, writing and reading again gives the same configuration, in both formats and from one to the other, secrets
+// included; and what is written has no secret in it.
 func TestTheFiveDocumentsRoundTrip(t *testing.T) {
 	environment(t)
 	for name, src := range styles(t) {

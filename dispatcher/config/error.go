@@ -10,8 +10,8 @@ import (
 )
 
 // Error is one thing that is wrong with a document: where it is, what it is, and what to do. It quotes names of fields,
-// routes and channels, but no other value, which might be a credential. [Load] joins one for each problem, in the order of
-// the document.
+// routes and channels, but no other value, which might be a credential. [Load] joins one for each problem, in the order
+// of the document.
 //
 // A [Type]'s Make returns Errors without File, Line and Column, and with a Path that begins in the channel, such as
 // "headers[3].name"; Load completes them.

@@ -8,19 +8,19 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// Field describes a field of a document. The tables of Fields are the one source of what is read, what is written, what the
-// schema says and what errors advise.
+// Field describes a field of a document. The tables of Fields are the one source of what is read, what is written, what
+// the schema says and what errors advise.
 type Field struct {
 	Name string // lower case, words joined by _
 	Kind Kind
 	List bool   // a list of such values
 	Doc  string // one or two sentences, which editors show
-	// Required fields must be there. No Text, Address or Secret that is there is empty: it would mean what leaving it out means,
-	// which is not what somebody meant whose program filled in nothing.
+	// Required fields must be there. No Text, Address or Secret that is there is empty: it would mean what leaving it out
+	// means, which is not what somebody meant whose program filled in nothing.
 	Required bool
 	Values   []string // of a Text: what it may be; nil = anything
-	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text may
-	// also be written as a number.
+	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text
+	// may also be written as a number.
 	Pattern, Form string
 	Min, Max      int           // of a Number: its range; of a Text: Max characters; 0 = no bound; of a Duration: Min 1 = not zero
 	MaxItems      int           // of a list; 0 = no bound
@@ -31,7 +31,8 @@ type Field struct {
 	Tag      string
 	Variants []Variant
 	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only while
-	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to themselves.
+	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to
+	// themselves.
 	Destination bool
 
 	verbatim   bool // a Text that people take for a secret: what looks like a reference is a mistake
@@ -59,7 +60,8 @@ const (
 	// Secret is a credential: a reference such as env:NAME, as Options.References allow it, or the text itself, which is
 	// shown as [redacted] from then on. Text that looks like a reference is written as literal:env:NAME.
 	Secret
-	// Address is a URL, one in an object. Unless the object has Masks, all behind scheme, host and port is shown as [redacted].
+	// Address is a URL, one in an object. Unless the object has Masks, all behind scheme, host and port is shown as
+	// [redacted].
 	Address
 	Masks   // a list of up to 10 secret parts of the Address: replacement and value
 	Headers // a list of HTTP headers: name and one of value, secret and template

@@ -22,7 +22,8 @@ func found(set *config.Set) string {
 	return all.String()
 }
 
-// What loads and is probably a mistake is found, with its place in the document and in the template. They are in a golden file, to be read.
+// What loads and is probably a mistake is found, with its place in the document and in the template. They are in a
+// golden file, to be read.
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	src, err := os.ReadFile("testdata/findings/findings.yaml")

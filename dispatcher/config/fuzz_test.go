@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
-// FuzzLoad reads anything as either format: it gives errors with a place and a remedy, or a configuration that says the same
-// after it was written and read again.
+// FuzzLoad reads anything as either format: it gives errors with a place and a remedy, or a configuration that says the
+// same after it was written and read again.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/styles/*", "testdata/broken/*"} {
 		files, err := filepath.Glob(pattern)
@@ -62,7 +62,8 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// FuzzKeptSecrets edits a URL: a secret that is kept is kept for the same destination in the form in which it is dialled.
+// FuzzKeptSecrets edits a URL: a secret that is kept is kept for the same destination in the form in which it is
+// dialled.
 func FuzzKeptSecrets(f *testing.F) {
 	for _, pair := range [][2]string{
 		{"https://straße.example/a", "https://straẞe.example/a"}, {"https://i.example/", "https://İ.example/"}, {"https://a.example/x", "https://a.example/[redacted]"},

@@ -173,8 +173,8 @@ func TestStoredSecretsAreNotKeptForAnotherDestination(t *testing.T) {
 	}
 }
 
-// Two hosts that are equal by case folding are two hosts to DNS: neither gets what is stored for the other, in whatever form
-// either is written. One host in two forms keeps it.
+// Two hosts that are equal by case folding are two hosts to DNS: neither gets what is stored for the other, in whatever
+// form either is written. One host in two forms keeps it.
 func TestDestinationsAreComparedAsTheyAreDialled(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -19,16 +19,16 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Options are the host's part of a configuration: what documents may use. The zero value allows public addresses, secrets given
-// as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
+// Options are the host's part of a configuration: what documents may use. The zero value allows public addresses,
+// secrets given as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
 type Options struct {
 	// Types are types of channels besides webhook, slack and email.
 	Types Registry
 	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil =
 	// secrets are given as text.
 	References map[string]Reference
-	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless given,
-	// it allows public addresses only.
+	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless
+	// given, it allows public addresses only.
 	Networks map[string]*netguard.Guard
 	// Limits are policies that channels may name, besides apono and beyondtrust_cloud. The one named default is used by
 	// channels that name none; unless given, it is the zero value.
@@ -43,17 +43,19 @@ type Options struct {
 	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
 	// Empty = the routes take events without a tenant.
 	Tenant string
-	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows every
-	// id, and routes that take the events of all tenants. It is for documents of the operator's.
+	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows
+	// every id, and routes that take the events of all tenants. It is for documents of the operator's.
 	Tenants []string
-	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of Previous.
+	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of
+	// Previous.
 	Stored *Document
-	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network, limits
-	// and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on. Give it only
-	// while Types and References mean what they meant for it. It has to be closed like any other, before or after the new one.
+	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network,
+	// limits and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on.
+	// Give it only while Types and References mean what they meant for it. It has to be closed like any other, before or
+	// after the new one.
 	Previous *Set
-	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil = those
-	// of Previous, or one in memory.
+	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil =
+	// those of Previous, or one in memory.
 	SlackReferences slack.References
 	MailProgress    email.Progress
 
@@ -62,8 +64,8 @@ type Options struct {
 	Logger  *slog.Logger // of the channels; nil = slog.Default
 }
 
-// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is running any
-// more, for example after SetRoutes has returned.
+// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is
+// running any more, for example after SetRoutes has returned.
 type Set struct {
 	Routes   []dispatcher.Route
 	Alerts   map[string]health.Alert // by route, for the health.Monitor
@@ -86,10 +88,11 @@ type Set struct {
 
 var _ io.Closer = (*Set)(nil)
 
-// Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and makes
-// what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is in proportion
-// to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an *Error for everything that
-// is wrong, in the order of the document; there is no Set then. What is allowed but probably not meant, [Set.Findings] tells.
+// Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and
+// makes what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is
+// in proportion to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an
+// *Error for everything that is wrong, in the order of the document; there is no Set then. What is allowed but probably
+// not meant, [Set.Findings] tells.
 func Load(file string, src []byte, o Options) (*Set, error) {
 	if o.Stored == nil && o.Previous != nil {
 		o.Stored = o.Previous.Document
@@ -236,7 +239,8 @@ func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Voca
 	return named(l.problems, v, "vocabulary", "", offered)
 }
 
-// checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is meant.
+// checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is
+// meant.
 func (l *loader) checkVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
 		for _, err := range flatten(l.options.Vocabularies[name].Err()) {
@@ -245,8 +249,8 @@ func (l *loader) checkVocabularies() {
 	}
 }
 
-// place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be wrong: it
-// was left out of what was made.
+// place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be
+// wrong: it was left out of what was made.
 func (l *loader) place(v *value, err error) {
 	var fresh []*Error
 	var rest []error
@@ -353,8 +357,8 @@ func (o Options) allowsTenant(id string) bool {
 	return slices.Contains(o.Tenants, id) || id != "" && slices.Contains(o.Tenants, dispatcher.AnyTenant)
 }
 
-// check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is wrong has
-// none, and one that is wrong itself is not among them: that has been said.
+// check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is
+// wrong has none, and one that is wrong itself is not among them: that has been said.
 func (l *loader) check(routes []dispatcher.Route, from []*value) {
 	routes = slices.Clone(routes)
 	there := make(map[string]bool, len(routes))

@@ -84,8 +84,8 @@ func TestStyle3CustomFieldsOnOrOff(t *testing.T) {
 	}
 }
 
-// What an answer means is as the document says: style 3 wants 200 and tries again after everything else, style 5 tries again
-// after 5xx, 408 and 429 only.
+// What an answer means is as the document says: style 3 wants 200 and tries again after everything else, style 5 tries
+// again after 5xx, 408 and 429 only.
 func TestStyle3And5WhatAnswersMean(t *testing.T) {
 	t.Parallel()
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -69,7 +69,8 @@ func TestSecretsByReference(t *testing.T) {
 	}
 }
 
-// What looks like a reference and is none would be sent in place of the secret: it is a mistake. None of them is quoted.
+// What looks like a reference and is none would be sent in place of the secret: it is a mistake. None of them is
+// quoted.
 func TestLookalikesOfReferencesAreMistakes(t *testing.T) {
 	t.Parallel()
 	all := map[string]config.Reference{"env": config.Env, "file": config.File, "passbox": config.Env}
@@ -161,8 +162,8 @@ func TestLookalikesOfReferencesWhereThereAreNone(t *testing.T) {
 	assert.Contains(t, refused(t, mail), "channels[0].smtp_user looks like a reference, which this field cannot be")
 }
 
-// A document that the host did not allow to refer to the environment or to files cannot: not by a secret, a URL, a mask or a
-// header; and it is an error, because the text itself would be sent otherwise.
+// A document that the host did not allow to refer to the environment or to files cannot: not by a secret, a URL, a mask
+// or a header; and it is an error, because the text itself would be sent otherwise.
 func TestReferencesAreTheHostsToAllow(t *testing.T) {
 	t.Setenv("TOCSIN_KEY", "from the environment")
 	for _, text := range []string{"env:TOCSIN_KEY", "file:/etc/passwd"} {

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Registry holds the types of channel that documents may have, by name. It is a value of the host's: nothing is registered
-// anywhere else.
+// Registry holds the types of channel that documents may have, by name. It is a value of the host's: nothing is
+// registered anywhere else.
 type Registry map[string]Type
 
 // Type is a type of channel.
@@ -21,17 +21,17 @@ type Type struct {
 	Doc string // one sentence, which editors show
 	// Fields are those of the channel besides name, type and network.
 	Fields []Field
-	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the Set.
-	// The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn". Another
-	// error's text is shown, so it holds no secret.
+	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the
+	// Set. The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn".
+	// Another error's text is shown, so it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
 
 	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
 	partial bool
 }
 
-// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says of the rest,
-// and closes a channel that is not to be used.
+// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says of the
+// rest, and closes a channel that is not to be used.
 func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
 	problem := errors.Join(fields...)
 	if err != nil {

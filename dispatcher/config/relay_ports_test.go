@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
-// A relay at an unusual port needs a policy of the host's that names the port; the default policy, which is about HTTP, does not
-// say where relays are.
+// A relay at an unusual port needs a policy of the host's that names the port; the default policy, which is about HTTP,
+// does not say where relays are.
 func TestRelayPortsAreThoseOfTheNamedPolicy(t *testing.T) {
 	t.Parallel()
 	o := config.Options{Limits: map[string]netguard.Limits{"default": {Ports: []int{443, 1026}}, "relay": {Ports: []int{1025}}}}

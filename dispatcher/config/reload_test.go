@@ -91,9 +91,9 @@ func reloaded(shown string, change int) string {
 	return strings.ReplaceAll(shown, before, next)
 }
 
-// The document is reloaded 1,000 times during 100,000 events: nothing is lost and nothing doubled, no channel is used after
-// its Set was closed, and the secrets, which the documents do not show, stay. Producers and changes keep pace, so that there
-// are changes all the time.
+// The document is reloaded 1,000 times during 100,000 events: nothing is lost and nothing doubled, no channel is used
+// after its Set was closed, and the secrets, which the documents do not show, stay. Producers and changes keep pace, so
+// that there are changes all the time.
 func TestSetRoutesFromAReloadedDocument1000TimesDuring100000Events(t *testing.T) {
 	t.Parallel()
 	const producers, changes, events = 4, 1000, 100_000

@@ -449,7 +449,8 @@ func TestFiltersTakeEitherVocabulary(t *testing.T) {
 	assert.False(t, set.Routes[0].Events.MatchType("request.pending"))
 }
 
-// A plan is not cut silently: an age that is not set follows it, and one that cuts it is an error (see plan-beyond-its-age.yaml).
+// A plan is not cut silently: an age that is not set follows it, and one that cuts it is an error (see
+// plan-beyond-its-age.yaml).
 func TestRetriesRunToTheirEnd(t *testing.T) {
 	t.Parallel()
 	for _, fields := range []string{

@@ -6,8 +6,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// retrying makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by count,
-// duration, both or neither. Paths of errors begin within it.
+// retrying makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
+// count, duration, both or neither. Paths of errors begin within it.
 func retrying(s Settings) (retry.Policy, error) {
 	var errs []error
 	beside := func(field string, others ...string) {

@@ -41,8 +41,8 @@ routes:
   - {name: mail, channel: mail}
 `
 
-// A channel whose part of the document did not change is the one that was there: with its connections, its pace, and what it
-// remembers. Any change that it is made of makes another one.
+// A channel whose part of the document did not change is the one that was there: with its connections, its pace, and
+// what it remembers. Any change that it is made of makes another one.
 func TestChannelsThatDoNotChangeLiveOn(t *testing.T) {
 	t.Parallel()
 	first := load(t, "a.yaml", reused, trusted())
@@ -129,8 +129,8 @@ func TestAChannelOfSeveralSetsIsClosedWithTheLast(t *testing.T) {
 	}
 }
 
-// A bot remembers its messages over a reload, also when its own part of the document changed: a later event about a request still
-// brings the first message up to date.
+// A bot remembers its messages over a reload, also when its own part of the document changed: a later event about a
+// request still brings the first message up to date.
 func TestSlackThreadsOutliveAReload(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

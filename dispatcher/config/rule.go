@@ -22,7 +22,8 @@ func triggerNames() []string {
 	return names
 }
 
-// filters makes event filters; it knows the types that there are, those of the host included, and others' words for them.
+// filters makes event filters; it knows the types that there are, those of the host included, and others' words for
+// them.
 type filters struct {
 	*suggester
 
@@ -107,8 +108,8 @@ func (f filters) named(s Settings) (event.Filter, error) {
 	return event.Types(patterns...), err
 }
 
-// patterns translates what a field names into patterns of event types, and reports what is wrong with it. A type that nobody
-// makes is a mistake as well: its route would be silent for ever.
+// patterns translates what a field names into patterns of event types, and reports what is wrong with it. A type that
+// nobody makes is a mistake as well: its route would be silent for ever.
 func (f filters) patterns(field string, texts []string) ([]string, error) {
 	var errs []error
 	patterns := make([]string, len(texts))

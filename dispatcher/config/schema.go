@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in ones. It is
-// for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what is wrong with a single field. What only the
-// whole document shows, such as a name that is used twice, [Load] reports.
+// Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in
+// ones. It is for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what
+// is wrong with a single field. What only the whole document shows, such as a name that is used twice, [Load] reports.
 func Schema(types Registry) []byte {
 	caps := Caps{}.withDefaults()
 	object := objectSchema(documentFields(types.withBuiltIn(caps), caps), "")
@@ -108,8 +108,8 @@ func textSchema(f *Field) []written {
 	return s
 }
 
-// variantSchema first wants a tag that is known, and then what that tag wants: an editor so marks the one field that is wrong,
-// not that none of the variants fits.
+// variantSchema first wants a tag that is known, and then what that tag wants: an editor so marks the one field that is
+// wrong, not that none of the variants fits.
 func variantSchema(f *Field, doc string) []written {
 	tag := f.tag()
 	var all []any

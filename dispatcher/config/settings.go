@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Settings are an object of a document, checked against its table: the fields that are there have the kind, the number and
-// the values that the table says, and required ones are there. Methods return the zero value for a field that is not there.
-// Settings are immutable and printed without their contents.
+// Settings are an object of a document, checked against its table: the fields that are there have the kind, the number
+// and the values that the table says, and required ones are there. Methods return the zero value for a field that is
+// not there. Settings are immutable and printed without their contents.
 type Settings struct{ v *value }
 
 // Has tells whether a field is there.

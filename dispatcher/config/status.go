@@ -13,8 +13,8 @@ func isCredential(header string) bool {
 	return slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(header))
 }
 
-// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that would
-// try again: the list is complete.
+// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that
+// would try again: the list is complete.
 func verdicts(words []string) webhook.Verdicts {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess

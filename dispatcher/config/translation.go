@@ -48,8 +48,9 @@ func below(field string, err error) error {
 
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
-// translated makes *Errors of what the built-in channels and the dispatcher say about their own configuration. Their fields
-// have our names in lower case with underscores, unless names says otherwise, of the Go field or of what is made of it.
+// translated makes *Errors of what the built-in channels and the dispatcher say about their own configuration. Their
+// fields have our names in lower case with underscores, unless names says otherwise, of the Go field or of what is made
+// of it.
 func translated(err error, names map[string]string) error {
 	all := flatten(err)
 	for i, e := range all {

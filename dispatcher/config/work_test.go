@@ -72,8 +72,8 @@ func cost(src string) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Loading takes memory in proportion to what is loaded: twice the document is twice the memory, never four times, and no document
-// costs more than 1.5 KiB for each of its bytes.
+// Loading takes memory in proportion to what is loaded: twice the document is twice the memory, never four times, and
+// no document costs more than 1.5 KiB for each of its bytes.
 func TestLoadingCostsInProportionToTheDocument(t *testing.T) { //nolint:paralleltest // counts what the whole process allocates
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop what templates are rendered with")

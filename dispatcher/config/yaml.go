@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// parseYAML reads one YAML document. Aliases are written out, within the budget; merge keys and tags of one's own are refused,
-// because what they do depends on the reader.
+// parseYAML reads one YAML document. Aliases are written out, within the budget; merge keys and tags of one's own are
+// refused, because what they do depends on the reader.
 func parseYAML(src []byte, most int, p *problems) *node {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // we report them, all of them
 	if err != nil {

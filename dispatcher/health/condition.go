@@ -76,8 +76,8 @@ func (c *condition) due() time.Time {
 	return latest(c.alarmed, c.looked, c.recent).Add(DefaultResend)
 }
 
-// isDoubtful reports whether it may not be failing any more, because nothing was tried since the last report. What is due is
-// then news only if something still waits for the route.
+// isDoubtful reports whether it may not be failing any more, because nothing was tried since the last report. What is
+// due is then news only if something still waits for the route.
 func (c *condition) isDoubtful() bool {
 	return !c.alarmed.IsZero() && !c.disabled && (c.failure.Attempts == c.counted || c.alert.Resend < 0)
 }

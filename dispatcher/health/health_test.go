@@ -20,8 +20,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Style 3: the failure mail goes out only after "alert after", is repeated every "resend" while the failure lasts, and is
-// followed by one about the recovery.
+// Style 3: the failure mail goes out only after "alert after", is repeated every "resend" while the failure lasts, and
+// is followed by one about the recovery.
 func TestStyle3FailureMailOnlyAfterAlertAfter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
@@ -211,8 +211,8 @@ func TestQuietRouteIsReportedOnce(t *testing.T) {
 	})
 }
 
-// What is not there any more does not fail: when the only retry was purged, that is the end of the failure, whatever the pause
-// between reports. What still waits goes on being reported.
+// What is not there any more does not fail: when the only retry was purged, that is the end of the failure, whatever
+// the pause between reports. What still waits goes on being reported.
 func TestNothingWaitsAnyMore(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resend time.Duration

@@ -22,12 +22,12 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Monitor watches an Engine's attempts. Make it with New; all methods are safe for concurrent use. It watches one Engine
-// in its lifetime.
+// Monitor watches an Engine's attempts. Make it with New; all methods are safe for concurrent use. It watches one
+// Engine in its lifetime.
 //
 // A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
-// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed, or whose name
-// passes to another tenant, is forgotten: nothing of one tenant is reported to another.
+// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed, or whose
+// name passes to another tenant, is forgotten: nothing of one tenant is reported to another.
 // Nothing is remembered across a restart: a failure that lasts is reported anew.
 type Monitor struct {
 	log    *slog.Logger
@@ -51,8 +51,8 @@ func New(o Options) *Monitor {
 	return m
 }
 
-// Set replaces Alert and Routes of the Monitor's Options, for example after a change of configuration. What was reported
-// already counts: a failing route is not reported again for that.
+// Set replaces Alert and Routes of the Monitor's Options, for example after a change of configuration. What was
+// reported already counts: a failing route is not reported again for that.
 func (m *Monitor) Set(all Alert, routes map[string]Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,8 +86,8 @@ func (m *Monitor) changed(routes []dispatcher.Route) {
 	m.signal()
 }
 
-// find returns the route of that name, if it is that tenant's; nil = it is not. News about a route that was just replaced by
-// another tenant's can still come.
+// find returns the route of that name, if it is that tenant's; nil = it is not. News about a route that was just
+// replaced by another tenant's can still come.
 func (m *Monitor) find(route, tenant string) *condition {
 	if c := (*m.routes.Load())[route]; c != nil && c.owner == tenant {
 		return c
@@ -178,8 +178,8 @@ func (m *Monitor) report(c *condition, now time.Time, waiting map[string]int) {
 	}
 }
 
-// waiting is how many deliveries wait for each route or are being sent, when that is to be known; routes that nobody can tell
-// of are left out.
+// waiting is how many deliveries wait for each route or are being sent, when that is to be known; routes that nobody
+// can tell of are left out.
 func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[string]int {
 	engine, ok := d.(interface {
 		Status(ctx context.Context) ([]dispatcher.RouteStatus, error)
@@ -224,9 +224,9 @@ func (m *Monitor) signal() {
 	}
 }
 
-// Run dispatches what there is to report until ctx is done, then it returns ctx's cause, or until the Dispatcher is shut
-// down, then nil. What cannot be dispatched is logged and tried again within ten seconds, except that a lane without room
-// is passed over: the others have it.
+// Run dispatches what there is to report until ctx is done, then it returns ctx's cause, or until the Dispatcher is
+// shut down, then nil. What cannot be dispatched is logged and tried again within ten seconds, except that a lane
+// without room is passed over: the others have it.
 func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -101,8 +101,8 @@ func (r *Recorder) Observer() dispatcher.Observer {
 // Lost returns how many entries could not be kept so far, because the buffer was full or the store failed.
 func (r *Recorder) Lost() int64 { return r.lost.Load() }
 
-// Close stores what is in the buffer and ends the Recorder; later entries are lost. When ctx is done first, what is left
-// is given up: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
+// Close stores what is in the buffer and ends the Recorder; later entries are lost. When ctx is done first, what is
+// left is given up: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {

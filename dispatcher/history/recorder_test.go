@@ -23,7 +23,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Style 1: history per webhook: invocation time, trigger, success or failure, request and response, drill-down into one.
+// Style 1: history per webhook: invocation time, trigger, success or failure, request and response, drill-down into
+// one.
 func TestStyle1HistoryPerWebhook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		began := time.Now().UTC()

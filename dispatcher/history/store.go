@@ -24,8 +24,8 @@ type Store interface {
 
 // Query selects entries; fields combine with "and". Apart from Tenant, a field's zero value selects all.
 type Query struct {
-	// Tenant selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant, a tenant's id, or
-	// dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that forgets
+	// Tenant selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant, a tenant's id,
+	// or dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that forgets
 	// it shows nobody else's entries.
 	Tenant   string
 	Route    string

@@ -26,7 +26,8 @@ const (
 	benchInFlight = 512 // events a producer may be ahead
 )
 
-// fanOut gives events to ten channels that do nothing; o == nil is without telemetry. It returns CPU time and allocations.
+// fanOut gives events to ten channels that do nothing; o == nil is without telemetry. It returns CPU time and
+// allocations.
 func fanOut(b *testing.B, o *oteldispatch.Config, all []event.Event) (used time.Duration, allocations uint64) {
 	b.Helper()
 	var left sync.WaitGroup
@@ -68,8 +69,8 @@ func fanOut(b *testing.B, o *oteldispatch.Config, all []event.Event) (used time.
 	return used, after.Mallocs - before.Mallocs
 }
 
-// BenchmarkFanOut is what telemetry costs per delivery, beside an Engine without it in the same run. The exporters throw
-// everything away.
+// BenchmarkFanOut is what telemetry costs per delivery, beside an Engine without it in the same run. The exporters
+// throw everything away.
 func BenchmarkFanOut(b *testing.B) {
 	metrics := func() *sdkmetric.MeterProvider {
 		return sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))

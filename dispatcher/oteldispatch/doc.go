@@ -1,6 +1,6 @@
-// Package oteldispatch gives a dispatcher OpenTelemetry: traces from Dispatch to each attempt of each delivery, across the
-// queue and across restarts, and metrics. Names follow the semantic conventions for messaging, version 1.43.0, which are
-// in development; what they have no name for begins with "tocsin.".
+// Package oteldispatch gives a dispatcher OpenTelemetry: traces from Dispatch to each attempt of each delivery, across
+// the queue and across restarts, and metrics. Names follow the semantic conventions for messaging, version 1.43.0,
+// which are in development; what they have no name for begins with "tocsin.".
 //
 // It depends on OpenTelemetry's API only. The host brings the SDK, or another implementation, and its exporters:
 //
@@ -19,11 +19,11 @@
 //	deliver <route>   consumer  one attempt of one delivery, or the decision not to make one
 //
 // A dispatch span is a child of the span of the context that Dispatch was given. Its name and its attributes have the
-// route, or the event, if all its jobs have the same. Its trace context travels in the jobs' headers, so a durable queue
-// stores it. Each deliver span is its child and links to it, whatever process it runs in and however much later; the
-// attempts of a delivery are siblings. The channel gets the context of the deliver span, so an instrumented client's spans
-// are its children, and so are the dispatch spans of a scheduled event. Requeued dead letters stay in their first trace.
-// An event that no route wants leaves no span.
+// route, or the event, if all its jobs have the same. Its trace context travels in the jobs' headers, so a durable
+// queue stores it. Each deliver span is its child and links to it, whatever process it runs in and however much later;
+// the attempts of a delivery are siblings. The channel gets the context of the deliver span, so an instrumented
+// client's spans are its children, and so are the dispatch spans of a scheduled event. Requeued dead letters stay in
+// their first trace. An event that no route wants leaves no span.
 //
 //	messaging.system                "tocsin"
 //	messaging.operation.name        dispatch, schedule or deliver
@@ -44,8 +44,8 @@
 //	tocsin.delivery.retry_delay     seconds until the next attempt; absent = at once, or when the lane opens
 //	tocsin.response.status          HTTP status or SMTP reply code
 //
-// The status of a span is Error when jobs could not be handed to the queue, when an attempt failed, and when a delivery was
-// given up; the description repeats error.type. Postponed is no error.
+// The status of a span is Error when jobs could not be handed to the queue, when an attempt failed, and when a delivery
+// was given up; the description repeats error.type. Postponed is no error.
 //
 // # Metrics
 //
@@ -61,18 +61,19 @@
 //	tocsin.route.dead_letters            {delivery}  gauge: kept: route
 //	tocsin.route.failing.duration        s           gauge: since the first failure after the last success; 0 = not failing: route
 //
-// The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed set:
-// there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot tell are
-// absent.
+// The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed
+// set: there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot tell
+// are absent.
 //
 // # Error types
 //
-// error.type is one of: a status from 300 to 599 that HTTP or SMTP define, 3xx, 4xx or 5xx for other ones; gone, panic, timeout, canceled, untried (given up without an attempt),
-// backlog, conflict; a netguard.Kind such as dns, blocked or tls_cert; or _OTHER.
+// error.type is one of: a status from 300 to 599 that HTTP or SMTP define, 3xx, 4xx or 5xx for other ones; gone, panic,
+// timeout, canceled, untried (given up without an attempt), backlog, conflict; a netguard.Kind such as dns, blocked or
+// tls_cert; or _OTHER.
 //
 // # What is never told
 //
 // No attribute, name or status holds text of an error, an address or URL, or anything of an event but its type, its id
-// and, when asked for, its tenant. That holds for channels of third parties too, because nothing they return is copied but
-// the numbers and words above.
+// and, when asked for, its tenant. That holds for channels of third parties too, because nothing they return is copied
+// but the numbers and words above.
 package oteldispatch

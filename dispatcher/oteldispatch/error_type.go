@@ -43,9 +43,9 @@ func attemptError(receipt channel.Receipt, err error) string {
 	return otherError(err)
 }
 
-// statusError is the error.type of a status. Those that have a meaning in HTTP (net/http's list) or SMTP (RFC 5321 section
-// 4.2.3, RFC 4954 section 6, RFC 7504) are told as they are. Of others only the class is told: the receiver chooses them,
-// and one that goes through all numbers would use up the series of all routes.
+// statusError is the error.type of a status. Those that have a meaning in HTTP (net/http's list) or SMTP (RFC 5321
+// section 4.2.3, RFC 4954 section 6, RFC 7504) are told as they are. Of others only the class is told: the receiver
+// chooses them, and one that goes through all numbers would use up the series of all routes.
 func statusError(status int) string {
 	switch status {
 	case 421, 432, 450, 451, 452, 454, 455, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556:

@@ -197,8 +197,8 @@ func TestJobsWithoutTraceContextAreDelivered(t *testing.T) {
 	}
 }
 
-// TestPanicOfAHandlerEndsItsSpan: a handler that is not an Engine's may panic, or leave by Goexit; the queue counts both
-// as a retry.
+// TestPanicOfAHandlerEndsItsSpan: a handler that is not an Engine's may panic, or leave by Goexit; the queue counts
+// both as a retry.
 func TestPanicOfAHandlerEndsItsSpan(t *testing.T) {
 	for name, leave := range map[string]func(){"panic": func() { panic(payloadMark) }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {

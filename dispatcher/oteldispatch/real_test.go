@@ -100,8 +100,8 @@ func TestS52NothingSecretInTelemetry(t *testing.T) {
 	assert.Equal(t, len(c.Routes), seen)
 }
 
-// TestManyAtOnce dispatches from many goroutines while metrics are collected and routes are replaced: every delivery has
-// its span below the dispatch it came from, and the counters agree.
+// TestManyAtOnce dispatches from many goroutines while metrics are collected and routes are replaced: every delivery
+// has its span below the dispatch it came from, and the counters agree.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const producers, each = 8, 100

@@ -31,8 +31,8 @@ type stored struct {
 	Attempt int
 }
 
-// TestTraceGoesOnAfterARestart: the first process dispatches and makes a failing attempt; the jobs go through bytes into
-// another queue, where a second process, with providers of its own, delivers them.
+// TestTraceGoesOnAfterARestart: the first process dispatches and makes a failing attempt; the jobs go through bytes
+// into another queue, where a second process, with providers of its own, delivers them.
 func TestTraceGoesOnAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var down channeltest.Recorder

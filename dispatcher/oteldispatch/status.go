@@ -35,8 +35,8 @@ func newStatus(m metric.Meter) (status, error) {
 }
 
 // Watch reports the Engine's Status as gauges, each time metrics are collected, until Unregister of what it returns. An
-// error is the MeterProvider's. The queue is asked within the collection's context; what it does not tell in that time is
-// left out, and the collection reports why.
+// error is the MeterProvider's. The queue is asked within the collection's context; what it does not tell in that time
+// is left out, and the collection reports why.
 func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 	s := &t.status
 	return s.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {

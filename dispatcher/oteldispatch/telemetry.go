@@ -25,8 +25,8 @@ type Config struct {
 	Tenants bool
 }
 
-// Telemetry belongs to one Engine: its Queue, its Observer and its Watch are made to be used together, and each does its
-// part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing.
+// Telemetry belongs to one Engine: its Queue, its Observer and its Watch are made to be used together, and each does
+// its part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing.
 type Telemetry struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator

@@ -58,7 +58,8 @@ func TestSamplesValidate(t *testing.T) {
 	}
 }
 
-// TestLimitsValidate checks that the schema takes what New takes: full and empty envelopes, the first and last instants.
+// TestLimitsValidate checks that the schema takes what New takes: full and empty envelopes, the first and last
+// instants.
 func TestLimitsValidate(t *testing.T) {
 	t.Parallel()
 	attributes := make(map[string]string)

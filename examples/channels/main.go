@@ -1,7 +1,7 @@
-// Channels follows one access request from the question to the end of the access. The approvers hear of it in Slack, the
-// requester by mail, and a SIEM through an Amazon SNS topic; all three are small servers on this machine, and after each
-// event the program prints what they received. The reason given for the request tries to ring everybody's bell in Slack and
-// to smuggle a line into the mail's header. Nothing to install, nothing leaves the machine.
+// Channels follows one access request from the question to the end of the access. The approvers hear of it in Slack,
+// the requester by mail, and a SIEM through an Amazon SNS topic; all three are small servers on this machine, and after
+// each event the program prints what they received. The reason given for the request tries to ring everybody's bell in
+// Slack and to smuggle a line into the mail's header. Nothing to install, nothing leaves the machine.
 package main
 
 import (

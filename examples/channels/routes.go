@@ -17,7 +17,8 @@ const tenant = "acme"
 
 // newRoutes makes a channel to each receiver and a route to each channel. Call closeAll when the Engine has stopped.
 func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err error) {
-	// Public addresses, with TLS, would be the default. The receivers are on this machine, which has to be allowed on purpose.
+	// Public addresses, with TLS, would be the default. The receivers are on this machine, which has to be allowed on
+	// purpose.
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	if err != nil {
 		return nil, nil, err

@@ -81,8 +81,8 @@ func startForTest(t *testing.T) (urls string) {
 	return urls
 }
 
-// One process only dispatches, two only deliver. A route is added in one worker and removed in another while the rest run
-// the old set: no event is lost, and none goes to a worker that does not know its route.
+// One process only dispatches, two only deliver. A route is added in one worker and removed in another while the rest
+// run the old set: no event is lost, and none goes to a worker that does not know its route.
 func TestRoutesChangeWhileOthersRunTheOldSet(t *testing.T) {
 	t.Parallel()
 	urls := startForTest(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// The queue, its dedup store and its history share a file: a program that is restarted knows what it tried, and delivers
-// it again, byte for byte.
+// The queue, its dedup store and its history share a file: a program that is restarted knows what it tried, and
+// delivers it again, byte for byte.
 func TestHistoryOutlastsARestart(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "events.db")

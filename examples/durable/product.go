@@ -34,8 +34,8 @@ func isProduct() bool { return os.Getenv(planVariable) != "" }
 // batch is how many events the product dispatches at a time, as one after a change in its database.
 const batch = 20
 
-// product dispatches its events and says so on standard output. It delivers until its standard input ends, or somebody kills
-// it.
+// product dispatches its events and says so on standard output. It delivers until its standard input ends, or somebody
+// kills it.
 func product(ctx context.Context) error {
 	var p plan
 	if err := json.Unmarshal([]byte(os.Getenv(planVariable)), &p); err != nil {
@@ -81,8 +81,8 @@ func product(ctx context.Context) error {
 	return errors.Join(<-stopped, queue.Close())
 }
 
-// grants makes the events with numbers from first up to end. An event that is dispatched again after a crash is the same
-// one: it has its own id and time, taken from the fact and not from the moment.
+// grants makes the events with numbers from first up to end. An event that is dispatched again after a crash is the
+// same one: it has its own id and time, taken from the fact and not from the moment.
 func grants(first, end int) []event.Event {
 	var all []event.Event
 	for n := first; n < end; n++ {
@@ -97,8 +97,8 @@ func grant(n int) event.Grant {
 	return event.Grant{Granted: event.Granted{ID: fmt.Sprintf("grant-%d", n)}}
 }
 
-// remind schedules a reminder for two grants when they become active. One of them is revoked after the crash, by a program
-// that knows no more than the grant's id.
+// remind schedules a reminder for two grants when they become active. One of them is revoked after the crash, by a
+// program that knows no more than the grant's id.
 func remind(ctx context.Context, engine *dispatcher.Engine, again bool) error {
 	if again {
 		was, err := engine.Cancel(ctx, "expiring/grant-8")

@@ -1,5 +1,6 @@
-// Embed is the README's embedding example as a program: wiring (start.go), dispatching, and a shutdown on SIGTERM that loses
-// nothing silently (shutdown.go). It plays the orchestrator itself: it sends itself the signal while deliveries are under way.
+// Embed is the README's embedding example as a program: wiring (start.go), dispatching, and a shutdown on SIGTERM that
+// loses nothing silently (shutdown.go). It plays the orchestrator itself: it sends itself the signal while deliveries
+// are under way.
 package main
 
 import (

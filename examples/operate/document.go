@@ -17,7 +17,8 @@ var document string
 func load(systems *receivers, mailbox *relay.Relay) (*config.Set, error) {
 	places := map[string]string{"receivers": systems.Listener.Addr().String(), "relay": strconv.Itoa(mailbox.Port())}
 	src := os.Expand(document, func(name string) string { return places[name] })
-	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on purpose.
+	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on
+	// purpose.
 	here, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// alertmanagerBooksBus is what Alertmanager does for each receiver: deduplication by its notification log, the attempt with
-// retries, the entry in the log. Each event is a group of its own, so none is withheld.
+// alertmanagerBooksBus is what Alertmanager does for each receiver: deduplication by its notification log, the attempt
+// with retries, the entry in the log. Each event is a group of its own, so none is withheld.
 func alertmanagerBooksBus() busMaker {
 	return busMaker{
 		name: nameAlertmanager, callers: waitingCallers, part: 20,

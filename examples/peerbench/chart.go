@@ -19,8 +19,8 @@ const (
 // charted are the contests that are drawn: those whose first entrant is the least that could do the work.
 var charted = [...]string{"fan-out", "http", "durable", "dedup"} //nolint:gochecknoglobals // a read-only list
 
-// chart draws the processor time of each entrant beside the floor's, on a logarithmic scale, as SVG. It has colours for light
-// and dark surroundings.
+// chart draws the processor time of each entrant beside the floor's, on a logarithmic scale, as SVG. It has colours for
+// light and dark surroundings.
 func (r report) chart() string {
 	var s strings.Builder
 	y := 58

@@ -11,8 +11,8 @@ import (
 
 const eventloggerType eventlogger.EventType = "note"
 
-// eventloggerBus is HashiCorp's eventlogger with a pipeline for each receiver: a formatter, which a pipeline has to have and
-// which takes the encoded form as it is, and the sink.
+// eventloggerBus is HashiCorp's eventlogger with a pipeline for each receiver: a formatter, which a pipeline has to
+// have and which takes the encoded form as it is, and the sink.
 func eventloggerBus() busMaker {
 	return busMaker{
 		name: "hashicorp/eventlogger", callers: waitingCallers, part: 2,

@@ -1,5 +1,5 @@
-// Peerbench measures Tocsin beside the libraries somebody might choose instead, and beside the least that could do the work,
-// all in one run and in turns, and prints Markdown tables.
+// Peerbench measures Tocsin beside the libraries somebody might choose instead, and beside the least that could do the
+// work, all in one run and in turns, and prints Markdown tables.
 //
 //	go run .                     a first look, less than a minute
 //	go run . -full               the figures to quote, a quarter of an hour
@@ -9,9 +9,9 @@
 //	go run . -full -results results -readme ../../README.md
 //	                             what this repository shows: tables, JSON, a chart, and the README's section
 //
-// Costs are processor time of this process, by getrusage; where there is a receiver, it runs in a process of its own. Compare
-// ratios of one run: times depend on the machine and on what else it does. It is a module of its own, outside the workspace,
-// because nobody else needs all these libraries. It needs a Unix system.
+// Costs are processor time of this process, by getrusage; where there is a receiver, it runs in a process of its own.
+// Compare ratios of one run: times depend on the machine and on what else it does. It is a module of its own, outside
+// the workspace, because nobody else needs all these libraries. It needs a Unix system.
 package main
 
 import (

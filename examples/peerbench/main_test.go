@@ -7,8 +7,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the tests be the receiver as well. Two peers have a goroutine for as long as the collector has not found
-// their cache, or for ever.
+// TestMain lets the tests be the receiver as well. Two peers have a goroutine for as long as the collector has not
+// found their cache, or for ever.
 func TestMain(m *testing.M) {
 	if os.Getenv(roleVariable) == receiverRole {
 		if receive(os.Stdin, os.Stdout) != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// notifySender is notify's HTTP service with a tuned http.Client. Its requests share one header, so it is complete before
-// the first, which would write to it otherwise.
+// notifySender is notify's HTTP service with a tuned http.Client. Its requests share one header, so it is complete
+// before the first, which would write to it otherwise.
 func notifySender() senderMaker {
 	return senderMaker{
 		name:   "nikoksr/notify, http service, tuned",

@@ -17,8 +17,8 @@ const groupCommit = 512
 // walSettings are those of all entrants.
 const walSettings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000"
 
-// plainTable is the floor: a table, one goroutine that commits what waits, workers that get a job once it is committed and
-// wait until it is deleted. It has no lanes, order, times, retries, dead letters or known ids.
+// plainTable is the floor: a table, one goroutine that commits what waits, workers that get a job once it is committed
+// and wait until it is deleted. It has no lanes, order, times, retries, dead letters or known ids.
 func plainTable() storageMaker {
 	return storageMaker{
 		name:   "a plain table, group commits (floor)",

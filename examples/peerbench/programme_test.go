@@ -20,8 +20,8 @@ func tiny() programme {
 	}
 }
 
-// TestEveryContestIsRun runs all of it with tiny counts, so that no entrant rots. Figures of such a run say nothing, so it
-// looks only at those that are counts.
+// TestEveryContestIsRun runs all of it with tiny counts, so that no entrant rots. Figures of such a run say nothing, so
+// it looks only at those that are counts.
 func TestEveryContestIsRun(t *testing.T) {
 	p := tiny()
 	outcomes, err := compete(p, regexp.MustCompile(""), regexp.MustCompile(""), func(line string) { t.Log(line) })

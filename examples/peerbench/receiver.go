@@ -76,9 +76,9 @@ func (r *receiver) counts() (connections, requests int, err error) {
 
 func (r *receiver) close() error { return errors.Join(r.in.Close(), r.child.Wait()) }
 
-// receive is the child's part: it writes its address, answers every request with 200 and a small body, as most receivers
-// do, and answers each line of its input with its counts, until that ends. It does as little as possible, because it shares
-// the processors with the sender.
+// receive is the child's part: it writes its address, answers every request with 200 and a small body, as most
+// receivers do, and answers each line of its input with its counts, until that ends. It does as little as possible,
+// because it shares the processors with the sender.
 func receive(stdin io.Reader, stdout io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// riverQueue is River on SQLite as its documentation says, with one connection, and tuned: it asks for jobs as often as it
-// may.
+// riverQueue is River on SQLite as its documentation says, with one connection, and tuned: it asks for jobs as often as
+// it may.
 func riverQueue() storageMaker {
 	return storageMaker{
 		name: nameRiver, part: 10,

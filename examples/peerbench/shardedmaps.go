@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// shardedMaps is the floor of memories that ask and commit: 64 maps of 128-bit hashes, each with a lock and a queue of what
-// expires, and nothing else: no owner, no lease, no bound.
+// shardedMaps is the floor of memories that ask and commit: 64 maps of 128-bit hashes, each with a lock and a queue of
+// what expires, and nothing else: no owner, no lease, no bound.
 func shardedMaps() memoryMaker {
 	return memoryMaker{
 		name:   "64 maps of 128-bit hashes, in two steps (floor)",

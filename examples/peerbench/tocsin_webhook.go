@@ -79,8 +79,8 @@ func durableDeliverer(target string) (deliverer, error) {
 // engineDeliverer has each event delivered by so many routes to the same target. A nil queue is one in memory.
 func engineDeliverer(target string, q queue.Queue, routes int) (deliverer, error) {
 	var dead atomic.Int64
-	// Room for deliveries that are not settled: enough for senders not to wait for a publisher, and more than all publishers
-	// take at a time, or each could wait for what the others have.
+	// Room for deliveries that are not settled: enough for senders not to wait for a publisher, and more than all
+	// publishers take at a time, or each could wait for what the others have.
 	window := make(chan struct{}, max(8*sending, 2*sending*routes))
 	publishers := 1
 	if q != nil {

@@ -1,5 +1,5 @@
-// Styles sends the same access request to a receiver on this machine in the styles of five privileged-access products, and
-// prints what the receiver gets and what the sender keeps of it. Nothing to install, nothing leaves the machine.
+// Styles sends the same access request to a receiver on this machine in the styles of five privileged-access products,
+// and prints what the receiver gets and what the sender keeps of it. Nothing to install, nothing leaves the machine.
 package main
 
 import (
@@ -41,7 +41,8 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Public addresses over HTTPS would be the default. The receiver is on this machine, which has to be allowed on purpose.
+	// Public addresses over HTTPS would be the default. The receiver is on this machine, which has to be allowed on
+	// purpose.
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	if err != nil {
 		return err

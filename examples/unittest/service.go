@@ -28,8 +28,8 @@ func NewService(d dispatcher.Dispatcher, grants ...event.Grant) *Service {
 	return s
 }
 
-// Revoke ends a grant, and then says so: an event must never speak of something that did not happen, and what happened must
-// not be kept back because the event cannot be queued. Send tries such events again.
+// Revoke ends a grant, and then says so: an event must never speak of something that did not happen, and what happened
+// must not be kept back because the event cannot be queued. Send tries such events again.
 func (s *Service) Revoke(ctx context.Context, grantID, by, reason string) error {
 	if err := s.commit(grantID, by, reason); err != nil {
 		return err
@@ -38,7 +38,8 @@ func (s *Service) Revoke(ctx context.Context, grantID, by, reason string) error 
 	return s.Send(ctx)
 }
 
-// commit ends the grant and keeps the event about it. Both happen or neither does: the event is made before anything changes.
+// commit ends the grant and keeps the event about it. Both happen or neither does: the event is made before anything
+// changes.
 func (s *Service) commit(grantID, by, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,8 +60,8 @@ func (s *Service) commit(grantID, by, reason string) error {
 	return nil
 }
 
-// Send queues the events of what was committed. The request that committed it may be over by now, and its context with it:
-// that must not cost the event.
+// Send queues the events of what was committed. The request that committed it may be over by now, and its context with
+// it: that must not cost the event.
 func (s *Service) Send(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,6 @@
 // Webhook sends a signed webhook whose body is a template and whose URL has secret parts, to a receiver on this machine
-// that checks the signature. The secret is changed without a request being lost, a forged body is refused, and what is kept
-// for people to look at shows none of the secrets. Nothing to install, nothing leaves the machine.
+// that checks the signature. The secret is changed without a request being lost, a forged body is refused, and what is
+// kept for people to look at shows none of the secrets. Nothing to install, nothing leaves the machine.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// Signing secrets are "whsec_" and at least 24 random bytes in base64. These are for show; yours come from a vault, with
-// secret.Func, secret.File or secret.Env.
+// Signing secrets are "whsec_" and at least 24 random bytes in base64. These are for show; yours come from a vault,
+// with secret.Func, secret.File or secret.Env.
 const (
 	oldSecret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 	newSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -54,7 +54,8 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Public addresses over HTTPS would be the default. The receiver is on this machine, which has to be allowed on purpose.
+	// Public addresses over HTTPS would be the default. The receiver is on this machine, which has to be allowed on
+	// purpose.
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	if err != nil {
 		return err

@@ -60,8 +60,8 @@ func (m *Map[K, V]) Len() int {
 	return m.entries.Len()
 }
 
-// removeExpired removes what has ended and what is too much, from the front: entries end in the order in which they were
-// put.
+// removeExpired removes what has ended and what is too much, from the front: entries end in the order in which they
+// were put.
 func (m *Map[K, V]) removeExpired(now time.Time) {
 	for {
 		first := m.entries.Front()

@@ -45,8 +45,8 @@ func decode(t *testing.T, b []byte) any {
 	return v
 }
 
-// sender returns a function that sends an event with c, to a receiver on this machine that answers status, and returns the
-// body that arrived.
+// sender returns a function that sends an event with c, to a receiver on this machine that answers status, and returns
+// the body that arrived.
 func sender(t *testing.T, c webhook.Config, status int) func(e event.Event) []byte {
 	t.Helper()
 	bodies := make(chan []byte, 1)

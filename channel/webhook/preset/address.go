@@ -2,9 +2,9 @@ package preset
 
 import "strings"
 
-// joined is the address of an API below the address of an instance. A query of the instance's own stays, for a gateway that
-// wants one, before query; a fragment stays as well, so that webhook.New refuses it. Nothing is parsed and written anew,
-// because the address may hold the replacements of webhook.Config.Masks.
+// joined is the address of an API below the address of an instance. A query of the instance's own stays, for a gateway
+// that wants one, before query; a fragment stays as well, so that webhook.New refuses it. Nothing is parsed and written
+// anew, because the address may hold the replacements of webhook.Config.Masks.
 func joined(instance, path, query string) string {
 	address, fragment, hasFragment := strings.Cut(instance, "#")
 	base, own, _ := strings.Cut(address, "?")

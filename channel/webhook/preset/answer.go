@@ -23,8 +23,8 @@ func content(a webhook.Answer) []byte { return bytes.TrimPrefix(a.Body, []byte("
 
 func isJSON(a webhook.Answer) bool { return json.Valid(content(a)) }
 
-// expected makes a success of anybody but the product no success: a page, or nothing, from whoever stands before it. ok says
-// that the answer has the product's form. The product may have taken the event all the same.
+// expected makes a success of anybody but the product no success: a page, or nothing, from whoever stands before it. ok
+// says that the answer has the product's form. The product may have taken the event all the same.
 func expected(r webhook.Reading, ok bool) webhook.Reading {
 	if r.Verdict == webhook.Taken && !ok {
 		r.Verdict, r.Reason, r.OutcomeUnknown = webhook.Retry, "unexpected answer", true

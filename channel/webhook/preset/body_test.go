@@ -69,7 +69,8 @@ func texts() []string {
 	}
 }
 
-// filled returns a sample with text wherever it has text, but not in the link: that is what tells whether the text made one.
+// filled returns a sample with text wherever it has text, but not in the link: that is what tells whether the text made
+// one.
 func filled(t *testing.T, typ event.Type, text string, m event.Meta) event.Event {
 	t.Helper()
 	var data any

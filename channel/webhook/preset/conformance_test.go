@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// TestConformance does not run beside the tests that keep the machine busy: the suite waits for a silent destination for
-// milliseconds only.
+// TestConformance does not run beside the tests that keep the machine busy: the suite waits for a silent destination
+// for milliseconds only.
 func TestConformance(t *testing.T) {
 	for _, p := range products() {
 		t.Run(p.name, func(t *testing.T) {

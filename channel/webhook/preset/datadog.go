@@ -15,13 +15,13 @@ import (
 // Datadog posts to the event stream of site US1. For another site set URL, for example to
 // https://api.datadoghq.eu/api/v1/events. News about one subject are grouped.
 //
-// The event's time is in the text and not in date_happened: Datadog refuses what is older than 18 hours, and a delivery may
-// be retried for longer. Text is sent without Markdown, and an @ that would notify somebody is replaced by its full-width
-// form.
+// The event's time is in the text and not in date_happened: Datadog refuses what is older than 18 hours, and a delivery
+// may be retried for longer. Text is sent without Markdown, and an @ that would notify somebody is replaced by its
+// full-width form.
 //
 // Sources, read 2026-11: docs.datadoghq.com, "Post an event" v1, and DataDog's API clients (aggregation_key of 100
-// characters, alert types, 18 hours); events are limited to 4000 characters and their titles, in v2, to 100. Recalled: 202;
-// X-RateLimit-Reset is in seconds from now; "status": "ok" in the answer; %%% begins Markdown; @ notifies.
+// characters, alert types, 18 hours); events are limited to 4000 characters and their titles, in v2, to 100. Recalled:
+// 202; X-RateLimit-Reset is in seconds from now; "status": "ok" in the answer; %%% begins Markdown; @ notifies.
 func Datadog(key secret.Value) webhook.Config {
 	return webhook.Config{
 		URL:       "https://api.datadoghq.com/api/v1/events",

@@ -12,17 +12,17 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host. Unless it
-// says something else, wait=true is added to it, because Discord otherwise reports success before a message is saved; with it
-// only an answer with the message's id is a success. A
+// Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host.
+// Unless it says something else, wait=true is added to it, because Discord otherwise reports success before a message
+// is saved; with it only an answer with the message's id is a success. A
 // webhook that was deleted is channel.ErrGone.
 //
 // Nobody is mentioned whatever the text says, and Markdown in it is escaped, masked links included.
 //
-// Sources, read 2026-11: discord/discord-api-docs, docs/resources/webhook.md (content or embeds, at most 10 embeds, wait,
-// allowed_mentions) and message.md (embed limits: title 256, description 4096, 25 fields of 256 and 1024, 6000 together);
-// docs.discord.com/developers/topics/rate-limits (retry_after in seconds, X-RateLimit-Reset-After). The specification gives
-// 4xx as errors without more; recalled: 404 with code 10015 is a deleted webhook.
+// Sources, read 2026-11: discord/discord-api-docs, docs/resources/webhook.md (content or embeds, at most 10 embeds,
+// wait, allowed_mentions) and message.md (embed limits: title 256, description 4096, 25 fields of 256 and 1024, 6000
+// together); docs.discord.com/developers/topics/rate-limits (retry_after in seconds, X-RateLimit-Reset-After). The
+// specification gives 4xx as errors without more; recalled: 404 with code 10015 is a deleted webhook.
 func Discord(url string) webhook.Config {
 	address, _, _ := strings.Cut(url, "#")
 	_, query, _ := strings.Cut(address, "?")
@@ -108,8 +108,8 @@ func discordMessage(m message) any {
 	return discord{[]discordEmbed{e}, discordMentions{[]string{}}}
 }
 
-// linkable tells whether Discord takes a link as embed.url: it refuses the whole message over a host of one label, such as
-// an intranet's "wiki".
+// linkable tells whether Discord takes a link as embed.url: it refuses the whole message over a host of one label, such
+// as an intranet's "wiki".
 func linkable(link string) bool {
 	u, err := neturl.Parse(link)
 	return err == nil && strings.Contains(strings.Trim(u.Hostname(), "."), ".")

@@ -7,16 +7,19 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// Jira creates an issue in Jira Cloud for every event. site is its address, such as https://example.atlassian.net; auth is
-// webhook.Basic with an e-mail address and an API token, or a Bearer token; project is a key such as "PAM"; issueType a name
-// such as "Task". A field that the project demands besides summary and description makes Jira answer 400, which is final.
+// Jira creates an issue in Jira Cloud for every event. site is its address, such as https://example.atlassian.net; auth
+// is webhook.Basic with an e-mail address and an API token, or a Bearer token; project is a key such as "PAM";
+// issueType a name such as "Task". A field that the project demands besides summary and description makes Jira answer
+// 400, which is final.
 //
-// Jira has no idempotency key. The issue carries the property "tocsin" with the ids of delivery and event and the subject, by
-// which a duplicate can be recognised; after an answer that leaves open whether an issue was created, the receipt says so.
+// Jira has no idempotency key. The issue carries the property "tocsin" with the ids of delivery and event and the
+// subject, by which a duplicate can be recognised; after an answer that leaves open whether an issue was created, the
+// receipt says so.
 //
-// Sources, read 2026-11: developer.atlassian.com, Jira REST API v3, "Create issue" (fields, properties) and "Rate limiting"
-// (429, and 503 with Retry-After; X-RateLimit-Reset in ISO 8601), Atlassian Document Format and its JSON schema; a
-// description over 32767 characters is refused. Recalled: 201 with the issue's key; summaries are one line of 255.
+// Sources, read 2026-11: developer.atlassian.com, Jira REST API v3, "Create issue" (fields, properties) and "Rate
+// limiting" (429, and 503 with Retry-After; X-RateLimit-Reset in ISO 8601), Atlassian Document Format and its JSON
+// schema; a description over 32767 characters is refused. Recalled: 201 with the issue's key; summaries are one line of
+// 255.
 func Jira(site string, auth webhook.Auth, project, issueType string) webhook.Config {
 	return webhook.Config{
 		URL:       joined(site, "/rest/api/3/issue", ""),

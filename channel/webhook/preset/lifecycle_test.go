@@ -63,8 +63,8 @@ func TestPagerDutyActions(t *testing.T) {
 	}
 }
 
-// TestPagerDutyBreakGlassIsNotSilenced: the access of somebody whom nobody approved becomes active right after the page,
-// which must not count as "somebody works on it".
+// TestPagerDutyBreakGlassIsNotSilenced: the access of somebody whom nobody approved becomes active right after the
+// page, which must not count as "somebody works on it".
 func TestPagerDutyBreakGlassIsNotSilenced(t *testing.T) {
 	t.Parallel()
 	page := pager(t)

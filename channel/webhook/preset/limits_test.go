@@ -20,8 +20,8 @@ import (
 
 // The checkers here are written from what the vendors document, with all their fields, and not from the presets.
 
-// parse decodes body into v, which names every field the vendor documents: others, keys that occur twice, and text that is
-// not UTF-8 fail the test.
+// parse decodes body into v, which names every field the vendor documents: others, keys that occur twice, and text that
+// is not UTF-8 fail the test.
 func parse(t *testing.T, body []byte, v any) {
 	t.Helper()
 	require.True(t, utf8.Valid(body))

@@ -38,8 +38,8 @@ func body(size int, build func(m message) any, secrets ...secret.Value) webhook.
 	}, secrets...)
 }
 
-// prose is n as plain text after change, at most size UTF-16 units long: texts are shortened, so that the link at the end
-// stays.
+// prose is n as plain text after change, at most size UTF-16 units long: texts are shortened, so that the link at the
+// end stays.
 func prose(n notice.Notice, size int, change func(string) string) (s string) {
 	for n := range shorter(n) {
 		if s = change(n.Text()); units(s) <= size {

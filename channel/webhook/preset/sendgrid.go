@@ -10,14 +10,14 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// SendGrid sends an e-mail by the v3 mail/send API: text and HTML, to each recipient separately, so that they do not see
-// each other. The sender has to be verified there; SendGrid answers 403 otherwise, which is not tried again. At most 1000
-// recipients. For an EU subuser set URL to https://api.eu.sendgrid.com/v3/mail/send. SendGrid has no idempotency key:
-// after a failure in the middle a mail may come twice.
+// SendGrid sends an e-mail by the v3 mail/send API: text and HTML, to each recipient separately, so that they do not
+// see each other. The sender has to be verified there; SendGrid answers 403 otherwise, which is not tried again. At
+// most 1000 recipients. For an EU subuser set URL to https://api.eu.sendgrid.com/v3/mail/send. SendGrid has no
+// idempotency key: after a failure in the middle a mail may come twice.
 //
-// Source: sendgrid/sendgrid-oai, spec of POST /mail/send, and twilio.com/docs/sendgrid (errors, rate limits), read 2026-11:
-// required fields, order of content, 1000 personalizations, 202 with X-Message-Id and without a body, X-RateLimit-Reset in epoch seconds.
-// Recalled: 30 MB for a whole request, of which no body here comes near.
+// Source: sendgrid/sendgrid-oai, spec of POST /mail/send, and twilio.com/docs/sendgrid (errors, rate limits), read
+// 2026-11: required fields, order of content, 1000 personalizations, 202 with X-Message-Id and without a body,
+// X-RateLimit-Reset in epoch seconds. Recalled: 30 MB for a whole request, of which no body here comes near.
 func SendGrid(key secret.Value, from, to mail.Address, more ...mail.Address) webhook.Config {
 	recipients := append([]mail.Address{to}, more...)
 	return webhook.Config{

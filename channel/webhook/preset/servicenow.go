@@ -10,15 +10,16 @@ import (
 
 // ServiceNow creates an incident for every event through the Table API. instance is its address, such as
 // https://example.service-now.com; auth is webhook.Basic, or a Bearer token. Filter the route's events: each becomes an
-// incident. correlation_id is the event's correlation id, the same for all news about one subject of one tenant, so that a
-// business rule on the table can turn later news into updates, and a repeated delivery into none; the Table API itself inserts whatever comes.
+// incident. correlation_id is the event's correlation id, the same for all news about one subject of one tenant, so
+// that a business rule on the table can turn later news into updates, and a repeated delivery into none; the Table API
+// itself inserts whatever comes.
 //
-// Journal fields show HTML between [code] tags; these are broken up wherever an event's text has them, because rules copy
-// descriptions into journals.
+// Journal fields show HTML between [code] tags; these are broken up wherever an event's text has them, because rules
+// copy descriptions into journals.
 //
-// Sources, read 2026-11: servicenow.com/docs, Table API, POST /now/table/{tableName} (sysparm_fields) and "Disable embedded
-// HTML code". Recalled: 201 with result.sys_id; lengths of short_description (160), description (4000) and the correlation
-// fields (100); a rate limit's 429 has Retry-After.
+// Sources, read 2026-11: servicenow.com/docs, Table API, POST /now/table/{tableName} (sysparm_fields) and "Disable
+// embedded HTML code". Recalled: 201 with result.sys_id; lengths of short_description (160), description (4000) and the
+// correlation fields (100); a rate limit's 429 has Retry-After.
 func ServiceNow(instance string, auth webhook.Auth) webhook.Config {
 	return webhook.Config{
 		URL:       joined(instance, "/api/now/table/incident", "sysparm_fields=sys_id,number"),

@@ -11,13 +11,13 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// Splunk sends events to an HTTP Event Collector as they are, for searches: event is the event's JSON form, and what one
-// searches by is indexed beside it. collector is its address, such as https://splunk.example.com:8088; token is the
+// Splunk sends events to an HTTP Event Collector as they are, for searches: event is the event's JSON form, and what
+// one searches by is indexed beside it. collector is its address, such as https://splunk.example.com:8088; token is the
 // collector's, without the word Splunk. The source type is tocsin:event; index and host are the token's.
 //
-// Sources, read 2026-11: help.splunk.com, "HTTP Event Collector REST API endpoints" (services/collector/event, the token
-// scheme, the envelope); the status codes as the community lists them: 200 with code 0 is success, 400, 401 and 403 (codes
-// 1 to 7, 10 to 16) are final, 500 (8) and 503 (9, 18 to 23) are not.
+// Sources, read 2026-11: help.splunk.com, "HTTP Event Collector REST API endpoints" (services/collector/event, the
+// token scheme, the envelope); the status codes as the community lists them: 200 with code 0 is success, 400, 401 and
+// 403 (codes 1 to 7, 10 to 16) are final, 500 (8) and 503 (9, 18 to 23) are not.
 func Splunk(collector string, token secret.Value) webhook.Config {
 	return webhook.Config{
 		URL:       joined(collector, "/services/collector/event", ""),

@@ -8,16 +8,16 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
 
-// Teams posts an Adaptive Card to a workflow of Microsoft Teams that starts "when a Teams webhook request is received". url
-// is the workflow's address; the signature in it is the secret, and what a URL holds behind the host is hidden everywhere.
-// Connectors of the older kind (outlook.office.com/webhook) were retired in 2026.
+// Teams posts an Adaptive Card to a workflow of Microsoft Teams that starts "when a Teams webhook request is received".
+// url is the workflow's address; the signature in it is the secret, and what a URL holds behind the host is hidden
+// everywhere. Connectors of the older kind (outlook.office.com/webhook) were retired in 2026.
 //
 // Everything an event says is a TextRun of a RichTextBlock, the one element of a card whose text is not Markdown.
 //
 // Sources, read 2026-11: learn.microsoft.com/adaptive-cards, "Text features": no Markdown in RichTextBlock;
 // learn.microsoft.com/connectors/teams: messages of about 28 KB, more is refused; microsoft/AdaptiveCards,
-// schemas/1.5.0/adaptive-card.json. Recalled: Teams shows cards up to version 1.5; a workflow answers 202 without a body, or what its own
-// Response action says, which is taken for a success when it is JSON.
+// schemas/1.5.0/adaptive-card.json. Recalled: Teams shows cards up to version 1.5; a workflow answers 202 without a
+// body, or what its own Response action says, which is taken for a success when it is JSON.
 func Teams(url string) webhook.Config {
 	return webhook.Config{
 		URL:     url,

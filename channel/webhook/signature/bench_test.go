@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 )
 
-// BenchmarkSign signs 1 KiB beside the floor, crypto/hmac made anew each time as ordinary code does. The reference library
-// is measured in channel/oracletest. The two allocations are the strings that are returned.
+// BenchmarkSign signs 1 KiB beside the floor, crypto/hmac made anew each time as ordinary code does. The reference
+// library is measured in channel/oracletest. The two allocations are the strings that are returned.
 func BenchmarkSign(b *testing.B) {
 	body := []byte(strings.Repeat("x", 1<<10))
 	key, err := signature.NewKey(signature.Standard, secrets[1])

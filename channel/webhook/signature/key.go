@@ -37,16 +37,16 @@ const (
 	shortestOther    = 16
 )
 
-// NewKey makes a Key of a secret. For Standard that is "whsec_" and 24 to 64 random bytes in standard base64; such a text
-// is made by
+// NewKey makes a Key of a secret. For Standard that is "whsec_" and 24 to 64 random bytes in standard base64; such a
+// text is made by
 //
 //	b := make([]byte, 32)
 //	rand.Read(b) // crypto/rand
 //	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
 //
-// The prefix is required, because a text without it may be base64 or the key itself, and a wrong guess shows only at the
-// receiver. For the others it is any text of at least 16 characters, because a shorter one can be guessed by whoever sees a request
-// with its signature. Errors are *KeyError.
+// The prefix is required, because a text without it may be base64 or the key itself, and a wrong guess shows only at
+// the receiver. For the others it is any text of at least 16 characters, because a shorter one can be guessed by
+// whoever sees a request with its signature. Errors are *KeyError.
 func NewKey(s Scheme, secret string) (*Key, error) {
 	if !s.IsValid() {
 		return nil, &KeyError{"is for a scheme that is not one of the constants", "use one of them"}

@@ -12,8 +12,8 @@ type Scheme uint8
 
 // The schemes. Each is named after the specification or product whose receivers expect it.
 const (
-	// Standard is version 1 of https://www.standardwebhooks.com: "id.timestamp.body", in webhook-signature beside webhook-id
-	// and webhook-timestamp. It is the one to choose where there is a choice.
+	// Standard is version 1 of https://www.standardwebhooks.com: "id.timestamp.body", in webhook-signature beside
+	// webhook-id and webhook-timestamp. It is the one to choose where there is a choice.
 	Standard Scheme = iota + 1
 	// GitHub is the body alone, in X-Hub-Signature-256: a recorded request can be sent again for ever. See
 	// https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries.
@@ -55,8 +55,8 @@ func (s Scheme) String() string {
 // IsValid tells whether s is one of the constants.
 func (s Scheme) IsValid() bool { return s >= Standard && s <= Slack }
 
-// Rotates tells whether a request can carry the signatures of several keys, as it has to while receivers change from one
-// to the next.
+// Rotates tells whether a request can carry the signatures of several keys, as it has to while receivers change from
+// one to the next.
 func (s Scheme) Rotates() bool { return s == Standard || s == Stripe }
 
 // Headers returns the canonical names of the headers for the timestamp, "" for none of its own, and for the signatures.

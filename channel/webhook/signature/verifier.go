@@ -11,22 +11,24 @@ import (
 	"time"
 )
 
-// Tolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says otherwise.
+// Tolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says
+// otherwise.
 const Tolerance = 5 * time.Minute
 
 // Verifier tells whether requests come from who knows a secret. It is safe for concurrent use.
 type Verifier struct {
 	scheme Scheme
 	keys   []*Key
-	// Tolerance is how far from Now the timestamp may be. 0 = the constant Tolerance; longer makes recorded requests longer
-	// useful. GitHub's scheme has no timestamp.
+	// Tolerance is how far from Now the timestamp may be. 0 = the constant Tolerance; longer makes recorded requests
+	// longer useful. GitHub's scheme has no timestamp.
 	Tolerance time.Duration
 	// Now is the clock. nil = time.Now.
 	Now func() time.Time
 }
 
-// NewVerifier makes a Verifier that trusts each of the secrets, which are as [NewKey] describes: several while the sender
-// changes from one to the next. The error joins a *KeyError for each that is not valid, and there is one when there is none.
+// NewVerifier makes a Verifier that trusts each of the secrets, which are as [NewKey] describes: several while the
+// sender changes from one to the next. The error joins a *KeyError for each that is not valid, and there is one when
+// there is none.
 func NewVerifier(s Scheme, secrets ...string) (*Verifier, error) {
 	v := &Verifier{scheme: s}
 	var errs []error
@@ -46,12 +48,12 @@ func NewVerifier(s Scheme, secrets ...string) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify returns nil when a request with this header and body was signed with one of the secrets, not longer ago than the
-// tolerance, and an *Error otherwise. body is what was received, byte for byte: read all of it, with a limit, before
-// parsing any. Signatures are compared in constant time.
+// Verify returns nil when a request with this header and body was signed with one of the secrets, not longer ago than
+// the tolerance, and an *Error otherwise. body is what was received, byte for byte: read all of it, with a limit,
+// before parsing any. Signatures are compared in constant time.
 //
-// The same request may come again within the tolerance: a sender repeats what it got no answer to. With Standard, what has
-// the same webhook-id is the same, and needs to be acted on once.
+// The same request may come again within the tolerance: a sender repeats what it got no answer to. With Standard, what
+// has the same webhook-id is the same, and needs to be acted on once.
 func (v *Verifier) Verify(header http.Header, body []byte) error {
 	timeHeader, signatureHeader := v.scheme.Headers()
 	value, err := only(header, signatureHeader)
@@ -143,8 +145,8 @@ func only(header http.Header, name string) (string, error) {
 // most is how many signatures of one header are looked at.
 const most = 16
 
-// parse reads the value of a signature header, with the timestamp if that is in it. Signatures of versions that it does not
-// know are left out, as the schemes ask for.
+// parse reads the value of a signature header, with the timestamp if that is in it. Signatures of versions that it does
+// not know are left out, as the schemes ask for.
 func (s Scheme) parse(value string) (signatures [][sha256.Size]byte, timestamp string, ok bool) {
 	prefix, separator := s.form()
 	parts := []string{value}

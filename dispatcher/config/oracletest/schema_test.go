@@ -69,8 +69,8 @@ func TestTheFiveDocumentsValidate(t *testing.T) {
 	}
 }
 
-// The schema rejects every broken document but those whose mistake is in more than one field, in a language of its own, such as
-// a template, or in what only the host knows.
+// The schema rejects every broken document but those whose mistake is in more than one field, in a language of its own,
+// such as a template, or in what only the host knows.
 func TestBrokenDocumentsAreRejectedAsFarAsASchemaCan(t *testing.T) {
 	t.Parallel()
 	onlyLoad := []string{

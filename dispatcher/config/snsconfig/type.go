@@ -23,9 +23,9 @@ import (
 // Type is a type of channel whose documents have to hold an access key. It suits documents that tenants write.
 func Type() config.Type { return typeOf(nil) }
 
-// TypeWith is a type of channel that signs with c where a document has no access key; the zero Credentials are the SDK's
-// default chain. Whoever writes such a document publishes to any topic that c may publish to, so it is for the operator's own
-// documents.
+// TypeWith is a type of channel that signs with c where a document has no access key; the zero Credentials are the
+// SDK's default chain. Whoever writes such a document publishes to any topic that c may publish to, so it is for the
+// operator's own documents.
 func TypeWith(c sns.Credentials) config.Type { return typeOf(&c) }
 
 func typeOf(shared *sns.Credentials) config.Type {

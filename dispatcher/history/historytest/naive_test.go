@@ -15,7 +15,8 @@ import (
 // defect is one way in which a store can be wrong.
 type defect string
 
-// naive is the plainest correct store, which the suite must accept, and with a defect a wrong one, which it must reject.
+// naive is the plainest correct store, which the suite must accept, and with a defect a wrong one, which it must
+// reject.
 type naive struct {
 	defect  defect
 	mu      sync.Mutex

@@ -35,9 +35,9 @@ func held() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// BenchmarkPendingRetries has retries pending that come due at 500,000 a second. Reported are the bytes of each beyond its
-// queue.Job, the processor time of each, from being due to having run, and how late the latest one was, in the run with the
-// least, because the machine may be busy with other things.
+// BenchmarkPendingRetries has retries pending that come due at 500,000 a second. Reported are the bytes of each beyond
+// its queue.Job, the processor time of each, from being due to having run, and how late the latest one was, in the run
+// with the least, because the machine may be busy with other things.
 //
 //	go test -run '^$' -bench PendingRetries -benchtime 3x
 func BenchmarkPendingRetries(b *testing.B) {

@@ -12,12 +12,13 @@ import (
 
 const shardCount = 16 // one bit each in knownEvents.lock
 
-// knownEvents remembers which lanes got which of the latest events. It is what makes enqueueing again safe: the shards of a
-// call's events stay locked from the look to the last job stored, so two calls cannot both store a job, and a conflict is
-// found before anything is stored.
+// knownEvents remembers which lanes got which of the latest events. It is what makes enqueueing again safe: the shards
+// of a call's events stay locked from the look to the last job stored, so two calls cannot both store a job, and a
+// conflict is found before anything is stored.
 //
-// Events and lanes are hashes here: the texts would keep the memory of old events. When two events are taken for one, their
-// digests tell the difference, and the later one is refused as a conflict: once in 2^48 events if the window has 65,536.
+// Events and lanes are hashes here: the texts would keep the memory of old events. When two events are taken for one,
+// their digests tell the difference, and the later one is refused as a conflict: once in 2^48 events if the window has
+// 65,536.
 type knownEvents struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -76,8 +77,8 @@ func (k *knownEvents) digest(j *queue.Job) uint64 {
 	return h
 }
 
-// begin returns the jobs of a call by event, in to if that has room, or a *queue.ConflictError. Without an error the caller has
-// to call open, then got and add, then close for each, and end when all are done.
+// begin returns the jobs of a call by event, in to if that has room, or a *queue.ConflictError. Without an error the
+// caller has to call open, then got and add, then close for each, and end when all are done.
 func (k *knownEvents) begin(to []eventJobs, jobs []queue.Job) (events []eventJobs, locked uint16, err error) {
 	events = k.group(to, jobs)
 	locked = k.lock(events)

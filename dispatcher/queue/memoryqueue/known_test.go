@@ -82,7 +82,8 @@ func TestSmallestWindow(t *testing.T) {
 	assert.Equal(t, 1, dues(t, m, "a"))
 }
 
-// TestConflictStoresNothing: wherever in a call the conflict is, and whether it is with what is known or within the call.
+// TestConflictStoresNothing: wherever in a call the conflict is, and whether it is with what is known or within the
+// call.
 func TestConflictStoresNothing(t *testing.T) {
 	t.Parallel()
 	job := func(id, reason, lane string) queue.Job { return queue.Job{Event: revoked(id, reason), Route: lane} }

@@ -22,7 +22,8 @@ func stop(t *testing.T, l queue.Lane) {
 	require.NoError(t, l.Stop(t.Context()))
 }
 
-// TestExactTimes: in a bubble time passes only while all wait, so what the queue adds to a time is seen to the nanosecond.
+// TestExactTimes: in a bubble time passes only while all wait, so what the queue adds to a time is seen to the
+// nanosecond.
 func TestExactTimes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -245,7 +246,8 @@ func TestDeadLetterRing(t *testing.T) {
 	}
 }
 
-// TestDropsAreTold: also when the same call finds another lane full, and to the Dropped of that moment, with no lock held.
+// TestDropsAreTold: also when the same call finds another lane full, and to the Dropped of that moment, with no lock
+// held.
 func TestDropsAreTold(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})

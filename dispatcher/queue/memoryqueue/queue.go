@@ -17,8 +17,8 @@ type Options struct {
 	IDWindow    int // about how many of the latest events have ids that are known; 0 = 65,536; at least 16
 }
 
-// Queue promises order and isolation but not durability. It uses a goroutine per running handler and no other, and about 110
-// to 150 bytes per waiting job besides the event, which jobs share. All methods are safe for concurrent use.
+// Queue promises order and isolation but not durability. It uses a goroutine per running handler and no other, and
+// about 110 to 150 bytes per waiting job besides the event, which jobs share. All methods are safe for concurrent use.
 //
 // Pauses and times are met although the wall clock is set or the machine sleeps: within seconds of that, and to
 // Properties.Precision otherwise.

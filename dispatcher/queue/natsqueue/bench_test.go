@@ -36,9 +36,9 @@ const (
 	benchLimit     = 64 // of a lane; for the floor, of unacknowledged messages
 )
 
-// BenchmarkDelivery stores events for a number of lanes, one call each, while as many consumers run and acknowledge them. The
-// floor does it by hand: an event's JSON with a message id, published to each lane's subject and confirmed; consumed, read,
-// acknowledged. An operation is one delivery.
+// BenchmarkDelivery stores events for a number of lanes, one call each, while as many consumers run and acknowledge
+// them. The floor does it by hand: an event's JSON with a message id, published to each lane's subject and confirmed;
+// consumed, read, acknowledged. An operation is one delivery.
 func BenchmarkDelivery(b *testing.B) {
 	for _, nodes := range []int{1, 3} {
 		for _, fanOut := range []int{1, 10} {
@@ -57,8 +57,8 @@ func BenchmarkLanes(b *testing.B) {
 	}
 }
 
-// produce calls store for n/fanOut events from all producers, with the lanes each is for, and waits until done deliveries
-// have been counted.
+// produce calls store for n/fanOut events from all producers, with the lanes each is for, and waits until done
+// deliveries have been counted.
 func produce(b *testing.B, lanes, fanOut int, done *atomic.Int64, store func(e event.Event, lanes []int)) {
 	b.Helper()
 	events := (b.N + fanOut - 1) / fanOut
@@ -174,7 +174,8 @@ func benchFloor(b *testing.B, nodes, lanes, fanOut int) {
 	})
 }
 
-// cpu is the processor time that the process, servers included, has used. On a busy machine it is steadier than the rate.
+// cpu is the processor time that the process, servers included, has used. On a busy machine it is steadier than the
+// rate.
 func cpu(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
@@ -192,8 +193,8 @@ func awaitConsumers(b *testing.B, nc *nats.Conn, stream string, n int) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// BenchmarkIdleLanes opens lanes and looks at what they cost while nothing happens: at the client and the servers together,
-// which share this process.
+// BenchmarkIdleLanes opens lanes and looks at what they cost while nothing happens: at the client and the servers
+// together, which share this process.
 func BenchmarkIdleLanes(b *testing.B) {
 	for _, nodes := range []int{1, 3} {
 		for _, lanes := range []int{1, 100, 1000} {

@@ -67,15 +67,15 @@
 // behind the others: enqueue them one by one where that matters. A lane with limit 1 whose jobs have no key starts
 // them in the order stored, and retries come behind those that wait.
 //
-// Bounder is not implemented: the disk of the servers is the bound, and the dispatcher's Backlog has no effect.
+// Bounder is not implemented: the disk of the servers is the bound, and a Backlog that is set on a route is refused.
 // While it is full Enqueue returns a *StoreError. An event that with 8 KiB for what a retry adds is larger than the
 // servers' max_payload is a *TooLargeError, and nothing of its call is stored: raise max_payload, or send less
 // data.
 //
 // # What is at the servers
 //
-// Streams <name>-jobs (a work queue), <name>-dead and <name>-marks, which this package makes, versions and keeps to Config;
-// and in the first a durable consumer per lane, which goes after a week without a worker. With three replicas each consumer is
-// a Raft group of its own: hundreds of lanes are fine, thousands are a load; see BenchmarkLanes. Do not give the stream of jobs
-// limits: what JetStream drops to keep them would be acknowledged jobs.
+// Streams <name>-jobs (a work queue), <name>-dead and <name>-marks, which this package makes, versions and keeps to
+// Config; and in the first a durable consumer per lane, which goes after a week without a worker. With three replicas
+// each consumer is a Raft group of its own: hundreds of lanes are fine, thousands are a load; see BenchmarkLanes. Do
+// not give the stream of jobs limits: what JetStream drops to keep them would be acknowledged jobs.
 package natsqueue

@@ -27,8 +27,8 @@ func SetClock(q *Queue, at time.Time) {
 // ReadClock asks the servers for their time, as New does.
 func ReadClock(ctx context.Context, q *Queue) error { return q.readClock(ctx) }
 
-// HasWatched reports whether the queue has looked for overdue schedules, and at the servers' clock, a first time. It does so
-// again after ten seconds.
+// HasWatched reports whether the queue has looked for overdue schedules, and at the servers' clock, a first time. It
+// does so again after ten seconds.
 func HasWatched(q *Queue) bool {
 	q.watch.mu.Lock()
 	defer q.watch.mu.Unlock()

@@ -129,7 +129,7 @@ func TestQ9SlowConsumer(t *testing.T) {
 	assert.EqualValues(t, laneLimit, l.most.Load(), "the limit holds for both workers together")
 }
 
-// Q1, Q6: the servers refuse what an outcome has to store, as for want of room, until the worker is stopped: its
+// Q1, Q6: the servers refuse what an outcome has to store, as for lack of room, until the worker is stopped: its
 // message must not be acknowledged before, so the job is not lost.
 func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 	t.Parallel()

@@ -43,8 +43,8 @@ func TestQ6StrictJobIsRetriedManyTimes(t *testing.T) {
 	}
 }
 
-// Q7: the attempts of the job at the head of a strict lane outlive the lane's consumer, which goes after a week without a
-// worker; a new one does not know that it was delivered before.
+// Q7: the attempts of the job at the head of a strict lane outlive the lane's consumer, which goes after a week without
+// a worker; a new one does not know that it was delivered before.
 func TestQ7HeadOutlivesTheConsumer(t *testing.T) {
 	t.Parallel()
 	s := store("1", "jobs", natstest.New(t, 1).URL())

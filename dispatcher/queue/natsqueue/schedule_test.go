@@ -84,7 +84,8 @@ func TestQ11ScheduleReplacesWhatIsDue(t *testing.T) {
 	assert.Equal(t, "last", <-ran)
 }
 
-// Scheduled jobs start, and are cancelled, also when the only server has forgotten the stream of marks, which is in memory.
+// Scheduled jobs start, and are cancelled, also when the only server has forgotten the stream of marks, which is in
+// memory.
 func TestScheduledJobsOutliveARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	c := natstest.New(t, 1)

@@ -39,8 +39,8 @@ type Suite struct {
 	Lease time.Duration
 	// Crowd is the number of jobs of a dead lane beside live ones, and of those pending at a restart. 0 = DefaultCrowd.
 	Crowd int
-	// Parallel runs the sub-tests side by side. It is for queues that spend their time waiting for a server; what they wait
-	// is then long besides: allow for it in Slack.
+	// Parallel runs the sub-tests side by side. It is for queues that spend their time waiting for a server; what they
+	// wait is then long besides: allow for it in Slack.
 	Parallel bool
 	// Bubble runs the body of each sub-test, making the queue included. nil = it is just called. With
 	// testing/synctest.Test the suite takes no time, for queues that do no I/O.

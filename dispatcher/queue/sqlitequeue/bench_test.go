@@ -101,7 +101,8 @@ func pend(b *testing.B, q *Queue, lane string, n int) {
 	}
 }
 
-// BenchmarkPending is the price of a job that waits, 1 KiB each, in ten lanes that are open: run it with -benchtime 1000000x.
+// BenchmarkPending is the price of a job that waits, 1 KiB each, in ten lanes that are open: run it with -benchtime
+// 1000000x.
 func BenchmarkPending(b *testing.B) {
 	q := benchQueue(b)
 	for i := range 10 {

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// clock is the wall clock, and notices when somebody sets it: the file can keep nothing but times of the wall clock, and a
-// pause of two seconds must not become an hour and two seconds when the clock is set back by an hour.
+// clock is the wall clock, and notices when somebody sets it: the file can keep nothing but times of the wall clock,
+// and a pause of two seconds must not become an hour and two seconds when the clock is set back by an hour.
 type clock struct {
 	wall func() time.Time
 	// since is when the queue was opened, and is never used but for its monotonic part.
@@ -58,8 +58,8 @@ func (c *clock) unfollowed() (by, before int64) {
 	return by, c.offset + elapsed
 }
 
-// due is the time by which jobs are due: the wall clock's, but not one that it was just set to, as long as times that count
-// from this run were not moved with it.
+// due is the time by which jobs are due: the wall clock's, but not one that it was just set to, as long as times that
+// count from this run were not moved with it.
 func (c *clock) due() int64 {
 	by, before := c.step()
 	if by == 0 {
@@ -143,8 +143,8 @@ func lastWritten(path string) (at int64) {
 	return at
 }
 
-// followBack does for a file that was last written in the future what followClock does while it is open: the clock was set
-// back in between.
+// followBack does for a file that was last written in the future what followClock does while it is open: the clock was
+// set back in between.
 func (c *clock) followBack(w *conn, written int64) error {
 	by := written - c.now()
 	if by < int64(leastStep) {

@@ -111,9 +111,9 @@ func (c *conn) exec(text string, values ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// each calls f for each row of a query, until it returns false. f must not use the same statement, nor keep the row. When
-// the conn's ctx is done, it ends with that error; the driver looks only while SQLite searches for the first row, so a
-// query that may search long for the others is to be written so that it does not.
+// each calls f for each row of a query, until it returns false. f must not use the same statement, nor keep the row.
+// When the conn's ctx is done, it ends with that error; the driver looks only while SQLite searches for the first row,
+// so a query that may search long for the others is to be written so that it does not.
 func (c *conn) each(f func(row []driver.Value) bool, text string, values ...any) (err error) {
 	s, err := c.prepare(text)
 	if err != nil {

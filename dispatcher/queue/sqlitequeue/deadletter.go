@@ -9,7 +9,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in between.
+// chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in
+// between.
 const chunk = 1000
 
 // deadColumns are a letter's in the order that readDeadRow expects.

@@ -14,8 +14,8 @@ import (
 type dedupStore struct{ queue *Queue }
 
 // Dedup returns the dedup store in the queue's file: what it knows outlasts the process. It is removed with some later
-// change of the file, a minute or more after its window has ended. There is one store per Queue, however often it is asked
-// for. After Close its calls return ErrClosed.
+// change of the file, a minute or more after its window has ended. There is one store per Queue, however often it is
+// asked for. After Close its calls return ErrClosed.
 func (q *Queue) Dedup() dedup.Store { return dedupStore{q} }
 
 // leases are the claims in flight.

@@ -19,8 +19,8 @@ import (
 // This file puts a witness between SQLite and the operating system: a VFS that passes everything on and remembers which
 // writes were followed by a sync. What was not would be lost with the power.
 
-// witnessed is the state of all files opened through the witness. SQLite knows one VFS per name and process, so it is one
-// for all tests; they tell their files apart by path.
+// witnessed is the state of all files opened through the witness. SQLite knows one VFS per name and process, so it is
+// one for all tests; they tell their files apart by path.
 var witnessed = &witness{files: map[string]*platter{}, open: map[uintptr]*opened{}}
 
 type witness struct {
@@ -113,8 +113,8 @@ func (w *witness) methods(file uintptr) *sqlite3.Tsqlite3_io_methods {
 	return at[sqlite3.Tsqlite3_io_methods](w.open[file].methods)
 }
 
-// note records an operation that is about to happen or, for a sync, that has happened: a cut in between may lose more than
-// it would in reality, never less.
+// note records an operation that is about to happen or, for a sync, that has happened: a cut in between may lose more
+// than it would in reality, never less.
 func (w *witness) note(file uintptr, f func(p *platter)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -23,8 +23,8 @@ var (
 // ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("sqlitequeue: the queue is closed")
 
-// StoreError says that the file could not be read or written. It is safe to repeat the call: nothing of it was stored or,
-// of a call with very many events, the first ones (see Queue.Enqueue).
+// StoreError says that the file could not be read or written. It is safe to repeat the call: nothing of it was stored
+// or, of a call with very many events, the first ones (see Queue.Enqueue).
 type StoreError struct {
 	Op      string // what was being done
 	Problem error  // ErrFull, ErrReadOnly, ErrCorrupt, ErrIO, ErrBusy, ErrMoved or ErrOther

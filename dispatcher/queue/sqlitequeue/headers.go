@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// headersFormat begins the stored form of headers: 1 is the number of pairs, then each name and value with its length in
-// front, sorted by name. JSON would not bring every byte back.
+// headersFormat begins the stored form of headers: 1 is the number of pairs, then each name and value with its length
+// in front, sorted by name. JSON would not bring every byte back.
 const headersFormat = 1
 
 var errHeaders = errors.New("stored headers are damaged")

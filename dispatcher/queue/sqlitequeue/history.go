@@ -14,9 +14,9 @@ import (
 type historyStore struct{ queue *Queue }
 
 // History returns the history store in the queue's file: what it holds outlasts the process. An event is stored once,
-// however many entries are about it, beside the copy that the queue itself has while the event is under way. Retention is
-// the history.Recorder's. When ctx ends during a call that changes something, that may be done all the same. After Close
-// its calls return ErrClosed.
+// however many entries are about it, beside the copy that the queue itself has while the event is under way. Retention
+// is the history.Recorder's. When ctx ends during a call that changes something, that may be done all the same. After
+// Close its calls return ErrClosed.
 func (q *Queue) History() history.Store { return historyStore{q} }
 
 // Append implements history.Store.

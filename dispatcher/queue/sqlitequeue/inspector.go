@@ -83,8 +83,8 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	}
 }
 
-// purge removes a chunk of a lane's jobs up to a seq that do not run, the youngest first, so that none of an order key is
-// let go only to be removed. It reports how many.
+// purge removes a chunk of a lane's jobs up to a seq that do not run, the youngest first, so that none of an order key
+// is let go only to be removed. It reports how many.
 func (t *tx) purge(l *lane, last int64) (int, error) {
 	running := l.runs()
 	var all []*row

@@ -186,8 +186,8 @@ func (t *tx) takeOut(l *lane, seq int64, fresh bool) bool {
 	return true
 }
 
-// enqueueAll stores a part of a call, the first one only if nothing of the call is in conflict. claim is nil if the part
-// is all of it.
+// enqueueAll stores a part of a call, the first one only if nothing of the call is in conflict. claim is nil if the
+// part is all of it.
 func (t *tx) enqueueAll(part []eventGroup, claim *idClaim) error {
 	call := part
 	if claim != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// known remembers which lanes got which of the latest events, so that enqueueing again is safe, also after a restart. It
-// is looked up in memory; the file has a row per group commit, which is read at the start and costs next to nothing
+// known remembers which lanes got which of the latest events, so that enqueueing again is safe, also after a restart.
+// It is looked up in memory; the file has a row per group commit, which is read at the start and costs next to nothing
 // beside the jobs. The writing goroutine owns it.
 type known struct {
 	limit     int
@@ -136,8 +136,8 @@ func (k *known) forget(b knownBatch) {
 	}
 }
 
-// knownFormat begins the stored form of a batch: 1 is, for each event, the key, the digest, the number of lanes, and the
-// lanes.
+// knownFormat begins the stored form of a batch: 1 is, for each event, the key, the digest, the number of lanes, and
+// the lanes.
 const knownFormat = 1
 
 var errKnown = errors.New("the window of known ids is damaged")

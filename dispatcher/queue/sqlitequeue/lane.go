@@ -9,12 +9,12 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// lane is one route's share of a Queue. The file has all its jobs; a window of those that could start is in memory, in a
-// lane of the same name of a memoryqueue.Queue, which does all that has to do with running them: limits, Admit, panics, Drain,
-// Stop. What has a later time stays in the file until then.
+// lane is one route's share of a Queue. The file has all its jobs; a window of those that could start is in memory, in
+// a lane of the same name of a memoryqueue.Queue, which does all that has to do with running them: limits, Admit,
+// panics, Drain, Stop. What has a later time stays in the file until then.
 //
-// A job that is in memory and waits is in held and turns; one that runs is in held; being in memory is its lease. For each
-// job that waits there is a ticket in the queue in memory. When one is called, the job whose turn it is starts.
+// A job that is in memory and waits is in held and turns; one that runs is in held; being in memory is its lease. For
+// each job that waits there is a ticket in the queue in memory. When one is called, the job whose turn it is starts.
 type lane struct {
 	queue  *Queue
 	name   string
@@ -218,8 +218,8 @@ func (l *lane) added(r *row, gone bool) {
 	}
 }
 
-// released is called by the writer for a job that nothing holds back any longer. It comes into memory however full that is:
-// another has just left, and those before the cursor would not be found by a load.
+// released is called by the writer for a job that nothing holds back any longer. It comes into memory however full that
+// is: another has just left, and those before the cursor would not be found by a load.
 func (l *lane) released(r *row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,8 +241,8 @@ func (l *lane) removed(seq int64) {
 	l.signal()
 }
 
-// takeOut takes a job out of memory, so that it does not start, unless it runs or, if it is to be fresh, has run. It reports
-// whether it did; the row is nil if it was not there. No load counts until tookOut is called.
+// takeOut takes a job out of memory, so that it does not start, unless it runs or, if it is to be fresh, has run. It
+// reports whether it did; the row is nil if it was not there. No load counts until tookOut is called.
 func (l *lane) takeOut(seq int64, fresh bool) (*row, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -174,9 +174,9 @@ func (l *lane) endLoad(p loading, a ahead, err error) error {
 	return nil
 }
 
-// readAhead reads the jobs of a lane that could start: those whose time has come, by that, of which held may be in memory
-// already, and those without a time beyond cursor, by seq. When there are many of both they share the room, so that
-// neither waits for the other. Urgent ones are read also when there is no room.
+// readAhead reads the jobs of a lane that could start: those whose time has come, by that, of which held may be in
+// memory already, and those without a time beyond cursor, by seq. When there are many of both they share the room, so
+// that neither waits for the other. Urgent ones are read also when there is no room.
 func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	now, steps := q.clock.due(), q.clock.steps()
 	err = q.readers.loads.read(context.Background(), func(c *conn) error {
@@ -213,8 +213,8 @@ func (q *Queue) readAhead(lane int64, p loading) (a ahead, err error) {
 	return a, err
 }
 
-// The table of jobs, read by its key, or by the index of the few that are urgent. SQLite knows no numbers of either, and
-// would read all that are due to find these.
+// The table of jobs, read by its key, or by the index of the few that are urgent. SQLite knows no numbers of either,
+// and would read all that are due to find these.
 const (
 	byTime    = "job"
 	byUrgency = "job INDEXED BY job_urgent"

@@ -172,8 +172,8 @@ func (o *owner) release() error {
 	return errors.Join(o.file.Close(), o.lock.close())
 }
 
-// resolve returns the path of the file itself, whatever name is used: links are followed also to a file that is not there
-// yet.
+// resolve returns the path of the file itself, whatever name is used: links are followed also to a file that is not
+// there yet.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

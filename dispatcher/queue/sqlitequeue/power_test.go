@@ -119,7 +119,8 @@ func TestQ1PowerCut(t *testing.T) {
 	}
 }
 
-// TestQ1TornLog cuts the log of a crashed process in the middle of its last frames, and adds what a disk may leave there.
+// TestQ1TornLog cuts the log of a crashed process in the middle of its last frames, and adds what a disk may leave
+// there.
 func TestQ1TornLog(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

@@ -78,9 +78,9 @@ var (
 )
 
 // Open opens the queue in the file at path, which is created if there is none, and takes possession of it. ctx is for
-// opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and path-lock;
-// after a crash the file is complete only together with path-wal. A full disk is no obstacle: events are refused then, and
-// what is in the file is delivered.
+// opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and
+// path-lock; after a crash the file is complete only together with path-wal. A full disk is no obstacle: events are
+// refused then, and what is in the file is delivered.
 //
 // Errors: *LockedError when another queue has the file under whatever name, *LinkedError when it has several names,
 // *FolderError when its folder is not there, *SchemaError when a newer version wrote it, *StoreError with ErrReadOnly,
@@ -296,15 +296,15 @@ func (q *Queue) cutGroups(all []eventGroup) (first, rest []eventGroup, rows, byt
 	return all, nil, rows, bytes
 }
 
-// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. When the file cannot be written
-// the error is a *StoreError. When ctx ends during the call, the jobs may be stored all the same.
+// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. When the file cannot be
+// written the error is a *StoreError. When ctx ends during the call, the jobs may be stored all the same.
 //
-// A call of up to a thousand jobs and about 4 MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are
-// not held up: an error, or a crash, may then leave its first events stored, each with all its jobs. Repeating the call
-// stores the others.
+// A call of up to a thousand jobs and about 4 MiB, less on a disk below 512 MiB, is one transaction. More is stored in
+// several, so that other calls are not held up: an error, or a crash, may then leave its first events stored, each with
+// all its jobs. Repeating the call stores the others.
 //
-// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same transaction:
-// even if the process dies then, Cancel does not claim to have stopped it.
+// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
+// transaction: even if the process dies then, Cancel does not claim to have stopped it.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil || len(jobs) == 0 {
 		return err
@@ -370,8 +370,8 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	return found, nil
 }
 
-// Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that are
-// open without waiting, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
+// Close stores the outcomes that are under way, and gives the file back. Stop the lanes first: Close stops those that
+// are open without waiting, as queue.Lane.Stop does when its ctx is done. Calls after Close are ErrClosed.
 func (q *Queue) Close() error {
 	q.closing.Do(func() { q.closed = q.close() })
 	return q.closed

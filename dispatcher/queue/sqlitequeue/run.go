@@ -7,8 +7,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// run is what a lane's handler is to the queue in memory, which has called a ticket: it runs the job whose turn it is, and
-// stores the outcome.
+// run is what a lane's handler is to the queue in memory, which has called a ticket: it runs the job whose turn it is,
+// and stores the outcome.
 func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Outcome {
 	r := l.take(ticket)
 	if r == nil { // cancelled or purged when it was about to start

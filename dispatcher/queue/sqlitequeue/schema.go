@@ -12,8 +12,8 @@ import (
 // migrations lead from an empty file to the present schema, one step per version; user_version says how many were made.
 // A step that was released is never changed. People may read the tables; only this package writes them.
 //
-// All times are nanoseconds since 1970. A job's due is 0 when it could start at once, heldBack when another job with its
-// order key is before it, and its time otherwise; seq is its event's, so jobs of a lane are in the order enqueued.
+// All times are nanoseconds since 1970. A job's due is 0 when it could start at once, heldBack when another job with
+// its order key is before it, and its time otherwise; seq is its event's, so jobs of a lane are in the order enqueued.
 func migrations() []string {
 	return []string{`
 CREATE TABLE lane (
@@ -183,8 +183,8 @@ func openWriter(ctx context.Context, name, path string, v volume) (*conn, error)
 	return c, nil
 }
 
-// setWAL turns the write-ahead log on. Its file and that of the shared memory stay when the queue is closed, emptied, so
-// that it can be opened on a full disk.
+// setWAL turns the write-ahead log on. Its file and that of the shared memory stay when the queue is closed, emptied,
+// so that it can be opened on a full disk.
 func setWAL(c *conn, v volume) error {
 	mode, err := c.pragma("journal_mode = WAL")
 	if err != nil {

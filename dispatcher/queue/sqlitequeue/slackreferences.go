@@ -18,9 +18,9 @@ type slackReferences struct {
 	ttl   time.Duration
 }
 
-// SlackReferences returns a store for slack bots in the queue's file, so that news about a subject reaches its thread also
-// after a restart. A reference is kept for ttl after the last news; 0 or less = DefaultReferenceTTL, 30 days. Any number of
-// bots may share it. After Close its calls return ErrClosed.
+// SlackReferences returns a store for slack bots in the queue's file, so that news about a subject reaches its thread
+// also after a restart. A reference is kept for ttl after the last news; 0 or less = DefaultReferenceTTL, 30 days. Any
+// number of bots may share it. After Close its calls return ErrClosed.
 func (q *Queue) SlackReferences(ttl time.Duration) slack.References {
 	if ttl <= 0 {
 		ttl = DefaultReferenceTTL
@@ -58,8 +58,8 @@ func referenceKey(k slack.Key) (b []byte) {
 	return b
 }
 
-// referenceFormat begins the stored form of a reference: 1 is whether it has a time, that time in nanoseconds, TS, and the
-// delivery.
+// referenceFormat begins the stored form of a reference: 1 is whether it has a time, that time in nanoseconds, TS, and
+// the delivery.
 const referenceFormat = 1
 
 var errReference = errors.New("a stored reference is damaged")

@@ -92,8 +92,8 @@ func (s *stress) settle(j queue.Job, key string, enqueuer, n int) {
 	s.latest[key] = n
 }
 
-// TestEverythingAtOnce: enqueue with and without keys and times, retries, schedules, cancellations, changes of the limit,
-// and restarts, with a window so small that nearly everything is read back. Each job is settled once.
+// TestEverythingAtOnce: enqueue with and without keys and times, retries, schedules, cancellations, changes of the
+// limit, and restarts, with a window so small that nearly everything is read back. Each job is settled once.
 func TestEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	s := &stress{

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFullDisk is TestFullFile on a disk that is full, a small one in memory. Only root may mount one; for others TestFullFile
-// has to do, which goes through the same.
+// TestFullDisk is TestFullFile on a disk that is full, a small one in memory. Only root may mount one; for others
+// TestFullFile has to do, which goes through the same.
 func TestFullDisk(t *testing.T) {
 	folder := t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=2m"); err != nil {

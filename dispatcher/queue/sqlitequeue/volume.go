@@ -10,8 +10,8 @@ import (
 // pageSize is that of the file, SQLite's default.
 const pageSize = 4096
 
-// Limits of the write-ahead log: after how many pages they are moved to their places. The file is cut to twice that when
-// a burst is over.
+// Limits of the write-ahead log: after how many pages they are moved to their places. The file is cut to twice that
+// when a burst is over.
 const (
 	mostLogPages  = 4000
 	leastLogPages = 64
@@ -50,9 +50,9 @@ var errNoRoom = errors.New("what is left is kept for the outcomes of deliveries"
 // ample is the spare of a disk that is far from full.
 const ample = math.MaxInt64
 
-// spare is how many bytes are left once the transaction t has written about so many bytes of new events, the log and then
-// the file have taken them, and there is a reserve for outcomes; below 0 they are to be refused. Room inside the file, of
-// events that are gone, counts.
+// spare is how many bytes are left once the transaction t has written about so many bytes of new events, the log and
+// then the file have taken them, and there is a reserve for outcomes; below 0 they are to be refused. Room inside the
+// file, of events that are gone, counts.
 func (v volume) spare(t *tx, bytes int64) (int64, error) {
 	if t.free == nil {
 		free := int64(ample)

@@ -16,8 +16,9 @@ import (
 // long for the others. Work counts rows, and pages of events.
 const mostChanges = 512
 
-// writer is the one goroutine that changes the file. It takes all the changes that wait, applies them in one transaction,
-// and answers them all once that is on the disk: the disk's slowest operation is shared by all who wait for it.
+// writer is the one goroutine that changes the file. It takes all the changes that wait, applies them in one
+// transaction, and answers them all once that is on the disk: the disk's slowest operation is shared by all who wait
+// for it.
 type writer struct {
 	conn  *conn
 	queue *Queue
@@ -39,8 +40,8 @@ type writer struct {
 	closed  bool
 }
 
-// change is one call's part of a transaction. A failed transaction calls apply again, so it must not count on what it did
-// before; what it does to memory goes through tx.undo and tx.then.
+// change is one call's part of a transaction. A failed transaction calls apply again, so it must not count on what it
+// did before; what it does to memory goes through tx.undo and tx.then.
 type change struct {
 	apply   func(*tx) error
 	work    int
@@ -52,14 +53,14 @@ type change struct {
 // refusal is the error of an apply that has changed nothing: it fails its own call and not the transaction.
 type refusal struct{ error }
 
-// write returns once f's change, an outcome or the like, is on the disk, with a *StoreError if it is not, or when ctx is
-// done: then it may still get there, and f may still run.
+// write returns once f's change, an outcome or the like, is on the disk, with a *StoreError if it is not, or when ctx
+// is done: then it may still get there, and f may still run.
 func (w *writer) write(ctx context.Context, op string, f func(*tx) error) error {
 	return w.submit(ctx, op, &change{apply: f, work: 1})
 }
 
-// add is write for so many rows with bodies of so many bytes in all, which are refused when they would take the room that
-// outcomes need.
+// add is write for so many rows with bodies of so many bytes in all, which are refused when they would take the room
+// that outcomes need.
 func (w *writer) add(ctx context.Context, op string, rows, bytes int, f func(*tx) error) error {
 	size := int64(bytes)*5/4 + int64(rows)*rowBytes
 	return w.submit(ctx, op, &change{apply: f, work: workOf(rows, bytes), adds: size})
@@ -138,8 +139,8 @@ func (w *writer) take() (batch []*change, closed bool) {
 }
 
 // commit stores a batch. When one of its changes fails, the others are tried without it, so that nobody fails for
-// another's sake. When the file cannot be written at all, they fail together: a lock that another program holds is waited
-// for once, and not by each.
+// another's sake. When the file cannot be written at all, they fail together: a lock that another program holds is
+// waited for once, and not by each.
 func (w *writer) commit(batch []*change) {
 	for len(batch) > 0 {
 		ok, err := w.try(batch)
@@ -175,8 +176,8 @@ type beginError struct{ error }
 
 func (e *beginError) Unwrap() error { return e.error }
 
-// try stores a batch. If it cannot, it changes nothing and returns how many changes could be applied, those before the one
-// that failed; half of them when it was not one's fault alone.
+// try stores a batch. If it cannot, it changes nothing and returns how many changes could be applied, those before the
+// one that failed; half of them when it was not one's fault alone.
 func (w *writer) try(batch []*change) (applied int, err error) {
 	if w.moved != nil {
 		return 0, w.moved
@@ -255,8 +256,8 @@ func (w *writer) reportRoom(spare int64) {
 // logPatience is how long emptying the log waits for those who read from it.
 const logPatience = 100 * time.Millisecond
 
-// shorten empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as each
-// reader begins before the one before has ended.
+// shorten empties the log when it has become too long. Usually SQLite begins it anew by itself; it cannot as long as
+// each reader begins before the one before has ended.
 func (w *writer) shorten() {
 	if w.queue.owner.logSize() <= w.queue.volume.logBytes() || time.Since(w.longReader) < time.Second {
 		return
@@ -298,8 +299,8 @@ func (w *writer) close() error {
 	return errors.Join(w.moved, w.conn.close())
 }
 
-// cleanEvery is how often what has outlived its time is looked for, and leftOverEvery while there is more of it than one
-// transaction takes on.
+// cleanEvery is how often what has outlived its time is looked for, and leftOverEvery while there is more of it than
+// one transaction takes on.
 const (
 	cleanEvery    = time.Minute
 	leftOverEvery = time.Second

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// Relay is a small SMTP server (RFC 5321) on loopback that takes every mail and passes none on. Its methods are safe for
-// concurrent use.
+// Relay is a small SMTP server (RFC 5321) on loopback that takes every mail and passes none on. Its methods are safe
+// for concurrent use.
 type Relay struct {
 	listener net.Listener
 	running  sync.WaitGroup

@@ -41,8 +41,8 @@ func send(t *testing.T, c *smtp.Client, text string, to ...string) {
 	require.NoError(t, w.Close())
 }
 
-// TestMailsArriveWithTheirEnvelopes speaks with a foreign client: two mails in one conversation, one of which has a line of
-// a dot, which ends a mail unless client and server take care of it (RFC 5321, section 4.5.2).
+// TestMailsArriveWithTheirEnvelopes speaks with a foreign client: two mails in one conversation, one of which has a
+// line of a dot, which ends a mail unless client and server take care of it (RFC 5321, section 4.5.2).
 func TestMailsArriveWithTheirEnvelopes(t *testing.T) {
 	t.Parallel()
 	r, c := start(t)

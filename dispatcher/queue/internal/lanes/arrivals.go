@@ -1,8 +1,9 @@
 package lanes
 
-// arrivals is a queue of entries by value: the jobs that have come and may start at once, which most jobs do. They lie side
-// by side, because the one who adds and the one who takes are on different cores, and following pointers between those costs
-// more than all the rest of a delivery. What is to wait, to come back or to be found again gets an entry of its own.
+// arrivals is a queue of entries by value: the jobs that have come and may start at once, which most jobs do. They lie
+// side by side, because the one who adds and the one who takes are on different cores, and following pointers between
+// those costs more than all the rest of a delivery. What is to wait, to come back or to be found again gets an entry of
+// its own.
 type arrivals struct {
 	ring  []Entry // its length is a power of two
 	first int

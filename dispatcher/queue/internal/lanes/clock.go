@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Reading is what a clock shows: the wall clock as Unix nanoseconds, and the nanoseconds that have passed since some moment,
-// which nobody can set but which may stand still while the machine sleeps.
+// Reading is what a clock shows: the wall clock as Unix nanoseconds, and the nanoseconds that have passed since some
+// moment, which nobody can set but which may stand still while the machine sleeps.
 type Reading struct{ Wall, Elapsed int64 }
 
 // System returns the reading of this machine's clock. Its moment is the call of System.
@@ -21,15 +21,16 @@ func System() func() Reading {
 }
 
 const (
-	// leastStep is the difference between wall clock and elapsed time that counts as a step: more than drift and leap seconds.
+	// leastStep is the difference between wall clock and elapsed time that counts as a step: more than drift and leap
+	// seconds.
 	leastStep = int64(1500 * time.Millisecond)
 	// watchEvery is how soon a step is noticed.
 	watchEvery = 5 * time.Second
 )
 
-// clock counts nanoseconds that never go back: what has elapsed, and every forward step of the wall clock, because a machine
-// that slept looks the same. So a pause is never longer than it was meant, whoever sets the clock. What has a wall clock time
-// moves when the clock is set back.
+// clock counts nanoseconds that never go back: what has elapsed, and every forward step of the wall clock, because a
+// machine that slept looks the same. So a pause is never longer than it was meant, whoever sets the clock. What has a
+// wall clock time moves when the clock is set back.
 type clock struct {
 	read func() Reading
 	base time.Time // read's moment as a time, for times that are to keep their monotonic part

@@ -44,8 +44,8 @@ func job(id string) queue.Job {
 	return queue.Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: id, Subject: "grant"}), Route: "a"}
 }
 
-// TestClockSteps: whatever the wall clock does, a retry comes after its pause or seconds after the step, never an hour later,
-// and a reminder comes when the wall clock shows its time, or seconds after that.
+// TestClockSteps: whatever the wall clock does, a retry comes after its pause or seconds after the step, never an hour
+// later, and a reminder comes when the wall clock shows its time, or seconds after that.
 func TestClockSteps(t *testing.T) {
 	t.Parallel()
 	const delay, reminder = 20 * time.Second, 10 * time.Minute

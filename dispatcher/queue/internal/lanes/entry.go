@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Entry is a job in a lane, from Add until it is done. It is kept small, because there may be a million: its lane is known
-// from where it is.
+// Entry is a job in a lane, from Add until it is done. It is kept small, because there may be a million: its lane is
+// known from where it is.
 type Entry struct {
 	event      event.Event
 	orderKey   string

@@ -3,8 +3,8 @@ package lanes
 // smallCapacity is what an empty fifo or heap may keep: a burst does not hold its memory for ever.
 const smallCapacity = 1024
 
-// fifo is a queue of entries in a ring. Entries are removed from its middle by their place: they stay in the ring until they
-// come to its front.
+// fifo is a queue of entries in a ring. Entries are removed from its middle by their place: they stay in the ring until
+// they come to its front.
 type fifo struct {
 	ring  []*Entry // its length is a power of two
 	first int

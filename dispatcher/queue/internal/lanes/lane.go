@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// Lane is one route's share of a Scheduler. Its workers are goroutines that live while there is work: the lane starts one
-// when a job may start, a worker that takes a job starts the next while more may, and each leaves when none may.
+// Lane is one route's share of a Scheduler. Its workers are goroutines that live while there is work: the lane starts
+// one when a job may start, a worker that takes a job starts the next while more may, and each leaves when none may.
 type Lane struct {
 	name string
 	hash uint64
@@ -27,7 +27,8 @@ type Lane struct {
 	cancel  context.CancelFunc
 	limit   int
 	bound   queue.Bound
-	// workers counts the goroutines, starting says that one of them has not looked for its job yet, running counts handlers.
+	// workers counts the goroutines, starting says that one of them has not looked for its job yet, running counts
+	// handlers.
 	workers, running int
 	starting         bool
 	heldUntil        int64         // Admit said not before; unset = free
@@ -264,8 +265,8 @@ func (l *Lane) makeReady(e *Entry) {
 	l.ready[others].pushBack(e)
 }
 
-// moveArrived gives the entries that have arrived a place of their own, before anything else gets behind them or is done to
-// what waits.
+// moveArrived gives the entries that have arrived a place of their own, before anything else gets behind them or is
+// done to what waits.
 func (l *Lane) moveArrived() {
 	for l.arrived.n > 0 {
 		e := new(Entry)
@@ -353,8 +354,8 @@ func (l *Lane) finish(e *Entry) {
 	l.place(busy.head)
 }
 
-// room makes room for one more job and reports whether there is. A job that is given up for it is added to dropped, which is
-// nil where none may be.
+// room makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
+// which is nil where none may be.
 func (l *Lane) room(dropped *[]Dropped) bool {
 	most := l.bound.Jobs
 	if most <= 0 {

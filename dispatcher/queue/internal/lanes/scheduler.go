@@ -9,8 +9,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// Scheduler runs the jobs of any number of lanes. A lane is there from its first use until it is closed and nothing waits in
-// it. There is a goroutine for each handler that runs, none for a lane. All methods are safe for concurrent use.
+// Scheduler runs the jobs of any number of lanes. A lane is there from its first use until it is closed and nothing
+// waits in it. There is a goroutine for each handler that runs, none for a lane. All methods are safe for concurrent
+// use.
 type Scheduler struct {
 	clock *clock
 	seed  maphash.Seed
@@ -25,8 +26,8 @@ type Scheduler struct {
 	stepped  [2]int64 // of the clock, as far as lanes know
 }
 
-// New makes a scheduler without lanes. read is System's, or what a test says. dead is called with each job whose outcome is
-// Dead, as it was given to the handler, before it is gone from its lane; nil = nobody cares.
+// New makes a scheduler without lanes. read is System's, or what a test says. dead is called with each job whose
+// outcome is Dead, as it was given to the handler, before it is gone from its lane; nil = nobody cares.
 func New(read func() Reading, dead func(queue.Job, queue.Outcome)) *Scheduler {
 	if dead == nil {
 		dead = func(queue.Job, queue.Outcome) {}

@@ -5,14 +5,16 @@ import (
 )
 
 const (
-	// leastPause is the least time between two wake-ups of a lane: due times that lie closer together are met together, so a
-	// dense schedule costs no more than a tick.
+	// leastPause is the least time between two wake-ups of a lane: due times that lie closer together are met together, so
+	// a dense schedule costs no more than a tick.
 	leastPause = time.Millisecond
-	// mostPromoted is how many jobs become ready in one locking: when a million come due at once, nobody waits for all of them.
+	// mostPromoted is how many jobs become ready in one locking: when a million come due at once, nobody waits for all of
+	// them.
 	mostPromoted = 1024
 )
 
-// promote moves what is due from the heap to those that may start; if that is a lot, the rest comes when these have started.
+// promote moves what is due from the heap to those that may start; if that is a lot, the rest comes when these have
+// started.
 func (l *Lane) promote() {
 	now := l.s.clock.now()
 	l.followClock()

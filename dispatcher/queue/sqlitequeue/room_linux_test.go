@@ -149,3 +149,15 @@ func openedOnAFullDisk(t *testing.T, path, folder string, waiting int) {
 		assert.Equal(t, 1, n, id)
 	}
 }
+
+// TestAFileIsGivenBackWhileAProgramStarts: a program that this process starts has all files open for a moment, before it
+// is the one that runs.
+func TestAFileIsGivenBackWhileAProgramStarts(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	inherited, err := syscall.Dup(int(q.store.owner.file.Fd()))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, syscall.Close(inherited)) })
+	q = reopen(t, q)
+	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
+}

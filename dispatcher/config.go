@@ -71,7 +71,7 @@ func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 }
 
 func checkSource(source string) error {
-	err := event.Meta{Source: source}.Err()
+	err := event.Meta{Source: source}.Validate()
 	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
 		return &ConfigError{Index: -1, Field: "Source", Problem: invalid.Problem, Remedy: invalid.Remedy}
 	}
@@ -123,7 +123,7 @@ func (r *Route) validate(index int, q queue.Queue, types []event.Type) error {
 	if r.Retry != nil && isNil(r.Retry) {
 		bad("Retry", fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
 	}
-	if err := r.Events.Check(types...); err != nil {
+	if err := r.Events.Validate(types...); err != nil {
 		bad("Events", err.Error(), "")
 	}
 	if r.Concurrency < 0 {

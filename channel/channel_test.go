@@ -130,7 +130,7 @@ func TestWithDedupPassesOnThatTheDestinationAsksForQuiet(t *testing.T) {
 	rec, c := deduped(channel.DedupOptions{Window: time.Hour})
 	rec.Script(channeltest.Fail(retry.Throttle(errBoom, time.Minute)))
 	_, err := c.Send(t.Context(), delivery(t))
-	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute, Throttled: true}, retry.Classify(t.Context(), err))
 }
 
 func TestWithRetryGivesUp(t *testing.T) {
@@ -268,7 +268,7 @@ func TestWithDedupInFlightIsPostponed(t *testing.T) {
 		require.NoError(t, rec.Wait(t.Context(), 1))
 		_, err := c.Send(t.Context(), delivery(t))
 		verdict := retry.Classify(t.Context(), err)
-		assert.Equal(t, retry.Postponed, verdict.Verdict)
+		assert.Equal(t, retry.VerdictPostponed, verdict.Verdict)
 		assert.Equal(t, time.Second, verdict.Delay)
 		require.NoError(t, <-first)
 		receipt, err := c.Send(t.Context(), delivery(t))
@@ -346,7 +346,7 @@ func TestWithDedupWhileTheStoreFails(t *testing.T) {
 		c := channel.Chain(rec, channel.WithDedup(broken{}, channel.DedupOptions{Window: time.Hour, FailClosed: true}))
 		_, err := c.Send(t.Context(), delivery(t))
 		require.ErrorIs(t, err, errBoom)
-		assert.Equal(t, retry.Result{Verdict: retry.Postponed, Delay: time.Second}, retry.Classify(t.Context(), err))
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictPostponed, Delay: time.Second}, retry.Classify(t.Context(), err))
 		assert.Empty(t, rec.Deliveries())
 	})
 }
@@ -373,7 +373,7 @@ func TestRecover(t *testing.T) {
 			assert.Equal(t, tc.kind, panicked.Kind)
 			assert.Contains(t, panicked.Where, "channel", "names the function that panicked")
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), secret)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 		})
 	}
 }

@@ -40,7 +40,7 @@ func WithRetry(p retry.Policy) Middleware {
 				var err error
 				receipt, err = next.Send(ctx, d)
 				result := retry.Classify(ctx, err)
-				if result.Verdict != retry.Postponed {
+				if result.Verdict != retry.VerdictPostponed {
 					d.Attempt++
 				}
 				if result.Throttled {

@@ -40,7 +40,7 @@ func TestDuplicatesWithinTheWindowAreSkipped(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 4, "the window has ended")
 		for _, a := range b.seen.attemptsOf("r") {
-			assert.Equal(t, retry.Success, a.Verdict)
+			assert.Equal(t, retry.VerdictSuccess, a.Verdict)
 		}
 	})
 }
@@ -134,7 +134,7 @@ func TestIdenticalDeliveryInFlightIsPostponed(t *testing.T) {
 		synctest.Wait()
 		attempts := b.seen.attemptsOf("r")
 		require.Len(t, attempts, 1)
-		assert.Equal(t, retry.Postponed, attempts[0].Verdict)
+		assert.Equal(t, retry.VerdictPostponed, attempts[0].Verdict)
 		assert.LessOrEqual(t, attempts[0].Next, 35*time.Second, "at most until the lease ends: the timeout and 5 s")
 		advance(time.Minute)
 		assert.Len(t, rec.Deliveries(), 1)

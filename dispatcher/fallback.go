@@ -29,7 +29,7 @@ const (
 // die gives up a delivery of b. It is over only when its fallback, if it has one, has it: while the fallback has no
 // room, or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the
 // process end meanwhile, a durable queue runs it again, which is another attempt, and another death.
-func (l *lane) die(b *bound, d *death) queue.Outcome {
+func (l *lane) die(b *bound, d *death) queue.Disposition {
 	if d.tries == 0 {
 		d.tenant, d.fallback = b.label(d.delivery.Event), b.Protect.Fallback
 	}
@@ -37,7 +37,7 @@ func (l *lane) die(b *bound, d *death) queue.Outcome {
 	if !later {
 		l.noFallback(d, problem)
 		l.markDead(b, d)
-		return queue.Outcome{Action: queue.Dead, Began: d.began, Reason: d.reason}
+		return queue.Disposition{Action: queue.Dead, Began: d.began, Reason: d.reason}
 	}
 	if d.tries == 0 {
 		l.engine.log.Warn("tocsin: a dead delivery waits for its fallback", AttrRoute, l.name, AttrFallback, d.fallback,
@@ -53,7 +53,7 @@ func (l *lane) die(b *bound, d *death) queue.Outcome {
 	if len(l.waiting) < maxWaitingDeaths {
 		l.waiting[attemptKey{d.delivery.Event.ID(), d.delivery.Generation}] = d
 	}
-	return queue.Outcome{Action: queue.Postpone, Delay: pause}
+	return queue.Disposition{Action: queue.Postpone, Delay: pause}
 }
 
 // waitingDeath returns j's death if that waits for its fallback, which is the one of today; nil = it does not.

@@ -86,7 +86,7 @@ func (l *lane) open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Through pointers, because each copy of a job and an outcome is measurable.
-	handle := func(ctx context.Context, j queue.Job) (out queue.Outcome) {
+	handle := func(ctx context.Context, j queue.Job) (out queue.Disposition) {
 		l.handle(ctx, &j, &out)
 		return out
 	}
@@ -187,7 +187,7 @@ func (l *lane) admit() time.Duration {
 }
 
 // handle runs one job: the queue's handler.
-func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Outcome) {
+func (l *lane) handle(ctx context.Context, j *queue.Job, out *queue.Disposition) {
 	var a Attempt
 	a.Context, a.Began = ctx, l.engine.clock.now()
 	if l.engine.accept.isClosed() {
@@ -261,7 +261,7 @@ func (l *lane) delivered(b *bound, a *Attempt) {
 }
 
 // failed decides what becomes of a delivery whose attempt failed.
-func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) queue.Outcome {
+func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) queue.Disposition {
 	a.Duration = time.Since(a.Began)
 	now := a.Began.Add(a.Duration)
 	result := retry.Classify(ctx, a.Err)
@@ -269,26 +269,26 @@ func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) q
 	if result.Throttled {
 		result.Delay = min(result.Delay, maxQuiet)
 	}
-	out := queue.Outcome{Action: queue.Dead, Began: a.Began}
-	gone := errors.Is(a.Err, channel.ErrGone) && result.Verdict != retry.Postponed
+	out := queue.Disposition{Action: queue.Dead, Began: a.Began}
+	gone := errors.Is(a.Err, channel.ErrGone) && result.Verdict != retry.VerdictPostponed
 	switch {
 	case gone:
 		// The delivery waits with the others of its lane until somebody corrects the configuration.
 		out.Action = queue.Postpone
-	case result.Verdict == retry.Postponed:
+	case result.Verdict == retry.VerdictPostponed:
 		out.Action, out.Delay = queue.Postpone, result.Pause(0, sooner(b.remaining(j, j.FirstTried, now)), l.engine.precision)
 		if ctx.Err() == nil {
 			out.Delay = max(out.Delay, leastPostpone)
 			l.notePace(now, out.Delay)
 		}
-	case result.Verdict == retry.Final:
+	case result.Verdict == retry.VerdictPermanent:
 		out.Reason = fmt.Sprintf("permanent failure: %v", a.Err)
 	default:
 		out.Action, out.Delay, out.Reason = b.again(j, a, result, now, l.engine.precision)
 	}
 	a.Next = out.Delay
 	var failing time.Time
-	if result.Verdict != retry.Postponed {
+	if result.Verdict != retry.VerdictPostponed {
 		failing = b.dest.record.failure(a.Began, a.Duration, a.Verdict, a.Err)
 	}
 	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, a.Delivery.Event.ID(),
@@ -297,7 +297,7 @@ func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) q
 	switch {
 	case gone:
 		l.disable(b, true, a.Err)
-	case result.Verdict == retry.Transient:
+	case result.Verdict == retry.VerdictTransient:
 		l.holdBack(b, a, b.quiet(result, out, l.engine.precision))
 	default:
 		l.untried(b, a.Began)
@@ -333,7 +333,7 @@ func (b *bound) again(
 
 // quiet is how long the receiver's answer keeps the whole lane; 0 = it does not. It is no longer than the delivery that
 // got the answer waits, so that an attempt of it still fits.
-func (b *bound) quiet(result retry.Result, out queue.Outcome, precision time.Duration) time.Duration {
+func (b *bound) quiet(result retry.Result, out queue.Disposition, precision time.Duration) time.Duration {
 	switch {
 	case !result.Throttled:
 		return 0

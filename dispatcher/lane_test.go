@@ -33,31 +33,31 @@ func TestVerdicts(t *testing.T) {
 		result   dispatcher.Result
 		reason   string
 	}{
-		"success": {three, nil, []time.Duration{0}, []int{1}, retry.Success, dispatcher.Delivered, ""},
+		"success": {three, nil, []time.Duration{0}, []int{1}, retry.VerdictSuccess, dispatcher.Delivered, ""},
 		"transient": {three, []channeltest.Step{fail(errDown), fail(errDown)},
-			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"policy gives up": {three, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.Transient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
 		"exponential": {retry.Exponential{Jitter: -1}, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, s, 3 * s, 7 * s, 15 * s}, []int{1, 2, 3, 4, 5}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, s, 3 * s, 7 * s, 15 * s}, []int{1, 2, 3, 4, 5}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"elapsed time since the first attempt": {retry.Within(5*s, retry.Fixed{Interval: 2 * s}), []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.Transient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
 		"permanent": {three, []channeltest.Step{fail(retry.Permanent(errDown))},
-			[]time.Duration{0}, []int{1}, retry.Final, dispatcher.DeadLetter, "permanent failure: receiver is down"},
+			[]time.Duration{0}, []int{1}, retry.VerdictPermanent, dispatcher.DeadLetter, "permanent failure: receiver is down"},
 		"longer wish of the receiver": {three, []channeltest.Step{fail(retry.Delay(errDown, 90*s))},
-			[]time.Duration{0, 90 * s}, []int{1, 2}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, 90 * s}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"shorter wish of the receiver": {three, []channeltest.Step{fail(retry.Delay(errDown, s/2))},
-			[]time.Duration{0, s}, []int{1, 2}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, s}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"postponed is not counted": {retry.Never{}, []channeltest.Step{fail(retry.Postpone(errDown, 5*s)), fail(retry.Postpone(errDown, s))},
-			[]time.Duration{0, 5 * s, 6 * s}, []int{1, 1, 1}, retry.Postponed, dispatcher.Delivered, ""},
+			[]time.Duration{0, 5 * s, 6 * s}, []int{1, 1, 1}, retry.VerdictPostponed, dispatcher.Delivered, ""},
 		"postponed without a time": {retry.Never{}, []channeltest.Step{fail(retry.Postpone(errDown, 0))},
-			[]time.Duration{0, s / 10}, []int{1, 1}, retry.Postponed, dispatcher.Delivered, ""},
+			[]time.Duration{0, s / 10}, []int{1, 1}, retry.VerdictPostponed, dispatcher.Delivered, ""},
 		"panic": {three, []channeltest.Step{channeltest.Panic("boom")},
-			[]time.Duration{0, s}, []int{1, 2}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, s}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"panicking policy": {panicky{}, []channeltest.Step{fail(retry.Delay(errDown, 2*s))},
-			[]time.Duration{0, 2 * s}, []int{1, 2}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, 2 * s}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"negative pause of a policy": {negative{}, []channeltest.Step{fail(errDown)},
-			[]time.Duration{0, 0}, []int{1, 2}, retry.Transient, dispatcher.Delivered, ""},
+			[]time.Duration{0, 0}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestPanics(t *testing.T) {
 				assert.Equal(t, []time.Duration{0, time.Second}, b.times("r"), "a panic is a failed attempt")
 				attempt := b.seen.attemptsOf("r")[0]
 				require.ErrorAs(t, attempt.Err, new(*channel.PanicError))
-				assert.Equal(t, retry.Transient, attempt.Verdict)
+				assert.Equal(t, retry.VerdictTransient, attempt.Verdict)
 				assert.NotContains(t, attempt.Err.Error(), payloadMark)
 				require.Len(t, rec.Deliveries(), 1)
 				assert.Equal(t, 2, rec.Deliveries()[0].Attempt)

@@ -144,7 +144,7 @@ type marking struct{ queue.Queue }
 type markKey struct{}
 
 func (m marking) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	return m.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	return m.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Disposition {
 		return h(context.WithValue(ctx, markKey{}, j.Event.ID()), j)
 	})
 }

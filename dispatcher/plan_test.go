@@ -96,7 +96,7 @@ func TestNamedPausesKeepTheEnd(t *testing.T) {
 				times := b.times("r")
 				last, end := times[len(times)-1], maxAge
 				if policy { // whose time counts from the first attempt that counts
-					first := slices.IndexFunc(b.seen.attemptsOf("r"), func(a dispatcher.Attempt) bool { return a.Verdict == retry.Transient })
+					first := slices.IndexFunc(b.seen.attemptsOf("r"), func(a dispatcher.Attempt) bool { return a.Verdict == retry.VerdictTransient })
 					end = times[first] + limit
 				}
 				assert.LessOrEqual(t, last, end)

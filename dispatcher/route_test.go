@@ -40,7 +40,7 @@ func TestTimeout(t *testing.T) {
 			attempts := b.seen.attemptsOf(route)
 			require.Len(t, attempts, 1)
 			assert.Equal(t, want, attempts[0].Duration)
-			assert.Equal(t, retry.Transient, attempts[0].Verdict, "a timeout is a failure")
+			assert.Equal(t, retry.VerdictTransient, attempts[0].Verdict, "a timeout is a failure")
 			require.ErrorIs(t, attempts[0].Err, context.DeadlineExceeded)
 		}
 		assert.Empty(t, b.seen.attemptsOf("none"))

@@ -278,7 +278,7 @@ type late struct {
 }
 
 func (l late) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	return l.Queue.Open(name, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	return l.Queue.Open(name, o, func(ctx context.Context, j queue.Job) queue.Disposition {
 		<-l.goOn
 		return h(ctx, j)
 	})

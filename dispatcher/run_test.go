@@ -54,7 +54,7 @@ func TestAbruptStop(t *testing.T) {
 		require.ErrorIs(t, b.Dispatch(t.Context(), notes(1)...), dispatcher.ErrShutdown)
 		require.ErrorIs(t, b.Run(t.Context()), dispatcher.ErrShutdown)
 		for _, a := range b.seen.attemptsOf("r") {
-			assert.Equal(t, retry.Postponed, a.Verdict, "a shutdown is not a failed attempt")
+			assert.Equal(t, retry.VerdictPostponed, a.Verdict, "a shutdown is not a failed attempt")
 		}
 		assert.Empty(t, b.seen.settledOf("r"))
 		left := leftBy(t, b.Shutdown(t.Context()))

@@ -73,25 +73,25 @@ func (e *Engine) openSchedule() error {
 
 // fire dispatches a scheduled event whose time has come. A lane without room makes it come again: the others skip it.
 // As long as no lane has it, it is postponed and not tried, so that Cancel finds it.
-func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Outcome {
+func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Disposition {
 	began := time.Now()
 	err := e.fanOut(ctx, []event.Event{j.Event})
 	if err == nil {
 		e.lateEvents.forget(j.Event.ID())
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	if _, conflict := errors.AsType[*ConflictError](err); conflict {
 		e.log.Error("tocsin: scheduled event cannot be dispatched", AttrEventID, j.Event.ID(),
 			AttrEventType, string(j.Event.Type()), AttrError, err)
-		return queue.Outcome{Action: queue.Dead, Reason: err.Error()}
+		return queue.Disposition{Action: queue.Dead, Reason: err.Error()}
 	}
 	if e.lateEvents.note(j.Event.ID()) { // once: it comes again every second
 		e.log.Warn("tocsin: scheduled event waits", AttrEventID, j.Event.ID(), AttrError, err)
 	}
 	if full, ok := errors.AsType[*BacklogError](err); ok && len(full.Lanes) < e.lanesFor(j.Event) {
-		return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
+		return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: began}
 	}
-	return queue.Outcome{Action: queue.Postpone, Delay: time.Second}
+	return queue.Disposition{Action: queue.Postpone, Delay: time.Second}
 }
 
 // lanesFor counts the routes that want an event.

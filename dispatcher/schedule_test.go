@@ -158,7 +158,7 @@ func (o *outcomes) Open(name string, options queue.LaneOptions, h queue.Handler)
 	if name != dispatcher.ScheduleLane {
 		return o.Queue.Open(name, options, h)
 	}
-	return o.Queue.Open(name, options, func(ctx context.Context, j queue.Job) queue.Outcome {
+	return o.Queue.Open(name, options, func(ctx context.Context, j queue.Job) queue.Disposition {
 		out := h(ctx, j)
 		o.mu.Lock()
 		defer o.mu.Unlock()

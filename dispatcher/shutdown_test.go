@@ -126,7 +126,7 @@ func TestShutdownDeadline(t *testing.T) {
 		attempts := b.seen.attemptsOf("r")
 		assert.Len(t, attempts, 4)
 		for _, a := range attempts {
-			assert.Equal(t, retry.Postponed, a.Verdict)
+			assert.Equal(t, retry.VerdictPostponed, a.Verdict)
 		}
 		assert.Zero(t, b.status("r").Failed)
 	})
@@ -331,7 +331,7 @@ type storing struct {
 }
 
 func (q storing) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	return q.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	return q.Queue.Open(lane, o, func(ctx context.Context, j queue.Job) queue.Disposition {
 		out := h(ctx, j)
 		<-time.After(q.takes)
 		return out

@@ -175,7 +175,7 @@ func (r *record) failure(at time.Time, took time.Duration, verdict retry.Verdict
 	}
 	r.failing.Store(true)
 	r.lastError, r.lastErrorAt = text, at
-	if verdict == retry.Transient {
+	if verdict == retry.VerdictTransient {
 		if r.downSince.IsZero() {
 			r.downSince = at
 		}
@@ -185,7 +185,7 @@ func (r *record) failure(at time.Time, took time.Duration, verdict retry.Verdict
 	switch {
 	case r.refused >= refusals:
 		return r.failingSince
-	case verdict == retry.Transient:
+	case verdict == retry.VerdictTransient:
 		return r.downSince
 	}
 	return time.Time{}

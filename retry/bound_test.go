@@ -169,7 +169,7 @@ func TestPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := retry.Result{Verdict: retry.Transient, Delay: tc.named}
+			r := retry.Result{Verdict: retry.VerdictTransient, Delay: tc.named}
 			assert.Equal(t, tc.want, r.Pause(tc.policy, tc.remaining, s))
 		})
 	}
@@ -181,7 +181,7 @@ func FuzzPause(f *testing.F) {
 	f.Add(int64(math.MaxInt64), int64(0), int64(math.MaxInt64), int64(0))
 	f.Add(int64(1), int64(-1), int64(0), int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, named, policy, remaining, precision int64) {
-		r := retry.Result{Verdict: retry.Transient, Delay: max(time.Duration(named), 0)}
+		r := retry.Result{Verdict: retry.VerdictTransient, Delay: max(time.Duration(named), 0)}
 		own, left := max(time.Duration(policy), 0), time.Duration(remaining)
 		got := r.Pause(time.Duration(policy), left, max(time.Duration(precision), 0))
 		if got < own {

@@ -66,7 +66,7 @@ func (l *loop) NextBackOff() time.Duration {
 	}
 	result := Classify(l.ctx, l.failed)
 	switch result.Verdict {
-	case Postponed:
+	case VerdictPostponed:
 		if l.ctx.Err() != nil {
 			return backoff.Stop
 		}
@@ -74,7 +74,7 @@ func (l *loop) NextBackOff() time.Duration {
 			return result.Delay
 		}
 		return result.Pause(0, l.remaining(), timer)
-	case Transient:
+	case VerdictTransient:
 		l.attempt++
 		d, ok := l.policy.Next(Failure{Attempt: l.attempt, Elapsed: time.Since(l.began), Err: l.failed})
 		if !ok {

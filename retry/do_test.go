@@ -61,7 +61,7 @@ func TestDo(t *testing.T) {
 func TestDoKeepsTheMark(t *testing.T) {
 	t.Parallel()
 	_, err := run(t.Context(), retry.Never{}, retry.Permanent(errBoom))
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 }
 
 // The time of a policy begins with the first attempt that counts, however long that was postponed.

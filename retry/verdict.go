@@ -10,26 +10,26 @@ import (
 type Verdict uint8
 
 const (
-	// Success is the verdict of a nil error.
-	Success Verdict = iota
-	// Transient errors are worth another attempt, when the policy allows one.
-	Transient
-	// Final errors will not go away by trying again.
-	Final
-	// Postponed means that nothing was tried. Such an attempt is not counted.
-	Postponed
+	// VerdictSuccess is the verdict of a nil error.
+	VerdictSuccess Verdict = iota
+	// VerdictTransient errors are worth another attempt, when the policy allows one.
+	VerdictTransient
+	// VerdictPermanent errors will not go away by trying again.
+	VerdictPermanent
+	// VerdictPostponed means that nothing was tried. Such an attempt is not counted.
+	VerdictPostponed
 )
 
 // String returns the verdict in lower case.
 func (v Verdict) String() string {
 	switch v {
-	case Success:
+	case VerdictSuccess:
 		return "success"
-	case Transient:
+	case VerdictTransient:
 		return "transient"
-	case Final:
+	case VerdictPermanent:
 		return "permanent"
-	case Postponed:
+	case VerdictPostponed:
 		return "postponed"
 	}
 	return "unknown"
@@ -38,8 +38,8 @@ func (v Verdict) String() string {
 // Result is the outcome of [Classify].
 type Result struct {
 	Verdict Verdict
-	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a Transient error,
-	// the wished pause after a Postponed one. Never negative; 0 = no wish.
+	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a transient error,
+	// the wished pause after a postponed one. Never negative; 0 = no wish.
 	Delay time.Duration
 	// Throttled says that Delay is about the destination as a whole, not about this delivery: nothing else should be sent
 	// there before it is over.
@@ -65,41 +65,41 @@ func mark(err error, r Result) error {
 
 // Permanent marks err as one that another attempt cannot change: a rejected payload. The error prints and unwraps as
 // err. Permanent(nil) is nil.
-func Permanent(err error) error { return mark(err, Result{Verdict: Final}) }
+func Permanent(err error) error { return mark(err, Result{Verdict: VerdictPermanent}) }
 
 // Delay marks err as transient with a wish of the other side: not sooner than d from now (Retry-After, RFC 9110
 // section 10.2.3). The policy's own pause counts when it is longer. No pause costs the delivery: it is cut so that an
 // attempt fits before its end ([Result.Pause]). A negative d counts as 0. Delay(nil, d) is nil.
-func Delay(err error, d time.Duration) error { return mark(err, Result{Verdict: Transient, Delay: d}) }
+func Delay(err error, d time.Duration) error { return mark(err, Result{Verdict: VerdictTransient, Delay: d}) }
 
 // Throttle marks err as transient with a limit of the destination's own: it asks for no request at all before d has
 // passed (429 Too Many Requests, 503 with Retry-After, a provider's rate limit). A dispatcher holds the whole route for
 // d and then lets one delivery through to see. A d of 0 names no time: the policy's pause counts. It is cut as for
 // [Delay]. Throttle(nil, d) is nil.
 func Throttle(err error, d time.Duration) error {
-	return mark(err, Result{Verdict: Transient, Delay: d, Throttled: true})
+	return mark(err, Result{Verdict: VerdictTransient, Delay: d, Throttled: true})
 }
 
 // Postpone marks err as "nothing was tried": the attempt is not counted and should be made d from now, for example
 // because another worker is sending the same thing. A negative d counts as 0. It is cut as for [Delay]. Postpone(nil,
 // d) is nil.
 func Postpone(err error, d time.Duration) error {
-	return mark(err, Result{Verdict: Postponed, Delay: d})
+	return mark(err, Result{Verdict: VerdictPostponed, Delay: d})
 }
 
 // Classify returns the verdict on err, the outcome of an attempt made on behalf of ctx, the caller's context (not one
 // with the attempt's own timeout). The outermost mark in the error chain counts. When ctx is done the verdict is
-// Postponed for any error that is not Permanent, because a shutdown is not a failed attempt.
+// VerdictPostponed for any error that is not permanent, because a shutdown is not a failed attempt.
 func Classify(ctx context.Context, err error) Result {
 	if err == nil {
 		return Result{}
 	}
-	result := Result{Verdict: Transient}
+	result := Result{Verdict: VerdictTransient}
 	if m, ok := errors.AsType[*marked](err); ok {
 		result = m.result
 	}
-	if result.Verdict == Transient && ctx.Err() != nil {
-		result.Verdict = Postponed
+	if result.Verdict == VerdictTransient && ctx.Err() != nil {
+		result.Verdict = VerdictPostponed
 	}
 	return result
 }

@@ -25,19 +25,19 @@ func TestClassify(t *testing.T) {
 		want retry.Result
 	}{
 		"nil":                          {live, nil, retry.Result{}},
-		"unmarked":                     {live, errBoom, retry.Result{Verdict: retry.Transient}},
-		"permanent":                    {live, retry.Permanent(errBoom), retry.Result{Verdict: retry.Final}},
-		"delay":                        {live, retry.Delay(errBoom, time.Minute), retry.Result{Verdict: retry.Transient, Delay: time.Minute}},
-		"negative delay":               {live, retry.Delay(errBoom, -time.Minute), retry.Result{Verdict: retry.Transient}},
-		"throttle":                     {live, retry.Throttle(errBoom, time.Minute), retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}},
-		"postpone":                     {live, retry.Postpone(errBoom, time.Second), retry.Result{Verdict: retry.Postponed, Delay: time.Second}},
-		"wrapped":                      {live, fmt.Errorf("send: %w", retry.Permanent(errBoom)), retry.Result{Verdict: retry.Final}},
-		"outermost mark counts":        {live, retry.Permanent(retry.Delay(errBoom, time.Hour)), retry.Result{Verdict: retry.Final}},
-		"attempt's own timeout":        {live, context.DeadlineExceeded, retry.Result{Verdict: retry.Transient}},
-		"shutdown, unmarked":           {done, errBoom, retry.Result{Verdict: retry.Postponed}},
+		"unmarked":                     {live, errBoom, retry.Result{Verdict: retry.VerdictTransient}},
+		"permanent":                    {live, retry.Permanent(errBoom), retry.Result{Verdict: retry.VerdictPermanent}},
+		"delay":                        {live, retry.Delay(errBoom, time.Minute), retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute}},
+		"negative delay":               {live, retry.Delay(errBoom, -time.Minute), retry.Result{Verdict: retry.VerdictTransient}},
+		"throttle":                     {live, retry.Throttle(errBoom, time.Minute), retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute, Throttled: true}},
+		"postpone":                     {live, retry.Postpone(errBoom, time.Second), retry.Result{Verdict: retry.VerdictPostponed, Delay: time.Second}},
+		"wrapped":                      {live, fmt.Errorf("send: %w", retry.Permanent(errBoom)), retry.Result{Verdict: retry.VerdictPermanent}},
+		"outermost mark counts":        {live, retry.Permanent(retry.Delay(errBoom, time.Hour)), retry.Result{Verdict: retry.VerdictPermanent}},
+		"attempt's own timeout":        {live, context.DeadlineExceeded, retry.Result{Verdict: retry.VerdictTransient}},
+		"shutdown, unmarked":           {done, errBoom, retry.Result{Verdict: retry.VerdictPostponed}},
 		"shutdown, after a success":    {done, nil, retry.Result{}},
-		"shutdown, permanent all same": {done, retry.Permanent(errBoom), retry.Result{Verdict: retry.Final}},
-		"shutdown, delay is kept":      {done, retry.Delay(errBoom, time.Minute), retry.Result{Verdict: retry.Postponed, Delay: time.Minute}},
+		"shutdown, permanent all same": {done, retry.Permanent(errBoom), retry.Result{Verdict: retry.VerdictPermanent}},
+		"shutdown, delay is kept":      {done, retry.Delay(errBoom, time.Minute), retry.Result{Verdict: retry.VerdictPostponed, Delay: time.Minute}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,5 +61,5 @@ func TestMarksKeepTheError(t *testing.T) {
 func TestVerdictString(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "success transient permanent postponed unknown",
-		fmt.Sprint(retry.Success, " ", retry.Transient, " ", retry.Final, " ", retry.Postponed, " ", retry.Verdict(99)))
+		fmt.Sprint(retry.VerdictSuccess, " ", retry.VerdictTransient, " ", retry.VerdictPermanent, " ", retry.VerdictPostponed, " ", retry.Verdict(99)))
 }

@@ -28,7 +28,7 @@ func checkOwnTimeout(t *testing.T, s Suite) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), hangTime)
 	defer cancel()
-	wantVerdict(t, attemptSoon(ctx, t, c), retry.Transient)
+	wantVerdict(t, attemptSoon(ctx, t, c), retry.VerdictTransient)
 }
 
 func checkCancelled(t *testing.T, s Suite) {
@@ -68,7 +68,7 @@ func attemptSoon(ctx context.Context, t *testing.T, c channel.Channel) error {
 
 func wantPostponed(caller context.Context, t *testing.T, err error) {
 	t.Helper()
-	if got := retry.Classify(caller, err).Verdict; err != nil && got != retry.Postponed {
-		t.Errorf("the verdict on %s is %s, want %s", describe(err), got, retry.Postponed)
+	if got := retry.Classify(caller, err).Verdict; err != nil && got != retry.VerdictPostponed {
+		t.Errorf("the verdict on %s is %s, want %s", describe(err), got, retry.VerdictPostponed)
 	}
 }

@@ -12,13 +12,13 @@ import (
 func verdictRules() []rule {
 	return []rule{
 		{"success", "Send returns nil when the destination has taken the event.",
-			verdictRule(Accepted, retry.Success)},
+			verdictRule(Accepted, retry.VerdictSuccess)},
 		{"transient", "The error for a destination that cannot take the event now is unmarked, so that the event is tried again.",
-			verdictRule(Unavailable, retry.Transient)},
+			verdictRule(Unavailable, retry.VerdictTransient)},
 		{"throttled", "The error of a destination that asks for a pause is marked with retry.Throttle and that pause.",
 			checkThrottled},
 		{"permanent", "The error of a destination that will never take the event is marked with retry.Permanent.",
-			verdictRule(Rejected, retry.Final)},
+			verdictRule(Rejected, retry.VerdictPermanent)},
 		{"gone", "The error of a destination that does not exist any more is channel.ErrGone and marked with retry.Permanent.",
 			checkGone},
 	}
@@ -39,10 +39,10 @@ func wantVerdict(t *testing.T, err error, want retry.Verdict) retry.Result {
 	if got.Verdict != want {
 		t.Errorf("the verdict on %s is %s, want %s", describe(err), got.Verdict, want)
 	}
-	if want != retry.Success && err != nil && err.Error() == "" {
+	if want != retry.VerdictSuccess && err != nil && err.Error() == "" {
 		t.Error("the error has no text")
 	}
-	if errors.Is(err, channel.ErrGone) && want != retry.Final {
+	if errors.Is(err, channel.ErrGone) && want != retry.VerdictPermanent {
 		t.Errorf("%s is channel.ErrGone, which would end all delivery", describe(err))
 	}
 	return got
@@ -61,7 +61,7 @@ func checkThrottled(t *testing.T, s Suite) {
 		return
 	}
 	began := time.Now()
-	got := wantVerdict(t, attempt(t.Context(), t, c, sample()).err, retry.Transient)
+	got := wantVerdict(t, attempt(t.Context(), t, c, sample()).err, retry.VerdictTransient)
 	// The pause may be given as a date with whole seconds, and part of it passes on the way.
 	least := ThrottleDelay - time.Second - time.Since(began)
 	if got.Delay < least || got.Delay > ThrottleDelay {
@@ -78,7 +78,7 @@ func checkGone(t *testing.T, s Suite) {
 		return
 	}
 	err := attempt(t.Context(), t, c, sample()).err
-	wantVerdict(t, err, retry.Final)
+	wantVerdict(t, err, retry.VerdictPermanent)
 	if !errors.Is(err, channel.ErrGone) {
 		t.Errorf("errors.Is(err, channel.ErrGone) is false for %s", describe(err))
 	}

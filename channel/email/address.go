@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
@@ -53,8 +54,8 @@ func isAtom(r rune) bool {
 // end nor underscores (RFC 5321, section 2.3.5).
 func checkName(raw string) (name, problem string) {
 	name, err := netguard.CheckHost("", raw)
-	if n, ok := errors.AsType[*netguard.ConfigError](err); ok {
-		return "", n.Reason
+	if n, ok := errors.AsType[*channel.ConfigError](err); ok {
+		return "", n.Problem
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
 		return "", "has an IP address in place of a host name"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -42,18 +43,18 @@ func (a Auth) check() error {
 	const field = "Relay.Auth"
 	switch problem := credentialProblem(a.user); {
 	case problem != "":
-		return &ConfigError{field, "has a user name that " + problem, "correct it"}
+		return mistake(channel.CodeInvalid, field, "has a user name that "+problem, "correct it")
 	case a.value.IsZero():
-		return &ConfigError{field, "has no password or token", "give it, or leave Auth out"}
+		return mistake(channel.CodeMissing, field, "has no password or token", "give it, or leave Auth out")
 	case a.value.IsKept():
-		return &ConfigError{field, "stands for a value that was stored before", "put the stored value in its place"}
+		return mistake(channel.CodeStored, field, "stands for a value that was stored before", "put the stored value in its place")
 	case a.value.Source() == "literal":
 		literal, err := a.value.Reveal(context.Background())
 		if err != nil {
 			return err
 		}
 		if problem := credentialProblem(literal); problem != "" {
-			return &ConfigError{field, "is a credential that " + problem, "correct it, for example remove a line feed at the end"}
+			return mistake(channel.CodeInvalid, field, "is a credential that "+problem, "correct it, for example remove a line feed at the end")
 		}
 	}
 	return nil

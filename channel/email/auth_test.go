@@ -65,7 +65,7 @@ func TestS55_LogIn(t *testing.T) {
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Equal(t, email.StageAuth, e.Stage)
 			assert.Equal(t, tt.code, e.Code)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.Empty(t, r.received())
 			assert.Equal(t, tt.code, receipt.Status)
 		})
@@ -133,7 +133,7 @@ func TestLogInFailsForNow(t *testing.T) {
 	c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.Password("noc", secret.Literal(credential))
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	assert.ErrorContains(t, err, "directory is down")
-	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 }
 
 // A password that was rotated is asked for again when the relay refuses the old one, and the mail arrives.
@@ -155,7 +155,7 @@ func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 		e, ok := errors.AsType[*email.Error](err)
 		require.True(t, ok, "%v", err)
 		assert.Equal(t, email.StageAuth, e.Stage)
-		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 		_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
 		require.NoError(t, err, reply)
 		assert.EqualValues(t, 2, asked.Load())

@@ -97,7 +97,7 @@ func TestS60_CancelledAtEveryStage(t *testing.T) {
 				assert.Contains(t, tt.stages, e.Stage)
 				assert.Equal(t, e.Stage == email.StageMessage, unknown)
 				require.ErrorIs(t, err, context.Canceled)
-				assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
+				assert.Equal(t, retry.VerdictPostponed, retry.Classify(ctx, err).Verdict)
 				if took < limit {
 					break
 				}
@@ -122,7 +122,7 @@ func TestS29_TimeoutAtEveryStage(t *testing.T) {
 				}
 				assert.Equal(t, netguard.KindTotalTimeout, e.Kind)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+				assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 				assert.Equal(t, e.Stage == email.StageMessage, receipt.OutcomeUnknown)
 				if slices.Contains(tt.stages, e.Stage) || timeout > 10*time.Second {
 					assert.Contains(t, tt.stages, e.Stage)
@@ -156,7 +156,7 @@ func TestS60_CancelledWhileConnecting(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, netguard.KindCanceled, e.Kind)
 	assert.Equal(t, email.StageConnect, e.Stage)
-	assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
+	assert.Equal(t, retry.VerdictPostponed, retry.Classify(ctx, err).Verdict)
 }
 
 // A relay that answers, but slowly, is no reason to wait beyond the limit, and each stage's time counts.

@@ -42,7 +42,9 @@ const maxFromName = 100
 // newComposer takes a Config with its defaults filled in.
 func newComposer(c *Config) (*composer, error) {
 	var errs []error
-	problem := func(field, problem, remedy string) { errs = append(errs, &ConfigError{field, problem, remedy}) }
+	problem := func(field, problem, remedy string) {
+		errs = append(errs, mistake(channel.CodeInvalid, field, problem, remedy))
+	}
 	l := &composer{fromName: c.FromName, subject: c.Subject, text: c.Text, html: c.HTML}
 
 	from, wrong := parseAddress(c.From)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -89,13 +90,13 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var errs []error
 	if c.Timeout < 0 {
-		errs = append(errs, &ConfigError{"Timeout", "is negative", "use a positive time, or 0 for 30 s"})
+		errs = append(errs, mistake(channel.CodeRange, "Timeout", "is negative", "use a positive time, or 0 for 30 s"))
 	}
 	switch n := len(c.To) + len(c.Bcc) + len(c.ToComputed); {
 	case n == 0:
-		errs = append(errs, &ConfigError{"To", "names nobody", "give an address in To or Bcc, or a template in ToComputed"})
+		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address in To or Bcc, or a template in ToComputed"))
 	case n > maxRecipients:
-		errs = append(errs, &ConfigError{"To", fmt.Sprintf("names %d recipients together with Bcc and ToComputed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)})
+		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients together with Bcc and ToComputed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
 	}
 	for i, t := range c.ToComputed {
 		errs = append(errs, checkMode(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))
@@ -112,9 +113,9 @@ func checkMode(field string, t *template.Template, want template.Mode, optional 
 	case t == nil && optional:
 		return nil
 	case t == nil:
-		return &ConfigError{field, "is nil", "give a template, or remove it"}
+		return mistake(channel.CodeMissing, field, "is nil", "give a template, or remove it")
 	case t.Mode() != want:
-		return &ConfigError{field, "is not a template for this place", "compile it with the mode " + want.String()}
+		return mistake(channel.CodeTemplate, field, "is not a template for this place", "compile it with the mode "+want.String())
 	}
 	return nil
 }

@@ -95,9 +95,9 @@ func TestConfigProblems(t *testing.T) {
 				require.NoError(t, ch.Close())
 				return
 			}
-			e, ok := errors.AsType[*email.ConfigError](err)
+			e, ok := errors.AsType[*channel.ConfigError](err)
 			require.True(t, ok, "%v", err)
-			assert.Equal(t, tt.field, e.Field)
+			assert.Equal(t, tt.field, e.Path)
 			assert.NotEmpty(t, e.Remedy)
 			assert.NotContains(t, err.Error(), "topsecret")
 		})
@@ -148,7 +148,7 @@ func TestNoEvent(t *testing.T) {
 	e, ok := errors.AsType[*email.Error](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, email.KindNoEvent, e.Kind)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 }
 
 // A template that fails says which and where, never on what, and nothing is sent.
@@ -176,7 +176,7 @@ func TestFailingTemplate(t *testing.T) {
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, email.KindRender, e.Kind)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.ErrorContains(t, err, field+": ")
 			assert.ErrorContains(t, err, "2:3")
 			assert.NotContains(t, err.Error(), "INC-48213")

@@ -31,12 +31,12 @@ func newDialer(c *Config, hello string) (*dialer, error) {
 	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
 	host, err := netguard.CheckHost("Relay.Host", r.Host)
 	if err != nil {
-		err = within("Relay.Host", err)
+		err = own(err, at("Relay.Host"))
 	}
 	d.host, d.address = host, joinPort(host, r.Port)
 	config, tlsErr := r.TLS.Config()
 	if tlsErr != nil {
-		tlsErr = within("Relay.TLS", tlsErr)
+		tlsErr = own(tlsErr, below("Relay.TLS"))
 	} else if config.ServerName == "" {
 		config.ServerName = host
 	}

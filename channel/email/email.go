@@ -83,7 +83,7 @@ type mailer struct {
 	logger   *slog.Logger
 }
 
-// New makes a Channel. The error joins a *ConfigError for every problem found. It opens no connection; [Channel.Check]
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It opens no connection; [Channel.Check]
 // does.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
@@ -52,9 +53,9 @@ func TestS56_BadAddresses(t *testing.T) {
 					require.NoError(t, err)
 					continue
 				}
-				e, ok := errors.AsType[*email.ConfigError](err)
+				e, ok := errors.AsType[*channel.ConfigError](err)
 				require.True(t, ok, "%v", err)
-				assert.Equal(t, field, e.Field)
+				assert.Equal(t, field, e.Path)
 				if bad != "" && bad != "@" {
 					assert.NotContains(t, e.Problem, bad)
 				}

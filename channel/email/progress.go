@@ -1,6 +1,8 @@
 package email
 
-import "context"
+import (
+	"context"
+)
 
 // Progress remembers who has got a mail that not all of its recipients have got, so that the next attempt, or a
 // redelivery on purpose, is for the others only. [Memory] is one; one that all workers share is a table with the fields

@@ -40,7 +40,7 @@ func TestS61_OneRefusedRecipient(t *testing.T) {
 	e, ok := errors.AsType[*email.Error](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, []email.Refusal{{Recipient: "To[1]", Code: 550, Enhanced: "5.1.1"}}, e.Refusals)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict, "nobody gets it twice")
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict, "nobody gets it twice")
 	assert.NotContains(t, err.Error(), "example.com")
 	assert.Equal(t, 250, receipt.Status)
 	assert.Equal(t, []string{"a@example.com", "c@example.com"}, only(t, r).to)
@@ -67,11 +67,11 @@ func TestS61_GreylistedRecipient(t *testing.T) {
 			{Recipient: "To[1]", Code: 450, Enhanced: "4.2.0", Temporary: true},
 			{Recipient: "To[2]", Code: 550, Enhanced: "5.1.1"},
 		}, e.Refusals)
-		assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: greylist}, retry.Classify(t.Context(), err))
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: greylist}, retry.Classify(t.Context(), err))
 		assert.Equal(t, 1, email.Remembered(ch))
 	}
 	_, err := ch.Send(t.Context(), d)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict, "the refused one is still to be reported: %v", err)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict, "the refused one is still to be reported: %v", err)
 	assert.Equal(t, 1, email.Remembered(ch), "for a redelivery on purpose")
 
 	var got [][]string
@@ -146,7 +146,7 @@ func TestComputedRecipients(t *testing.T) {
 				e, ok := errors.AsType[*email.Error](err)
 				require.True(t, ok, "%v", err)
 				assert.Equal(t, tt.kind, e.Kind)
-				assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+				assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 				assert.NotContains(t, err.Error(), "priya")
 			}
 			if tt.want == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
@@ -79,19 +80,19 @@ func (r Relay) withDefaults() Relay {
 func (r Relay) check() error {
 	var errs []error
 	if err := (netguard.Limits{Ports: r.Ports}).Check(); err != nil {
-		errs = append(errs, within("Relay.Ports", err))
+		errs = append(errs, own(err, at("Relay.Ports")))
 	}
 	if !slices.Contains(r.Ports, r.Port) {
-		errs = append(errs, &ConfigError{"Relay.Port", "is not among the allowed ports", fmt.Sprintf("use one of %v, or extend Relay.Ports", r.Ports)})
+		errs = append(errs, mistake(channel.CodeForbidden, "Relay.Port", "is not among the allowed ports", fmt.Sprintf("use one of %v, or extend Relay.Ports", r.Ports)))
 	}
 	if r.Mode > TLSNone {
-		errs = append(errs, &ConfigError{"Relay.Mode", "is not one of the constants", "use one of them"})
+		errs = append(errs, mistake(channel.CodeUnknown, "Relay.Mode", "is not one of the constants", "use one of them"))
 	}
 	if r.Port == submissionsPort && (r.Mode == TLSOpportunistic || r.Mode == TLSNone) {
-		errs = append(errs, &ConfigError{"Relay.Mode", "is " + r.Mode.String() + ", which port 465 does not speak", "use implicit, or port 587"})
+		errs = append(errs, mistake(channel.CodeConflict, "Relay.Mode", "is "+r.Mode.String()+", which port 465 does not speak", "use implicit, or port 587"))
 	}
 	if r.Mode == TLSNone && r.Auth.mechanism != none && !r.AllowPlaintextAuth {
-		errs = append(errs, &ConfigError{"Relay.Auth", "would never be sent, because Mode is none", "use TLS, or set AllowPlaintextAuth"})
+		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because Mode is none", "use TLS, or set AllowPlaintextAuth"))
 	}
 	return errors.Join(append(errs, r.Auth.check())...)
 }

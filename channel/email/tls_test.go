@@ -144,7 +144,7 @@ func TestS54_NothingIsSentWithoutRequiredTLS(t *testing.T) {
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, tt.kind, e.Kind, "%v", err)
-			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: tt.delay}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: tt.delay}, retry.Classify(t.Context(), err))
 			assert.NotEmpty(t, receipt.Request.Body, "what was to be sent")
 			for _, line := range r.said() {
 				assert.NotContains(t, "MAIL AUTH", strings.Fields(line + " ")[0], "sent in clear or to a stranger")

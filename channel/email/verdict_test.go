@@ -31,30 +31,30 @@ func TestS59_Replies(t *testing.T) {
 		verdict      retry.Verdict
 		delay        time.Duration
 	}{
-		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.Transient, throttled},
-		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.Transient, time.Hour},
-		{"GREETING", "521 5.3.2 never", email.StageGreeting, email.KindReply, retry.Final, 0},
-		{"EHLO", "421 4.3.2 too busy", email.StageHello, email.KindReply, retry.Transient, throttled},
-		{"EHLO", "550 5.7.1 who are you", email.StageHello, email.KindReply, retry.Transient, time.Hour},
-		{"MAIL", "450 4.7.1 too much mail", email.StageMail, email.KindReply, retry.Transient, throttled},
-		{"MAIL", "451 4.3.0 later", email.StageMail, email.KindReply, retry.Transient, 0},
-		{"MAIL", "452 4.3.1 disk full", email.StageMail, email.KindReply, retry.Transient, 0},
-		{"MAIL", "530 5.7.0 log in first", email.StageMail, email.KindReply, retry.Transient, 0},
-		{"MAIL", "553 5.1.8 not your address", email.StageMail, email.KindReply, retry.Transient, time.Hour},
-		{"RCPT", "421 4.3.2 going down", email.StageRcpt, email.KindReply, retry.Transient, throttled},
-		{"RCPT", "450 4.2.0 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
-		{"RCPT", "451 4.7.1 greylisted", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
-		{"RCPT", "452 4.5.3 too many", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
-		{"RCPT", "552 5.5.3 too many", email.StageRcpt, email.KindRecipients, retry.Transient, greylist},
-		{"RCPT", "550 5.1.1 no such user", email.StageRcpt, email.KindRecipients, retry.Final, 0},
-		{"RCPT", "554 5.7.1 relay access denied", email.StageRcpt, email.KindRecipients, retry.Final, 0},
-		{"DATA", "451 4.3.0 later", email.StageData, email.KindReply, retry.Transient, greylist},
-		{"DATA", "554 5.5.1 no valid recipients", email.StageData, email.KindReply, retry.Final, 0},
-		{"MESSAGE", "421 4.3.2 going down", email.StageMessage, email.KindReply, retry.Transient, throttled},
-		{"MESSAGE", "451 4.7.1 greylisted", email.StageMessage, email.KindReply, retry.Transient, greylist},
-		{"MESSAGE", "452 4.3.1 disk full", email.StageMessage, email.KindReply, retry.Transient, greylist},
-		{"MESSAGE", "552 5.3.4 too big", email.StageMessage, email.KindReply, retry.Final, 0},
-		{"MESSAGE", "554 5.7.1 spam", email.StageMessage, email.KindReply, retry.Final, 0},
+		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.VerdictTransient, throttled},
+		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.VerdictTransient, time.Hour},
+		{"GREETING", "521 5.3.2 never", email.StageGreeting, email.KindReply, retry.VerdictPermanent, 0},
+		{"EHLO", "421 4.3.2 too busy", email.StageHello, email.KindReply, retry.VerdictTransient, throttled},
+		{"EHLO", "550 5.7.1 who are you", email.StageHello, email.KindReply, retry.VerdictTransient, time.Hour},
+		{"MAIL", "450 4.7.1 too much mail", email.StageMail, email.KindReply, retry.VerdictTransient, throttled},
+		{"MAIL", "451 4.3.0 later", email.StageMail, email.KindReply, retry.VerdictTransient, 0},
+		{"MAIL", "452 4.3.1 disk full", email.StageMail, email.KindReply, retry.VerdictTransient, 0},
+		{"MAIL", "530 5.7.0 log in first", email.StageMail, email.KindReply, retry.VerdictTransient, 0},
+		{"MAIL", "553 5.1.8 not your address", email.StageMail, email.KindReply, retry.VerdictTransient, time.Hour},
+		{"RCPT", "421 4.3.2 going down", email.StageRcpt, email.KindReply, retry.VerdictTransient, throttled},
+		{"RCPT", "450 4.2.0 greylisted", email.StageRcpt, email.KindRecipients, retry.VerdictTransient, greylist},
+		{"RCPT", "451 4.7.1 greylisted", email.StageRcpt, email.KindRecipients, retry.VerdictTransient, greylist},
+		{"RCPT", "452 4.5.3 too many", email.StageRcpt, email.KindRecipients, retry.VerdictTransient, greylist},
+		{"RCPT", "552 5.5.3 too many", email.StageRcpt, email.KindRecipients, retry.VerdictTransient, greylist},
+		{"RCPT", "550 5.1.1 no such user", email.StageRcpt, email.KindRecipients, retry.VerdictPermanent, 0},
+		{"RCPT", "554 5.7.1 relay access denied", email.StageRcpt, email.KindRecipients, retry.VerdictPermanent, 0},
+		{"DATA", "451 4.3.0 later", email.StageData, email.KindReply, retry.VerdictTransient, greylist},
+		{"DATA", "554 5.5.1 no valid recipients", email.StageData, email.KindReply, retry.VerdictPermanent, 0},
+		{"MESSAGE", "421 4.3.2 going down", email.StageMessage, email.KindReply, retry.VerdictTransient, throttled},
+		{"MESSAGE", "451 4.7.1 greylisted", email.StageMessage, email.KindReply, retry.VerdictTransient, greylist},
+		{"MESSAGE", "452 4.3.1 disk full", email.StageMessage, email.KindReply, retry.VerdictTransient, greylist},
+		{"MESSAGE", "552 5.3.4 too big", email.StageMessage, email.KindReply, retry.VerdictPermanent, 0},
+		{"MESSAGE", "554 5.7.1 spam", email.StageMessage, email.KindReply, retry.VerdictPermanent, 0},
 	} {
 		t.Run(tt.step+" "+tt.answer, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +115,7 @@ func TestS35_LostConnections(t *testing.T) {
 			unknown := e.Stage == email.StageMessage
 			assert.Equal(t, unknown, receipt.OutcomeUnknown)
 			assert.Equal(t, unknown, strings.Contains(err.Error(), "outcome is unknown"))
-			assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 		})
 	}
 }
@@ -139,7 +139,7 @@ func TestS32_WhatIsNotSMTP(t *testing.T) {
 			assert.Equal(t, netguard.KindProtocol, e.Kind)
 			assert.Equal(t, email.StageGreeting, e.Stage)
 			assert.NotContains(t, err.Error(), "hello")
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.Zero(t, r.count("MAIL"))
 		})
 	}
@@ -152,7 +152,7 @@ func TestS53_GuardedConnections(t *testing.T) {
 	c.Guard = nil
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 	assert.Zero(t, r.count("GREETING"))
 }
 
@@ -178,7 +178,7 @@ func TestTimeoutCoversRendering(t *testing.T) {
 	e, ok := errors.AsType[*email.Error](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, email.KindRenderTimeout, e.Kind)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.Zero(t, r.count("GREETING"))
 }
 
@@ -196,7 +196,7 @@ func TestTooLargeForTheRelay(t *testing.T) {
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, email.KindTooLarge, e.Kind)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.Zero(t, r.count("MAIL"))
 		})
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // The profiles an address is judged by, and the letters that stand for them in the table.
@@ -138,9 +140,9 @@ func TestS4_ProfileErrors(t *testing.T) {
 		"64:ff9b::/48": "not within", "::ffff:10.0.0.0/104": "not within", "172.16.0.0/11": "bits set", "fc00::/6": "not within",
 	} {
 		_, err := New(Profile{Private: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix(prefix)}}, nil)
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, prefix)
-		assert.Equal(t, "private[1]", e.Field)
+		assert.Equal(t, "private[1]", e.Path)
 		assert.ErrorContains(t, err, reason, prefix)
 	}
 	_, err := New(Profile{Private: []netip.Prefix{{}}}, nil)

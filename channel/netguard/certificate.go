@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // ClientCertificate is what we show to servers that ask who we are. Make one with [CertificateFiles] or
@@ -20,12 +22,12 @@ type ClientCertificate struct {
 
 	// generation counts the changes seen; a Client makes new connections when it changes. nil if they cannot be seen.
 	generation func() uint64
-	problem    atomic.Pointer[ConfigError]
+	problem    atomic.Pointer[channel.ConfigError]
 }
 
 // CertificateFunc is a client certificate that f returns, once now, to validate it, and for every new connection.
 // Connections that exist are kept; close them with [Client.CloseIdleConnections] after a change. The key may be held
-// elsewhere: PrivateKey need only be a crypto.Signer. The error is a *ConfigError without the text of f's error.
+// elsewhere: PrivateKey need only be a crypto.Signer. The error is a *channel.ConfigError without the text of f's error.
 func CertificateFunc(ctx context.Context, f func(context.Context) (tls.Certificate, error)) (*ClientCertificate, error) {
 	c := &ClientCertificate{load: func(ctx context.Context) (*tls.Certificate, error) {
 		pair, err := f(ctx)
@@ -43,7 +45,7 @@ func CertificateFunc(ctx context.Context, f func(context.Context) (tls.Certifica
 // CertificateFiles is a client certificate, with its chain, and its key in PEM files. They are looked at again at most
 // once a second, when a request is made. After a change new connections are made with the new pair and the old ones are
 // closed; as long as the files do not fit together or cannot be read, which is normal in the middle of a change, the
-// last good pair is used and Problem says why. The error is a *ConfigError.
+// last good pair is used and Problem says why. The error is a *channel.ConfigError.
 func CertificateFiles(certFile, keyFile string) (*ClientCertificate, error) {
 	return certificateFromFiles(certFile, keyFile, time.Second)
 }
@@ -60,7 +62,7 @@ func certificateFromFiles(certFile, keyFile string, every time.Duration) (*Clien
 	return c, nil
 }
 
-// Problem says why a changed pair of files is not used, as a *ConfigError; nil if all is well.
+// Problem says why a changed pair of files is not used, as a *channel.ConfigError; nil if all is well.
 func (c *ClientCertificate) Problem() error {
 	if p := c.problem.Load(); p != nil {
 		return p
@@ -99,7 +101,7 @@ var errMismatch = errors.New("does not belong to the key")
 type certificateFiles struct {
 	cert, key string
 	every     time.Duration
-	report    func(*ConfigError)
+	report    func(*channel.ConfigError)
 
 	mu    sync.Mutex
 	next  time.Time
@@ -169,7 +171,7 @@ func checkPair(pair *tls.Certificate) error {
 	return nil
 }
 
-func pairError(err error) *ConfigError {
+func pairError(err error) *channel.ConfigError {
 	reason := "cannot be read, or does not belong to the key"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -179,5 +181,5 @@ func pairError(err error) *ConfigError {
 	case errors.Is(err, errMismatch):
 		reason = errMismatch.Error()
 	}
-	return &ConfigError{"client certificate", reason, "give a certificate and the key it was made for, in PEM form"}
+	return mistake(channel.CodeInvalid, "ClientCertificate", reason, "give a certificate and the key it was made for, in PEM form")
 }

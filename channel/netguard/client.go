@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // DefaultUserAgent is sent unless the options or the request name another one. It says nothing about the host.
@@ -39,21 +41,21 @@ type Client struct {
 
 var _ http.RoundTripper = (*Client)(nil)
 
-// Client makes a Client. Close it when it is no longer needed. The error is a *ConfigError.
+// Client makes a Client. Close it when it is no longer needed. The error is a *channel.ConfigError.
 func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	if err := o.Limits.Check(); err != nil {
-		return nil, err
+		return nil, below("Limits", err)
 	}
 	timeouts, err := o.Timeouts.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	if o.Senders < 0 {
-		return nil, &ConfigError{"senders", "is negative", "use 0 for the default"}
+		return nil, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default")
 	}
 	config, err := o.TLS.Config()
 	if err != nil {
-		return nil, err
+		return nil, below("TLS", err)
 	}
 	proxy, err := newProxy(o.Proxy, g.resolver)
 	if err != nil {

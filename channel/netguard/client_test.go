@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 func loopbackGuard(t *testing.T) *Guard {
@@ -93,9 +95,9 @@ func TestS9_S23_S29_S36_ClientOptionErrors(t *testing.T) {
 		"total timeout": {Timeouts: Timeouts{Total: -1}}, "minimum TLS version": {TLS: TLS{MinVersion: 1}},
 	} {
 		_, err := g.Client(o)
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, field)
-		assert.Equal(t, field, e.Field)
+		assert.Equal(t, field, e.Path)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 func TestDestinationIsWhatIsDialledAndSent(t *testing.T) {
@@ -30,9 +32,9 @@ func TestDestinationIsWhatIsDialledAndSent(t *testing.T) {
 		assert.Equal(t, want, got, raw)
 	}
 	_, err := Destination("the field", "https://user:secret@hooks.example/")
-	var wrong *ConfigError
+	var wrong *channel.ConfigError
 	require.ErrorAs(t, err, &wrong)
-	assert.Equal(t, "the field", wrong.Field)
+	assert.Equal(t, "the field", wrong.Path)
 	assert.NotContains(t, err.Error(), "secret")
 }
 

@@ -8,12 +8,14 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // CheckHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name
 // in lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. Labels of a name may hold
 // underscores, and a dot at the end stays: it keeps a resolver from trying its search list. It does not ask whether the
-// host may be connected to; see [Guard.CheckHost]. The error is a *ConfigError without the host.
+// host may be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError without the host.
 func CheckHost(field, raw string) (string, error) {
 	host, bracketed := raw, strings.HasPrefix(raw, "[") && strings.HasSuffix(raw, "]")
 	if bracketed {
@@ -21,7 +23,7 @@ func CheckHost(field, raw string) (string, error) {
 	}
 	host, reason := cleanHost(host, bracketed)
 	if reason != "" {
-		return "", &ConfigError{field, reason, hostRemedy}
+		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
 	}
 	return host, nil
 }
@@ -34,7 +36,7 @@ func CheckHostPort(field, raw string) (string, error) {
 		host, reason = cleanHost(host, strings.HasPrefix(raw, "["))
 	}
 	if reason != "" {
-		return "", &ConfigError{field, reason, hostRemedy}
+		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
 	}
 	return joinHostPort(host, port), nil
 }

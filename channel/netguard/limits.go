@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // Limits is what a configured HTTP destination may look like. The zero Limits is the library's default: HTTPS only, any
@@ -28,51 +30,51 @@ func BeyondTrustCloudLimits() Limits {
 	return Limits{Ports: []int{443}, Methods: []string{"POST"}}
 }
 
-// Check validates the limits themselves; the error is a *ConfigError.
+// Check validates the limits themselves; the error is a *channel.ConfigError.
 func (l Limits) Check() error {
 	for i, port := range l.Ports {
 		if port < 1 || port > 65535 {
-			return &ConfigError{fmt.Sprintf("ports[%d]", i), "is not a port", "use 1 to 65535"}
+			return mistake(channel.CodeInvalid, fmt.Sprintf("Ports[%d]", i), "is not a port", "use 1 to 65535")
 		}
 	}
 	for i, m := range l.Methods {
 		if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, m) {
-			return &ConfigError{fmt.Sprintf("methods[%d]", i), "is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case"}
+			return mistake(channel.CodeForbidden, fmt.Sprintf("Methods[%d]", i), "is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case")
 		}
 	}
 	if l.MaxHeaders < 0 {
-		return &ConfigError{"max headers", "is negative", "use 0 for the default of 25"}
+		return mistake(channel.CodeRange, "MaxHeaders", "is negative", "use 0 for the default of 25")
 	}
 	return nil
 }
 
-// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *ConfigError.
+// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *channel.ConfigError.
 func (l Limits) CheckMethod(field, method string) error {
 	if !l.allowsMethod(method) {
-		return &ConfigError{field, "is not an allowed method", "use " + strings.Join(l.methods(), ", ")}
+		return mistake(channel.CodeForbidden, field, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
 	}
 	return nil
 }
 
-// CheckPort refuses a port that is not one, or not among the allowed ones; the error is a *ConfigError.
+// CheckPort refuses a port that is not one, or not among the allowed ones; the error is a *channel.ConfigError.
 func (l Limits) CheckPort(field string, port int) error {
 	if port < 1 || port > 65535 {
-		return &ConfigError{field, "is not a port", "use 1 to 65535"}
+		return mistake(channel.CodeInvalid, field, "is not a port", "use 1 to 65535")
 	}
 	if !l.allowsPort(port) {
-		return &ConfigError{field, "is not an allowed port", "use one of " + joinInts(l.Ports)}
+		return mistake(channel.CodeForbidden, field, "is not an allowed port", "use one of "+joinInts(l.Ports))
 	}
 	return nil
 }
 
-// CheckHeaderCount refuses more custom headers than allowed; the error is a *ConfigError.
+// CheckHeaderCount refuses more custom headers than allowed; the error is a *channel.ConfigError.
 func (l Limits) CheckHeaderCount(field string, n int) error {
 	limit := l.MaxHeaders
 	if limit == 0 {
 		limit = 25
 	}
 	if n > limit {
-		return &ConfigError{field, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit)}
+		return mistake(channel.CodeRange, field, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 func TestS9_Ports(t *testing.T) {
@@ -30,11 +32,11 @@ func TestS9_Ports(t *testing.T) {
 		}
 	}
 	for _, port := range []int{-1, 0, 65536} {
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Ports: []int{443, port}}.Check(), &e)
-		assert.Equal(t, "ports[1]", e.Field)
+		assert.Equal(t, "ports[1]", e.Path)
 		require.ErrorAs(t, Limits{}.CheckPort("smtp_port", port), &e)
-		assert.Equal(t, "smtp_port", e.Field)
+		assert.Equal(t, "smtp_port", e.Path)
 	}
 	mail := Limits{Ports: []int{25, 465, 587, 2525}}
 	require.NoError(t, mail.CheckPort("smtp_port", 587))
@@ -56,9 +58,9 @@ func TestS23_Methods(t *testing.T) {
 		}
 	}
 	for _, method := range []string{"", "post", "CONNECT", "TRACE", "OPTIONS", "HEAD", "P OST"} {
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Methods: []string{"POST", method}}.Check(), &e, method)
-		assert.Equal(t, "methods[1]", e.Field)
+		assert.Equal(t, "methods[1]", e.Path)
 	}
 }
 

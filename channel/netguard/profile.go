@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // Profile says which addresses may be connected to. The zero Profile is "public only": public unicast addresses, which
@@ -39,17 +41,17 @@ func PrivateNetworks() Profile {
 	}}
 }
 
-// Check validates the prefixes; the error is a *ConfigError.
+// Check validates the prefixes; the error is a *channel.ConfigError.
 func (p Profile) Check() error {
 	for i, prefix := range p.Private {
-		field := fmt.Sprintf("private[%d]", i)
+		field := fmt.Sprintf("Private[%d]", i)
 		switch {
 		case !prefix.IsValid():
-			return &ConfigError{field, "is not a prefix", "write an address and a length, such as 10.1.0.0/16"}
+			return mistake(channel.CodeInvalid, field, "is not a prefix", "write an address and a length, such as 10.1.0.0/16")
 		case prefix != prefix.Masked():
-			return &ConfigError{field, "has bits set behind the prefix length", "write " + prefix.Masked().String()}
+			return mistake(channel.CodeInvalid, field, "has bits set behind the prefix length", "write "+prefix.Masked().String())
 		case !slices.ContainsFunc(openable(), func(o netip.Prefix) bool { return o.Bits() <= prefix.Bits() && o.Contains(prefix.Addr()) }):
-			return &ConfigError{field, "is not within a private range", "public addresses are open anyway; loopback and metadata have their own switches"}
+			return mistake(channel.CodeInvalid, field, "is not within a private range", "public addresses are open anyway; loopback and metadata have their own switches")
 		}
 	}
 	return nil
@@ -71,8 +73,3 @@ func (p Profile) String() string {
 	}
 	return strings.Join(parts, ", ")
 }
-
-// ConfigError says what is wrong in a configuration. It never holds the value itself, which may be a credential.
-type ConfigError struct{ Field, Reason, Remedy string }
-
-func (e *ConfigError) Error() string { return e.Field + " " + e.Reason + "; " + e.Remedy }

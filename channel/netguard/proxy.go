@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"golang.org/x/net/http/httpproxy"
 )
@@ -61,13 +62,13 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 	}
 	guard, err := New(p.Profile, resolver)
 	if err != nil {
-		return nil, err
+		return nil, below("Proxy.Profile", err)
 	}
 	made := &proxy{guard: guard, user: p.User, password: p.Password, resolve: p.ResolveTarget}
 	made.key = proxyKey{url: p.URL, user: p.User, profile: p.Profile.String(), password: p.Password, resolve: p.ResolveTarget}
 	if p.FromEnvironment {
 		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
-			return nil, &ConfigError{"proxy", "is given and to be taken from the environment", "choose one"}
+			return nil, mistake(channel.CodeConflict, "Proxy", "is given and to be taken from the environment", "choose one")
 		}
 		environment := httpproxy.FromEnvironment()
 		made.key.environment = maphash.Comparable(environmentSeed, *environment)
@@ -79,7 +80,7 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 		return nil, err
 	}
 	if p.User == "" && !p.Password.IsZero() {
-		return nil, &ConfigError{"proxy user", "is missing, though there is a password", "give both or none"}
+		return nil, mistake(channel.CodeMissing, "Proxy.User", "is missing, though there is a password", "give both or none")
 	}
 	made.pick = func(*url.URL) (*url.URL, error) { return fixed, nil }
 	return made, nil
@@ -87,22 +88,22 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 
 // checkProxyURL is CheckURL with what is particular to proxies.
 func checkProxyURL(raw string) (*url.URL, error) {
-	const field, form = "proxy URL", "write it as http://host:port"
+	const field, form = "Proxy.URL", "write it as http://host:port"
 	switch scheme, _, ok := strings.Cut(raw, "://"); {
 	case !ok:
-		return nil, &ConfigError{field, "has no scheme", form}
+		return nil, mistake(channel.CodeMissing, field, "has no scheme", form)
 	case !strings.EqualFold(scheme, "http"):
-		return nil, &ConfigError{field, "has a scheme other than http", form + "; proxies that speak SOCKS, or TLS with us, are not supported"}
+		return nil, mistake(channel.CodeInvalid, field, "has a scheme other than http", form+"; proxies that speak SOCKS, or TLS with us, are not supported")
 	}
 	u, err := CheckURL(field, raw, Limits{AllowInsecureHTTP: true})
-	if problem, ok := errors.AsType[*ConfigError](err); ok {
+	if problem, ok := errors.AsType[*channel.ConfigError](err); ok {
 		if strings.Contains(raw, "@") {
-			return nil, &ConfigError{field, problem.Reason, form + ", and the credentials as User and Password"}
+			return nil, mistake(channel.CodeInvalid, field, problem.Problem, form+", and the credentials as User and Password")
 		}
 		return nil, err
 	}
 	if u.RequestURI() != "/" {
-		return nil, &ConfigError{field, "has a path or query", form}
+		return nil, mistake(channel.CodeInvalid, field, "has a path or query", form)
 	}
 	return u, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -294,7 +295,7 @@ func TestS10_S21_ProxyErrors(t *testing.T) {
 			p.Profile.Private[0] = globalUnicast
 		}
 		_, err := g.Client(ClientOptions{Proxy: &p})
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
 		assert.NotContains(t, err.Error(), "s3cret")
 	}

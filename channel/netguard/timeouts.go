@@ -1,6 +1,10 @@
 package netguard
 
-import "time"
+import (
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+)
 
 // Timeouts limit the phases of a request. Zero is the default.
 type Timeouts struct {
@@ -16,11 +20,11 @@ func (t Timeouts) withDefaults() (Timeouts, error) {
 		value    *time.Duration
 		standard time.Duration
 	}{
-		{"connect timeout", &t.Connect, connectTimeout}, {"TLS timeout", &t.TLS, 10 * time.Second},
-		{"header timeout", &t.Header, 15 * time.Second}, {"total timeout", &t.Total, 30 * time.Second},
+		{"Timeouts.Connect", &t.Connect, connectTimeout}, {"Timeouts.TLS", &t.TLS, 10 * time.Second},
+		{"Timeouts.Header", &t.Header, 15 * time.Second}, {"Timeouts.Total", &t.Total, 30 * time.Second},
 	} {
 		if *p.value < 0 {
-			return t, &ConfigError{p.name, "is negative", "use 0 for the default of " + p.standard.String()}
+			return t, mistake(channel.CodeRange, p.name, "is negative", "use 0 for the default of "+p.standard.String())
 		}
 		if *p.value == 0 {
 			*p.value = p.standard

@@ -6,6 +6,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // TLS says how a server is authenticated, and how we are. The zero TLS verifies the server with the system's roots and
@@ -32,7 +34,7 @@ type TLS struct {
 }
 
 // Config makes a tls.Config of t, for use with a connection of [Guard.DialContext]; HTTP clients do this themselves.
-// The error is a *ConfigError. Failed handshakes can be told apart with [Classify].
+// The error is a *channel.ConfigError. Failed handshakes can be told apart with [Classify].
 func (t TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: t.MinVersion, InsecureSkipVerify: t.InsecureSkipVerify, GetClientCertificate: t.ClientCertificate.forHandshake} //nolint:gosec // the operator's own switch, off by default
 	switch {
@@ -41,9 +43,9 @@ func (t TLS) Config() (*tls.Config, error) {
 	case c.MinVersion == 0:
 		c.MinVersion = tls.VersionTLS12
 	case c.MinVersion < tls.VersionTLS10 || c.MinVersion > tls.VersionTLS13:
-		return nil, &ConfigError{"minimum TLS version", "is not a version", "use TLS 1.2 or 1.3"}
+		return nil, mistake(channel.CodeInvalid, "MinVersion", "is not a version", "use TLS 1.2 or 1.3")
 	case c.MinVersion < tls.VersionTLS12 && !t.AllowLegacy:
-		return nil, &ConfigError{"minimum TLS version", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS"}
+		return nil, mistake(channel.CodeRange, "MinVersion", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS")
 	}
 	if len(t.CAPEM) > 0 {
 		roots, err := parseCA(t.CAPEM)
@@ -53,7 +55,7 @@ func (t TLS) Config() (*tls.Config, error) {
 		c.RootCAs = roots
 	}
 	if t.ServerName != "" {
-		name, err := CheckHost("server name", t.ServerName)
+		name, err := CheckHost("ServerName", t.ServerName)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +83,7 @@ func (e *connectionRefusedError) Error() string {
 // certificate nobody trusts.
 func parseCA(text []byte) (*x509.CertPool, error) {
 	fail := func(reason string) (*x509.CertPool, error) {
-		return nil, &ConfigError{"CA certificate", reason, "give one or more certificates in PEM form"}
+		return nil, mistake(channel.CodeInvalid, "CAPEM", reason, "give one or more certificates in PEM form")
 	}
 	pool := x509.NewCertPool()
 	n := 0

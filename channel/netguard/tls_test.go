@@ -21,6 +21,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
@@ -107,9 +109,9 @@ func TestS36_Versions(t *testing.T) {
 	}
 	for _, bad := range []TLS{{MinVersion: tls.VersionTLS11}, {MinVersion: tls.VersionTLS10}, {MinVersion: 0x0300, AllowLegacy: true}, {MinVersion: 0x0305}} {
 		_, err := bad.Config()
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e)
-		assert.Equal(t, "minimum TLS version", e.Field)
+		assert.Equal(t, "minimum TLS version", e.Path)
 	}
 }
 
@@ -224,10 +226,10 @@ func TestS38_CustomCA(t *testing.T) {
 		"begins in the middle only": {string(ca.pem[40:]), "holds no certificate"},
 	} {
 		_, err := TLS{CAPEM: []byte(c.text)}.Config()
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
-		assert.Equal(t, "CA certificate", e.Field)
-		assert.Contains(t, e.Reason, c.reason, name)
+		assert.Equal(t, "CA certificate", e.Path)
+		assert.Contains(t, e.Problem, c.reason, name)
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
 }
@@ -312,9 +314,9 @@ func TestS39_CertificateFuncErrors(t *testing.T) {
 		"no signer": {Certificate: good.Certificate, PrivateKey: "s3cret"}, "no certificate": {Certificate: [][]byte{[]byte("s3cret")}, PrivateKey: good.PrivateKey},
 	} {
 		_, err := CertificateFunc(t.Context(), func(context.Context) (tls.Certificate, error) { return pair, nil })
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
-		assert.Equal(t, "client certificate", e.Field)
+		assert.Equal(t, "client certificate", e.Path)
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
 	_, err := CertificateFunc(t.Context(), func(context.Context) (tls.Certificate, error) { return good, errors.New("s3cret") })
@@ -404,9 +406,9 @@ func TestS39_CertificateFilesAreCheckedAtOnce(t *testing.T) {
 		"no certificate": {good.cert + "x", good.key, "does not exist"}, "no key": {good.cert, good.key + "x", "does not exist"},
 	} {
 		_, err := CertificateFiles(c.cert, c.key)
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
-		assert.Contains(t, e.Reason, c.reason, name)
+		assert.Contains(t, e.Problem, c.reason, name)
 	}
 	c, err := CertificateFiles(good.cert, good.key)
 	require.NoError(t, err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 const maxURL = 8 << 10
@@ -14,9 +16,11 @@ const maxURL = 8 << 10
 // CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
-// be connected to; see [Guard.CheckHost]. The error is a *ConfigError with the field and the reason, never the URL.
+// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
-	fail := func(reason, remedy string) (*url.URL, error) { return nil, &ConfigError{field, reason, remedy} }
+	fail := func(reason, remedy string) (*url.URL, error) {
+		return nil, mistake(channel.CodeInvalid, field, reason, remedy)
+	}
 	if raw == "" {
 		return fail("is empty", "give an address such as https://hooks.example.com/path")
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // urlTable lists URLs with what is called for them, or with a part of the reason why not.
@@ -225,10 +227,10 @@ func TestS16_S17_S18_S20_URLs(t *testing.T) {
 		if !assert.Nil(t, u, c.raw) {
 			continue
 		}
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, c.raw)
-		assert.Equal(t, "webhook url", e.Field)
-		assert.Contains(t, e.Reason, c.reason, c.raw)
+		assert.Equal(t, "webhook url", e.Path)
+		assert.Contains(t, e.Problem, c.reason, c.raw)
 		assert.NotEmpty(t, e.Remedy, c.raw)
 	}
 }
@@ -269,7 +271,7 @@ func TestS17_HostsAreMappedForDialling(t *testing.T) {
 	}
 	for _, raw := range []string{"", "smtp.example.com:25", "a b", "127.1", "①.1.1.1", "fe80::1%lo", "[::1", "::1]x", "a/b", "user@host", "host.\r\n", "0\xff", "xn--0-q10i"} {
 		_, err := CheckHost("smtp_host", raw)
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, raw)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // MaxMasks is the largest number of masks of a URL.
@@ -30,27 +32,27 @@ func (u URL) String() string { return u.Text }
 // expanded for that.
 func (u URL) Check() error {
 	if len(u.Masks) > MaxMasks {
-		return &ConfigError{fmt.Sprintf("mask %d", MaxMasks+1), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)}
+		return mistake(channel.CodeRange, maskField(MaxMasks), "is one too many", fmt.Sprintf("use at most %d", MaxMasks))
 	}
 	origin, rest := splitOrigin(u.Text)
 	if origin == "" && len(u.Masks) > 0 {
-		return &ConfigError{"url", "does not begin with scheme and host", "write it as https://host/path"}
+		return mistake(channel.CodeInvalid, "Text", "does not begin with scheme and host", "write it as https://host/path")
 	}
 	for i, m := range u.Masks {
 		field := maskField(i)
 		switch {
 		case m.Replacement == "" || len(m.Replacement) > 100 || strings.Trim(m.Replacement, replacementChars) != "":
-			return &ConfigError{field, "has an unusable replacement", "use 1 to 100 letters, digits and -._~!$*{}[]"}
+			return mistake(channel.CodeInvalid, field, "has an unusable replacement", "use 1 to 100 letters, digits and -._~!$*{}[]")
 		case strings.Contains(origin, m.Replacement):
-			return &ConfigError{field, "has a replacement that occurs in scheme, host or port", "choose another one"}
+			return mistake(channel.CodeInvalid, field, "has a replacement that occurs in scheme, host or port", "choose another one")
 		case !strings.Contains(rest, m.Replacement):
-			return &ConfigError{field, "has a replacement that does not occur in the URL", "put it where the value belongs"}
+			return mistake(channel.CodeInvalid, field, "has a replacement that does not occur in the URL", "put it where the value belongs")
 		case m.Value.IsZero():
-			return &ConfigError{field, "has no value", "give the value, or remove the mask"}
+			return mistake(channel.CodeMissing, field, "has no value", "give the value, or remove the mask")
 		}
 		for j, other := range u.Masks {
 			if i != j && strings.Contains(other.Replacement, m.Replacement) {
-				return &ConfigError{field, fmt.Sprintf("has a replacement that is part of that of mask %d", j+1), "choose another one"}
+				return mistake(channel.CodeInvalid, field, fmt.Sprintf("has a replacement that is part of that of mask %d", j+1), "choose another one")
 			}
 		}
 	}
@@ -88,7 +90,7 @@ func (u URL) Values() []Value {
 // Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same
 // replacement. A value can be kept only while Text is as before, byte by byte: otherwise whoever may edit but not read
 // the configuration could have it sent to a server of their own, by a name that only looks the same, or to another path
-// of a server that many share. Errors are *ConfigError.
+// of a server that many share. Errors are *channel.ConfigError.
 func (u URL) Update(next URL) (URL, error) {
 	merged := URL{Text: next.Text}
 	for i, m := range next.Masks {
@@ -96,7 +98,7 @@ func (u URL) Update(next URL) (URL, error) {
 			old, ok := u.mask(m.Replacement)
 			switch {
 			case !ok:
-				return URL{}, &ConfigError{maskField(i), "has no stored value to keep", "give the value"}
+				return URL{}, mistake(channel.CodeStored, maskField(i), "has no stored value to keep", "give the value")
 			case u.Text != next.Text:
 				return URL{}, errMoved(maskField(i))
 			}
@@ -130,8 +132,12 @@ func splitOrigin(text string) (origin, rest string) {
 	return text[:n], text[n:]
 }
 
-func maskField(i int) string { return fmt.Sprintf("mask %d", i+1) }
+func maskField(i int) string { return fmt.Sprintf("Masks[%d]", i) }
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) error {
+	return &channel.ConfigError{Package: "secret", Path: path, Code: code, Problem: problem, Remedy: remedy}
+}
 
 func errMoved(field string) error {
-	return &ConfigError{field, "cannot keep its stored value, because the destination has changed", "give the value again"}
+	return mistake(channel.CodeStored, field, "cannot keep its stored value, because the destination has changed", "give the value again")
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 func TestS51_URLShownHasTheReplacement(t *testing.T) {
@@ -70,7 +72,7 @@ func TestS51_MaskRules(t *testing.T) {
 			require.NoError(t, err, name)
 			continue
 		}
-		var e *ConfigError
+		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
 		assert.ErrorContains(t, err, c.err, name)
 		assert.NotContains(t, err.Error(), "a.example", name)
@@ -100,7 +102,7 @@ func TestS51_MasksAreWriteOnly(t *testing.T) {
 	} {
 		got, err := stored.Update(c.next)
 		if c.err != "" {
-			var e *ConfigError
+			var e *channel.ConfigError
 			require.ErrorAs(t, err, &e, name)
 			assert.ErrorContains(t, err, c.err, name)
 			continue

@@ -47,12 +47,12 @@ var (
 	_ channel.Checker = (*Bot)(nil)
 )
 
-// NewBot makes a Bot. The error joins a *ConfigError for every problem found. Whether Slack knows token and channel
+// NewBot makes a Bot. The error joins a *channel.ConfigError for every problem found. Whether Slack knows token and channel
 // shows when they are used; ask Check about the token.
 func NewBot(c BotConfig) (*Bot, error) {
 	c = c.withDefaults()
 	post, err := webhook.New(c.method("chat.postMessage"))
-	if err := errors.Join(c.check(), translate(err, map[string]string{"URL": "API", "Auth": "Token"})); err != nil {
+	if err := errors.Join(c.check(), own(err, map[string]string{"URL": "API", "Auth": "Token"})); err != nil {
 		return nil, err
 	}
 	b := &Bot{

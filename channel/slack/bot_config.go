@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
@@ -41,13 +42,13 @@ func (c BotConfig) withDefaults() BotConfig {
 func (c BotConfig) check() error {
 	errs := []error{c.Options.check()}
 	if c.Token.IsZero() {
-		errs = append(errs, &ConfigError{"Token", "is empty", "give the app's bot token, which begins with xoxb-"})
+		errs = append(errs, mistake(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
 	}
 	if !isChannelID(c.Channel) {
-		errs = append(errs, &ConfigError{"Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`})
+		errs = append(errs, mistake(channel.CodeInvalid, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
 	}
 	if strings.ContainsAny(c.API, "?#") {
-		errs = append(errs, &ConfigError{"API", "has a query or a fragment", "remove it"})
+		errs = append(errs, mistake(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
 	}
 	return errors.Join(errs...)
 }

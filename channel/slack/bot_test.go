@@ -150,7 +150,7 @@ func TestARepeatedDeliverySaysNothingNew(t *testing.T) {
 	w.next(answer{hangUp: true}) // chat.update is carried out, and nobody hears of it
 	d := sample(t, event.TypeGrantActive)
 	r, err := bot.Send(t.Context(), d)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.True(t, r.OutcomeUnknown)
 	require.Len(t, w.read(), 2)
 	d.Attempt = 2

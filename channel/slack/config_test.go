@@ -25,7 +25,7 @@ func compile(t testing.TB, mode template.Mode, source string) *template.Template
 	return tpl
 }
 
-// check finds the *ConfigError for field among those joined in err.
+// check finds the *channel.ConfigError for field among those joined in err.
 func check(t *testing.T, err error, field, says string) {
 	t.Helper()
 	require.Error(t, err)
@@ -34,7 +34,7 @@ func check(t *testing.T, err error, field, says string) {
 		if strings.HasPrefix(line, "slack: "+field+" ") {
 			assert.Contains(t, line, says)
 			assert.Contains(t, line, "; ")
-			_, ok := errors.AsType[*slack.ConfigError](err)
+			_, ok := errors.AsType[*channel.ConfigError](err)
 			assert.True(t, ok)
 			return
 		}

@@ -76,7 +76,7 @@ func TestTotalCoversTheTemplate(t *testing.T) {
 	} {
 		_, err := c.Send(t.Context(), justified(t, "x"))
 		assert.Equal(t, webhook.KindRenderTimeout, failure(t, err).Kind)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	}
 	assert.Empty(t, w.received())
 }

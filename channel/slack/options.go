@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/template"
@@ -67,12 +68,11 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
-		return &ConfigError{"Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack"}
+		return mistake(channel.CodeInvalid, "Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack")
 	}
 	if o.Template != nil && o.Template.Mode() == template.JSON {
 		if fields := places(o.Template); len(fields) > 0 {
-			return &ConfigError{"Template", "says where the message goes, with " + strings.Join(fields, " and "),
-				"remove it: a webhook belongs to one channel, and an app posts to the one that is configured"}
+			return mistake(channel.CodeInvalid, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
 		}
 	}
 	return nil

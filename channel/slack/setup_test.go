@@ -315,7 +315,7 @@ func postponed(t *testing.T, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, slack.ErrPaced)
 	got := retry.Classify(t.Context(), err)
-	assert.Equal(t, retry.Postponed, got.Verdict)
+	assert.Equal(t, retry.VerdictPostponed, got.Verdict)
 	assert.Positive(t, got.Delay)
 	assert.LessOrEqual(t, got.Delay, time.Second)
 }

@@ -194,7 +194,7 @@ func TestATemplateThatFails(t *testing.T) {
 			d.Event = d.Event.ForTest()
 			requests := len(w.received())
 			_, err := hook.Send(t.Context(), d)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.Equal(t, webhook.KindRender, failure(t, err).Kind)
 			assert.Contains(t, err.Error(), tc.says)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")

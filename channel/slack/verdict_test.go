@@ -29,10 +29,10 @@ type meaning struct {
 
 var (
 	taken     = meaning{}
-	again     = meaning{verdict: retry.Transient}
-	perhaps   = meaning{verdict: retry.Transient, unknown: true}
-	permanent = meaning{verdict: retry.Final}
-	gone      = meaning{verdict: retry.Final, gone: true}
+	again     = meaning{verdict: retry.VerdictTransient}
+	perhaps   = meaning{verdict: retry.VerdictTransient, unknown: true}
+	permanent = meaning{verdict: retry.VerdictPermanent}
+	gone      = meaning{verdict: retry.VerdictPermanent, gone: true}
 )
 
 func (m meaning) check(t *testing.T, r channel.Receipt, err error) {
@@ -230,12 +230,12 @@ func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 			c := open(w)
 			w.next(limited)
 			_, err := c.Send(t.Context(), sample(t, event.TypeRequestPending))
-			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 30 * time.Second, Throttled: true}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: 30 * time.Second, Throttled: true}, retry.Classify(t.Context(), err))
 
 			r, err := c.Send(t.Context(), sample(t, event.TypeGrantActive))
 			require.ErrorIs(t, err, slack.ErrPaced)
 			got := retry.Classify(t.Context(), err)
-			assert.Equal(t, retry.Postponed, got.Verdict)
+			assert.Equal(t, retry.VerdictPostponed, got.Verdict)
 			assert.InDelta(t, 30, got.Delay.Seconds(), 10)
 			assert.Equal(t, channel.Receipt{}, r)
 			assert.Len(t, w.received(), 1)
@@ -258,7 +258,7 @@ func TestARefusedTokenIsReadAgain(t *testing.T) {
 		bot := w.newBot(func(c *slack.BotConfig) { c.Token = source })
 		w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
 		_, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
-		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err), code)
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err), code)
 		_, err = bot.Send(t.Context(), sample(t, event.TypeRequestPending))
 		require.NoError(t, err, code)
 		assert.EqualValues(t, 2, asked.Load(), code)
@@ -283,7 +283,7 @@ func TestARotatedWebhookIsNoGoneOne(t *testing.T) {
 		w.next(answer{status: 404, body: code})
 		_, err := hook.Send(t.Context(), sample(t, event.TypeRequestPending))
 		require.NotErrorIs(t, err, channel.ErrGone)
-		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err), code)
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err), code)
 		_, err = hook.Send(t.Context(), sample(t, event.TypeRequestPending))
 		require.NoError(t, err, code)
 	}

@@ -38,11 +38,11 @@ type Webhook struct {
 
 var _ channel.Channel = (*Webhook)(nil)
 
-// NewWebhook makes a Webhook. The error joins a *ConfigError for every problem found.
+// NewWebhook makes a Webhook. The error joins a *channel.ConfigError for every problem found.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	c.Options = c.withDefaults()
 	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
-	if err := errors.Join(c.check(), translate(err, nil)); err != nil {
+	if err := errors.Join(c.check(), own(err, nil)); err != nil {
 		return nil, err
 	}
 	return &Webhook{hook: hook, compose: c.composer(), pace: pacer{interval: c.Interval}}, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -33,21 +34,21 @@ func checkAttributes(given []Attribute) error {
 	var errs []error
 	own := ownAttributes()
 	if most := mostAttributes - len(own); len(given) > most {
-		errs = append(errs, &ConfigError{"Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"})
+		errs = append(errs, mistake(channel.CodeRange, "Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"))
 	}
 	for i, a := range given {
 		field := fmt.Sprintf("Attributes[%d]", i)
 		same := func(b Attribute) bool { return a.Name == b.Name }
 		switch {
 		case !isAttributeName(a.Name):
-			errs = append(errs, &ConfigError{field + ".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"})
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"))
 		case slices.Contains(own, a.Name):
-			errs = append(errs, &ConfigError{field + ".Name", "is the name of an attribute that every message has", "choose another one"})
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is the name of an attribute that every message has", "choose another one"))
 		case slices.ContainsFunc(given[:i], same):
-			errs = append(errs, &ConfigError{field + ".Name", "repeats an earlier attribute", "remove one of them"})
+			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier attribute", "remove one of them"))
 		}
 		if a.Value != nil && a.Value.Mode() != template.Header {
-			errs = append(errs, &ConfigError{field + ".Value", "is not a template for one line", "compile it with Mode: template.Header"})
+			errs = append(errs, mistake(channel.CodeTemplate, field+".Value", "is not a template for one line", "compile it with Mode: template.Header"))
 		}
 	}
 	return errors.Join(errs...)

@@ -54,14 +54,14 @@ var (
 // next delivery a handshake.
 const senders = 256
 
-// New makes a Channel. The error joins a *ConfigError for every problem found. It connects to nothing: whether there
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether there
 // are credentials, and whether the guard allows the endpoint, shows with the first attempt.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	errs := []error{c.check()}
 	t, problem := parseTopic(c.TopicARN)
 	if problem != "" {
-		errs = append(errs, &ConfigError{"TopicARN", problem, "copy it from the topic's page or from \"aws sns list-topics\""})
+		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, "copy it from the topic's page or from \"aws sns list-topics\""))
 	}
 	endpoint, err := c.endpoint(t.region)
 	if err := errors.Join(append(errs, err)...); err != nil {
@@ -75,7 +75,7 @@ func New(c Config) (*Channel, error) {
 		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
 	})
 	if err != nil {
-		return nil, within("connection", true, err)
+		return nil, own(err, same)
 	}
 	origin := netguard.Origin(endpoint)
 	if c.TLS.InsecureSkipVerify {
@@ -106,7 +106,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	if raw == "" && region != "" {
 		e, err := sns.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sns.EndpointParameters{Region: &region})
 		if err != nil {
-			return nil, &ConfigError{"TopicARN", "has a region without an endpoint for SNS", "correct it, or set Endpoint"}
+			return nil, mistake(channel.CodeMissing, "TopicARN", "has a region without an endpoint for SNS", "correct it, or set Endpoint")
 		}
 		raw = e.URI.String()
 	}
@@ -115,10 +115,10 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	}
 	u, err := netguard.CheckURL("Endpoint", raw, c.Limits)
 	if err != nil {
-		return nil, within("Endpoint", false, err)
+		return nil, own(err, at("Endpoint"))
 	}
 	if u.RequestURI() != "/" {
-		return nil, &ConfigError{"Endpoint", "has a path or a query", "give scheme, host and port only"}
+		return nil, mistake(channel.CodeInvalid, "Endpoint", "has a path or a query", "give scheme, host and port only")
 	}
 	return u, nil
 }

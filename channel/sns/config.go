@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -90,19 +91,19 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var errs []error
 	if err := c.Limits.Check(); err != nil {
-		errs = append(errs, within("Limits", true, err))
+		errs = append(errs, own(err, below("Limits")))
 	}
 	if c.MaxSize < leastMaxSize || c.MaxSize > largestMaxSize {
-		errs = append(errs, &ConfigError{"MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"})
+		errs = append(errs, mistake(channel.CodeRange, "MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"))
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
-		errs = append(errs, &ConfigError{"Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"})
+		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"))
 	}
 	if c.Subject != nil && c.Subject.Mode() != template.Header {
-		errs = append(errs, &ConfigError{"Subject", "is not a template for one line", "compile it with Mode: template.Header"})
+		errs = append(errs, mistake(channel.CodeTemplate, "Subject", "is not a template for one line", "compile it with Mode: template.Header"))
 	}
 	if c.Group != nil && c.Group.Mode() != template.Header {
-		errs = append(errs, &ConfigError{"Group", "is not a template for one line", "compile it with Mode: template.Header"})
+		errs = append(errs, mistake(channel.CodeTemplate, "Group", "is not a template for one line", "compile it with Mode: template.Header"))
 	}
 	errs = append(errs, checkAttributes(c.Attributes), c.Credentials.check())
 	return errors.Join(errs...)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/sns"
@@ -29,8 +30,8 @@ func fields(err error) (found []string) {
 		}
 		return found
 	}
-	if e, ok := errors.AsType[*sns.ConfigError](err); ok {
-		return []string{e.Field}
+	if e, ok := errors.AsType[*channel.ConfigError](err); ok {
+		return []string{e.Path}
 	}
 	return []string{fmt.Sprintf("%T", err)}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -37,15 +38,15 @@ func (c Credentials) check() error {
 	switch {
 	case c.provider != nil:
 		if c.provider() == nil {
-			return &ConfigError{"Credentials", "have a Provider that is nil", "give one, or leave Credentials out for the SDK's default chain"}
+			return mistake(channel.CodeMissing, "Credentials", "have a Provider that is nil", "give one, or leave Credentials out for the SDK's default chain")
 		}
 		return nil
 	case c.id.IsZero() && c.key.IsZero() && c.token.IsZero():
 		return nil
 	case c.id.IsZero() || c.key.IsZero():
-		return &ConfigError{"Credentials", "are Static without the access key's id or its secret", "give both"}
+		return mistake(channel.CodeMissing, "Credentials", "are Static without the access key's id or its secret", "give both")
 	case c.id.IsKept() || c.key.IsKept() || c.token.IsKept():
-		return &ConfigError{"Credentials", "stand for values that were stored before", "give the values"}
+		return mistake(channel.CodeStored, "Credentials", "stand for values that were stored before", "give the values")
 	}
 	for _, v := range []secret.Value{c.id, c.key, c.token} {
 		if !v.IsZero() && v.Source() != "literal" { // that may change
@@ -53,7 +54,7 @@ func (c Credentials) check() error {
 		}
 	}
 	if _, err := c.reveal(context.Background()); err != nil {
-		return &ConfigError{"Credentials", "are no access key: they hold a character that is not visible ASCII", "correct them, for example remove a line feed at the end"}
+		return mistake(channel.CodeInvalid, "Credentials", "are no access key: they hold a character that is not visible ASCII", "correct them, for example remove a line feed at the end")
 	}
 	return nil
 }
@@ -81,10 +82,7 @@ func (c Credentials) source(region string) (source, error) {
 	chain, err := config.LoadDefaultConfig(context.Background(),
 		config.WithDefaultRegion(region), config.WithDefaultsMode(aws.DefaultsModeStandard))
 	if err != nil { // its text may quote a line of the credentials file
-		return source{}, &ConfigError{
-			"Credentials", "cannot be taken from the environment and the AWS configuration files",
-			"run \"aws sts get-caller-identity\" as this user to see why",
-		}
+		return source{}, mistake(channel.CodeInvalid, "Credentials", "cannot be taken from the environment and the AWS configuration files", "run \"aws sts get-caller-identity\" as this user to see why")
 	}
 	return provided(chain.Credentials, "AWS default credential chain"), nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/sns"
@@ -113,7 +114,7 @@ func TestS68_CredentialsAndEventsNeverShareAClient(t *testing.T) {
 	assert.Empty(t, paths, "New connects to nothing")
 	receipt, err := ch.Send(t.Context(), sample())
 	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
-	assert.Equal(t, retry.Result{Verdict: retry.Final}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictPermanent}, retry.Classify(t.Context(), err))
 	require.NotNil(t, receipt.Request, "what was to be sent is shown")
 	assert.Contains(t, string(receipt.Request.Body), "Action=Publish")
 	assert.NotContains(t, fmt.Sprint(*receipt.Request), "r0le")
@@ -205,7 +206,7 @@ func TestExpiredCredentialsAreFetchedAnew(t *testing.T) {
 			require.NoError(t, err)
 			_, err = ch.Send(t.Context(), sample())
 			assert.Equal(t, code, failure(t, err).Code)
-			assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 			_, given := metadata.seen()
 			assert.Equal(t, 1, given, "kept until then")
 			_, err = ch.Send(t.Context(), sample())
@@ -224,7 +225,7 @@ func TestS48_WithoutCredentialsNothingIsSent(t *testing.T) {
 	ch := openRole(t, serve(t, receiver))
 	receipt, err := ch.Send(t.Context(), sample())
 	assert.Equal(t, sns.KindSecret, failure(t, err).Kind)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.Contains(t, err.Error(), "AWS default credential chain could not be fetched")
 	require.NotNil(t, receipt.Request)
 	assert.Equal(t, string(sample().Event.JSON()), string(receipt.Request.Body), "the message, unsigned")
@@ -237,9 +238,9 @@ func TestABrokenCredentialsFileIsAConfigErrorWithoutItsText(t *testing.T) {
 	_, err := sns.New(local(t, sns.Config{Credentials: sns.Static(secret.Value{}, secret.Value{}, secret.Value{})}))
 	require.NoError(t, err, "static credentials need no profile")
 	_, err = sns.New(sns.Config{TopicARN: topicARN})
-	e, ok := errors.AsType[*sns.ConfigError](err)
+	e, ok := errors.AsType[*channel.ConfigError](err)
 	require.True(t, ok, "%v", err)
-	assert.Equal(t, "Credentials", e.Field)
+	assert.Equal(t, "Credentials", e.Path)
 	assert.NotContains(t, err.Error(), "N0-SUCH-PROFILE")
 }
 
@@ -273,7 +274,7 @@ func TestProvidersOfTheHost(t *testing.T) {
 				return
 			}
 			assert.Equal(t, sns.KindSecret, failure(t, err).Kind)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.True(t, strings.HasSuffix(err.Error(), "secret from AWS credentials provider "+row.says), "%v", err)
 			_, ok := errors.AsType[*secret.SourceError](err)
 			assert.True(t, ok)
@@ -339,7 +340,7 @@ func TestRefusedStaticCredentialsAreAskedForAnew(t *testing.T) {
 	ch := open(t, sns.Config{Endpoint: serve(t, receiver), Credentials: sns.Static(secret.Literal(accessKeyID), key, secret.Value{})})
 	_, err := ch.Send(t.Context(), sample())
 	assert.Equal(t, "SignatureDoesNotMatch", failure(t, err).Code)
-	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 	_, err = ch.Send(t.Context(), sample())
 	require.NoError(t, err)
 	_, err = ch.Send(t.Context(), sample())
@@ -369,7 +370,7 @@ func TestTheTotalTimeoutCoversEverything(t *testing.T) {
 		c.Endpoint, c.Timeouts = target, netguard.Timeouts{Total: 100 * time.Millisecond}
 		_, err := open(t, c).Send(t.Context(), sample())
 		require.ErrorIs(t, err, context.DeadlineExceeded, name)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, name)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, name)
 	}
 	err = open(t, sns.Config{Endpoint: target, Credentials: sns.Provider(slow), Timeouts: netguard.Timeouts{Total: 100 * time.Millisecond}}).Check(t.Context())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -388,11 +389,11 @@ func TestASlowProviderHonoursTheContext(t *testing.T) {
 	defer cancel()
 	_, err := ch.Send(ctx, sample())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 
 	ctx, cancel = context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	_, err = ch.Send(ctx, sample())
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
+	assert.Equal(t, retry.VerdictPostponed, retry.Classify(ctx, err).Verdict)
 }

@@ -244,7 +244,7 @@ func TestWhatCannotBeMadeIsLeftOut(t *testing.T) {
 			test.Event = d.Event.ForTest()
 			receipt, err := ch.Send(t.Context(), test)
 			assert.Equal(t, sns.KindRender, failure(t, err).Kind)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.Contains(t, err.Error(), row.says)
 			assert.Equal(t, "POST "+target, receipt.Request.Start)
 			assert.Len(t, receiver.seen(), n, "nothing is sent")

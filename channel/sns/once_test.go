@@ -129,7 +129,7 @@ func TestS27_S35_ABrokenConnectionIsNoSecondRequest(t *testing.T) {
 			receipt, err := ch.Send(t.Context(), sample())
 			require.Error(t, err)
 			assert.Equal(t, 2, d.seen(), "the server's count is ours")
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.Contains(t, []netguard.Kind{netguard.KindEOF, netguard.KindReset}, failure(t, err).Kind)
 			assert.Empty(t, receipt.ProviderID)
 			assert.NotNil(t, receipt.Request)
@@ -150,7 +150,7 @@ func TestTimeoutsNameTheirPhaseAndAreUnknownOnceWritten(t *testing.T) {
 	receipt, err := ch.Send(t.Context(), sample())
 	assert.Equal(t, netguard.KindHeaderTimeout, failure(t, err).Kind)
 	assert.True(t, receipt.OutcomeUnknown)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 
 	drip := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -20,9 +20,9 @@ import (
 // The errors of Publish and the common errors, as the API reference lists them with their statuses.
 func TestVerdictOfEveryErrorCode(t *testing.T) {
 	t.Parallel()
-	final := retry.Result{Verdict: retry.Final}
-	transient := retry.Result{Verdict: retry.Transient}
-	slower := retry.Result{Verdict: retry.Transient, Delay: time.Second, Throttled: true}
+	final := retry.Result{Verdict: retry.VerdictPermanent}
+	transient := retry.Result{Verdict: retry.VerdictTransient}
+	slower := retry.Result{Verdict: retry.VerdictTransient, Delay: time.Second, Throttled: true}
 	for _, row := range []struct {
 		status int
 		code   string
@@ -140,7 +140,7 @@ func TestS33_TheServersPauseIsHonoured(t *testing.T) {
 			return true
 		}
 		_, err := open(t, sns.Config{Endpoint: serve(t, aws)}).Send(t.Context(), sample())
-		assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: want, Throttled: true}, retry.Classify(t.Context(), err), value)
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: want, Throttled: true}, retry.Classify(t.Context(), err), value)
 	}
 	aws := newCloud()
 	aws.answer = func(w http.ResponseWriter, _ int, _ url.Values) bool {
@@ -149,7 +149,7 @@ func TestS33_TheServersPauseIsHonoured(t *testing.T) {
 		return true
 	}
 	_, err := open(t, sns.Config{Endpoint: serve(t, aws)}).Send(t.Context(), sample())
-	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: 2500 * time.Millisecond, Throttled: true}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: 2500 * time.Millisecond, Throttled: true}, retry.Classify(t.Context(), err))
 }
 
 // A redirect is not followed, and its target, which may hold anything, is not told.
@@ -162,7 +162,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			http.Redirect(w, r, other+"/S3CRET-PATH", status)
 		}))
 		receipt, err := open(t, sns.Config{Endpoint: target}).Send(t.Context(), sample())
-		assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 		assert.Equal(t, sns.KindRedirect, failure(t, err).Kind)
 		assert.Equal(t, status, receipt.Status)
 		assert.NotContains(t, receipt.Response.Header, "Location")
@@ -187,7 +187,7 @@ func TestS35_AnAnswerWithoutAMessageIDIsUnknown(t *testing.T) {
 			}))})
 			receipt, err := ch.Send(t.Context(), sample())
 			assert.Equal(t, netguard.KindProtocol, failure(t, err).Kind)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.True(t, receipt.OutcomeUnknown)
 			assert.Empty(t, receipt.ProviderID)
 		})
@@ -202,7 +202,7 @@ func TestAWrongClockHealsWithTheNextAttempt(t *testing.T) {
 	ch := open(t, sns.Config{Endpoint: serve(t, aws)})
 	_, err := ch.Send(t.Context(), sample())
 	assert.Equal(t, "SignatureDoesNotMatch", failure(t, err).Code)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	_, err = ch.Send(t.Context(), sample())
 	require.NoError(t, err)
 	assert.Len(t, aws.seen(), 2)

@@ -119,7 +119,7 @@ func TestPublishOverTLS(t *testing.T) {
 	receipt, err := ch.Send(t.Context(), sample())
 	require.Error(t, err)
 	assert.Equal(t, netguard.KindTLSCert, failure(t, err).Kind)
-	assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: time.Hour}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Hour}, retry.Classify(t.Context(), err))
 	assert.Contains(t, string(receipt.Request.Body), "Action=Publish", "what was to be sent")
 	single(t, aws)
 }

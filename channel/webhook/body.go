@@ -30,7 +30,7 @@ type bodySource interface {
 	// contentType is what bodies are unless Config says otherwise; when fixed is true it must not.
 	contentType() (value string, fixed bool)
 	// check returns what is wrong with it when its bodies are sent as the given media type, or nil.
-	check(mediaType string) *ConfigError
+	check(mediaType string) *channel.ConfigError
 	// fill sets what r carries.
 	fill(ctx context.Context, in bodyInput, r *rendering) error
 	// mayHold tells whether a body may hold secrets that whoever wrote the configuration has not written there openly.
@@ -71,19 +71,19 @@ func (b *templateBody) contentType() (string, bool) {
 	return jsonType, false
 }
 
-func (b *templateBody) check(mediaType string) *ConfigError {
+func (b *templateBody) check(mediaType string) *channel.ConfigError {
 	switch {
 	case b.template == nil:
-		return &ConfigError{"Body", "is a template that is nil", "compile one, or leave Body out"}
+		return mistake(channel.CodeMissing, "Body", "is a template that is nil", "compile one, or leave Body out")
 	case b.template.Mode() == template.JSON:
 		return nil
 	case b.template.Mode() == template.Text && mediaType == "text/plain":
 		return nil
 	case b.template.Mode() == template.Text:
 		// Its values are written unchanged, so they could become markup.
-		return &ConfigError{"Body", "is a template for plain text with another content type", "compile it with Mode: template.JSON, or leave ContentType out"}
+		return mistake(channel.CodeTemplate, "Body", "is a template for plain text with another content type", "compile it with Mode: template.JSON, or leave ContentType out")
 	}
-	return &ConfigError{"Body", "is not a template for JSON", "compile it with Mode: template.JSON"}
+	return mistake(channel.CodeTemplate, "Body", "is not a template for JSON", "compile it with Mode: template.JSON")
 }
 
 func (b *templateBody) mayHold(fromEvent bool) bool { return fromEvent }
@@ -118,22 +118,22 @@ func (c Config) checkBody() error {
 	var errs []error
 	if c.ContentType != "" && c.Body.source != nil {
 		if _, fixed := c.Body.source.contentType(); fixed {
-			errs = append(errs, &ConfigError{"ContentType", "is set beside a Body that has one of its own", "remove one of them"})
+			errs = append(errs, mistake(channel.CodeConflict, "ContentType", "is set beside a Body that has one of its own", "remove one of them"))
 		}
 	}
 	media, parameters, err := mime.ParseMediaType(c.sentAs())
 	if value, problem := headerValue(c.sentAs()); err != nil || problem != "" || value != c.sentAs() || !strings.Contains(media, "/") {
-		errs = append(errs, &ConfigError{"ContentType", "is not a media type", `write it like "application/json"`})
+		errs = append(errs, mistake(channel.CodeInvalid, "ContentType", "is not a media type", `write it like "application/json"`))
 	} else if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		errs = append(errs, &ConfigError{"ContentType", "names a charset that is not UTF-8", "remove it: every body is UTF-8"})
+		errs = append(errs, mistake(channel.CodeInvalid, "ContentType", "names a charset that is not UTF-8", "remove it: every body is UTF-8"))
 	}
 	for i, v := range c.Body.secrets {
 		field := fmt.Sprintf("Body: secret %d", i+1)
 		literal, ok := literalOf(v)
 		if v.IsZero() {
-			errs = append(errs, &ConfigError{field, "is not set", "give it"})
+			errs = append(errs, mistake(channel.CodeMissing, field, "is not set", "give it"))
 		} else if ok && len(literal) < shortestSecret {
-			errs = append(errs, &ConfigError{field, tooShort, "give one that is long enough to be recognised in receipts"})
+			errs = append(errs, mistake(channel.CodeInvalid, field, tooShort, "give one that is long enough to be recognised in receipts"))
 		}
 	}
 	if c.Body.source != nil {

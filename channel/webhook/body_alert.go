@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // AlertBody is the flat alert that directory platforms send to webhooks: a JSON object with exactly 17 fields, those of
@@ -16,7 +18,7 @@ func (alertBody) kind() string { return "alert" }
 
 func (alertBody) contentType() (string, bool) { return jsonType, false }
 
-func (alertBody) check(string) *ConfigError { return nil }
+func (alertBody) check(string) *channel.ConfigError { return nil }
 
 func (alertBody) mayHold(fromEvent bool) bool { return fromEvent }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -51,18 +52,18 @@ func (b *cloudEvents) contentType() (string, bool) {
 	return "application/cloudevents+json; charset=utf-8", true // the JavaScript SDK takes it in this very form only
 }
 
-func (b *cloudEvents) check(string) *ConfigError {
+func (b *cloudEvents) check(string) *channel.ConfigError {
 	switch {
 	case b.options.Source == "":
-		return &ConfigError{"Body", "is CloudEvents without a Source", "set it, for example to the product's address"}
+		return mistake(channel.CodeMissing, "Body", "is CloudEvents without a Source", "set it, for example to the product's address")
 	case uriReference(b.options.Source) != b.options.Source:
-		return &ConfigError{"Body", "is CloudEvents with a Source that is not a URI reference", "percent-encode what is special in it"}
+		return mistake(channel.CodeInvalid, "Body", "is CloudEvents with a Source that is not a URI reference", "percent-encode what is special in it")
 	}
 	names := make(map[string]bool)
 	for _, given := range b.options.Attributes {
 		name := attributeName(given)
 		if problem := problemOf(name, names[name]); problem != "" {
-			return &ConfigError{"Body", "is CloudEvents with an attribute that " + problem, "rename or leave it out"}
+			return mistake(channel.CodeInvalid, "Body", "is CloudEvents with an attribute that "+problem, "rename or leave it out")
 		}
 		names[name] = true
 	}

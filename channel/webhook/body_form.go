@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -52,10 +53,10 @@ func (b *formBody) kind() string { return "form" }
 
 func (b *formBody) contentType() (string, bool) { return "application/x-www-form-urlencoded", true }
 
-func (b *formBody) check(string) *ConfigError {
+func (b *formBody) check(string) *channel.ConfigError {
 	for name, path := range b.options.Variables {
 		if name == "" || path == "" {
-			return &ConfigError{"Body", "is a form with a variable without a name or path", "give both, or remove it"}
+			return mistake(channel.CodeMissing, "Body", "is a form with a variable without a name or path", "give both, or remove it")
 		}
 	}
 	return nil

@@ -36,9 +36,9 @@ func (b *funcBody) contentType() (string, bool) {
 	return b.media, false
 }
 
-func (b *funcBody) check(string) *ConfigError {
+func (b *funcBody) check(string) *channel.ConfigError {
 	if b.f == nil {
-		return &ConfigError{"Body", "is a function that is nil", "give one, or leave Body out"}
+		return mistake(channel.CodeMissing, "Body", "is a function that is nil", "give one, or leave Body out")
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func TestS48_BodySecretIsAskedPerAttempt(t *testing.T) {
 		receipt, err := hook.Send(t.Context(), sample())
 		assert.Equal(t, webhook.KindSecret, failure(t, err).Kind)
 		assert.EqualError(t, err, "POST "+target+": a credential is not available: "+says)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 		shown(t, receipt)
 		assert.Empty(t, requests)
 	}
@@ -105,9 +105,9 @@ func TestNewRefusesBodies(t *testing.T) {
 			t.Parallel()
 			tc.config.URL = good
 			_, err := webhook.New(tc.config)
-			wrong, ok := errors.AsType[*webhook.ConfigError](err)
+			wrong, ok := errors.AsType[*channel.ConfigError](err)
 			require.True(t, ok, "%v", err)
-			assert.Equal(t, tc.field, wrong.Field)
+			assert.Equal(t, tc.field, wrong.Path)
 			assert.Contains(t, wrong.Problem, tc.says)
 			assert.NotEmpty(t, wrong.Remedy)
 			assert.NotContains(t, fmt.Sprintf("%v %+v", err, tc.config), "T0P-S3C")

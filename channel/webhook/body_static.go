@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // StaticBody is b, byte for byte, whatever the event; it is copied. It must be valid UTF-8, and JSON unless
@@ -19,9 +21,9 @@ func (b *staticBody) kind() string { return "static" }
 
 func (b *staticBody) contentType() (string, bool) { return jsonType, false }
 
-func (b *staticBody) check(mediaType string) *ConfigError {
+func (b *staticBody) check(mediaType string) *channel.ConfigError {
 	if !utf8.Valid(b.content) {
-		return &ConfigError{"Body", "is not valid UTF-8", "convert it"}
+		return mistake(channel.CodeInvalid, "Body", "is not valid UTF-8", "convert it")
 	}
 	if !isJSON(mediaType) {
 		return nil
@@ -38,7 +40,7 @@ func (b *staticBody) check(mediaType string) *ConfigError {
 		column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 		where = fmt.Sprintf(" from line %d, column %d on", line, column)
 	}
-	return &ConfigError{"Body", "is not valid JSON" + where, "correct it, or set ContentType to what it is"}
+	return mistake(channel.CodeInvalid, "Body", "is not valid JSON"+where, "correct it, or set ContentType to what it is")
 }
 
 func (*staticBody) mayHold(bool) bool { return false }

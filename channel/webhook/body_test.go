@@ -217,9 +217,9 @@ func TestNewRefusesMismatchedContentTypes(t *testing.T) {
 	} {
 		tc.config.URL = "https://hooks.test"
 		_, err := webhook.New(tc.config)
-		var wrong *webhook.ConfigError
+		var wrong *channel.ConfigError
 		require.ErrorAs(t, err, &wrong, name)
-		assert.Equal(t, tc.field, wrong.Field, name)
+		assert.Equal(t, tc.field, wrong.Path, name)
 		assert.Contains(t, wrong.Problem, tc.says, name)
 		assert.NotEmpty(t, wrong.Remedy, name)
 	}

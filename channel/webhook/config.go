@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
@@ -127,35 +128,35 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var errs []error
 	if err := c.Limits.Check(); err != nil {
-		errs = append(errs, within("Limits", true, err))
+		errs = append(errs, own(err, below("Limits")))
 	}
 	if err := c.Limits.CheckMethod("Method", c.Method); err != nil {
-		errs = append(errs, within("Method", false, err))
+		errs = append(errs, own(err, same))
 	}
 	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
-		errs = append(errs, within("Headers", false, err))
+		errs = append(errs, own(err, same))
 	}
 	errs = append(errs, c.checkBody(), c.Sign.check())
 	if err := c.Words.Validate(); err != nil {
-		errs = append(errs, &ConfigError{"Words", "cannot translate both ways: " + strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"})
+		errs = append(errs, mistake(channel.CodeConflict, "Words", "cannot translate both ways: "+strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"))
 	}
 	if c.MaxBody < 0 {
-		errs = append(errs, &ConfigError{"MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"})
+		errs = append(errs, mistake(channel.CodeRange, "MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"))
 	}
 	if c.RateLimit > ResetAtISO8601 {
-		errs = append(errs, &ConfigError{"RateLimit", "is not one of the constants", "use one of them"})
+		errs = append(errs, mistake(channel.CodeUnknown, "RateLimit", "is not one of the constants", "use one of them"))
 	}
 	errs = append(errs, c.checkKept())
 	for i, status := range c.Success {
 		field := fmt.Sprintf("Success[%d]", i)
 		if status < 200 || status > 599 {
-			errs = append(errs, &ConfigError{field, "is not a status from 200 to 599", "correct or remove it"})
+			errs = append(errs, mistake(channel.CodeInvalid, field, "is not a status from 200 to 599", "correct or remove it"))
 		} else if slices.Contains(c.Success[:i], status) {
-			errs = append(errs, &ConfigError{field, "repeats a status", "remove it"})
+			errs = append(errs, mistake(channel.CodeDuplicate, field, "repeats a status", "remove it"))
 		}
 	}
 	if c.MaxResponse < 0 || c.MaxResponse > largestMaxResponse {
-		errs = append(errs, &ConfigError{"MaxResponse", "is not a size up to 1 MiB", "use 0 for 64 KiB"})
+		errs = append(errs, mistake(channel.CodeRange, "MaxResponse", "is not a size up to 1 MiB", "use 0 for 64 KiB"))
 	}
 	return errors.Join(errs...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -97,9 +98,9 @@ func TestS9_S16_S19_S21_S23_S24_NewRefuses(t *testing.T) {
 			hook, err := webhook.New(tc.config)
 			require.Error(t, err)
 			assert.Nil(t, hook)
-			e, ok := errors.AsType[*webhook.ConfigError](err)
+			e, ok := errors.AsType[*channel.ConfigError](err)
 			require.True(t, ok, "%T", err)
-			assert.Equal(t, tc.field, e.Field)
+			assert.Equal(t, tc.field, e.Path)
 			assert.Contains(t, e.Problem, tc.says)
 			assert.NotEmpty(t, e.Remedy)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")

@@ -76,7 +76,7 @@ func TestAnAnswerThatCannotBeDecodedIsNoSuccessForWhoNeedsIt(t *testing.T) {
 		receipt, err := newChannel(t, c).Send(t.Context(), sample())
 		assert.Equal(t, webhook.KindUnreadable, failure(t, err).Kind, name)
 		assert.ErrorContains(t, err, "the answer cannot be decoded", name)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, name)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, name)
 		assert.True(t, receipt.OutcomeUnknown, name)
 		assert.True(t, receipt.Response.Truncated, name)
 		c.Interpret = nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -57,31 +58,29 @@ func buildHeader(given []Header, taken func(name string) string) (http.Header, [
 		name := http.CanonicalHeaderKey(h.Name)
 		switch {
 		case !isToken(h.Name):
-			errs = append(errs, &ConfigError{field + ".Name", "is empty or holds a character that header names must not have",
-				"use letters, digits and hyphens"})
+			errs = append(errs, mistake(channel.CodeMissing, field+".Name", "is empty or holds a character that header names must not have", "use letters, digits and hyphens"))
 			continue
 		case reserved(name):
-			errs = append(errs, &ConfigError{field + ".Name", "is a header that is set by this channel or by HTTP itself",
-				"remove it; a Content-Type goes into ContentType"})
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is a header that is set by this channel or by HTTP itself", "remove it; a Content-Type goes into ContentType"))
 			continue
 		case taken(name) != "":
-			errs = append(errs, &ConfigError{field + ".Name", "is " + name + ", which " + taken(name) + " sets", "remove one of them"})
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is "+name+", which "+taken(name)+" sets", "remove one of them"))
 			continue
 		case header[name] != nil:
-			errs = append(errs, &ConfigError{field + ".Name", "repeats an earlier header", "remove one of them"})
+			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier header", "remove one of them"))
 			continue
 		}
 		value, problem := headerValue(h.Value)
 		if problem != "" {
-			errs = append(errs, &ConfigError{field + ".Value", problem, "shorten or encode it"})
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Value", problem, "shorten or encode it"))
 		}
 		if h.Sensitive() {
 			literal, _ := literalOf(h.Secret)
 			if _, problem := headerValue(literal); problem != "" {
-				errs = append(errs, &ConfigError{field + ".Secret", problem, "shorten or encode it"})
+				errs = append(errs, mistake(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
 			}
 			if h.Value != "" {
-				errs = append(errs, &ConfigError{field + ".Value", "is set beside Secret", "remove one of them"})
+				errs = append(errs, mistake(channel.CodeConflict, field+".Value", "is set beside Secret", "remove one of them"))
 			}
 			value = secret.Redacted
 		}
@@ -110,11 +109,11 @@ func (c Config) taken(name string) string {
 func (h Header) checkTemplate(field string) error {
 	switch {
 	case h.Value != "":
-		return &ConfigError{field + ".Value", "is set beside Template", "remove one of them"}
+		return mistake(channel.CodeConflict, field+".Value", "is set beside Template", "remove one of them")
 	case h.Sensitive():
-		return &ConfigError{field + ".Secret", "is set beside Template", "remove one of them"}
+		return mistake(channel.CodeConflict, field+".Secret", "is set beside Template", "remove one of them")
 	case h.Template.Mode() != template.Header:
-		return &ConfigError{field + ".Template", "is not a template for headers", "compile it with Mode: template.Header"}
+		return mistake(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it with Mode: template.Header")
 	}
 	return nil
 }

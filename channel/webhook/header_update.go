@@ -3,10 +3,12 @@ package webhook
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are
-// compared without regard to case. It refuses, as a *ConfigError:
+// compared without regard to case. It refuses, as a *channel.ConfigError:
 //   - a header that is sensitive in stored and is not in next: the choice cannot be undone, only the header removed;
 //   - a kept value for a header that is not in stored, or was not sensitive there;
 //   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could otherwise
@@ -23,12 +25,12 @@ func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error
 		field := fmt.Sprintf("Headers[%d].Secret", i)
 		switch {
 		case old.Sensitive() && !h.Sensitive():
-			return nil, &ConfigError{field, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"}
+			return nil, mistake(channel.CodeInvalid, field, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header")
 		case !h.Secret.IsKept():
 		case !old.Sensitive():
-			return nil, &ConfigError{field, "has no stored value to keep", "give the value"}
+			return nil, mistake(channel.CodeStored, field, "has no stored value to keep", "give the value")
 		case !sameDestination:
-			return nil, &ConfigError{field, "cannot keep its stored value, because the destination has changed", "give the value again"}
+			return nil, mistake(channel.CodeStored, field, "cannot keep its stored value, because the destination has changed", "give the value again")
 		default:
 			h.Secret = old.Secret
 		}

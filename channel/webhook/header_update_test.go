@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 )
@@ -33,7 +34,7 @@ func TestS51_HeaderSensitivityCannotBeTakenBack(t *testing.T) {
 	} {
 		got, err := webhook.UpdateHeaders(stored, c.next, !c.moved)
 		if c.err != "" {
-			var e *webhook.ConfigError
+			var e *channel.ConfigError
 			require.ErrorAs(t, err, &e, name)
 			assert.ErrorContains(t, err, c.err, name)
 			assert.Nil(t, got, name)

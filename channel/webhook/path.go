@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -18,9 +19,9 @@ const maxURL = 8 << 10
 func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	switch {
 	case t.Mode() != template.URL:
-		return &ConfigError{"Path", "is not a template for URLs", "compile it with Mode: template.URL"}
+		return mistake(channel.CodeTemplate, "Path", "is not a template for URLs", "compile it with Mode: template.URL")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery:
-		return &ConfigError{"URL", "has a path or query beside Path", "move them into the template"}
+		return mistake(channel.CodeConflict, "URL", "has a path or query beside Path", "move them into the template")
 	}
 	// Values are percent-encoded, so what is wrong here is wrong in the template's own text. Not so a render that fails
 	// and a first segment that is empty: both may come from the lack of data.
@@ -35,13 +36,13 @@ func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 
 // withPath returns the URL of an origin with a path and query that a template made. The first character decides that
 // the host stays the origin's, and a second slash would make the path read like a host.
-func withPath(origin, path string, l netguard.Limits) (*url.URL, *ConfigError) {
+func withPath(origin, path string, l netguard.Limits) (*url.URL, *channel.ConfigError) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
-		return nil, &ConfigError{"Path", "does not begin with exactly one slash", "begin it with one, and let what may be empty not fill the first segment"}
+		return nil, mistake(channel.CodeInvalid, "Path", "does not begin with exactly one slash", "begin it with one, and let what may be empty not fill the first segment")
 	}
 	u, err := netguard.CheckURL("Path", origin+path, l)
-	if wrong, ok := errors.AsType[*netguard.ConfigError](err); ok {
-		return nil, &ConfigError{"Path", wrong.Reason, wrong.Remedy}
+	if wrong, ok := errors.AsType[*channel.ConfigError](err); ok {
+		return nil, mistake(wrong.Code, "Path", wrong.Problem, wrong.Remedy)
 	}
 	return u, nil
 }

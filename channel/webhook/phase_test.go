@@ -107,7 +107,7 @@ func TestS29_S30_TimeoutsNameTheirPhase(t *testing.T) {
 			_, err := hook.Send(ctx, sample())
 			assert.Equal(t, netguard.KindCanceled, failure(t, err).Kind)
 			require.ErrorIs(t, err, context.Canceled)
-			assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
+			assert.Equal(t, retry.VerdictPostponed, retry.Classify(ctx, err).Verdict)
 		})
 	}
 }
@@ -120,7 +120,7 @@ func (p phase) check(t *testing.T, receipt channel.Receipt, err error, kind webh
 	assert.Contains(t, e.Error(), " time")
 	assert.NotContains(t, e.Error(), "T0P-S3CRET")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.Equal(t, p.sent, receipt.OutcomeUnknown, "S35: the request was written and nobody knows what came of it")
 	assert.NotNil(t, receipt.Request)
 	assert.Equal(t, p.answers, receipt.Status)
@@ -182,7 +182,7 @@ func TestS49_UnknownHost(t *testing.T) {
 	receipt, err := hook.Send(t.Context(), sample())
 	assert.Equal(t, netguard.KindDNS, failure(t, err).Kind)
 	assert.EqualError(t, err, "POST https://receiver.invalid: destination receiver.invalid is unknown or not allowed by the outbound policy")
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.False(t, receipt.OutcomeUnknown)
 	shown(t, receipt)
 	_, ok := errors.AsType[*net.DNSError](err)
@@ -197,7 +197,7 @@ func TestS49_NobodyListens(t *testing.T) {
 	receipt, err := newChannel(t, webhook.Config{URL: "http://" + l.Addr().String()}).Send(t.Context(), sample())
 	assert.Equal(t, netguard.KindConnect, failure(t, err).Kind)
 	assert.ErrorContains(t, err, ": no connection (connection refused)")
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.False(t, receipt.OutcomeUnknown)
 	shown(t, receipt)
 }

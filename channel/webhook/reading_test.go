@@ -59,18 +59,18 @@ func TestInterpret(t *testing.T) {
 		"taken against status":  {409, nil, `{"ok":true,"id":"m-17"}`, "", "", "", retry.Result{}, "m-17"},
 		"no id":                 {200, nil, `{"ok":true,"id":"m\u000a17"}`, "", "", "", retry.Result{}, ""},
 		"long id":               {200, nil, `{"ok":true,"id":"` + strings.Repeat("x", 256) + `"}`, "", "", "", retry.Result{}, ""},
-		"refused with 200":      {200, nil, `{"error":"no_channel"}`, "answered 200 OK: no_channel", webhook.KindRefused, "no_channel", retry.Result{Verdict: retry.Final}, ""},
-		"busy with 200":         {200, nil, `{"error":"ratelimited","retry_after":1.5}`, "answered 200 OK: ratelimited", webhook.KindRefused, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
-		"its own pause first":   {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited","retry_after":1.5}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
-		"the header's pause":    {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited"}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}, ""},
-		"a pause for ever":      {429, nil, `{"error":"ratelimited","retry_after":1e9}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour, Throttled: true}, ""},
-		"retry made permanent":  {503, nil, `{"error":"never"}`, "answered 503 Service Unavailable: never", webhook.KindStatus, "never", retry.Result{Verdict: retry.Final}, ""},
-		"permanent made retry":  {403, nil, `{"error":"ratelimited"}`, "answered 403 Forbidden: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.Transient}, ""},
-		"status kept":           {503, nil, `<html>`, "answered 503 Service Unavailable", webhook.KindStatus, "", retry.Result{Verdict: retry.Transient}, ""},
-		"redirect":              {302, nil, `{"error":"login"}`, "answered 302 Found: login: redirects are not followed, configure the final URL", webhook.KindRedirect, "login", retry.Result{Verdict: retry.Final}, ""},
-		"reason of many lines":  {400, nil, `{"error":"a\nb\u001b[31m é"}`, "answered 400 Bad Request: a b [31m", webhook.KindStatus, "a b [31m", retry.Result{Verdict: retry.Final}, ""},
-		"reason that is long":   {400, nil, `{"error":"` + strings.Repeat("x", 101) + `"}`, "answered 400 Bad Request: " + strings.Repeat("x", 100), webhook.KindStatus, strings.Repeat("x", 100), retry.Result{Verdict: retry.Final}, ""},
-		"reason with a secret":  {400, nil, `{"error":"bad T0KEN-V4LUE"}`, "answered 400 Bad Request: bad " + secret.Redacted, webhook.KindStatus, "bad " + secret.Redacted, retry.Result{Verdict: retry.Final}, ""},
+		"refused with 200":      {200, nil, `{"error":"no_channel"}`, "answered 200 OK: no_channel", webhook.KindRefused, "no_channel", retry.Result{Verdict: retry.VerdictPermanent}, ""},
+		"busy with 200":         {200, nil, `{"error":"ratelimited","retry_after":1.5}`, "answered 200 OK: ratelimited", webhook.KindRefused, "ratelimited", retry.Result{Verdict: retry.VerdictTransient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
+		"its own pause first":   {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited","retry_after":1.5}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.VerdictTransient, Delay: 1500 * time.Millisecond, Throttled: true}, ""},
+		"the header's pause":    {429, http.Header{"Retry-After": {"60"}}, `{"error":"ratelimited"}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute, Throttled: true}, ""},
+		"a pause for ever":      {429, nil, `{"error":"ratelimited","retry_after":1e9}`, "answered 429 Too Many Requests: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.VerdictTransient, Delay: 24 * time.Hour, Throttled: true}, ""},
+		"retry made permanent":  {503, nil, `{"error":"never"}`, "answered 503 Service Unavailable: never", webhook.KindStatus, "never", retry.Result{Verdict: retry.VerdictPermanent}, ""},
+		"permanent made retry":  {403, nil, `{"error":"ratelimited"}`, "answered 403 Forbidden: ratelimited", webhook.KindStatus, "ratelimited", retry.Result{Verdict: retry.VerdictTransient}, ""},
+		"status kept":           {503, nil, `<html>`, "answered 503 Service Unavailable", webhook.KindStatus, "", retry.Result{Verdict: retry.VerdictTransient}, ""},
+		"redirect":              {302, nil, `{"error":"login"}`, "answered 302 Found: login: redirects are not followed, configure the final URL", webhook.KindRedirect, "login", retry.Result{Verdict: retry.VerdictPermanent}, ""},
+		"reason of many lines":  {400, nil, `{"error":"a\nb\u001b[31m é"}`, "answered 400 Bad Request: a b [31m", webhook.KindStatus, "a b [31m", retry.Result{Verdict: retry.VerdictPermanent}, ""},
+		"reason that is long":   {400, nil, `{"error":"` + strings.Repeat("x", 101) + `"}`, "answered 400 Bad Request: " + strings.Repeat("x", 100), webhook.KindStatus, strings.Repeat("x", 100), retry.Result{Verdict: retry.VerdictPermanent}, ""},
+		"reason with a secret":  {400, nil, `{"error":"bad T0KEN-V4LUE"}`, "answered 400 Bad Request: bad " + secret.Redacted, webhook.KindStatus, "bad " + secret.Redacted, retry.Result{Verdict: retry.VerdictPermanent}, ""},
 		"encoded answer's body": {200, http.Header{"Content-Encoding": {"br"}}, `{"error":"no_channel"}`, "", "", "", retry.Result{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestInterpret(t *testing.T) {
 	}
 	_, err := newChannel(t, webhook.Config{URL: answerWith(t, 200, nil, `{"error":"gone"}`), Interpret: chat}).Send(t.Context(), sample())
 	assert.ErrorIs(t, err, channel.ErrGone)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 }
 
 // What is given to Interpret is what the receipt has: capped, and without secrets.
@@ -141,7 +141,7 @@ func TestInterpretIsAskedAboutHalfASuccess(t *testing.T) {
 			require.Error(t, err)
 			assert.Equal(t, unknown, receipt.OutcomeUnknown, status)
 			if unknown {
-				assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, "only the beginning says so")
+				assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, "only the beginning says so")
 			}
 		}
 	}
@@ -156,6 +156,6 @@ func TestInterpretCanLeaveTheOutcomeOpen(t *testing.T) {
 		},
 	})
 	receipt, err := hook.Send(t.Context(), sample())
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.True(t, receipt.OutcomeUnknown)
 }

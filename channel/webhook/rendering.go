@@ -146,8 +146,8 @@ func (c *core) fillPath(ctx context.Context, t *template.Template, data map[stri
 		r.url = u
 		return nil
 	})
-	if wrong, ok := errors.AsType[*ConfigError](err); ok {
-		return c.partError(wrong.Field, "what it made "+wrong.Problem)
+	if wrong, ok := errors.AsType[*channel.ConfigError](err); ok {
+		return c.partError(wrong.Path, "what it made "+wrong.Problem)
 	}
 	if errors.Is(err, errTooLong) {
 		return c.partError("Path", "what it made is longer than 8 KiB")

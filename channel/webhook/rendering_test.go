@@ -29,7 +29,7 @@ import (
 func unsent(t *testing.T, kind webhook.Kind, requests <-chan received, receipt channel.Receipt, err error) {
 	t.Helper()
 	require.Equal(t, kind, failure(t, err).Kind)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 	assert.NotContains(t, err.Error(), "T0P-S3CRET")
 	assert.NotContains(t, err.Error(), "\n")
 	shown(t, receipt)
@@ -194,8 +194,8 @@ func TestRenderHonoursTheContext(t *testing.T) {
 		receipt, err := hook.Send(ctx, sample())
 		assert.Equal(t, kind, failure(t, err).Kind)
 		require.ErrorIs(t, err, ctx.Err())
-		assert.Equal(t, retry.Postponed, retry.Classify(ctx, err).Verdict)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+		assert.Equal(t, retry.VerdictPostponed, retry.Classify(ctx, err).Verdict)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 		shown(t, receipt)
 	}
 	assert.Empty(t, requests)

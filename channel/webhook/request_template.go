@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
@@ -52,10 +53,10 @@ type settings struct {
 func (c Config) static() (*url.URL, error) {
 	u, err := netguard.CheckURL("URL", c.URL, c.Limits)
 	if err != nil {
-		return nil, within("URL", false, err)
+		return nil, own(err, at("URL"))
 	}
 	if err := (secret.URL{Text: c.URL, Masks: c.Masks}).Check(); err != nil {
-		return nil, within("Masks", true, err)
+		return nil, own(err, same)
 	}
 	for _, m := range c.Masks {
 		if _, ok := literalOf(m.Value); !ok {
@@ -64,10 +65,10 @@ func (c Config) static() (*url.URL, error) {
 	}
 	called, err := secret.URL{Text: c.URL, Masks: c.Masks}.Expand(context.Background())
 	if err != nil {
-		return nil, within("Masks", true, err)
+		return nil, own(err, same)
 	}
 	if _, err := netguard.CheckURL("URL", called, c.Limits); err != nil {
-		return nil, &ConfigError{"Masks", "have a value that makes a URL that is not valid", "percent-encode what is special in the values"}
+		return nil, mistake(channel.CodeInvalid, "Masks", "have a value that makes a URL that is not valid", "percent-encode what is special in the values")
 	}
 	return u, nil
 }
@@ -77,7 +78,7 @@ func (c Config) checkKept() error {
 	var errs []error
 	refuse := func(field string, v secret.Value) {
 		if v.IsKept() {
-			errs = append(errs, &ConfigError{field, "stands for a value that was stored before", "merge that in with UpdateHeaders or secret.URL.Update, or give the value"})
+			errs = append(errs, mistake(channel.CodeStored, field, "stands for a value that was stored before", "merge that in with UpdateHeaders or secret.URL.Update, or give the value"))
 		}
 	}
 	for i, m := range c.Masks {

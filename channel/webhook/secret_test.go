@@ -40,7 +40,7 @@ func TestS48_EverySourceIsAskedPerAttempt(t *testing.T) {
 	receipt, err := hook.Send(t.Context(), sample())
 	assert.Equal(t, webhook.KindSecret, failure(t, err).Kind)
 	assert.EqualError(t, err, "POST "+target+": a credential is not available: secret from env TOCSIN_TEST_WEBHOOK_TOKEN_2 is not set")
-	assert.Equal(t, retry.Result{Verdict: retry.Transient}, retry.Classify(t.Context(), err))
+	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 	shown(t, receipt)
 	assert.Equal(t, "POST "+target+"/hooks/{id}?sig={sig}", receipt.Request.Start)
 	assert.Empty(t, receipt.Request.Body, "there were no credentials for it")
@@ -116,7 +116,7 @@ func TestS48_ASourceThatFailsOrHangs(t *testing.T) {
 			assert.ErrorContains(t, err, "POST "+target+": ", name)
 			assert.ErrorContains(t, err, tc.says, "%s, %s", name, place)
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), "T0P-S3CRET", name)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, name)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, name)
 			shown(t, receipt)
 		}
 	}

@@ -137,20 +137,20 @@ func TestSendJudgesTheStatus(t *testing.T) {
 		status int
 		want   retry.Verdict
 	}{
-		"200":                         {webhook.Config{}, 200, retry.Success},
-		"202":                         {webhook.Config{}, 202, retry.Success},
-		"299":                         {webhook.Config{}, 299, retry.Success},
-		"429":                         {webhook.Config{}, 429, retry.Transient},
-		"200 only, 200":               {webhook.Config{Success: []int{200}}, 200, retry.Success},
-		"200 only, 202":               {webhook.Config{Success: []int{200}}, 202, retry.Transient},
-		"409 is a success":            {webhook.Config{Success: []int{200, 409}}, 409, retry.Success},
-		"all but success, 202":        {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.Transient},
-		"all but success, 302":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.Transient},
-		"all but success, 410":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 410, retry.Transient},
-		"own table, 404 is gone":      {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 404, retry.Final},
-		"own table, unknown verdict":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return 99 }}, 503, retry.Final},
-		"own table does not see 2xx":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 204, retry.Success},
-		"own table, retry on a clash": {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Retry }}, 409, retry.Transient},
+		"200":                         {webhook.Config{}, 200, retry.VerdictSuccess},
+		"202":                         {webhook.Config{}, 202, retry.VerdictSuccess},
+		"299":                         {webhook.Config{}, 299, retry.VerdictSuccess},
+		"429":                         {webhook.Config{}, 429, retry.VerdictTransient},
+		"200 only, 200":               {webhook.Config{Success: []int{200}}, 200, retry.VerdictSuccess},
+		"200 only, 202":               {webhook.Config{Success: []int{200}}, 202, retry.VerdictTransient},
+		"409 is a success":            {webhook.Config{Success: []int{200, 409}}, 409, retry.VerdictSuccess},
+		"all but success, 202":        {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.VerdictTransient},
+		"all but success, 302":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.VerdictTransient},
+		"all but success, 410":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 410, retry.VerdictTransient},
+		"own table, 404 is gone":      {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 404, retry.VerdictPermanent},
+		"own table, unknown verdict":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return 99 }}, 503, retry.VerdictPermanent},
+		"own table does not see 2xx":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 204, retry.VerdictSuccess},
+		"own table, retry on a clash": {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Retry }}, 409, retry.VerdictTransient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,7 +232,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 			}
 			receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), sample())
 			assert.Equal(t, webhook.KindRedirect, failure(t, err).Kind)
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.Equal(t, status, receipt.Status)
 			assert.Equal(t, shown, receipt.Response.Header.Get("Location"), location)
 		}
@@ -245,7 +245,7 @@ func TestSendWithoutAnEvent(t *testing.T) {
 	target, requests := record(t)
 	receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), channel.Delivery{Route: "x"})
 	assert.Equal(t, webhook.KindNoEvent, failure(t, err).Kind)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 	assert.Zero(t, receipt)
 	assert.Empty(t, requests)
 }

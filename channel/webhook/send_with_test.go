@@ -88,7 +88,7 @@ func TestSendWithRefuses(t *testing.T) {
 			t.Parallel()
 			_, err := newChannel(t, tc.config).SendWith(t.Context(), tc.delivery, tc.body)
 			assert.Equal(t, tc.kind, failure(t, err).Kind)
-			assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.Empty(t, requests)
 		})
 	}

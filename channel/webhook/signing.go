@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 )
@@ -42,20 +43,20 @@ func (s Signing) check() error {
 	case !s.asked:
 		return nil
 	case !s.scheme.IsValid():
-		return &ConfigError{"Sign", "has a scheme that is not one of the constants", "use one of package signature"}
+		return mistake(channel.CodeUnknown, "Sign", "has a scheme that is not one of the constants", "use one of package signature")
 	case len(s.keys) == 0:
-		return &ConfigError{"Sign", "has no key", "give one, or leave Sign out"}
+		return mistake(channel.CodeMissing, "Sign", "has no key", "give one, or leave Sign out")
 	case len(s.keys) > 1 && !s.scheme.Rotates():
-		return &ConfigError{"Sign", "has several keys, but a request has one signature in the style of " + s.scheme.String(), "give one"}
+		return mistake(channel.CodeConflict, "Sign", "has several keys, but a request has one signature in the style of "+s.scheme.String(), "give one")
 	}
 	for i, k := range s.keys {
 		field := fmt.Sprintf("Sign: key %d", i+1)
 		if k.Secret.IsZero() {
-			return &ConfigError{field, "is not set", "give it"}
+			return mistake(channel.CodeMissing, field, "is not set", "give it")
 		}
 		if literal, ok := literalOf(k.Secret); ok {
 			if _, wrong := s.key(literal); wrong != nil {
-				return &ConfigError{field, wrong.Problem, wrong.Remedy}
+				return mistake(channel.CodeInvalid, field, wrong.Problem, wrong.Remedy)
 			}
 		}
 	}

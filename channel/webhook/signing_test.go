@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
@@ -116,7 +117,7 @@ func TestS43_KeysEndAtTheirTime(t *testing.T) {
 	receipt, err := newChannel(t, webhook.Config{URL: target, Sign: over}).Send(t.Context(), sample())
 	assert.Equal(t, webhook.KindSecret, failure(t, err).Kind)
 	assert.EqualError(t, err, "POST "+target+": a credential is not available: every key of Sign is past its NotAfter")
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	shown(t, receipt)
 	assert.Empty(t, receipt.Request.Header.Get("Webhook-Signature"))
 	assert.Empty(t, requests, "nothing is sent unsigned")
@@ -171,9 +172,9 @@ func TestS42_NewRefusesKeys(t *testing.T) {
 	} {
 		c := webhook.Config{URL: "https://hooks.test", Sign: tc.sign}
 		_, err := webhook.New(c)
-		wrong, ok := errors.AsType[*webhook.ConfigError](err)
+		wrong, ok := errors.AsType[*channel.ConfigError](err)
 		require.True(t, ok, "%s: %v", name, err)
-		assert.Equal(t, tc.field, wrong.Field, name)
+		assert.Equal(t, tc.field, wrong.Path, name)
 		assert.Contains(t, wrong.Problem, tc.says, name)
 		assert.NotContains(t, fmt.Sprintf("%v %+v %+v", err, c, c.Sign), "S3CRET", name)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
@@ -28,9 +29,9 @@ func refusal(t testing.TB, c webhook.Config) string {
 		require.NoError(t, hook.Close())
 		return ""
 	}
-	var wrong *webhook.ConfigError
+	var wrong *channel.ConfigError
 	require.ErrorAs(t, err, &wrong)
-	return wrong.Field + " " + wrong.Problem
+	return wrong.Path + " " + wrong.Problem
 }
 
 func TestStyle1MethodsPostPutDelete(t *testing.T) {

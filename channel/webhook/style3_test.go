@@ -95,7 +95,7 @@ func TestStyle3OnlyStatus200IsSuccess(t *testing.T) {
 			assert.NoError(t, err)
 			continue
 		}
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, "%d is queued again", status)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, "%d is queued again", status)
 	}
 }
 

@@ -154,13 +154,13 @@ func TestStyle4SendGridsAnswers(t *testing.T) {
 		body    string
 		verdict retry.Verdict
 	}{
-		202: {"", retry.Success},
-		403: {unverified, retry.Transient}, // or the key is being changed
-		400: {unverified, retry.Final},
-		401: {`{"errors":[{"message":"authorization required","field":null,"help":null}]}`, retry.Transient},
-		413: {"", retry.Final},
-		429: {"", retry.Transient},
-		500: {"", retry.Transient},
+		202: {"", retry.VerdictSuccess},
+		403: {unverified, retry.VerdictTransient}, // or the key is being changed
+		400: {unverified, retry.VerdictPermanent},
+		401: {`{"errors":[{"message":"authorization required","field":null,"help":null}]}`, retry.VerdictTransient},
+		413: {"", retry.VerdictPermanent},
+		429: {"", retry.VerdictTransient},
+		500: {"", retry.VerdictTransient},
 	} {
 		hook := newChannel(t, webhook.Config{
 			URL: answerWith(t, status, http.Header{"X-Message-Id": {"m-17"}}, tc.body), Body: macros(t, mailTemplate),

@@ -156,12 +156,12 @@ func TestStyle5RetriesServerErrorsTimeoutsAndThrottlingOnly(t *testing.T) {
 		hook := newChannel(t, webhook.Config{URL: answerWith(t, status, nil, ""), Body: webhook.AlertBody(), Verdicts: serverErrors})
 		e, _ := event.Sample(event.TypeAlertOpened)
 		_, err := hook.Send(t.Context(), delivery(e))
-		want := retry.Final
+		want := retry.VerdictPermanent
 		switch {
 		case status < 300:
-			want = retry.Success
+			want = retry.VerdictSuccess
 		case status >= 500, status == 408, status == 429:
-			want = retry.Transient
+			want = retry.VerdictTransient
 		}
 		assert.Equal(t, want, retry.Classify(t.Context(), err).Verdict, "%d", status)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/template"
@@ -53,9 +54,9 @@ func TestNewRefusesTemplates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := webhook.New(tc.config)
-			var wrong *webhook.ConfigError
+			var wrong *channel.ConfigError
 			require.ErrorAs(t, err, &wrong)
-			assert.Equal(t, tc.field, wrong.Field)
+			assert.Equal(t, tc.field, wrong.Path)
 			assert.Contains(t, wrong.Problem, tc.says)
 			assert.NotEmpty(t, wrong.Remedy)
 			assert.NotContains(t, fmt.Sprintf("%v %+v", err, tc.config), "T0P-S3CRET")

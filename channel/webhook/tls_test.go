@@ -107,7 +107,7 @@ func TestS36_S40_TLS(t *testing.T) {
 			require.True(t, ok)
 			assert.Equal(t, tc.problem, n.Cert)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")
-			assert.Equal(t, retry.Result{Verdict: retry.Transient, Delay: tc.pause}, retry.Classify(t.Context(), err), "certificates get renewed")
+			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: tc.pause}, retry.Classify(t.Context(), err), "certificates get renewed")
 			assert.False(t, receipt.OutcomeUnknown)
 		})
 	}

@@ -1,6 +1,8 @@
 package webhook
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // Verdict says what an answer means.
 type Verdict uint8

@@ -38,8 +38,8 @@ func TestOnlyAnswersAboutTheRequestArePermanent(t *testing.T) {
 		assert.Equal(t, webhook.Retry, webhook.RetryAllButSuccess(status), status)
 	}
 	for status, want := range map[int]retry.Verdict{
-		301: retry.Transient, 307: retry.Transient, 401: retry.Transient, 403: retry.Transient, 404: retry.Transient,
-		409: retry.Transient, 423: retry.Transient, 451: retry.Transient, 422: retry.Final, 501: retry.Final,
+		301: retry.VerdictTransient, 307: retry.VerdictTransient, 401: retry.VerdictTransient, 403: retry.VerdictTransient, 404: retry.VerdictTransient,
+		409: retry.VerdictTransient, 423: retry.VerdictTransient, 451: retry.VerdictTransient, 422: retry.VerdictPermanent, 501: retry.VerdictPermanent,
 	} {
 		_, err := newChannel(t, webhook.Config{URL: answerWith(t, status, nil, "")}).Send(t.Context(), sample())
 		assert.Equal(t, want, retry.Classify(t.Context(), err).Verdict, status)
@@ -56,16 +56,16 @@ func TestAPauseIsTheDestinationsOrTheDeliverys(t *testing.T) {
 		rateLimit webhook.RateLimit
 		want      retry.Result
 	}{
-		"429":                      {429, nil, 0, retry.Result{Verdict: retry.Transient, Throttled: true}},
-		"429 with a time":          {429, minute, 0, retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}},
-		"429 with X-RateLimit":     {429, http.Header{"X-Ratelimit-Reset": {"90"}}, webhook.ResetInSeconds, retry.Result{Verdict: retry.Transient, Delay: 90 * time.Second, Throttled: true}},
-		"429 with another form":    {429, http.Header{"X-Ratelimit-Reset": {"9999-12-31T23:59:59Z"}}, webhook.ResetAtISO8601, retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour, Throttled: true}},
-		"503":                      {503, nil, 0, retry.Result{Verdict: retry.Transient}},
-		"503 with a time":          {503, minute, 0, retry.Result{Verdict: retry.Transient, Delay: time.Minute, Throttled: true}},
-		"500 with a time":          {500, minute, 0, retry.Result{Verdict: retry.Transient, Delay: time.Minute}},
-		"409 with a time":          {409, minute, 0, retry.Result{Verdict: retry.Transient, Delay: time.Minute}},
-		"400 with a time":          {400, minute, 0, retry.Result{Verdict: retry.Final}},
-		"more than a number holds": {503, http.Header{"Retry-After": {"9999999999"}}, 0, retry.Result{Verdict: retry.Transient, Delay: 24 * time.Hour, Throttled: true}},
+		"429":                      {429, nil, 0, retry.Result{Verdict: retry.VerdictTransient, Throttled: true}},
+		"429 with a time":          {429, minute, 0, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute, Throttled: true}},
+		"429 with X-RateLimit":     {429, http.Header{"X-Ratelimit-Reset": {"90"}}, webhook.ResetInSeconds, retry.Result{Verdict: retry.VerdictTransient, Delay: 90 * time.Second, Throttled: true}},
+		"429 with another form":    {429, http.Header{"X-Ratelimit-Reset": {"9999-12-31T23:59:59Z"}}, webhook.ResetAtISO8601, retry.Result{Verdict: retry.VerdictTransient, Delay: 24 * time.Hour, Throttled: true}},
+		"503":                      {503, nil, 0, retry.Result{Verdict: retry.VerdictTransient}},
+		"503 with a time":          {503, minute, 0, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute, Throttled: true}},
+		"500 with a time":          {500, minute, 0, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute}},
+		"409 with a time":          {409, minute, 0, retry.Result{Verdict: retry.VerdictTransient, Delay: time.Minute}},
+		"400 with a time":          {400, minute, 0, retry.Result{Verdict: retry.VerdictPermanent}},
+		"more than a number holds": {503, http.Header{"Retry-After": {"9999999999"}}, 0, retry.Result{Verdict: retry.VerdictTransient, Delay: 24 * time.Hour, Throttled: true}},
 	} {
 		hook := newChannel(t, webhook.Config{URL: answerWith(t, tc.status, tc.header, ""), RateLimit: tc.rateLimit})
 		_, err := hook.Send(t.Context(), sample())
@@ -91,7 +91,7 @@ func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 		})
 		_, err := hook.Send(t.Context(), sample())
 		require.Error(t, err)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, status)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, status)
 		assert.Equal(t, "Bearer first-value first-value /first-value", <-seen)
 		for _, name := range names {
 			t.Setenv(name, "other-value")

@@ -56,7 +56,7 @@ var (
 // next delivery a connection, and on TLS a handshake.
 const senders = 256
 
-// New makes a Channel. The error joins a *ConfigError for every problem found. Whether the guard allows the destination
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. Whether the guard allows the destination
 // shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
@@ -78,7 +78,7 @@ func New(c Config) (*Channel, error) {
 		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
 	})
 	if err != nil {
-		return nil, within("connection", true, err)
+		return nil, own(err, same)
 	}
 	if c.TLS.InsecureSkipVerify {
 		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
@@ -141,7 +141,7 @@ func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (cha
 	}
 	if b.source != nil {
 		if wrong := b.source.check(k.settings.media); wrong != nil {
-			return channel.Receipt{}, k.partError(wrong.Field, wrong.Problem)
+			return channel.Receipt{}, k.partError(wrong.Path, wrong.Problem)
 		}
 	}
 	return k.send(ctx, d, b.source)

@@ -72,7 +72,7 @@ func TestS32_BadAnswersFailInTime(t *testing.T) {
 			assert.Equal(t, tc.status, e.Status)
 			assert.Equal(t, tc.status, receipt.Status)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")
-			assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 			assert.True(t, receipt.OutcomeUnknown, "S35: the request was written")
 			assert.NotNil(t, receipt.Request)
 		})
@@ -103,7 +103,7 @@ func TestASuccessNeedNotComeToItsEnd(t *testing.T) {
 
 		c.Interpret = wantsAll
 		receipt, err = newChannel(t, c).Send(t.Context(), sample())
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict, "%s: nobody knows, whatever it reads", name)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, "%s: nobody knows, whatever it reads", name)
 		assert.True(t, receipt.OutcomeUnknown, name)
 
 		c.Interpret = func(_ webhook.Answer, v webhook.Verdict) webhook.Reading { return webhook.Reading{Verdict: v} }
@@ -118,7 +118,7 @@ func TestS32_RefusalWithHalfABody(t *testing.T) {
 	hook := newChannel(t, webhook.Config{URL: answerRaw(t, "HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nhalf")})
 	receipt, err := hook.Send(t.Context(), sample())
 	assert.Equal(t, webhook.KindStatus, failure(t, err).Kind)
-	assert.Equal(t, retry.Final, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 	assert.Equal(t, "400 Bad Request", receipt.Response.Start, "not in the receiver's words")
 	assert.Equal(t, "half", string(receipt.Response.Body))
 	assert.True(t, receipt.Response.Truncated)
@@ -317,7 +317,7 @@ func TestS27_NoSilentResend(t *testing.T) {
 			continue
 		}
 		assert.Contains(t, []webhook.Kind{netguard.KindEOF, netguard.KindReset}, failure(t, err).Kind)
-		assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 		assert.True(t, receipt.OutcomeUnknown)
 		assert.ErrorContains(t, err, "its outcome is unknown")
 	}
@@ -331,6 +331,6 @@ func TestSendFailsAfterClose(t *testing.T) {
 	require.NoError(t, hook.Close())
 	receipt, err := hook.Send(t.Context(), sample())
 	assert.ErrorContains(t, err, "closed")
-	assert.Equal(t, retry.Transient, retry.Classify(t.Context(), err).Verdict)
+	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	shown(t, receipt)
 }

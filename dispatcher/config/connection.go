@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
@@ -28,8 +29,8 @@ func tlsOf(s Settings) netguard.TLS {
 func checkTLS(s Settings) error {
 	if _, err := tlsOf(s).Config(); err != nil {
 		e := &Error{Path: "ca_certificate", Problem: "is wrong: " + err.Error(), Remedy: "give certificates in PEM form"}
-		if c, ok := errors.AsType[*netguard.ConfigError](err); ok {
-			e.Problem, e.Remedy = c.Reason, c.Remedy
+		if c, ok := errors.AsType[*channel.ConfigError](err); ok {
+			e.Problem, e.Remedy = c.Problem, c.Remedy
 		}
 		return e
 	}

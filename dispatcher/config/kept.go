@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -187,20 +188,20 @@ func (r *restorer) masks(next, stored *value, field string) {
 }
 
 // checkMasks reports what package secret says about masks.
-func (r *restorer) checkMasks(channel, masks *value) {
-	u := secret.URL{Masks: Settings{channel}.Masks(masks.field.Name)}
-	if i := slices.IndexFunc(channel.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
-		u.Text = channel.text(channel.table[i].Name)
+func (r *restorer) checkMasks(settings, masks *value) {
+	u := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}
+	if i := slices.IndexFunc(settings.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
+		u.Text = settings.text(settings.table[i].Name)
 	}
-	e, ok := errors.AsType[*secret.ConfigError](u.Check())
+	e, ok := errors.AsType[*channel.ConfigError](u.Check())
 	if !ok {
 		return
 	}
 	at, n := masks, 0
-	if _, err := fmt.Sscanf(e.Field, "mask %d", &n); err == nil && n <= len(masks.items) {
-		at = masks.items[n-1]
+	if _, err := fmt.Sscanf(e.Path, "Masks[%d]", &n); err == nil && n < len(masks.items) {
+		at = masks.items[n]
 	}
-	r.add(at.at, at.path, e.Reason, e.Remedy)
+	r.add(at.at, at.path, e.Problem, e.Remedy)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
@@ -212,7 +213,7 @@ func (r *restorer) headers(next, stored *value, field string) {
 	before := Settings{stored}.headers(field)
 	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
 		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
-		if e, ok := errors.AsType[*webhook.ConfigError](err); ok {
+		if e, ok := errors.AsType[*channel.ConfigError](err); ok {
 			at := mine.items[i].find("secret")
 			r.add(at.at, at.path, e.Problem, e.Remedy)
 			continue

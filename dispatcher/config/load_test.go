@@ -93,7 +93,7 @@ func TestStyle3And5WhatAnswersMean(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	t.Cleanup(receiver.Close)
-	const taken, again, final = retry.Success, retry.Transient, retry.Final
+	const taken, again, final = retry.VerdictSuccess, retry.VerdictTransient, retry.VerdictPermanent
 	for fields, want := range map[string]map[int]retry.Verdict{
 		"":                                      {200: taken, 204: taken, 301: again, 400: final, 404: again, 422: final, 408: again, 425: again, 429: again, 500: again, 503: again},
 		"success: [200]\nretry_statuses: [all]": {200: taken, 204: again, 301: again, 400: again, 404: again, 429: again, 500: again},

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
-	"github.com/tocsin-go/tocsin/channel/email"
-	"github.com/tocsin-go/tocsin/channel/slack"
-	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
@@ -55,26 +52,14 @@ func translated(err error, names map[string]string) error {
 	all := flatten(err)
 	for i, e := range all {
 		var field, problem, remedy string
-		if w, ok := errors.AsType[*webhook.ConfigError](e); ok {
-			field, problem, remedy = w.Field, w.Problem, w.Remedy
-		} else if s, ok := errors.AsType[*slack.ConfigError](e); ok {
-			field, problem, remedy = s.Field, s.Problem, s.Remedy
-		} else if m, ok := errors.AsType[*email.ConfigError](e); ok {
-			field, problem, remedy = m.Field, m.Problem, m.Remedy
+		if c, ok := errors.AsType[*channel.ConfigError](e); ok {
+			field, problem, remedy = c.Path, c.Problem, c.Remedy
 		} else if r, ok := errors.AsType[*dispatcher.ConfigError](e); ok {
 			field, problem, remedy = r.Field, r.Problem, r.Remedy
 		} else {
 			continue
 		}
-		field, part, _ := strings.Cut(field, ": ")
 		path := ours(field, names)
-		if word, number, ok := strings.Cut(part, " "); ok && (word == "mask" || word == "key" || word == "secret") {
-			if n, err := strconv.Atoi(number); err == nil {
-				path += fmt.Sprintf("[%d]", n-1)
-			}
-		} else if part != "" {
-			problem = "has a " + part + " that " + problem
-		}
 		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
 	}
 	return errors.Join(all...)

@@ -420,7 +420,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		go func() { ran <- monitor.Run(ctx, &rec) }()
 		failed := func(route string) {
 			o.Attempted(dispatcher.Attempt{Delivery: channel.Delivery{Route: route, Event: event.Must(access{}, event.Meta{})},
-				Err: errDown, Verdict: retry.Transient, Began: time.Now()})
+				Err: errDown, Verdict: retry.VerdictTransient, Began: time.Now()})
 		}
 		synctest.Wait()
 		failed("a")
@@ -455,7 +455,7 @@ func BenchmarkHealthyAttempt(b *testing.B) {
 	monitor := health.New(health.Options{})
 	o := monitor.Observer()
 	o.Routes([]dispatcher.Route{{Name: "r"}})
-	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r"}, Verdict: retry.Success}
+	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r"}, Verdict: retry.VerdictSuccess}
 	b.ReportAllocs()
 	for b.Loop() {
 		o.Attempted(a)

@@ -97,12 +97,12 @@ func (m *Monitor) find(route, tenant string) *condition {
 
 func (m *Monitor) attempted(a dispatcher.Attempt) {
 	c := m.find(a.Delivery.Route, a.Tenant)
-	if c == nil || a.Receipt.Skipped || a.Verdict == retry.Postponed || a.Verdict == retry.Success && !c.failing.Load() {
+	if c == nil || a.Receipt.Skipped || a.Verdict == retry.VerdictPostponed || a.Verdict == retry.VerdictSuccess && !c.failing.Load() {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a.Verdict == retry.Success {
+	if a.Verdict == retry.VerdictSuccess {
 		if was, told := c.heal(); told {
 			m.post(c, event.ChannelRecovered{RouteFailure: was})
 			m.signal()

@@ -154,9 +154,9 @@ func outcomeOf(a dispatcher.Attempt) Outcome {
 	switch {
 	case a.Receipt.Skipped:
 		return Skipped
-	case a.Verdict == retry.Success:
+	case a.Verdict == retry.VerdictSuccess:
 		return Delivered
-	case a.Verdict == retry.Postponed:
+	case a.Verdict == retry.VerdictPostponed:
 		return Postponed
 	}
 	return Failed

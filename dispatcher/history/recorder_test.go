@@ -327,7 +327,7 @@ func BenchmarkRecord(b *testing.B) {
 	r, err := history.NewRecorder(history.NewMemory(0), history.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	attempted := r.Observer().Attempted
-	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r", Event: event.Must(note{}, event.Meta{})}, Began: time.Now(), Verdict: retry.Success}
+	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r", Event: event.Must(note{}, event.Meta{})}, Began: time.Now(), Verdict: retry.VerdictSuccess}
 	b.ReportAllocs()
 	for b.Loop() {
 		attempted(a)

@@ -30,7 +30,7 @@ func (t *Telemetry) Observer() dispatcher.Observer {
 
 func (t *Telemetry) attempted(a dispatcher.Attempt) {
 	failure := ""
-	if a.Verdict != retry.Postponed { // which is no failure: nothing was tried
+	if a.Verdict != retry.VerdictPostponed { // which is no failure: nothing was tried
 		failure = attemptError(a.Receipt, a.Err)
 	}
 	t.meters.attempted(&a, failure)

@@ -22,7 +22,7 @@ type processor struct {
 }
 
 // handle is the lane's queue.Handler.
-func (p *processor) handle(ctx context.Context, j queue.Job) (out queue.Outcome) {
+func (p *processor) handle(ctx context.Context, j queue.Job) (out queue.Disposition) {
 	t, options := p.telemetry, p.options
 	if len(j.Headers) > 0 {
 		ctx = t.propagator.Extract(ctx, propagation.MapCarrier(j.Headers))
@@ -67,7 +67,7 @@ func (p *processor) describe(span trace.Span, j queue.Job) {
 }
 
 // settle says on the span what becomes of the job.
-func settle(span trace.Span, out queue.Outcome) {
+func settle(span trace.Span, out queue.Disposition) {
 	switch out.Action {
 	case queue.Done:
 		span.SetAttributes(keyOutcome.String("done"))

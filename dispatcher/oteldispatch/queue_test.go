@@ -128,9 +128,9 @@ func TestWrappedQueueHidesNothing(t *testing.T) {
 func take(t *testing.T, q queue.Queue, lane string, n int) []queue.Job {
 	t.Helper()
 	jobs := make(chan queue.Job, n)
-	l, err := q.Open(lane, queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l, err := q.Open(lane, queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 		jobs <- j
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	require.NoError(t, err)
 	all := make([]queue.Job, n)
@@ -210,9 +210,9 @@ func TestPanicOfAHandlerEndsItsSpan(t *testing.T) {
 				require.NoError(t, err)
 				q := telemetry.Queue(nil)
 				var once sync.Once
-				l, err := q.Open("r", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+				l, err := q.Open("r", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition {
 					once.Do(leave)
-					return queue.Outcome{}
+					return queue.Disposition{}
 				})
 				require.NoError(t, err)
 				require.NoError(t, q.Enqueue(context.Background(), queue.Job{Event: request("e-1", ""), Route: "r"}))

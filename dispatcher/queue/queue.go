@@ -61,7 +61,7 @@ const StopGrace = time.Second
 
 // Handler runs one job. ctx ends when the lane is stopped and out of patience. A panic counts as Retry after a second,
 // as does runtime.Goexit.
-type Handler func(ctx context.Context, j Job) Outcome
+type Handler func(ctx context.Context, j Job) Disposition
 
 // Action says what becomes of a job.
 type Action uint8
@@ -73,8 +73,8 @@ const (
 	Dead                   // given up: kept as evidence with Reason
 )
 
-// Outcome is a handler's answer.
-type Outcome struct {
+// Disposition is a handler's answer: what the queue is to do with the job.
+type Disposition struct {
 	Action Action
 	Delay  time.Duration // for Retry and Postpone; below 0 = 0
 	// Began is when the attempt began; that of the first counted attempt becomes the job's FirstTried. Dead with a Began

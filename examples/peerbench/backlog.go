@@ -34,9 +34,9 @@ func openBacklog(waiting int) (worker, error) {
 	}
 	b := &backlogRun{events: events, queue: memoryqueue.New(memoryqueue.Options{IDWindow: 1})}
 	b.queue.Bound("a", queue.Bound{Jobs: waiting})
-	b.lane, err = b.queue.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Outcome {
+	b.lane, err = b.queue.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition {
 		b.left.Done()
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	if err != nil {
 		return worker{}, err

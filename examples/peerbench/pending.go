@@ -93,13 +93,13 @@ func (r *retries) run(due time.Time) {
 func memoryQueue(r *retries) error {
 	m := memoryqueue.New(memoryqueue.Options{IDWindow: 1})
 	m.Bound("a", queue.Bound{Jobs: r.n})
-	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 {
 			began := time.Now()
-			return queue.Outcome{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
+			return queue.Disposition{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
 		}
 		r.run(j.NotBefore)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	if err != nil {
 		return err

@@ -23,9 +23,9 @@ func tocsinSQLite() storageMaker {
 				return nil, err
 			}
 			for i := range receivers {
-				_, err := q.Open(laneName(i), queue.LaneOptions{Limit: queueWorkers / receivers}, func(_ context.Context, j queue.Job) queue.Outcome {
+				_, err := q.Open(laneName(i), queue.LaneOptions{Limit: queueWorkers / receivers}, func(_ context.Context, j queue.Job) queue.Disposition {
 					handle(j.Event.ID())
-					return queue.Outcome{Action: queue.Done}
+					return queue.Disposition{Action: queue.Done}
 				})
 				if err != nil {
 					return nil, errors.Join(err, q.Close())

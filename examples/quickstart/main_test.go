@@ -83,7 +83,7 @@ func TestWhatArrived(t *testing.T) {
 	require.Len(t, attempted, 1, "S11: the refusal is permanent: one attempt, though the policy allows three")
 	refusal := <-attempted
 	require.ErrorIs(t, refusal.Err, netguard.ErrDestinationBlocked, "S5: metadata is refused although loopback is allowed")
-	assert.Equal(t, retry.Final, refusal.Verdict)
+	assert.Equal(t, retry.VerdictPermanent, refusal.Verdict)
 	assert.NotNil(t, refusal.Receipt.Request, "what was to be sent")
 	assert.Zero(t, refusal.Receipt.Status)
 	require.Len(t, settled, 1)

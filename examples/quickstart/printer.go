@@ -34,7 +34,7 @@ func (p *printer) observer() dispatcher.Observer {
 			switch {
 			case a.Receipt.Skipped:
 				text = "suppressed: the same was delivered within two hours"
-			case a.Verdict == retry.Postponed:
+			case a.Verdict == retry.VerdictPostponed:
 				text = "interrupted by the shutdown, not counted as a failure"
 			case a.Err != nil && a.Next > 0:
 				text = fmt.Sprintf("failed, status %d; next attempt in %v", a.Receipt.Status, a.Next)

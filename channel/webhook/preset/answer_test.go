@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/preset"
@@ -126,6 +127,6 @@ func TestAddressesAreJoined(t *testing.T) {
 			assert.Equal(t, want, build(given).URL, given)
 		}
 		_, err := webhook.New(build("https://a.example/#top"))
-		require.ErrorAs(t, err, new(*webhook.ConfigError), fmt.Sprint(p.name, ": a fragment is never sent"))
+		require.ErrorAs(t, err, new(*channel.ConfigError), fmt.Sprint(p.name, ": a fragment is never sent"))
 	}
 }

@@ -284,7 +284,7 @@ func TestWhatIsMissingIsFoundByNew(t *testing.T) {
 		"token":       preset.Splunk("https://a.example", secret.Value{}),
 	} {
 		_, err := webhook.New(c)
-		_, ok := errors.AsType[*webhook.ConfigError](err)
+		_, ok := errors.AsType[*channel.ConfigError](err)
 		assert.True(t, ok, "%s: %v", name, err)
 	}
 }

@@ -31,9 +31,9 @@ func status(code int, want retry.Verdict) row { return row{answer: answer{status
 // byDefault is a refusal that says nothing of its own: package webhook's table decides.
 func byDefault(code int, body, reason string) row {
 	if webhook.DefaultVerdicts(code) == webhook.Retry {
-		return said(code, body, retry.Transient, reason)
+		return said(code, body, retry.VerdictTransient, reason)
 	}
-	return said(code, body, retry.Final, reason)
+	return said(code, body, retry.VerdictPermanent, reason)
 }
 
 func said(code int, body string, want retry.Verdict, reason string) row {
@@ -45,7 +45,7 @@ func inHalfAMinute() time.Time { return time.Now().Add(30 * time.Second) }
 
 // answers returns each product's table: what it answers and what that means.
 func answers() map[string][]row {
-	const final, transient, success = retry.Final, retry.Transient, retry.Success
+	const final, transient, success = retry.VerdictPermanent, retry.VerdictTransient, retry.VerdictSuccess
 	throttled := func(name, value string, delay time.Duration) row {
 		return row{answer: answer{429, map[string]string{name: value}, ""}, want: transient, delay: delay}
 	}

@@ -73,7 +73,7 @@ func inDocument(err error) error {
 		}
 		return errors.Join(errs...)
 	}
-	c, ok := errors.AsType[*sns.ConfigError](err)
+	c, ok := errors.AsType[*channel.ConfigError](err)
 	if !ok {
 		return err
 	}
@@ -81,6 +81,6 @@ func inDocument(err error) error {
 		"TopicARN", "topic_arn", "Credentials", "access_key_id", "Endpoint", "endpoint", "Attributes", "attributes", ".Name", ".name",
 		"Limits", "limits", "are no access key: they hold", "or secret_access_key holds",
 	)
-	field, _, _ := strings.Cut(c.Field, ":") // behind it is a part that a document has no field for
+	field, _, _ := strings.Cut(c.Path, ":") // behind it is a part that a document has no field for
 	return &config.Error{Path: names.Replace(field), Problem: names.Replace(c.Problem), Remedy: names.Replace(c.Remedy)}
 }

@@ -104,13 +104,13 @@ func (r *retries) run(due time.Time) {
 func memoryRetries(b *testing.B, r *retries) {
 	m := New(Options{IDWindow: 1})
 	m.Bound("a", queue.Bound{Jobs: r.n})
-	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l, err := m.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 {
 			began := time.Now()
-			return queue.Outcome{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
+			return queue.Disposition{Action: queue.Retry, Began: began, Delay: r.due(j.Generation - 1).Sub(began)}
 		}
 		r.run(j.NotBefore)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(b, err)
 	for i := range r.n {
@@ -197,9 +197,9 @@ func BenchmarkFanout(b *testing.B) {
 		var jobs [lanes]queue.Job
 		for i := range open {
 			jobs[i].Route = fmt.Sprint(i)
-			l, err := m.Open(jobs[i].Route, queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Outcome {
+			l, err := m.Open(jobs[i].Route, queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
 				pending.Done()
-				return queue.Outcome{}
+				return queue.Disposition{}
 			})
 			require.NoError(b, err)
 			open[i] = l

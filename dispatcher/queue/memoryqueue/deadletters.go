@@ -18,7 +18,7 @@ type deadLetters struct {
 }
 
 // addFailed adds a job whose outcome is Dead.
-func (d *deadLetters) addFailed(j queue.Job, out queue.Outcome) {
+func (d *deadLetters) addFailed(j queue.Job, out queue.Disposition) {
 	if !out.Began.IsZero() {
 		j.Attempt++
 		if j.FirstTried.IsZero() {

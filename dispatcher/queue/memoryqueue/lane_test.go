@@ -38,10 +38,10 @@ func TestStopRace(t *testing.T) {
 	for _, late := range []time.Duration{-1, 0, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			m := New(Options{})
-			l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(ctx context.Context, _ queue.Job) queue.Outcome {
+			l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(ctx context.Context, _ queue.Job) queue.Disposition {
 				<-ctx.Done()
 				<-time.After(queue.StopGrace + late)
-				return queue.Outcome{}
+				return queue.Disposition{}
 			})
 			require.NoError(t, err)
 			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Route: "a"}))

@@ -34,18 +34,18 @@ func TestExactTimes(t *testing.T) {
 		l, err := m.Open("a", queue.LaneOptions{Limit: 1, Admit: func() time.Duration {
 			defer func() { hold = 0 }()
 			return hold
-		}}, func(_ context.Context, j queue.Job) queue.Outcome {
+		}}, func(_ context.Context, j queue.Job) queue.Disposition {
 			at[j.Event.ID()] = append(at[j.Event.ID()], time.Since(began))
 			switch {
 			case j.Event.ID() != "e3":
-				return queue.Outcome{}
+				return queue.Disposition{}
 			case j.Attempt == 0:
-				return queue.Outcome{Action: queue.Retry, Delay: 1500 * time.Millisecond}
+				return queue.Disposition{Action: queue.Retry, Delay: 1500 * time.Millisecond}
 			case j.Attempt == 1:
 				hold = 2 * time.Second // the third attempt waits for Admit, not for its delay
-				return queue.Outcome{Action: queue.Retry, Delay: time.Millisecond}
+				return queue.Disposition{Action: queue.Retry, Delay: time.Millisecond}
 			}
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		require.NoError(t, m.Enqueue(t.Context(),
@@ -76,13 +76,13 @@ func TestForever(t *testing.T) {
 		var asked, ran, atOnce int
 		l, err := m.Open("held", queue.LaneOptions{Limit: 1, Admit: func() time.Duration { asked++; return math.MaxInt64 }}, mustNotRun(t))
 		require.NoError(t, err)
-		r, err := m.Open("retried", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+		r, err := m.Open("retried", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			ran++
 			if j.NotBefore.IsZero() {
 				atOnce++
-				return queue.Outcome{Action: queue.Retry, Delay: math.MaxInt64}
+				return queue.Disposition{Action: queue.Retry, Delay: math.MaxInt64}
 			}
-			return queue.Outcome{Action: queue.Postpone, Delay: math.MaxInt64}
+			return queue.Disposition{Action: queue.Postpone, Delay: math.MaxInt64}
 		})
 		require.NoError(t, err)
 		old := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
@@ -103,9 +103,9 @@ func TestForever(t *testing.T) {
 
 // mustNotRun is a handler that must not run.
 func mustNotRun(t *testing.T) queue.Handler {
-	return func(_ context.Context, j queue.Job) queue.Outcome {
+	return func(_ context.Context, j queue.Job) queue.Disposition {
 		assert.Fail(t, "ran", j.ID())
-		return queue.Outcome{}
+		return queue.Disposition{}
 	}
 }
 
@@ -118,9 +118,9 @@ func TestBurstOfDue(t *testing.T) {
 		m.Bound("a", queue.Bound{Jobs: jobs})
 		due := time.Now().Add(time.Hour)
 		ran := map[time.Duration]int{}
-		l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+		l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition {
 			ran[time.Since(due)]++
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		for i := range jobs {

@@ -49,7 +49,7 @@ type modelJob struct {
 // started is a handler of the real lane.
 type started struct {
 	job    queue.Job
-	answer chan queue.Outcome
+	answer chan queue.Disposition
 }
 
 func (d *model) next(n int) int {
@@ -73,7 +73,7 @@ func runModel(t *testing.T, script []byte) {
 			d.lane.Limit(0) // the answered ones start no others
 		}
 		for _, j := range d.running() {
-			j.running.answer <- queue.Outcome{}
+			j.running.answer <- queue.Disposition{}
 		}
 		if d.lane != nil {
 			require.NoError(t, d.lane.Stop(t.Context()))
@@ -218,8 +218,8 @@ func (d *model) purge() {
 }
 
 func (d *model) open() {
-	l, err := d.m.Open("lane", queue.LaneOptions{Limit: d.limit}, func(_ context.Context, j queue.Job) queue.Outcome {
-		s := &started{job: j, answer: make(chan queue.Outcome)}
+	l, err := d.m.Open("lane", queue.LaneOptions{Limit: d.limit}, func(_ context.Context, j queue.Job) queue.Disposition {
+		s := &started{job: j, answer: make(chan queue.Disposition)}
 		d.starts <- s
 		return <-s.answer
 	})
@@ -254,7 +254,7 @@ func (d *model) settle() {
 		return
 	}
 	j := running[d.next(len(running))]
-	out := queue.Outcome{Action: queue.Action(d.next(4)), Began: time.Now(), Reason: "model"}
+	out := queue.Disposition{Action: queue.Action(d.next(4)), Began: time.Now(), Reason: "model"}
 	if out.Action != queue.Done {
 		out.Delay = time.Duration(d.next(4)-1) * tick
 	}

@@ -23,16 +23,16 @@ func TestStress(t *testing.T) {
 	var count atomic.Int64
 	finished := make(chan struct{})
 	handler := func(lane int) queue.Handler {
-		return func(_ context.Context, j queue.Job) queue.Outcome {
+		return func(_ context.Context, j queue.Job) queue.Disposition {
 			n := len(j.Event.ID()) + int(j.Event.ID()[len(j.Event.ID())-1]) + lane
 			switch {
 			case j.Attempt < n%3:
 				if n%5 == 0 {
-					return queue.Outcome{Action: queue.Retry, Began: time.Now()}
+					return queue.Disposition{Action: queue.Retry, Began: time.Now()}
 				}
-				return queue.Outcome{Action: queue.Retry, Began: time.Now(), Delay: time.Duration(n%7) * time.Millisecond}
+				return queue.Disposition{Action: queue.Retry, Began: time.Now(), Delay: time.Duration(n%7) * time.Millisecond}
 			case n%11 == 0 && j.NotBefore.IsZero():
-				return queue.Outcome{Action: queue.Postpone, Delay: time.Millisecond}
+				return queue.Disposition{Action: queue.Postpone, Delay: time.Millisecond}
 			}
 			if _, twice := settled[lane].LoadOrStore(j.Event.ID(), true); twice {
 				assert.Fail(t, "settled twice", j.ID())
@@ -41,9 +41,9 @@ func TestStress(t *testing.T) {
 				close(finished)
 			}
 			if n%13 == 0 {
-				return queue.Outcome{Action: queue.Dead, Reason: "stress"}
+				return queue.Disposition{Action: queue.Dead, Reason: "stress"}
 			}
-			return queue.Outcome{}
+			return queue.Disposition{}
 		}
 	}
 	var mu sync.Mutex // guards the first lane, which is opened again and again

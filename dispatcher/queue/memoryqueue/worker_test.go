@@ -30,15 +30,15 @@ func TestJobsOfAWorkerShareNothing(t *testing.T) {
 		plain := queue.Job{Event: revoked("plain", ""), Route: "a", Enqueued: began.Add(-time.Minute), Generation: 5}
 		last := queue.Job{Event: revoked("last", ""), Route: "a"}
 		var got []queue.Job
-		l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+		l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			got = append(got, j)
 			if j.Event.ID() == "full" {
 				assert.NoError(t, m.Enqueue(context.Background(), plain, last)) // letters, taken after the entry
 			}
 			if j.Event.ID() != "last" && len(got) < 4 {
-				return queue.Outcome{Action: queue.Retry, Began: time.Now(), Delay: time.Second} // without a delay it would join the letters
+				return queue.Disposition{Action: queue.Retry, Began: time.Now(), Delay: time.Second} // without a delay it would join the letters
 			}
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		require.NoError(t, m.Enqueue(t.Context(), full))
@@ -76,7 +76,7 @@ func TestWorkerSurvivesHandlers(t *testing.T) {
 			var mu sync.Mutex
 			var keyed []string
 			ran := map[string][]time.Duration{}
-			l, err := m.Open("a", queue.LaneOptions{Limit: limit}, func(_ context.Context, j queue.Job) queue.Outcome {
+			l, err := m.Open("a", queue.LaneOptions{Limit: limit}, func(_ context.Context, j queue.Job) queue.Disposition {
 				mu.Lock()
 				id := j.Event.ID()
 				assert.Len(t, ran[id], j.Attempt, id)
@@ -92,7 +92,7 @@ func TestWorkerSurvivesHandlers(t *testing.T) {
 				case j.Generation == 2:
 					runtime.Goexit()
 				}
-				return queue.Outcome{}
+				return queue.Disposition{}
 			})
 			require.NoError(t, err)
 			want := map[string][]time.Duration{}
@@ -156,10 +156,10 @@ func TestLanesInAnyOrder(t *testing.T) {
 	wg.Wait()
 	for i := range want {
 		var got []string
-		l, err := m.Open(fmt.Sprint(i), queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+		l, err := m.Open(fmt.Sprint(i), queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			assert.Equal(t, fmt.Sprint(i), j.Route)
 			got = append(got, j.Event.ID())
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		require.NoError(t, l.Drain(t.Context(), time.Time{}))

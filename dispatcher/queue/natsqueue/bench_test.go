@@ -100,9 +100,9 @@ func benchQueue(b *testing.B, nodes, lanes, fanOut int) {
 	names := make([]string, lanes)
 	for i := range names {
 		names[i] = fmt.Sprintf("lane %d", i)
-		lane, err := q.Open(names[i], queue.LaneOptions{Limit: benchLimit}, func(context.Context, queue.Job) queue.Outcome {
+		lane, err := q.Open(names[i], queue.LaneOptions{Limit: benchLimit}, func(context.Context, queue.Job) queue.Disposition {
 			done.Add(1)
-			return queue.Outcome{Action: queue.Done}
+			return queue.Disposition{Action: queue.Done}
 		})
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = lane.Stop(context.Background()) })
@@ -243,13 +243,13 @@ func BenchmarkRestart(b *testing.B) {
 			}
 			for b.Loop() {
 				first := make(chan struct{}, 1)
-				lane, err := openFor(b, s).Open("lane", queue.LaneOptions{Limit: 4}, func(ctx context.Context, _ queue.Job) queue.Outcome {
+				lane, err := openFor(b, s).Open("lane", queue.LaneOptions{Limit: 4}, func(ctx context.Context, _ queue.Job) queue.Disposition {
 					select {
 					case first <- struct{}{}:
 					default:
 					}
 					<-ctx.Done()
-					return queue.Outcome{Action: queue.Postpone}
+					return queue.Disposition{Action: queue.Postpone}
 				})
 				require.NoError(b, err)
 				<-first

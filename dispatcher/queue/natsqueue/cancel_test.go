@@ -79,9 +79,9 @@ func TestQ11ScheduleWhoseDeletionIsLost(t *testing.T) {
 	s.config.Timeout = time.Second
 	q := s.worker()
 	ran := make(chan string, 10)
-	openLane(t, s.queue(s.direct), "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	openLane(t, s.queue(s.direct), "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		ran <- j.Event.ID()
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	schedule := func(id string, after time.Duration) error {
 		j := jobFor("lane", id)

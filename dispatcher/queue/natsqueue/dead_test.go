@@ -20,9 +20,9 @@ func TestQ10RequeueWithTheSameGenerationLosesNothing(t *testing.T) {
 	t.Parallel()
 	q := openFor(t, store("1", "jobs", natstest.New(t, 1).URL()))
 	var runs atomic.Int64
-	openLane(t, q, "lane", 1, func(context.Context, queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 1, func(context.Context, queue.Job) queue.Disposition {
 		runs.Add(1)
-		return queue.Outcome{Action: queue.Dead, Reason: "no"}
+		return queue.Disposition{Action: queue.Dead, Reason: "no"}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "a")))
 	for life := range int64(3) {
@@ -43,8 +43,8 @@ func TestQ10RequeueLeavesWhatDiesMeanwhile(t *testing.T) {
 	const jobs = 300 // more than a page
 	s := store("1", "jobs", natstest.New(t, 1).URL())
 	q := openFor(t, s)
-	openLane(t, openFor(t, s), "lane", 16, func(context.Context, queue.Job) queue.Outcome {
-		return queue.Outcome{Action: queue.Dead, Reason: "no"}
+	openLane(t, openFor(t, s), "lane", 16, func(context.Context, queue.Job) queue.Disposition {
+		return queue.Disposition{Action: queue.Dead, Reason: "no"}
 	})
 	for n := range jobs {
 		require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", strconv.Itoa(n))))

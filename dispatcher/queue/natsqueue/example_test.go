@@ -47,9 +47,9 @@ func Example() {
 	defer q.Close()
 
 	delivered := make(chan string)
-	lane, err := q.Open("audit", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
+	lane, err := q.Open("audit", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Disposition {
 		delivered <- j.Event.ID()
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -88,7 +88,7 @@ func TestQ9NetworkCut(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(far.Close)
 	remote := newLedger()
-	openLane(t, far, "lane", laneLimit, func(ctx context.Context, j queue.Job) queue.Outcome {
+	openLane(t, far, "lane", laneLimit, func(ctx context.Context, j queue.Job) queue.Disposition {
 		remote.ran(j.Event.ID())
 		return l.handler(5*time.Millisecond)(ctx, j)
 	})
@@ -133,7 +133,7 @@ func TestQ9SlowConsumer(t *testing.T) {
 // message must not be acknowledged before, so the job is not lost.
 func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 	t.Parallel()
-	for name, out := range map[string]queue.Outcome{
+	for name, out := range map[string]queue.Disposition{
 		"later": {Action: queue.Retry, Delay: time.Hour}, "again": {Action: queue.Retry}, "dead": {Action: queue.Dead, Reason: "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(q.Close)
 			started, release := make(chan struct{}), make(chan struct{})
-			lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+			lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition {
 				close(started)
 				<-release
 				return out

@@ -45,9 +45,9 @@ func TestCallsHonourTheirContext(t *testing.T) {
 	s := newServers(t, 1)
 	s.config.Timeout = time.Minute
 	q := s.worker()
-	lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome { return queue.Outcome{} })
+	lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 	require.NoError(t, err)
-	paused, err := q.Open("paused", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Outcome { return queue.Outcome{} })
+	paused, err := q.Open("paused", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 	require.NoError(t, err)
 	require.NoError(t, q.Enqueue(t.Context(), jobFor("paused", "due")))
 	later := jobFor("lane", "later")
@@ -127,9 +127,9 @@ func TestDrainUntil(t *testing.T) {
 			s := newServers(t, 1)
 			q := s.queue(s.direct)
 			l := newLedger()
-			lane := openLane(t, s.queue(s.direct), "lane", 1, func(ctx context.Context, j queue.Job) queue.Outcome {
+			lane := openLane(t, s.queue(s.direct), "lane", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 				if j.Event.ID() == "retried" && j.Attempt == 0 {
-					return queue.Outcome{Action: queue.Retry, Delay: 3 * time.Second, Began: time.Now()}
+					return queue.Disposition{Action: queue.Retry, Delay: 3 * time.Second, Began: time.Now()}
 				}
 				return l.handler(0)(ctx, j)
 			})

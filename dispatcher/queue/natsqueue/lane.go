@@ -184,7 +184,7 @@ func (l *lane) work(d *delivery) {
 		return
 	}
 	// A handler that ends its goroutine, as testing's FailNow does, leaves this outcome standing.
-	out := queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+	out := queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 	defer func() { l.settle(d, job, out) }()
 	l.running.Add(1)
 	defer l.running.Add(-1)
@@ -192,11 +192,11 @@ func (l *lane) work(d *delivery) {
 }
 
 // run contains a handler's panic.
-func run(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+func run(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
 	began := time.Now()
 	defer func() {
 		if recover() != nil {
-			out = queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: began}
+			out = queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: began}
 		}
 	}()
 	return h(ctx, j)

@@ -198,7 +198,7 @@ func (l *stateLane) open(limit int) {
 	require.NoError(l.t, err)
 }
 
-func (l *stateLane) handle(_ context.Context, j queue.Job) queue.Outcome {
+func (l *stateLane) handle(_ context.Context, j queue.Job) queue.Disposition {
 	if l.block.Load() {
 		l.blocked <- struct{}{}
 		<-l.unblock
@@ -206,10 +206,10 @@ func (l *stateLane) handle(_ context.Context, j queue.Job) queue.Outcome {
 	if l.retryFirst.Load() && j.Attempt == 0 {
 		l.retryFirst.Store(false)
 		l.blocked <- struct{}{}
-		return queue.Outcome{Action: queue.Retry, Delay: 2 * time.Second, Began: time.Now()}
+		return queue.Disposition{Action: queue.Retry, Delay: 2 * time.Second, Began: time.Now()}
 	}
 	l.ran.ran(j.Event.ID())
-	return queue.Outcome{}
+	return queue.Disposition{}
 }
 
 // enqueue stores a job, through whatever the servers do, and has the ledger expect it.

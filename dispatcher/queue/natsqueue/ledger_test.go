@@ -43,7 +43,7 @@ func newLedger() *ledger {
 
 // handler runs a job for d, counts it, and is done.
 func (l *ledger) handler(d time.Duration) queue.Handler {
-	return func(ctx context.Context, j queue.Job) queue.Outcome {
+	return func(ctx context.Context, j queue.Job) queue.Disposition {
 		now := l.running.Add(1)
 		defer l.running.Add(-1)
 		for most := l.most.Load(); now > most && !l.most.CompareAndSwap(most, now); most = l.most.Load() {
@@ -54,11 +54,11 @@ func (l *ledger) handler(d time.Duration) queue.Handler {
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
-				return queue.Outcome{Action: queue.Postpone}
+				return queue.Disposition{Action: queue.Postpone}
 			}
 		}
 		l.ran(j.Event.ID())
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 }
 

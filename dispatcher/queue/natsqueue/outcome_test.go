@@ -19,7 +19,7 @@ import (
 // the server delivers the job again.
 func TestQ6OutcomeRefusedForGoodFreesTheWorker(t *testing.T) {
 	t.Parallel()
-	for _, out := range []queue.Outcome{
+	for _, out := range []queue.Disposition{
 		{Action: queue.Retry, Delay: time.Millisecond}, {Action: queue.Postpone, Delay: time.Hour}, {Action: queue.Dead, Reason: "no"},
 	} {
 		for name, no := range map[string]func(*testing.T, *servers) (yes func()){
@@ -36,11 +36,11 @@ func TestQ6OutcomeRefusedForGoodFreesTheWorker(t *testing.T) {
 				s.config.Logger, s.config.Timeout = log.logger(), time.Second
 				q := s.queue(s.direct)
 				ran, release := make(chan string, 10), make(chan struct{})
-				openLane(t, q, "lane", 2, func(_ context.Context, j queue.Job) queue.Outcome {
+				openLane(t, q, "lane", 2, func(_ context.Context, j queue.Job) queue.Disposition {
 					ran <- j.Event.ID()
 					<-release
 					if j.Event.ID() == "other" {
-						return queue.Outcome{}
+						return queue.Disposition{}
 					}
 					return out
 				})

@@ -23,12 +23,12 @@ func TestQ6StrictJobIsRetriedManyTimes(t *testing.T) {
 	const retries = 12
 	q := openFor(t, store("1", "jobs", natstest.New(t, 1).URL()))
 	attempts := make(chan int, 2*retries)
-	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		attempts <- j.Attempt
 		if j.Attempt < retries {
-			return queue.Outcome{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
 		}
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	j := jobFor("lane", "a")
 	j.OrderKey = "key"
@@ -50,12 +50,12 @@ func TestQ7HeadOutlivesTheConsumer(t *testing.T) {
 	s := store("1", "jobs", natstest.New(t, 1).URL())
 	q := openFor(t, s)
 	attempts := make(chan int, 2)
-	handler := func(_ context.Context, j queue.Job) queue.Outcome {
+	handler := func(_ context.Context, j queue.Job) queue.Disposition {
 		attempts <- j.Attempt
 		if j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Delay: 100 * time.Millisecond, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: 100 * time.Millisecond, Began: time.Now()}
 		}
-		return queue.Outcome{}
+		return queue.Disposition{}
 	}
 	lane, err := q.Open("lane", queue.LaneOptions{Limit: 1}, handler)
 	require.NoError(t, err)
@@ -84,11 +84,11 @@ func TestQ9WorkerIsGivenItsOwnJobAgain(t *testing.T) {
 	t.Cleanup(q.Close)
 	var runs atomic.Int64
 	started, release := make(chan struct{}, 2), make(chan struct{})
-	openLane(t, q, "lane", 2, func(context.Context, queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 2, func(context.Context, queue.Job) queue.Disposition {
 		runs.Add(1)
 		started <- struct{}{}
 		<-release
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "a")))
 	<-started

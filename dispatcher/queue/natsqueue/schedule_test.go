@@ -26,10 +26,10 @@ func TestQ9ScheduledJobOfALostWorkerRunsAgain(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(lost.Close)
 	started, release := make(chan struct{}), make(chan struct{})
-	openLane(t, lost, "lane", 1, func(context.Context, queue.Job) queue.Outcome {
+	openLane(t, lost, "lane", 1, func(context.Context, queue.Job) queue.Disposition {
 		close(started)
 		<-release
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	t.Cleanup(func() { close(release) })
 	q := openFor(t, s)
@@ -56,9 +56,9 @@ func TestQ4JobThatComesTooEarly(t *testing.T) {
 	_, err = js.PublishMsg(t.Context(), m)
 	require.NoError(t, err)
 	ran := make(chan time.Time, 1)
-	openLane(t, q, "lane", 1, func(context.Context, queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 1, func(context.Context, queue.Job) queue.Disposition {
 		ran <- time.Now()
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	select {
 	case now := <-ran:
@@ -76,9 +76,9 @@ func TestQ11ScheduleReplacesWhatIsDue(t *testing.T) {
 	require.NoError(t, q.Schedule(t.Context(), "key", jobFor("lane", "latter")))
 	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "last")))
 	ran := make(chan string, 3)
-	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		ran <- j.Event.ID()
-		return queue.Outcome{}
+		return queue.Disposition{}
 	})
 	assert.Equal(t, "latter", <-ran)
 	assert.Equal(t, "last", <-ran)

@@ -18,7 +18,7 @@ const releasePause = 30 * time.Second
 // after Config.Timeout and releases the job, which runs again later, as often tried as before: that takes no room,
 // and no handler's place is taken by what cannot end. When the lane is stopped and its time is up the job runs
 // again, too.
-func (l *lane) settle(d *delivery, j queue.Job, out queue.Outcome) {
+func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 	if out.Action == queue.Done {
 		l.q.acknowledge(d)
 		return
@@ -57,7 +57,7 @@ func final(err error) bool {
 	return large || ask.Refused(err)
 }
 
-func (l *lane) apply(d *delivery, j queue.Job, out queue.Outcome) error {
+func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
 	// What is under way when the lane is stopped and its time is up may still succeed, but not make Stop wait for
 	// more than its grace.
 	ctx, cancel := l.q.bounded(context.Background())

@@ -107,12 +107,12 @@ func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	c := natstest.New(t, 1, func(o *server.Options) { o.MaxPayload = limit })
 	q := openFor(t, store("1", "jobs", c.URL()))
 	runs := make(chan int, 100)
-	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		runs <- j.Attempt
 		if j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Delay: 10 * time.Millisecond, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: 10 * time.Millisecond, Began: time.Now()}
 		}
-		return queue.Outcome{Action: queue.Dead, Began: time.Now(), Reason: strings.Repeat("because ", 1000)}
+		return queue.Disposition{Action: queue.Dead, Began: time.Now(), Reason: strings.Repeat("because ", 1000)}
 	})
 	stored := false
 	for size := limit; size > 0 && !stored; size -= 64 {

@@ -40,10 +40,10 @@ func TestPausedWorkerLeavesJobsToOthers(t *testing.T) {
 	s := store("1", "jobs", natstest.New(t, 1).URL())
 	paused, l := openFor(t, s), newLedger()
 	started, release := make(chan struct{}, 4), make(chan struct{})
-	lane := openLane(t, paused, "lane", 4, func(context.Context, queue.Job) queue.Outcome {
+	lane := openLane(t, paused, "lane", 4, func(context.Context, queue.Job) queue.Disposition {
 		started <- struct{}{}
 		<-release
-		return queue.Outcome{Action: queue.Postpone}
+		return queue.Disposition{Action: queue.Postpone}
 	})
 	for n := range 8 {
 		require.NoError(t, paused.Enqueue(t.Context(), jobFor("lane", strconv.Itoa(n))))
@@ -71,7 +71,7 @@ func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
 			s := store("1", "jobs", natstest.New(t, 1).URL())
 			worker, other := openFor(t, s), openFor(t, s)
 			wait := queue.LaneOptions{Limit: 4, Admit: func() time.Duration { return time.Second }}
-			lane, err := worker.Open("lane", wait, func(context.Context, queue.Job) queue.Outcome { return queue.Outcome{} })
+			lane, err := worker.Open("lane", wait, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 			require.NoError(t, err)
 			for n := range 3 {
 				require.NoError(t, other.Enqueue(t.Context(), jobFor("lane", strconv.Itoa(n))))
@@ -108,12 +108,12 @@ func TestQ7StrictLaneMovesToAnotherWorker(t *testing.T) {
 	require.NoError(t, first.Enqueue(t.Context(), strict("a"), strict("b"), strict("c")))
 	began := time.Now().Add(-time.Hour).Round(0)
 	failed := make(chan time.Time, 1)
-	lane, err := first.Open("lane", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+	lane, err := first.Open("lane", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Began: began}
+			return queue.Disposition{Action: queue.Retry, Began: began}
 		}
 		failed <- time.Now()
-		return queue.Outcome{Action: queue.Retry, Delay: 2 * time.Second, Began: time.Now()}
+		return queue.Disposition{Action: queue.Retry, Delay: 2 * time.Second, Began: time.Now()}
 	})
 	require.NoError(t, err)
 	at := <-failed
@@ -126,7 +126,7 @@ func TestQ7StrictLaneMovesToAnotherWorker(t *testing.T) {
 	var order []string
 	done := make(chan struct{})
 	second := openFor(t, s)
-	lane = openLane(t, second, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	lane = openLane(t, second, "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		mu.Lock()
 		defer mu.Unlock()
 		order = append(order, fmt.Sprintf("%s %d", j.Event.ID(), j.Attempt))
@@ -137,7 +137,7 @@ func TestQ7StrictLaneMovesToAnotherWorker(t *testing.T) {
 		if len(order) == 3 {
 			close(done)
 		}
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	// Nothing is due while the first job holds up the others.
 	drainCtx, cancel := context.WithTimeout(t.Context(), patience)
@@ -160,9 +160,9 @@ func TestQ11CancelMeetsStart(t *testing.T) {
 	s := store("1", "jobs", c.URL())
 	here, there := openFor(t, s), openFor(t, s)
 	var ran sync.Map
-	openLane(t, here, "lane", 8, func(_ context.Context, j queue.Job) queue.Outcome {
+	openLane(t, here, "lane", 8, func(_ context.Context, j queue.Job) queue.Disposition {
 		ran.Store(j.Event.ID(), true)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	var cancelled, startedJobs atomic.Int64
 	var wg sync.WaitGroup
@@ -196,9 +196,9 @@ func TestQ4PrecisionOfSchedules(t *testing.T) {
 			q := openFor(t, store(strconv.Itoa(nodes), "jobs", natstest.New(t, nodes).URL()))
 			const jobs = 200
 			late := make(chan time.Duration, jobs)
-			openLane(t, q, "lane", 16, func(_ context.Context, j queue.Job) queue.Outcome {
+			openLane(t, q, "lane", 16, func(_ context.Context, j queue.Job) queue.Disposition {
 				late <- time.Since(j.NotBefore)
-				return queue.Outcome{Action: queue.Done}
+				return queue.Disposition{Action: queue.Done}
 			})
 			var batch []queue.Job
 			for n := range jobs {

@@ -26,12 +26,12 @@ func TestQ4RetryOfAWorkerWhoseClockIsOff(t *testing.T) {
 				natsqueue.SetClock(q, time.Now().Add(off))
 				require.NoError(t, natsqueue.ReadClock(t.Context(), q))
 				ran := make(chan time.Time, 10)
-				openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+				openLane(t, q, "lane", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 					ran <- time.Now()
 					if j.Attempt < 2 {
-						return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+						return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 					}
-					return queue.Outcome{}
+					return queue.Disposition{}
 				})
 				j := jobFor("lane", "a")
 				j.OrderKey = key

@@ -26,7 +26,7 @@ type call struct {
 	queue.Job
 	ctx    context.Context
 	at     time.Time
-	answer chan func() queue.Outcome
+	answer chan func() queue.Disposition
 }
 
 // open opens a lane whose handlers wait for the rule.
@@ -42,7 +42,7 @@ func (p *probe) openWith(name string, o queue.LaneOptions, h queue.Handler) *lan
 	if h == nil {
 		h = l.ask
 	}
-	q, err := p.q.Open(name, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	q, err := p.q.Open(name, o, func(ctx context.Context, j queue.Job) queue.Disposition {
 		l.count(1)
 		defer l.count(-1)
 		return h(ctx, j)
@@ -70,14 +70,14 @@ func (l *lane) mostAtOnce() int {
 }
 
 // gaveUp is the answer of a handler that nobody wants to hear any more: far away, so that the job does not come again.
-func gaveUp() queue.Outcome { return queue.Outcome{Action: queue.Postpone, Delay: time.Hour} }
+func gaveUp() queue.Disposition { return queue.Disposition{Action: queue.Postpone, Delay: time.Hour} }
 
-func (l *lane) ask(ctx context.Context, j queue.Job) queue.Outcome {
-	c := &call{lane: l, Job: j, ctx: ctx, at: time.Now(), answer: make(chan func() queue.Outcome, 1)}
+func (l *lane) ask(ctx context.Context, j queue.Job) queue.Disposition {
+	c := &call{lane: l, Job: j, ctx: ctx, at: time.Now(), answer: make(chan func() queue.Disposition, 1)}
 	select {
 	case l.calls <- c:
 	case <-ctx.Done():
-		return queue.Outcome{Action: queue.Postpone}
+		return queue.Disposition{Action: queue.Postpone}
 	case <-l.p.over:
 		return gaveUp()
 	}
@@ -137,16 +137,16 @@ func (l *lane) stop() {
 	l.p.must("Stop of lane "+l.name, l.halt())
 }
 
-func (c *call) settle(o queue.Outcome) { c.answer <- func() queue.Outcome { return o } }
-func (c *call) done()                  { c.settle(queue.Outcome{Action: queue.Done, Began: c.at}) }
+func (c *call) settle(o queue.Disposition) { c.answer <- func() queue.Disposition { return o } }
+func (c *call) done()                      { c.settle(queue.Disposition{Action: queue.Done, Began: c.at}) }
 func (c *call) retry(d time.Duration) {
-	c.settle(queue.Outcome{Action: queue.Retry, Delay: d, Began: c.at})
+	c.settle(queue.Disposition{Action: queue.Retry, Delay: d, Began: c.at})
 }
 func (c *call) postpone(d time.Duration) {
-	c.settle(queue.Outcome{Action: queue.Postpone, Delay: d, Began: c.at})
+	c.settle(queue.Disposition{Action: queue.Postpone, Delay: d, Began: c.at})
 }
 func (c *call) die(reason string) {
-	c.settle(queue.Outcome{Action: queue.Dead, Reason: reason, Began: c.at})
+	c.settle(queue.Disposition{Action: queue.Dead, Reason: reason, Began: c.at})
 }
 
 // tally is a handler's record of which jobs ran how often.
@@ -171,9 +171,9 @@ func (t *tally) add(j queue.Job) {
 }
 
 // done is a handler that counts the job and is done with it.
-func (t *tally) done(_ context.Context, j queue.Job) queue.Outcome {
+func (t *tally) done(_ context.Context, j queue.Job) queue.Disposition {
 	t.add(j)
-	return queue.Outcome{Action: queue.Done}
+	return queue.Disposition{Action: queue.Done}
 }
 
 func (t *tally) distinct() int {

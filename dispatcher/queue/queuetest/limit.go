@@ -61,7 +61,7 @@ func limitRule(p *probe) {
 func liveLimitRule(p *probe) {
 	const jobs, greatest = 400, 4
 	t := newTally()
-	l := p.openWith("a", queue.LaneOptions{Limit: 1}, func(ctx context.Context, j queue.Job) queue.Outcome {
+	l := p.openWith("a", queue.LaneOptions{Limit: 1}, func(ctx context.Context, j queue.Job) queue.Disposition {
 		<-time.After(p.s.Unit / 100) // long enough for one too many to be there at the same time
 		return t.done(ctx, j)
 	})
@@ -94,7 +94,7 @@ func liveLimitRule(p *probe) {
 func isolationRule(p *probe) {
 	const live, each = 9, 20
 	hanging := make(chan struct{}, 4)
-	p.openWith("dead", queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Outcome {
+	p.openWith("dead", queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
 		select {
 		case hanging <- struct{}{}:
 		case <-p.over:
@@ -103,12 +103,12 @@ func isolationRule(p *probe) {
 		return gaveUp()
 	})
 	failing := make(chan struct{}, 1)
-	p.openWith("failing", queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Outcome {
+	p.openWith("failing", queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
 		select {
 		case failing <- struct{}{}:
 		default:
 		}
-		return queue.Outcome{Action: queue.Retry, Delay: p.s.Unit, Began: time.Now()}
+		return queue.Disposition{Action: queue.Retry, Delay: p.s.Unit, Began: time.Now()}
 	})
 	p.enqueue(p.jobs("dead", p.s.Crowd)...)
 	p.enqueue(p.jobs("failing", 100)...)
@@ -119,7 +119,7 @@ func isolationRule(p *probe) {
 	t := newTally()
 	var latest atomic.Int64
 	for i := range live {
-		p.openWith(string(rune('a'+i)), queue.LaneOptions{Limit: 1}, func(ctx context.Context, j queue.Job) queue.Outcome {
+		p.openWith(string(rune('a'+i)), queue.LaneOptions{Limit: 1}, func(ctx context.Context, j queue.Job) queue.Disposition {
 			if d := int64(time.Since(j.Enqueued)); d > latest.Load() {
 				latest.Store(d)
 			}

@@ -165,7 +165,7 @@ func (l *naiveLane) start(j *naiveJob, later func(time.Time)) bool {
 
 func (l *naiveLane) run(ctx context.Context, j *naiveJob, job queue.Job, h queue.Handler) {
 	n := l.naive
-	out := queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+	out := queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 	returned := false
 	defer func() {
 		if !returned && n.is("loses what crashes") {
@@ -181,7 +181,7 @@ func (l *naiveLane) run(ctx context.Context, j *naiveJob, job queue.Job, h queue
 	returned = true
 }
 
-func (l *naiveLane) settle(j *naiveJob, out queue.Outcome) {
+func (l *naiveLane) settle(j *naiveJob, out queue.Disposition) {
 	n := l.naive
 	l.running--
 	j.running, j.claimed = false, 0

@@ -93,12 +93,12 @@ func keyedRetryRule(p *probe) {
 func strictRule(p *probe) {
 	const jobs = 30
 	t := newTally()
-	l := p.openWith("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l := p.openWith("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt < 2 && strings.HasSuffix(j.Event.ID(), "3") {
-			return queue.Outcome{Action: queue.Retry, Delay: p.s.Unit * time.Duration(j.Attempt), Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: p.s.Unit * time.Duration(j.Attempt), Began: time.Now()}
 		}
 		t.add(j)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	var want []string
 	for range jobs {
@@ -118,7 +118,7 @@ func enqueuersRule(p *probe) {
 	t := newTally()
 	var mu sync.Mutex
 	busy := map[string]bool{}
-	l := p.openWith("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l := p.openWith("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 		mu.Lock()
 		if busy[j.OrderKey] {
 			p.note("two jobs of key %s ran at a time", j.OrderKey)
@@ -131,10 +131,10 @@ func enqueuersRule(p *probe) {
 			busy[j.OrderKey] = false
 		}()
 		if n, _ := strconv.Atoi(j.Headers["n"]); n%7 == 0 && j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Delay: p.s.Unit / 25, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: p.s.Unit / 25, Began: time.Now()}
 		}
 		t.add(j)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	var wg sync.WaitGroup
 	for e := range enqueuers {

@@ -29,7 +29,7 @@ func retryRule(p *probe) {
 		c := l.next()
 		want.NotBefore = c.NotBefore // when the retry was due
 		p.identical(want, c.Job)
-		c.settle(queue.Outcome{Action: queue.Retry, Began: first.Add(time.Duration(attempt) * time.Second)})
+		c.settle(queue.Disposition{Action: queue.Retry, Began: first.Add(time.Duration(attempt) * time.Second)})
 		want.Attempt, want.FirstTried = attempt+1, first
 	}
 	c := l.next()
@@ -60,9 +60,9 @@ func deadRule(p *probe) {
 	p.enqueue(p.jobs("a", 2)...)
 	began := time.Now().Add(-time.Minute)
 	tried := l.next()
-	tried.settle(queue.Outcome{Action: queue.Dead, Reason: "gave up", Began: began})
+	tried.settle(queue.Disposition{Action: queue.Dead, Reason: "gave up", Began: began})
 	untried := l.next()
-	untried.settle(queue.Outcome{Action: queue.Dead, Reason: "too old"})
+	untried.settle(queue.Disposition{Action: queue.Dead, Reason: "too old"})
 	l.quiet("that is dead")
 	l.stop()
 	p.open("a", 1).quiet("that is dead, when the lane was opened again")
@@ -82,10 +82,10 @@ func deadRule(p *probe) {
 func panicRule(p *probe) {
 	for _, crash := range []struct {
 		name string
-		f    func() queue.Outcome
+		f    func() queue.Disposition
 	}{
-		{"panics", func() queue.Outcome { panic("on purpose") }}, //nolint:forbidigo // the rule is about panics
-		{"ends", func() queue.Outcome { runtime.Goexit(); return queue.Outcome{} }},
+		{"panics", func() queue.Disposition { panic("on purpose") }}, //nolint:forbidigo // the rule is about panics
+		{"ends", func() queue.Disposition { runtime.Goexit(); return queue.Disposition{} }},
 	} {
 		l := p.open(crash.name, 1)
 		p.enqueue(p.jobs(crash.name, 2)...)

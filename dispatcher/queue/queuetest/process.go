@@ -97,12 +97,12 @@ func load(q queue.Queue, say func(string, ...any)) error {
 		return err
 	}
 	say("acked %s", childStuck)
-	_, err := q.Open(childLane, queue.LaneOptions{Limit: childLimit}, func(_ context.Context, j queue.Job) queue.Outcome {
+	_, err := q.Open(childLane, queue.LaneOptions{Limit: childLimit}, func(_ context.Context, j queue.Job) queue.Disposition {
 		say("ran %s", j.Event.ID())
 		if j.Event.ID() == childStuck {
 			select {}
 		}
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	if err != nil {
 		return err
@@ -112,12 +112,12 @@ func load(q queue.Queue, say func(string, ...any)) error {
 
 // loadKeyed is load with an order key for each enqueuer, and handlers that fail now and then.
 func loadKeyed(q queue.Queue, say func(string, ...any)) error {
-	_, err := q.Open(childLane, queue.LaneOptions{Limit: childLimit}, func(_ context.Context, j queue.Job) queue.Outcome {
+	_, err := q.Open(childLane, queue.LaneOptions{Limit: childLimit}, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 && strings.HasSuffix(j.Event.ID(), "3") {
-			return queue.Outcome{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: time.Millisecond, Began: time.Now()}
 		}
 		say("ran %s", j.Event.ID())
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	if err != nil {
 		return err
@@ -146,10 +146,10 @@ func enqueueForEver(q queue.Queue, say func(string, ...any), key func(enqueuer i
 
 // share works until its stdin ends.
 func share(q queue.Queue, say func(string, ...any)) error {
-	l, err := q.Open(childLane, queue.LaneOptions{Limit: 2}, func(_ context.Context, j queue.Job) queue.Outcome {
+	l, err := q.Open(childLane, queue.LaneOptions{Limit: 2}, func(_ context.Context, j queue.Job) queue.Disposition {
 		say("ran %s", j.Event.ID())
 		<-time.After(time.Millisecond) // leave some for the other process
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	if err != nil {
 		return err
@@ -379,7 +379,7 @@ func sharedRule(p *probe) {
 		p.fail("the child process ended by itself")
 	}
 	t, theirs := newTally(), map[string]int{}
-	l := p.openWith(childLane, queue.LaneOptions{Limit: 2}, func(ctx context.Context, j queue.Job) queue.Outcome {
+	l := p.openWith(childLane, queue.LaneOptions{Limit: 2}, func(ctx context.Context, j queue.Job) queue.Disposition {
 		<-time.After(time.Millisecond)
 		return t.done(ctx, j)
 	})

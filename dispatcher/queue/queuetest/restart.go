@@ -17,7 +17,7 @@ func restartRule(p *probe) {
 	p.enqueue(elsewhere)
 	began := time.Now().Add(-time.Minute)
 	l.expect("e1").done()
-	l.expect("e2").settle(queue.Outcome{Action: queue.Retry, Delay: 3 * p.s.Unit, Began: began})
+	l.expect("e2").settle(queue.Disposition{Action: queue.Retry, Delay: 3 * p.s.Unit, Began: began})
 	c := l.expect("e3")
 	l.q.Limit(0)
 	// Only now, because their time may come before the others have started, on a busy machine.

@@ -41,11 +41,11 @@ func stopRule(p *probe) {
 
 func stopCancelRule(p *probe) {
 	began := make(chan struct{}, 2)
-	l := p.openWith("a", queue.LaneOptions{Limit: 2}, func(ctx context.Context, _ queue.Job) queue.Outcome {
+	l := p.openWith("a", queue.LaneOptions{Limit: 2}, func(ctx context.Context, _ queue.Job) queue.Disposition {
 		began <- struct{}{}
 		select {
 		case <-ctx.Done():
-			return queue.Outcome{Action: queue.Postpone, Began: time.Now()}
+			return queue.Disposition{Action: queue.Postpone, Began: time.Now()}
 		case <-p.over:
 			return gaveUp()
 		}

@@ -30,11 +30,11 @@ func BenchmarkMixed(b *testing.B) {
 	var done atomic.Int64
 	all := make(chan struct{})
 	for i := range 10 {
-		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Outcome {
+		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Disposition {
 			if done.Add(1) == int64(b.N) {
 				close(all)
 			}
-			return queue.Outcome{Action: queue.Done}
+			return queue.Disposition{Action: queue.Done}
 		})
 		require.NoError(b, err)
 	}
@@ -75,11 +75,11 @@ func BenchmarkDrain(b *testing.B) {
 	var done atomic.Int64
 	all := make(chan struct{})
 	for i := range 10 {
-		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Outcome {
+		_, err := q.Open(fmt.Sprintf("lane%d", i), queue.LaneOptions{Limit: 16}, func(context.Context, queue.Job) queue.Disposition {
 			if done.Add(1) == int64(b.N) {
 				close(all)
 			}
-			return queue.Outcome{Action: queue.Done}
+			return queue.Disposition{Action: queue.Done}
 		})
 		require.NoError(b, err)
 	}
@@ -146,12 +146,12 @@ func BenchmarkRestart(b *testing.B) {
 		q, err := Open(b.Context(), path, Options{})
 		require.NoError(b, err)
 		first := make(chan struct{}, 1)
-		serve(b, q, "lane7", 1, func(context.Context, queue.Job) queue.Outcome {
+		serve(b, q, "lane7", 1, func(context.Context, queue.Job) queue.Disposition {
 			select {
 			case first <- struct{}{}:
 			default:
 			}
-			return queue.Outcome{Action: queue.Postpone, Delay: time.Hour}
+			return queue.Disposition{Action: queue.Postpone, Delay: time.Hour}
 		})
 		<-first
 		require.NoError(b, q.Close())
@@ -165,15 +165,15 @@ func BenchmarkBesideADeadLane(b *testing.B) {
 		b.Run(fmt.Sprintf("dead=%d", dead), func(b *testing.B) {
 			q := benchQueue(b)
 			pend(b, q, "dead", dead)
-			serve(b, q, "dead", 16, func(context.Context, queue.Job) queue.Outcome {
+			serve(b, q, "dead", 16, func(context.Context, queue.Job) queue.Disposition {
 				<-time.After(time.Millisecond)
-				return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+				return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 			})
 			started := make(chan time.Time, 1)
 			for i := range 9 {
-				serve(b, q, fmt.Sprintf("live%d", i), 4, func(context.Context, queue.Job) queue.Outcome {
+				serve(b, q, fmt.Sprintf("live%d", i), 4, func(context.Context, queue.Job) queue.Disposition {
 					started <- time.Now()
-					return queue.Outcome{Action: queue.Done}
+					return queue.Disposition{Action: queue.Done}
 				})
 			}
 			var took []time.Duration
@@ -196,9 +196,9 @@ func BenchmarkBesideADeadLane(b *testing.B) {
 func BenchmarkLateness(b *testing.B) {
 	q := benchQueue(b)
 	late := make(chan time.Duration, 1)
-	serve(b, q, "timed", 4, func(_ context.Context, j queue.Job) queue.Outcome {
+	serve(b, q, "timed", 4, func(_ context.Context, j queue.Job) queue.Disposition {
 		late <- time.Since(j.NotBefore)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	var took []time.Duration
 	b.ResetTimer()

@@ -42,9 +42,9 @@ func TestAPauseIsAsLongAsItIs(t *testing.T) {
 			clock := new(settable)
 			q := openWith(t, newPath(t), clock.options())
 			r := newRan()
-			serve(t, q, "a", 1, func(ctx context.Context, j queue.Job) queue.Outcome {
+			serve(t, q, "a", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 				if j.Attempt == 0 {
-					return queue.Outcome{Action: queue.Retry, Delay: 2 * time.Second, Began: clock.now()}
+					return queue.Disposition{Action: queue.Retry, Delay: 2 * time.Second, Began: clock.now()}
 				}
 				return r.done(ctx, j)
 			})
@@ -64,8 +64,8 @@ func TestAPauseIsAsLongAsItIsOverARestart(t *testing.T) {
 	clock := new(settable)
 	o := clock.options()
 	q := openWith(t, newPath(t), o)
-	l := serve(t, q, "a", 1, func(context.Context, queue.Job) queue.Outcome {
-		return queue.Outcome{Action: queue.Retry, Delay: 2 * time.Second, Began: clock.now()}
+	l := serve(t, q, "a", 1, func(context.Context, queue.Job) queue.Disposition {
+		return queue.Disposition{Action: queue.Retry, Delay: 2 * time.Second, Began: clock.now()}
 	})
 	timed := job("timed", "a")
 	timed.NotBefore = clock.now().Add(5 * time.Minute)
@@ -124,19 +124,19 @@ func TestAgesAreKept(t *testing.T) {
 		return j
 	}
 	ages := make(chan time.Duration, 10)
-	measure := func(_ context.Context, j queue.Job) queue.Outcome {
+	measure := func(_ context.Context, j queue.Job) queue.Disposition {
 		ages <- clock.now().Sub(j.Enqueued)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	serve(t, q, "memory", 0, measure)
 	require.NoError(t, q.Enqueue(t.Context(), young("m", "memory"), young("f", "file"), young("r", "restart")))
 	retried := make(chan time.Time, 10)
-	serve(t, q, "retried", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	serve(t, q, "retried", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Delay: time.Hour, Began: clock.now()}
+			return queue.Disposition{Action: queue.Retry, Delay: time.Hour, Began: clock.now()}
 		}
 		retried <- j.FirstTried
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), young("t", "retried")))
 	eventually(t, func() bool { return count(t, q, "retried").Later == 1 }, "it was tried")

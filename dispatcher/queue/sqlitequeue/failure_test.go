@@ -80,10 +80,10 @@ func fullDisk(t *testing.T, path string, spoil func(q *Queue), makeRoom func(q *
 	q := openWith(t, path, o)
 	proceed := make(chan struct{})
 	r := newRan()
-	serve(t, q, "running", 2, func(ctx context.Context, j queue.Job) queue.Outcome {
+	serve(t, q, "running", 2, func(ctx context.Context, j queue.Job) queue.Disposition {
 		r.add(j)
 		<-proceed
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobs("running", 6)...))
 	r.await(t, 2)
@@ -354,10 +354,10 @@ func TestCloseCancelsHandlers(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	began := make(chan struct{})
-	serve(t, q, "a", 1, func(ctx context.Context, _ queue.Job) queue.Outcome {
+	serve(t, q, "a", 1, func(ctx context.Context, _ queue.Job) queue.Disposition {
 		close(began)
 		<-ctx.Done()
-		return queue.Outcome{Action: queue.Postpone}
+		return queue.Disposition{Action: queue.Postpone}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
 	<-began

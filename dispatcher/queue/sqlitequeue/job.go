@@ -51,7 +51,7 @@ func (t *tx) name(l *lane) error {
 }
 
 // settle applies the outcome of a job that ran.
-func (t *tx) settle(l *lane, r *row, out queue.Outcome) error {
+func (t *tx) settle(l *lane, r *row, out queue.Disposition) error {
 	after := *r
 	after.follow(t.queue.openedAt, t.steps)
 	if out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero() {

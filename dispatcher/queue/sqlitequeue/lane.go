@@ -56,7 +56,7 @@ func (l *lane) start(o queue.LaneOptions, h queue.Handler) error {
 	if l.open {
 		return queue.ErrLaneOpen
 	}
-	inner, err := l.queue.memory.Open(l.name, o, func(ctx context.Context, j queue.Job) queue.Outcome {
+	inner, err := l.queue.memory.Open(l.name, o, func(ctx context.Context, j queue.Job) queue.Disposition {
 		return l.run(ctx, j.Generation, h)
 	})
 	if err != nil {

@@ -48,15 +48,15 @@ func (l *lane) ask(at int64) {
 }
 
 // loadAsked is the handler of the loader.
-func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Outcome {
+func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Disposition {
 	if j.Generation == 0 { // no lane has this number
 		q.watchClock()
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	l := q.numbered(j.Generation)
 	err := q.load(l)
 	if isClosed(err) {
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	l.mu.Lock()
 	was := l.unreadable
@@ -71,7 +71,7 @@ func (q *Queue) loadAsked(_ context.Context, j queue.Job) queue.Outcome {
 	case err == nil && was:
 		q.log.Info("tocsin: the queue's file can be read again", "route", l.name)
 	}
-	return queue.Outcome{Action: queue.Done}
+	return queue.Disposition{Action: queue.Done}
 }
 
 // ahead is what a load has read.

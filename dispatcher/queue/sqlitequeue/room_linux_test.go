@@ -74,7 +74,7 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 
 		var mu sync.Mutex
 		ran, store := map[string]int{}, q.Dedup()
-		l := serve(t, q, lane, 8, func(ctx context.Context, j queue.Job) queue.Outcome {
+		l := serve(t, q, lane, 8, func(ctx context.Context, j queue.Job) queue.Disposition {
 			mu.Lock()
 			ran[j.Event.ID()]++
 			n := len(ran)
@@ -84,9 +84,9 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 				assert.NoError(t, store.Commit(ctx, j.ID(), c.Token, cleanEvery))
 			}
 			if n%7 == 0 {
-				return queue.Outcome{Action: queue.Dead, Reason: "no use"}
+				return queue.Disposition{Action: queue.Dead, Reason: "no use"}
 			}
-			return queue.Outcome{Action: queue.Done}
+			return queue.Disposition{Action: queue.Done}
 		})
 		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		require.Equal(t, 0, count(t, q, lane).Waiting())

@@ -9,10 +9,10 @@ import (
 
 // run is what a lane's handler is to the queue in memory, which has called a ticket: it runs the job whose turn it is,
 // and stores the outcome.
-func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Outcome {
+func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Disposition {
 	r := l.take(ticket)
 	if r == nil { // cancelled or purged when it was about to start
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	returned := false
 	defer func() {
@@ -29,9 +29,9 @@ func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Out
 	if r.name != "" {
 		ctx = context.WithValue(ctx, scheduledJob{}, &startedJob{l, r})
 	}
-	var out queue.Outcome
+	var out queue.Disposition
 	if err != nil {
-		out = queue.Outcome{Action: queue.Dead, Reason: "the stored event cannot be read: " + err.Error()}
+		out = queue.Disposition{Action: queue.Dead, Reason: "the stored event cannot be read: " + err.Error()}
 	} else {
 		out = call(ctx, h, j)
 	}
@@ -40,7 +40,7 @@ func (l *lane) run(ctx context.Context, ticket int64, h queue.Handler) queue.Out
 }
 
 // call contains a handler's panic.
-func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
 	defer func() {
 		if recover() != nil {
 			out = panicOutcome()
@@ -50,13 +50,13 @@ func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome)
 }
 
 // panicOutcome is the outcome of a handler that did not return.
-func panicOutcome() queue.Outcome {
-	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+func panicOutcome() queue.Disposition {
+	return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
 // settle stores an outcome and says what the queue in memory has to do: keep the job for another turn, or forget it.
-func (l *lane) settle(ctx context.Context, r *row, out queue.Outcome) queue.Outcome {
-	again := queue.Outcome{Action: queue.Postpone}
+func (l *lane) settle(ctx context.Context, r *row, out queue.Disposition) queue.Disposition {
+	again := queue.Disposition{Action: queue.Postpone}
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
 		r.started = false
 		l.keep(r, true)
@@ -67,14 +67,14 @@ func (l *lane) settle(ctx context.Context, r *row, out queue.Outcome) queue.Outc
 		return again
 	}
 	if out.Action != queue.Retry && out.Action != queue.Postpone {
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	}
 	if r.due == 0 {
 		l.keep(r, out.Action == queue.Postpone)
-		return queue.Outcome{Action: out.Action}
+		return queue.Disposition{Action: out.Action}
 	}
 	l.rest(r)
-	return queue.Outcome{Action: queue.Done}
+	return queue.Disposition{Action: queue.Done}
 }
 
 // Pauses between attempts to store an outcome while the file cannot be written.
@@ -85,7 +85,7 @@ const (
 
 // store makes an outcome durable, however often it takes: the job's place stays taken meanwhile, so that no more jobs
 // start than could be repeated. It gives up when the lane no longer waits or the queue is closed.
-func (l *lane) store(ctx context.Context, r *row, out queue.Outcome) error {
+func (l *lane) store(ctx context.Context, r *row, out queue.Disposition) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := l.queue.writer.write(context.Background(), "store an outcome", func(t *tx) error { return t.settle(l, r, out) })
 		if err == nil || isClosed(err) {

@@ -23,11 +23,11 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	enqueued, proceed := make(chan struct{}), make(chan struct{})
-	serve(t, q, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Outcome {
+	serve(t, q, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 		assert.NoError(t, q.Enqueue(ctx, queue.Job{Event: j.Event, Route: "target", Enqueued: time.Now()}))
 		close(enqueued)
 		<-proceed
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, q.Schedule(t.Context(), "key", job("e", "schedule")))
 	<-enqueued
@@ -36,10 +36,10 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	assert.False(t, cancelled(t, crashed, "schedule", "key"), "it was dispatched")
 	require.NoError(t, crashed.Schedule(t.Context(), "key", delayedBy(time.Hour, "next", "schedule")), "the key is free")
 	r := newRan()
-	l := serve(t, crashed, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Outcome {
+	l := serve(t, crashed, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 		r.add(j)
 		assert.NoError(t, crashed.Enqueue(ctx, queue.Job{Event: j.Event, Route: "target", Enqueued: time.Now()}))
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, map[string]int{"e": 1}, r.ids(), "the rest of its work is done")
@@ -50,10 +50,10 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	q = newQueue(t)
 	require.NoError(t, q.Schedule(t.Context(), "key", job("e", "schedule")))
 	began, end := make(chan struct{}), make(chan struct{})
-	serve(t, q, "schedule", 1, func(context.Context, queue.Job) queue.Outcome {
+	serve(t, q, "schedule", 1, func(context.Context, queue.Job) queue.Disposition {
 		close(began)
 		<-end
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	<-began
 	crashed = openAt(t, copyFiles(t, q.path))
@@ -74,13 +74,13 @@ func TestAPostponedJobWasNotTried(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Hour} {
 		q := newQueue(t)
 		ran := make(chan struct{}, 10)
-		l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+		l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 			ran <- struct{}{}
 			if j.Event.ID() == "tried" {
-				return queue.Outcome{Action: queue.Retry, Delay: time.Hour, Began: time.Now()}
+				return queue.Disposition{Action: queue.Retry, Delay: time.Hour, Began: time.Now()}
 			}
 			q.lane("a").Limit(0)
-			return queue.Outcome{Action: queue.Postpone, Delay: delay}
+			return queue.Disposition{Action: queue.Postpone, Delay: delay}
 		})
 		require.NoError(t, q.Schedule(t.Context(), "tried", job("tried", "a")))
 		<-ran

@@ -66,9 +66,9 @@ func TestAFileOfTheSecondSchema(t *testing.T) {
 	urgent.Urgent = true
 	require.NoError(t, q.Enqueue(ctx, urgent))
 	var ran []queue.Job
-	l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		ran = append(ran, j)
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, l.Drain(ctx, time.Time{}))
 	require.Len(t, ran, 4)

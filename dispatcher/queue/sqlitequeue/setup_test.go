@@ -56,9 +56,9 @@ type ran struct {
 
 func newRan() *ran { return &ran{times: map[string]int{}, changed: make(chan struct{}, 1)} }
 
-func (r *ran) done(_ context.Context, j queue.Job) queue.Outcome {
+func (r *ran) done(_ context.Context, j queue.Job) queue.Disposition {
 	r.add(j)
-	return queue.Outcome{Action: queue.Done}
+	return queue.Disposition{Action: queue.Done}
 }
 
 func (r *ran) add(j queue.Job) {

@@ -31,8 +31,8 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 	}
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 1 }, "nine are done")
 	assert.EqualValues(t, 1, rowsOf(t, q, "event"), "one needs it")
-	serve(t, q, "lane9", 1, func(context.Context, queue.Job) queue.Outcome {
-		return queue.Outcome{Action: queue.Dead, Reason: "no use"}
+	serve(t, q, "lane9", 1, func(context.Context, queue.Job) queue.Disposition {
+		return queue.Disposition{Action: queue.Dead, Reason: "no use"}
 	})
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 }, "the last is dead")
 	assert.EqualValues(t, 1, rowsOf(t, q, "event"), "evidence")
@@ -60,8 +60,8 @@ func TestPeopleCanReadTheFile(t *testing.T) {
 func TestDeadLettersAreKeptForATime(t *testing.T) {
 	t.Parallel()
 	q := openWith(t, newPath(t), Options{DeadLetters: 5, DeadAge: time.Hour})
-	serve(t, q, "a", 1, func(context.Context, queue.Job) queue.Outcome {
-		return queue.Outcome{Action: queue.Dead, Reason: "no use"}
+	serve(t, q, "a", 1, func(context.Context, queue.Job) queue.Disposition {
+		return queue.Disposition{Action: queue.Dead, Reason: "no use"}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobs("a", 20)...))
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 && rowsOf(t, q, "dead") == 5 }, "too many go")
@@ -88,8 +88,8 @@ func TestManyDeadLetters(t *testing.T) {
 	t.Parallel()
 	const many = chunk + 50
 	q := newQueue(t)
-	l := serve(t, q, "a", 32, func(context.Context, queue.Job) queue.Outcome {
-		return queue.Outcome{Action: queue.Dead, Reason: "no use"}
+	l := serve(t, q, "a", 32, func(context.Context, queue.Job) queue.Disposition {
+		return queue.Disposition{Action: queue.Dead, Reason: "no use"}
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobs("a", many)...))
 	eventually(t, func() bool { return count(t, q, "a").Dead == many }, "all are dead")

@@ -36,7 +36,7 @@ func (s *stress) problem(format string, args ...any) {
 }
 
 // handle fails now and then, and watches order, time and who else runs.
-func (s *stress) handle(_ context.Context, j queue.Job) queue.Outcome {
+func (s *stress) handle(_ context.Context, j queue.Job) queue.Disposition {
 	now := time.Now()
 	var enqueuer, n int
 	_, _ = fmt.Sscanf(j.Event.ID(), "e%d-%d", &enqueuer, &n)
@@ -66,17 +66,17 @@ func (s *stress) handle(_ context.Context, j queue.Job) queue.Outcome {
 	case 0:
 		delay := time.Duration(rand.IntN(20)) * time.Millisecond
 		s.due[j.ID()] = time.Now().Add(delay)
-		return queue.Outcome{Action: queue.Retry, Delay: delay, Began: now}
+		return queue.Disposition{Action: queue.Retry, Delay: delay, Began: now}
 	case 1:
-		return queue.Outcome{Action: queue.Retry, Began: now}
+		return queue.Disposition{Action: queue.Retry, Began: now}
 	case 2:
-		return queue.Outcome{Action: queue.Postpone}
+		return queue.Disposition{Action: queue.Postpone}
 	case 3:
 		s.settle(j, key, enqueuer, n)
-		return queue.Outcome{Action: queue.Dead, Reason: "chance", Began: now}
+		return queue.Disposition{Action: queue.Dead, Reason: "chance", Began: now}
 	default:
 		s.settle(j, key, enqueuer, n)
-		return queue.Outcome{Action: queue.Done, Began: now}
+		return queue.Disposition{Action: queue.Done, Began: now}
 	}
 }
 
@@ -199,10 +199,10 @@ func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
 	}
 	proceed := make(chan struct{})
 	r := newRan()
-	l := serve(t, q, "a", 4, func(_ context.Context, j queue.Job) queue.Outcome {
+	l := serve(t, q, "a", 4, func(_ context.Context, j queue.Job) queue.Disposition {
 		r.add(j)
 		<-proceed
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, q.Enqueue(ctx, keyed("head")))
 	require.NoError(t, q.Schedule(ctx, "name", keyed("follower")))

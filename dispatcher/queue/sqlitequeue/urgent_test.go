@@ -23,9 +23,9 @@ func urgentJob(id, route string) queue.Job {
 // order runs what a lane has, one at a time, and returns the events' ids.
 func order(t *testing.T, q *Queue, name string, until time.Time) (ids []string) {
 	t.Helper()
-	l := serve(t, q, name, 1, func(_ context.Context, j queue.Job) queue.Outcome {
+	l := serve(t, q, name, 1, func(_ context.Context, j queue.Job) queue.Disposition {
 		ids = append(ids, j.Event.ID())
-		return queue.Outcome{Action: queue.Done}
+		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, l.Drain(t.Context(), until))
 	require.NoError(t, l.Stop(t.Context()))
@@ -85,31 +85,31 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	q.ahead = 2
 	type run struct {
 		id     string
-		answer chan queue.Outcome
+		answer chan queue.Disposition
 	}
 	runs := make(chan run)
-	l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Outcome {
-		r := run{j.Event.ID(), make(chan queue.Outcome)}
+	l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Disposition {
+		r := run{j.Event.ID(), make(chan queue.Disposition)}
 		runs <- r
 		return <-r.answer
 	})
 	require.NoError(t, q.Enqueue(t.Context(), jobs("a", 20)...))
 	first := <-runs
 	require.NoError(t, q.Enqueue(t.Context(), urgentJob("u", "a")))
-	first.answer <- queue.Outcome{Action: queue.Done}
+	first.answer <- queue.Disposition{Action: queue.Done}
 	u := <-runs
 	assert.Equal(t, "u", u.id)
-	u.answer <- queue.Outcome{Action: queue.Retry, Delay: 20 * time.Millisecond, Began: time.Now()}
+	u.answer <- queue.Disposition{Action: queue.Retry, Delay: 20 * time.Millisecond, Began: time.Now()}
 	second := <-runs
 	eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "its time has come")
 	in := q.lane("a")
 	eventually(t, func() bool { in.mu.Lock(); defer in.mu.Unlock(); return in.turns.urgent.Len() == 1 }, "it was read")
-	second.answer <- queue.Outcome{Action: queue.Done}
+	second.answer <- queue.Disposition{Action: queue.Done}
 	u = <-runs
 	assert.Equal(t, "u", u.id)
-	u.answer <- queue.Outcome{Action: queue.Dead, Reason: "no use"}
+	u.answer <- queue.Disposition{Action: queue.Dead, Reason: "no use"}
 	for range 18 {
-		(<-runs).answer <- queue.Outcome{Action: queue.Done}
+		(<-runs).answer <- queue.Disposition{Action: queue.Done}
 	}
 	require.NoError(t, l.Drain(t.Context(), time.Time{}))
 	assert.Equal(t, queue.Counts{Dead: 1}, count(t, q, "a"))
@@ -119,7 +119,7 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	n, err := q.Requeue(t.Context(), queue.Selection{}, 1)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	(<-runs).answer <- queue.Outcome{Action: queue.Done}
+	(<-runs).answer <- queue.Disposition{Action: queue.Done}
 	assert.True(t, q.Properties().Urgency)
 }
 
@@ -131,9 +131,9 @@ func TestDrainWaitsForATime(t *testing.T) {
 	soon.NotBefore, late.NotBefore = time.Now().Add(200*time.Millisecond), time.Now().Add(time.Hour)
 	require.NoError(t, q.Enqueue(t.Context(), soon, late))
 	r := newRan()
-	l := serve(t, q, "a", 1, func(ctx context.Context, j queue.Job) queue.Outcome {
+	l := serve(t, q, "a", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 		if j.Attempt == 0 {
-			return queue.Outcome{Action: queue.Retry, Delay: 200 * time.Millisecond, Began: time.Now()}
+			return queue.Disposition{Action: queue.Retry, Delay: 200 * time.Millisecond, Began: time.Now()}
 		}
 		return r.done(ctx, j)
 	})

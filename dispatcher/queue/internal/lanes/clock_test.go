@@ -60,18 +60,18 @@ func TestClockSteps(t *testing.T) {
 				m := &machine{began: time.Now()}
 				s := New(m.read, nil)
 				retried, reminded, second := make(chan time.Time, 1), make(chan time.Time, 1), make(chan time.Time, 1)
-				l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+				l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 					switch {
 					case j.Event.ID() == "reminder":
 						reminded <- time.Now()
 					case j.Event.ID() == "second":
 						second <- time.Now()
 					case j.Attempt == 0:
-						return queue.Outcome{Action: queue.Retry, Delay: delay, Began: time.Now()}
+						return queue.Disposition{Action: queue.Retry, Delay: delay, Began: time.Now()}
 					default:
 						retried <- time.Now()
 					}
-					return queue.Outcome{}
+					return queue.Disposition{}
 				})
 				require.NoError(t, err)
 				r := job("reminder")
@@ -117,12 +117,12 @@ func TestSleep(t *testing.T) {
 		m := &machine{began: time.Now()}
 		s := New(m.read, nil)
 		ran := make(chan time.Time, 1)
-		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Outcome {
+		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			if j.Attempt == 0 {
-				return queue.Outcome{Action: queue.Retry, Delay: time.Hour, Began: time.Now()}
+				return queue.Disposition{Action: queue.Retry, Delay: time.Hour, Began: time.Now()}
 			}
 			ran <- time.Now()
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		require.True(t, s.Lane("a").Add(new(job("e")), nil))
@@ -175,13 +175,13 @@ func TestUrgentGoesFirst(t *testing.T) {
 		var order []string
 		pace := time.Second
 		l, err := s.Open("a", queue.LaneOptions{Limit: 1, Admit: func() time.Duration { pace = time.Second - pace; return pace }},
-			func(_ context.Context, j queue.Job) queue.Outcome {
+			func(_ context.Context, j queue.Job) queue.Disposition {
 				order = append(order, j.Event.ID())
 				if j.Event.ID() == "urgent" && j.Attempt == 0 {
 					assert.True(t, j.Urgent)
-					return queue.Outcome{Action: queue.Retry, Delay: 1500 * time.Millisecond, Began: time.Now()}
+					return queue.Disposition{Action: queue.Retry, Delay: 1500 * time.Millisecond, Began: time.Now()}
 				}
-				return queue.Outcome{}
+				return queue.Disposition{}
 			})
 		require.NoError(t, err)
 		for _, id := range []string{"1", "2", "3", "4", "5"} {
@@ -203,9 +203,9 @@ func TestDrainUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(System(), nil)
 		ran := 0
-		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Outcome {
+		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition {
 			ran++
-			return queue.Outcome{}
+			return queue.Disposition{}
 		})
 		require.NoError(t, err)
 		began := time.Now()

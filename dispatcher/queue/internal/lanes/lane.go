@@ -284,7 +284,7 @@ func (l *Lane) list(e *Entry) *fifo {
 }
 
 // comeBack puts an entry that ran back, as the oldest of those that wait.
-func (l *Lane) comeBack(e *Entry, out queue.Outcome) {
+func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 	if e.name != "" {
 		if out.Action == queue.Retry {
 			e.name = ""

@@ -15,7 +15,7 @@ import (
 type Scheduler struct {
 	clock *clock
 	seed  maphash.Seed
-	dead  func(queue.Job, queue.Outcome)
+	dead  func(queue.Job, queue.Disposition)
 
 	mu    sync.RWMutex // taken before a lane's
 	lanes map[string]*Lane
@@ -28,9 +28,9 @@ type Scheduler struct {
 
 // New makes a scheduler without lanes. read is System's, or what a test says. dead is called with each job whose
 // outcome is Dead, as it was given to the handler, before it is gone from its lane; nil = nobody cares.
-func New(read func() Reading, dead func(queue.Job, queue.Outcome)) *Scheduler {
+func New(read func() Reading, dead func(queue.Job, queue.Disposition)) *Scheduler {
 	if dead == nil {
-		dead = func(queue.Job, queue.Outcome) {}
+		dead = func(queue.Job, queue.Disposition) {}
 	}
 	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), dead: dead, lanes: map[string]*Lane{}}
 }

@@ -44,11 +44,11 @@ type turn struct {
 	job     queue.Job
 	handler queue.Handler
 	ctx     context.Context
-	out     queue.Outcome // of job
+	out     queue.Disposition // of job
 }
 
 // call runs a handler; one that panics has failed.
-func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome) {
+func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
 	defer func() {
 		if recover() != nil {
 			out = panicOutcome()
@@ -58,8 +58,8 @@ func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Outcome)
 }
 
 // panicOutcome is the outcome of a handler that did not return.
-func panicOutcome() queue.Outcome {
-	return queue.Outcome{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
+func panicOutcome() queue.Disposition {
+	return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
 // next settles the job in hand and takes another, in one locking. Without one the worker has to leave.

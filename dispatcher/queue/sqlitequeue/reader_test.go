@@ -46,7 +46,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 		},
 	}
 	pools := func(q *Queue) map[string]*pool {
-		r := q.readers
+		r := q.store.readers
 		return map[string]*pool{"history": r.history, "inspect": r.inspect, "records": r.records, "loads": r.loads}
 	}
 	for free := range use {
@@ -85,8 +85,8 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	require.Len(t, found, 3)
 	assert.EqualValues(t, 100000, found[0].Seq, "the newest first")
 
-	occupy(t, q.readers.history)
-	occupy(t, q.readers.inspect)
+	occupy(t, q.store.readers.history)
+	occupy(t, q.store.readers.inspect)
 	for _, f := range []func(context.Context) error{
 		search,
 		func(ctx context.Context) error { _, err := q.Count(ctx, "a"); return err },
@@ -114,7 +114,7 @@ func TestWhoOnlyLooksCreatesNothing(t *testing.T) {
 	letters, err := q.DeadLetters(t.Context(), queue.Selection{Lane: "d"})
 	require.NoError(t, err)
 	assert.Empty(t, letters)
-	assert.Empty(t, q.all())
+	assert.Empty(t, q.durable.LaneNames())
 	require.NoError(t, q.Close())
 	_, err = q.Count(t.Context(), "a")
 	require.ErrorIs(t, err, ErrClosed)

@@ -227,7 +227,7 @@ func TestOnceWhenTheStoreFails(t *testing.T) {
 					assert.ErrorIs(t, err, tt.err)
 				}
 				assert.Equal(t, tt.op, failure.Op)
-				assert.Contains(t, failure.Error(), string(tt.op))
+				assert.Contains(t, failure.Error(), tt.op)
 				if tt.cause != nil {
 					assert.ErrorIs(t, failure, tt.cause)
 				}

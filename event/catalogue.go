@@ -125,7 +125,7 @@ func catalogue() []catalogueEntry {
 		{TypeChannelFailing, "A route has been failing for a while.", sampleChannelFailing, 2 * time.Hour},
 		{TypeChannelRecovered, "A route that was reported as failing delivers again.", sampleChannelRecovered, 3 * time.Hour},
 		{TypeChannelDisabled, "A route is not used any more.", sampleChannelDisabled, 2 * time.Hour},
-		{TypeDeliveryDead, "One delivery was given up.", sampleDeliveryDead, 26 * time.Hour},
+		{TypeDeliveryDead, "A delivery failed for good.", sampleDeliveryDead, 26 * time.Hour},
 	}
 }
 

@@ -33,11 +33,11 @@ type ChannelDisabled struct {
 	Reason string `json:"reason" doc:"Why it is not used any more."`
 }
 
-// DeliveryDead says that one delivery was given up.
+// DeliveryDead says that a delivery failed for good.
 type DeliveryDead struct {
 	RouteFailure
 	DeliveryID string `json:"delivery_id" doc:"Id of the delivery, as the receiver would have seen it."`
-	Reason     string `json:"reason" doc:"Why it was given up, for example that all retries failed."`
+	Reason     string `json:"reason" doc:"Why it failed for good, for example that all retries failed."`
 }
 
 // EventType is tocsin.channel_failing.

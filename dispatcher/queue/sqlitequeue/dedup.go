@@ -53,7 +53,7 @@ func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (ded
 	if err != nil {
 		return dedup.Claim{}, err
 	}
-	return dedup.Claim{State: dedup.Done, Remaining: max(ends.Sub(s.queue.clock.wall()), 1)}, nil
+	return dedup.Claim{State: dedup.Done, Remaining: max(time.Duration(ends.UnixNano()-s.queue.durable.Now()), 1)}, nil
 }
 
 // Commit implements dedup.Store.

@@ -34,7 +34,7 @@ func TestS9_Ports(t *testing.T) {
 	for _, port := range []int{-1, 0, 65536} {
 		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Ports: []int{443, port}}.Check(), &e)
-		assert.Equal(t, "ports[1]", e.Path)
+		assert.Equal(t, "Ports[1]", e.Path)
 		require.ErrorAs(t, Limits{}.CheckPort("smtp_port", port), &e)
 		assert.Equal(t, "smtp_port", e.Path)
 	}
@@ -60,7 +60,7 @@ func TestS23_Methods(t *testing.T) {
 	for _, method := range []string{"", "post", "CONNECT", "TRACE", "OPTIONS", "HEAD", "P OST"} {
 		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Methods: []string{"POST", method}}.Check(), &e, method)
-		assert.Equal(t, "methods[1]", e.Path)
+		assert.Equal(t, "Methods[1]", e.Path)
 	}
 }
 

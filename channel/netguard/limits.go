@@ -20,17 +20,6 @@ type Limits struct {
 	MaxHeaders        int      // custom headers; 0 = 25
 }
 
-// AponoLimits are those of access-request webhooks in the style of Apono: HTTPS without a port in the URL; POST, PUT
-// and DELETE; 10 headers.
-func AponoLimits() Limits {
-	return Limits{NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10}
-}
-
-// BeyondTrustCloudLimits are those of outbound events in the style of BeyondTrust's cloud: HTTPS and port 443 only.
-func BeyondTrustCloudLimits() Limits {
-	return Limits{Ports: []int{443}, Methods: []string{"POST"}}
-}
-
 // Check validates the limits themselves. The error joins a *channel.ConfigError for every problem.
 func (l Limits) Check() error {
 	var errs []error

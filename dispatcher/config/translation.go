@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
 // flatten lists the errors that are joined in err.
@@ -51,16 +50,12 @@ func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i
 func translated(err error, names map[string]string) error {
 	all := flatten(err)
 	for i, e := range all {
-		var field, problem, remedy string
-		if c, ok := errors.AsType[*channel.ConfigError](e); ok {
-			field, problem, remedy = c.Path, c.Problem, c.Remedy
-		} else if r, ok := errors.AsType[*dispatcher.ConfigError](e); ok {
-			field, problem, remedy = r.Field, r.Problem, r.Remedy
-		} else {
+		c, ok := errors.AsType[*channel.ConfigError](e)
+		if !ok {
 			continue
 		}
-		path := ours(field, names)
-		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
+		path := ours(c.Path, names)
+		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(c.Problem), Remedy: inOurWords(c.Remedy)}
 	}
 	return errors.Join(all...)
 }
@@ -70,10 +65,8 @@ func inOurWords(s string) string {
 	return strings.NewReplacer(
 		"have http:// allowed for this channel (Limits.AllowInsecureHTTP)", "name limits that allow http://",
 		", or extend Relay.Ports", "", ", or set AllowPlaintextAuth", "", "Mode is none", "smtp_tls is none",
-		"merge that in with UpdateHeaders or secret.URL.Update, or give", "give",
-		"beside Secret", "beside secret", "beside Template", "beside template", "beside Path", "beside path",
-		"ContentType", "content_type", "ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
-		"leave Auth out", "leave auth out", "which Auth sets", "which auth sets", "which Sign sets", "which sign sets", "which Body sets", "which body sets", "the Fallback", "the fallback",
+		"ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
+		"leave Auth out", "leave auth out", "the Fallback", "the fallback",
 	).Replace(s)
 }
 

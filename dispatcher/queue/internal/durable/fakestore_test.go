@@ -114,7 +114,8 @@ func (s *fakeStore) queue(t *testing.T, clock func() lanes.Reading) *Queue {
 		Store: s, Log: slog.New(slog.DiscardHandler), Clock: clock, ErrClosed: errClosed, Lanes: counts, LastNum: last,
 		Chunk: 100, Work: 200,
 		Properties: queue.Properties{
-			Precision: 10 * time.Millisecond, IDWindow: "all", KeyedOrder: true, Urgency: true, MovedTimes: true,
+			Precision: 10 * time.Millisecond, IDWindow: "all", KeyedOrder: true, Urgency: true, Scheduling: true, Inspection: true,
+			MovedTimes: true,
 		},
 	})
 	t.Cleanup(func() { assert.NoError(t, q.Close()) })

@@ -231,15 +231,15 @@ func (q *Queue) startedIn(ctx context.Context) *startedJob {
 
 // start is the scheduler's hook. The times of a job that counts from this run move with the wall clock, also by a step
 // that the store has not followed yet.
-func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job) context.Context {
+func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job) (context.Context, queue.Job) {
 	q.lane(l.Name()).add(0, 1)
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
 	if ref.Name == "" {
-		return ctx
+		return ctx, j
 	}
-	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref})
+	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
 }
 
 // stepSince is how far the wall clock was set since a job of this run was read.
@@ -268,7 +268,7 @@ const (
 // settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken
 // meanwhile, so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is
 // closed; an outcome that was not applied does not count.
-func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job, out queue.Disposition) (queue.Disposition, bool) {
+func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Disposition) (queue.Disposition, bool) {
 	ref := e.Ref()
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
 		ref.NotTried()

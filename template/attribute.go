@@ -54,7 +54,7 @@ func (p *htmlPlace) attribute() htmlAttribute {
 	return attrPlain
 }
 
-func refuse(message, hint string) (output, *htmlFault) { return outHTML, &htmlFault{0, message, hint} }
+func noValue(message, hint string) (output, *htmlFault) { return outHTML, &htmlFault{0, message, hint} }
 
 // value says how a value is written at this place, or why there can be none.
 func (p *htmlPlace) value() (output, *htmlFault) {
@@ -62,23 +62,23 @@ func (p *htmlPlace) value() (output, *htmlFault) {
 	switch p.state {
 	case htmlText:
 	case htmlTagOpen, htmlEndTagOpen, htmlTagName:
-		return refuse("a value would be the name of a tag", "write the name out; for the character < itself write &lt;")
+		return noValue("a value would be the name of a tag", "write the name out; for the character < itself write &lt;")
 	case htmlBeforeName, htmlAttrName, htmlAfterName, htmlNameOrNone:
-		return refuse("a value would be the name of an attribute", `write name="{{value}}"`)
+		return noValue("a value would be the name of an attribute", `write name="{{value}}"`)
 	case htmlBeforeValue, htmlUnquoted:
-		return refuse("a value of the attribute "+p.name+" stands without quotes", "write "+p.name+`="{{value}}"`)
+		return noValue("a value of the attribute "+p.name+" stands without quotes", "write "+p.name+`="{{value}}"`)
 	case htmlRaw:
-		return refuse("a value would be part of the content of <"+p.tag+">",
+		return noValue("a value would be part of the content of <"+p.tag+">",
 			"put it into an element or an attribute outside of it")
 	case htmlTitle:
 		if p.dirty || p.matched > 0 {
-			return refuse("<"+p.tag+"> holds what looks like a tag, and a value behind it",
+			return noValue("<"+p.tag+"> holds what looks like a tag, and a value behind it",
 				"write &lt; for the character <")
 		}
 	case htmlValue:
 		return p.valueOfAttribute()
 	default:
-		return refuse("a value would be part of a comment or declaration", "leave the comment out, or the value")
+		return noValue("a value would be part of a comment or declaration", "leave the comment out, or the value")
 	}
 	return outHTML, nil
 }
@@ -91,12 +91,12 @@ func (p *htmlPlace) valueOfAttribute() (output, *htmlFault) {
 		return p.valueOfURL()
 	case attrStyle:
 		if !p.css.colon || p.css.depth > 0 {
-			return refuse("a value in a style stands before the colon of a declaration, or in parentheses",
+			return noValue("a value in a style stands before the colon of a declaration, or in parentheses",
 				"a value can be all that is behind a colon, as in color: {{value}}")
 		}
 		return outCSS, nil
 	default:
-		return refuse("the attribute "+p.name+" of <"+p.tag+"> is code, or another language, and cannot have a value",
+		return noValue("the attribute "+p.name+" of <"+p.tag+"> is code, or another language, and cannot have a value",
 			"write it out")
 	}
 }

@@ -29,8 +29,8 @@ func describe(what string, p Position, message, hint string) string {
 	return fmt.Sprintf("%s %d:%d: %s", what, p.Line, p.Column, message)
 }
 
-// short is a piece of a template as an error quotes it.
-func short(s string) string {
+// excerpt is a piece of a template as an error quotes it.
+func excerpt(s string) string {
 	const most = 80
 	n := 0
 	for i := range s {
@@ -104,7 +104,7 @@ const (
 // Kinds of JSONError.
 const (
 	KindBranch    Kind = "branches differ"   // one branch of a block ends inside a string, the other outside
-	KindLoop      Kind = "loop drifts"       // a loop body does not end where it began, inside or outside a string
+	KindLoop      Kind = "loop differs"      // a loop body does not end where it began, inside or outside a string
 	KindQuote     Kind = "unclosed string"   // the template ends inside a string
 	KindBackslash Kind = "backslash"         // an expression or block inside an escape sequence
 	KindEscape    Kind = "escape"            // an escape sequence that JSON does not have

@@ -20,8 +20,8 @@ type Helper struct {
 	Call func(args []any) (any, error)
 }
 
-// ErrPanic is wrapped by the RenderError of a helper that panicked.
-var ErrPanic = errors.New("template: a helper panicked")
+// errPanic is wrapped by the RenderError of a helper that panicked.
+var errPanic = errors.New("template: a helper panicked")
 
 // call evaluates the arguments and calls the helper.
 func (m *machine) call(o *operand) any {
@@ -50,8 +50,8 @@ func (m *machine) call(o *operand) any {
 // callHost calls a helper of the host: what it gets and returns is data, and it cannot break the render.
 func (m *machine) callHost(c *call, args []any) any {
 	for i, a := range args {
-		args[i] = plain(a)
-		if s, ok := a.(string); ok && !m.pay(len(s)) {
+		args[i] = toData(a)
+		if s, ok := a.(string); ok && !m.countBytes(len(s)) {
 			return nil
 		}
 	}
@@ -60,33 +60,33 @@ func (m *machine) callHost(c *call, args []any) any {
 		v, err = Normalise(v)
 	}
 	switch {
-	case errors.Is(err, ErrPanic):
+	case errors.Is(err, errPanic):
 		m.fail(KindPanic, "the helper "+c.name+" panicked", "", err)
 	case err != nil:
 		m.fail(KindFailed, "the helper "+c.name+" failed", "", err)
 	default:
-		m.weigh(v)
+		m.countTree(v)
 	}
 	return v
 }
 
-// weigh pays for a tree that a helper of the host has made.
-func (m *machine) weigh(v any) bool {
+// countTree counts the steps of a tree that a helper of the host has made.
+func (m *machine) countTree(v any) bool {
 	switch v := v.(type) {
 	case string:
-		return m.pay(len(v))
+		return m.countBytes(len(v))
 	case []any:
 		for _, e := range v {
-			if !m.spend(1) || !m.weigh(e) {
+			if !m.countSteps(1) || !m.countTree(e) {
 				return false
 			}
 		}
 	case map[string]any:
-		if !m.payKeys(v) {
+		if !m.countKeys(v) {
 			return false
 		}
 		for _, e := range v {
-			if !m.weigh(e) {
+			if !m.countTree(e) {
 				return false
 			}
 		}
@@ -97,7 +97,7 @@ func (m *machine) weigh(v any) bool {
 func protect(f func([]any) (any, error), args []any) (v any, err error) {
 	defer func() {
 		if recover() != nil {
-			v, err = nil, ErrPanic // the panic's value may be data
+			v, err = nil, errPanic // the panic's value may be data
 		}
 	}()
 	return f(args)
@@ -145,14 +145,14 @@ func findBuiltin(name string) (builtin, bool) {
 
 // ofText is a helper of one text.
 func ofText(f func(string) string) builtin {
-	return builtin{1, 1, false, func(m *machine, args []any) any { return m.made(f(m.textOf(args[0]))) }}
+	return builtin{1, 1, false, func(m *machine, args []any) any { return m.limited(f(m.textOf(args[0]))) }}
 }
 
 func escapedFor(o output) builtin {
 	return ofText(func(s string) string { return string(appendString(nil, o, s)) })
 }
 
-func jsonOf(m *machine, args []any) any { return m.made(string(m.appendJSON(nil, args[0], 0))) }
+func jsonOf(m *machine, args []any) any { return m.limited(string(m.appendJSON(nil, args[0], 0))) }
 
 // builtinNames lists the built-in helpers and blocks, for suggestions.
 func builtinNames() []string {
@@ -170,8 +170,8 @@ func isBlockHelper(name string) bool {
 	return name == "if" || name == "unless" || name == "each" || name == "with"
 }
 
-// plain makes the machine's own ints numbers of data.
-func plain(v any) any {
+// toData makes the machine's own ints numbers of data.
+func toData(v any) any {
 	if n, ok := v.(int); ok {
 		return json.Number(strconv.Itoa(n))
 	}
@@ -184,7 +184,7 @@ func (m *machine) textOf(v any) string {
 	if !ok {
 		s = string(m.appendText(nil, v, 0))
 	}
-	if !m.pay(len(s)) {
+	if !m.countBytes(len(s)) {
 		return ""
 	}
 	return s
@@ -192,11 +192,11 @@ func (m *machine) textOf(v any) string {
 
 // made is a text that a helper has made, paid for. It is no longer than an output may be: otherwise helpers within
 // helpers could make any length of a short value.
-func (m *machine) made(text string) any {
+func (m *machine) limited(text string) any {
 	if len(text) > m.t.limits.Output {
 		m.tooLong()
 	}
-	if m.err != nil || !m.pay(len(text)) {
+	if m.err != nil || !m.countBytes(len(text)) {
 		return nil
 	}
 	return text
@@ -209,7 +209,7 @@ func lookup(m *machine, args []any) any {
 		return container
 	}
 	key, ok := scalarText(args[1])
-	if !ok || !m.pay(len(key)) {
+	if !ok || !m.countBytes(len(key)) {
 		return nil
 	}
 	s := newSegment(key)
@@ -242,17 +242,17 @@ func join(m *machine, args []any) any {
 			out = append(out, separator...)
 		}
 		before := len(out)
-		if out = m.appendText(out, e, 1); !m.pay(len(separator) + len(out) - before) {
+		if out = m.appendText(out, e, 1); !m.countBytes(len(separator) + len(out) - before) {
 			return nil
 		}
 	}
-	return m.made(string(out))
+	return m.limited(string(out))
 }
 
 // truncate shortens a text to at most so many characters, the last of which is then an ellipsis.
 func truncate(m *machine, args []any) any {
 	size, _ := scalarText(args[1])
-	if !m.pay(len(size)) {
+	if !m.countBytes(len(size)) {
 		return nil
 	}
 	n, err := strconv.Atoi(size)
@@ -269,22 +269,18 @@ func truncate(m *machine, args []any) any {
 		last, end = end, end+size
 	}
 	switch {
-	case !m.pay(end) || end == len(text):
+	case !m.countBytes(end) || end == len(text):
 		return args[0]
 	case n == 0:
 		return ""
 	}
-	return m.made(text[:last] + "…")
+	return m.limited(text[:last] + "…")
 }
 
 // date formats a time in UTC: epoch seconds with a fraction, or RFC 3339. The layout is Go's, RFC 3339 by default.
 // What is no time is returned as it is.
 func date(m *machine, args []any) any {
-	text, ok := scalarText(args[0])
-	if !ok {
-		return args[0]
-	}
-	t, ok := parseTime(text)
+	t, ok := timeOf(args[0])
 	if !ok {
 		return args[0]
 	}
@@ -294,20 +290,16 @@ func date(m *machine, args []any) any {
 			layout = l
 		}
 	}
-	if !m.pay(len(layout)) {
+	if !m.countBytes(len(layout)) {
 		return nil
 	}
-	return m.made(t.UTC().Format(layout))
+	return m.limited(t.UTC().Format(layout))
 }
 
 // seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as
 // it is.
 func seconds(_ *machine, args []any) any {
-	text, ok := scalarText(args[0])
-	if !ok {
-		return args[0]
-	}
-	t, ok := parseTime(text)
+	t, ok := timeOf(args[0])
 	if !ok {
 		return args[0]
 	}
@@ -317,8 +309,9 @@ func seconds(_ *machine, args []any) any {
 // longestTime is longer than any text that is a time.
 const longestTime = 64
 
-// parseTime reads epoch seconds without a float: all nine digits of a fraction count.
-func parseTime(s string) (time.Time, bool) {
+// timeOf reads a time. Epoch seconds are read without a float: all nine digits of a fraction count.
+func timeOf(v any) (time.Time, bool) {
+	s, _ := scalarText(v)
 	if s == "" || len(s) > longestTime {
 		return time.Time{}, false
 	}

@@ -262,17 +262,17 @@ func hexDigit(r rune) rune {
 	return -1
 }
 
-// checkSkeleton checks a JSON template without blocks as if every value outside quotes were a text: what is then not
-// JSON never will be. With blocks the output depends on the data; Trial looks for such errors.
-func (t *Template) checkSkeleton() error {
+// validateWithoutData checks a JSON template without blocks as if every value outside quotes were a text: what is then
+// not JSON never will be. With blocks the output depends on the data; Trial looks for such errors.
+func (t *Template) validateWithoutData() error {
 	if t.mode != JSON {
 		return nil
 	}
 	var out []byte
-	var trace []write
+	var trace []traceEntry
 	for pc := range t.code {
 		in := &t.code[pc]
-		trace = append(trace, write{len(out), pc})
+		trace = append(trace, traceEntry{len(out), pc})
 		switch in.op {
 		case opText:
 			out = append(out, in.text...)
@@ -287,23 +287,24 @@ func (t *Template) checkSkeleton() error {
 	if json.Valid(out) {
 		return nil
 	}
-	return t.invalid(string(out), trace)
+	return t.invalidJSON(string(out), trace)
 }
 
-// write notes that the instruction pc appended something at an offset of the output.
-type write struct{ offset, pc int }
+// traceEntry says that the instruction pc appended something at an offset of the output.
+type traceEntry struct{ offset, pc int }
 
-// retrace runs the program again and notes which instruction wrote what, which a normal run has no time for. When the
-// context is done meanwhile, the place found is the last one reached.
-func (m *machine) retrace(steps int) []write {
+// traceRender runs the program again and notes which instruction wrote what, which a normal run has no time for. When
+// the context is done meanwhile, the place found is the last one reached.
+func (m *machine) traceRender(steps int) []traceEntry {
 	again := &machine{t: m.t, tracing: true}
 	again.begin(m.ctx, nil, m.root, steps)
 	again.run()
 	return again.trace
 }
 
-// writer returns the instruction that wrote the byte at an offset of the output, and the offset in what it wrote.
-func (t *Template) writer(trace []write, offset int) (in instruction, into int) {
+// instructionAt returns the instruction that wrote the byte at an offset of the output, and the offset in what it
+// wrote.
+func (t *Template) instructionAt(trace []traceEntry, offset int) (in instruction, into int) {
 	i := sort.Search(len(trace), func(i int) bool { return trace[i].offset > offset })
 	if i == 0 {
 		return instruction{}, 0
@@ -312,8 +313,8 @@ func (t *Template) writer(trace []write, offset int) (in instruction, into int) 
 	return t.code[w.pc], offset - w.offset
 }
 
-// invalid describes an output that is not JSON.
-func (t *Template) invalid(out string, trace []write) error {
+// invalidJSON describes an output that is not JSON.
+func (t *Template) invalidJSON(out string, trace []traceEntry) error {
 	var syntax *json.SyntaxError
 	var ignored any
 	state := ""
@@ -326,20 +327,20 @@ func (t *Template) invalid(out string, trace []write) error {
 		e.Position = t.lines.at(len(t.lines.text))
 	} else {
 		at = int(syntax.Offset) - 1 // encoding/json counts the bytes read
-		in, into := t.writer(trace, at)
+		in, into := t.instructionAt(trace, at)
 		e.Position = t.lines.at(in.pos)
 		if in.op == opText {
 			e.Position = t.lines.at(in.pos + min(into, len(in.text)))
 		}
 	}
 	e.Output = newLineIndex(out).at(at)
-	e.Message, e.Hint = explain(state, strings.TrimRight(out[:at], " \t\r\n"), out[at:])
+	e.Message, e.Hint = explainJSON(state, strings.TrimRight(out[:at], " \t\r\n"), out[at:])
 	return e
 }
 
-// explain words what is wrong between two halves of a text that is not JSON. state is encoding/json's description. The
-// result does not quote the text, which is data.
-func explain(state, before, after string) (message, hint string) {
+// explainJSON words what is wrong between two halves of a text that is not JSON. state is encoding/json's description.
+// The result does not quote the text, which is data.
+func explainJSON(state, before, after string) (message, hint string) {
 	const noComma = "leave it out after the last element: {{#unless @last}},{{/unless}}"
 	is := func(phrase string) bool { return strings.Contains(state, phrase) }
 	starts := func(chars string) bool { return after != "" && strings.Contains(chars, after[:1]) }

@@ -13,16 +13,16 @@ type machine struct {
 	root   any
 	out    []byte
 	start  int // where this render's output begins in out
-	fuel   int // steps until the context is looked at again
+	batch  int // steps until the context is looked at again
 	steps  int // steps left after that
 	scopes []scope
 	args   []any // arguments of the calls being evaluated
 
-	valueEnd int     // where the last JSON value outside a string ended
-	trace    []write // when tracing: every write
-	tracing  bool    // only after an output was not JSON, to find the place
-	pos      int     // source offset of the current instruction, for errors
-	err      error   // first failure
+	valueEnd int          // where the last JSON value outside a string ended
+	trace    []traceEntry // when tracing: every write
+	tracing  bool         // only after an output was not JSON, to find the place
+	pos      int          // source offset of the current instruction, for errors
+	err      error        // first failure
 }
 
 // checkEvery is the number of steps between two looks at the context.
@@ -39,10 +39,10 @@ func (m *machine) run() {
 	for pc := 0; pc < len(code); pc++ {
 		in := &code[pc]
 		m.pos = in.pos
-		if m.fuel == 0 && !m.refuel() {
+		if m.batch == 0 && !m.nextBatch() {
 			return
 		}
-		m.fuel--
+		m.batch--
 		switch in.op {
 		case opText:
 			m.text(in, pc)
@@ -63,7 +63,7 @@ func (m *machine) run() {
 		case opJump:
 			pc = in.target - 1
 		case opWith, opEach, opSection:
-			if !m.open(in) {
+			if !m.openBlock(in) {
 				pc = in.target - 1
 			}
 		case opNext:
@@ -77,8 +77,8 @@ func (m *machine) run() {
 	}
 }
 
-// refuel looks at the context and the steps left.
-func (m *machine) refuel() bool {
+// nextBatch looks at the context and the steps left.
+func (m *machine) nextBatch() bool {
 	if err := m.ctx.Err(); err != nil {
 		m.fail(KindContext, "the render was cancelled", "", err)
 		return false
@@ -87,21 +87,21 @@ func (m *machine) refuel() bool {
 		m.fail(KindSteps, "the template takes more than "+strconv.Itoa(m.t.limits.Steps)+" steps with this data", "look for nested loops over long lists", nil)
 		return false
 	}
-	m.fuel = min(checkEvery, m.steps)
-	m.steps -= m.fuel
+	m.batch = min(checkEvery, m.steps)
+	m.steps -= m.batch
 	return true
 }
 
-// spend pays for n steps inside one instruction.
-func (m *machine) spend(n int) bool {
-	for n > m.fuel {
-		n -= m.fuel
-		m.fuel = 0
-		if !m.refuel() {
+// countSteps counts n steps inside one instruction.
+func (m *machine) countSteps(n int) bool {
+	for n > m.batch {
+		n -= m.batch
+		m.batch = 0
+		if !m.nextBatch() {
 			return false
 		}
 	}
-	m.fuel -= n
+	m.batch -= n
 	return true
 }
 
@@ -121,7 +121,7 @@ func (m *machine) truth(in *instruction) bool {
 
 // isTrue is isTrue of values, paid for.
 func (m *machine) isTrue(v any) bool {
-	if n, ok := v.(json.Number); ok && !m.pay(len(n)) {
+	if n, ok := v.(json.Number); ok && !m.countBytes(len(n)) {
 		return false
 	}
 	return isTrue(v)
@@ -133,21 +133,21 @@ func (m *machine) isTruthy(v any) bool {
 	return isList || m.isTrue(v)
 }
 
-// pay spends the steps for n bytes that are read or written inside one instruction. What is short costs nothing: the
-// instruction has paid for it.
-func (m *machine) pay(n int) bool { return n < bytesPerStep || m.spend(n/bytesPerStep) }
+// countBytes counts the steps for n bytes that are read or written inside one instruction. What is short costs nothing:
+// the instruction has paid for it.
+func (m *machine) countBytes(n int) bool { return n < bytesPerStep || m.countSteps(n/bytesPerStep) }
 
-// payKeys pays for sorting the keys of an object.
-func (m *machine) payKeys(object map[string]any) bool {
+// countKeys counts the steps of sorting the keys of an object.
+func (m *machine) countKeys(object map[string]any) bool {
 	n := 0
 	for k := range object {
 		n += bytesPerStep + len(k)
 	}
-	return m.pay(n)
+	return m.countBytes(n)
 }
 
-// open enters a block; it reports false when the else branch is to be taken.
-func (m *machine) open(in *instruction) bool {
+// openBlock enters a block; it reports false when the else branch is to be taken.
+func (m *machine) openBlock(in *instruction) bool {
 	v := m.eval(&in.arg)
 	if m.err != nil {
 		return false
@@ -180,7 +180,7 @@ func (m *machine) open(in *instruction) bool {
 // eval returns an operand's value. It fails, with m.err set, in a helper and on data that is not in the normalised
 // form.
 func (m *machine) eval(o *operand) any {
-	if o.cost > 0 && !m.spend(o.cost) {
+	if o.cost > 0 && !m.countSteps(o.cost) {
 		return nil
 	}
 	var v any
@@ -219,14 +219,14 @@ func (m *machine) eval(o *operand) any {
 		v = m.member(v, &o.names[i])
 	}
 	if !isData(v) {
-		m.foreign()
+		m.invalidData()
 		return nil
 	}
 	return v
 }
 
-// foreign reports a Go value that Normalise would have refused or replaced.
-func (m *machine) foreign() {
+// invalidData reports a Go value that Normalise would have refused or replaced.
+func (m *machine) invalidData() {
 	m.fail(KindData, "the data holds a Go value that is not in the normalised form", "pass the data through Normalise", nil)
 }
 
@@ -321,22 +321,22 @@ func (m *machine) enterLoop(v any) bool {
 		}
 		s := m.enter(scopeList, nil, true)
 		s.list, s.n = v, len(v)
-		m.set(s, around)
+		m.setElement(s, around)
 		return true
 	case map[string]any:
-		if len(v) == 0 || !m.payKeys(v) {
+		if len(v) == 0 || !m.countKeys(v) {
 			return false
 		}
 		s := m.enter(scopeObject, nil, true)
 		s.object, s.keys, s.n = v, sortedKeys(v), len(v)
-		m.set(s, around)
+		m.setElement(s, around)
 		return true
 	}
 	return false
 }
 
-// set makes the current element of a loop the context.
-func (m *machine) set(s *scope, around any) {
+// setElement makes the current element of a loop the context.
+func (m *machine) setElement(s *scope, around any) {
 	if s.kind == scopeList {
 		s.this = s.list[s.i]
 	} else {
@@ -351,7 +351,7 @@ func (m *machine) next() bool {
 	s := &m.scopes[top]
 	if s.isLoop() {
 		if s.i++; s.i < s.n {
-			m.set(s, m.scopes[top-1].this)
+			m.setElement(s, m.scopes[top-1].this)
 			return true
 		}
 	}

@@ -45,14 +45,14 @@ func (c *compiler) macro(offset int, name string) {
 			if s := closest(name, sortedKeys(c.options.Macros)); s != "" {
 				hint = "did you mean %%" + s + "%%?"
 			}
-			c.syntax(KindMacro, offset, "there is no macro %%"+short(name)+"%%", hint)
+			c.syntaxError(KindMacro, offset, "there is no macro %%"+excerpt(name)+"%%", hint)
 			return
 		}
 		what = known
 	}
 	arg, problem := parseMacro(what)
 	if problem != "" {
-		c.syntax(KindLimit, offset, "the path of %%"+short(name)+"%% "+problem, "")
+		c.syntaxError(KindLimit, offset, "the path of %%"+excerpt(name)+"%% "+problem, "")
 		return
 	}
 	arg.setPlace("%%"+name+"%%", offset)
@@ -80,7 +80,7 @@ func parseMacro(what string) (o operand, problem string) {
 	}
 	b, ok := findBuiltin(helper)
 	if !ok {
-		return o, "begins with " + short(helper) + ", which is no built-in helper"
+		return o, "begins with " + excerpt(helper) + ", which is no built-in helper"
 	}
 	o = operand{base: baseCall, call: &call{name: helper, builtin: b}}
 	for rest = strings.TrimLeft(rest, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {

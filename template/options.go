@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -58,36 +59,39 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// check refuses options that have no meaning, before any source is read.
-func (o Options) check() error {
+// validate reports all options that have no meaning, before any source is read.
+func (o Options) validate() error {
+	var errs []error
+	refuse := func(field, format string, args ...any) {
+		errs = append(errs, &OptionsError{Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
 	if o.Mode > Slack {
-		return &OptionsError{Field: "Mode", Reason: fmt.Sprintf("%d is not a mode", o.Mode)}
+		refuse("Mode", "%d is not a mode", o.Mode)
 	}
 	if o.Syntax > Macros {
-		return &OptionsError{Field: "Syntax", Reason: fmt.Sprintf("%d is not a syntax", o.Syntax)}
+		refuse("Syntax", "%d is not a syntax", o.Syntax)
 	}
 	for _, name := range sortedKeys(o.Helpers) {
 		h := o.Helpers[name]
 		switch {
 		case !isIdentifier(name):
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q cannot be written in a template as a helper's name", name)}
+			refuse("Helpers", "%q cannot be written in a template as a helper's name", name)
 		case isBlockHelper(name) || isBuiltin(name):
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q is a built-in helper", name)}
+			refuse("Helpers", "%q is a built-in helper", name)
 		case h.Call == nil:
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q has no Call function", name)}
+			refuse("Helpers", "%q has no Call function", name)
 		case h.Min < 0 || h.Max >= 0 && h.Max < h.Min:
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q takes %d to %d arguments, which is impossible", name, h.Min, h.Max)}
+			refuse("Helpers", "%q takes %d to %d arguments, which is impossible", name, h.Min, h.Max)
 		}
 	}
 	for _, name := range sortedKeys(o.Macros) {
 		if !isMacroName(name) {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("%q is not a macro name: use letters, digits, _ and .", name)}
-		}
-		if _, problem := parseMacro(o.Macros[name]); problem != "" {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q %s", name, problem)}
+			refuse("Macros", "%q is not a macro name: use letters, digits, _ and .", name)
+		} else if _, problem := parseMacro(o.Macros[name]); problem != "" {
+			refuse("Macros", "the path of %q %s", name, problem)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Mode says what kind of text a template makes, and so how values are escaped. The zero Mode is JSON.

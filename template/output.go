@@ -8,10 +8,10 @@ import (
 
 func (m *machine) text(in *instruction, pc int) {
 	if m.tracing {
-		m.trace = append(m.trace, write{len(m.out) - m.start, pc})
+		m.trace = append(m.trace, traceEntry{len(m.out) - m.start, pc})
 	}
 	if in.joins && m.valueEnd == len(m.out) && m.valueEnd > m.start {
-		m.joint()
+		m.adjacentValue()
 		return
 	}
 	if m.fits(len(in.text)) {
@@ -32,7 +32,7 @@ func (m *machine) tooLong() {
 	m.fail(KindSize, "the output is longer than "+strconv.Itoa(m.t.limits.Output)+" bytes", "", nil)
 }
 
-func (m *machine) joint() {
+func (m *machine) adjacentValue() {
 	if m.err == nil {
 		m.err = &JSONError{Position: m.t.lines.at(m.pos), Kind: KindJoint,
 			Message: "a value outside quotes stands directly beside other text or another value",
@@ -43,7 +43,7 @@ func (m *machine) joint() {
 // value writes v as the instruction's place demands.
 func (m *machine) value(in *instruction, v any, pc int) {
 	if m.tracing {
-		m.trace = append(m.trace, write{len(m.out) - m.start, pc})
+		m.trace = append(m.trace, traceEntry{len(m.out) - m.start, pc})
 	}
 	if in.nest > 0 {
 		m.nested(in, v)
@@ -51,7 +51,7 @@ func (m *machine) value(in *instruction, v any, pc int) {
 	}
 	if in.out == outJSONValue {
 		if n := len(m.out); n > m.start && joinsJSON(m.out[n-1]) {
-			m.joint()
+			m.adjacentValue()
 			return
 		}
 		m.out = m.appendJSON(m.out, v, 0)
@@ -59,24 +59,12 @@ func (m *machine) value(in *instruction, v any, pc int) {
 		m.fits(0)
 		return
 	}
-	switch v := v.(type) {
-	case nil:
-	case string:
-		if m.fits(len(v)) {
-			m.out = appendString(m.out, in.out, v)
-		}
-	case json.Number:
-		if isNumber(string(v)) {
-			m.out = append(m.out, v...)
-		} else if m.fits(len(v)) {
-			m.out = appendString(m.out, in.out, string(v))
-		}
-	case bool:
-		m.out = strconv.AppendBool(m.out, v)
-	case int:
-		m.out = strconv.AppendInt(m.out, int64(v), 10)
-	default:
+	if n, ok := v.(json.Number); ok && isNumber(string(n)) {
+		m.out = append(m.out, n...)
+	} else if text, ok := scalarText(v); !ok {
 		m.out = appendString(m.out, in.out, string(m.appendText(nil, v, 0)))
+	} else if m.fits(len(text)) {
+		m.out = appendString(m.out, in.out, text)
 	}
 	m.fits(0)
 }
@@ -159,7 +147,7 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 		}
 		return append(dst, ']')
 	case map[string]any:
-		if !m.payKeys(v) {
+		if !m.countKeys(v) {
 			return dst
 		}
 		dst = append(dst, '{')
@@ -175,7 +163,7 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 		}
 		return append(dst, '}')
 	}
-	m.foreign()
+	m.invalidData()
 	return dst
 }
 
@@ -187,7 +175,7 @@ func (m *machine) descend(length, depth int) bool {
 	if length > m.start+m.t.limits.Output {
 		m.fits(m.t.limits.Output + 1)
 	}
-	return m.err == nil && m.spend(1)
+	return m.err == nil && m.countSteps(1)
 }
 
 // output is how a value is written at one place of a template.

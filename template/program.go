@@ -90,7 +90,7 @@ func (o *operand) escapes() bool {
 }
 
 // quoted is the expression as messages have it.
-func (o *operand) quoted() string { return short(o.written) }
+func (o *operand) quoted() string { return excerpt(o.written) }
 
 // segment is a name in a path, with the list index it stands for, or -1.
 type segment struct {
@@ -110,13 +110,13 @@ type call struct {
 
 // expression compiles {{name …}}: a helper's call, or a path.
 func (c *compiler) expression(e *ast.Expression) operand {
-	offset := c.at(e.Path.Location().Pos)
+	offset := c.sourceOffset(e.Path.Location().Pos)
 	hasArgs := len(e.Params) > 0 || e.Hash != nil
 	path, isPath := e.Path.(*ast.PathExpression)
 	if !isPath { // {{"a b"}}, {{12}} and {{true}} are fields of that name
 		name, _ := ast.LiteralStr(e.Path)
 		if hasArgs {
-			c.unknownHelper(offset, name)
+			c.unknownHelperError(offset, name)
 		}
 		names := []segment{newSegment(name)}
 		return operand{base: baseThis, names: names, cost: pathCost(names), written: name, pos: offset}
@@ -124,45 +124,45 @@ func (c *compiler) expression(e *ast.Expression) operand {
 	name := e.HelperName()
 	if !hasArgs {
 		if isBlockHelper(name) {
-			c.syntax(KindUnsupported, offset, name+" is a block helper", "a block is written {{#"+name+" path}} … {{/"+name+"}}")
+			c.syntaxError(KindUnsupported, offset, name+" is a block helper", "a block is written {{#"+name+" path}} … {{/"+name+"}}")
 		}
 		if h, ok := c.options.Helpers[name]; !ok || h.Min > 0 {
 			return c.path(path) // built-in helpers need arguments: without any it is a field of that name
 		}
 	}
-	return c.callOf(e, offset)
+	return c.compileCall(e, offset)
 }
 
-func (c *compiler) unknownHelper(offset int, name string) {
+func (c *compiler) unknownHelperError(offset int, name string) {
 	hint := "a path takes no arguments"
 	if s := closest(name, append(builtinNames(), sortedKeys(c.options.Helpers)...)); s != "" {
 		hint = "did you mean " + s + "?"
 	}
-	c.syntax(KindHelper, offset, fmt.Sprintf("there is no helper %q", short(name)), hint)
+	c.syntaxError(KindHelper, offset, fmt.Sprintf("there is no helper %q", excerpt(name)), hint)
 }
 
-func (c *compiler) callOf(e *ast.Expression, offset int) operand {
+func (c *compiler) compileCall(e *ast.Expression, offset int) operand {
 	name := e.HelperName()
 	call := &call{name: name}
 	least, most := 0, 0
 	if isBlockHelper(name) {
-		c.syntax(KindUnsupported, offset, name+" is a block helper", "a block is written {{#"+name+" path}} … {{/"+name+"}}")
+		c.syntaxError(KindUnsupported, offset, name+" is a block helper", "a block is written {{#"+name+" path}} … {{/"+name+"}}")
 	} else if b, ok := findBuiltin(name); ok {
 		call.builtin, least, most = b, b.min, b.max
 	} else if h, ok := c.options.Helpers[name]; ok {
 		call.helper, least, most = h, h.Min, h.Max
 	} else {
 		written, _ := ast.HelperNameStr(e.Path)
-		c.unknownHelper(offset, written)
+		c.unknownHelperError(offset, written)
 	}
 	if e.Hash != nil {
-		c.syntax(KindArity, c.at(e.Hash.Pos), name+" takes no named arguments", "")
+		c.syntaxError(KindArity, c.sourceOffset(e.Hash.Pos), name+" takes no named arguments", "")
 	}
 	if n := len(e.Params); n < least || most >= 0 && n > most {
-		c.syntax(KindArity, offset, fmt.Sprintf("%s takes %s, not %d", name, arityText(least, most), n), "")
+		c.syntaxError(KindArity, offset, fmt.Sprintf("%s takes %s, not %d", name, arityText(least, most), n), "")
 	}
 	if mode := c.options.Mode; name == "url" && mode == URL || name == "slack" && mode == Slack || name == "html" && mode == HTML {
-		c.syntax(KindUnsupported, offset, name+" would escape twice here", "leave it out: every value is escaped by itself")
+		c.syntaxError(KindUnsupported, offset, name+" would escape twice here", "leave it out: every value is escaped by itself")
 	}
 	if c.err != nil {
 		return operand{}
@@ -191,7 +191,7 @@ func arityText(least, most int) string {
 
 // operand compiles an argument.
 func (c *compiler) operand(n ast.Node) operand {
-	offset := c.at(n.Location().Pos)
+	offset := c.sourceOffset(n.Location().Pos)
 	literal := func(v any) operand { return operand{base: baseLiteral, literal: v, pos: offset} }
 	switch n := n.(type) {
 	case *ast.StringLiteral:
@@ -201,8 +201,8 @@ func (c *compiler) operand(n ast.Node) operand {
 	case *ast.NumberLiteral:
 		return literal(json.Number(n.Original))
 	case *ast.SubExpression:
-		at := c.at(n.Expression.Path.Location().Pos)
-		return c.callOf(n.Expression, at)
+		at := c.sourceOffset(n.Expression.Path.Location().Pos)
+		return c.compileCall(n.Expression, at)
 	case *ast.PathExpression:
 		if literalName(n) {
 			return literal(nil)
@@ -213,7 +213,7 @@ func (c *compiler) operand(n ast.Node) operand {
 }
 
 func (c *compiler) path(p *ast.PathExpression) operand {
-	o := operand{base: baseThis, depth: p.Depth, written: p.Original, pos: c.at(p.Pos)}
+	o := operand{base: baseThis, depth: p.Depth, written: p.Original, pos: c.sourceOffset(p.Pos)}
 	parts := make([]string, 0, len(p.Parts))
 	for _, part := range p.Parts {
 		parts = append(parts, trimBrackets(part))
@@ -253,7 +253,7 @@ func (c *compiler) variable(o *operand, parts []string, written string) []string
 		if s := closest(name, []string{"root", "index", "key", "first", "last"}); s != "" {
 			hint = "did you mean @" + s + "?"
 		}
-		c.syntax(KindVariable, o.pos, "there is no variable "+short(written), hint)
+		c.syntaxError(KindVariable, o.pos, "there is no variable "+excerpt(written), hint)
 		return nil
 	}
 	return parts[1:]

@@ -164,7 +164,7 @@ func (p *htmlPlace) valueOfURL() (output, *htmlFault) {
 	switch p.tag {
 	case "link", "base", "object", "embed", "applet", "frame", "iframe", "portal":
 		if p.url != urlRest {
-			return refuse("the address of what <"+p.tag+"> loads would come from data",
+			return noValue("the address of what <"+p.tag+"> loads would come from data",
 				"write scheme and host out up to the first slash")
 		}
 	}
@@ -177,9 +177,9 @@ func (p *htmlPlace) valueOfURL() (output, *htmlFault) {
 	case urlSlash:
 		p.url = urlSlashValue
 	case urlSlashes, urlAuthority:
-		return refuse("host and port of a URL cannot come from data", whole)
+		return noValue("host and port of a URL cannot come from data", whole)
 	case urlRefused:
-		return refuse("a value would be part of a script, or of the beginning of a URL", whole)
+		return noValue("a value would be part of a script, or of the beginning of a URL", whole)
 	case urlOpaque:
 		if p.scheme == "mailto" || p.scheme == "tel" || p.scheme == "sms" {
 			return outHTMLAddress, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
@@ -79,7 +80,7 @@ func (m *machine) member(v any, s *segment) any {
 			return len(c)
 		}
 	case string:
-		if s.name == "length" && m.pay(len(c)) {
+		if s.name == "length" && m.countBytes(len(c)) {
 			return textLength(c)
 		}
 	}
@@ -125,7 +126,7 @@ func (m *machine) isLevel(v, around any) bool {
 	switch {
 	case !okX || !okY || (v == nil) != (around == nil):
 		return true
-	case !m.pay(min(len(x), len(y))):
+	case !m.countBytes(min(len(x), len(y))):
 		return false
 	case v == nil || v == around:
 		return false
@@ -182,7 +183,7 @@ func (m *machine) isEqual(a, b any) bool {
 	if !okX || !okY {
 		return false
 	}
-	if len(x) == len(y) && (!m.pay(len(x)) || x == y) {
+	if len(x) == len(y) && (!m.countBytes(len(x)) || x == y) {
 		return m.err == nil
 	}
 	if !isNumeric(a) || !isNumeric(b) || len(x) > 64 || len(y) > 64 {
@@ -203,49 +204,13 @@ func isNumeric(v any) bool {
 
 // isNumber reports whether s is a JSON number. A json.Number can hold any text; only numbers are written unescaped.
 func isNumber(s string) bool {
-	i := 0
-	digits := func() bool {
-		start := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			i++
-		}
-		return i > start
-	}
-	if i < len(s) && s[i] == '-' {
-		i++
-	}
-	if i < len(s) && s[i] == '0' {
-		i++
-	} else if !digits() {
-		return false
-	}
-	if i < len(s) && s[i] == '.' {
-		i++
-		if !digits() {
-			return false
-		}
-	}
-	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
-		}
-		if !digits() {
-			return false
-		}
-	}
-	return i == len(s)
+	return s != "" && (s[0] == '-' || isDigit(s[0])) && isDigit(s[len(s)-1]) && json.Valid([]byte(s))
 }
 
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
 // sortedKeys returns the keys of m in byte order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Normalise turns a Go value into the data a template can see: nil, bool, string, json.Number, []any and
 // map[string]any. It follows encoding/json: json tags, omitempty, embedded structs, json.Marshaler, time.Time, []byte

@@ -26,10 +26,9 @@ func ExampleNew() {
 	}
 	fmt.Println(e.Type(), "about", e.Subject())
 	fmt.Println(string(e.JSON()))
-	// Output: grant.revoked about req-2047
-	// {"id":"evt-1","event_type":"grant.revoked","event_time":1696268965.000000000,"tenant":"acme","subject":"req-2047","data":{"id":"req-2047","requester":{"id":"u-17","name":"Priya
-	// Nair","email":"priya.nair@example.com"},"justification":"INC-48213","creation_date":1696263265.851898000,"grant":{"id":"grant-9302"},"reason":"INC-48213
-	// is resolved"}}
+	// Output:
+	// grant.revoked about req-2047
+	// {"id":"evt-1","event_type":"grant.revoked","event_time":1696268965.000000000,"tenant":"acme","subject":"req-2047","data":{"id":"req-2047","requester":{"id":"u-17","name":"Priya Nair","email":"priya.nair@example.com"},"justification":"INC-48213","creation_date":1696263265.851898000,"grant":{"id":"grant-9302"},"reason":"INC-48213 is resolved"}}
 }
 
 // A product's own kind of event needs one method.
@@ -68,7 +67,11 @@ func ExampleTypes() {
 		fmt.Println(t, filter.Match(e))
 	}
 	fmt.Println(event.Types("request.*", "Grant.Active").Err())
-	// Output: all(request.*|session.*, not(request.expired)) request.approved true request.expired false session.ended
-	// true grant.active false event: patterns[1] is "Grant.Active", which is neither a type nor a prefix of types;
-	// write a type ("request.pending"), a prefix ("request.*") or "*"
+	// Output:
+	// all(request.*|session.*, not(request.expired))
+	// request.approved true
+	// request.expired false
+	// session.ended true
+	// grant.active false
+	// event: patterns[1] is "Grant.Active", which is neither a type nor a prefix of types; write a type ("request.pending"), a prefix ("request.*") or "*"
 }

@@ -34,9 +34,9 @@ func ExampleCompile_errors() {
 	_, err = template.Compile(`{"path": "C:\\{{x}}"}`, template.Options{})
 	var notJSON *template.JSONError
 	fmt.Println(errors.As(err, &notJSON), err)
-	// Output: true template 1:10: }}} does not close {{; if the last } belongs to JSON, put a space before it: }} }
-	// true not JSON: template 1:15: this stands inside an escape sequence of a JSON string; Handlebars takes one of two
-	// backslashes before {{ for itself: write three for a JSON \\ before an expression
+	// Output:
+	// true template 1:10: }}} does not close {{; if the last } belongs to JSON, put a space before it: }} }
+	// true not JSON: template 1:15: this stands inside an escape sequence of a JSON string; Handlebars takes one of two backslashes before {{ for itself: write three for a JSON \\ before an expression
 }
 
 func ExampleTemplate_Lint() {
@@ -66,8 +66,7 @@ func ExampleTemplate_Trial() {
 	for _, finding := range tpl.Trial(context.Background(), map[string]any{"names": []any{"a"}}) {
 		fmt.Println(finding)
 	}
-	// Output: template 1:47: a comma is not followed by anything; leave it out after the last element: {{#unless
-	// @last}},{{/unless}}
+	// Output: template 1:47: a comma is not followed by anything; leave it out after the last element: {{#unless @last}},{{/unless}}
 }
 
 func ExampleSessionMacros() {

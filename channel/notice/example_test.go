@@ -16,8 +16,7 @@ func ExampleOf() {
 	// warning opens Pending
 	// Access request AR-2047 waits for approval
 	//
-	// Priya Nair asks for Payments troubleshooting for 4 hours: INC-48213: orders are charged twice, need to compare
-	// them with the payment export
+	// Priya Nair asks for Payments troubleshooting for 4 hours: INC-48213: orders are charged twice, need to compare them with the payment export
 	//
 	// Requester: Priya Nair (priya.nair@example.com)
 	// Access: Payments troubleshooting

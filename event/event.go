@@ -104,7 +104,7 @@ func New(p Payload, m Meta) (e Event, err error) {
 	if err != nil {
 		return Event{}, err
 	}
-	data, cutTexts, err := encode(p)
+	data, cutTexts, err := encodePayload(p)
 	if err != nil {
 		return Event{}, err
 	}

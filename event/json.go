@@ -84,8 +84,8 @@ func appendText(b []byte, s string) []byte {
 }
 
 // MarshalJSON returns [Event.JSON], or null for the zero Event. encoding/json rewrites what it gets from here (it
-// removes blanks and escapes <, > and &), so whoever has to keep the bytes of an event carries JSON() itself and not a
-// struct that holds an Event.
+// removes blanks and escapes <, > and &), so to keep the bytes of an event, store JSON() itself and not a struct that
+// holds an Event.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if e.p == nil {
 		return []byte("null"), nil
@@ -308,7 +308,7 @@ func tooDeep(b []byte) bool {
 	return false
 }
 
-// stringEnd returns the index behind the string that begins at b[i].
+// stringEnd returns the index after the string that begins at b[i].
 func stringEnd(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
@@ -318,7 +318,7 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// valueEnd returns the index behind the value that begins at b[i].
+// valueEnd returns the index after the value that begins at b[i].
 func valueEnd(b []byte, i int) int {
 	depth := 0
 	for ; i < len(b); i++ {

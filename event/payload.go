@@ -32,7 +32,8 @@ const MaxDataSize = 256 << 10
 // walks the decoded form may recurse.
 const maxDepth = 1000
 
-// encodePayload returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were cut.
+// encodePayload returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were
+// cut.
 func encodePayload(p Payload) (json.RawMessage, []string, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -67,7 +67,7 @@ func (e *JSONError) Error() string {
 	return errorText("not JSON: template", e.Position, e.Message, e.Hint)
 }
 
-// RenderError reports a render that was given up. Its text names the place in the template and never the data; Unwrap
+// RenderError reports a render that failed. Its text names the place in the template and never the data; Unwrap
 // gives the helper's or the context's own error, whose text may hold data.
 type RenderError struct {
 	Position        // the place in the template

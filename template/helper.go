@@ -103,7 +103,7 @@ func protect(f func([]any) (any, error), args []any) (v any, err error) {
 	return f(args)
 }
 
-// builtin is a helper of this package. It cannot fail on data: what it cannot treat it returns as it is.
+// builtin is a helper of this package. It cannot fail on data: it returns unchanged what it cannot process.
 type builtin struct {
 	min, max int
 	block    bool // {{#name}} … {{else}} … {{/name}} shows a branch by the result's truth
@@ -296,8 +296,8 @@ func date(m *machine, args []any) any {
 	return m.limited(t.UTC().Format(layout))
 }
 
-// epochSeconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as
-// it is.
+// epochSeconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned
+// as it is.
 func epochSeconds(_ *machine, args []any) any {
 	t, ok := timeOf(args[0])
 	if !ok {

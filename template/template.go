@@ -22,7 +22,7 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Compile compiles a template. What it accepts cannot crash or hang, and no value leaves its place, whatever the data.
 // It takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
 // Errors: *OptionsError (all of them, joined), *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {

@@ -78,7 +78,7 @@ func TestDropOldest(t *testing.T) {
 		require.Len(t, settled, 3)
 		for i, s := range settled {
 			assert.Equal(t, all[i].ID(), s.Delivery.Event.ID(), "the oldest goes first")
-			assert.Equal(t, dispatcher.DeadLetter, s.Result)
+			assert.Equal(t, dispatcher.Dead, s.Outcome)
 			assert.Equal(t, "dropped: the backlog was full", s.Reason)
 			assert.NoError(t, s.Err)
 			assert.Zero(t, s.Delivery.Attempt)

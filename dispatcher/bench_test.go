@@ -120,7 +120,7 @@ func fanOut(b *testing.B, all []event.Event, route dispatcher.Route) {
 	var unsettled atomic.Int64
 	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{{
 		Settled: func(s dispatcher.Settlement) {
-			if s.Result != dispatcher.Delivered {
+			if s.Outcome != dispatcher.Delivered {
 				unsettled.Add(1)
 			}
 		},

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,30 +35,34 @@ type bound struct {
 }
 
 // newBound wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
-func newBound(r Route, index int, store dedup.Store, c *clock) (b *bound, err error) {
-	r = r.withDefaults()
-	b = &bound{Route: r, clock: c, idle: make(chan struct{}), send: r.Channel}
+func newBound(c *routeErrors, store dedup.Store, clk *clock) *bound {
+	r := c.route.withDefaults()
+	b := &bound{Route: r, clock: clk, idle: make(chan struct{}), send: r.Channel}
 	b.deadline, b.dated = asked(r.Retry, retry.Deadline)
-	i := len(r.Use)
-	bad := func(problem string) error {
-		return &ConfigError{Route: r.Name, Index: index, Field: "Use", Problem: fmt.Sprintf(problem, i), Remedy: "correct that middleware"}
-	}
-	defer func() {
-		if recover() != nil {
-			err = bad("has a middleware at %d that panics when it wraps the channel")
-		}
-	}()
-	for i > 0 {
-		i--
-		if b.send = r.Use[i](b.send); isNil(b.send) {
-			return nil, bad("has a middleware at %d that returns nil")
+	for i, mw := range slices.Backward(r.Use) {
+		problem := ""
+		if b.send, problem = wrap(b.send, mw); problem != "" {
+			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeInvalid, problem, "correct that middleware")
+			return nil
 		}
 	}
 	if r.Dedup.Window > 0 {
 		b.send = channel.WithDedup(store, scoped(r.Dedup))(b.send)
 	}
 	b.send = channel.Recover(b.send)
-	return b, nil
+	return b
+}
+
+func wrap(c channel.Channel, mw channel.Middleware) (wrapped channel.Channel, problem string) {
+	defer func() {
+		if recover() != nil {
+			wrapped, problem = nil, "panics when it wraps the channel"
+		}
+	}()
+	if wrapped = mw(c); isNil(wrapped) {
+		return nil, "returns nil"
+	}
+	return wrapped, ""
 }
 
 // scoped makes the route's own key function, if it has one, speak for one tenant and route only: routes share a store,

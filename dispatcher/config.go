@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
@@ -45,20 +46,22 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 		byName[routes[i].Name] = &routes[i]
 	}
 	for i, r := range routes {
-		err := r.validate(i, e.queue, e.types)
-		if err == nil {
+		c := routeErrors{route: &r, index: i}
+		c.validate(e.queue, e.types)
+		if c.errs == nil {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
 			}
-			all[i], err = newBound(r, i, e.dedup, e.clock)
+			all[i] = newBound(&c, e.dedup, e.clock)
 		}
-		errs = append(errs, err, checkFallback(i, &r, byName))
-		if first, twice := seen[r.Name]; twice && r.Name != "" {
-			errs = append(errs, &ConfigError{Route: clip(r.Name), Index: i, Field: "Name",
-				Problem: fmt.Sprintf("is also the name of Routes[%d]", first), Remedy: "give every route its own name"})
-			continue
+		c.fallback(byName)
+		if first, twice := seen[r.Name]; !twice {
+			seen[r.Name] = i
+		} else if r.Name != "" {
+			c.add("Name", channel.CodeDuplicate, fmt.Sprintf("%q is also that of Routes[%d]", clip(r.Name), first),
+				"give every route its own name")
 		}
-		seen[r.Name] = i
+		errs = append(errs, c.errs...)
 	}
 	return all, errors.Join(errs...)
 }
@@ -71,11 +74,15 @@ func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 }
 
 func checkSource(source string) error {
-	err := event.Meta{Source: source}.Err()
+	err := event.Meta{Source: source}.Validate()
 	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
-		return &ConfigError{Index: -1, Field: "Source", Problem: invalid.Problem, Remedy: invalid.Remedy}
+		return configError("Source", channel.CodeInvalid, invalid.Problem, invalid.Remedy)
 	}
 	return err
+}
+
+func configError(path string, code channel.ConfigCode, problem, remedy string) error {
+	return &channel.ConfigError{Package: "dispatcher", Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
 // isNil reports whether v is nil or holds a nil pointer or function.
@@ -84,88 +91,96 @@ func isNil(v any) bool {
 	return v == nil || (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
-// checkParts reports what is set in c to a nil of some type, which would panic later.
-func (c *Config) checkParts() error {
-	var errs []error
-	for _, part := range []struct {
-		field string
-		value any
-	}{{"Queue", c.Queue}, {"DedupStore", c.DedupStore}} {
-		if part.value != nil && isNil(part.value) {
-			errs = append(errs, &ConfigError{Index: -1, Field: part.field, Problem: fmt.Sprintf("is a nil %T", part.value),
-				Remedy: "set one that works, or leave it out"})
-		}
+// checkPart reports a part of a Config that is set to a nil of some type, which would panic later.
+func checkPart(path string, part any) error {
+	if part == nil || !isNil(part) {
+		return nil
 	}
-	return errors.Join(errs...)
+	return configError(path, channel.CodeMissing, fmt.Sprintf("is a nil %T", part), "set one that works, or leave it out")
 }
 
-func (r *Route) validate(index int, q queue.Queue, types []event.Type) error {
-	p := q.Properties()
-	var errs []error
-	bad := func(field, problem, remedy string) {
-		errs = append(errs, &ConfigError{Route: clip(r.Name), Index: index, Field: field, Problem: problem, Remedy: remedy})
+// routeErrors collects what is wrong with one route.
+type routeErrors struct {
+	route *Route
+	index int
+	errs  []error
+}
+
+// add reports a field by its path below the route. Documents reach most fields, so the words name none of Go.
+func (c *routeErrors) add(path string, code channel.ConfigCode, problem, remedy string) {
+	if path != "Name" {
+		problem = fmt.Sprintf("of route %q %s", clip(c.route.Name), problem)
 	}
-	switch {
+	c.errs = append(c.errs, configError(fmt.Sprintf("Routes[%d].%s", c.index, path), code, problem, remedy))
+}
+
+func (c *routeErrors) notNegative(path string, n int64, remedy string) {
+	if n < 0 {
+		c.add(path, channel.CodeRange, "is negative", remedy)
+	}
+}
+
+// validate reports the mistakes that can be seen without knowing the other routes.
+func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
+	r := c.route
+	switch length := utf8.RuneCountInString(r.Name); {
 	case r.Name == "":
-		bad("Name", "is empty", "give every route a name of its own")
-	case utf8.RuneCountInString(r.Name) > MaxNameLength:
-		bad("Name", fmt.Sprintf("has %d characters", utf8.RuneCountInString(r.Name)), fmt.Sprintf("use at most %d", MaxNameLength))
+		c.add("Name", channel.CodeMissing, "is empty", "give every route a name of its own")
+	case length > MaxNameLength:
+		c.add("Name", channel.CodeRange, fmt.Sprintf("has %d characters", length), fmt.Sprintf("use at most %d", MaxNameLength))
 	case !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unicode.IsControl):
-		bad("Name", "has a control character or is not UTF-8", "use printable text")
+		c.add("Name", channel.CodeInvalid, "has a control character or is not UTF-8", "use printable text")
 	case strings.HasPrefix(r.Name, reservedPrefix):
-		bad("Name", "begins with "+reservedPrefix, "choose another name: this prefix is the library's own")
+		c.add("Name", channel.CodeInvalid, "begins with "+reservedPrefix, "choose another name: this prefix is the library's own")
 	}
 	if r.Channel == nil {
-		bad("Channel", "is nil", "set the channel that delivers")
+		c.add("Channel", channel.CodeMissing, "is nil", "set the channel that delivers")
 	} else if isNil(r.Channel) {
-		bad("Channel", fmt.Sprintf("is a nil %T", r.Channel), "set the channel that delivers; was the error of its constructor looked at?")
+		c.add("Channel", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Channel),
+			"set the channel that delivers; was the error of its constructor looked at?")
 	}
 	if r.Retry != nil && isNil(r.Retry) {
-		bad("Retry", fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
+		c.add("Retry", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
 	}
-	if err := r.Events.Check(types...); err != nil {
-		bad("Events", err.Error(), "")
+	if err := r.Events.Validate(types...); err != nil {
+		c.add("Events", channel.CodeInvalid, err.Error(), "")
 	}
-	if r.Concurrency < 0 {
-		bad("Concurrency", "is negative", "use 0 for the default of 4, or State Paused to stop")
-	}
+	c.notNegative("Concurrency", int64(r.Concurrency), "leave it out for the default of 4; to stop, pause the route")
 	if r.Order > Strict {
-		bad("Order", "is unknown", "use Parallel, BySubject or Strict")
+		c.add("Order", channel.CodeUnknown, "is unknown", "use parallel, by subject or strict")
 	}
-	if r.Order == BySubject && !p.KeyedOrder {
-		bad("Order", "is BySubject, which this queue does not offer", "use Strict, or another queue")
+	properties := q.Properties()
+	if r.Order == BySubject && !properties.KeyedOrder {
+		c.add("Order", channel.CodeConflict, "is by subject, which this queue does not offer", "use strict, or another queue")
 	}
 	if r.State > Paused {
-		bad("State", "is unknown", "use Enabled, Disabled or Paused")
+		c.add("State", channel.CodeUnknown, "is unknown", "use enabled, disabled or paused")
 	}
-	if r.Rate.Events < 0 || r.Rate.Per < 0 || r.Rate.Burst < 0 {
-		bad("Rate", "has a negative value", "use for example Rate{Events: 1, Per: time.Second}")
-	} else if r.Rate.Events > 0 && r.Rate.interval() <= 0 {
-		bad("Rate", "is above one per nanosecond", "leave it zero for no limit")
+	if r.Rate.Events > 0 && r.Rate.Per >= 0 && r.Rate.interval() <= 0 {
+		c.add("Rate", channel.CodeRange, "is above one per nanosecond", "leave it out for no limit")
 	}
+	c.notNegative("Rate.Events", int64(r.Rate.Events), "leave it out for no limit")
+	c.notNegative("Rate.Per", int64(r.Rate.Per), "leave it out for a second")
+	c.notNegative("Rate.Burst", int64(r.Rate.Burst), "leave it out for one at a time")
 	if _, bounds := q.(queue.Bounder); !bounds && r.Backlog != (Backlog{}) {
-		bad("Backlog", "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
+		c.add("Backlog", channel.CodeConflict, "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
 	}
-	if r.Backlog.Jobs < 0 {
-		bad("Backlog", "is negative", "use 0 for the default of 10,000")
-	}
+	c.notNegative("Backlog.Jobs", int64(r.Backlog.Jobs), "leave it out for the default of 10,000")
 	if r.Backlog.Overflow > DropOldest {
-		bad("Backlog", "has an unknown Overflow", "use RejectNew or DropOldest")
+		c.add("Backlog.Overflow", channel.CodeUnknown, "is unknown", "reject new events or drop the oldest")
 	}
-	if r.Dedup.Window < 0 || r.Dedup.Lease < 0 {
-		bad("Dedup", "has a negative duration", "use 0 for off")
-	}
+	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
+	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
 	if span, ends := asked(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
-		bad("MaxAge", fmt.Sprintf("of %v cuts the retry policy, which goes on for up to %v", r.MaxAge, span),
+		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %v, which cuts the retry policy: that goes on for up to %v", r.MaxAge, span),
 			"raise it, leave it out to follow the policy, or shorten the policy")
 	}
-	r.Protect.validate(bad)
+	c.protection()
 	for i, mw := range r.Use {
 		if mw == nil {
-			bad("Use", fmt.Sprintf("has nil at %d", i), "remove it")
+			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeMissing, "is nil", "remove it")
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // clip keeps an overlong name readable in an error.

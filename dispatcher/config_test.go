@@ -39,21 +39,21 @@ func (u unkeyed) Properties() queue.Properties {
 }
 
 // configErrors lists all *ConfigErrors joined in err, in their order.
-func configErrors(t *testing.T, err error) []*dispatcher.ConfigError {
+func configErrors(t *testing.T, err error) []*channel.ConfigError {
 	t.Helper()
 	if err == nil {
 		return nil
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*dispatcher.ConfigError
+		var all []*channel.ConfigError
 		for _, each := range joined.Unwrap() {
 			all = append(all, configErrors(t, each)...)
 		}
 		return all
 	}
-	c, ok := errors.AsType[*dispatcher.ConfigError](err)
+	c, ok := errors.AsType[*channel.ConfigError](err)
 	require.True(t, ok, "not a ConfigError: %v", err)
-	return []*dispatcher.ConfigError{c}
+	return []*channel.ConfigError{c}
 }
 
 func TestConfigErrorNamesTheField(t *testing.T) {
@@ -64,7 +64,7 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		field, says string
 	}{
 		"no name":           {func(r *dispatcher.Route) { r.Name = "" }, "Name", "is empty"},
-		"name too long":     {func(r *dispatcher.Route) { r.Name = strings.Repeat("ä", 101) }, "Name", "has 101 characters: use at most 100"},
+		"name too long":     {func(r *dispatcher.Route) { r.Name = strings.Repeat("ä", 101) }, "Name", "has 101 characters; use at most 100"},
 		"name with control": {func(r *dispatcher.Route) { r.Name = "a\nb" }, "Name", "control character"},
 		"name not UTF-8":    {func(r *dispatcher.Route) { r.Name = "a\xff" }, "Name", "not UTF-8"},
 		"name reserved":     {func(r *dispatcher.Route) { r.Name = "tocsin.x" }, "Name", "library's own"},
@@ -74,21 +74,21 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		"Concurrency":       {func(r *dispatcher.Route) { r.Concurrency = -1 }, "Concurrency", "is negative"},
 		"Order unknown":     {func(r *dispatcher.Route) { r.Order = 9 }, "Order", "is unknown"},
 		"State unknown":     {func(r *dispatcher.Route) { r.State = 9 }, "State", "is unknown"},
-		"Rate.Events":       {func(r *dispatcher.Route) { r.Rate.Events = -1 }, "Rate", "negative"},
-		"Rate.Per":          {func(r *dispatcher.Route) { r.Rate.Per = -1 }, "Rate", "negative"},
-		"Rate.Burst":        {func(r *dispatcher.Route) { r.Rate.Burst = -1 }, "Rate", "negative"},
+		"Rate.Events":       {func(r *dispatcher.Route) { r.Rate.Events = -1 }, "Rate.Events", "negative"},
+		"Rate.Per":          {func(r *dispatcher.Route) { r.Rate.Per = -1 }, "Rate.Per", "negative"},
+		"Rate.Burst":        {func(r *dispatcher.Route) { r.Rate.Burst = -1 }, "Rate.Burst", "negative"},
 		"Rate too high":     {func(r *dispatcher.Route) { r.Rate = dispatcher.Rate{Events: 2, Per: 1} }, "Rate", "one per nanosecond"},
-		"Backlog.Jobs":      {func(r *dispatcher.Route) { r.Backlog.Jobs = -1 }, "Backlog", "is negative"},
-		"Backlog.Overflow":  {func(r *dispatcher.Route) { r.Backlog.Overflow = 9 }, "Backlog", "unknown Overflow"},
-		"Dedup.Window":      {func(r *dispatcher.Route) { r.Dedup.Window = -1 }, "Dedup", "negative"},
-		"Dedup.Lease":       {func(r *dispatcher.Route) { r.Dedup.Lease = -1 }, "Dedup", "negative"},
-		"nil middleware":    {func(r *dispatcher.Route) { r.Use = []channel.Middleware{wrap, nil} }, "Use", "has nil at 1"},
+		"Backlog.Jobs":      {func(r *dispatcher.Route) { r.Backlog.Jobs = -1 }, "Backlog.Jobs", "is negative"},
+		"Backlog.Overflow":  {func(r *dispatcher.Route) { r.Backlog.Overflow = 9 }, "Backlog.Overflow", "is unknown"},
+		"Dedup.Window":      {func(r *dispatcher.Route) { r.Dedup.Window = -1 }, "Dedup.Window", "negative"},
+		"Dedup.Lease":       {func(r *dispatcher.Route) { r.Dedup.Lease = -1 }, "Dedup.Lease", "negative"},
+		"nil middleware":    {func(r *dispatcher.Route) { r.Use = []channel.Middleware{wrap, nil} }, "Use[1]", "is nil"},
 		"panicking middleware": {func(r *dispatcher.Route) {
 			r.Use = []channel.Middleware{func(channel.Channel) channel.Channel { panic("x") }, wrap}
-		}, "Use", "at 0 that panics"},
+		}, "Use[0]", "panics"},
 		"middleware without result": {func(r *dispatcher.Route) {
 			r.Use = []channel.Middleware{wrap, func(channel.Channel) channel.Channel { return nil }}
-		}, "Use", "at 1 that returns nil"},
+		}, "Use[1]", "returns nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,8 +98,12 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 			_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{good, bad}})
 			all := configErrors(t, err)
 			require.Len(t, all, 1, "%v", err)
-			assert.Equal(t, 1, all[0].Index)
-			assert.Equal(t, tc.field, all[0].Field)
+			assert.Equal(t, "dispatcher", all[0].Package)
+			assert.Equal(t, "Routes[1]."+tc.field, all[0].Path)
+			assert.NotEmpty(t, all[0].Code)
+			if tc.field != "Name" {
+				assert.Contains(t, all[0].Problem, `of route "spoilt"`)
+			}
 			assert.ErrorContains(t, err, tc.says)
 			assert.ErrorContains(t, err, "Routes[1]")
 			assert.NotContains(t, err.Error(), "\n", "one line per problem, whatever the name holds")
@@ -108,7 +112,7 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 			b := setup(t, good)
 			_, err = b.Test(t.Context(), bad, notes(1)[0])
 			require.Len(t, configErrors(t, err), 1)
-			assert.Equal(t, tc.field, configErrors(t, err)[0].Field, "Test checks the same")
+			assert.Equal(t, "Routes[0]."+tc.field, configErrors(t, err)[0].Path, "Test checks the same")
 			require.Len(t, configErrors(t, b.SetRoutes(t.Context(), []dispatcher.Route{good, bad})), 1, "and so does SetRoutes")
 		})
 	}
@@ -131,10 +135,9 @@ func TestSourceIsChecked(t *testing.T) {
 	_, err := dispatcher.New(dispatcher.Config{Source: "two\nlines", Routes: []dispatcher.Route{{Name: "r"}}})
 	all := configErrors(t, err)
 	require.Len(t, all, 2)
-	assert.Equal(t, "Source", all[0].Field)
-	assert.Equal(t, -1, all[0].Index)
-	assert.Equal(t, "Config: Source holds a control character: remove it", all[0].Error())
-	assert.Equal(t, "Channel", all[1].Field)
+	assert.Equal(t, "Source", all[0].Path)
+	assert.Equal(t, "dispatcher: Source holds a control character; remove it", all[0].Error())
+	assert.Equal(t, "Routes[0].Channel", all[1].Path)
 }
 
 func TestDuplicateNames(t *testing.T) {
@@ -144,10 +147,10 @@ func TestDuplicateNames(t *testing.T) {
 	_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{r, other, r, r}})
 	all := configErrors(t, err)
 	require.Len(t, all, 2)
-	for i, index := range []int{2, 3} {
-		assert.Equal(t, index, all[i].Index)
-		assert.Equal(t, "Name", all[i].Field)
-		assert.Equal(t, "same", all[i].Route)
+	for i, path := range []string{"Routes[2].Name", "Routes[3].Name"} {
+		assert.Equal(t, path, all[i].Path)
+		assert.Equal(t, channel.CodeDuplicate, all[i].Code)
+		assert.Contains(t, all[i].Problem, `"same"`)
 		assert.Contains(t, all[i].Problem, "Routes[0]")
 	}
 }
@@ -165,7 +168,7 @@ func TestOrderNeedsTheQueue(t *testing.T) {
 		}
 		all := configErrors(t, err)
 		require.Len(t, all, 1)
-		assert.Equal(t, "Order", all[0].Field)
+		assert.Equal(t, "Routes[0].Order", all[0].Path)
 		assert.Contains(t, all[0].Problem, "this queue does not offer")
 	}
 }
@@ -179,12 +182,12 @@ func TestAllProblemsInFixedOrder(t *testing.T) {
 			Backlog: dispatcher.Backlog{Jobs: -1, Overflow: 9}, Dedup: channel.DedupOptions{Window: -1}, Use: []channel.Middleware{nil, nil}},
 		{Name: "b", Events: event.Types("*.*.*")},
 	}
-	want := "0 Name,0 Channel,1 Concurrency,1 Order,1 State,1 Rate,1 Backlog,1 Backlog,1 Dedup,1 Use,1 Use,2 Channel,2 Events,2 Name"
+	want := "0.Name,0.Channel,1.Concurrency,1.Order,1.State,1.Rate.Events,1.Backlog.Jobs,1.Backlog.Overflow,1.Dedup.Window,1.Use[0],1.Use[1],2.Channel,2.Events,2.Name"
 	for range 5 {
 		_, err := dispatcher.New(dispatcher.Config{Routes: routes})
 		var got []string
 		for _, c := range configErrors(t, err) {
-			got = append(got, string(rune('0'+c.Index))+" "+c.Field)
+			got = append(got, strings.NewReplacer("Routes[", "", "].", ".").Replace(c.Path))
 		}
 		assert.Equal(t, want, strings.Join(got, ","))
 	}
@@ -271,19 +274,19 @@ func TestConfigErrorsOfTypedNils(t *testing.T) {
 		want   string
 	}{
 		"channel": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: pointer}}},
-			`Routes[0] "r": Channel is a nil *channeltest.Recorder: set the channel that delivers; was the error of its constructor looked at?`},
+			`dispatcher: Routes[0].Channel of route "r" is a nil *channeltest.Recorder; set the channel that delivers; was the error of its constructor looked at?`},
 		"function": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: sends}}},
-			`Routes[0] "r": Channel is a nil channel.Func: set the channel that delivers; was the error of its constructor looked at?`},
+			`dispatcher: Routes[0].Channel of route "r" is a nil channel.Func; set the channel that delivers; was the error of its constructor looked at?`},
 		"policy": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: (*retry.Exponential)(nil)}}},
-			`Routes[0] "r": Retry is a nil *retry.Exponential: leave it out for the default`},
+			`dispatcher: Routes[0].Retry of route "r" is a nil *retry.Exponential; leave it out for the default`},
 		"empty schedule": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: retry.Schedule(nil)}}}, ""},
 		"middleware": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Use: []channel.Middleware{nil}}}},
-			`Routes[0] "r": Use has nil at 0: remove it`},
+			`dispatcher: Routes[0].Use[0] of route "r" is nil; remove it`},
 		"middleware that returns one": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok,
 			Use: []channel.Middleware{func(channel.Channel) channel.Channel { return pointer }}}}},
-			`Routes[0] "r": Use has a middleware at 0 that returns nil: correct that middleware`},
-		"queue":       {dispatcher.Config{Queue: (*memoryqueue.Queue)(nil)}, `Config: Queue is a nil *memoryqueue.Queue: set one that works, or leave it out`},
-		"dedup store": {dispatcher.Config{DedupStore: (*dedup.Memory)(nil)}, `Config: DedupStore is a nil *dedup.Memory: set one that works, or leave it out`},
+			`dispatcher: Routes[0].Use[0] of route "r" returns nil; correct that middleware`},
+		"queue":       {dispatcher.Config{Queue: (*memoryqueue.Queue)(nil)}, `dispatcher: Queue is a nil *memoryqueue.Queue; set one that works, or leave it out`},
+		"dedup store": {dispatcher.Config{DedupStore: (*dedup.Memory)(nil)}, `dispatcher: DedupStore is a nil *dedup.Memory; set one that works, or leave it out`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -293,7 +296,7 @@ func TestConfigErrorsOfTypedNils(t *testing.T) {
 				return
 			}
 			require.EqualError(t, err, tc.want)
-			require.ErrorAs(t, err, new(*dispatcher.ConfigError))
+			require.ErrorAs(t, err, new(*channel.ConfigError))
 		})
 	}
 }
@@ -311,7 +314,7 @@ func TestConfigErrorOfABacklogWithoutEffect(t *testing.T) {
 			require.NoError(t, err, "the queue in memory bounds")
 			c.Queue = unbounded{memoryqueue.New(memoryqueue.Options{})}
 			_, err = dispatcher.New(c)
-			require.EqualError(t, err, `Routes[0] "r": Backlog is set, but this queue does not bound lanes: leave it out: the queue's storage is the bound`)
+			require.EqualError(t, err, `dispatcher: Routes[0].Backlog of route "r" is set, but this queue does not bound lanes; leave it out: the queue's storage is the bound`)
 		})
 	}
 }

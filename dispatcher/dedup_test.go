@@ -33,7 +33,7 @@ func TestDuplicatesWithinTheWindowAreSkipped(t *testing.T) {
 		b.dispatch(same(""), newNote(2, event.Meta{Subject: "s"}), newNote(1, event.Meta{Subject: "other"}))
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 3, "other data or another subject is not the same")
-		assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: 3, dispatcher.Skipped: 1}, b.seen.results("r"))
+		assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: 3, dispatcher.Skipped: 1}, b.seen.results("r"))
 		assert.EqualValues(t, 1, b.status("r").Skipped)
 		advance(time.Second)
 		b.dispatch(same(""))
@@ -59,7 +59,7 @@ func TestFailedDeliverySuppressesNothing(t *testing.T) {
 		b.dispatch(other())
 		advance(time.Minute)
 		assert.Len(t, rec.Deliveries(), 4, "nor a later identical event")
-		assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: 2, dispatcher.DeadLetter: 1}, b.seen.results("r"))
+		assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: 2, dispatcher.Dead: 1}, b.seen.results("r"))
 	})
 }
 
@@ -138,7 +138,7 @@ func TestIdenticalDeliveryInFlightIsPostponed(t *testing.T) {
 		assert.LessOrEqual(t, attempts[0].Next, 35*time.Second, "at most until the lease ends: the timeout and 5 s")
 		advance(time.Minute)
 		assert.Len(t, rec.Deliveries(), 1)
-		assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: 1, dispatcher.Skipped: 1}, b.seen.results("r"))
+		assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: 1, dispatcher.Skipped: 1}, b.seen.results("r"))
 	})
 }
 

@@ -54,12 +54,10 @@ type Engine struct {
 
 var _ Dispatcher = (*Engine)(nil)
 
-// New makes an Engine. It reports every mistake in c at once, as joined *ConfigErrors. Nothing is delivered before Run,
+// New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered before Run,
 // but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {
-	if err := c.checkParts(); err != nil {
-		return nil, err
-	}
+	parts := errors.Join(checkPart("Queue", c.Queue), checkPart("DedupStore", c.DedupStore))
 	e := &Engine{
 		queue:    c.Queue,
 		dedup:    c.DedupStore,
@@ -71,10 +69,10 @@ func New(c Config) (*Engine, error) {
 		finished: make(chan struct{}),
 		lanes:    map[string]*lane{},
 	}
-	if e.queue == nil {
+	if isNil(e.queue) {
 		e.queue = memoryqueue.New(memoryqueue.Options{})
 	}
-	if e.dedup == nil {
+	if isNil(e.dedup) {
 		e.dedup = dedup.NewMemory(dedup.MemoryOptions{})
 	}
 	if e.log == nil {
@@ -84,7 +82,7 @@ func New(c Config) (*Engine, error) {
 	e.precision, e.clock = 2*promises.Precision, newClock(promises.MovedTimes)
 	e.observers = newObservers(c.Observers, e.log)
 	routes, err := e.bind(c.Routes)
-	if err := errors.Join(checkSource(c.Source), err); err != nil {
+	if err := errors.Join(parts, checkSource(c.Source), err); err != nil {
 		return nil, err
 	}
 	if b, ok := e.queue.(queue.Bounder); ok {

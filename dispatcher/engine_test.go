@@ -75,7 +75,7 @@ func TestFanOut(t *testing.T) {
 		}
 		assert.Len(t, shared, 2, "an event is stored once, whatever the number of its routes")
 		for _, route := range []string{"a", "b", "c"} {
-			assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: 2}, b.seen.results(route))
+			assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: 2}, b.seen.results(route))
 		}
 	})
 }

@@ -23,27 +23,6 @@ type BacklogError = queue.BacklogError
 // ConflictError says that an event id is known with other data.
 type ConflictError = queue.ConflictError
 
-// ConfigError says what is wrong with a route, or with the Config itself, and what to do. New and SetRoutes join one
-// for each problem.
-type ConfigError struct {
-	Route   string // its name; the beginning of one that is too long
-	Index   int    // in the list of routes; -1 = Field is of Config
-	Field   string // of Route
-	Problem string
-	Remedy  string
-}
-
-func (e *ConfigError) Error() string {
-	s := fmt.Sprintf("Routes[%d] %q: %s %s", e.Index, e.Route, e.Field, e.Problem)
-	if e.Index < 0 {
-		s = fmt.Sprintf("Config: %s %s", e.Field, e.Problem)
-	}
-	if e.Remedy != "" {
-		s += ": " + e.Remedy
-	}
-	return s
-}
-
 // EventError names an event that cannot be dispatched.
 type EventError struct {
 	Index int    // among those of the call

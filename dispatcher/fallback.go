@@ -117,7 +117,7 @@ func (l *lane) markDead(b *bound, d *death) {
 	}
 	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, e.ID(),
 		AttrEventType, string(e.Type()), AttrAttempts, d.delivery.Attempt, AttrReason, d.reason)
-	l.engine.observers.settled.notify(&Settlement{Delivery: d.delivery, Tenant: d.tenant, Result: DeadLetter, Reason: d.reason, Err: d.err})
+	l.engine.observers.settled.notify(&Settlement{Delivery: d.delivery, Tenant: d.tenant, Outcome: Dead, Reason: d.reason, Err: d.err})
 }
 
 // dropped is called by a full backlog with a delivery it gave up, which is over: its fallback is asked once.

@@ -55,7 +55,7 @@ func TestFallbackGetsWhatDies(t *testing.T) {
 				advance(2 * hour)
 				assertIDs(t, tc.want, rec.Deliveries(), "whatever its filter says")
 				assert.Equal(t, 1, rec.Deliveries()[0].Attempt, "a new delivery")
-				assert.Equal(t, len(tc.want), b.seen.results("r")[dispatcher.DeadLetter], "it is dead on the first route all the same")
+				assert.Equal(t, len(tc.want), b.seen.results("r")[dispatcher.Dead], "it is dead on the first route all the same")
 				letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "r"})
 				require.NoError(t, err)
 				assert.Len(t, letters, len(tc.want))
@@ -108,7 +108,7 @@ func TestFallbackThatCannotTakeIt(t *testing.T) {
 				b := start(t, dispatcher.Route{Name: "r", Channel: refusing(), Events: event.Types("note.*"), Protect: fallback("second")}, tc.to)
 				b.dispatch(newNote(1, event.Meta{ID: "lost"}))
 				synctest.Wait()
-				require.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				require.Equal(t, 1, b.seen.results("r")[dispatcher.Dead])
 				var lines []map[string]any
 				for _, line := range b.log.lines(t, slog.LevelError) {
 					if line["msg"] == "tocsin: the fallback does not take a dead delivery" {
@@ -168,24 +168,24 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 	}{
 		"negative failures are off": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}})}, nil},
 		"negative pause": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{MaxPause: -1}})},
-			[]string{`Routes[0] "r": Protect has a Breaker with a negative pause: use for example Breaker{Pause: time.Minute}, or Failures: -1 for off`}},
+			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is negative; leave it out for the default of 15 min`}},
 		"pauses": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour, MaxPause: time.Minute}})},
-			[]string{`Routes[0] "r": Protect has a Breaker whose MaxPause of 1m0s is shorter than its Pause of 1h0m0s: raise MaxPause`}},
+			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is 1m0s, shorter than the first pause of 1h0m0s; raise it`}},
 		"disable after": {[]dispatcher.Route{route("r", dispatcher.Protection{DisableAfter: -1})},
-			[]string{`Routes[0] "r": Protect has a negative DisableAfter: use 0 for never`}},
+			[]string{`dispatcher: Routes[0].Protect.DisableAfter of route "r" is negative; leave it out for never`}},
 		"unknown": {[]dispatcher.Route{route("r", fallback("nobody"))},
-			[]string{`Routes[0] "r": Protect has the Fallback "nobody", which is no route: name one of the routes`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "nobody", which is no route; name one of the routes`}},
 		"another tenant": {[]dispatcher.Route{route("r", fallback("theirs")), theirs},
-			[]string{`Routes[0] "r": Protect has the Fallback "theirs", which is for another tenant: name a route of the same tenant, or of AnyTenant`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "theirs", which is for another tenant; name a route of the same tenant, or of all tenants`}},
 		"the platform's to a tenant's": {[]dispatcher.Route{everybodys, route("r", dispatcher.Protection{})},
-			[]string{`Routes[0] "all": Protect has the Fallback "r", which is for another tenant: name a route of the same tenant, or of AnyTenant`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "all" is "r", which is for another tenant; name a route of the same tenant, or of all tenants`}},
 		"itself": {[]dispatcher.Route{route("r", fallback("r"))},
-			[]string{`Routes[0] "r": Protect has the Fallback "r", which leads back here: end the chain of fallbacks somewhere`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "r", which leads back here; end the chain of fallbacks somewhere`}},
 		"a circle, and one that leads into it": {[]dispatcher.Route{route("in", fallback("1")), route("1", fallback("2")), route("2", fallback("1"))},
-			[]string{`Routes[1] "1": Protect has the Fallback "2", which leads back here: end the chain of fallbacks somewhere`,
-				`Routes[2] "2": Protect has the Fallback "1", which leads back here: end the chain of fallbacks somewhere`}},
+			[]string{`dispatcher: Routes[1].Protect.Fallback of route "1" is "2", which leads back here; end the chain of fallbacks somewhere`,
+				`dispatcher: Routes[2].Protect.Fallback of route "2" is "1", which leads back here; end the chain of fallbacks somewhere`}},
 		"a long chain": {chained(18),
-			[]string{`Routes[0] "0": Protect has the Fallback "1", which has more than 16 fallbacks in turn: shorten the chain of fallbacks`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "0" is "1", which has more than 16 fallbacks in turn; shorten the chain of fallbacks`}},
 		"a chain": {chained(17), nil},
 		"fine":    {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour}, DisableAfter: 1, Fallback: "2"}), route("2", dispatcher.Protection{})}, nil},
 	} {
@@ -209,7 +209,7 @@ func TestTestIgnoresTheFallback(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.Test(t.Context(), dispatcher.Route{Name: "unsaved", Channel: refusing(), Protect: fallback("not yet there")}, notes(1)[0])
-	_, config := errors.AsType[*dispatcher.ConfigError](err)
+	_, config := errors.AsType[*channel.ConfigError](err)
 	assert.False(t, config)
 	require.ErrorIs(t, err, errDown)
 }
@@ -323,7 +323,7 @@ func TestFallbackWithoutRoomGetsItLater(t *testing.T) {
 				q.refuses.Store(false)
 				advance(2 * time.Minute)
 				assertIDs(t, []string{"e-0"}, rec.Deliveries())
-				assert.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				assert.Equal(t, 1, b.seen.results("r")[dispatcher.Dead])
 				assert.Len(t, b.times("r"), tc.attempts, "nor is it attempted again")
 				letters, err := b.DeadLetters(t.Context(), everyDead)
 				require.NoError(t, err)
@@ -349,7 +349,7 @@ func TestFallbackWhoseBacklogIsFullGetsItLater(t *testing.T) {
 		b.setRoutes(first, second)
 		advance(time.Hour)
 		assert.ElementsMatch(t, []string{"filler", "e-0", "e-1", "e-2"}, ids(rec.Deliveries()))
-		assert.Equal(t, 3, b.seen.results("r")[dispatcher.DeadLetter])
+		assert.Equal(t, 3, b.seen.results("r")[dispatcher.Dead])
 	})
 }
 
@@ -372,7 +372,7 @@ func TestFallbackAfterARestart(t *testing.T) {
 		b.run()
 		advance(time.Hour)
 		assert.ElementsMatch(t, []string{"e-0", "e-1"}, ids(rec.Deliveries()))
-		assert.Equal(t, 2, b.seen.results("r")[dispatcher.DeadLetter])
+		assert.Equal(t, 2, b.seen.results("r")[dispatcher.Dead])
 	})
 }
 
@@ -395,7 +395,7 @@ func TestFallbackThatChangesWhileADeathWaits(t *testing.T) {
 				routes[0].Protect = fallback(to)
 				b.setRoutes(routes...)
 				advance(2 * time.Minute)
-				assert.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				assert.Equal(t, 1, b.seen.results("r")[dispatcher.Dead])
 				assert.Len(t, rec.Deliveries(), len(to)/len("third"))
 			})
 		})

@@ -93,9 +93,9 @@ func TestBreakerSavesAttempts(t *testing.T) {
 					Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: tc.failures}}})
 				b.dispatch(notes(100)...)
 				advance(2 * time.Hour)
-				assert.LessOrEqual(t, b.seen.results("r")[dispatcher.DeadLetter], tc.dead)
+				assert.LessOrEqual(t, b.seen.results("r")[dispatcher.Dead], tc.dead)
 				if tc.failures < 0 {
-					assert.Equal(t, 100, b.seen.results("r")[dispatcher.DeadLetter])
+					assert.Equal(t, 100, b.seen.results("r")[dispatcher.Dead])
 				} else {
 					assert.Less(t, int(b.status("r").Failed), 30)
 				}
@@ -166,7 +166,7 @@ func TestBreakerProbeThatWasNotTried(t *testing.T) {
 			advance(30 * time.Second)
 			b.dispatch(newNote(9, event.Meta{ID: "young"}))
 			advance(30 * time.Second)
-			assert.Equal(t, 3, b.seen.results("r")[dispatcher.DeadLetter], "they died in the pause")
+			assert.Equal(t, 3, b.seen.results("r")[dispatcher.Dead], "they died in the pause")
 			assert.Equal(t, 1, b.seen.results("r")[dispatcher.Delivered], "and the next one was the probe")
 		})
 	})
@@ -426,7 +426,7 @@ func TestThrottleHoldsTheLane(t *testing.T) {
 		s = b.status("r")
 		assert.EqualValues(t, 2000, s.Delivered)
 		assert.Equal(t, "enabled", s.Condition())
-		assert.Empty(t, b.seen.results("r")[dispatcher.DeadLetter])
+		assert.Empty(t, b.seen.results("r")[dispatcher.Dead])
 	})
 }
 

@@ -234,6 +234,10 @@ func (l *lane) untried(b *bound, began time.Time) {
 }
 
 func (l *lane) delivered(b *bound, a *Attempt) {
+	a.Outcome = Delivered
+	if a.Receipt.Skipped {
+		a.Outcome = Skipped
+	}
 	o := &l.engine.observers
 	weight := b.dest.record.success(a.Began, a.Receipt.Skipped)
 	if weight > 0 || len(o.attempted.all) > 0 {
@@ -252,11 +256,7 @@ func (l *lane) delivered(b *bound, a *Attempt) {
 	}
 	o.attempted.notify(a)
 	if len(o.settled.all) > 0 {
-		s := Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Result: Delivered}
-		if a.Receipt.Skipped {
-			s.Result = Skipped
-		}
-		o.settled.notify(&s)
+		o.settled.notify(&Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Outcome: a.Outcome})
 	}
 }
 
@@ -265,7 +265,10 @@ func (l *lane) failed(ctx context.Context, b *bound, j *queue.Job, a *Attempt) q
 	a.Duration = time.Since(a.Began)
 	now := a.Began.Add(a.Duration)
 	result := retry.Classify(ctx, a.Err)
-	a.Verdict = result.Verdict
+	a.Outcome, a.Verdict = Failed, result.Verdict
+	if result.Verdict == retry.VerdictPostponed {
+		a.Outcome = Postponed
+	}
 	if result.Throttled {
 		result.Delay = min(result.Delay, maxQuiet)
 	}

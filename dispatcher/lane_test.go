@@ -30,20 +30,20 @@ func TestVerdicts(t *testing.T) {
 		times    []time.Duration
 		attempts []int // the numbers the channel saw
 		verdict  retry.Verdict
-		result   dispatcher.Result
+		result   dispatcher.Outcome
 		reason   string
 	}{
 		"success": {three, nil, []time.Duration{0}, []int{1}, retry.VerdictSuccess, dispatcher.Delivered, ""},
 		"transient": {three, []channeltest.Step{fail(errDown), fail(errDown)},
 			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"policy gives up": {three, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "gave up after attempt 3: receiver is down"},
 		"exponential": {retry.Exponential{Jitter: -1}, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown), fail(errDown)},
 			[]time.Duration{0, s, 3 * s, 7 * s, 15 * s}, []int{1, 2, 3, 4, 5}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"elapsed time since the first attempt": {retry.Within(5*s, retry.Fixed{Interval: 2 * s}), []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.DeadLetter, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "gave up after attempt 3: receiver is down"},
 		"permanent": {three, []channeltest.Step{fail(retry.Permanent(errDown))},
-			[]time.Duration{0}, []int{1}, retry.VerdictPermanent, dispatcher.DeadLetter, "permanent failure: receiver is down"},
+			[]time.Duration{0}, []int{1}, retry.VerdictPermanent, dispatcher.Dead, "permanent failure: receiver is down"},
 		"longer wish of the receiver": {three, []channeltest.Step{fail(retry.Delay(errDown, 90*s))},
 			[]time.Duration{0, 90 * s}, []int{1, 2}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"shorter wish of the receiver": {three, []channeltest.Step{fail(retry.Delay(errDown, s/2))},
@@ -81,12 +81,12 @@ func TestVerdicts(t *testing.T) {
 				}
 				settled := b.seen.settledOf("r")
 				require.Len(t, settled, 1, "a delivery ends once")
-				assert.Equal(t, tc.result, settled[0].Result)
+				assert.Equal(t, tc.result, settled[0].Outcome)
 				assert.Equal(t, tc.reason, settled[0].Reason)
 
 				letters, err := b.DeadLetters(t.Context(), everyDead)
 				require.NoError(t, err)
-				if tc.result != dispatcher.DeadLetter {
+				if tc.result != dispatcher.Dead {
 					assert.Empty(t, letters)
 					assert.Empty(t, b.log.lines(t, slog.LevelError))
 					return

@@ -231,10 +231,10 @@ func (w *witness) disabledFor() []error {
 }
 
 // results counts the settlements of a route by result.
-func (w *witness) results(route string) map[dispatcher.Result]int {
-	n := map[dispatcher.Result]int{}
+func (w *witness) results(route string) map[dispatcher.Outcome]int {
+	n := map[dispatcher.Outcome]int{}
 	for _, s := range w.settledOf(route) {
-		n[s.Result]++
+		n[s.Outcome]++
 	}
 	return n
 }

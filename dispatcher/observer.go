@@ -42,8 +42,9 @@ type Attempt struct {
 	Delivery channel.Delivery
 	Tenant   string // the route's: AnyTenant for one of the whole platform, whichever tenant's event it was
 	Receipt  channel.Receipt
-	Err      error // nil = delivered, or skipped as a duplicate
-	Verdict  retry.Verdict
+	Outcome  Outcome
+	Err      error         // nil = delivered, or skipped as a duplicate
+	Verdict  retry.Verdict // on Err
 	Began    time.Time
 	Duration time.Duration
 	Next     time.Duration // until the next attempt; 0 = at once, or there is none
@@ -54,10 +55,10 @@ type Settlement struct {
 	Delivery channel.Delivery
 	// Tenant is the route's, as of an Attempt. Of a delivery that died because the route's name had passed to another
 	// tenant, it is the event's: nothing of one tenant is reported under another.
-	Tenant string
-	Result Result
-	Reason string // why it is dead, in words; "" otherwise
-	Err    error  // the last attempt's error, if one was made; nil otherwise
+	Tenant  string
+	Outcome Outcome
+	Reason  string // why it is dead, in words; "" otherwise
+	Err     error  // the last attempt's error, if one was made; nil otherwise
 }
 
 // Disablement says that a route is no longer used, until SetRoutes.
@@ -67,17 +68,17 @@ type Disablement struct {
 	Reason error  // channel.ErrGone, or a *FailingError (Protection.DisableAfter)
 }
 
-// Result is how a delivery ended.
-type Result uint8
+// Outcome is what became of an attempt, or of a delivery. The words are stable: histories and metrics keep them.
+type Outcome string
 
+// The outcomes. An attempt is delivered, skipped, failed or postponed; a delivery ends delivered, skipped or dead.
 const (
-	Delivered  Result = iota
-	Skipped           // an identical one was delivered within the dedup window
-	DeadLetter        // given up: permanent failure, end of the policy, too old, or dropped from a full backlog
+	Delivered Outcome = "delivered"
+	Skipped   Outcome = "skipped"   // an identical event was delivered within the dedup window
+	Failed    Outcome = "failed"    // whether or not another attempt follows
+	Postponed Outcome = "postponed" // nothing was tried
+	Dead      Outcome = "dead"      // given up: permanent failure, end of the policy, too old, or dropped from a full backlog
 )
-
-// String returns the result in lower case.
-func (r Result) String() string { return name(r, "delivered", "skipped", "dead") }
 
 // observers holds the functions that are set, so that what nobody observes costs nothing.
 type observers struct {

@@ -101,7 +101,7 @@ func TestNamedPausesKeepTheEnd(t *testing.T) {
 				}
 				assert.LessOrEqual(t, last, end)
 				assert.Greater(t, last+max(interval, 100*time.Millisecond), end-5*time.Minute-end/10, "there was time for another one")
-				assert.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				assert.Equal(t, 1, b.seen.results("r")[dispatcher.Dead])
 			})
 		})
 	}
@@ -160,7 +160,7 @@ func TestPlansRunToTheirEnd(t *testing.T) {
 				b.run()
 				b.dispatch(notes(1)...)
 				advance(75 * h)
-				require.Equal(t, 1, b.seen.results("r")[dispatcher.DeadLetter])
+				require.Equal(t, 1, b.seen.results("r")[dispatcher.Dead])
 				if tc.attempts > 0 {
 					assert.Len(t, b.times("r"), tc.attempts)
 				}
@@ -182,9 +182,9 @@ func TestMaxAgeThatCutsThePlan(t *testing.T) {
 		want   string
 	}{
 		"a schedule": {retry.Schedule{0, h, 24 * h}, 24 * h,
-			`Routes[0] "r": MaxAge of 24h0m0s cuts the retry policy, which goes on for up to 25h0m0s: raise it, leave it out to follow the policy, or shorten the policy`},
+			`dispatcher: Routes[0].MaxAge of route "r" is 24h0m0s, which cuts the retry policy: that goes on for up to 25h0m0s; raise it, leave it out to follow the policy, or shorten the policy`},
 		"a duration": {retry.Fixed{Interval: h, For: 72 * h}, 24 * h,
-			`Routes[0] "r": MaxAge of 24h0m0s cuts the retry policy, which goes on for up to 72h0m0s: raise it, leave it out to follow the policy, or shorten the policy`},
+			`dispatcher: Routes[0].MaxAge of route "r" is 24h0m0s, which cuts the retry policy: that goes on for up to 72h0m0s; raise it, leave it out to follow the policy, or shorten the policy`},
 		"as long as the plan":        {retry.Fixed{Interval: h, For: 72 * h}, 72 * h, ""},
 		"for ever":                   {retry.Fixed{Interval: h, For: 72 * h}, -1, ""},
 		"a policy without end":       {retry.Exponential{}, time.Second, ""},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // Protection says what happens to a route that keeps failing, and to what dies on it. The zero value is a breaker with
@@ -60,51 +62,51 @@ func (p Breaker) withDefaults() Breaker {
 	return p
 }
 
-// validate reports the mistakes that can be seen without knowing the other routes.
-func (p Protection) validate(bad func(field, problem, remedy string)) {
-	if p.Breaker.Pause < 0 || p.Breaker.MaxPause < 0 {
-		bad("Protect", "has a Breaker with a negative pause", "use for example Breaker{Pause: time.Minute}, or Failures: -1 for off")
-	} else if full := p.Breaker.withDefaults(); full.MaxPause < full.Pause {
-		bad("Protect", fmt.Sprintf("has a Breaker whose MaxPause of %v is shorter than its Pause of %v", full.MaxPause, full.Pause),
-			"raise MaxPause")
+func (c *routeErrors) protection() {
+	p := c.route.Protect
+	c.notNegative("Protect.Breaker.Pause", int64(p.Breaker.Pause), "leave it out for the default of 30 s")
+	c.notNegative("Protect.Breaker.MaxPause", int64(p.Breaker.MaxPause), "leave it out for the default of 15 min")
+	if full := p.Breaker.withDefaults(); full.MaxPause >= 0 && full.MaxPause < full.Pause {
+		c.add("Protect.Breaker.MaxPause", channel.CodeConflict,
+			fmt.Sprintf("is %v, shorter than the first pause of %v", full.MaxPause, full.Pause), "raise it")
 	}
-	if p.DisableAfter < 0 {
-		bad("Protect", "has a negative DisableAfter", "use 0 for never")
-	}
+	c.notNegative("Protect.DisableAfter", int64(p.DisableAfter), "leave it out for never")
 }
 
-// checkFallback reports what is wrong with the fallback of r, which is at index.
-func checkFallback(index int, r *Route, byName map[string]*Route) error {
-	name := r.Protect.Fallback
+// fallback reports what is wrong with the route's fallback.
+func (c *routeErrors) fallback(byName map[string]*Route) {
+	name := c.route.Protect.Fallback
 	if name == "" {
-		return nil
+		return
 	}
-	bad := func(problem, remedy string) error {
-		return &ConfigError{Route: clip(r.Name), Index: index, Field: "Protect", Problem: problem, Remedy: remedy}
+	bad := func(code channel.ConfigCode, problem, remedy string) {
+		c.add("Protect.Fallback", code, fmt.Sprintf("is %q, which %s", clip(name), problem), remedy)
 	}
 	to := byName[name]
 	switch {
 	case to == nil:
-		return bad(fmt.Sprintf("has the Fallback %q, which is no route", clip(name)), "name one of the routes")
-	case to.Tenant != AnyTenant && to.Tenant != r.Tenant:
-		return bad(fmt.Sprintf("has the Fallback %q, which is for another tenant", name), "name a route of the same tenant, or of AnyTenant")
+		bad(channel.CodeUnknown, "is no route", "name one of the routes")
+		return
+	case to.Tenant != AnyTenant && to.Tenant != c.route.Tenant:
+		bad(channel.CodeConflict, "is for another tenant", "name a route of the same tenant, or of all tenants")
+		return
 	}
 	// A circle is reported at each of its routes, but not at those that only lead into it.
 	chain := make([]*Route, 0, maxFallbacks)
 	for range maxFallbacks {
 		switch {
 		case to == nil || slices.Contains(chain, to):
-			return nil
-		case to.Name == r.Name:
-			return bad(fmt.Sprintf("has the Fallback %q, which leads back here", name), "end the chain of fallbacks somewhere")
+			return
+		case to.Name == c.route.Name:
+			bad(channel.CodeConflict, "leads back here", "end the chain of fallbacks somewhere")
+			return
 		}
 		chain = append(chain, to)
 		to = byName[to.Protect.Fallback]
 	}
-	if to == nil {
-		return nil
+	if to != nil {
+		bad(channel.CodeRange, fmt.Sprintf("has more than %d fallbacks in turn", maxFallbacks), "shorten the chain of fallbacks")
 	}
-	return bad(fmt.Sprintf("has the Fallback %q, which has more than %d fallbacks in turn", name, maxFallbacks), "shorten the chain of fallbacks")
 }
 
 // maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.

@@ -76,7 +76,7 @@ func (e *Engine) nextGeneration() int64 {
 // Test makes one attempt to give a copy of ev, marked by [event.Event.ForTest], to r, which need not be one of the
 // Engine's routes: the same middleware, timeout and channel as a real delivery, but nothing is stored, retried,
 // suppressed or observed, and State, Events, Tenant and Rate are not asked. It returns the complete exchange. A mistake
-// in r is a *ConfigError.
+// in r is a *channel.ConfigError.
 func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Receipt, error) {
 	if err := check([]event.Event{ev}); err != nil {
 		return channel.Receipt{}, err

@@ -87,7 +87,7 @@ func name[T ~uint8](v T, names ...string) string {
 }
 
 // Backlog bounds what waits in a lane of a memory queue. Any other queue is limited by its storage: there, one that is
-// set is a *ConfigError.
+// set is a *channel.ConfigError.
 type Backlog struct {
 	Jobs     int // 0 = 10,000
 	Overflow Overflow

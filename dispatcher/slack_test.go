@@ -104,7 +104,7 @@ func TestSlackKeepsAStoryInOneThread(t *testing.T) {
 		assert.Contains(t, stories, types)
 	}
 	require.Eventually(t, func() bool { return len(b.seen.settledOf("slack")) == len(events) }, 10*time.Second, time.Millisecond)
-	assert.Equal(t, map[dispatcher.Result]int{dispatcher.Delivered: len(events)}, b.seen.results("slack"))
+	assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: len(events)}, b.seen.results("slack"))
 }
 
 // TestSlackSendsBreakGlassFirst: it does not wait behind what waits for Slack's pace.

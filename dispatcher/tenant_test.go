@@ -207,7 +207,7 @@ func TestRouteNamePassesToAnotherTenant(t *testing.T) {
 		b.dispatch(newNote(9, event.Meta{Tenant: "b"}))
 		advance(24 * time.Hour)
 		assert.Len(t, ours.Deliveries(), 1, "which is not paced by what went to the other")
-		assert.Equal(t, 4, b.seen.results("r")[dispatcher.DeadLetter])
+		assert.Equal(t, 4, b.seen.results("r")[dispatcher.Dead])
 		for _, s := range b.seen.settledOf("r") {
 			assert.Equal(t, s.Delivery.Event.Tenant(), s.Tenant)
 		}

@@ -134,7 +134,7 @@ func (c Config) check() error {
 		errs = append(errs, own(err))
 	}
 	errs = append(errs, c.checkBody(), c.Sign.check())
-	if err := c.Words.Err(); err != nil {
+	if err := c.Words.Validate(); err != nil {
 		errs = append(errs, mistake(channel.CodeConflict, "Words", "cannot translate both ways: "+strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"))
 	}
 	if c.MaxBody < 0 {

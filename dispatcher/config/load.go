@@ -243,7 +243,7 @@ func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Voca
 // meant.
 func (l *loader) checkVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
-		for _, err := range flatten(l.options.Vocabularies[name].Err()) {
+		for _, err := range flatten(l.options.Vocabularies[name].Validate()) {
 			l.add(position{}, "", "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
 		}
 	}
@@ -372,14 +372,17 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 	}
 	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
 	for _, each := range flatten(err) {
-		e, ok := errors.AsType[*dispatcher.ConfigError](each)
-		if !ok || e.Index < 0 || e.Field == "Channel" || strings.HasPrefix(e.Problem, "is also the name of") {
+		e, ok := errors.AsType[*channel.ConfigError](each)
+		if !ok || e.Code == channel.CodeDuplicate {
 			continue
 		}
-		field := "breaker"
-		if strings.Contains(e.Problem, "Fallback") {
-			field = "fallback"
+		var i int
+		var field string
+		if n, _ := fmt.Sscanf(e.Path, "Routes[%d].%s", &i, &field); n < 2 || field == "Channel" {
+			continue
 		}
-		l.place(from[e.Index], translated(e, map[string]string{"Protect": field}))
+		moved := *e
+		moved.Path = strings.TrimPrefix(field, "Protect.")
+		l.place(from[i], translated(&moved, nil))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
 // flatten lists the errors that are joined in err.
@@ -51,16 +50,12 @@ func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i
 func translated(err error, names map[string]string) error {
 	all := flatten(err)
 	for i, e := range all {
-		var field, problem, remedy string
-		if c, ok := errors.AsType[*channel.ConfigError](e); ok {
-			field, problem, remedy = c.Path, c.Problem, c.Remedy
-		} else if r, ok := errors.AsType[*dispatcher.ConfigError](e); ok {
-			field, problem, remedy = r.Field, r.Problem, r.Remedy
-		} else {
+		c, ok := errors.AsType[*channel.ConfigError](e)
+		if !ok {
 			continue
 		}
-		path := ours(field, names)
-		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(problem), Remedy: inOurWords(remedy)}
+		path := ours(c.Path, names)
+		all[i] = &Error{Path: cmp.Or(names[path], path), Problem: inOurWords(c.Problem), Remedy: inOurWords(c.Remedy)}
 	}
 	return errors.Join(all...)
 }

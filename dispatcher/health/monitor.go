@@ -128,7 +128,7 @@ func (m *Monitor) disabled(d dispatcher.Disablement) {
 }
 
 func (m *Monitor) settled(s dispatcher.Settlement) {
-	if s.Result != dispatcher.DeadLetter {
+	if s.Outcome != dispatcher.Dead {
 		return
 	}
 	c := m.find(s.Delivery.Route, s.Tenant)

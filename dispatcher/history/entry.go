@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -20,15 +21,15 @@ type Entry struct {
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
 	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
 	// any tenant. Of a delivery that died because the route's name had passed to another tenant, it is the event's.
-	Tenant     string      `json:"tenant"`
-	Route      string      `json:"route"`
-	Event      event.Event `json:"event"`                // its Type is the trigger
-	Generation int64       `json:"generation,omitempty"` // not 0 = delivered again on purpose
-	Attempt    int         `json:"attempt"`              // 1 for the first; of a death, the attempts made
-	Outcome    Outcome     `json:"outcome"`
-	Verdict    string      `json:"verdict,omitempty"` // retry.Verdict in words; "" = nothing was attempted
-	Error      string      `json:"error,omitempty"`   // "" = none
-	Reason     string      `json:"reason,omitempty"`  // why the delivery is dead
+	Tenant     string             `json:"tenant"`
+	Route      string             `json:"route"`
+	Event      event.Event        `json:"event"`                // its Type is the trigger
+	Generation int64              `json:"generation,omitempty"` // not 0 = delivered again on purpose
+	Attempt    int                `json:"attempt"`              // 1 for the first; of a death, the attempts made
+	Outcome    dispatcher.Outcome `json:"outcome"`
+	Verdict    string             `json:"verdict,omitempty"` // retry.Verdict in words; "" = nothing was attempted
+	Error      string             `json:"error,omitempty"`   // "" = none
+	Reason     string             `json:"reason,omitempty"`  // why the delivery is dead
 	// Next is the pause until the next attempt, in nanoseconds; 0 = at once, or there is none.
 	Next           time.Duration    `json:"next,omitempty"`
 	Status         int              `json:"status,omitempty"`      // HTTP status or SMTP reply code; 0 = no answer
@@ -37,18 +38,6 @@ type Entry struct {
 	Request        *channel.Message `json:"request,omitempty"`  // redacted and capped; nil = not known. Must not be modified
 	Response       *channel.Message `json:"response,omitempty"` // likewise
 }
-
-// Outcome says what an Entry tells of.
-type Outcome string
-
-// The outcomes.
-const (
-	Delivered Outcome = "delivered"
-	Skipped   Outcome = "skipped"   // an identical event was delivered within the dedup window
-	Failed    Outcome = "failed"    // whether or not another attempt follows
-	Postponed Outcome = "postponed" // nothing was tried
-	Dead      Outcome = "dead"      // the delivery was given up: no attempt, but its end
-)
 
 // DeliveryID is the idempotency key that the receiver saw (webhook-id).
 func (e Entry) DeliveryID() string { return channel.Delivery{Event: e.Event, Route: e.Route}.ID() }

@@ -46,7 +46,7 @@ func ExampleEntry_Redeliver() {
 
 	var dead []history.Entry
 	for len(dead) == 0 { // it is stored a moment later
-		dead, err = store.Query(ctx, history.Query{Subject: "grant-7", Outcomes: []history.Outcome{history.Dead}})
+		dead, err = store.Query(ctx, history.Query{Subject: "grant-7", Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 		if err != nil {
 			fmt.Println(err)
 			return

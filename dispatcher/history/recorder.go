@@ -6,7 +6,7 @@
 //	defer recorder.Close(context.Background())
 //	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
 //
-//	failed, err := store.Query(ctx, history.Query{Tenant: tenant, Route: "tickets", Outcomes: []history.Outcome{history.Failed}})
+//	failed, err := store.Query(ctx, history.Query{Tenant: tenant, Route: "tickets", Outcomes: []dispatcher.Outcome{dispatcher.Failed}})
 //	err = failed[0].Redeliver(ctx, engine)
 package history
 
@@ -23,7 +23,6 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Options configure a Recorder. The zero value is ready for use.
@@ -81,10 +80,11 @@ type Recorder struct {
 	ended chan struct{}
 }
 
-// NewRecorder starts a Recorder, which Close ends. A nil Store, or a nil pointer as one, is a *dispatcher.ConfigError.
+// NewRecorder starts a Recorder, which Close ends. A nil Store, or a nil pointer as one, is a *channel.ConfigError.
 func NewRecorder(s Store, o Options) (*Recorder, error) {
 	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, &dispatcher.ConfigError{Index: -1, Field: "Store", Problem: "is nil", Remedy: "pass one, for example history.NewMemory(0)"}
+		return nil, &channel.ConfigError{Package: "history", Path: "Store", Code: channel.CodeMissing, Problem: "is nil",
+			Remedy: "pass one, for example history.NewMemory(0)"}
 	}
 	o = o.withDefaults()
 	ctx, abort := context.WithCancel(context.Background())
@@ -140,7 +140,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 func (r *Recorder) attempted(a dispatcher.Attempt) {
 	e := Entry{
 		Time: a.Began, Duration: a.Duration, Tenant: a.Tenant, Route: a.Delivery.Route, Event: a.Delivery.Event,
-		Generation: a.Delivery.Generation, Attempt: a.Delivery.Attempt, Outcome: outcomeOf(a), Verdict: a.Verdict.String(), Next: a.Next,
+		Generation: a.Delivery.Generation, Attempt: a.Delivery.Attempt, Outcome: a.Outcome, Verdict: a.Verdict.String(), Next: a.Next,
 		Status: a.Receipt.Status, ProviderID: valid(a.Receipt.ProviderID), OutcomeUnknown: a.Receipt.OutcomeUnknown,
 		Request: r.capped(a.Receipt.Request), Response: r.capped(a.Receipt.Response),
 	}
@@ -150,25 +150,13 @@ func (r *Recorder) attempted(a dispatcher.Attempt) {
 	r.put(e)
 }
 
-func outcomeOf(a dispatcher.Attempt) Outcome {
-	switch {
-	case a.Receipt.Skipped:
-		return Skipped
-	case a.Verdict == retry.VerdictSuccess:
-		return Delivered
-	case a.Verdict == retry.VerdictPostponed:
-		return Postponed
-	}
-	return Failed
-}
-
 func (r *Recorder) settled(s dispatcher.Settlement) {
-	if s.Result != dispatcher.DeadLetter {
+	if s.Outcome != dispatcher.Dead {
 		return // its last attempt says it
 	}
 	e := Entry{
 		Time: time.Now(), Tenant: s.Tenant, Route: s.Delivery.Route, Event: s.Delivery.Event, Generation: s.Delivery.Generation,
-		Attempt: s.Delivery.Attempt, Outcome: Dead, Reason: valid(s.Reason),
+		Attempt: s.Delivery.Attempt, Outcome: dispatcher.Dead, Reason: valid(s.Reason),
 	}
 	if s.Err != nil {
 		e.Error = valid(s.Err.Error())

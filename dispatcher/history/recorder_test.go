@@ -45,17 +45,17 @@ func TestStyle1HistoryPerWebhook(t *testing.T) {
 		got := query(t, b.store, history.Query{Route: "hook"})
 		require.Len(t, got, 2)
 		assert.Equal(t, history.Entry{
-			Seq: got[0].Seq, Time: began, Duration: 3 * time.Second, Route: "hook", Event: e, Attempt: 1, Outcome: history.Failed,
+			Seq: got[0].Seq, Time: began, Duration: 3 * time.Second, Route: "hook", Event: e, Attempt: 1, Outcome: dispatcher.Failed,
 			Verdict: "transient", Error: "receiver is down", Next: time.Minute, Status: 503, Request: request, Response: refused.Response,
 		}, got[0])
 		assert.Equal(t, history.Entry{
-			Seq: got[1].Seq, Time: began.Add(63 * time.Second), Route: "hook", Event: e, Attempt: 2, Outcome: history.Delivered,
+			Seq: got[1].Seq, Time: began.Add(63 * time.Second), Route: "hook", Event: e, Attempt: 2, Outcome: dispatcher.Delivered,
 			Verdict: "success", Status: 200, ProviderID: "p-1", Request: request, Response: taken.Response,
 		}, got[1])
 		assert.Equal(t, event.TypeRequestApproved, got[1].Event.Type(), "the trigger")
 		assert.Equal(t, rec.Deliveries()[0].ID(), got[1].DeliveryID(), "as the receiver saw it")
 
-		failed := query(t, b.store, history.Query{Route: "hook", Outcomes: []history.Outcome{history.Failed}})
+		failed := query(t, b.store, history.Query{Route: "hook", Outcomes: []dispatcher.Outcome{dispatcher.Failed}})
 		require.Len(t, failed, 1)
 		assert.Equal(t, failed, query(t, b.store, history.Query{Seq: failed[0].Seq}), "drill down into one")
 		assert.Len(t, query(t, b.store, history.Query{Subject: "req-1", Type: event.TypeRequestApproved, EventID: e.ID()}), 3)
@@ -101,7 +101,7 @@ func TestRedeliverFromHistory(t *testing.T) {
 		e := event.Must(note{"x"}, event.Meta{})
 		require.NoError(t, b.Dispatch(t.Context(), e))
 		advance(time.Second)
-		dead := query(t, b.store, history.Query{Outcomes: []history.Outcome{history.Dead}})
+		dead := query(t, b.store, history.Query{Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 		require.Len(t, dead, 1)
 
 		// An entry that went through JSON, as through a durable store, says as much.
@@ -130,7 +130,7 @@ func TestEntryJSONRoundTrips(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 20, 0, 0, 123_456_789, time.UTC)
 	full := history.Entry{Seq: 7, Time: at, Duration: 1, Tenant: "t", Route: "r", Event: event.Must(note{"x"}, event.Meta{Time: at}), Generation: 1 << 60,
-		Attempt: 3, Outcome: history.Failed, Verdict: "transient", Error: "e", Reason: "r", Next: 2, Status: 503, ProviderID: "p", OutcomeUnknown: true,
+		Attempt: 3, Outcome: dispatcher.Failed, Verdict: "transient", Error: "e", Reason: "r", Next: 2, Status: 503, ProviderID: "p", OutcomeUnknown: true,
 		Request:  &channel.Message{Start: "POST", Header: http.Header{"A": {"b"}}, Body: []byte{0, 255}, Truncated: true},
 		Response: &channel.Message{}}
 	text, err := json.Marshal(full)
@@ -344,8 +344,8 @@ func TestRecorderWithoutAStore(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]history.Store{"nil": nil, "a nil pointer": (*history.Memory)(nil)} {
 		_, err := history.NewRecorder(store, history.Options{})
-		var bad *dispatcher.ConfigError
+		var bad *channel.ConfigError
 		require.ErrorAs(t, err, &bad, name)
-		assert.Equal(t, "Store", bad.Field)
+		assert.Equal(t, "Store", bad.Path)
 	}
 }

@@ -30,9 +30,9 @@ type Query struct {
 	Tenant   string
 	Route    string
 	EventID  string
-	Subject  string     // of the event
-	Type     event.Type // of the event: the trigger
-	Outcomes []Outcome  // one of these
+	Subject  string               // of the event
+	Type     event.Type           // of the event: the trigger
+	Outcomes []dispatcher.Outcome // one of these
 	Status   int
 	Since    time.Time // Time at or after
 	Until    time.Time // Time before

@@ -22,7 +22,7 @@ func (t *Telemetry) Observer() dispatcher.Observer {
 		Attempted: t.attempted,
 		Settled: func(s dispatcher.Settlement) {
 			f := m.about(s.Delivery.Event)
-			f.route, f.result = s.Delivery.Route, s.Result.String()
+			f.route, f.result = s.Delivery.Route, string(s.Outcome)
 			m.count(m.settled, f)
 		},
 	}

@@ -79,8 +79,8 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 		for range routes {
 			select {
 			case s := <-settled:
-				if s.Result != dispatcher.Delivered {
-					return r, fmt.Errorf("route %s: %v: %w", s.Delivery.Route, s.Result, s.Err)
+				if s.Outcome != dispatcher.Delivered {
+					return r, fmt.Errorf("route %s: %v: %w", s.Delivery.Route, s.Outcome, s.Err)
 				}
 			case <-ctx.Done():
 				return r, ctx.Err()

@@ -51,7 +51,7 @@ func TestHistoryOutlastsARestart(t *testing.T) {
 		require.NoError(t, engine.Dispatch(t.Context(), e))
 	})
 	once(func(engine *dispatcher.Engine, s history.Store) {
-		dead, err := s.Query(t.Context(), history.Query{Tenant: "acme", Outcomes: []history.Outcome{history.Dead}})
+		dead, err := s.Query(t.Context(), history.Query{Tenant: "acme", Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 		require.NoError(t, err)
 		require.Len(t, dead, 1)
 		assert.Equal(t, "permanent failure: receiver is down", dead[0].Reason)

@@ -78,10 +78,10 @@ func TestWhatIsShown(t *testing.T) {
 		assert.Equal(t, "OK", r.Health(), r.Name)
 		assert.Zero(t, r.Queued+r.InFlight+r.Dead, r.Name)
 	}
-	dead, err := s.store.Query(ctx, history.Query{Tenant: dispatcher.AnyTenant, Outcomes: []history.Outcome{history.Dead}})
+	dead, err := s.store.Query(ctx, history.Query{Tenant: dispatcher.AnyTenant, Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 	require.NoError(t, err)
 	assert.Len(t, dead, 2)
-	skipped, err := s.store.Query(ctx, history.Query{Tenant: "acme", Outcomes: []history.Outcome{history.Skipped}})
+	skipped, err := s.store.Query(ctx, history.Query{Tenant: "acme", Outcomes: []dispatcher.Outcome{dispatcher.Skipped}})
 	require.NoError(t, err)
 	assert.Len(t, skipped, 1)
 

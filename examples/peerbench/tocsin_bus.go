@@ -71,7 +71,7 @@ func tocsinBus(name string, change routing) busMaker {
 			engine, err := dispatcher.New(dispatcher.Config{
 				Routes: routes, Logger: slog.New(slog.DiscardHandler),
 				Observers: []dispatcher.Observer{{Settled: func(s dispatcher.Settlement) {
-					if s.Result == dispatcher.DeadLetter {
+					if s.Outcome == dispatcher.Dead {
 						dead.Add(1)
 					}
 				}}},

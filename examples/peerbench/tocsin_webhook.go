@@ -90,7 +90,7 @@ func engineDeliverer(target string, q queue.Queue, routes int) (deliverer, error
 	config := dispatcher.Config{
 		Queue: q, Logger: slog.New(slog.DiscardHandler),
 		Observers: []dispatcher.Observer{{Settled: func(s dispatcher.Settlement) {
-			if s.Result == dispatcher.DeadLetter {
+			if s.Outcome == dispatcher.Dead {
 				dead.Add(1)
 			}
 			<-window

@@ -46,7 +46,7 @@ func (p *printer) observer() dispatcher.Observer {
 			p.line(a.Delivery.Route, string(a.Delivery.Event.Type()), a.Delivery.Attempt, text)
 		},
 		Settled: func(s dispatcher.Settlement) {
-			if s.Result == dispatcher.DeadLetter {
+			if s.Outcome == dispatcher.Dead {
 				p.line(s.Delivery.Route, string(s.Delivery.Event.Type()), s.Delivery.Attempt, "dead: kept for inspection and redelivery")
 			}
 		},

@@ -66,13 +66,13 @@ func odd() []history.Entry {
 	const text = "<b>&amp;</b> quote \" ' ` \\ ; -- % _ * \x00 \t\n\r é e\u0301 \u202e 日本 \U0001F514 \uFFFD"
 	full := history.Entry{
 		Time: began(), Duration: 1234567 * time.Nanosecond, Tenant: "acme " + "é", Route: "r\u202e\"';--", Generation: 1<<62 + 1, Attempt: 1 << 30,
-		Outcome: history.Failed, Verdict: "transient", Error: text, Reason: text, Next: 15 * time.Minute, Status: 503, ProviderID: text, OutcomeUnknown: true,
+		Outcome: dispatcher.Failed, Verdict: "transient", Error: text, Reason: text, Next: 15 * time.Minute, Status: 503, ProviderID: text, OutcomeUnknown: true,
 		Event: event.Must(fact{text}, event.Meta{ID: "odd-1", Subject: "s '\"", Source: "src", Tenant: "acme", Time: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), Attributes: map[string]string{"k": text}}),
 		Request: &channel.Message{Start: "POST https://hooks.example", Header: http.Header{"X-A": {"1", "2"}, "Empty": {""}}, Body: []byte{0, 255, 1, '"'},
 			Truncated: true},
 		Response: &channel.Message{Start: text, Body: []byte(text)},
 	}
-	bare := history.Entry{Time: began(), Route: "r", Outcome: history.Dead, Event: event.Must(fact{}, event.Meta{ID: "odd-2", Time: began()})}
+	bare := history.Entry{Time: began(), Route: "r", Outcome: dispatcher.Dead, Event: event.Must(fact{}, event.Meta{ID: "odd-2", Time: began()})}
 	nothing := full
 	nothing.Request, nothing.Response = &channel.Message{}, nil
 	past := bare
@@ -101,7 +101,7 @@ func varied() []history.Entry {
 	all[1].Route = "other"
 	all[2].Event = event.Must(fact{}, event.Meta{ID: "e-3", Subject: "another"})
 	all[3].Event = event.Must(other{}, event.Meta{ID: "e-4", Subject: "s"})
-	all[4].Outcome, all[5].Outcome, all[6].Outcome = history.Failed, history.Dead, history.Postponed
+	all[4].Outcome, all[5].Outcome, all[6].Outcome = dispatcher.Failed, dispatcher.Dead, dispatcher.Postponed
 	all[7].Status = 503
 	return all
 }
@@ -122,8 +122,8 @@ func fieldsRule(p *probe) {
 		{"an event", history.Query{EventID: "e-5"}, []int{5}},
 		{"a subject", history.Query{Subject: "another"}, []int{3}},
 		{"a type", history.Query{Type: "historytest.other"}, []int{4}},
-		{"an outcome", history.Query{Outcomes: []history.Outcome{history.Failed}}, []int{5}},
-		{"some outcomes", history.Query{Outcomes: []history.Outcome{history.Dead, history.Failed, "unknown"}}, []int{6, 5}},
+		{"an outcome", history.Query{Outcomes: []dispatcher.Outcome{dispatcher.Failed}}, []int{5}},
+		{"some outcomes", history.Query{Outcomes: []dispatcher.Outcome{dispatcher.Dead, dispatcher.Failed, "unknown"}}, []int{6, 5}},
 		{"a status", history.Query{Status: 503}, []int{8}},
 		{"since a time", history.Query{Since: second(7)}, []int{8, 7}},
 		{"since a nanosecond later", history.Query{Since: second(7).Add(1)}, []int{8}},
@@ -133,7 +133,7 @@ func fieldsRule(p *probe) {
 		{"one entry", history.Query{Seq: 6}, []int{6}},
 		{"before an entry", history.Query{Before: 3}, []int{2, 1}},
 		{"some", history.Query{Limit: 3}, []int{8, 7, 6}},
-		{"many at once", history.Query{Route: "r", Subject: "s", Type: "historytest.fact", Outcomes: []history.Outcome{history.Delivered},
+		{"many at once", history.Query{Route: "r", Subject: "s", Type: "historytest.fact", Outcomes: []dispatcher.Outcome{dispatcher.Delivered},
 			Since: second(1), Until: second(9), Before: 8, Limit: 2}, []int{1}},
 		{"what excludes each other", history.Query{Route: "other", EventID: "e-1"}, nil},
 	} {
@@ -287,7 +287,7 @@ func concurrentRule(p *probe) {
 func randomRule(p *probe) {
 	rnd := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // reproducible on purpose
 	pick := func(texts ...string) string { return texts[rnd.IntN(len(texts))] }
-	outcomes := []history.Outcome{history.Delivered, history.Skipped, history.Failed, history.Postponed, history.Dead}
+	outcomes := []dispatcher.Outcome{dispatcher.Delivered, dispatcher.Skipped, dispatcher.Failed, dispatcher.Postponed, dispatcher.Dead}
 	var all []history.Entry
 	for n := range 300 {
 		e := entry(n + 1)

@@ -40,7 +40,7 @@ func New(o Options) *Queue { return newQueue(o, lanes.System()) }
 
 func newQueue(o Options, clock func() lanes.Reading) *Queue {
 	q := &Queue{}
-	q.scheduler = lanes.New(clock, q.dead.addFailed)
+	q.scheduler = lanes.New(clock, lanes.Hooks{Settle: q.settle})
 	q.dead.limit = orDefault(o.DeadLetters, 1000)
 	q.known.init(orDefault(o.IDWindow, 65_536))
 	return q

@@ -103,6 +103,40 @@ func purgeRule(p *probe) {
 	p.open("b", 1).expect("e6").done()
 }
 
+// backlogRule is about queues that hold a part of a lane's jobs in memory and read the others from a store meanwhile.
+func backlogRule(p *probe) {
+	const jobs, each = 400, 20
+	i := p.q.(queue.Inspector)
+	all := p.jobs("a", jobs)
+	for n := range all {
+		switch n % 10 {
+		case 3:
+			all[n].NotBefore = time.Now().Add(p.s.Unit / 10)
+		case 7:
+			all[n].Urgent = true
+		}
+	}
+	p.enqueue(all[:jobs/2]...)
+	t := newTally()
+	l := p.openWith("a", queue.LaneOptions{Limit: 2}, t.done)
+	purged := 0
+	for n := jobs / 2; n < jobs; n += each {
+		p.enqueue(all[n : n+each]...)
+		if n%(2*each) == 0 {
+			continue
+		}
+		gone, err := i.Purge(p.ctx, "a")
+		p.must("Purge", err)
+		purged += gone
+	}
+	p.must("Drain", wait(p, inBackground(func() error { return l.q.Drain(p.ctx, time.Now().Add(p.s.Unit)) }), "Drain"))
+	p.counts("a", queue.Counts{})
+	if ran := t.distinct(); ran+purged != jobs {
+		p.fail("%d of %d jobs ran and %d were purged", ran, jobs, purged)
+	}
+	t.once(p)
+}
+
 // bury makes dead letters of the lane's next n jobs.
 func (l *lane) bury(n int) {
 	l.p.tb.Helper()

@@ -55,6 +55,9 @@ func (n *naive) Purge(ctx context.Context, name string) (purged int, err error) 
 				continue
 			}
 			purged++
+			if n.is("purges in words only") && purged%2 == 0 {
+				continue
+			}
 			n.remove(j)
 		}
 	})

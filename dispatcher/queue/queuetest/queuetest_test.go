@@ -167,6 +167,7 @@ func inMemoryDefects() map[defect][]string {
 		"counts later as due":                  {"Q10/counts"},
 		"lists every lane":                     {"Q10/counts"},
 		"purges what is due only":              {"Q10/purge"},
+		"purges in words only":                 {"Q10/purge", "Q10/backlog"},
 		"lists the latest first":               {"Q10/letters"},
 		"ignores Since":                        {"Q10/letters", "Q10/since"},
 		"ignores After":                        {"Q10/letters", "Q10/requeue"},

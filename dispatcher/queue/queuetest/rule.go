@@ -66,6 +66,8 @@ func rules() []rule {
 		{"drain/removed", "Drain does not wait for jobs that are removed meanwhile", needsInspector, drainRemovedRule},
 		{"Q10/counts", "Inspector counts jobs per lane and state, and lists the lanes that are open or hold something", needsInspector, countsRule},
 		{"Q10/purge", "Purge removes what waits in one lane, also behind a running job, and nothing else", needsInspector, purgeRule},
+		{"Q10/backlog", "beside a lane that works off a backlog, what is added runs once, and what is purged is counted and never runs",
+			needsInspector, backlogRule},
 		{"Q10/letters", "dead letters keep job, time and reason, are listed the earliest first and selected by every field", needsInspector, lettersRule},
 		{"Q10/requeue", "Requeue gives the selected dead letters back as new jobs of its generation, untried and as old as now", needsInspector, requeueRule},
 		{"Q10/discard", "Discard removes the selected dead letters and no others", needsInspector, discardRule},

@@ -56,7 +56,7 @@ func BenchmarkMixed(b *testing.B) {
 	<-all
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
-	b.ReportMetric(float64(q.writer.commits.Load())/float64(b.N), "commits/job")
+	b.ReportMetric(float64(q.durable.Commits())/float64(b.N), "commits/job")
 }
 
 // BenchmarkDrain runs what was enqueued before: 10 lanes with 16 handlers each.
@@ -86,7 +86,7 @@ func BenchmarkDrain(b *testing.B) {
 	<-all
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
-	b.ReportMetric(float64(q.writer.commits.Load())/float64(b.N), "commits/job")
+	b.ReportMetric(float64(q.durable.Commits())/float64(b.N), "commits/job")
 }
 
 // pend stores n jobs of a lane, a thousand at a time.
@@ -118,7 +118,7 @@ func BenchmarkPending(b *testing.B) {
 	b.ReportMetric(float64(after-before)/(1<<20), "heap-MiB")
 	b.ReportMetric(float64(after-before)/float64(b.N), "heap-B/job")
 	var pages int64
-	require.NoError(b, q.readers.inspect.read(b.Context(), func(c *conn) (err error) {
+	require.NoError(b, q.store.readers.inspect.read(b.Context(), func(c *conn) (err error) {
 		pages, err = c.number("PRAGMA page_count")
 		return err
 	}))

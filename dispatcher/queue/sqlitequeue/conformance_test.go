@@ -42,7 +42,7 @@ func openWith(t *testing.T, path string, o Options) *Queue {
 func reopen(t *testing.T, q *Queue) *Queue {
 	t.Helper()
 	require.NoError(t, q.Close())
-	return openAt(t, q.path)
+	return openAt(t, q.store.path)
 }
 
 func TestConforms(t *testing.T) {
@@ -63,7 +63,7 @@ func TestConforms(t *testing.T) {
 func TestConformsWithASmallWindow(t *testing.T) {
 	t.Parallel()
 	small := func(q *Queue) queue.Queue {
-		q.ahead = 2
+		q.durable.SetWindow(2)
 		return q
 	}
 	queuetest.Run(t, queuetest.Suite{
@@ -81,5 +81,5 @@ func TestConformsWithASmallWindow(t *testing.T) {
 
 func TestDedupConforms(t *testing.T) {
 	t.Parallel()
-	deduptest.Run(t, func(t *testing.T) dedup.Store { return newQueue(t).Dedup() })
+	deduptest.Run(t, func(t *testing.T) dedup.Store { return newQueue(t).Dedup() }, deduptest.Options{})
 }

@@ -144,9 +144,9 @@ func TestReadOnlyFile(t *testing.T) {
 	require.NoError(t, q.Close())
 
 	// The outcome of "before" was never stored, so it is still there.
-	_, err = open(t.Context(), q.path, o, url.Values{"mode": {"ro"}})
+	_, err = open(t.Context(), q.store.path, o, url.Values{"mode": {"ro"}})
 	require.ErrorIs(t, err, ErrReadOnly, "found out when it is opened, not by the first event")
-	q = openAt(t, q.path)
+	q = openAt(t, q.store.path)
 	assert.Equal(t, queue.Counts{Due: 1}, count(t, q, "a"))
 }
 
@@ -156,7 +156,7 @@ func TestForeignLock(t *testing.T) {
 	_, o := logged()
 	q := openWith(t, newPath(t), o)
 	script(t, q, "PRAGMA busy_timeout = 50")
-	tool, err := connect(t.Context(), dsn(q.path, url.Values{}))
+	tool, err := connect(t.Context(), dsn(q.store.path, url.Values{}))
 	require.NoError(t, err)
 	require.NoError(t, tool.script(pragmas+"; BEGIN IMMEDIATE"))
 	err = q.Enqueue(t.Context(), job("e", "a"))
@@ -208,8 +208,8 @@ func TestCorruptFile(t *testing.T) {
 		q := newQueue(t)
 		require.NoError(t, q.Enqueue(t.Context(), jobs("a", 10)...))
 		require.NoError(t, q.Close())
-		spoilPages(t, q.path, "job", true)
-		_, err := Open(t.Context(), q.path, Options{})
+		spoilPages(t, q.store.path, "job", true)
+		_, err := Open(t.Context(), q.store.path, Options{})
 		require.ErrorIs(t, err, ErrCorrupt)
 		assert.ErrorContains(t, err, ".recover")
 	})
@@ -228,9 +228,9 @@ func TestCorruptFile(t *testing.T) {
 		require.NoError(t, q.Enqueue(t.Context(), jobs("damaged", 50)...))
 		require.NoError(t, q.Enqueue(t.Context(), jobs("whole", 50)...))
 		require.NoError(t, q.Close())
-		spoilPages(t, q.path, "event", false)
+		spoilPages(t, q.store.path, "event", false)
 		book, o := logged()
-		q = openWith(t, q.path, o)
+		q = openWith(t, q.store.path, o)
 		damaged, whole := newRan(), newRan()
 		serve(t, q, "damaged", 4, damaged.done)
 		eventually(t, func() bool { return book.lines("cannot be read") == 1 }, "it is said which route waits")
@@ -247,12 +247,12 @@ func TestSecondOpener(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	link := filepath.Join(t.TempDir(), "other name")
-	require.NoError(t, os.Symlink(q.path, link))
-	for _, path := range []string{q.path, link} {
+	require.NoError(t, os.Symlink(q.store.path, link))
+	for _, path := range []string{q.store.path, link} {
 		_, err := Open(t.Context(), path, Options{})
 		var locked *LockedError
 		require.ErrorAs(t, err, &locked)
-		assert.Equal(t, q.path, locked.Path)
+		assert.Equal(t, q.store.path, locked.Path)
 		assert.ErrorContains(t, err, "one queue at a time")
 	}
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")), "the owner is not disturbed")
@@ -266,13 +266,13 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
 	script(t, q, "PRAGMA user_version = 99")
 	require.NoError(t, q.Close())
-	before, err := os.ReadFile(q.path)
+	before, err := os.ReadFile(q.store.path)
 	require.NoError(t, err)
-	_, err = Open(t.Context(), q.path, Options{})
+	_, err = Open(t.Context(), q.store.path, Options{})
 	var newer *SchemaError
 	require.ErrorAs(t, err, &newer)
-	assert.Equal(t, SchemaError{Path: q.path, Found: 99, Known: len(migrations())}, *newer)
-	after, err := os.ReadFile(q.path)
+	assert.Equal(t, SchemaError{Path: q.store.path, Found: 99, Known: len(migrations())}, *newer)
+	after, err := os.ReadFile(q.store.path)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(before, after))
 }
@@ -310,17 +310,17 @@ func TestOneFailsForNobodyElse(t *testing.T) {
 	started, proceed := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		assert.NoError(t, q.writer.write(context.Background(), "hold up", func(*tx) error { close(started); <-proceed; return nil }))
+		assert.NoError(t, q.write(context.Background(), "hold up", func(*tx) error { close(started); <-proceed; return nil }))
 	})
 	<-started
 	wg.Go(func() {
-		err := q.writer.write(context.Background(), "fail", func(t *tx) error { return t.script("nonsense") })
+		err := q.write(context.Background(), "fail", func(t *tx) error { return t.script("nonsense") })
 		assert.ErrorIs(t, err, ErrOther)
 	})
 	for n := range 5 {
 		wg.Go(func() { assert.NoError(t, q.Enqueue(context.Background(), job(fmt.Sprintf("e%d", n), "a"))) })
 	}
-	eventually(t, func() bool { q.writer.mu.Lock(); defer q.writer.mu.Unlock(); return len(q.writer.waiting) == 6 }, "all wait")
+	eventually(t, func() bool { return q.durable.Waiting() == 6 }, "all wait")
 	close(proceed)
 	wg.Wait()
 	assert.Equal(t, queue.Counts{Due: 5}, count(t, q, "a"))

@@ -36,7 +36,7 @@ func (s historyStore) Append(ctx context.Context, entries ...history.Entry) erro
 		details[i] = string(text)
 		bytes += len(text)
 	}
-	return s.queue.writer.add(ctx, "store history", len(entries), bytes, func(t *tx) error {
+	return s.queue.add(ctx, "store history", len(entries), bytes, func(t *tx) error {
 		for i := range entries {
 			if err := t.putEntry(&entries[i], details[i]); err != nil {
 				return err
@@ -152,7 +152,7 @@ func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Ent
 	}
 	var found []history.Entry
 	var bad error
-	err = s.queue.readers.history.read(ctx, func(c *conn) error {
+	err = s.queue.store.readers.history.read(ctx, func(c *conn) error {
 		// In two steps, of which the first can take long: it is one row for SQLite, so that it ends with ctx.
 		var chosen string
 		err := c.each(func(v []driverValue) bool { chosen = text(v[0]); return false },
@@ -202,7 +202,7 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 		return n, nil
 	}
 	var newest int64 // of those that go
-	err = s.queue.readers.history.read(ctx, func(c *conn) (err error) {
+	err = s.queue.store.readers.history.read(ctx, func(c *conn) (err error) {
 		newest, err = c.number("SELECT seq FROM history ORDER BY seq DESC LIMIT 1 OFFSET ?", int64(keep))
 		return err
 	})
@@ -215,10 +215,10 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 
 // remove removes the entries for which the condition holds.
 func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
-	most := s.queue.volume.chunk()
+	most := s.queue.store.volume.chunk()
 	for {
 		var seqs, told []int64
-		err := s.queue.writer.write(ctx, "prune history", func(t *tx) error {
+		err := s.queue.write(ctx, "prune history", func(t *tx) error {
 			seqs, told = nil, nil
 			err := t.each(func(v []driverValue) bool {
 				seqs, told = append(seqs, integer(v[0])), append(told, integer(v[1]))

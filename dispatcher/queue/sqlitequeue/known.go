@@ -1,13 +1,12 @@
 package sqlitequeue
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"slices"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 )
 
 // known remembers which lanes got which of the latest events, so that enqueueing again is safe, also after a restart.
@@ -22,7 +21,7 @@ type known struct {
 }
 
 // knownKey is a digest of an event's id and a generation.
-type knownKey [16]byte
+type knownKey = [16]byte
 
 // sight is what is known of an event: a digest that tells other data, and the numbers of the lanes that got it.
 type sight struct {
@@ -36,44 +35,21 @@ type knownBatch struct {
 	keys []knownKey
 }
 
-// fingerprint is what known needs of an event. It is made by the caller's goroutine.
-type fingerprint struct {
-	key    knownKey
-	digest uint64
-}
-
-// The digests outlive the process and are of data that comes from elsewhere, so they are SHA-256, cut.
-func fingerprintOf(e event.Event, generation int64) (f fingerprint) {
-	var buffer [256]byte
-	b := append(buffer[:0], e.ID()...)
-	b = binary.BigEndian.AppendUint64(append(b, 0), uint64(generation))
-	sum := sha256.Sum256(b)
-	copy(f.key[:], sum[:])
-	h := sha256.New()
-	for _, s := range [...]string{string(e.Type()), e.Tenant(), e.Subject()} {
-		b = appendString(b[:0], s)
-		h.Write(b)
-	}
-	h.Write(e.Data())
-	f.digest = binary.BigEndian.Uint64(h.Sum(b[:0]))
-	return f
-}
-
 // conflict finds an event in groups whose id is known with other data, or comes with two kinds of it.
-func (k *known) conflict(groups []eventGroup) error {
+func (k *known) conflict(groups []*durable.Event) error {
 	var met map[knownKey]uint64
 	if len(groups) > 1 {
 		met = make(map[knownKey]uint64, len(groups))
 	}
 	for i := range groups {
-		f := &groups[i]
-		s, seen := k.sights[f.key]
-		digest, again := met[f.key]
-		if seen && s.digest != f.digest || again && digest != f.digest {
-			return &queue.ConflictError{EventID: f.jobs[0].Event.ID()}
+		e := groups[i]
+		s, seen := k.sights[e.Key]
+		digest, again := met[e.Key]
+		if seen && s.digest != e.Digest || again && digest != e.Digest {
+			return &queue.ConflictError{EventID: e.Jobs[0].Event.ID()}
 		}
 		if met != nil {
-			met[f.key] = f.digest
+			met[e.Key] = e.Digest
 		}
 	}
 	return nil
@@ -82,18 +58,18 @@ func (k *known) conflict(groups []eventGroup) error {
 func (k *known) has(key knownKey, lane int64) bool { return slices.Contains(k.sights[key].lanes, lane) }
 
 // add notes in t that a lane gets an event.
-func (k *known) add(t *tx, f fingerprint, lane int64) {
-	before, seen := k.sights[f.key]
-	now := sight{digest: f.digest, batch: k.batch + 1, lanes: append(slices.Clip(before.lanes), lane)}
-	k.sights[f.key] = now
+func (k *known) add(t *tx, e *durable.Event, lane int64) {
+	before, seen := k.sights[e.Key]
+	now := sight{digest: e.Digest, batch: k.batch + 1, lanes: append(slices.Clip(before.lanes), lane)}
+	k.sights[e.Key] = now
 	if before.batch != now.batch {
-		t.met = append(t.met, f.key)
+		t.met = append(t.met, e.Key)
 	}
 	t.undo = append(t.undo, func() {
 		if seen {
-			k.sights[f.key] = before
+			k.sights[e.Key] = before
 		} else {
-			delete(k.sights, f.key)
+			delete(k.sights, e.Key)
 		}
 	})
 }

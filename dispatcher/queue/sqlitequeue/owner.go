@@ -169,6 +169,7 @@ func (o *owner) release() error {
 			break
 		}
 	}
+	unlockFile(o.file)
 	return errors.Join(o.file.Close(), o.lock.close())
 }
 

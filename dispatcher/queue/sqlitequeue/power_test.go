@@ -34,11 +34,11 @@ func TestQ1TheWriterIsSafe(t *testing.T) {
 		"journal_size_limit": fmt.Sprint(2 * mostLogPages * pageSize), "wal_autocheckpoint": fmt.Sprint(mostLogPages),
 	} {
 		var got string
-		require.NoError(t, q.writer.write(t.Context(), "test", func(tx *tx) (err error) { got, err = tx.pragma(name); return err }))
+		require.NoError(t, q.write(t.Context(), "test", func(tx *tx) (err error) { got, err = tx.pragma(name); return err }))
 		assert.Equal(t, want, got, name)
 	}
 	var strict int64
-	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) {
+	require.NoError(t, q.store.readers.inspect.read(t.Context(), func(c *conn) (err error) {
 		strict, err = c.number("SELECT min(strict) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
 		return err
 	}))
@@ -53,7 +53,7 @@ func TestQ1EveryGroupCommitIsSynced(t *testing.T) {
 	serve(t, q, "a", 4, r.done)
 	require.NoError(t, q.Enqueue(t.Context(), job("first", "elsewhere"))) // and the first housekeeping, which has nothing to do
 	require.NoError(t, q.Enqueue(t.Context(), job("second", "elsewhere")))
-	commits, syncs := q.writer.commits.Load(), witnessed.syncs(q.path+"-wal")
+	commits, syncs := q.durable.Commits(), witnessed.syncs(q.store.path+"-wal")
 	var wg sync.WaitGroup
 	for e := range 8 {
 		wg.Go(func() {
@@ -65,7 +65,7 @@ func TestQ1EveryGroupCommitIsSynced(t *testing.T) {
 	wg.Wait()
 	r.await(t, 200)
 	eventually(t, func() bool { return count(t, q, "a") == queue.Counts{} }, "everything is settled")
-	commits, syncs = q.writer.commits.Load()-commits, witnessed.syncs(q.path+"-wal")-syncs
+	commits, syncs = q.durable.Commits()-commits, witnessed.syncs(q.store.path+"-wal")-syncs
 	t.Logf("200 jobs stored and settled in %d commits, with %d syncs of the log", commits, syncs)
 	assert.GreaterOrEqual(t, int64(syncs), commits)
 	assert.Less(t, commits, int64(400), "calls share commits")
@@ -103,7 +103,7 @@ func TestQ1PowerCut(t *testing.T) {
 		mu.Lock()
 		promised := maps.Clone(acked) // before the cut; what ran is looked at after it
 		mu.Unlock()
-		copied := openAt(t, witnessed.powerCut(t, q.path, cut%4))
+		copied := openAt(t, witnessed.powerCut(t, q.store.path, cut%4))
 		pause.Lock()
 		before := r.ids()
 		after, waits := newRan(), newRan()
@@ -125,7 +125,7 @@ func TestQ1TornLog(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), jobs("a", 50)...))
-	whole := copyFiles(t, q.path)
+	whole := copyFiles(t, q.store.path)
 	require.NoError(t, q.Enqueue(t.Context(), jobs("b", 50)...))
 	size := func(path string) int64 {
 		info, err := os.Stat(path + "-wal")
@@ -133,7 +133,7 @@ func TestQ1TornLog(t *testing.T) {
 		return info.Size()
 	}
 	for _, tail := range []int64{1, 100, 4095, 4096 + 24, 3 * 4096} {
-		torn := copyFiles(t, q.path)
+		torn := copyFiles(t, q.store.path)
 		require.Greater(t, size(torn)-tail, size(whole), "the cut is in the second commit")
 		require.NoError(t, os.Truncate(torn+"-wal", size(torn)-tail))
 		log, err := os.OpenFile(torn+"-wal", os.O_APPEND|os.O_WRONLY, 0)
@@ -178,7 +178,7 @@ func TestQ13RestartServesAtOnce(t *testing.T) {
 	}
 	require.NoError(t, q.Close())
 	began := time.Now()
-	q = openAt(t, q.path)
+	q = openAt(t, q.store.path)
 	r := newRan()
 	for i := range 10 {
 		serve(t, q, fmt.Sprintf("lane%d", i), 4, r.done)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -45,7 +46,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 		},
 	}
 	pools := func(q *Queue) map[string]*pool {
-		r := q.readers
+		r := q.store.readers
 		return map[string]*pool{"history": r.history, "inspect": r.inspect, "records": r.records, "loads": r.loads}
 	}
 	for free := range use {
@@ -67,7 +68,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 func TestReadingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e"), Outcome: history.Delivered}))
+	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e"), Outcome: dispatcher.Delivered}))
 	script(t, q, `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 		INSERT INTO history SELECT i, i, '', 'r', told, type, subject, outcome, 200, detail FROM n, (SELECT * FROM history WHERE seq = 1)`)
 	search := func(ctx context.Context) error {
@@ -84,8 +85,8 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	require.Len(t, found, 3)
 	assert.EqualValues(t, 100000, found[0].Seq, "the newest first")
 
-	occupy(t, q.readers.history)
-	occupy(t, q.readers.inspect)
+	occupy(t, q.store.readers.history)
+	occupy(t, q.store.readers.inspect)
 	for _, f := range []func(context.Context) error{
 		search,
 		func(ctx context.Context) error { _, err := q.Count(ctx, "a"); return err },
@@ -113,7 +114,7 @@ func TestWhoOnlyLooksCreatesNothing(t *testing.T) {
 	letters, err := q.DeadLetters(t.Context(), queue.Selection{Lane: "d"})
 	require.NoError(t, err)
 	assert.Empty(t, letters)
-	assert.Empty(t, q.all())
+	assert.Empty(t, q.durable.LaneNames())
 	require.NoError(t, q.Close())
 	_, err = q.Count(t.Context(), "a")
 	require.ErrorIs(t, err, ErrClosed)

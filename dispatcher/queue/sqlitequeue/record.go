@@ -14,7 +14,7 @@ const (
 
 // putRecord stores a value until ttl from now, in place of one that is there.
 func (q *Queue) putRecord(ctx context.Context, op string, kind int64, key, value []byte, ttl time.Duration) error {
-	return q.writer.write(ctx, op, func(t *tx) error {
+	return q.write(ctx, op, func(t *tx) error {
 		_, err := t.exec("INSERT OR REPLACE INTO record (kind, key, value, ends) VALUES (?, ?, ?, ?)",
 			kind, key, blobOrNull(value), later(t.now, ttl))
 		t.records++
@@ -34,11 +34,11 @@ const endedPerRecord = 2
 
 // record returns a value and when it ends; found is false when there is none, or it has ended.
 func (q *Queue) record(ctx context.Context, op string, kind int64, key []byte) (value []byte, ends time.Time, found bool, err error) {
-	err = q.readers.records.read(ctx, func(c *conn) error {
+	err = q.store.readers.records.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
 			value, ends, found = blob(v[0]), time.Unix(0, integer(v[1])), true
 			return false
-		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, q.clock.now())
+		}, "SELECT value, ends FROM record WHERE kind = ? AND key = ? AND ends > ?", kind, key, q.durable.Now())
 	})
 	return value, ends, found, storeError(op, err)
 }

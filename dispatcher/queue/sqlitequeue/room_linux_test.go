@@ -67,7 +67,7 @@ func TestAQueueThatFillsItsDiskDrains(t *testing.T) {
 		fills++
 		if round == 1 { // a restart does no harm
 			require.NoError(t, q.Close())
-			q = openWith(t, q.path, o)
+			q = openWith(t, q.store.path, o)
 			require.ErrorIs(t, q.Enqueue(t.Context(), job("restarted", lane)), ErrFull)
 			fills++
 		}
@@ -111,7 +111,7 @@ func TestOpenOnAFullDisk(t *testing.T) {
 		q := openWith(t, filepath.Join(folder, "queue.db"), o)
 		require.NoError(t, q.Enqueue(t.Context(), jobs("a", 100)...))
 		require.NoError(t, q.Close())
-		openedOnAFullDisk(t, q.path, folder, 100)
+		openedOnAFullDisk(t, q.store.path, folder, 100)
 	})
 	t.Run("after a crash", func(t *testing.T) {
 		t.Parallel()
@@ -121,9 +121,9 @@ func TestOpenOnAFullDisk(t *testing.T) {
 		require.NoError(t, q.Enqueue(t.Context(), jobs("a", 100)...))
 		path := filepath.Join(folder, "queue.db")
 		for _, suffix := range []string{"", "-wal", "-shm"} {
-			b, err := os.ReadFile(copyFiles(t, q.path) + suffix)
+			b, err := os.ReadFile(copyFiles(t, q.store.path) + suffix)
 			if suffix == "-shm" {
-				b, err = os.ReadFile(q.path + suffix)
+				b, err = os.ReadFile(q.store.path + suffix)
 			}
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path+suffix, b, 0o600))
@@ -148,4 +148,16 @@ func openedOnAFullDisk(t *testing.T, path, folder string, waiting int) {
 	for id, n := range r.ids() {
 		assert.Equal(t, 1, n, id)
 	}
+}
+
+// TestAFileIsGivenBackWhileAProgramStarts: a program that this process starts has all files open for a moment, before it
+// is the one that runs.
+func TestAFileIsGivenBackWhileAProgramStarts(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	inherited, err := syscall.Dup(int(q.store.owner.file.Fd()))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, syscall.Close(inherited)) })
+	q = reopen(t, q)
+	require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
 }

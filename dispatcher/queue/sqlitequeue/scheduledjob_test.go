@@ -31,7 +31,7 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	})
 	require.NoError(t, q.Schedule(t.Context(), "key", job("e", "schedule")))
 	<-enqueued
-	crashed := openAt(t, copyFiles(t, q.path))
+	crashed := openAt(t, copyFiles(t, q.store.path))
 	close(proceed)
 	assert.False(t, cancelled(t, crashed, "schedule", "key"), "it was dispatched")
 	require.NoError(t, crashed.Schedule(t.Context(), "key", delayedBy(time.Hour, "next", "schedule")), "the key is free")
@@ -56,7 +56,7 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 		return queue.Disposition{Action: queue.Done}
 	})
 	<-began
-	crashed = openAt(t, copyFiles(t, q.path))
+	crashed = openAt(t, copyFiles(t, q.store.path))
 	close(end)
 	assert.True(t, cancelled(t, crashed, "schedule", "key"))
 	assert.Equal(t, queue.Counts{}, count(t, crashed, "schedule"))
@@ -74,14 +74,16 @@ func TestAPostponedJobWasNotTried(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Hour} {
 		q := newQueue(t)
 		ran := make(chan struct{}, 10)
-		l := serve(t, q, "a", 1, func(_ context.Context, j queue.Job) queue.Disposition {
+		var l queue.Lane
+		l = serve(t, q, "a", 0, func(_ context.Context, j queue.Job) queue.Disposition {
 			ran <- struct{}{}
 			if j.Event.ID() == "tried" {
 				return queue.Disposition{Action: queue.Retry, Delay: time.Hour, Began: time.Now()}
 			}
-			q.lane("a").Limit(0)
+			l.Limit(0)
 			return queue.Disposition{Action: queue.Postpone, Delay: delay}
 		})
+		l.Limit(1)
 		require.NoError(t, q.Schedule(t.Context(), "tried", job("tried", "a")))
 		<-ran
 		eventually(t, func() bool { return count(t, q, "a").Later == 1 }, "it waits for a retry")
@@ -89,7 +91,7 @@ func TestAPostponedJobWasNotTried(t *testing.T) {
 		<-ran
 		eventually(t, func() bool { return count(t, q, "a").Running == 0 }, "it is postponed")
 		require.NoError(t, l.Stop(t.Context()))
-		copied := openAt(t, copyFiles(t, q.path))
+		copied := openAt(t, copyFiles(t, q.store.path))
 		for _, q := range []*Queue{q, copied} {
 			assert.False(t, cancelled(t, q, "a", "tried"))
 			assert.True(t, cancelled(t, q, "a", "key"))

@@ -37,14 +37,14 @@ func jobs(route string, n int) []queue.Job {
 // rowsOf counts the rows of a table, as they are on the disk.
 func rowsOf(t *testing.T, q *Queue, table string) (n int64) {
 	t.Helper()
-	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
+	require.NoError(t, q.store.readers.inspect.read(t.Context(), func(c *conn) (err error) { n, err = c.number("SELECT count(*) FROM " + table); return err }))
 	return n
 }
 
 // script runs SQL on the writing connection.
 func script(t *testing.T, q *Queue, text string) {
 	t.Helper()
-	require.NoError(t, q.writer.write(t.Context(), "test", func(tx *tx) error { return tx.script(text) }))
+	require.NoError(t, q.write(t.Context(), "test", func(tx *tx) error { return tx.script(text) }))
 }
 
 // ran records what handlers ran.

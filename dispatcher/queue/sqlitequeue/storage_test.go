@@ -3,6 +3,7 @@ package sqlitequeue
 import (
 	"context"
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"runtime"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestPeopleCanReadTheFile(t *testing.T) {
 	stored := job("e", "a route")
 	require.NoError(t, q.Enqueue(t.Context(), stored))
 	var name, body string
-	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) error {
+	require.NoError(t, q.store.readers.inspect.read(t.Context(), func(c *conn) error {
 		return c.each(func(v []driverValue) bool { name, body = text(v[0]), text(v[1]); return false },
 			"SELECT lane.name, body FROM job JOIN lane ON lane.num = job.lane JOIN event ON event.seq = job.seq")
 	}))
@@ -71,12 +72,12 @@ func TestDeadLettersAreKeptForATime(t *testing.T) {
 	assert.Equal(t, 5, count(t, q, "a").Dead)
 	assert.EqualValues(t, 5, rowsOf(t, q, "event"))
 
-	require.NoError(t, q.writer.write(t.Context(), "age two of them", func(tx *tx) error {
+	require.NoError(t, q.write(t.Context(), "age two of them", func(tx *tx) error {
 		_, err := tx.exec("UPDATE dead SET died = died - ? WHERE num <= ?", int64(2*time.Hour), letters[1].Seq)
 		return err
 	}))
 	require.NoError(t, q.Close())
-	q = openWith(t, q.path, Options{DeadLetters: 5, DeadAge: time.Hour})
+	q = openWith(t, q.store.path, Options{DeadLetters: 5, DeadAge: time.Hour})
 	require.NoError(t, q.Enqueue(t.Context(), job("new", "b")))
 	eventually(t, func() bool { return rowsOf(t, q, "dead") == 3 }, "too old go")
 	assert.EqualValues(t, 4, rowsOf(t, q, "event"))
@@ -125,7 +126,7 @@ func TestQ2TheWindowIsBounded(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		assert.LessOrEqual(t, len(q.known.sights), limit)
+		assert.LessOrEqual(t, len(q.store.known.sights), limit)
 		assert.LessOrEqual(t, rowsOf(t, q, "known"), int64(limit))
 		before := rowsOf(t, q, "job")
 		require.NoError(t, q.Enqueue(t.Context(), all[events-limit/2:]...))
@@ -164,11 +165,8 @@ func TestPendingJobsAreNotInMemory(t *testing.T) {
 		}
 		require.NoError(t, q.Enqueue(t.Context(), all...))
 	}
-	in := q.lane("a")
-	in.mu.Lock()
-	held := len(in.held)
-	in.mu.Unlock()
-	assert.LessOrEqual(t, held, mostWindow)
+	held, _ := q.durable.InMemory("a")
+	assert.LessOrEqual(t, held, durable.MostWindow)
 	assert.Equal(t, queue.Counts{Due: pending / 2, Later: pending / 2}, count(t, q, "a"))
 	require.NoError(t, l.Stop(t.Context()))
 }
@@ -183,7 +181,7 @@ func TestIdleLanesCostNoGoroutine(t *testing.T) {
 		serve(t, q, fmt.Sprintf("lane%d", i), 1, r.done)
 	}
 	assert.LessOrEqual(t, runtime.NumGoroutine(), before+5)
-	assert.Equal(t, leastWindow, q.window())
+	assert.Equal(t, durable.LeastWindow, q.durable.Window())
 	require.NoError(t, q.Enqueue(t.Context(), job("e", "lane7"), job("e", "lane9999")))
 	eventually(t, func() bool { return rowsOf(t, q, "job") == 0 }, "they work")
 }

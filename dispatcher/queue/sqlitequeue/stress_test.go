@@ -105,7 +105,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for round := range 3 {
 		q, err := Open(t.Context(), path, Options{})
 		require.NoError(t, err)
-		q.ahead = 3
+		q.durable.SetWindow(3)
 		lanes := make([]queue.Lane, stressLanes)
 		for i := range lanes {
 			lanes[i] = serve(t, q, fmt.Sprintf("lane%d", i), 3, s.handle)
@@ -166,7 +166,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}, "all jobs are settled")
 			for i, l := range lanes {
 				require.NoError(t, l.Drain(t.Context(), time.Time{}))
-				assert.Equal(t, 0, q.lane(fmt.Sprintf("lane%d", i)).total)
+				assert.Zero(t, count(t, q, fmt.Sprintf("lane%d", i)).Due)
 			}
 			assert.EqualValues(t, 0, rowsOf(t, q, "job"))
 			assert.Equal(t, rowsOf(t, q, "dead"), rowsOf(t, q, "event"), "events of the dead only")
@@ -210,12 +210,12 @@ func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
 
 	waiting := func(n int) {
 		t.Helper()
-		eventually(t, func() bool { q.writer.mu.Lock(); defer q.writer.mu.Unlock(); return len(q.writer.waiting) == n }, "they wait")
+		eventually(t, func() bool { return q.durable.Waiting() == n }, "they wait")
 	}
 	held, release := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		assert.NoError(t, q.writer.write(context.Background(), "hold up", func(*tx) error { close(held); <-release; return nil }))
+		assert.NoError(t, q.write(context.Background(), "hold up", func(*tx) error { close(held); <-release; return nil }))
 	})
 	<-held
 	close(proceed)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"slices"
 	"testing"
 	"time"
@@ -35,13 +36,13 @@ func order(t *testing.T, q *Queue, name string, until time.Time) (ids []string) 
 // TestUrgentJobsGoFirst, in the order they came, also when a lane's window is full of others, and after a restart.
 func TestUrgentJobsGoFirst(t *testing.T) {
 	t.Parallel()
-	for _, window := range []int{2, mostWindow} {
+	for _, window := range []int{2, durable.MostWindow} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprint("window ", window, " restart ", restart), func(t *testing.T) {
 				t.Parallel()
 				const plain = 50
 				q := newQueue(t)
-				q.ahead = window
+				q.durable.SetWindow(window)
 				l := serve(t, q, "a", 0, newRan().done)
 				require.NoError(t, q.Enqueue(t.Context(), jobs("a", plain)...))
 				require.NoError(t, q.Enqueue(t.Context(), urgentJob("u0", "a")))
@@ -53,15 +54,13 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 				require.NoError(t, l.Stop(t.Context()))
 				if restart {
 					q = reopen(t, q)
-					q.ahead = window
+					q.durable.SetWindow(window)
 				}
 				eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "u2 is due")
 				l = serve(t, q, "a", 0, newRan().done)
 				eventually(t, func() bool {
-					in := q.lane("a")
-					in.mu.Lock()
-					defer in.mu.Unlock()
-					return in.turns.len() >= min(window, plain) && in.turns.urgent.Len() == 3
+					all, urgent := q.durable.InMemory("a")
+					return all >= min(window, plain) && urgent == 3
 				}, "they are in memory, whatever else is")
 				require.NoError(t, l.Stop(t.Context()))
 				ids := order(t, q, "a", time.Time{})
@@ -82,7 +81,7 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	q.ahead = 2
+	q.durable.SetWindow(2)
 	type run struct {
 		id     string
 		answer chan queue.Disposition
@@ -102,8 +101,7 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	u.answer <- queue.Disposition{Action: queue.Retry, Delay: 20 * time.Millisecond, Began: time.Now()}
 	second := <-runs
 	eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "its time has come")
-	in := q.lane("a")
-	eventually(t, func() bool { in.mu.Lock(); defer in.mu.Unlock(); return in.turns.urgent.Len() == 1 }, "it was read")
+	eventually(t, func() bool { _, urgent := q.durable.InMemory("a"); return urgent == 1 }, "it was read")
 	second.answer <- queue.Disposition{Action: queue.Done}
 	u = <-runs
 	assert.Equal(t, "u", u.id)

@@ -89,3 +89,7 @@ func sizeOf(path string) int64 {
 	}
 	return info.Size()
 }
+
+// chunk is how many jobs, dead letters or entries a transaction takes on that has many, at most: others come in
+// between.
+const chunk = 1000

@@ -21,7 +21,7 @@ func holdUp(t *testing.T, q *Queue) (release func()) {
 	started, proceed := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		assert.NoError(t, q.writer.write(context.Background(), "hold up", func(*tx) error {
+		assert.NoError(t, q.write(context.Background(), "hold up", func(*tx) error {
 			close(started)
 			<-proceed
 			return nil
@@ -34,12 +34,6 @@ func holdUp(t *testing.T, q *Queue) (release func()) {
 	}
 }
 
-func (w *writer) waits() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.waiting)
-}
-
 // TestALockedFileIsWaitedForOnce, however many calls share the commit.
 func TestALockedFileIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
@@ -47,7 +41,7 @@ func TestALockedFileIsWaitedForOnce(t *testing.T) {
 	_, o := logged()
 	q := openWith(t, newPath(t), o)
 	script(t, q, "PRAGMA busy_timeout = 1000")
-	tool, err := connect(t.Context(), dsn(q.path, url.Values{}))
+	tool, err := connect(t.Context(), dsn(q.store.path, url.Values{}))
 	require.NoError(t, err)
 	require.NoError(t, tool.script(pragmas+"; BEGIN IMMEDIATE"))
 	var wg sync.WaitGroup
@@ -73,23 +67,23 @@ func TestOneBadChangeCostsItsOwnCommitOnly(t *testing.T) {
 	q := openWith(t, newPath(t), o)
 	require.NoError(t, q.Enqueue(t.Context(), job("first", "a"))) // and the first housekeeping
 	release := holdUp(t, q)
-	before := q.writer.commits.Load()
+	before := q.durable.Commits()
 	var wg sync.WaitGroup
 	for n := range 100 {
 		wg.Go(func() { assert.NoError(t, q.Enqueue(context.Background(), job(fmt.Sprint("e", n), "a"))) })
 		if n == 50 {
-			eventually(t, func() bool { return q.writer.waits() == 51 }, "they wait in order")
+			eventually(t, func() bool { return q.durable.Waiting() == 51 }, "they wait in order")
 			wg.Go(func() {
-				err := q.writer.write(context.Background(), "fail", func(t *tx) error { return t.script("nonsense") })
+				err := q.write(context.Background(), "fail", func(t *tx) error { return t.script("nonsense") })
 				assert.ErrorIs(t, err, ErrOther)
 			})
-			eventually(t, func() bool { return q.writer.waits() == 52 }, "the bad one is in the middle")
+			eventually(t, func() bool { return q.durable.Waiting() == 52 }, "the bad one is in the middle")
 		}
 	}
-	eventually(t, func() bool { return q.writer.waits() == 101 }, "all wait")
+	eventually(t, func() bool { return q.durable.Waiting() == 101 }, "all wait")
 	release()
 	wg.Wait()
-	assert.LessOrEqual(t, q.writer.commits.Load()-before, int64(4))
+	assert.LessOrEqual(t, q.durable.Commits()-before, int64(4))
 	assert.Equal(t, queue.Counts{Due: 101}, count(t, q, "a"))
 }
 
@@ -99,10 +93,10 @@ func TestALargeCallHoldsUpNobody(t *testing.T) {
 	const large = 10 * chunk
 	q := newQueue(t)
 	all := jobs("large", large)
-	before := q.writer.commits.Load()
+	before := q.durable.Commits()
 	done := make(chan error, 1)
 	go func() { done <- q.Enqueue(context.Background(), all...) }()
-	eventually(t, func() bool { return q.writer.commits.Load() > before }, "it has begun")
+	eventually(t, func() bool { return q.durable.Commits() > before }, "it has begun")
 	others := 0
 	for stored := false; !stored; {
 		select {
@@ -117,7 +111,7 @@ func TestALargeCallHoldsUpNobody(t *testing.T) {
 	assert.Greater(t, others, 5)
 	assert.Equal(t, queue.Counts{Due: large}, count(t, q, "large"))
 	next := 0
-	require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) error {
+	require.NoError(t, q.store.readers.inspect.read(t.Context(), func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
 			assert.Equal(t, string(all[next].Event.JSON()), text(v[0]), "in the order of the call")
 			next++
@@ -149,16 +143,16 @@ func TestALargeCallInConflictStoresNothing(t *testing.T) {
 	release := holdUp(t, q)
 	done := make(chan error, 1)
 	go func() { done <- q.Enqueue(context.Background(), all...) }()
-	eventually(t, func() bool { return q.writer.waits() == 1 }, "the first part waits")
+	eventually(t, func() bool { return q.durable.Waiting() == 1 }, "the first part waits")
 	late := make(chan error, 1)
 	go func() { late <- q.Enqueue(context.Background(), other(last)) }()
-	eventually(t, func() bool { return q.writer.waits() == 2 }, "the other call waits behind it")
+	eventually(t, func() bool { return q.durable.Waiting() == 2 }, "the other call waits behind it")
 	release()
 	require.NoError(t, <-done)
 	require.ErrorAs(t, <-late, &conflict)
 	assert.Equal(t, queue.Counts{Due: 3 * chunk}, count(t, q, "a"))
 	require.NoError(t, q.Enqueue(t.Context(), all[len(all)-1]), "no claim is left")
-	assert.Empty(t, q.claims.byKey)
+	require.ErrorAs(t, q.Enqueue(t.Context(), other(last)), &conflict)
 }
 
 // TestEndedRecordsDoNotPileUp: they go as fast as new ones come, whatever their kind.
@@ -168,7 +162,7 @@ func TestEndedRecordsDoNotPileUp(t *testing.T) {
 	q := newQueue(t)
 	refs, store := q.SlackReferences(time.Nanosecond), q.Dedup()
 	pages := func() (n int64) {
-		require.NoError(t, q.readers.inspect.read(t.Context(), func(c *conn) (err error) {
+		require.NoError(t, q.store.readers.inspect.read(t.Context(), func(c *conn) (err error) {
 			n, err = c.number("SELECT page_count FROM pragma_page_count")
 			return err
 		}))
@@ -201,10 +195,10 @@ func TestLeftOverRecordsGo(t *testing.T) {
 		INSERT INTO record (kind, key, value, ends) SELECT 1, CAST(i AS BLOB), NULL, i FROM n`)
 	for n := range 10 {
 		// What makes housekeeping due is the time, here as well as in the writer.
-		require.NoError(t, q.writer.write(t.Context(), "let time pass", func(tx *tx) error {
-			q.writer.cleaned = q.writer.cleaned.Add(-leftOverEvery)
+		require.NoError(t, q.write(t.Context(), "let time pass", func(tx *tx) error {
+			q.store.cleaned = q.store.cleaned.Add(-leftOverEvery)
 			if n == 0 {
-				q.writer.cleaned = time.Time{}
+				q.store.cleaned = time.Time{}
 			}
 			return nil
 		}))

@@ -21,11 +21,10 @@ func System() func() Reading {
 }
 
 const (
-	// leastStep is the difference between wall clock and elapsed time that counts as a step: more than drift and leap
-	// seconds.
-	leastStep = int64(1500 * time.Millisecond)
+	// leastStep is the difference between wall clock and elapsed time that counts as a step.
+	leastStep = int64(500 * time.Millisecond)
 	// watchEvery is how soon a step is noticed.
-	watchEvery = 5 * time.Second
+	watchEvery = time.Second
 )
 
 // clock counts nanoseconds that never go back: what has elapsed, and every forward step of the wall clock, because a
@@ -50,14 +49,16 @@ func newClock(read func() Reading) *clock {
 	return c
 }
 
-// now notices steps.
-func (c *clock) now() int64 {
+// observe reads the clock and notices steps.
+func (c *clock) observe() Reading {
 	r := c.read()
 	if step := r.Wall - r.Elapsed - c.skew.Load(); step >= leastStep || step <= -leastStep {
 		c.step(r)
 	}
-	return r.Elapsed + c.forward.Load()
+	return r
 }
+
+func (c *clock) now() int64 { return c.observe().Elapsed + c.forward.Load() }
 
 func (c *clock) step(r Reading) {
 	c.mu.Lock()

@@ -58,7 +58,7 @@ func TestClockSteps(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				m := &machine{began: time.Now()}
-				s := New(m.read, nil)
+				s := New(m.read, Hooks{})
 				retried, reminded, second := make(chan time.Time, 1), make(chan time.Time, 1), make(chan time.Time, 1)
 				l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 					switch {
@@ -115,7 +115,7 @@ func TestSleep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{began: time.Now()}
-		s := New(m.read, nil)
+		s := New(m.read, Hooks{})
 		ran := make(chan time.Time, 1)
 		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			if j.Attempt == 0 {
@@ -171,7 +171,7 @@ func TestClockNeverGoesBack(t *testing.T) {
 func TestUrgentGoesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := New(System(), nil)
+		s := New(System(), Hooks{})
 		var order []string
 		pace := time.Second
 		l, err := s.Open("a", queue.LaneOptions{Limit: 1, Admit: func() time.Duration { pace = time.Second - pace; return pace }},
@@ -201,7 +201,7 @@ func TestUrgentGoesFirst(t *testing.T) {
 func TestDrainUntil(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := New(System(), nil)
+		s := New(System(), Hooks{})
 		ran := 0
 		l, err := s.Open("a", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition {
 			ran++

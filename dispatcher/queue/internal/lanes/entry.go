@@ -22,6 +22,7 @@ type Entry struct {
 	headers    map[string]string
 	turn       int64         // grows with the order in which entries came to wait
 	age        *list.Element // in a lane that drops the oldest
+	ref        *Ref          // of a job in a store; nil = it is in memory only
 	attempt    int32
 	index      int32 // in the heap
 	place      place

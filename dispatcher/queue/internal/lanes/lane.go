@@ -43,6 +43,8 @@ type Lane struct {
 	ages                *list.List           // all that wait, the oldest first; nil unless the lane drops the oldest
 	firstTurn, lastTurn int64                // Entry.turn
 
+	stored stored
+
 	timer   *time.Timer
 	wakeAt  int64    // when the timer fires; unset = not at all
 	woke    int64    // when it last did
@@ -64,7 +66,7 @@ func newLane(s *Scheduler, name string) *Lane {
 	return &Lane{
 		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.stepped(),
 		ready: [2]fifo{{place: hurried}, {place: ready}},
-		keys:  map[string]*orderKey{}, named: map[string]*Entry{},
+		keys:  map[string]*orderKey{}, named: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, next: unset},
 	}
 }
 
@@ -80,6 +82,9 @@ func (l *Lane) open(o queue.LaneOptions, h queue.Handler) error {
 	l.handler, l.admit, l.limit, l.heldUntil = h, o.Admit, o.Limit, unset
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.s.opened(1)
+	if l.s.hooks.Refill != nil {
+		l.reload()
+	}
 	l.promote()
 	l.startWorker()
 	return nil
@@ -125,7 +130,7 @@ func (l *Lane) Drain(ctx context.Context, until time.Time) error {
 		if !until.IsZero() {
 			end = max(end, l.s.clock.at(unixNano(until)))
 		}
-		return l.readyNow() == 0 && !l.anyDue(end)
+		return l.readyNow() == 0 && !l.anyDue(end) && !l.storedDue(end)
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 type Scheduler struct {
 	clock *clock
 	seed  maphash.Seed
-	dead  func(queue.Job, queue.Disposition)
+	hooks Hooks
 
 	mu    sync.RWMutex // taken before a lane's
 	lanes map[string]*Lane
@@ -26,13 +26,9 @@ type Scheduler struct {
 	stepped  [2]int64 // of the clock, as far as lanes know
 }
 
-// New makes a scheduler without lanes. read is System's, or what a test says. dead is called with each job whose
-// outcome is Dead, as it was given to the handler, before it is gone from its lane; nil = nobody cares.
-func New(read func() Reading, dead func(queue.Job, queue.Disposition)) *Scheduler {
-	if dead == nil {
-		dead = func(queue.Job, queue.Disposition) {}
-	}
-	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), dead: dead, lanes: map[string]*Lane{}}
+// New makes a scheduler without lanes. read is System's, or what a test says.
+func New(read func() Reading, hooks Hooks) *Scheduler {
+	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), hooks: hooks, lanes: map[string]*Lane{}}
 }
 
 // Dropped is a job that was given up for lack of room, and who is to be notified once no lock is held.
@@ -81,7 +77,7 @@ func (s *Scheduler) release(l *Lane) {
 	defer s.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.isIdle() && !l.removed {
+	if l.isIdle() && !l.removed && s.hooks.Refill == nil {
 		l.removed = true
 		delete(s.lanes, l.name)
 	}
@@ -247,6 +243,9 @@ func (s *Scheduler) lookAtClock() {
 	s.watching.Unlock()
 	if !stepped {
 		return
+	}
+	if s.hooks.Stepped != nil {
+		s.hooks.Stepped()
 	}
 	for _, l := range s.all() {
 		l.wake()

@@ -42,6 +42,11 @@ func (l *Lane) setTimer() {
 		if len(l.later) > 0 && (at == unset || l.later[0].due < at) {
 			at = l.later[0].due
 		}
+		if l.stored.next != unset {
+			if next := l.s.clock.at(l.stored.next); at == unset || next < at {
+				at = next
+			}
+		}
 	}
 	if at == l.wakeAt {
 		return
@@ -70,6 +75,10 @@ func (l *Lane) wake() {
 	l.wakeAt, l.woke = unset, now
 	if l.heldUntil <= now {
 		l.heldUntil = unset
+	}
+	if l.stored.next != unset && l.s.clock.at(l.stored.next) <= now {
+		l.stored.next = unset
+		l.reload()
 	}
 	l.promote()
 	l.startWorker()

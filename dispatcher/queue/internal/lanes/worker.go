@@ -28,11 +28,9 @@ func (l *Lane) work() {
 	}()
 	for first := true; l.next(&t, first); first = false {
 		running = true
-		t.out = call(t.ctx, t.handler, t.job)
+		t.out = l.call(&t)
 		running = false
-		if t.out.Action == queue.Dead {
-			l.s.dead(t.job, t.out)
-		}
+		l.store(&t)
 	}
 }
 
@@ -45,16 +43,31 @@ type turn struct {
 	handler queue.Handler
 	ctx     context.Context
 	out     queue.Disposition // of job
+	leaves  bool              // the lane, although it is to run again
 }
 
-// call runs a handler; one that panics has failed.
-func call(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
+// call runs the handler; one that panics has failed.
+func (l *Lane) call(t *turn) (out queue.Disposition) {
+	if t.entry != nil && t.entry.ref != nil && t.entry.ref.Unreadable != "" {
+		return queue.Disposition{Action: queue.Dead, Reason: t.entry.ref.Unreadable}
+	}
 	defer func() {
 		if recover() != nil {
 			out = panicOutcome()
 		}
 	}()
-	return h(ctx, j)
+	ctx := t.ctx
+	if start := l.s.hooks.Start; start != nil {
+		ctx = start(ctx, l, t.entry, &t.job)
+	}
+	return t.handler(ctx, t.job)
+}
+
+// store makes the outcome durable where there is a store.
+func (l *Lane) store(t *turn) {
+	if settle := l.s.hooks.Settle; settle != nil {
+		t.out, t.leaves = settle(t.ctx, l, t.entry, &t.job, t.out)
+	}
 }
 
 // panicOutcome is the outcome of a handler that did not return.
@@ -108,8 +121,12 @@ func (l *Lane) take(t *turn) bool {
 	if t.entry == nil {
 		t.entry = l.ready[others].pop()
 	}
-	if t.entry != nil {
-		l.left(t.entry)
+	if e := t.entry; e != nil {
+		l.left(e)
+		if e.ref != nil {
+			e.ref.started = true
+			l.refill()
+		}
 		return true
 	}
 	l.arrived.pop(&t.own)
@@ -121,7 +138,7 @@ func (l *Lane) take(t *turn) bool {
 func (l *Lane) settle(t *turn) {
 	l.running--
 	e := t.entry
-	if t.out.Action == queue.Done || t.out.Action == queue.Dead {
+	if t.leaves || t.out.Action == queue.Done || t.out.Action == queue.Dead {
 		if e != nil {
 			l.finish(e)
 		}
@@ -139,9 +156,10 @@ func (l *Lane) settle(t *turn) {
 
 // abandon settles the job of a worker whose goroutine ends.
 func (l *Lane) abandon(t *turn) {
+	t.out = panicOutcome()
+	l.store(t)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.out = panicOutcome()
 	l.settle(t)
 	l.workers--
 	l.startWorker()

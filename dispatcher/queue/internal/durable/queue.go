@@ -1,0 +1,472 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+)
+
+// Config is what a Queue needs to know of its store.
+type Config struct {
+	Store      Store
+	Properties queue.Properties
+	Log        *slog.Logger
+	Clock      func() lanes.Reading
+	ErrClosed  error          // of calls after Close
+	Lanes      map[string]int // those that have jobs, and how many
+	LastNum    int64          // number of the latest job
+	// Chunk is how many rows a transaction takes on of a call that has many, and Work how much one takes on of many
+	// calls.
+	Chunk, Work int
+}
+
+// How much is read ahead. A lane has a window of between leastWindow and MostWindow jobs, all lanes together of about
+// windows.
+const (
+	LeastWindow = 16
+	MostWindow  = 512
+	windows     = 1 << 16
+)
+
+// Queue is a durable queue. All methods are safe for concurrent use.
+type Queue struct {
+	Config
+	scheduler *lanes.Scheduler
+	writer    *writer
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+
+	most   atomic.Int64 // MostWindow, or what a test wants
+	opened atomic.Int64 // lanes that were opened
+	steps  atomic.Int64 // of the wall clock that the store knows of
+}
+
+// lane is one route's share of a Queue.
+type lane struct {
+	name  string
+	total atomic.Int64               // jobs in the store
+	inner atomic.Pointer[lanes.Lane] // nil = it was never opened, and nothing of it is in memory
+
+	// The writer's:
+	held       map[int64]*lanes.Entry // jobs in memory, by number
+	cursor     int64                  // those up to this number that may start at once are in memory
+	unreadable bool                   // the last load failed
+}
+
+var (
+	_ queue.Queue     = (*Queue)(nil)
+	_ queue.Scheduler = (*Queue)(nil)
+	_ queue.Inspector = (*Queue)(nil)
+)
+
+// New returns a queue that serves a store.
+func New(c Config) *Queue {
+	q := &Queue{Config: c, lanes: map[string]*lane{}}
+	q.most.Store(MostWindow)
+	q.writer = newWriter(q)
+	q.scheduler = lanes.New(c.Clock, lanes.Hooks{
+		Settle: q.settle, Start: q.start, Refill: q.writer.askLoad, Stepped: q.writer.signal, Window: q.Window,
+	})
+	for name, n := range c.Lanes {
+		q.lane(name).total.Store(int64(n))
+	}
+	go q.writer.run()
+	return q
+}
+
+// Window is how many jobs may wait in memory for each lane.
+func (q *Queue) Window() int {
+	return min(max(windows/max(int(q.opened.Load()), 1), LeastWindow), int(q.most.Load()))
+}
+
+// SetWindow sets the greatest window, which only tests need.
+func (q *Queue) SetWindow(n int) { q.most.Store(int64(n)) }
+
+// Commits is the number of transactions that were stored.
+func (q *Queue) Commits() int64 { return q.writer.commits.Load() }
+
+// Waiting is the number of calls that wait for a transaction.
+func (q *Queue) Waiting() int { return q.writer.len() }
+
+// InMemory is how many jobs of a lane wait in memory, and how many of them are urgent and may start.
+func (q *Queue) InMemory(name string) (all, urgent int) {
+	if l := q.find(name); l != nil && l.inner.Load() != nil {
+		return l.inner.Load().Waiting()
+	}
+	return 0, 0
+}
+
+// FollowsClock reports whether the store knows of all steps of the wall clock.
+func (q *Queue) FollowsClock() bool {
+	_, steps := q.scheduler.Now()
+	return steps == q.steps.Load()
+}
+
+// Now is what the wall clock shows, in Unix nanoseconds; not one that it was just set to, until the store has followed
+// the step.
+func (q *Queue) Now() int64 {
+	wall, steps := q.scheduler.Now()
+	return wall - (steps - q.steps.Load())
+}
+
+// Properties implements queue.Queue.
+func (q *Queue) Properties() queue.Properties { return q.Config.Properties }
+
+// find returns the lane of that name, nil if there is none: who only looks creates nothing.
+func (q *Queue) find(name string) *lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes[name]
+}
+
+// lane returns the lane of that name, made on first use.
+func (q *Queue) lane(name string) *lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lanes[name]
+	if l == nil {
+		l = &lane{name: name, held: map[int64]*lanes.Entry{}}
+		q.lanes[name] = l
+	}
+	return l
+}
+
+func (q *Queue) all() []*lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := make([]*lane, 0, len(q.lanes))
+	for _, l := range q.lanes {
+		all = append(all, l)
+	}
+	return slices.Clip(all)
+}
+
+// Open implements queue.Queue.
+func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	l := q.lane(name)
+	if l.inner.CompareAndSwap(nil, q.scheduler.Lane(name)) {
+		q.opened.Add(1)
+	}
+	return q.scheduler.Open(name, o, h)
+}
+
+// Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored. A call that is too large for
+// one transaction is stored in several, so that other calls are not held up: an error, or a crash, may then leave its
+// first events stored, each with all its jobs. When ctx ends during the call, the jobs may be stored all the same.
+//
+// What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
+// transaction: even if the process dies then, Cancel does not claim to have stopped it.
+func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	if err := ctx.Err(); err != nil || len(jobs) == 0 {
+		return err
+	}
+	all := events(jobs)
+	c := &change{op: "store events", append: &Append{Whole: all}, whole: all, rest: all, scheduled: q.scheduledIn(ctx)}
+	c.nextPart(q.Chunk)
+	return q.writer.submit(ctx, c)
+}
+
+// scheduledJob is the key under which the ctx of a handler has the scheduled job that it runs.
+type scheduledJob struct{}
+
+type startedJob struct {
+	queue *Queue
+	lane  string
+	ref   *lanes.Ref
+}
+
+func (q *Queue) scheduledIn(ctx context.Context) *startedJob {
+	if s, ok := ctx.Value(scheduledJob{}).(*startedJob); ok && s.queue == q {
+		return s
+	}
+	return nil
+}
+
+// start is the scheduler's hook. The times of a job that counts from this run move with the wall clock.
+func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job) context.Context {
+	ref := e.Ref()
+	step := q.stepSince(ref)
+	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
+	if ref.Name == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, scheduledJob{}, &startedJob{q, l.Name(), ref})
+}
+
+// stepSince is how far the wall clock was set since a job of this run was read.
+func (q *Queue) stepSince(ref *lanes.Ref) time.Duration {
+	if ref.Num <= q.LastNum {
+		return 0
+	}
+	_, steps := q.scheduler.Now()
+	return time.Duration(steps - ref.Steps)
+}
+
+// moved is t, which is a time of the wall clock only, moved by a step.
+func moved(t time.Time, by time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Round(0).Add(by)
+}
+
+// Pauses between attempts to store an outcome while the store fails, of which the last is also that between loads.
+const (
+	firstPause = 10 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken
+// meanwhile, so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is
+// closed; an outcome that was not applied does not count.
+func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job, out queue.Disposition) (queue.Disposition, bool) {
+	ref := e.Ref()
+	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
+		ref.NotTried()
+		return out, false
+	}
+	s := &Settlement{Lane: l.Name(), Job: ref, Outcome: out}
+	if !j.Event.IsZero() {
+		s.ID = j.ID()
+	}
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := q.writer.submit(context.Background(), &change{op: "store an outcome", settle: s, work: 1})
+		if err == nil {
+			break
+		}
+		if errors.Is(err, q.ErrClosed) || !sleep(ctx, pause) {
+			return queue.Disposition{Action: queue.Postpone}, false
+		}
+	}
+	out.Began = moved(out.Began, -q.stepSince(ref)) // as the entry's other times
+	return out, s.Runs() && s.State != Now
+}
+
+// sleep reports whether ctx did not end.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Schedule implements queue.Scheduler.
+func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	e := newEvent([]queue.Job{j})
+	return q.writer.submit(ctx, &change{op: "store a scheduled event", work: workOf(1, len(e.Body)), apply: func(t *transaction) error {
+		a := &Append{Events: []*Event{e}, Name: key, Rows: 1, Bytes: len(e.Body)}
+		if err := t.Append([]*Append{a}); err != nil {
+			return err
+		}
+		if a.Refused != nil {
+			return &refusal{a.Refused}
+		}
+		t.added(a.Stored)
+		_, err := t.cancel(q.lane(j.Route), key, a.Stored[0].Ref.Num)
+		return err
+	}})
+}
+
+// Cancel implements queue.Scheduler.
+func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	l := q.find(lane)
+	if l == nil {
+		return false, q.over()
+	}
+	var found bool
+	err := q.Write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
+		found, err = t.cancel(l, key, 0)
+		return err
+	})
+	return err == nil && found, err // after an error found may still be written to
+}
+
+// over is ErrClosed once the queue is closed.
+func (q *Queue) over() error {
+	if q.writer.isClosed() {
+		return q.ErrClosed
+	}
+	return nil
+}
+
+// Write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A
+// failed transaction calls f again. A refusal of f, see Refuse, fails this call alone.
+func (q *Queue) Write(ctx context.Context, op string, work int, f func(*transaction) error) error {
+	return q.writer.submit(ctx, &change{op: op, apply: f, work: work})
+}
+
+// Change is Write for what the store's own package stores besides jobs.
+func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(Tx) error) error {
+	return q.Write(ctx, op, workOf(rows, bytes), func(t *transaction) error { return f(t.Tx) })
+}
+
+// Refuse makes an error of a change that has changed nothing one that leaves the transaction alone.
+func Refuse(err error) error { return &refusal{err} }
+
+// Lanes implements queue.Inspector.
+func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	names, err := q.Store.DeadLanes(ctx)
+	if err != nil {
+		return nil, q.Store.Error("list lanes", err)
+	}
+	for _, l := range q.all() {
+		if inner := l.inner.Load(); l.total.Load() > 0 || inner != nil && inner.IsOpen() {
+			names = append(names, l.name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// Count implements queue.Inspector.
+func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err error) {
+	if err := ctx.Err(); err != nil {
+		return c, err
+	}
+	l := q.find(name)
+	later, dead, err := q.Store.Count(ctx, name, q.Now())
+	if err != nil {
+		return c, q.Store.Error("count jobs", err)
+	}
+	c = queue.Counts{Later: later, Dead: dead}
+	if l == nil {
+		return c, nil
+	}
+	if inner := l.inner.Load(); inner != nil {
+		c.Running = inner.Running()
+	}
+	c.Due = max(int(l.total.Load())-c.Running-c.Later, 0)
+	return c, nil
+}
+
+// Purge implements queue.Inspector. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
+func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	l := q.find(name)
+	if l == nil {
+		return 0, q.over()
+	}
+	for last := int64(0); ; {
+		purged, upTo := 0, last
+		err := q.Write(ctx, "purge a lane", 1, func(t *transaction) error {
+			if upTo == 0 {
+				upTo = t.LastNum()
+			}
+			refs, err := t.Waiting(name, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })
+			if err != nil {
+				return err
+			}
+			purged = len(refs)
+			return t.remove(l, refs)
+		})
+		if err != nil || purged == 0 {
+			return n, err
+		}
+		n, last = n+purged, upTo
+	}
+}
+
+// DeadLetters implements queue.Inspector. A dead letter whose event cannot be read has none.
+func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	found, err := q.Store.DeadLetters(ctx, s)
+	return found, q.Store.Error("read dead letters", err)
+}
+
+// Requeue implements queue.Inspector. Many dead letters are requeued a chunk at a time: after an error those of the
+// number returned are.
+func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
+	return q.takeDead(ctx, "requeue dead letters", s, &generation)
+}
+
+// Discard implements queue.Inspector, as Requeue a chunk at a time.
+func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
+	return q.takeDead(ctx, "discard dead letters", s, nil)
+}
+
+// takeDead removes the selected dead letters, those that die meanwhile not.
+func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, generation *int64) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	last, err := q.Store.LastDead(ctx)
+	if err != nil {
+		return 0, q.Store.Error(op, err)
+	}
+	for {
+		limit := q.Chunk
+		if s.Limit > 0 {
+			limit = min(limit, s.Limit-n)
+		}
+		if limit == 0 {
+			return n, nil
+		}
+		taken, after := 0, s
+		err := q.Write(ctx, op, 1, func(t *transaction) (err error) {
+			var added []*Job
+			taken, s.After, added, err = t.TakeDead(after, last, limit, generation)
+			t.added(added)
+			return err
+		})
+		if err != nil || taken == 0 {
+			return n, err
+		}
+		n += taken
+	}
+}
+
+// Close stops the lanes that are open, as queue.Lane.Stop does when its ctx is done, and stores the outcomes that are
+// under way. Calls after it are ErrClosed.
+func (q *Queue) Close() error {
+	past, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, l := range q.all() {
+		if inner := l.inner.Load(); inner != nil && inner.IsOpen() {
+			wg.Go(func() {
+				err := inner.Stop(past)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			})
+		}
+	}
+	wg.Wait()
+	q.writer.close()
+	return errors.Join(errs...)
+}
+
+// LaneNames are the lanes that are in memory, whether or not anything is in them.
+func (q *Queue) LaneNames() (names []string) {
+	for _, l := range q.all() {
+		names = append(names, l.name)
+	}
+	return names
+}

@@ -1,0 +1,164 @@
+package durable
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+)
+
+// Store keeps jobs. The writer calls Begin, Load, Failed and Housekeep, one at a time; the others may be called at any
+// time.
+type Store interface {
+	// Begin begins a transaction at a time of the wall clock, in Unix nanoseconds.
+	Begin(now int64) (Tx, error)
+	// Failed is called after a transaction that failed: again says that the same may succeed at once, all that the
+	// error is not one change's and smaller transactions would fail too.
+	Failed(err error) (again, all bool)
+	// Load reads jobs of a lane that may start.
+	Load(lane string, q LoadQuery) (Loaded, error)
+	// Housekeep removes what has outlived its time, some at a time. It is called after transactions, and decides itself
+	// whether there is anything to do.
+	Housekeep(now int64)
+
+	// Error makes an error of the store one that says what was being done.
+	Error(op string, err error) error
+	// Count counts the jobs of a lane that are due after now, and its dead letters.
+	Count(ctx context.Context, lane string, now int64) (later, dead int, err error)
+	// DeadLanes lists the lanes with dead letters.
+	DeadLanes(ctx context.Context) ([]string, error)
+	// DeadLetters is queue.Inspector's. LastDead is the greatest Seq there is.
+	DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error)
+	LastDead(ctx context.Context) (int64, error)
+}
+
+// Tx is a transaction. After an error of any of its methods it is rolled back.
+type Tx interface {
+	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing.
+	Append(calls []*Append) error
+	// Settle applies outcomes of jobs that ran.
+	Settle(settlements []*Settlement) error
+	// Remove removes jobs of a lane. It returns those that their order keys held back and hold back no longer.
+	Remove(lane string, jobs []*lanes.Ref) (released []*Job, err error)
+	// Named finds the jobs of a lane that have a schedule key, Unname makes such a job one without.
+	Named(lane, key string) ([]*lanes.Ref, error)
+	Unname(lane string, job *lanes.Ref) error
+	// Waiting finds up to n jobs of a lane with numbers up to last (0 = all there are), those without skip. None of an
+	// order key comes after the one that it waits for.
+	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
+	// LastNum is the number of the latest job.
+	LastNum() int64
+	// TakeDead removes up to n of the selected dead letters with a Seq up to last, and requeues them under a generation
+	// if that is not nil. It returns how many there were, and the last one's Seq.
+	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, added []*Job, err error)
+	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a
+	// step back the ends of pauses after it, but not of jobs that are held in memory.
+	Follow(by, now, since int64, held func(lane string, num int64) bool) error
+	Commit() error
+	Rollback()
+}
+
+// Job is a job in a store.
+type Job struct {
+	queue.Job
+	Ref *lanes.Ref
+	// State says when it may start: Now, a time in Unix nanoseconds, or HeldBack.
+	State int64
+}
+
+// States of a Job that are no times.
+const (
+	Now      = int64(0)
+	HeldBack = int64(1<<63 - 1) // behind another job with its order key
+	Latest   = HeldBack - 1     // the last time there is
+)
+
+// Event is an event with its jobs.
+type Event struct {
+	Key    [16]byte // of its id and generation
+	Digest uint64   // tells other data
+	Body   string   // its JSON form
+	Jobs   []queue.Job
+}
+
+// Append is what a call stores in one transaction.
+type Append struct {
+	Events []*Event
+	// Whole are the events of the whole call, none of which may be in conflict with what is known; nil = that was
+	// looked at.
+	Whole []*Event
+	Name  string // schedule key of its only job, whose id is then neither looked up nor remembered
+	Bytes int
+	Rows  int
+
+	Stored  []*Job // what was stored
+	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error
+}
+
+// Settlement is the outcome of a job.
+type Settlement struct {
+	Lane    string
+	Job     *lanes.Ref
+	ID      string // of the job; "" if its event is unreadable
+	Outcome queue.Disposition
+
+	State    int64 // of a job that is to run again; its Ref.Due is to be set to Due
+	Due      int64
+	Released *Job // which its order key has held back; nil = there is none
+}
+
+// Runs reports whether the job is to run again.
+func (s *Settlement) Runs() bool {
+	return s.Outcome.Action == queue.Retry || s.Outcome.Action == queue.Postpone
+}
+
+// LoadQuery asks for jobs of a lane that are not in memory.
+type LoadQuery struct {
+	Now    int64                // the wall clock's time
+	After  int64                // jobs that may start at once have numbers after this
+	Room   int                  // how many; urgent ones come whatever the room
+	Urgent int                  // at most so many of those
+	Held   func(num int64) bool // jobs that are in memory, which are skipped
+}
+
+// Loaded is what was read. Jobs that may start at once and jobs whose time has come share the room.
+type Loaded struct {
+	Jobs   []*Job // in the order to start
+	Cursor int64  // the next After
+	More   bool   // there are more that may start
+	Next   int64  // when the next one with a later time is due; 0 = there is none. Without room that of urgent ones
+}
+
+// events does in the caller's goroutine what the writer need not do.
+func events(jobs []queue.Job) (all []*Event) {
+	for len(jobs) > 0 {
+		first, n := &jobs[0], 1
+		for n < len(jobs) && jobs[n].Generation == first.Generation && jobs[n].Event.SameAs(first.Event) {
+			n++
+		}
+		all = append(all, newEvent(jobs[:n]))
+		jobs = jobs[n:]
+	}
+	return all
+}
+
+// newEvent makes the event of jobs. The digests outlive the process and are of data that comes from elsewhere, so they
+// are SHA-256, cut.
+func newEvent(jobs []queue.Job) *Event {
+	e := &Event{Jobs: jobs, Body: string(jobs[0].Event.JSON())}
+	of := jobs[0].Event
+	var buffer [256]byte
+	b := append(buffer[:0], of.ID()...)
+	b = binary.BigEndian.AppendUint64(append(b, 0), uint64(jobs[0].Generation))
+	sum := sha256.Sum256(b)
+	copy(e.Key[:], sum[:])
+	h := sha256.New()
+	for _, s := range [...]string{string(of.Type()), of.Tenant(), of.Subject()} {
+		h.Write(append(binary.AppendUvarint(b[:0], uint64(len(s))), s...))
+	}
+	h.Write(of.Data())
+	e.Digest = binary.BigEndian.Uint64(h.Sum(b[:0]))
+	return e
+}

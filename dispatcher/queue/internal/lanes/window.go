@@ -1,0 +1,196 @@
+package lanes
+
+import (
+	"context"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Settle at most. With Refill the lanes
+// hold a window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
+type Hooks struct {
+	// Settle is called by the worker, without a lock, with each outcome before it is applied; it may take its time, and
+	// the place in the lane stays taken. It returns the outcome to apply, and whether the entry leaves the lane
+	// although that outcome is to run again. nil = apply it.
+	Settle func(ctx context.Context, l *Lane, e *Entry, j *queue.Job, out queue.Disposition) (apply queue.Disposition, leaves bool)
+	// Start is called by the worker before a handler that gets j; the handler's ctx is what it returns. nil = as it is.
+	Start func(ctx context.Context, l *Lane, e *Entry, j *queue.Job) context.Context
+	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one
+	// in the store comes. It must not wait; whoever answers it calls Room and then Loaded.
+	Refill func(l *Lane)
+	// Stepped is called soon after the wall clock was set, while lanes are open. nil = nobody cares.
+	Stepped func()
+	// Window is how many jobs may wait in a lane.
+	Window func() int
+}
+
+// Ref is what the keeper of an entry's job knows of it.
+type Ref struct {
+	Num        int64  // of the job in the store; grows with the order enqueued
+	Due        int64  // the store's form of when it may start
+	Name       string // its schedule key
+	OrderKey   string
+	Unreadable string // why the store's bytes are no event; the job is dead then
+	Steps      int64  // of the wall clock when the job was read
+
+	started bool // since it came into the lane; guarded by the lane
+}
+
+// NotTried says that it was as if the job had not started.
+func (r *Ref) NotTried() { r.started = false }
+
+// stored is what a lane knows of its jobs that are only in the store.
+type stored struct {
+	more  bool  // there may be some that could start
+	next  int64 // when the next of the others is due: what the wall clock shows then; unset = there is none
+	asked bool  // Refill was called and not answered
+}
+
+// Ref is what NewEntry was given.
+func (e *Entry) Ref() *Ref { return e.ref }
+
+// NewEntry makes the entry of a job in a store.
+func (s *Scheduler) NewEntry(j *queue.Job, ref *Ref) *Entry {
+	e := new(Entry)
+	s.clock.fill(e, j, "")
+	e.ref = ref
+	return e
+}
+
+// Name is the lane's.
+func (l *Lane) Name() string { return l.name }
+
+// Put adds an entry, whatever the bound and the window.
+func (l *Lane) Put(e *Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(e)
+}
+
+func (l *Lane) put(e *Entry) {
+	l.add(e)
+	l.startWorker()
+	l.notify()
+}
+
+// Offer adds a new entry that is the last of its store's, unless others in the store have to go first or the window is
+// full. An urgent one is always added.
+func (l *Lane) Offer(e *Entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !e.urgent && (l.stored.more || l.waiting >= l.s.hooks.Window()) {
+		l.stored.more = true
+		l.refill()
+		return false
+	}
+	l.put(e)
+	return true
+}
+
+// StoredUntil notes that the store has a job that is due when the wall clock shows that many Unix nanoseconds.
+func (l *Lane) StoredUntil(wall int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stored.next == unset || wall < l.stored.next {
+		l.stored.next = wall
+		l.setTimer()
+	}
+}
+
+// Reload has the lane ask for what the store has.
+func (l *Lane) Reload() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reload()
+}
+
+func (l *Lane) reload() {
+	l.stored.more = true
+	if !l.stored.asked {
+		l.stored.asked = true
+		l.s.hooks.Refill(l)
+	}
+}
+
+// refill asks for more when few are left.
+func (l *Lane) refill() {
+	if l.stored.more && !l.stored.asked && l.waiting <= l.s.hooks.Window()/4 {
+		l.reload()
+	}
+}
+
+// Room is how many more jobs fit into the window.
+func (l *Lane) Room() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.s.hooks.Window()-l.waiting, 0)
+}
+
+// Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, and when
+// the next of the others is due; 0 = there is none.
+func (l *Lane) Loaded(more bool, next int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stored.asked, l.stored.more, l.stored.next = false, more, unset
+	if next != 0 {
+		l.stored.next = next
+	}
+	l.setTimer()
+	l.refill()
+	l.notify()
+}
+
+// NotLoaded answers a Refill that has failed: the next Reload asks again.
+func (l *Lane) NotLoaded() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stored.asked = false
+}
+
+// Take removes an entry before it starts and reports whether it could. One that has started before, and is to again, is
+// taken only if that does not matter.
+func (l *Lane) Take(e *Entry, evenStarted bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.place == nowhere || e.ref.started && !evenStarted {
+		return false
+	}
+	l.leave(e)
+	l.finish(e)
+	l.refill()
+	l.startWorker()
+	l.notify()
+	return true
+}
+
+// Waiting is the number of jobs in the lane that have not started, and of the urgent ones among them that may.
+func (l *Lane) Waiting() (all, urgent int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting, l.ready[urgentFirst].n
+}
+
+// Running is the number of handlers that run.
+func (l *Lane) Running() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running
+}
+
+// IsOpen reports whether the lane is served.
+func (l *Lane) IsOpen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.handler != nil
+}
+
+// storedDue reports whether the store has a job that is due by then.
+func (l *Lane) storedDue(at int64) bool {
+	return l.stored.more || l.stored.next != unset && l.s.clock.at(l.stored.next) <= at
+}
+
+// Now is what the wall clock shows, and the sum of the steps that it made since the scheduler was made.
+func (s *Scheduler) Now() (wall, steps int64) {
+	r := s.clock.observe()
+	return r.Wall, s.clock.forward.Load() - s.clock.back.Load()
+}

@@ -93,13 +93,13 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 				return r, ctx.Err()
 			}
 		}
-		show.slack(r.slack.takeNews())
+		show.slack(r.slack.takeNews(), i == 0)
 		mails := r.relay.Mails()
-		mail, err := open(mails[len(mails)-1])
+		received, err := open(mails[len(mails)-1])
 		if err != nil {
 			return r, err
 		}
-		show.mail(mail, i == 0)
+		show.mail(received, i == 0)
 		show.sns(r.topic.last(), i == 0)
 	}
 	show.sum(r)

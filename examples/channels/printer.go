@@ -26,19 +26,19 @@ func (p printer) lines(indent string, lines []string, most int) {
 }
 
 // slack prints what somebody who looks at the channel sees: the first time all of it, then the first lines of what is new.
-func (p printer) slack(news []change, whole bool) {
-	for _, c := range news {
+func (p printer) slack(changes []change, whole bool) {
+	for _, c := range changes {
 		fmt.Fprintf(p.out, "  Slack: %s\n", c.what)
 		shown := c.lines
 		if !whole {
-			shown = shown[:2]
+			shown = shown[:min(2, len(shown))]
 		}
 		for _, line := range shown {
-			p.lines("    │ ", wrapped(line, width), len(line))
+			p.lines("    │ ", wrapped(line), len(line))
 		}
 		if c.notification != "" && whole {
 			fmt.Fprint(p.out, "    on the phone:\n")
-			p.lines("      ", wrapped(c.notification, width), len(c.notification))
+			p.lines("      ", wrapped(c.notification), len(c.notification))
 		}
 	}
 	fmt.Fprintln(p.out)
@@ -48,7 +48,7 @@ func (p printer) slack(news []change, whole bool) {
 func (p printer) mail(m mail, whole bool) {
 	if !whole {
 		fmt.Fprintf(p.out, "  Mail to %s, in the same thread:\n", strings.Join(m.To, " and "))
-		p.lines("    │ ", wrapped(strings.Split(strings.TrimSpace(m.text), "\n")[2], width), 2)
+		p.lines("    │ ", wrapped(strings.Split(strings.TrimSpace(m.text), "\n")[2]), 2)
 		fmt.Fprintln(p.out)
 		return
 	}
@@ -58,7 +58,7 @@ func (p printer) mail(m mail, whole bool) {
 	}
 	fmt.Fprintln(p.out, "    │")
 	for _, line := range strings.Split(strings.TrimSpace(m.text), "\n") {
-		p.lines("    │ ", wrapped(line, width), len(line)+1)
+		p.lines("    │ ", wrapped(line), len(line)+1)
 	}
 	fmt.Fprint(p.out, "    its reason in the HTML form:\n")
 	p.lines("      ", strings.SplitAfter(reason(m.html), "<br>"), 2)
@@ -116,7 +116,7 @@ func (p printer) sns(m publication, whole bool) {
 const width = 90
 
 // wrapped breaks a line after words.
-func wrapped(line string, width int) []string {
+func wrapped(line string) []string {
 	var lines []string
 	for utf8.RuneCountInString(line) > width {
 		at := strings.LastIndexByte(line[:width], ' ')

@@ -268,7 +268,7 @@ func (o outcome) leading() []result {
 	return all
 }
 
-// ours tells Tocsin from its peers.
+// ours reports whether it is Tocsin, not a peer.
 func (r result) ours() bool { return strings.HasPrefix(r.Name, "Tocsin") }
 
 // machine is where and with what a run was made.

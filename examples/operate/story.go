@@ -118,7 +118,7 @@ func (s *story) sumUp(ctx context.Context) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "  TIME\tROUTE\tTRIGGER\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
 	for _, e := range all {
-		request := e.Reason // of a death
+		request, _, _ := strings.Cut(e.Reason, ": ") // of a dead letter, without the error
 		if e.Request != nil {
 			request = e.Request.Start
 		}

@@ -42,22 +42,22 @@ var _ channel.Channel = (*Webhook)(nil)
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	c.Options = c.withDefaults()
 	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
-	if err := errors.Join(c.check(), own(err, nil)); err != nil {
+	if err := errors.Join(c.check(), channel.ConfigErrorsAt(err, pkg, "")); err != nil {
 		return nil, err
 	}
 	return &Webhook{hook: hook, compose: c.composer(), pace: pacer{interval: c.Interval}}, nil
 }
 
 // read is readHook, but for a URL with masks whose values can change: Slack may know it no more because it was rotated.
-func (c WebhookConfig) read(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func (c WebhookConfig) read(a webhook.Answer, v retry.Verdict) webhook.Reading {
 	r := readHook(a, v)
-	if r.Verdict != webhook.Gone || !unknownHook(r.Reason) {
+	if !r.Gone || !unknownHook(r.Reason) {
 		return r
 	}
 	for _, m := range c.Masks {
 		if m.Value.Source() != "literal" {
 			m.Value.Expire()
-			r.Verdict = webhook.Retry
+			r.Verdict, r.Gone = retry.VerdictTransient, false
 		}
 	}
 	return r

@@ -10,10 +10,10 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// ofHost describes an event of which only the form is known.
-func ofHost(e event.Event) Notice {
+// customNotice describes an event of which only the form is known.
+func customNotice(e event.Event) Notice {
 	n := Notice{LinkText: "Open"}
-	n.Title = headed(words(string(e.Type())), line(e.Subject(), maxName))
+	n.Title = withHeading(label(string(e.Type())), line(e.Subject(), maxName))
 	if n.Title == "" {
 		n.Title = "No event" // the zero Event
 	}
@@ -26,21 +26,20 @@ func ofHost(e event.Event) Notice {
 				return
 			}
 		}
-		switch label := words(key); {
-		case label == "" || len(n.Facts) == maxFacts-closing:
+		switch name := label(key); {
+		case name == "" || len(n.Facts) == maxFacts-closingFacts:
 		case !t.IsZero():
-			n.addTime(label, t.Time)
+			n.addTime(name, t.Time)
 		case strings.Contains(text, "\n") || utf8.RuneCountInString(text) > maxName:
-			n.addLong(label, text)
+			n.addLong(name, text)
 		default:
-			n.add(label, text)
+			n.add(name, text)
 		}
 	})
 	return n
 }
 
-// scalars calls f for every plain value of the object data, in the order it stands there. Lists, objects and null are
-// passed over.
+// scalars calls f for every text, number and boolean of the object data, in its order, and skips the rest.
 func scalars(data []byte, f func(key, text string, t event.Timestamp)) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -80,7 +79,7 @@ func scalar(value json.RawMessage) (text string, t event.Timestamp) {
 	return text, t
 }
 
-// isTimestamp tells whether a number is written as [event.Timestamp] writes instants since 1973: nine fraction digits
+// isTimestamp reports whether a number is written as [event.Timestamp] writes instants since 1973: nine fraction digits
 // behind nine or more. No float64 has as many digits, so a measured value, such as 0.123456789, is not one by accident.
 // An earlier instant is shown as the number that it is.
 func isTimestamp(number string) bool {
@@ -88,8 +87,8 @@ func isTimestamp(number string) bool {
 	return len(fraction) == 9 && len(whole) >= 9
 }
 
-// words makes a label of a name in a program: "vault.key_rotated" is "Vault key rotated".
-func words(id string) string {
+// label makes a label of an identifier: "vault.key_rotated" is "Vault key rotated".
+func label(id string) string {
 	s := line(strings.Map(func(r rune) rune {
 		if r == '.' || r == '_' || r == '-' {
 			return ' '

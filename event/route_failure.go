@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 // RouteFailure is what the library's own events say about a route that cannot deliver. A filter passes these events
 // only when it names them (see [Filter]).
 type RouteFailure struct {
@@ -12,7 +14,7 @@ type RouteFailure struct {
 	FailedType Type   `json:"event_type,omitempty" doc:"Type of that event."`
 }
 
-// EventSubject is the route's name: all news about a route share it.
+// EventSubject is the route's name: all events about a route share it.
 func (f RouteFailure) EventSubject() string { return f.Route }
 
 // ChannelFailing says that a route has been failing for a while; it is repeated while that lasts.
@@ -31,11 +33,11 @@ type ChannelDisabled struct {
 	Reason string `json:"reason" doc:"Why it is not used any more."`
 }
 
-// DeliveryDead says that one delivery was given up.
+// DeliveryDead says that a delivery failed for good.
 type DeliveryDead struct {
 	RouteFailure
 	DeliveryID string `json:"delivery_id" doc:"Id of the delivery, as the receiver would have seen it."`
-	Reason     string `json:"reason" doc:"Why it was given up, for example that all retries failed."`
+	Reason     string `json:"reason" doc:"Why it failed for good, for example that all retries failed."`
 }
 
 // EventType is tocsin.channel_failing.
@@ -49,3 +51,32 @@ func (ChannelDisabled) EventType() Type { return TypeChannelDisabled }
 
 // EventType is tocsin.delivery_dead.
 func (DeliveryDead) EventType() Type { return TypeDeliveryDead }
+
+func sampleRouteFailure() RouteFailure {
+	return RouteFailure{
+		Route:      "ticket-system",
+		Since:      sampleAt(time.Hour),
+		Attempts:   14,
+		LastError:  "POST https://tickets.example.com: 503 Service Unavailable",
+		FailedID:   "018af13c-9a5b-7c3e-b1d4-6f20e8a9c713",
+		FailedType: TypeRequestApproved,
+	}
+}
+
+func sampleChannelFailing() Payload { return ChannelFailing{sampleRouteFailure()} }
+
+func sampleChannelRecovered() Payload { return ChannelRecovered{RouteFailure: sampleRouteFailure()} }
+
+func sampleChannelDisabled() Payload {
+	f := sampleRouteFailure()
+	f.LastError = "POST https://tickets.example.com: 410 Gone"
+	return ChannelDisabled{RouteFailure: f, Reason: "the destination says that it is gone for good"}
+}
+
+func sampleDeliveryDead() Payload {
+	return DeliveryDead{
+		RouteFailure: sampleRouteFailure(),
+		DeliveryID:   "018af13c-9a5b-7c3e-b1d4-6f20e8a9c713-ticket-system",
+		Reason:       "older than the route's maximum age of 24 hours",
+	}
+}

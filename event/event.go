@@ -62,6 +62,7 @@ type content struct {
 // shared is the content with what is built from it on first use.
 type shared struct {
 	content
+	self record // in here, so that an event is one allocation
 
 	formOnce sync.Once
 	form     json.RawMessage // the JSON form
@@ -135,7 +136,9 @@ func (m Meta) complete(p Payload) Meta {
 func newEvent(c content) Event {
 	c.meta.Attributes = nil         // attrs has them
 	c.meta.Time = c.meta.Time.UTC() // and without a monotonic clock reading
-	return Event{p: &record{&shared{content: c}}}
+	s := &shared{content: c}
+	s.self.shared = s
+	return Event{p: &s.self}
 }
 
 // Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything

@@ -41,8 +41,8 @@ func encodePayload(p Payload) (json.RawMessage, []string, error) {
 	if err := enc.Encode(p); err != nil {
 		return nil, nil, encodeError(err)
 	}
-	data := bytes.Clone(bytes.TrimRight(out.Bytes(), "\n")) // without the buffer's spare capacity
-	if !utf8.Valid(data) {                                  // a json.Marshaler's own
+	data := bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
+	if !utf8.Valid(data) { // a json.Marshaler's own
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
 	data = replaceSurrogates(data)

@@ -16,7 +16,8 @@ const maxURL = 8 << 10
 // CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
-// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the URL.
+// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the
+// URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	refuse := func(code channel.ConfigCode, problem, remedy string) (*url.URL, error) {
 		return nil, mistakeAt(field, code, problem, remedy)

@@ -54,7 +54,7 @@ func (v Vocabulary) Validate() error {
 		first, twice := used[word]
 		used[word] = t
 		field := "vocabulary[" + strconv.Quote(clip(string(t))) + "]"
-		if err := t.check(); err != nil {
+		if err := t.validate(); err != nil {
 			errs = append(errs, &InvalidError{Field: field, Problem: "has a key that is not a type", Remedy: "name a type such as \"request.pending\""})
 			continue
 		}

@@ -49,15 +49,15 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 }
 
 // read is readHook, but for a URL with masks whose values can change: Slack may know it no more because it was rotated.
-func (c WebhookConfig) read(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func (c WebhookConfig) read(a webhook.Answer, v retry.Verdict) webhook.Reading {
 	r := readHook(a, v)
-	if r.Verdict != webhook.Gone || !unknownHook(r.Reason) {
+	if !r.Gone || !unknownHook(r.Reason) {
 		return r
 	}
 	for _, m := range c.Masks {
 		if m.Value.Source() != "literal" {
 			m.Value.Expire()
-			r.Verdict = webhook.Retry
+			r.Verdict, r.Gone = retry.VerdictTransient, false
 		}
 	}
 	return r

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -63,13 +64,15 @@ type Config struct {
 	Sign Signing
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
-	// Verdicts says what every other status means. nil = [DefaultVerdicts].
-	Verdicts Verdicts
+	// Verdicts says what every other status means: VerdictSuccess that the receiver has the event, VerdictTransient that
+	// another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the receiver is
+	// gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
+	Verdicts func(status int) retry.Verdict
 	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
 	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
 	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
-	// but Taken counts as not known: the event is sent again. nil = the status decides.
-	Interpret func(a Answer, verdict Verdict) Reading
+	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
+	Interpret func(a Answer, verdict retry.Verdict) Reading
 	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
 	RateLimit RateLimit
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =

@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it.
@@ -57,7 +58,7 @@ func (c *core) send(ctx context.Context, d channel.Delivery, body bodySource) (c
 		OutcomeUnknown: read.OutcomeUnknown,
 	}
 	switch {
-	case read.Verdict == Taken:
+	case read.Verdict == retry.VerdictSuccess:
 		return r, nil
 	case !a.complete && c.succeeded(a.status):
 		r.OutcomeUnknown = true

@@ -119,13 +119,12 @@ func (c *core) answerError(a answer, read Reading) error {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		c.settings.secrets.Expire()
 	}
-	switch read.Verdict {
-	case Retry:
+	if read.Verdict == retry.VerdictTransient || read.Verdict == retry.VerdictPostponed {
 		return c.later(e, a, read.RetryAfter)
-	case Gone:
+	}
+	if read.Gone || a.status == http.StatusGone {
 		e.cause = channel.ErrGone
 		e.detail = channel.ErrGone.Error()
-	case Permanent, Taken:
 	}
 	return retry.Permanent(e)
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Answer is what a receiver answered, without the secrets of the configuration. It must not be modified or retained.
@@ -16,13 +18,17 @@ type Answer struct {
 
 // Reading is what an answer means.
 type Reading struct {
-	// Verdict counts in place of the status's.
-	Verdict Verdict
-	// Reason is the receiver's own code for a verdict other than Taken, such as "channel_not_found", for people. Take a
+	// Verdict counts in place of the status's: success, transient or permanent. Postponed counts as transient: something
+	// was tried.
+	Verdict retry.Verdict
+	// Gone says of VerdictPermanent that the receiver is gone: the error is channel.ErrGone. With status 410 it need not
+	// be set.
+	Gone bool
+	// Reason is the receiver's own code for a verdict other than success, such as "channel_not_found", for people. Take a
 	// code, not a sentence, from the answer: an answer may quote the event. At most 100 characters of printable ASCII are
 	// kept.
 	Reason string
-	// RetryAfter is how long the receiver wants to be left alone, for the verdict Retry: nothing is sent to it meanwhile,
+	// RetryAfter is how long the receiver wants to be left alone, for VerdictTransient: nothing is sent to it meanwhile,
 	// see retry.Throttle. At most 24 hours count. 0 = what its headers say.
 	RetryAfter time.Duration
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255
@@ -34,7 +40,7 @@ type Reading struct {
 
 // read asks Config.Interpret what an answer means.
 func (c *core) read(a answer) Reading {
-	r := Reading{Verdict: Taken}
+	r := Reading{Verdict: retry.VerdictSuccess}
 	if !c.succeeded(a.status) {
 		r.Verdict = c.verdicts(a.status)
 	}

@@ -36,8 +36,8 @@ type core struct {
 	method      string
 	origin      string
 	success     []int
-	verdicts    Verdicts
-	interpret   func(Answer, Verdict) Reading
+	verdicts    func(status int) retry.Verdict
+	interpret   func(Answer, retry.Verdict) Reading
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int

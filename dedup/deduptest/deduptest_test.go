@@ -99,7 +99,7 @@ func tryRule(t *testing.T, name string, s dedup.Store) (rule, string) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			r.check(newProbe(t.Context(), rec, r, s, Options{Unit: time.Second}.withDefaults()))
+			r.run(newProbe(t.Context(), rec, r, s, Options{Unit: time.Second}.withDefaults()))
 		}()
 		<-ended
 		return r, rec.message

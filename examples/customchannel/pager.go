@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Pager is a channel of our own: it tells an on-call pager gateway, one line of TCP per event. The gateway answers
+// Pager is a channel of our own: it pages through an on-call gateway, one line of TCP per event. The gateway answers
 // "OK id", "BUSY seconds", "GONE" or "NO reason".
 type Pager struct{ Addr string }
 

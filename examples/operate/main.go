@@ -5,12 +5,17 @@ package main
 
 import (
 	"context"
+	_ "embed" // operate.yaml
 	"errors"
 	"io"
 	"log"
 	"os"
+	"strconv"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
@@ -45,4 +50,35 @@ func run(ctx context.Context, out io.Writer) (*story, error) {
 		return nil, err
 	}
 	return s, s.sumUp(ctx)
+}
+
+//go:embed operate.yaml
+var document string
+
+// load reads the document, with the ports that the receivers happen to have.
+func load(systems *receivers, mailbox *relay.Relay) (*config.Set, error) {
+	places := map[string]string{"receivers": systems.Listener.Addr().String(), "relay": strconv.Itoa(mailbox.Port())}
+	src := os.Expand(document, func(name string) string { return places[name] })
+	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on
+	// purpose.
+	here, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return config.Load("operate.yaml", []byte(src), config.Options{
+		Tenants:  []string{"acme"}, // whose channel this operator's document describes
+		Networks: map[string]*netguard.Guard{"here": here},
+		Limits:   map[string]netguard.Limits{"default": {AllowInsecureHTTP: true}, "relay": {Ports: []int{mailbox.Port()}}},
+	})
+}
+
+// occurrence makes a new event of the catalogue's example of P.
+func occurrence[P event.Payload](tenant string) (event.Event, error) {
+	var none P
+	sample, _ := event.Sample(none.EventType())
+	payload, err := event.Decode[P](sample)
+	if err != nil {
+		return event.Event{}, err
+	}
+	return event.New(payload, event.Meta{Tenant: tenant})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // answered decodes an answer's body. What is not JSON of that form, for example a proxy's page, gives the zero T.
@@ -26,8 +27,8 @@ func isJSON(a webhook.Answer) bool { return json.Valid(content(a)) }
 // expected makes a success of anybody but the product no success: a page, or nothing, from whoever stands before it. ok
 // says that the answer has the product's form. The product may have taken the event all the same.
 func expected(r webhook.Reading, ok bool) webhook.Reading {
-	if r.Verdict == webhook.Taken && !ok {
-		r.Verdict, r.Reason, r.OutcomeUnknown = webhook.Retry, "unexpected answer", true
+	if r.Verdict == retry.VerdictSuccess && !ok {
+		r.Verdict, r.Reason, r.OutcomeUnknown = retry.VerdictTransient, "unexpected answer", true
 	}
 	return r
 }

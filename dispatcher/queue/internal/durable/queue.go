@@ -61,11 +61,7 @@ type lane struct {
 	unreadable bool                   // the last load failed
 }
 
-var (
-	_ queue.Queue     = (*Queue)(nil)
-	_ queue.Scheduler = (*Queue)(nil)
-	_ queue.Inspector = (*Queue)(nil)
-)
+var _ queue.Queue = (*Queue)(nil)
 
 // New returns a queue that serves a store.
 func New(c Config) *Queue {
@@ -119,6 +115,9 @@ func (q *Queue) Now() int64 {
 
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties { return q.Config.Properties }
+
+// Bound implements queue.Queue and changes nothing: the store is the bound.
+func (*Queue) Bound(string, queue.Bound) {}
 
 // find returns the lane of that name, nil if there is none: who only looks creates nothing.
 func (q *Queue) find(name string) *lane {
@@ -262,7 +261,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Schedule implements queue.Scheduler.
+// Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -282,7 +281,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	}})
 }
 
-// Cancel implements queue.Scheduler.
+// Cancel implements queue.Queue.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -321,7 +320,7 @@ func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(T
 // Refuse makes an error of a change that has changed nothing one that leaves the transaction alone.
 func Refuse(err error) error { return &refusal{err} }
 
-// Lanes implements queue.Inspector.
+// Lanes implements queue.Queue.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -339,7 +338,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Count implements queue.Inspector.
+// Count implements queue.Queue.
 func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err error) {
 	if err := ctx.Err(); err != nil {
 		return c, err
@@ -360,7 +359,7 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 	return c, nil
 }
 
-// Purge implements queue.Inspector. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
+// Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
 func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -389,7 +388,7 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	}
 }
 
-// DeadLetters implements queue.Inspector. A dead letter whose event cannot be read has none.
+// DeadLetters implements queue.Queue. A dead letter whose event cannot be read has none.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -398,13 +397,13 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 	return found, q.Store.Error("read dead letters", err)
 }
 
-// Requeue implements queue.Inspector. Many dead letters are requeued a chunk at a time: after an error those of the
+// Requeue implements queue.Queue. Many dead letters are requeued a chunk at a time: after an error those of the
 // number returned are.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
 	return q.takeDead(ctx, "requeue dead letters", s, &generation)
 }
 
-// Discard implements queue.Inspector, as Requeue a chunk at a time.
+// Discard implements queue.Queue, as Requeue a chunk at a time.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.takeDead(ctx, "discard dead letters", s, nil)
 }

@@ -29,7 +29,7 @@ type Store interface {
 	Count(ctx context.Context, lane string, now int64) (later, dead int, err error)
 	// DeadLanes lists the lanes with dead letters.
 	DeadLanes(ctx context.Context) ([]string, error)
-	// DeadLetters is queue.Inspector's. LastDead is the greatest Seq there is.
+	// DeadLetters is queue.Queue's. LastDead is the greatest Seq there is.
 	DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error)
 	LastDead(ctx context.Context) (int64, error)
 }

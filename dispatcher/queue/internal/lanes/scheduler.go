@@ -93,7 +93,7 @@ func (s *Scheduler) Open(name string, o queue.LaneOptions, h queue.Handler) (que
 	return l, nil
 }
 
-// Bound is queue.Bounder's.
+// Bound is queue.Queue's.
 func (s *Scheduler) Bound(name string, b queue.Bound) {
 	l := s.lock(name)
 	l.setBound(b)

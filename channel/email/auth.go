@@ -43,9 +43,9 @@ func (a Auth) check() error {
 	const field = "Relay.Auth"
 	switch problem := credentialProblem(a.user); {
 	case problem != "":
-		return mistake(channel.CodeInvalid, field, "has a user name that "+problem, "correct it")
+		return mistake(codeOf(a.user), field, "has a user name that "+problem, "correct it")
 	case a.value.IsZero():
-		return mistake(channel.CodeMissing, field, "has no password or token", "give it, or leave Auth out")
+		return mistake(channel.CodeMissing, field, "has no password or token", "give it, or leave the log-in out")
 	case a.value.IsKept():
 		return mistake(channel.CodeStored, field, "stands for a value that was stored before", "put the stored value in its place")
 	case a.value.Source() == "literal":
@@ -58,6 +58,14 @@ func (a Auth) check() error {
 		}
 	}
 	return nil
+}
+
+// codeOf tells a value that was not given from one that is wrong.
+func codeOf(value string) channel.ConfigCode {
+	if value == "" {
+		return channel.CodeMissing
+	}
+	return channel.CodeInvalid
 }
 
 // credentialProblem finds what would change the meaning of a log-in: its parts are separated by NUL or SOH.

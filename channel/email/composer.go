@@ -42,30 +42,30 @@ const maxFromName = 100
 // newComposer takes a Config with its defaults filled in.
 func newComposer(c *Config) (*composer, error) {
 	var errs []error
-	problem := func(field, problem, remedy string) {
-		errs = append(errs, mistake(channel.CodeInvalid, field, problem, remedy))
+	refuse := func(code channel.ConfigCode, field, problem, remedy string) {
+		errs = append(errs, mistake(code, field, problem, remedy))
 	}
 	l := &composer{fromName: c.FromName, subject: c.Subject, text: c.Text, html: c.HTML}
 
 	from, wrong := parseAddress(c.From)
 	if wrong != "" {
-		problem("From", wrong, addressRemedy)
+		refuse(codeOf(c.From), "From", wrong, addressRemedy)
 	}
 	l.from = from
 	switch {
 	case !utf8.ValidString(c.FromName) || oneLine(c.FromName) != c.FromName:
-		problem("FromName", "has characters that no header may have, blanks at an end or two in a row, or =?", "remove them")
+		refuse(channel.CodeInvalid, "FromName", "has characters that no header may have, blanks at an end or two in a row, or =?", "remove them")
 	case utf8.RuneCountInString(c.FromName) > maxFromName:
-		problem("FromName", "has more than 100 characters", "shorten it")
+		refuse(channel.CodeRange, "FromName", "has more than 100 characters", "shorten it")
 	}
 	if c.ReplyTo != "" {
 		if l.replyTo, wrong = parseAddress(c.ReplyTo); wrong != "" {
-			problem("ReplyTo", wrong, addressRemedy)
+			refuse(channel.CodeInvalid, "ReplyTo", wrong, addressRemedy)
 		}
 	}
 	if c.Domain != "" {
 		if l.domain, wrong = checkName(c.Domain); wrong != "" {
-			problem("Domain", wrong, "write a host name of yours, such as tocsin.example.com")
+			refuse(channel.CodeInvalid, "Domain", wrong, "write a host name of yours, such as tocsin.example.com")
 		}
 	} else {
 		l.domain = from[strings.LastIndexByte(from, '@')+1:]

@@ -94,9 +94,9 @@ func (c Config) check() error {
 	}
 	switch n := len(c.To) + len(c.Bcc) + len(c.ToComputed); {
 	case n == 0:
-		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address in To or Bcc, or a template in ToComputed"))
+		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address, or a template that makes one"))
 	case n > maxRecipients:
-		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients together with Bcc and ToComputed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
+		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients, together with those that are hidden or computed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
 	}
 	for i, t := range c.ToComputed {
 		errs = append(errs, checkMode(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))

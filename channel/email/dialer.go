@@ -9,6 +9,7 @@ import (
 
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
@@ -30,18 +31,13 @@ func newDialer(c *Config, hello string) (*dialer, error) {
 	r := c.Relay
 	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
 	host, err := netguard.CheckHost("Relay.Host", r.Host)
-	if err != nil {
-		err = own(err, at("Relay.Host"))
-	}
 	d.host, d.address = host, joinPort(host, r.Port)
 	config, tlsErr := r.TLS.Config()
-	if tlsErr != nil {
-		tlsErr = own(tlsErr, below("Relay.TLS"))
-	} else if config.ServerName == "" {
+	if config != nil && config.ServerName == "" {
 		config.ServerName = host
 	}
 	d.tls = config
-	return d, errors.Join(err, tlsErr, r.check())
+	return d, errors.Join(channel.ConfigErrorsAt(err, pkg, ""), channel.ConfigErrorsAt(tlsErr, pkg, "Relay.TLS"), r.check())
 }
 
 func (d *dialer) warning() string {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -35,7 +34,7 @@ func newRecipients(c *Config) (recipients, []error) {
 			field := fmt.Sprintf("%s[%d]", name, i)
 			address, problem := parseAddress(raw)
 			if problem != "" {
-				errs = append(errs, mistake(channel.CodeInvalid, field, problem, addressRemedy))
+				errs = append(errs, mistake(codeOf(raw), field, problem, addressRemedy))
 				continue
 			}
 			r.fixed = append(r.fixed, recipient{field, address, hidden})

@@ -2,8 +2,6 @@ package email
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -15,7 +13,7 @@ type Relay struct {
 	Host string
 	// Port is one of Ports. 0 = 465 with TLSImplicit, else 587.
 	Port int
-	// Ports are those that Port may be. nil = 25, 465, 587 and 2525.
+	// Ports are those that Port may be. Empty = 25, 465, 587 and 2525.
 	Ports []int
 	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where
 	// nothing else is spoken (RFC 8314), and by STARTTLS on others.
@@ -61,7 +59,7 @@ const (
 )
 
 func (r Relay) withDefaults() Relay {
-	if r.Ports == nil {
+	if len(r.Ports) == 0 {
 		r.Ports = []int{25, submissionsPort, submissionPort, 2525}
 	}
 	if r.Port == submissionsPort && r.Mode == TLSRequired {
@@ -78,12 +76,10 @@ func (r Relay) withDefaults() Relay {
 
 // check returns every problem of a Relay with its defaults filled in, besides those of Host and TLS.
 func (r Relay) check() error {
-	var errs []error
-	if err := (netguard.Limits{Ports: r.Ports}).Check(); err != nil {
-		errs = append(errs, own(err, at("Relay.Ports")))
-	}
-	if !slices.Contains(r.Ports, r.Port) {
-		errs = append(errs, mistake(channel.CodeForbidden, "Relay.Port", "is not among the allowed ports", fmt.Sprintf("use one of %v, or extend Relay.Ports", r.Ports)))
+	limits := netguard.Limits{Ports: r.Ports}
+	errs := []error{
+		channel.ConfigErrorsAt(limits.Check(), pkg, "Relay"),
+		channel.ConfigErrorsAt(limits.CheckPort("Relay.Port", r.Port), pkg, ""),
 	}
 	if r.Mode > TLSNone {
 		errs = append(errs, mistake(channel.CodeUnknown, "Relay.Mode", "is not one of the constants", "use one of them"))
@@ -92,7 +88,7 @@ func (r Relay) check() error {
 		errs = append(errs, mistake(channel.CodeConflict, "Relay.Mode", "is "+r.Mode.String()+", which port 465 does not speak", "use implicit, or port 587"))
 	}
 	if r.Mode == TLSNone && r.Auth.mechanism != none && !r.AllowPlaintextAuth {
-		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because Mode is none", "use TLS, or set AllowPlaintextAuth"))
+		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because the connection is not encrypted", "use TLS"))
 	}
 	return errors.Join(append(errs, r.Auth.check())...)
 }

@@ -142,11 +142,11 @@ func TestS4_ProfileErrors(t *testing.T) {
 		_, err := New(Profile{Private: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix(prefix)}}, nil)
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, prefix)
-		assert.Equal(t, "private[1]", e.Path)
+		assert.Equal(t, "Private[1]", e.Path)
 		assert.ErrorContains(t, err, reason, prefix)
 	}
 	_, err := New(Profile{Private: []netip.Prefix{{}}}, nil)
-	require.EqualError(t, err, "private[0] is not a prefix; write an address and a length, such as 10.1.0.0/16")
+	require.EqualError(t, err, "netguard: Private[0] is not a prefix; write an address and a length, such as 10.1.0.0/16")
 	require.NoError(t, Profile{Private: openable()}.Check(), "each openable range can be opened")
 }
 

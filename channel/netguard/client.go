@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -41,24 +42,19 @@ type Client struct {
 
 var _ http.RoundTripper = (*Client)(nil)
 
-// Client makes a Client. Close it when it is no longer needed. The error is a *channel.ConfigError.
+// Client makes a Client. Close it when it is no longer needed. The error joins a *channel.ConfigError for every problem.
 func (g *Guard) Client(o ClientOptions) (*Client, error) {
-	if err := o.Limits.Check(); err != nil {
-		return nil, below("Limits", err)
-	}
-	timeouts, err := o.Timeouts.withDefaults()
-	if err != nil {
-		return nil, err
+	timeouts, timeoutsErr := o.Timeouts.withDefaults()
+	config, tlsErr := o.TLS.Config()
+	proxy, proxyErr := newProxy(o.Proxy, g.resolver)
+	errs := []error{
+		channel.ConfigErrorsAt(o.Limits.Check(), pkg, "Limits"), channel.ConfigErrorsAt(tlsErr, pkg, "TLS"),
+		channel.ConfigErrorsAt(proxyErr, pkg, "Proxy"), channel.ConfigErrorsAt(timeoutsErr, pkg, "Timeouts"),
 	}
 	if o.Senders < 0 {
-		return nil, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default")
+		errs = append(errs, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default"))
 	}
-	config, err := o.TLS.Config()
-	if err != nil {
-		return nil, below("TLS", err)
-	}
-	proxy, err := newProxy(o.Proxy, g.resolver)
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	if o.UserAgent == "" {

@@ -24,7 +24,7 @@ type Guard struct {
 	pools map[poolKey]*pool
 }
 
-// New makes a Guard. A nil resolver is the system's. The error is a *channel.ConfigError.
+// New makes a Guard. A nil resolver is the system's. The error is that of [Profile.Check].
 func New(p Profile, resolver *net.Resolver) (*Guard, error) {
 	g := &Guard{resolver: resolver}
 	if err := g.SetProfile(p); err != nil {
@@ -48,7 +48,7 @@ func (g *Guard) policy() *Profile {
 }
 
 // SetProfile changes the policy at once: connections made from now on are judged by p, idle ones are closed, and those
-// in use are closed when their request is done. On error, a *channel.ConfigError, nothing changes.
+// in use are closed when their request is done. On error, that of [Profile.Check], nothing changes.
 func (g *Guard) SetProfile(p Profile) error {
 	if err := p.Check(); err != nil {
 		return err

@@ -23,7 +23,7 @@ func CheckHost(field, raw string) (string, error) {
 	}
 	host, reason := cleanHost(host, bracketed)
 	if reason != "" {
-		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
+		return "", hostMistake(field, raw, reason)
 	}
 	return host, nil
 }
@@ -36,9 +36,16 @@ func CheckHostPort(field, raw string) (string, error) {
 		host, reason = cleanHost(host, strings.HasPrefix(raw, "["))
 	}
 	if reason != "" {
-		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
+		return "", hostMistake(field, raw, reason)
 	}
 	return joinHostPort(host, port), nil
+}
+
+func hostMistake(field, raw, problem string) error {
+	if raw == "" {
+		return mistakeAt(field, channel.CodeMissing, "is empty", hostRemedy)
+	}
+	return mistakeAt(field, channel.CodeInvalid, problem, hostRemedy)
 }
 
 const hostRemedy = "write a host name or an IP address, such as hooks.example.com"

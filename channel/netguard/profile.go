@@ -1,6 +1,7 @@
 package netguard
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -41,20 +42,23 @@ func PrivateNetworks() Profile {
 	}}
 }
 
-// Check validates the prefixes; the error is a *channel.ConfigError.
+// Check validates the prefixes. The error joins a *channel.ConfigError for every problem.
 func (p Profile) Check() error {
+	var errs []error
 	for i, prefix := range p.Private {
-		field := fmt.Sprintf("Private[%d]", i)
+		invalid := func(problem, remedy string) {
+			errs = append(errs, mistake(channel.CodeInvalid, fmt.Sprintf("Private[%d]", i), problem, remedy))
+		}
 		switch {
 		case !prefix.IsValid():
-			return mistake(channel.CodeInvalid, field, "is not a prefix", "write an address and a length, such as 10.1.0.0/16")
+			invalid("is not a prefix", "write an address and a length, such as 10.1.0.0/16")
 		case prefix != prefix.Masked():
-			return mistake(channel.CodeInvalid, field, "has bits set behind the prefix length", "write "+prefix.Masked().String())
+			invalid("has bits set behind the prefix length", "write "+prefix.Masked().String())
 		case !slices.ContainsFunc(openable(), func(o netip.Prefix) bool { return o.Bits() <= prefix.Bits() && o.Contains(prefix.Addr()) }):
-			return mistake(channel.CodeInvalid, field, "is not within a private range", "public addresses are open anyway; loopback and metadata have their own switches")
+			invalid("is not within a private range", "public addresses are open anyway; loopback and metadata have their own switches")
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // String describes the profile in words, for a status page: equal profiles have equal descriptions.

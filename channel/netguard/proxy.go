@@ -61,46 +61,44 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 		return nil, nil
 	}
 	guard, err := New(p.Profile, resolver)
-	if err != nil {
-		return nil, below("Proxy.Profile", err)
-	}
+	errs := []error{channel.ConfigErrorsAt(err, pkg, "Profile")}
 	made := &proxy{guard: guard, user: p.User, password: p.Password, resolve: p.ResolveTarget}
 	made.key = proxyKey{url: p.URL, user: p.User, profile: p.Profile.String(), password: p.Password, resolve: p.ResolveTarget}
 	if p.FromEnvironment {
 		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
-			return nil, mistake(channel.CodeConflict, "Proxy", "is given and to be taken from the environment", "choose one")
+			errs = append(errs, mistake(channel.CodeConflict, "", "is given and to be taken from the environment", "choose one"))
 		}
 		environment := httpproxy.FromEnvironment()
 		made.key.environment = maphash.Comparable(environmentSeed, *environment)
 		made.pick = environment.ProxyFunc()
-		return made, nil
+		return made, errors.Join(errs...)
 	}
-	fixed, err := checkProxyURL(p.URL)
-	if err != nil {
-		return nil, err
-	}
-	if p.User == "" && !p.Password.IsZero() {
-		return nil, mistake(channel.CodeMissing, "Proxy.User", "is missing, though there is a password", "give both or none")
-	}
+	fixed, err := parseProxyURL(p.URL)
 	made.pick = func(*url.URL) (*url.URL, error) { return fixed, nil }
-	return made, nil
+	if errs = append(errs, err); p.User == "" && !p.Password.IsZero() {
+		errs = append(errs, mistake(channel.CodeMissing, "User", "is missing, though there is a password", "give both or none"))
+	}
+	return made, errors.Join(errs...)
 }
 
-// checkProxyURL is CheckURL with what is particular to proxies.
-func checkProxyURL(raw string) (*url.URL, error) {
-	const field, form = "Proxy.URL", "write it as http://host:port"
+// parseProxyURL is CheckURL with what is particular to proxies.
+func parseProxyURL(raw string) (*url.URL, error) {
+	const field, form = "URL", "write it as http://host:port"
 	switch scheme, _, ok := strings.Cut(raw, "://"); {
+	case raw == "":
+		return nil, mistake(channel.CodeMissing, field, "is empty", form)
 	case !ok:
-		return nil, mistake(channel.CodeMissing, field, "has no scheme", form)
+		return nil, mistake(channel.CodeInvalid, field, "has no scheme", form)
 	case !strings.EqualFold(scheme, "http"):
 		return nil, mistake(channel.CodeInvalid, field, "has a scheme other than http", form+"; proxies that speak SOCKS, or TLS with us, are not supported")
 	}
 	u, err := CheckURL(field, raw, Limits{AllowInsecureHTTP: true})
-	if problem, ok := errors.AsType[*channel.ConfigError](err); ok {
-		if strings.Contains(raw, "@") {
-			return nil, mistake(channel.CodeInvalid, field, problem.Problem, form+", and the credentials as User and Password")
-		}
-		return nil, err
+	if err != nil {
+		return nil, channel.EditConfigErrors(err, func(e *channel.ConfigError) {
+			if e.Package = pkg; strings.Contains(raw, "@") {
+				e.Remedy = form + ", and the credentials as User and Password"
+			}
+		})
 	}
 	if u.RequestURI() != "/" {
 		return nil, mistake(channel.CodeInvalid, field, "has a path or query", form)

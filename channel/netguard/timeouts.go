@@ -1,6 +1,7 @@
 package netguard
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -15,20 +16,21 @@ type Timeouts struct {
 }
 
 func (t Timeouts) withDefaults() (Timeouts, error) {
+	var errs []error
 	for _, p := range []struct {
-		name     string
+		path     string
 		value    *time.Duration
 		standard time.Duration
 	}{
-		{"Timeouts.Connect", &t.Connect, connectTimeout}, {"Timeouts.TLS", &t.TLS, 10 * time.Second},
-		{"Timeouts.Header", &t.Header, 15 * time.Second}, {"Timeouts.Total", &t.Total, 30 * time.Second},
+		{"Connect", &t.Connect, connectTimeout}, {"TLS", &t.TLS, 10 * time.Second},
+		{"Header", &t.Header, 15 * time.Second}, {"Total", &t.Total, 30 * time.Second},
 	} {
 		if *p.value < 0 {
-			return t, mistake(channel.CodeRange, p.name, "is negative", "use 0 for the default of "+p.standard.String())
+			errs = append(errs, mistake(channel.CodeRange, p.path, "is negative", "use 0 for the default of "+p.standard.String()))
 		}
 		if *p.value == 0 {
 			*p.value = p.standard
 		}
 	}
-	return t, nil
+	return t, errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,32 +35,34 @@ type TLS struct {
 }
 
 // Config makes a tls.Config of t, for use with a connection of [Guard.DialContext]; HTTP clients do this themselves.
-// The error is a *channel.ConfigError. Failed handshakes can be told apart with [Classify].
+// The error joins a *channel.ConfigError for every problem. Failed handshakes can be told apart with [Classify].
 func (t TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: t.MinVersion, InsecureSkipVerify: t.InsecureSkipVerify, GetClientCertificate: t.ClientCertificate.forHandshake} //nolint:gosec // the operator's own switch, off by default
+	var errs []error
 	switch {
 	case c.MinVersion == 0 && t.AllowLegacy:
 		c.MinVersion = tls.VersionTLS10
 	case c.MinVersion == 0:
 		c.MinVersion = tls.VersionTLS12
 	case c.MinVersion < tls.VersionTLS10 || c.MinVersion > tls.VersionTLS13:
-		return nil, mistake(channel.CodeInvalid, "MinVersion", "is not a version", "use TLS 1.2 or 1.3")
+		errs = append(errs, mistake(channel.CodeUnknown, "MinVersion", "is not a version", "use TLS 1.2 or 1.3"))
 	case c.MinVersion < tls.VersionTLS12 && !t.AllowLegacy:
-		return nil, mistake(channel.CodeRange, "MinVersion", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS")
+		errs = append(errs, mistake(channel.CodeRange, "MinVersion", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS"))
 	}
 	if len(t.CAPEM) > 0 {
-		roots, err := parseCA(t.CAPEM)
-		if err != nil {
-			return nil, err
+		roots, problem := parseCA(t.CAPEM)
+		if problem != "" {
+			errs = append(errs, mistake(channel.CodeInvalid, "CAPEM", problem, "give one or more certificates in PEM form"))
 		}
 		c.RootCAs = roots
 	}
 	if t.ServerName != "" {
 		name, err := CheckHost("ServerName", t.ServerName)
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, channel.ConfigErrorsAt(err, pkg, ""))
 		c.ServerName = name
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	if t.VerifyConnection != nil {
 		c.VerifyConnection = func(state tls.ConnectionState) error {
@@ -80,12 +83,9 @@ func (e *connectionRefusedError) Error() string {
 }
 
 // parseCA is strict, because x509.CertPool skips what it cannot read and a typing error would then show as a
-// certificate nobody trusts.
-func parseCA(text []byte) (*x509.CertPool, error) {
-	fail := func(reason string) (*x509.CertPool, error) {
-		return nil, mistake(channel.CodeInvalid, "CAPEM", reason, "give one or more certificates in PEM form")
-	}
-	pool := x509.NewCertPool()
+// certificate nobody trusts. problem is "" if all is well.
+func parseCA(text []byte) (pool *x509.CertPool, problem string) {
+	pool = x509.NewCertPool()
 	n := 0
 	for rest := text; ; n++ {
 		var block *pem.Block
@@ -93,22 +93,22 @@ func parseCA(text []byte) (*x509.CertPool, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return fail(fmt.Sprintf("has something else than a certificate as block %d", n+1))
+			return nil, fmt.Sprintf("has something else than a certificate as block %d", n+1)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return fail(fmt.Sprintf("cannot be read at block %d", n+1))
+			return nil, fmt.Sprintf("cannot be read at block %d", n+1)
 		}
 		pool.AddCert(cert)
 	}
 	if n == 0 {
-		return fail("holds no certificate")
+		return nil, "holds no certificate"
 	}
 	// pem.Decode skips a block it cannot read as if it were text.
 	if begun := strings.Count(string(text), "-----BEGIN"); begun != n {
-		return fail(fmt.Sprintf("has %d blocks, of which only %d can be read", begun, n))
+		return nil, fmt.Sprintf("has %d blocks, of which only %d can be read", begun, n)
 	}
-	return pool, nil
+	return pool, ""
 }
 
 // tlsKey identifies a TLS configuration: connections may be shared between equal ones.

@@ -18,14 +18,15 @@ const maxURL = 8 << 10
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
 // be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
-	fail := func(reason, remedy string) (*url.URL, error) {
-		return nil, mistake(channel.CodeInvalid, field, reason, remedy)
+	refuse := func(code channel.ConfigCode, problem, remedy string) (*url.URL, error) {
+		return nil, mistakeAt(field, code, problem, remedy)
 	}
+	fail := func(problem, remedy string) (*url.URL, error) { return refuse(channel.CodeInvalid, problem, remedy) }
 	if raw == "" {
-		return fail("is empty", "give an address such as https://hooks.example.com/path")
+		return refuse(channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
 	}
 	if len(raw) > maxURL {
-		return fail("is longer than 8 KiB", "shorten it")
+		return refuse(channel.CodeRange, "is longer than 8 KiB", "shorten it")
 	}
 	if !utf8.ValidString(raw) {
 		return fail("is not valid UTF-8", "percent-encode its special characters")
@@ -50,7 +51,7 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	}
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "http" && !limits.AllowInsecureHTTP:
-		return fail("is not encrypted", "use https://, or have http:// allowed for this channel (Limits.AllowInsecureHTTP)")
+		return refuse(channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
 	case scheme != "https" && scheme != "http":
 		return fail("has a scheme other than https", "begin it with https://")
 	}
@@ -69,10 +70,10 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 		return fail(reason, hostRemedy)
 	}
 	if port != "" && limits.NoExplicitPort {
-		return fail("names a port", "leave the port out")
+		return refuse(channel.CodeForbidden, "names a port", "leave the port out")
 	}
 	if n := portOf(scheme, port); !limits.allowsPort(n) {
-		return fail("uses a port that is not allowed", "use port "+joinInts(limits.Ports))
+		return refuse(channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
 	}
 	path, query, hasQuery := strings.Cut(path, "?")
 	if !validEscapes(path) || !validEscapes(query) {

@@ -52,7 +52,7 @@ var (
 func NewBot(c BotConfig) (*Bot, error) {
 	c = c.withDefaults()
 	post, err := webhook.New(c.method("chat.postMessage"))
-	if err := errors.Join(c.check(), own(err, map[string]string{"URL": "API", "Auth": "Token"})); err != nil {
+	if err := errors.Join(c.check(), renamed(err)); err != nil {
 		return nil, err
 	}
 	b := &Bot{

@@ -45,12 +45,29 @@ func (c BotConfig) check() error {
 		errs = append(errs, mistake(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
 	}
 	if !isChannelID(c.Channel) {
-		errs = append(errs, mistake(channel.CodeInvalid, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
+		code := channel.CodeInvalid
+		if c.Channel == "" {
+			code = channel.CodeMissing
+		}
+		errs = append(errs, mistake(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
 	}
 	if strings.ContainsAny(c.API, "?#") {
 		errs = append(errs, mistake(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
 	}
 	return errors.Join(errs...)
+}
+
+// renamed says what package webhook says about method's Config, of the fields of a BotConfig.
+func renamed(err error) error {
+	return channel.EditConfigErrors(err, func(e *channel.ConfigError) {
+		e.Package = pkg
+		switch field, _, _ := strings.Cut(e.Path, "."); field {
+		case "URL":
+			e.Path = "API"
+		case "Auth":
+			e.Path = "Token"
+		}
+	})
 }
 
 // isChannelID takes ids of public channels, direct messages and private channels

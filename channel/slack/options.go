@@ -68,11 +68,11 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
-		return mistake(channel.CodeInvalid, "Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack")
+		return mistake(channel.CodeTemplate, "Template", "is neither for Slack nor for JSON", "compile it for one of them")
 	}
 	if o.Template != nil && o.Template.Mode() == template.JSON {
 		if fields := places(o.Template); len(fields) > 0 {
-			return mistake(channel.CodeInvalid, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
+			return mistake(channel.CodeTemplate, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ var _ channel.Channel = (*Webhook)(nil)
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	c.Options = c.withDefaults()
 	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
-	if err := errors.Join(c.check(), own(err, nil)); err != nil {
+	if err := errors.Join(c.check(), channel.ConfigErrorsAt(err, pkg, "")); err != nil {
 		return nil, err
 	}
 	return &Webhook{hook: hook, compose: c.composer(), pace: pacer{interval: c.Interval}}, nil

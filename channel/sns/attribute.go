@@ -43,12 +43,12 @@ func checkAttributes(given []Attribute) error {
 		case !isAttributeName(a.Name):
 			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"))
 		case slices.Contains(own, a.Name):
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is the name of an attribute that every message has", "choose another one"))
+			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is the name of an attribute that every message has", "choose another one"))
 		case slices.ContainsFunc(given[:i], same):
 			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier attribute", "remove one of them"))
 		}
 		if a.Value != nil && a.Value.Mode() != template.Header {
-			errs = append(errs, mistake(channel.CodeTemplate, field+".Value", "is not a template for one line", "compile it with Mode: template.Header"))
+			errs = append(errs, mistake(channel.CodeTemplate, field+".Value", "is not a template for one line", "compile it for a header"))
 		}
 	}
 	return errors.Join(errs...)

@@ -54,28 +54,31 @@ var (
 // next delivery a handshake.
 const senders = 256
 
+const copyARN = `copy it from the topic's page or from "aws sns list-topics"`
+
 // New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether there
 // are credentials, and whether the guard allows the endpoint, shows with the first attempt.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	errs := []error{c.check()}
 	t, problem := parseTopic(c.TopicARN)
-	if problem != "" {
-		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, "copy it from the topic's page or from \"aws sns list-topics\""))
+	switch {
+	case c.TopicARN == "":
+		errs = append(errs, mistake(channel.CodeMissing, "TopicARN", "is empty", copyARN))
+	case problem != "":
+		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, copyARN))
 	}
-	endpoint, err := c.endpoint(t.region)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, err
-	}
-	credentials, err := c.Credentials.source(t.region)
-	if err != nil {
-		return nil, err
-	}
-	client, err := c.Guard.Client(netguard.ClientOptions{
+	endpoint, endpointErr := c.endpoint(t.region)
+	client, clientErr := c.Guard.Client(netguard.ClientOptions{
 		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
 	})
-	if err != nil {
-		return nil, own(err, same)
+	credentials, credentialsErr := c.Credentials.source(t.region)
+	errs = append(errs, endpointErr, channel.ConfigErrorsAt(clientErr, pkg, ""), credentialsErr)
+	if err := errors.Join(errs...); err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, err
 	}
 	origin := netguard.Origin(endpoint)
 	if c.TLS.InsecureSkipVerify {
@@ -106,7 +109,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	if raw == "" && region != "" {
 		e, err := sns.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sns.EndpointParameters{Region: &region})
 		if err != nil {
-			return nil, mistake(channel.CodeMissing, "TopicARN", "has a region without an endpoint for SNS", "correct it, or set Endpoint")
+			return nil, mistake(channel.CodeInvalid, "TopicARN", "has a region without an endpoint for SNS", "correct it, or name the endpoint")
 		}
 		raw = e.URI.String()
 	}
@@ -115,7 +118,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	}
 	u, err := netguard.CheckURL("Endpoint", raw, c.Limits)
 	if err != nil {
-		return nil, own(err, at("Endpoint"))
+		return nil, channel.ConfigErrorsAt(err, pkg, "")
 	}
 	if u.RequestURI() != "/" {
 		return nil, mistake(channel.CodeInvalid, "Endpoint", "has a path or a query", "give scheme, host and port only")

@@ -90,20 +90,17 @@ func (c Config) withDefaults() Config {
 // connection.
 func (c Config) check() error {
 	var errs []error
-	if err := c.Limits.Check(); err != nil {
-		errs = append(errs, own(err, below("Limits")))
-	}
 	if c.MaxSize < leastMaxSize || c.MaxSize > largestMaxSize {
 		errs = append(errs, mistake(channel.CodeRange, "MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"))
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
-		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"))
+		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it for one of them"))
 	}
 	if c.Subject != nil && c.Subject.Mode() != template.Header {
-		errs = append(errs, mistake(channel.CodeTemplate, "Subject", "is not a template for one line", "compile it with Mode: template.Header"))
+		errs = append(errs, mistake(channel.CodeTemplate, "Subject", "is not a template for one line", "compile it for a header"))
 	}
 	if c.Group != nil && c.Group.Mode() != template.Header {
-		errs = append(errs, mistake(channel.CodeTemplate, "Group", "is not a template for one line", "compile it with Mode: template.Header"))
+		errs = append(errs, mistake(channel.CodeTemplate, "Group", "is not a template for one line", "compile it for a header"))
 	}
 	errs = append(errs, checkAttributes(c.Attributes), c.Credentials.check())
 	return errors.Join(errs...)

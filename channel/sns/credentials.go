@@ -33,30 +33,43 @@ func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}
 }
 
+// parts are the values of Static, each with its path.
+func (c Credentials) parts() [3]part {
+	return [...]part{{"Credentials.AccessKeyID", c.id}, {"Credentials.SecretAccessKey", c.key}, {"Credentials.SessionToken", c.token}}
+}
+
+type part struct {
+	path  string
+	value secret.Value
+}
+
+func (c Credentials) isStatic() bool { return !c.id.IsZero() || !c.key.IsZero() || !c.token.IsZero() }
+
 // check returns what is wrong as far as it is known without asking anybody.
 func (c Credentials) check() error {
-	switch {
-	case c.provider != nil:
+	if c.provider != nil {
 		if c.provider() == nil {
-			return mistake(channel.CodeMissing, "Credentials", "have a Provider that is nil", "give one, or leave Credentials out for the SDK's default chain")
+			return mistake(channel.CodeMissing, "Credentials", "have a provider that is nil", "give one, or none for the SDK's default chain")
 		}
 		return nil
-	case c.id.IsZero() && c.key.IsZero() && c.token.IsZero():
-		return nil
-	case c.id.IsZero() || c.key.IsZero():
-		return mistake(channel.CodeMissing, "Credentials", "are Static without the access key's id or its secret", "give both")
-	case c.id.IsKept() || c.key.IsKept() || c.token.IsKept():
-		return mistake(channel.CodeStored, "Credentials", "stand for values that were stored before", "give the values")
 	}
-	for _, v := range []secret.Value{c.id, c.key, c.token} {
-		if !v.IsZero() && v.Source() != "literal" { // that may change
-			return nil
+	if !c.isStatic() {
+		return nil
+	}
+	var errs []error
+	for i, p := range c.parts() {
+		switch {
+		case p.value.IsZero() && i < 2:
+			errs = append(errs, mistake(channel.CodeMissing, p.path, "is missing", "give both the access key's id and its secret"))
+		case p.value.IsKept():
+			errs = append(errs, mistake(channel.CodeStored, p.path, "stands for a value that was stored before", "give the value"))
+		case !p.value.IsZero() && p.value.Source() == "literal": // another source may change
+			if text, err := p.value.Reveal(context.Background()); err != nil || !visible(text) || i == 0 && !isKeyID(text) {
+				errs = append(errs, mistake(channel.CodeInvalid, p.path, "holds a character that it cannot have", "correct it, for example remove a line feed at the end"))
+			}
 		}
 	}
-	if _, err := c.reveal(context.Background()); err != nil {
-		return mistake(channel.CodeInvalid, "Credentials", "are no access key: they hold a character that is not visible ASCII", "correct them, for example remove a line feed at the end")
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // source gives what to sign with. Both are functions, because package fmt looks into everything else.
@@ -73,7 +86,7 @@ func (c Credentials) source(region string) (source, error) {
 	switch {
 	case c.provider != nil:
 		return provided(c.provider(), "AWS credentials provider"), nil
-	case !c.id.IsZero():
+	case c.isStatic():
 		return source{retrieve: c.reveal, forget: c.expire}, nil
 	}
 	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows
@@ -113,16 +126,16 @@ func provided(p aws.CredentialsProvider, name string) source {
 // reveal returns those that were given as they are now.
 func (c Credentials) reveal(ctx context.Context) (aws.Credentials, error) {
 	var texts [3]string
-	for i, v := range []secret.Value{c.id, c.key, c.token} {
-		if v.IsZero() {
+	for i, p := range c.parts() {
+		if p.value.IsZero() {
 			continue
 		}
 		var err error
-		if texts[i], err = v.Reveal(ctx); err != nil {
+		if texts[i], err = p.value.Reveal(ctx); err != nil {
 			return aws.Credentials{}, err
 		}
 		if !visible(texts[i]) {
-			return aws.Credentials{}, &secret.SourceError{Source: v.Source(), Reason: "is empty or holds a character that is not visible ASCII"}
+			return aws.Credentials{}, &secret.SourceError{Source: p.value.Source(), Reason: "is empty or holds a character that is not visible ASCII"}
 		}
 	}
 	a := aws.Credentials{AccessKeyID: texts[0], SecretAccessKey: texts[1], SessionToken: texts[2]}
@@ -138,11 +151,14 @@ func (c Credentials) expire() {
 
 // usable refuses what cannot be written into a request. Nothing is ever sent unsigned.
 func usable(c aws.Credentials, name string) error {
-	if !c.HasKeys() || !visible(c.AccessKeyID) || strings.ContainsAny(c.AccessKeyID, "/,") || c.SessionToken != "" && !visible(c.SessionToken) {
+	if !c.HasKeys() || !isKeyID(c.AccessKeyID) || c.SessionToken != "" && !visible(c.SessionToken) {
 		return &secret.SourceError{Source: name, Reason: "is no access key"}
 	}
 	return nil
 }
+
+// isKeyID tells whether s can be an access key's id, of which the others are separated by a slash in a signed request.
+func isKeyID(s string) bool { return visible(s) && !strings.ContainsAny(s, "/,") }
 
 // visible tells whether s is one word of visible ASCII.
 func visible(s string) bool {

@@ -75,7 +75,13 @@ const (
 
 // policies are the limits that documents may name.
 func policies(o Options) map[string]netguard.Limits {
-	all := map[string]netguard.Limits{defaultLimits: {}, "apono": netguard.AponoLimits(), "beyondtrust_cloud": netguard.BeyondTrustCloudLimits()}
+	all := map[string]netguard.Limits{
+		defaultLimits: {},
+		// Access-request webhooks in the style of Apono: HTTPS without a port in the URL.
+		"apono": {NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10},
+		// Outbound events in the style of BeyondTrust's cloud: HTTPS, and port 443 only.
+		"beyondtrust_cloud": {Ports: []int{443}, Methods: []string{"POST"}},
+	}
 	for name, l := range o.Limits {
 		all[name] = l
 	}

@@ -96,7 +96,7 @@ func mailTemplates(s Settings, c *email.Config) error {
 // mailNames are the fields that have other names in documents.
 func mailNames() map[string]string {
 	return map[string]string{
-		"Relay.Host": "smtp_host", "Relay.Port": "smtp_port", "Relay.Mode": "smtp_tls", "Relay.Auth": "smtp_password", "Relay.TLS": "ca_certificate",
+		"Relay.Host": "smtp_host", "Relay.Port": "smtp_port", "Relay.Mode": "smtp_tls", "Relay.Auth": "smtp_password", "Relay.TLS.CAPEM": "ca_certificate",
 		"From": "from_address", "To": "to_addresses", "Bcc": "bcc_addresses", "ToComputed": "to_templates",
 	}
 }

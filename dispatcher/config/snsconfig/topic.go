@@ -77,10 +77,12 @@ func inDocument(err error) error {
 	if !ok {
 		return err
 	}
-	names := strings.NewReplacer(
-		"TopicARN", "topic_arn", "Credentials", "access_key_id", "Endpoint", "endpoint", "Attributes", "attributes", ".Name", ".name",
-		"Limits", "limits", "are no access key: they hold", "or secret_access_key holds",
-	)
-	field, _, _ := strings.Cut(c.Path, ":") // behind it is a part that a document has no field for
-	return &config.Error{Path: names.Replace(field), Problem: names.Replace(c.Problem), Remedy: names.Replace(c.Remedy)}
+	path := strings.NewReplacer(
+		"TopicARN", "topic_arn", "Credentials.SecretAccessKey", "secret_access_key", "Credentials.AccessKeyID", "access_key_id", "Credentials", "access_key_id",
+		"Endpoint", "endpoint", "Attributes", "attributes", ".Name", ".name",
+	).Replace(c.Path)
+	if strings.HasPrefix(path, "Limits.") { // a document has their name alone
+		path = "limits"
+	}
+	return &config.Error{Path: path, Problem: c.Problem, Remedy: c.Remedy}
 }

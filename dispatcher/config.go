@@ -162,7 +162,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	c.notNegative("Rate.Events", int64(r.Rate.Events), "leave it out for no limit")
 	c.notNegative("Rate.Per", int64(r.Rate.Per), "leave it out for a second")
 	c.notNegative("Rate.Burst", int64(r.Rate.Burst), "leave it out for one at a time")
-	if _, bounds := q.(queue.Bounder); !bounds && r.Backlog != (Backlog{}) {
+	if !properties.Bounded && r.Backlog != (Backlog{}) {
 		c.add("Backlog", channel.CodeConflict, "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
 	}
 	c.notNegative("Backlog.Jobs", int64(r.Backlog.Jobs), "leave it out for the default of 10,000")

@@ -304,6 +304,12 @@ func TestConfigErrorsOfTypedNils(t *testing.T) {
 // unbounded is a queue that does not bound its lanes.
 type unbounded struct{ queue.Queue }
 
+func (u unbounded) Properties() queue.Properties {
+	p := u.Queue.Properties()
+	p.Bounded = false
+	return p
+}
+
 func TestConfigErrorOfABacklogWithoutEffect(t *testing.T) {
 	t.Parallel()
 	for name, backlog := range map[string]dispatcher.Backlog{"jobs": {Jobs: 5}, "overflow": {Overflow: dispatcher.DropOldest}} {

@@ -8,20 +8,16 @@ import (
 
 // DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a
 // Lane, those of another tenant are left out: the route's name may have passed to its tenant since they died.
-// ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
+// errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	inspector, ok := e.queue.(queue.Inspector)
-	if !ok {
-		return nil, ErrUnsupported
-	}
 	b := e.index.Load().named[s.Lane]
 	if b == nil {
-		return inspector.DeadLetters(ctx, s)
+		return e.queue.DeadLetters(ctx, s)
 	}
 	limit := s.Limit
 	var all []queue.DeadLetter
 	for {
-		page, err := inspector.DeadLetters(ctx, s)
+		page, err := e.queue.DeadLetters(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -42,33 +38,21 @@ func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.De
 // RedeliverDead queues the selected dead letters again, as Redeliver does: one (IDs), all of a route since a time (Lane
 // and Since), or all. It reports how many.
 func (e *Engine) RedeliverDead(ctx context.Context, s queue.Selection) (int, error) {
-	inspector, ok := e.queue.(queue.Inspector)
-	if !ok {
-		return 0, ErrUnsupported
-	}
 	if !e.accept.enter() {
 		return 0, ErrShutdown
 	}
 	defer e.accept.leave()
-	return inspector.Requeue(ctx, s, e.nextGeneration())
+	return e.queue.Requeue(ctx, s, e.nextGeneration())
 }
 
 // DiscardDead removes the selected dead letters for good and reports how many.
 func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error) {
-	inspector, ok := e.queue.(queue.Inspector)
-	if !ok {
-		return 0, ErrUnsupported
-	}
-	return inspector.Discard(ctx, s)
+	return e.queue.Discard(ctx, s)
 }
 
 // Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
 func (e *Engine) Purge(ctx context.Context, route string) (int, error) {
-	inspector, ok := e.queue.(queue.Inspector)
-	if !ok {
-		return 0, ErrUnsupported
-	}
-	n, err := inspector.Purge(ctx, route)
+	n, err := e.queue.Purge(ctx, route)
 	if b := e.index.Load().named[route]; b != nil {
 		b.lane.forgetDeaths()
 	}

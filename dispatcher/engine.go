@@ -85,9 +85,7 @@ func New(c Config) (*Engine, error) {
 	if err := errors.Join(parts, checkSource(c.Source), err); err != nil {
 		return nil, err
 	}
-	if b, ok := e.queue.(queue.Bounder); ok {
-		b.Bound(ScheduleLane, queue.Bound{Jobs: maxScheduled})
-	}
+	e.queue.Bound(ScheduleLane, queue.Bound{Jobs: maxScheduled})
 	if _, err := e.install(routes); err != nil {
 		return nil, err
 	}

@@ -13,8 +13,6 @@ var (
 	ErrShutdown = errors.New("dispatcher is shut down")
 	// ErrRunning is returned by a second Run.
 	ErrRunning = errors.New("dispatcher runs already")
-	// ErrUnsupported is returned when the queue lacks what a method needs.
-	ErrUnsupported = errors.New("the queue does not support this")
 )
 
 // BacklogError names the lanes that had no room.

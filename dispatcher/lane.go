@@ -57,11 +57,9 @@ func (l *lane) install(b *bound) *bound {
 	if previous != nil {
 		previous.retire()
 	}
-	if q, ok := l.engine.queue.(queue.Bounder); ok {
-		q.Bound(l.name, queue.Bound{
-			Jobs: b.Backlog.Jobs, DropOldest: b.Backlog.Overflow == DropOldest, Keep: isBreakGlass, Dropped: l.dropped,
-		})
-	}
+	l.engine.queue.Bound(l.name, queue.Bound{
+		Jobs: b.Backlog.Jobs, DropOldest: b.Backlog.Overflow == DropOldest, Keep: isBreakGlass, Dropped: l.dropped,
+	})
 	l.setLimit()
 	return previous
 }

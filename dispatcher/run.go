@@ -69,7 +69,7 @@ func (e *Engine) openAll() error {
 // destination that is down: a lane whose breaker is open, or that may start nothing before the end, is left. When ctx
 // is done first, it cancels the sends that still run and waits for them up to queue.StopGrace. It lets calls of
 // Dispatch that are under way finish, whatever ctx says. A nil error says that nothing is left, as far as the queue can
-// tell (queue.Inspector); otherwise *ShutdownError says what is. With a durable queue that is delivered after the next
+// tell (queue.Properties); otherwise *ShutdownError says what is. With a durable queue that is delivered after the next
 // start. To count it takes up to two seconds after ctx is done. A Shutdown after the first one, or after Run's context
 // ended, waits for that and reports the same.
 //
@@ -211,16 +211,16 @@ func (e *Engine) leftover(ctx context.Context) error {
 		left[name] = Left{Route: name, Sending: n}
 	}
 	err := &ShutdownError{Durable: e.queue.Properties().Durable}
-	if inspector, ok := e.queue.(queue.Inspector); ok {
+	if e.queue.Properties().Inspection {
 		counting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { time.AfterFunc(countGrace, cancel) })()
-		names, failed := inspector.Lanes(counting)
+		names, failed := e.queue.Lanes(counting)
 		if failed != nil {
 			return failed
 		}
 		var counts []*queue.Counts
-		counts, err.Err = countLanes(counting, inspector, names)
+		counts, err.Err = countLanes(counting, e.queue, names)
 		for i, c := range counts {
 			name := names[i]
 			switch {

@@ -22,7 +22,8 @@ const maxKeyLength = 255
 // Schedule holds an event until the given time and then dispatches it to the routes of that moment. The key names it
 // for Cancel, for example "expiring/" and the grant's id; scheduling under a key again replaces what it held. A time in
 // the past is now. The event's id must be its own: if it was dispatched before, it is skipped. Like deliveries,
-// scheduled events and their keys are as durable as the queue; a memory queue holds 100,000.
+// scheduled events and their keys are as durable as the queue; a memory queue holds 100,000. errors.ErrUnsupported if
+// the queue cannot schedule, likewise for Cancel.
 //
 // A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked,
 // under a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
@@ -33,10 +34,6 @@ func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev even
 	if key == "" || len(key) > maxKeyLength {
 		return &KeyError{Length: len(key)}
 	}
-	s, ok := e.queue.(queue.Scheduler)
-	if !ok {
-		return ErrUnsupported
-	}
 	if !e.accept.enter() {
 		return ErrShutdown
 	}
@@ -44,22 +41,18 @@ func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev even
 	if !e.started.Load() {
 		e.idle.Do(e.missRun)
 	}
-	return s.Schedule(ctx, key, queue.Job{
+	return e.queue.Schedule(ctx, key, queue.Job{
 		Event: ev, Route: ScheduleLane, NotBefore: at, Enqueued: e.clock.now(), Urgent: isBreakGlass(ev),
 	})
 }
 
 // Cancel removes the event scheduled under key and reports whether there was one that had not been dispatched.
 func (e *Engine) Cancel(ctx context.Context, key string) (bool, error) {
-	s, ok := e.queue.(queue.Scheduler)
-	if !ok {
-		return false, ErrUnsupported
-	}
-	return s.Cancel(ctx, ScheduleLane, key)
+	return e.queue.Cancel(ctx, ScheduleLane, key)
 }
 
 func (e *Engine) openSchedule() error {
-	if _, ok := e.queue.(queue.Scheduler); !ok {
+	if !e.queue.Properties().Scheduling {
 		e.schedule = noSchedule{}
 		return nil
 	}

@@ -242,12 +242,30 @@ func TestScheduledEventThatIsKnownIsSkipped(t *testing.T) {
 }
 
 // bare is a queue that can do nothing but the least.
-type bare struct{ q *memoryqueue.Queue }
+type bare struct{ *memoryqueue.Queue }
 
-func (b bare) Enqueue(ctx context.Context, jobs ...queue.Job) error { return b.q.Enqueue(ctx, jobs...) }
-func (b bare) Properties() queue.Properties                         { return b.q.Properties() }
-func (b bare) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	return b.q.Open(lane, o, h)
+func (b bare) Properties() queue.Properties {
+	p := b.Queue.Properties()
+	p.Bounded, p.Scheduling, p.Inspection = false, false, false
+	return p
+}
+
+func (bare) Bound(string, queue.Bound)                         {}
+func (bare) Schedule(context.Context, string, queue.Job) error { return errors.ErrUnsupported }
+func (bare) Cancel(context.Context, string, string) (bool, error) {
+	return false, errors.ErrUnsupported
+}
+func (bare) Lanes(context.Context) ([]string, error) { return nil, errors.ErrUnsupported }
+func (bare) Count(context.Context, string) (queue.Counts, error) {
+	return queue.Counts{}, errors.ErrUnsupported
+}
+func (bare) Purge(context.Context, string) (int, error)            { return 0, errors.ErrUnsupported }
+func (bare) Discard(context.Context, queue.Selection) (int, error) { return 0, errors.ErrUnsupported }
+func (bare) Requeue(context.Context, queue.Selection, int64) (int, error) {
+	return 0, errors.ErrUnsupported
+}
+func (bare) DeadLetters(context.Context, queue.Selection) ([]queue.DeadLetter, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func TestQueueWithoutExtras(t *testing.T) {
@@ -257,17 +275,17 @@ func TestQueueWithoutExtras(t *testing.T) {
 			Routes: []dispatcher.Route{{Name: "r", Channel: &rec}}})
 		b.run()
 		ctx := t.Context()
-		require.ErrorIs(t, b.Schedule(ctx, b.began, "k", notes(1)[0]), dispatcher.ErrUnsupported)
+		require.ErrorIs(t, b.Schedule(ctx, b.began, "k", notes(1)[0]), errors.ErrUnsupported)
 		_, err := b.Cancel(ctx, "k")
-		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
 		_, err = b.DeadLetters(ctx, everyDead)
-		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
 		for _, f := range []func(context.Context, queue.Selection) (int, error){b.RedeliverDead, b.DiscardDead} {
 			_, err = f(ctx, everyDead)
-			require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+			require.ErrorIs(t, err, errors.ErrUnsupported)
 		}
 		_, err = b.Purge(ctx, "r")
-		require.ErrorIs(t, err, dispatcher.ErrUnsupported)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
 		b.dispatch(notes(2)...)
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 2)

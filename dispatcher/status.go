@@ -80,11 +80,10 @@ func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 		b.lane.mu.Unlock()
 		b.dest.record.fill(s)
 	}
-	inspector, ok := e.queue.(queue.Inspector)
-	if !ok {
+	if !e.queue.Properties().Inspection {
 		return all, nil
 	}
-	counts, err := countLanes(ctx, inspector, names)
+	counts, err := countLanes(ctx, e.queue, names)
 	for i, c := range counts {
 		if c != nil {
 			all[i].Queued, all[i].InFlight, all[i].Dead = c.Waiting(), c.Running, c.Dead
@@ -98,7 +97,7 @@ const countWorkers = 16
 
 // countLanes counts lanes side by side, so that a queue that does not answer costs ctx's time once. A lane that could
 // not be counted is nil; the error says how many those are and why the first of them could not be.
-func countLanes(ctx context.Context, q queue.Inspector, names []string) ([]*queue.Counts, error) {
+func countLanes(ctx context.Context, q queue.Queue, names []string) ([]*queue.Counts, error) {
 	counts := make([]*queue.Counts, len(names))
 	errs := make([]error, len(names))
 	var next atomic.Int64

@@ -6,6 +6,38 @@
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
 // second time by itself.
 //
+// # Bodies
+//
+// Whatever an event says, a body keeps its keys, recipients and links. JSON is never cut in the middle: the longest
+// texts of the event are shortened, with a mark, until the body fits MaxBody.
+//
+//	the event's JSON                           the zero Config
+//	JSON of the receiver's own shape           TemplateBody(t), in Handlebars or %%Name%% macros
+//	plain text                                 TemplateBody(t), compiled with Mode: template.Text
+//	form variables                             FormBody(FormOptions{CustomFields: true})
+//	CloudEvents 1.0                            CloudEvents(CloudEventsOptions{Source: …}), structured or Binary
+//	flat alerts with 17 fields                 AlertBody()
+//	always the same bytes                      StaticBody(b)
+//	anything else, or a credential in a body   BodyFunc(contentType, f, secrets...)
+//
+// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that answers
+// 200 {"ok": false} for a failure needs Interpret.
+//
+// # Signatures
+//
+// A signature shows the receiver who sent a request, and that nobody changed it. During a rotation there are two keys,
+// and each request has both signatures until the old key's NotAfter:
+//
+//	sign := webhook.Sign(signature.Standard,
+//		webhook.SigningKey{Secret: secret.Env("WEBHOOK_SECRET")},
+//		webhook.SigningKey{Secret: secret.Env("WEBHOOK_SECRET_OLD"), NotAfter: changeOver})
+//
+// A receiver in Go verifies with signature.NewVerifier, which needs nothing but the standard library; others have the
+// libraries of https://www.standardwebhooks.com. Forms and plain text are signed too, but libraries that return parsed
+// JSON refuse them.
+//
+// # Trying it
+//
 // To try a Config on a receiver of your own machine, allow two things on purpose: that it has no TLS, with
 // Limits.AllowInsecureHTTP, and its address, with a Guard for netguard.Profile{Loopback: true}.
 package webhook
@@ -37,7 +69,7 @@ type core struct {
 	origin      string
 	success     []int
 	verdicts    func(status int) retry.Verdict
-	interpret   func(Answer, retry.Verdict) Reading
+	interpret   func(Response, retry.Verdict) Reading
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int

@@ -129,11 +129,20 @@ func TestGaugesThatTheQueueCannotTellAreAbsent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder
 		b := setup(t, oteldispatch.Config{}, dispatcher.Config{
-			Queue:  struct{ queue.Queue }{memoryqueue.New(memoryqueue.Options{})},
+			Queue:  uninspected{memoryqueue.New(memoryqueue.Options{})},
 			Routes: []dispatcher.Route{{Name: "audit", Channel: &rec}},
 		})
 		assert.Equal(t, "tocsin.route.failing.duration [s] {messaging.destination.name=audit} 0\n", b.series())
 	})
+}
+
+// uninspected is a queue that cannot be looked at.
+type uninspected struct{ queue.Queue }
+
+func (u uninspected) Properties() queue.Properties {
+	p := u.Queue.Properties()
+	p.Inspection = false
+	return p
 }
 
 // uncounted is a queue whose counts are not answered.

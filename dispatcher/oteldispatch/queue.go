@@ -16,14 +16,14 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 )
 
-// Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It has the
-// optional interfaces of package queue that q has and keeps q's promises; jobs that q holds from before, or gives to an
-// Engine without this wrapper, are delivered as ever. Whatever else q offers, such as closing, is done with q itself.
+// Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It keeps q's
+// promises; jobs that q holds from before, or gives to an Engine without this wrapper, are delivered as ever. Whatever
+// else q offers, such as closing, is done with q itself.
 func (t *Telemetry) Queue(q queue.Queue) queue.Queue {
 	if q == nil {
 		q = memoryqueue.New(memoryqueue.Options{})
 	}
-	return withCapabilities(&traced{Queue: q, telemetry: t})
+	return &traced{Queue: q, telemetry: t}
 }
 
 // traced is a queue whose jobs carry trace context.
@@ -57,17 +57,10 @@ func (q *traced) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.
 	return q.Queue.Open(lane, o, p.handle)
 }
 
-// scheduler adds trace context to scheduled jobs.
-type scheduler struct {
-	queue.Scheduler
-
-	telemetry *Telemetry
-}
-
-// Schedule implements queue.Scheduler.
-func (s *scheduler) Schedule(ctx context.Context, key string, j queue.Job) error {
-	return s.telemetry.send(ctx, schedule, []queue.Job{j}, func(ctx context.Context, jobs []queue.Job) error {
-		return s.Scheduler.Schedule(ctx, key, jobs[0])
+// Schedule implements queue.Queue.
+func (q *traced) Schedule(ctx context.Context, key string, j queue.Job) error {
+	return q.telemetry.send(ctx, schedule, []queue.Job{j}, func(ctx context.Context, jobs []queue.Job) error {
+		return q.Queue.Schedule(ctx, key, jobs[0])
 	})
 }
 

@@ -36,3 +36,48 @@ func (j Job) ID() string {
 	}
 	return id + "~" + strconv.FormatInt(j.Generation, 10)
 }
+
+// Counts are the jobs of a lane by state.
+type Counts struct {
+	Due     int // could start now, if lane and order let them
+	Later   int // have a later time
+	Running int
+	Dead    int
+}
+
+// Waiting is the number of jobs that have not started.
+func (c Counts) Waiting() int { return c.Due + c.Later }
+
+// DeadLetter is a job that was given up.
+type DeadLetter struct {
+	Job
+	Seq    int64     // increases with each death; the cursor for Selection.After
+	Died   time.Time // when it was given up
+	Reason string    // why, in words
+}
+
+// Selection picks dead letters. Fields combine with "and"; the zero value picks all.
+type Selection struct {
+	Lane  string    // "" = every lane
+	IDs   []string  // job ids; nil = any
+	Since time.Time // died at or after; zero = any time
+	After int64     // Seq greater than this, for paging
+	Limit int       // at most so many; 0 = no limit
+}
+
+// Match reports whether l is selected, apart from Limit.
+func (s Selection) Match(l DeadLetter) bool {
+	if s.Lane != "" && l.Route != s.Lane || l.Seq <= s.After || l.Died.Before(s.Since) {
+		return false
+	}
+	if s.IDs == nil {
+		return true
+	}
+	id := l.ID()
+	for _, want := range s.IDs {
+		if want == id {
+			return true
+		}
+	}
+	return false
+}

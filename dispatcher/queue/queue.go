@@ -1,3 +1,6 @@
+// Package queue defines where deliveries wait: jobs in lanes, one lane per route, each with its own backlog, order and
+// concurrency. Package memoryqueue is the queue of a single process; durable ones are modules of their own. All pass
+// the conformance suite, package queuetest.
 package queue
 
 import (
@@ -7,7 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Queue stores jobs and runs a handler for each. All methods are safe for concurrent use.
+// Queue stores jobs, runs a handler for each, and lets people look at what it holds. All methods are safe for
+// concurrent use. What a queue cannot do is said by Properties.
 type Queue interface {
 	// Enqueue stores jobs; nil means stored as Properties promises. A job whose id is known (within the window that
 	// Properties states) is skipped, so enqueueing again after an error is safe. A known event id with other data is a
@@ -18,6 +22,31 @@ type Queue interface {
 	// OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A crash
 	// before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
 	Open(lane string, o LaneOptions, h Handler) (Lane, error)
+	// Bound limits the backlog of a lane. It may be called before the lane is opened and again at any time; a lower bound
+	// drops nothing that waits. It has no effect without Properties.Bounded.
+	Bound(lane string, b Bound)
+	// Schedule stores j under a key that is unique in j's lane, until its NotBefore. A job with the same key that has not
+	// started is replaced. Without Properties.Scheduling it returns errors.ErrUnsupported, and so does Cancel.
+	Schedule(ctx context.Context, key string, j Job) error
+	// Cancel removes the job with this key and reports whether there was one that had not started. One that was only
+	// postponed has not started.
+	Cancel(ctx context.Context, lane, key string) (bool, error)
+
+	// Lanes lists every lane that is open or holds something, sorted. Without Properties.Inspection it returns
+	// errors.ErrUnsupported, and so do the methods below.
+	Lanes(ctx context.Context) ([]string, error)
+	// Count counts the jobs of a lane.
+	Count(ctx context.Context, lane string) (Counts, error)
+	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish.
+	Purge(ctx context.Context, lane string) (int, error)
+	// DeadLetters lists the selected dead letters, the earliest death first.
+	DeadLetters(ctx context.Context, s Selection) ([]DeadLetter, error)
+	// Requeue gives the selected dead letters back to their lanes as new jobs of this generation, with no attempts made
+	// and as old as now, whatever the bound. It reports how many.
+	Requeue(ctx context.Context, s Selection, generation int64) (int, error)
+	// Discard removes the selected dead letters for good and reports how many.
+	Discard(ctx context.Context, s Selection) (int, error)
+
 	// Properties says what this queue promises.
 	Properties() Properties
 }
@@ -29,6 +58,9 @@ type Properties struct {
 	IDWindow   string        // how long a job id is known, for people to read
 	KeyedOrder bool          // OrderKey is honoured; otherwise only a lane as a whole can be ordered, by Limit 1
 	Urgency    bool          // Job.Urgent is honoured; otherwise it changes nothing
+	Bounded    bool          // Bound is honoured; otherwise the storage is the bound
+	Scheduling bool          // Schedule and Cancel are supported
+	Inspection bool          // Lanes, Count, Purge, DeadLetters, Requeue and Discard are supported
 	// MovedTimes says that Job.Enqueued and FirstTried move with the wall clock when that is set, so that an age is the
 	// difference from it. Otherwise they are what the clock showed then.
 	MovedTimes bool
@@ -88,23 +120,8 @@ type Bound struct {
 	Jobs       int                    // 0 = DefaultBacklog
 	DropOldest bool                   // make room by giving up the oldest waiting job, instead of refusing the new one
 	Keep       func(event.Event) bool // never dropped; nil = none; asked with the lane locked, as Admit is
-	Dropped    func(Job)              // told of each drop, after it became a dead letter; nil = nobody
+	Dropped    func(Job)              // notified of each drop, after it became a dead letter; nil = nobody
 }
 
 // DefaultBacklog is the bound of a lane for which none was set.
 const DefaultBacklog = 10_000
-
-// Bounder is implemented by queues that hold jobs in memory. Bound may be called before the lane is opened and again at
-// any time; a lower bound drops nothing that waits.
-type Bounder interface {
-	Bound(lane string, b Bound)
-}
-
-// Scheduler is implemented by queues that can hold a named job until its NotBefore and give it back.
-type Scheduler interface {
-	// Schedule stores j under a key that is unique in j's lane. A job with the same key that has not started is replaced.
-	Schedule(ctx context.Context, key string, j Job) error
-	// Cancel removes the job with this key and reports whether there was one that had not started. One that was only
-	// postponed has not started.
-	Cancel(ctx context.Context, lane, key string) (bool, error)
-}

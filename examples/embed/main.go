@@ -54,7 +54,7 @@ func run(url string, out io.Writer) error {
 // burst is how many events are on their way when the signal comes.
 const burst = 200
 
-// serve is the product: it has a busy moment, schedules tomorrow's reminder, and is then told to end.
+// serve is the product: it has a busy moment, schedules tomorrow's reminder, and is then asked to end.
 func serve(terminated context.Context, events *dispatcher.Engine) error {
 	request := event.AccessRequest{ID: "request-1", Justification: "INC-48213"}
 	for range burst {

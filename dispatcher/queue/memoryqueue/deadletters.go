@@ -91,7 +91,7 @@ func (d *deadLetters) pick(s queue.Selection) []queue.DeadLetter {
 	return picked
 }
 
-// Lanes implements queue.Inspector.
+// Lanes implements queue.Queue.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	names := q.scheduler.Lanes()
 	for _, letter := range q.dead.list(queue.Selection{}) {
@@ -101,14 +101,14 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), ctx.Err()
 }
 
-// Count implements queue.Inspector.
+// Count implements queue.Queue.
 func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	c := q.scheduler.Count(lane)
 	c.Dead = q.dead.count(lane)
 	return c, ctx.Err()
 }
 
-// Purge implements queue.Inspector.
+// Purge implements queue.Queue.
 func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -116,12 +116,12 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	return q.scheduler.Purge(lane), nil
 }
 
-// DeadLetters implements queue.Inspector.
+// DeadLetters implements queue.Queue.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	return q.dead.list(s), ctx.Err()
 }
 
-// Requeue implements queue.Inspector.
+// Requeue implements queue.Queue.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -137,7 +137,7 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 	return len(letters), nil
 }
 
-// Discard implements queue.Inspector.
+// Discard implements queue.Queue.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -28,12 +28,7 @@ type Queue struct {
 	dead      deadLetters
 }
 
-var (
-	_ queue.Queue     = (*Queue)(nil)
-	_ queue.Bounder   = (*Queue)(nil)
-	_ queue.Scheduler = (*Queue)(nil)
-	_ queue.Inspector = (*Queue)(nil)
-)
+var _ queue.Queue = (*Queue)(nil)
 
 // New returns an empty queue. It needs no closing: once its lanes are stopped, nothing of it runs.
 func New(o Options) *Queue { return newQueue(o, lanes.System()) }
@@ -60,6 +55,9 @@ func (q *Queue) Properties() queue.Properties {
 		IDWindow:   fmt.Sprintf("about the latest %d events", q.known.limit()),
 		KeyedOrder: true,
 		Urgency:    true,
+		Bounded:    true,
+		Scheduling: true,
+		Inspection: true,
 	}
 }
 
@@ -68,7 +66,7 @@ func (q *Queue) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.L
 	return q.scheduler.Open(lane, o, h)
 }
 
-// Bound implements queue.Bounder.
+// Bound implements queue.Queue.
 func (q *Queue) Bound(lane string, b queue.Bound) { q.scheduler.Bound(lane, b) }
 
 // Enqueue implements queue.Queue. When an event is in conflict, nothing at all is stored.
@@ -124,7 +122,7 @@ func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropp
 	return nil
 }
 
-// Schedule implements queue.Scheduler.
+// Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -135,7 +133,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	return nil
 }
 
-// Cancel implements queue.Scheduler.
+// Cancel implements queue.Queue.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err

@@ -60,7 +60,7 @@ func readLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 // page is how many dead letters are read at a time.
 const page = 256
 
-// DeadLetters implements queue.Inspector. The leader is asked for one after the other: any other server, and so a
+// DeadLetters implements queue.Queue. The leader is asked for one after the other: any other server, and so a
 // consumer, may still show what was just removed.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	if err := ctx.Err(); err != nil {
@@ -119,7 +119,7 @@ func (q *Queue) letter(ctx context.Context, subjects string, from uint64) (*jets
 	return q.get(ctx, q.names.dead(), ask.Query{Seq: from, NextOf: subjects})
 }
 
-// Requeue implements queue.Inspector. A letter is removed after its job was stored; a crash in between leaves both.
+// Requeue implements queue.Queue. A letter is removed after its job was stored; a crash in between leaves both.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
 	return q.each(ctx, s, func(ctx context.Context, letters []queue.DeadLetter) error {
 		msgs := make([]*nats.Msg, len(letters))
@@ -142,7 +142,7 @@ func requeueID(j *queue.Job, seq int64) string {
 	return j.ID() + firstID + "@dead" + strconv.FormatInt(seq, 10)
 }
 
-// Discard implements queue.Inspector.
+// Discard implements queue.Queue.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.each(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
 }

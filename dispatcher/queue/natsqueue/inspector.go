@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
 )
 
-// Lanes implements queue.Inspector. Open lanes are those of this process; what lanes hold is seen by all. Its cost
+// Lanes implements queue.Queue. Open lanes are those of this process; what lanes hold is seen by all. Its cost
 // grows with what waits: the servers list the subject of each retry, scheduled job and dead letter, about 60 bytes
 // each.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
@@ -144,7 +144,7 @@ func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bo
 	return first == nil || first.notBefore.Before(end), err
 }
 
-// Count implements queue.Inspector. Running are those of all workers; a job that a worker has and does not start,
+// Count implements queue.Queue. Running are those of all workers; a job that a worker has and does not start,
 // because its limit was lowered or its Admit says to wait, counts there unless the worker is this process. While no
 // worker asks for jobs of the lane, because all have paused or stopped it, only this process's are known to run.
 //
@@ -195,7 +195,7 @@ func (q *Queue) share(lane string) (working, idle, purged int) {
 	return max(len(all)-idle, 0), idle, purged
 }
 
-// Purge implements queue.Inspector. The messages of running jobs go too: they finish, and come back if they are to be
+// Purge implements queue.Queue. The messages of running jobs go too: they finish, and come back if they are to be
 // retried, but one whose process dies meanwhile does not run again.
 func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err := ctx.Err(); err != nil {

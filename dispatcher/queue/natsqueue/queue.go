@@ -40,11 +40,7 @@ type Queue struct {
 	ended      sync.WaitGroup
 }
 
-var (
-	_ queue.Queue     = (*Queue)(nil)
-	_ queue.Scheduler = (*Queue)(nil)
-	_ queue.Inspector = (*Queue)(nil)
-)
+var _ queue.Queue = (*Queue)(nil)
 
 // New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
 // addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
@@ -103,12 +99,17 @@ const precision = time.Second
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
-		Durable:   true,
-		Precision: precision,
+		Durable:    true,
+		Precision:  precision,
+		Scheduling: true,
+		Inspection: true,
 		IDWindow: fmt.Sprintf("%v after it was stored; those of finished jobs are forgotten when all servers restart at a time",
 			q.config.IDWindow),
 	}
 }
+
+// Bound implements queue.Queue and changes nothing: the servers' disk is the bound.
+func (*Queue) Bound(string, queue.Bound) {}
 
 // Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever
 // process, counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when

@@ -25,7 +25,7 @@ const (
 // leastMarkAge is how long a mark is kept at least: long after the message of a cancelled job has been removed.
 const leastMarkAge = DefaultIDWindow
 
-// Schedule implements queue.Scheduler. The id of j is not looked at.
+// Schedule implements queue.Queue. The id of j is not looked at.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (q *Queue) keyedMessage(j *queue.Job, timed, ready, number string) *nats.Ms
 	return m
 }
 
-// Cancel implements queue.Scheduler. After an error the job is cancelled or not; asking again is safe, and says
+// Cancel implements queue.Queue. After an error the job is cancelled or not; asking again is safe, and says
 // true if it was cancelled and is still there. Of two calls for one job at the same moment both may say true.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	if err := ctx.Err(); err != nil {

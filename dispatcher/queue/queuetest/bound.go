@@ -11,9 +11,7 @@ import (
 
 // makeRoom lets a lane hold n jobs, if that needs saying.
 func (p *probe) makeRoom(lane string, n int) {
-	if b, ok := p.q.(queue.Bounder); ok {
-		b.Bound(lane, queue.Bound{Jobs: n})
-	}
+	p.q.Bound(lane, queue.Bound{Jobs: n})
 }
 
 // refused checks that an Enqueue found no room in these lanes.
@@ -30,8 +28,7 @@ func (p *probe) refused(err error, lanes ...string) {
 }
 
 func rejectRule(p *probe) {
-	b := p.q.(queue.Bounder)
-	b.Bound("full", queue.Bound{Jobs: 2})
+	p.q.Bound("full", queue.Bound{Jobs: 2})
 	full, roomy := p.open("full", 1), newTally()
 	p.openWith("roomy", queue.LaneOptions{Limit: 1}, roomy.done)
 	pair := func() []queue.Job {
@@ -59,13 +56,13 @@ func rejectRule(p *probe) {
 	full.quiet("that was enqueued again")
 	roomy.await(p, 4)
 
-	b.Bound("one", queue.Bound{Jobs: 1})
-	b.Bound("two", queue.Bound{Jobs: 2})
+	p.q.Bound("one", queue.Bound{Jobs: 1})
+	p.q.Bound("two", queue.Bound{Jobs: 2})
 	one, two := p.jobs("one", 2), p.jobs("two", 3)
 	p.refused(p.q.Enqueue(p.ctx, slices.Concat(one, two)...), "one", "two")
-	b.Bound("one", queue.Bound{Jobs: 2})
+	p.q.Bound("one", queue.Bound{Jobs: 2})
 	p.enqueue(one...)
-	b.Bound("one", queue.Bound{Jobs: 1})
+	p.q.Bound("one", queue.Bound{Jobs: 1})
 	l := p.open("one", 1)
 	l.expect(one[0].Event.ID()).done()
 	l.expect(one[1].Event.ID()).done()
@@ -82,15 +79,15 @@ func dropRule(p *probe) {
 		Jobs: 3, DropOldest: true,
 		Keep: func(e event.Event) bool { return e.ID() == "e1" },
 		Dropped: func(j queue.Job) {
-			if _, ok := p.q.(queue.Inspector); ok && len(p.letters(queue.Selection{IDs: []string{j.ID()}})) != 1 {
-				p.note("Dropped was told of %s before it was a dead letter", j.ID())
+			if p.q.Properties().Inspection && len(p.letters(queue.Selection{IDs: []string{j.ID()}})) != 1 {
+				p.note("Dropped was notified of %s before it was a dead letter", j.ID())
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			dropped = append(dropped, j.Event.ID())
 		},
 	}
-	p.q.(queue.Bounder).Bound("a", bound)
+	p.q.Bound("a", bound)
 	// e1 is kept; e2 has a follower of its key, so e2's drop lets e3 go.
 	p.enqueue(p.job("a"), p.keyed("a", "x"), p.keyed("a", "x"), p.job("a"), p.job("a"))
 	mu.Lock()
@@ -98,14 +95,14 @@ func dropRule(p *probe) {
 		p.fail("with room for 3 of e1 (kept) to e5, dropped were %v, want e2 and e3", dropped)
 	}
 	mu.Unlock()
-	if _, ok := p.q.(queue.Inspector); ok {
+	if p.q.Properties().Inspection {
 		letters := p.letters(queue.Selection{})
 		if len(letters) != 2 || letters[0].Event.ID() != "e2" || letters[0].Reason == "" || letters[0].Attempt != 0 {
 			p.fail("the dead letters of dropped jobs are %+v, want e2 and e3, untried, with a reason", letters)
 		}
 	}
 	bound.Keep = func(event.Event) bool { return true }
-	p.q.(queue.Bounder).Bound("a", bound)
+	p.q.Bound("a", bound)
 	kept := p.job("a")
 	p.refused(p.q.Enqueue(p.ctx, kept), "a")
 	l := p.open("a", 1)
@@ -118,12 +115,11 @@ func dropRule(p *probe) {
 }
 
 func boundReplaceRule(p *probe) {
-	b := p.q.(queue.Bounder)
-	b.Bound("a", queue.Bound{Jobs: 2})
+	p.q.Bound("a", queue.Bound{Jobs: 2})
 	p.schedule("k", p.delayed("a", p.s.Unit))
 	p.enqueue(p.job("a"))
-	p.refused(p.q.(queue.Scheduler).Schedule(p.ctx, "other", p.job("a")), "a")
-	b.Bound("a", queue.Bound{Jobs: 1})
+	p.refused(p.q.Schedule(p.ctx, "other", p.job("a")), "a")
+	p.q.Bound("a", queue.Bound{Jobs: 1})
 	p.schedule("k", p.delayed("a", 2*p.s.Unit))
 	l := p.open("a", 1)
 	l.expect("e2").done()

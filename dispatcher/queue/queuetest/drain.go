@@ -69,7 +69,7 @@ func drainRemovedRule(p *probe) {
 	p.until("Admit is asked", asked.Load)
 	drained := l.drain(p.ctx)
 	still(p, drained, "Drain returned while jobs were due that Admit holds")
-	if n, err := p.q.(queue.Inspector).Purge(p.ctx, "a"); n != 2 || err != nil {
+	if n, err := p.q.Purge(p.ctx, "a"); n != 2 || err != nil {
 		p.fail("Purge of 2 jobs: %d, %v", n, err)
 	}
 	p.must("Drain", wait(p, drained, "Drain after Purge"))

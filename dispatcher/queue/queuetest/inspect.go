@@ -12,15 +12,14 @@ import (
 // counts waits until the lane's counts are as wanted: an outcome is applied after its handler has returned.
 func (p *probe) counts(name string, want queue.Counts) {
 	p.tb.Helper()
-	i, ok := p.q.(queue.Inspector)
-	if !ok {
+	if !p.q.Properties().Inspection {
 		return
 	}
 	var got queue.Counts
 	deadline := time.Now().Add(p.s.Patience)
 	for {
 		var err error
-		got, err = i.Count(p.ctx, name)
+		got, err = p.q.Count(p.ctx, name)
 		p.must("Count", err)
 		if got == want {
 			return
@@ -34,7 +33,7 @@ func (p *probe) counts(name string, want queue.Counts) {
 
 func (p *probe) letters(s queue.Selection) []queue.DeadLetter {
 	p.tb.Helper()
-	letters, err := p.q.(queue.Inspector).DeadLetters(p.ctx, s)
+	letters, err := p.q.DeadLetters(p.ctx, s)
 	p.must("DeadLetters", err)
 	return letters
 }
@@ -44,7 +43,7 @@ func (p *probe) laneNames(want ...string) {
 	var names []string
 	p.until(fmt.Sprintf("Lanes lists %q", want), func() bool {
 		var err error
-		names, err = p.q.(queue.Inspector).Lanes(p.ctx)
+		names, err = p.q.Lanes(p.ctx)
 		p.must("Lanes", err)
 		return slices.Equal(names, want)
 	})
@@ -68,12 +67,12 @@ func countsRule(p *probe) {
 	p.counts("a", queue.Counts{Later: 2, Dead: 1})
 	p.open("c", 1)
 	p.laneNames("a", "b", "c")
-	if n, err := p.q.(queue.Inspector).Purge(p.ctx, "a"); n != 2 || err != nil {
+	if n, err := p.q.Purge(p.ctx, "a"); n != 2 || err != nil {
 		p.fail("Purge of 2 later jobs: %d, %v", n, err)
 	}
 	l.stop()
 	p.laneNames("a", "b", "c")
-	if n, err := p.q.(queue.Inspector).Discard(p.ctx, queue.Selection{}); n != 1 || err != nil {
+	if n, err := p.q.Discard(p.ctx, queue.Selection{}); n != 1 || err != nil {
 		p.fail("Discard of 1 dead letter: %d, %v", n, err)
 	}
 	p.laneNames("b", "c")
@@ -83,14 +82,13 @@ func countsRule(p *probe) {
 }
 
 func purgeRule(p *probe) {
-	i := p.q.(queue.Inspector)
-	if n, err := i.Purge(p.ctx, "nobody's"); n != 0 || err != nil {
+	if n, err := p.q.Purge(p.ctx, "nobody's"); n != 0 || err != nil {
 		p.fail("Purge of an unknown lane: %d, %v", n, err)
 	}
 	l := p.open("a", 1)
 	p.enqueue(p.keyed("a", "x"), p.keyed("a", "x"), p.keyed("a", "y"), p.keyed("a", "y"), p.delayed("a", p.s.Unit), p.job("b"))
 	c := l.expect("e1")
-	if n, err := i.Purge(p.ctx, "a"); n != 4 || err != nil {
+	if n, err := p.q.Purge(p.ctx, "a"); n != 4 || err != nil {
 		p.fail("Purge of 4 waiting jobs beside a running one: %d, %v", n, err)
 	}
 	p.counts("a", queue.Counts{Running: 1})
@@ -106,7 +104,6 @@ func purgeRule(p *probe) {
 // backlogRule is about queues that hold a part of a lane's jobs in memory and read the others from a store meanwhile.
 func backlogRule(p *probe) {
 	const jobs, each = 400, 20
-	i := p.q.(queue.Inspector)
 	all := p.jobs("a", jobs)
 	for n := range all {
 		switch n % 10 {
@@ -125,7 +122,7 @@ func backlogRule(p *probe) {
 		if n%(2*each) == 0 {
 			continue
 		}
-		gone, err := i.Purge(p.ctx, "a")
+		gone, err := p.q.Purge(p.ctx, "a")
 		p.must("Purge", err)
 		purged += gone
 	}
@@ -220,7 +217,6 @@ func lettersRule(p *probe) {
 }
 
 func requeueRule(p *probe) {
-	i := p.q.(queue.Inspector)
 	a := p.open("a", 1)
 	keyed := p.keyed("a", "x")
 	keyed.Headers = map[string]string{"trace": "1"}
@@ -230,18 +226,16 @@ func requeueRule(p *probe) {
 	p.enqueue(p.jobs("a", 3)...)
 	a.bury(3)
 	a.stop()
-	if b, ok := p.q.(queue.Bounder); ok {
-		b.Bound("a", queue.Bound{Jobs: 1})
-	}
+	p.q.Bound("a", queue.Bound{Jobs: 1})
 	requeued := time.Now()
 	all := p.letters(queue.Selection{})
-	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "b"}, 5); n != 0 || err != nil {
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "b"}, 5); n != 0 || err != nil {
 		p.fail("Requeue of no dead letter: %d, %v", n, err)
 	}
-	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "a", After: all[0].Seq, Limit: 2}, 5); n != 2 || err != nil {
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", After: all[0].Seq, Limit: 2}, 5); n != 2 || err != nil {
 		p.fail("Requeue of 2 dead letters: %d, %v", n, err)
 	}
-	if n, err := i.Requeue(p.ctx, queue.Selection{IDs: []string{all[0].ID()}}, 6); n != 1 || err != nil {
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{IDs: []string{all[0].ID()}}, 6); n != 1 || err != nil {
 		p.fail("Requeue of 1 dead letter: %d, %v", n, err)
 	}
 	p.counts("a", queue.Counts{Due: 3, Dead: 1})
@@ -263,17 +257,16 @@ func requeueRule(p *probe) {
 }
 
 func discardRule(p *probe) {
-	i := p.q.(queue.Inspector)
 	a, b := p.open("a", 1), p.open("b", 1)
 	p.enqueue(p.jobs("a", 3)...)
 	a.bury(3)
 	p.enqueue(p.jobs("b", 1)...)
 	b.bury(1)
 	all := p.letters(queue.Selection{})
-	if n, err := i.Discard(p.ctx, queue.Selection{IDs: []string{all[1].ID()}}); n != 1 || err != nil {
+	if n, err := p.q.Discard(p.ctx, queue.Selection{IDs: []string{all[1].ID()}}); n != 1 || err != nil {
 		p.fail("Discard of 1 dead letter: %d, %v", n, err)
 	}
-	if n, err := i.Discard(p.ctx, queue.Selection{Lane: "a", Limit: 1}); n != 1 || err != nil {
+	if n, err := p.q.Discard(p.ctx, queue.Selection{Lane: "a", Limit: 1}); n != 1 || err != nil {
 		p.fail("Discard of the first dead letter: %d, %v", n, err)
 	}
 	left := p.letters(queue.Selection{})
@@ -285,7 +278,6 @@ func discardRule(p *probe) {
 }
 
 func sinceRule(p *probe) {
-	i := p.q.(queue.Inspector)
 	a, b := p.open("a", 1), p.open("b", 1)
 	var ids []string // in the order of death: a b a b a b
 	for range 3 {
@@ -299,11 +291,11 @@ func sinceRule(p *probe) {
 	}
 	all := p.letters(queue.Selection{})
 	a.q.Limit(0)
-	if n, err := i.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].Died}, 5); n != 2 || err != nil {
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].Died}, 5); n != 2 || err != nil {
 		p.fail("Requeue of the 2 that died in lane a since a time: %d, %v", n, err)
 	}
 	p.counts("a", queue.Counts{Due: 2, Dead: 1})
-	if n, err := i.Discard(p.ctx, queue.Selection{Since: all[3].Died}); n != 2 || err != nil {
+	if n, err := p.q.Discard(p.ctx, queue.Selection{Since: all[3].Died}); n != 2 || err != nil {
 		p.fail("Discard of the 2 that died in any lane since a time: %d, %v", n, err)
 	}
 	var left []string

@@ -43,11 +43,7 @@ func newNaive(d defect) *naive {
 	return &naive{defect: d, lanes: map[string]*naiveLane{}, ids: map[string]bool{}, facts: map[string]event.Event{}}
 }
 
-var (
-	_ queue.Bounder   = (*naive)(nil)
-	_ queue.Scheduler = (*naive)(nil)
-	_ queue.Inspector = (*naive)(nil)
-)
+var ()
 
 func (n *naive) is(d ...defect) bool { return slices.Contains(d, n.defect) }
 
@@ -68,9 +64,12 @@ func (n *naive) locked(f func()) {
 func (n *naive) Properties() queue.Properties {
 	return queue.Properties{
 		Durable: n.journal != nil || n.is("promises to be durable"), Precision: 10 * time.Millisecond,
-		IDWindow: "for ever", KeyedOrder: true, Urgency: true,
+		IDWindow: "for ever", KeyedOrder: true, Urgency: true, Bounded: true, Scheduling: true,
+		Inspection: !n.is("inspects although it says it cannot"),
 	}
 }
+
+var _ queue.Queue = (*naive)(nil)
 
 func (n *naive) Enqueue(ctx context.Context, jobs ...queue.Job) (err error) {
 	if ctx.Err() != nil && !n.is("ignores ctx") {

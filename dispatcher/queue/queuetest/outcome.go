@@ -66,7 +66,7 @@ func deadRule(p *probe) {
 	l.quiet("that is dead")
 	l.stop()
 	p.open("a", 1).quiet("that is dead, when the lane was opened again")
-	if _, ok := p.q.(queue.Inspector); !ok {
+	if !p.q.Properties().Inspection {
 		return
 	}
 	letters := p.letters(queue.Selection{})

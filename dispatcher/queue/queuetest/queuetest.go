@@ -5,9 +5,8 @@
 //	}
 //
 // It has a sub-test per rule; a failure prints what was seen and the rule. A rule that needs what the queue does not
-// have is logged with the reason. What a queue has is read from queue.Properties, from the optional interfaces it
-// implements (Bounder, Scheduler, Inspector) and from the hooks of Suite; a queue that says it is durable must bring
-// Reopen and Process.
+// have is logged with the reason. What a queue has is read from queue.Properties and from the hooks of Suite; a queue
+// that says it is durable must bring Reopen and Process.
 package queuetest
 
 import (

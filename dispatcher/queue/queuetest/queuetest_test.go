@@ -3,6 +3,8 @@
 package queuetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -104,15 +106,47 @@ func TestAcceptsACorrectQueue(t *testing.T) {
 	})
 	t.Run("only a Queue", func(t *testing.T) {
 		s := inMemory("")
-		s.New = func(*testing.T) queue.Queue { return struct{ queue.Queue }{newNaive("")} }
+		s.New = func(*testing.T) queue.Queue { return least{newNaive("")} }
 		Run(t, s)
 	})
+}
+
+// least is a queue that supports nothing but what every queue has to.
+type least struct{ *naive }
+
+func (l least) Properties() queue.Properties {
+	d := l.naive.Properties()
+	d.KeyedOrder, d.Urgency, d.Bounded, d.Scheduling, d.Inspection = false, false, false, false, false
+	return d
+}
+
+func (least) Bound(string, queue.Bound) {}
+func (least) Schedule(context.Context, string, queue.Job) error {
+	return errors.ErrUnsupported
+}
+func (least) Cancel(context.Context, string, string) (bool, error) {
+	return false, errors.ErrUnsupported
+}
+func (least) Lanes(context.Context) ([]string, error) { return nil, errors.ErrUnsupported }
+func (least) Count(context.Context, string) (queue.Counts, error) {
+	return queue.Counts{}, errors.ErrUnsupported
+}
+func (least) Purge(context.Context, string) (int, error) { return 0, errors.ErrUnsupported }
+func (least) DeadLetters(context.Context, queue.Selection) ([]queue.DeadLetter, error) {
+	return nil, errors.ErrUnsupported
+}
+func (least) Requeue(context.Context, queue.Selection, int64) (int, error) {
+	return 0, errors.ErrUnsupported
+}
+func (least) Discard(context.Context, queue.Selection) (int, error) {
+	return 0, errors.ErrUnsupported
 }
 
 // inMemoryDefects names for each defect the rules that must see it. Other rules may see it too.
 func inMemoryDefects() map[defect][]string {
 	return map[defect][]string{
 		"promises to be durable":               {"hooks"},
+		"inspects although it says it cannot":  {"unsupported"},
 		"opens twice":                          {"open"},
 		"drops jobs of closed lanes":           {"Q1/waits"},
 		"ignores ctx":                          {"Q1/context"},

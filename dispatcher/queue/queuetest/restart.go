@@ -62,7 +62,6 @@ func restartRule(p *probe) {
 }
 
 func deadRestartRule(p *probe) {
-	i := p.q.(queue.Inspector)
 	l := p.open("a", 1)
 	keyed := p.keyed("a", "x")
 	keyed.Event, keyed.Headers = oddEvent("odd"), map[string]string{"trace": "1"}
@@ -80,11 +79,11 @@ func deadRestartRule(p *probe) {
 			p.fail("%s of what is there: 0", what)
 		}
 	}
-	n, err := i.Purge(p.ctx, "purged")
+	n, err := p.q.Purge(p.ctx, "purged")
 	removed("Purge", n, err)
-	n, err = i.Discard(p.ctx, queue.Selection{IDs: []string{before[1].ID()}})
+	n, err = p.q.Discard(p.ctx, queue.Selection{IDs: []string{before[1].ID()}})
 	removed("Discard", n, err)
-	n, err = i.Requeue(p.ctx, queue.Selection{IDs: []string{before[2].ID()}}, 9)
+	n, err = p.q.Requeue(p.ctx, queue.Selection{IDs: []string{before[2].ID()}}, 9)
 	removed("Requeue", n, err)
 	p.reopen()
 

@@ -1,6 +1,10 @@
 package queuetest
 
-import "github.com/tocsin-go/tocsin/dispatcher/queue"
+import (
+	"errors"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
 
 // rule is one promise of a queue.
 type rule struct {
@@ -26,6 +30,7 @@ func (r rule) run(p *probe) string {
 func rules() []rule {
 	return []rule{
 		{"hooks", "a queue that declares itself durable shows it: Suite.Reopen and Suite.Process are set", nil, hooksRule},
+		{"unsupported", "what Properties excludes returns errors.ErrUnsupported and changes nothing", needsExclusion, unsupportedRule},
 		{"open", "Open returns at once; a lane that is open is ErrLaneOpen, and once stopped it can be opened again", nil, openRule},
 		{"Q1/waits", "Enqueue returning nil means stored: jobs of a lane that is not open wait for it", nil, waitsRule},
 		{"Q1/context", "with ctx done a call returns ctx's error and changes nothing", nil, contextRule},
@@ -53,33 +58,33 @@ func rules() []rule {
 		{"Q7/strict", "with one key for all jobs a lane is strictly in order, whatever its limit, and across retries", needsKeys, strictRule},
 		{"Q7/enqueuers", "jobs of one key from concurrent enqueuers run in the order in which each enqueued them", needsKeys, enqueuersRule},
 		{"Q7/restart", "the order of a key outlasts changes of the limit, Stop and a restart", needsKeys, keyedRestartRule},
-		{"Q7/kill", "the order of a key outlasts kill -9", needsKeysProcess, keyedKillRule},
+		{"Q7/kill", "the order of a key outlasts kill -9", both(needsKeys, needsProcess), keyedKillRule},
 		{"urgent", "an urgent job without order key starts before the others of its lane, those of an order key keep their order",
 			needsUrgency, urgentRule},
-		{"urgent/restart", "what is urgent stays so after a restart", needsUrgencyReopen, urgentRestartRule},
+		{"urgent/restart", "what is urgent stays so after a restart", both(needsUrgency, needsReopen), urgentRestartRule},
 		{"Q8/stop", "Stop starts no more jobs and returns when the running ones have; their outcomes count", nil, stopRule},
 		{"Q8/cancel", "Stop whose ctx is done cancels the handlers; a job without an outcome runs again, as often tried as before", nil, stopCancelRule},
 		{"Q8/stuck", "Stop gives up StopGrace after its ctx and names the lane and the handlers in a *StillRunningError", nil, stuckRule},
 		{"Q9/lease", "a job with a handler that stalls is not given to another", nil, leaseRule},
 		{"drain", "Drain waits for what is due and runs, also if added meanwhile; not for later jobs, a paused lane, or beyond ctx", nil, drainRule},
 		{"drain/until", "Drain also waits for what is due before until, retries included, and for nothing later", nil, drainUntilRule},
-		{"drain/removed", "Drain does not wait for jobs that are removed meanwhile", needsInspector, drainRemovedRule},
-		{"Q10/counts", "Inspector counts jobs per lane and state, and lists the lanes that are open or hold something", needsInspector, countsRule},
-		{"Q10/purge", "Purge removes what waits in one lane, also behind a running job, and nothing else", needsInspector, purgeRule},
+		{"drain/removed", "Drain does not wait for jobs that are removed meanwhile", needsInspection, drainRemovedRule},
+		{"Q10/counts", "Count counts jobs per lane and state, and lists the lanes that are open or hold something", needsInspection, countsRule},
+		{"Q10/purge", "Purge removes what waits in one lane, also behind a running job, and nothing else", needsInspection, purgeRule},
 		{"Q10/backlog", "beside a lane that works off a backlog, what is added runs once, and what is purged is counted and never runs",
-			needsInspector, backlogRule},
-		{"Q10/letters", "dead letters keep job, time and reason, are listed the earliest first and selected by every field", needsInspector, lettersRule},
-		{"Q10/requeue", "Requeue gives the selected dead letters back as new jobs of its generation, untried and as old as now", needsInspector, requeueRule},
-		{"Q10/discard", "Discard removes the selected dead letters and no others", needsInspector, discardRule},
-		{"Q10/since", "Requeue and Discard take what died since a time, and leave what died before", needsInspector, sinceRule},
-		{"Q10/restart", "dead letters outlast a restart; what was purged, requeued or discarded stays so", needsInspectorReopen, deadRestartRule},
-		{"Q11/schedule", "a scheduled job starts at its time; Cancel removes it until it has started, and says whether it did", needsScheduler, scheduleRule},
-		{"Q11/postponed", "a scheduled job that was only postponed has not started: Cancel finds it; one that failed has", needsInspectorScheduler, postponedRule},
-		{"Q11/replace", "scheduling under a key in use replaces the job that has not started; keys are unique per lane", needsScheduler, replaceRule},
-		{"Q11/restart", "a scheduled job and its key outlast a restart; what was cancelled or replaced stays so", needsSchedulerReopen, scheduleRestartRule},
-		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounder, rejectRule},
-		{"bound/drop", "DropOldest gives up the oldest waiting job that Keep does not keep: a dead letter, and Dropped is told", needsBounder, dropRule},
-		{"bound/replace", "replacing a scheduled job needs no room", needsBounderScheduler, boundReplaceRule},
+			needsInspection, backlogRule},
+		{"Q10/letters", "dead letters keep job, time and reason, are listed the earliest first and selected by every field", needsInspection, lettersRule},
+		{"Q10/requeue", "Requeue gives the selected dead letters back as new jobs of its generation, untried and as old as now", needsInspection, requeueRule},
+		{"Q10/discard", "Discard removes the selected dead letters and no others", needsInspection, discardRule},
+		{"Q10/since", "Requeue and Discard take what died since a time, and leave what died before", needsInspection, sinceRule},
+		{"Q10/restart", "dead letters outlast a restart; what was purged, requeued or discarded stays so", both(needsInspection, needsReopen), deadRestartRule},
+		{"Q11/schedule", "a scheduled job starts at its time; Cancel removes it until it has started, and says whether it did", needsScheduling, scheduleRule},
+		{"Q11/postponed", "a scheduled job that was only postponed has not started: Cancel finds it; one that failed has", both(needsScheduling, needsInspection), postponedRule},
+		{"Q11/replace", "scheduling under a key in use replaces the job that has not started; keys are unique per lane", needsScheduling, replaceRule},
+		{"Q11/restart", "a scheduled job and its key outlast a restart; what was cancelled or replaced stays so", both(needsScheduling, needsReopen), scheduleRestartRule},
+		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounds, rejectRule},
+		{"bound/drop", "DropOldest gives up the oldest waiting job that Keep does not keep: a dead letter, and Dropped is notified", needsBounds, dropRule},
+		{"bound/replace", "replacing a scheduled job needs no room", both(needsBounds, needsScheduling), boundReplaceRule},
 		{"Q12/shared", "two processes share a lane, and no job runs twice while both live", needsShared, sharedRule},
 		{"Q12/owner", "a store that belongs to one process is refused to a second one while the first has it", needsOwner, ownerRule},
 		{"Q13/crowd", "after a restart with many jobs pending a lane serves within a second", needsReopen, crowdRule},
@@ -117,81 +122,34 @@ func needsOwner(p *probe) string {
 	return ""
 }
 
-func needsKeysProcess(p *probe) string {
-	if reason := needsKeys(p); reason != "" {
-		return reason
-	}
-	return needsProcess(p)
-}
+func needsKeys(p *probe) string       { return declared(p.q.Properties().KeyedOrder, "KeyedOrder") }
+func needsUrgency(p *probe) string    { return declared(p.q.Properties().Urgency, "Urgency") }
+func needsBounds(p *probe) string     { return declared(p.q.Properties().Bounded, "Bounded") }
+func needsScheduling(p *probe) string { return declared(p.q.Properties().Scheduling, "Scheduling") }
+func needsInspection(p *probe) string { return declared(p.q.Properties().Inspection, "Inspection") }
 
-func needsInspectorReopen(p *probe) string {
-	if reason := needsInspector(p); reason != "" {
-		return reason
-	}
-	return needsReopen(p)
-}
-
-func needsKeys(p *probe) string {
-	if !p.q.Properties().KeyedOrder {
-		return "the queue does not declare KeyedOrder"
+func declared(there bool, property string) string {
+	if !there {
+		return "the queue does not declare " + property
 	}
 	return ""
 }
 
-func needsUrgency(p *probe) string {
-	if !p.q.Properties().Urgency {
-		return "the queue does not declare Urgency"
+func needsExclusion(p *probe) string {
+	if d := p.q.Properties(); d.Scheduling && d.Inspection {
+		return "the queue declares Scheduling and Inspection"
 	}
 	return ""
 }
 
-func needsUrgencyReopen(p *probe) string {
-	if reason := needsUrgency(p); reason != "" {
-		return reason
+// both is the need of two needs.
+func both(a, b func(p *probe) string) func(p *probe) string {
+	return func(p *probe) string {
+		if reason := a(p); reason != "" {
+			return reason
+		}
+		return b(p)
 	}
-	return needsReopen(p)
-}
-
-func needsInspector(p *probe) string {
-	if _, ok := p.q.(queue.Inspector); !ok {
-		return "the queue is not an Inspector"
-	}
-	return ""
-}
-
-func needsScheduler(p *probe) string {
-	if _, ok := p.q.(queue.Scheduler); !ok {
-		return "the queue is not a Scheduler"
-	}
-	return ""
-}
-
-func needsInspectorScheduler(p *probe) string {
-	if reason := needsScheduler(p); reason != "" {
-		return reason
-	}
-	return needsInspector(p)
-}
-
-func needsBounder(p *probe) string {
-	if _, ok := p.q.(queue.Bounder); !ok {
-		return "the queue is not a Bounder"
-	}
-	return ""
-}
-
-func needsSchedulerReopen(p *probe) string {
-	if reason := needsScheduler(p); reason != "" {
-		return reason
-	}
-	return needsReopen(p)
-}
-
-func needsBounderScheduler(p *probe) string {
-	if reason := needsBounder(p); reason != "" {
-		return reason
-	}
-	return needsScheduler(p)
 }
 
 func hooksRule(p *probe) {
@@ -205,4 +163,32 @@ func hooksRule(p *probe) {
 	if p.q.Properties().Precision <= 0 || p.q.Properties().IDWindow == "" {
 		p.fail("Properties does not state Precision and IDWindow")
 	}
+}
+
+func unsupportedRule(p *probe) {
+	unsupported := func(call string, err error) {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			p.fail("%s, which Properties excludes: error %v, want errors.ErrUnsupported", call, err)
+		}
+	}
+	if !p.q.Properties().Scheduling {
+		unsupported("Schedule", p.q.Schedule(p.ctx, "key", p.job("a")))
+		_, err := p.q.Cancel(p.ctx, "a", "key")
+		unsupported("Cancel", err)
+	}
+	if !p.q.Properties().Inspection {
+		_, err := p.q.Lanes(p.ctx)
+		unsupported("Lanes", err)
+		_, err = p.q.Count(p.ctx, "a")
+		unsupported("Count", err)
+		_, err = p.q.Purge(p.ctx, "a")
+		unsupported("Purge", err)
+		_, err = p.q.DeadLetters(p.ctx, queue.Selection{})
+		unsupported("DeadLetters", err)
+		_, err = p.q.Requeue(p.ctx, queue.Selection{}, 1)
+		unsupported("Requeue", err)
+		_, err = p.q.Discard(p.ctx, queue.Selection{})
+		unsupported("Discard", err)
+	}
+	p.open("a", 1).quiet("of a call that is not supported")
 }

@@ -8,12 +8,12 @@ import (
 
 func (p *probe) schedule(key string, j queue.Job) {
 	p.tb.Helper()
-	p.must("Schedule", p.q.(queue.Scheduler).Schedule(p.ctx, key, j))
+	p.must("Schedule", p.q.Schedule(p.ctx, key, j))
 }
 
 func (p *probe) cancel(lane, key string, want bool, why string) {
 	p.tb.Helper()
-	found, err := p.q.(queue.Scheduler).Cancel(p.ctx, lane, key)
+	found, err := p.q.Cancel(p.ctx, lane, key)
 	p.must("Cancel", err)
 	if found != want {
 		p.fail("Cancel of key %q in lane %q, %s: %v, want %v", key, lane, why, found, want)
@@ -60,7 +60,7 @@ func postponedRule(p *probe) {
 	p.schedule("k", p.delayed("a", time.Hour))
 	c.postpone(time.Hour)
 	p.until("the outcome is applied", func() bool {
-		c, err := p.q.(queue.Inspector).Count(p.ctx, "a")
+		c, err := p.q.Count(p.ctx, "a")
 		return err == nil && c.Running == 0
 	})
 	p.cancel("a", "k", true, "used again while the first one ran")

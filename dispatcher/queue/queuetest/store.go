@@ -47,28 +47,28 @@ func contextRule(p *probe) {
 	l := p.open("a", 1)
 	p.enqueue(p.delayed("later", time.Hour))
 	refused("Enqueue", p.q.Enqueue(ctx, p.job("a")))
-	if s, ok := p.q.(queue.Scheduler); ok {
-		refused("Schedule", s.Schedule(ctx, "key", p.job("a")))
-		p.must("Schedule", s.Schedule(p.ctx, "key", p.delayed("later", time.Hour)))
-		_, err := s.Cancel(ctx, "later", "key")
+	if p.q.Properties().Scheduling {
+		refused("Schedule", p.q.Schedule(ctx, "key", p.job("a")))
+		p.must("Schedule", p.q.Schedule(p.ctx, "key", p.delayed("later", time.Hour)))
+		_, err := p.q.Cancel(ctx, "later", "key")
 		refused("Cancel", err)
-		if found, err := s.Cancel(p.ctx, "later", "key"); err != nil || !found {
+		if found, err := p.q.Cancel(p.ctx, "later", "key"); err != nil || !found {
 			p.fail("Cancel with ctx cancelled removed the job")
 		}
 	}
-	if i, ok := p.q.(queue.Inspector); ok {
-		_, err := i.Purge(ctx, "later")
+	if p.q.Properties().Inspection {
+		_, err := p.q.Purge(ctx, "later")
 		refused("Purge", err)
 		p.counts("later", queue.Counts{Later: 1})
-		_, err = i.Lanes(ctx)
+		_, err = p.q.Lanes(ctx)
 		refused("Lanes", err)
-		_, err = i.Count(ctx, "later")
+		_, err = p.q.Count(ctx, "later")
 		refused("Count", err)
-		_, err = i.DeadLetters(ctx, queue.Selection{})
+		_, err = p.q.DeadLetters(ctx, queue.Selection{})
 		refused("DeadLetters", err)
-		_, err = i.Requeue(ctx, queue.Selection{}, 1)
+		_, err = p.q.Requeue(ctx, queue.Selection{}, 1)
 		refused("Requeue", err)
-		_, err = i.Discard(ctx, queue.Selection{})
+		_, err = p.q.Discard(ctx, queue.Selection{})
 		refused("Discard", err)
 	}
 	l.quiet("although ctx was done when it was enqueued")

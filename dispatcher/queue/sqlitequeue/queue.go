@@ -32,8 +32,7 @@ type Options struct {
 	clock func() time.Time // nil = time.Now
 }
 
-// Queue keeps jobs in a SQLite file: Enqueue, Open, Schedule, Cancel and inspection are as queue.Queue, queue.Scheduler
-// and queue.Inspector say. All methods are safe for concurrent use.
+// Queue keeps jobs in a SQLite file: Enqueue, Open, Schedule, Cancel and inspection are as queue.Queue says. All methods are safe for concurrent use.
 //
 // When the file cannot be written the error is a *StoreError. A call of Enqueue of up to a thousand jobs and about 4
 // MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are not held
@@ -44,22 +43,14 @@ type Options struct {
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
 // transaction: even if the process dies then, Cancel does not claim to have stopped it.
 type Queue struct {
-	jobQueue
-	durable *durable.Queue // the same
-	store   *store
+	queue.Queue                // what package durable makes of the store
+	durable     *durable.Queue // the same
+	store       *store
 
 	closing sync.Once
 	closed  error
 	leases  leases
 }
-
-type jobQueue interface {
-	queue.Queue
-	queue.Scheduler
-	queue.Inspector
-}
-
-var _ jobQueue = (*Queue)(nil)
 
 // Open opens the queue in the file at path, which is created if there is none, and takes possession of it. ctx is for
 // opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and
@@ -102,9 +93,11 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 			KeyedOrder: true,
 			Urgency:    true,
 			MovedTimes: true,
+			Scheduling: true,
+			Inspection: true,
 		},
 	})
-	return &Queue{jobQueue: jobs, durable: jobs, store: s}, nil
+	return &Queue{Queue: jobs, durable: jobs, store: s}, nil
 }
 
 func orDefault(n, otherwise int) int {

@@ -171,8 +171,8 @@ func (e Event) Type() Type {
 }
 
 // ForTest returns a copy of e for a test send: with a new id and the present time, and marked as a test. The mark is
-// "test": true in the JSON form, [Event.IsTest] in Go, and a prefix that package notice puts before its texts. So nobody
-// mistakes it for a real event, and no receiver drops it as a repetition of an earlier test.
+// "test": true in the JSON form, [Event.IsTest] in Go, and a prefix that package notice puts before its texts. So
+// nobody mistakes it for a real event, and no receiver drops it as a repetition of an earlier test.
 func (e Event) ForTest() Event {
 	if e.p == nil {
 		return e

@@ -342,7 +342,8 @@ func (f Filter) unmatched(known []Type, strict bool) []error {
 	return errs
 }
 
-// nearest returns the type, or the prefix of types, that the pattern is probably a misspelling of; "" when there is none.
+// nearest returns the type, or the prefix of types, that the pattern is probably a misspelling of; "" when there is
+// none.
 func (p pattern) nearest(known []Type) string {
 	best, least := "", 3
 	for _, t := range known {

@@ -158,3 +158,28 @@ func escape(s, more string) string {
 	}
 	return b.String()
 }
+
+// SameDestination reports whether two URLs as users write them lead to the same place, however they are written: to the
+// same scheme, host and port as they are dialled (the host in lower case with IDNA's A-labels, the port always named)
+// and the same path and query as they are sent. Never compare the texts instead: "straße.example" and "straẞe.example"
+// are equal by case folding and two hosts to DNS. A text that is no URL is the same as itself only.
+func SameDestination(a, b string) bool {
+	if a == b {
+		return true
+	}
+	first, err := destination(a)
+	if err != nil {
+		return false
+	}
+	second, err := destination(b)
+	return err == nil && first == second
+}
+
+// destination is the one form that all ways to write a URL have in common. Path and query may be a credential.
+func destination(raw string) (string, error) {
+	u, err := CheckURL("", raw, Limits{AllowInsecureHTTP: true})
+	if err != nil {
+		return "", err
+	}
+	return u.Scheme + "://" + address(u) + u.RequestURI(), nil
+}

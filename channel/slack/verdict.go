@@ -136,7 +136,7 @@ func fixed(code string) bool {
 
 // readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's
 // interface answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
-func readHook(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readHook(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := string(bytes.TrimSpace(a.Body))
 	if v == retry.VerdictSuccess && strings.HasPrefix(said, "<") { // a portal or proxy in between
 		return webhook.Reading{Verdict: retry.VerdictTransient, Reason: unexpected, OutcomeUnknown: true}
@@ -183,7 +183,7 @@ func refusal(body []byte) (code string, ok bool) {
 }
 
 // pause is how long to leave Slack alone when only the body says that it has got too much.
-func pause(a webhook.Answer, code string) time.Duration {
+func pause(a webhook.Response, code string) time.Duration {
 	if slowDown(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
 		return defaultInterval
 	}
@@ -192,7 +192,7 @@ func pause(a webhook.Answer, code string) time.Duration {
 
 // readAPI reads an answer of the Web API, which says in its body whether it did what it was asked
 // (https://docs.slack.dev/apis/web-api#evaluating-responses).
-func readAPI(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readAPI(a webhook.Response, v retry.Verdict) webhook.Reading {
 	var said struct {
 		OK    bool   `json:"ok"`
 		Error string `json:"error"`

@@ -49,7 +49,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 }
 
 // read is readHook, but for a URL with masks whose values can change: Slack may know it no more because it was rotated.
-func (c WebhookConfig) read(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func (c WebhookConfig) read(a webhook.Response, v retry.Verdict) webhook.Reading {
 	r := readHook(a, v)
 	if !r.Gone || !unknownHook(r.Reason) {
 		return r

@@ -72,7 +72,7 @@ type Config struct {
 	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
 	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
 	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
-	Interpret func(a Answer, verdict retry.Verdict) Reading
+	Interpret func(r Response, verdict retry.Verdict) Reading
 	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
 	RateLimit RateLimit
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =

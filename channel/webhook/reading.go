@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Answer is what a receiver answered, without the secrets of the configuration. It must not be modified or retained.
-type Answer struct {
+// Response is what a receiver answered, without the secrets of the configuration. It must not be modified or retained.
+type Response struct {
 	Status    int
 	Header    http.Header // Set-Cookie and the targets of redirects are hidden
 	Body      []byte      // at most Config.MaxResponse bytes, decoded from gzip or deflate; none of another Content-Encoding
@@ -47,7 +47,7 @@ func (c *core) read(a answer) Reading {
 	if c.interpret == nil {
 		return r
 	}
-	r = c.interpret(Answer{a.status, a.header, a.body, a.truncated}, r.Verdict)
+	r = c.interpret(Response{a.status, a.header, a.body, a.truncated}, r.Verdict)
 	r.Reason = printable(r.Reason, 100)
 	r.RetryAfter = min(r.RetryAfter, maxRetryAfter)
 	if len(r.ProviderID) > 255 || printable(r.ProviderID, 255) != r.ProviderID {

@@ -69,7 +69,7 @@ type core struct {
 	origin      string
 	success     []int
 	verdicts    func(status int) retry.Verdict
-	interpret   func(Answer, retry.Verdict) Reading
+	interpret   func(Response, retry.Verdict) Reading
 	rateLimit   RateLimit
 	maxBody     int
 	maxResponse int

@@ -168,3 +168,12 @@ func TestGuardKeepsItsOwnCopyOfTheProfile(t *testing.T) {
 	g.Profile().Private[0] = netip.MustParsePrefix("10.9.0.0/16")
 	require.NoError(t, g.CheckHost("10.1.1.1"))
 }
+
+// openable are the ranges that a Profile can open.
+func openable() []netip.Prefix {
+	list := make([]netip.Prefix, len(private))
+	for i, r := range private {
+		list[i] = r.prefix
+	}
+	return list
+}

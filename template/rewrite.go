@@ -13,14 +13,14 @@ import (
 // square of their blanks. Rewriting these keeps its parser and gives the meaning of handlebars.js.
 type rewritten struct {
 	text  string
-	marks []mark
+	marks []offsetMark
 }
 
-// mark says that from offset text on, the text is the source from offset source on.
-type mark struct{ text, source int }
+// offsetMark says that from offset text on, the text is the source from offset source on.
+type offsetMark struct{ text, source int }
 
-// at gives the source offset of a text offset.
-func (r *rewritten) at(offset int) int {
+// sourceOffset gives the source offset of a text offset.
+func (r *rewritten) sourceOffset(offset int) int {
 	i := sort.Search(len(r.marks), func(i int) bool { return r.marks[i].text > offset })
 	if i == 0 {
 		return offset
@@ -33,7 +33,7 @@ type rewriter struct {
 	src    string
 	pos    int
 	out    strings.Builder
-	marks  []mark
+	marks  []offsetMark
 	blanks int
 	err    *SyntaxError
 }
@@ -61,10 +61,10 @@ func (w *rewriter) copyTo(end int) {
 }
 
 func (w *rewriter) replaceTo(end int, with string) {
-	w.marks = append(w.marks, mark{w.out.Len(), w.pos})
+	w.marks = append(w.marks, offsetMark{w.out.Len(), w.pos})
 	w.out.WriteString(with)
 	w.pos = end
-	w.marks = append(w.marks, mark{w.out.Len(), w.pos})
+	w.marks = append(w.marks, offsetMark{w.out.Len(), w.pos})
 }
 
 // content copies text up to and including the next mustache.

@@ -9,10 +9,10 @@ import (
 	"github.com/aymerick/raymond/lexer"
 )
 
-// checker proves that the tokens are a sentence of raymond's grammar before its parser sees them. The parser reports
-// lines only, leaks its lexer's goroutine when it fails, and recurses without bound; after this check it cannot fail.
-// Error positions are offsets into the rewritten text.
-type checker struct {
+// grammarChecker proves that the tokens are a sentence of raymond's grammar before its parser sees them. The parser
+// reports lines only, leaks its lexer's goroutine when it fails, and recurses without bound; after this check it cannot
+// fail. Error positions are offsets into the rewritten text.
+type grammarChecker struct {
 	tokens []lexer.Token
 	i      int
 	limit  int // nesting
@@ -21,9 +21,9 @@ type checker struct {
 	err    *SyntaxError
 }
 
-// precheck drains raymond's lexer, so that its goroutine ends, and checks the grammar.
-func precheck(text string, nesting int) *SyntaxError {
-	c := &checker{tokens: lexer.Collect(text), limit: nesting}
+// checkGrammar drains raymond's lexer, so that its goroutine ends, and checks the grammar.
+func checkGrammar(text string, nesting int) *SyntaxError {
+	c := &grammarChecker{tokens: lexer.Collect(text), limit: nesting}
 	c.program()
 	if c.err == nil && c.peek().Kind != lexer.TokenEOF {
 		c.unexpectedStatement()
@@ -31,9 +31,9 @@ func precheck(text string, nesting int) *SyntaxError {
 	return c.err
 }
 
-func (c *checker) peek() lexer.Token { return c.tokens[c.i] }
+func (c *grammarChecker) peek() lexer.Token { return c.tokens[c.i] }
 
-func (c *checker) is(kinds ...lexer.TokenKind) bool {
+func (c *grammarChecker) is(kinds ...lexer.TokenKind) bool {
 	for _, k := range kinds {
 		if c.tokens[c.i].Kind == k {
 			return true
@@ -42,8 +42,8 @@ func (c *checker) is(kinds ...lexer.TokenKind) bool {
 	return false
 }
 
-// take consumes a token; the last one, the end or the lexer's error, stays.
-func (c *checker) take() lexer.Token {
+// next consumes a token; the last one, the end or the lexer's error, stays.
+func (c *grammarChecker) next() lexer.Token {
 	t := c.tokens[c.i]
 	if c.i < len(c.tokens)-1 {
 		c.i++
@@ -52,14 +52,14 @@ func (c *checker) take() lexer.Token {
 }
 
 // fail keeps the first error and goes to the end, where no rule matches any more.
-func (c *checker) fail(kind Kind, t lexer.Token, message, hint string) {
+func (c *grammarChecker) fail(kind Kind, t lexer.Token, message, hint string) {
 	if c.err == nil {
 		c.err = &SyntaxError{Position: Position{Offset: t.Pos}, Kind: kind, Message: message, Hint: hint}
 	}
 	c.i = len(c.tokens) - 1
 }
 
-func (c *checker) unexpectedStatement() {
+func (c *grammarChecker) unexpectedStatement() {
 	t := c.peek()
 	switch t.Kind {
 	case lexer.TokenError:
@@ -73,25 +73,25 @@ func (c *checker) unexpectedStatement() {
 	}
 }
 
-func (c *checker) program() {
+func (c *grammarChecker) program() {
 	for {
 		switch c.peek().Kind {
 		case lexer.TokenContent, lexer.TokenComment:
-			c.take()
+			c.next()
 		case lexer.TokenOpen, lexer.TokenOpenUnescaped:
 			c.mustache()
 		case lexer.TokenOpenBlock:
-			c.block()
+			c.block(false)
 		case lexer.TokenOpenInverse:
-			c.inverse()
+			c.block(true)
 		default:
 			return
 		}
 	}
 }
 
-func (c *checker) mustache() {
-	open := c.take()
+func (c *grammarChecker) mustache() {
+	open := c.next()
 	c.expression(open)
 	if open.Kind == lexer.TokenOpenUnescaped {
 		c.close(open, lexer.TokenCloseUnescaped)
@@ -101,9 +101,9 @@ func (c *checker) mustache() {
 }
 
 // close checks the braces that end a tag; this is where JSON braces and mustaches collide.
-func (c *checker) close(open lexer.Token, want lexer.TokenKind) {
+func (c *grammarChecker) close(open lexer.Token, want lexer.TokenKind) {
 	if c.is(want) {
-		c.take()
+		c.next()
 		return
 	}
 	t := c.peek()
@@ -131,52 +131,32 @@ func foreignHint(t lexer.Token) string {
 	}
 }
 
-// enter counts one more open block.
-func (c *checker) enter(open lexer.Token) {
-	if c.blocks++; c.blocks > c.limit {
-		c.fail(KindLimit, open, fmt.Sprintf("blocks are nested deeper than %d", c.limit), "")
-	}
-}
-
-func (c *checker) block() {
+// block checks {{#x}} … {{/x}} or, as inverse, {{^x}} … {{/x}}, which has no {{else if}}. raymond's parser nests every
+// {{else if}} in the one before.
+func (c *grammarChecker) block(inverse bool) {
 	before := c.blocks
 	open, name := c.openBlock()
 	c.program()
-	c.chain()
-	c.closeBlock(open, name)
-	c.blocks = before
-}
-
-func (c *checker) inverse() {
-	before := c.blocks
-	open, name := c.openBlock()
-	c.program()
-	if c.is(lexer.TokenInverse) {
-		c.take()
-		c.program()
-	}
-	c.closeBlock(open, name)
-	c.blocks = before
-}
-
-// chain checks the else branches. raymond's parser nests every {{else if}} in the one before.
-func (c *checker) chain() {
-	for c.is(lexer.TokenOpenInverseChain) {
+	for !inverse && c.is(lexer.TokenOpenInverseChain) {
 		c.openBlock()
 		c.program()
 	}
 	if c.is(lexer.TokenInverse) {
-		c.take()
+		c.next()
 		c.program()
 	}
+	c.closeBlock(open, name)
+	c.blocks = before
 }
 
-func (c *checker) openBlock() (lexer.Token, string) {
-	open := c.take()
-	c.enter(open)
+func (c *grammarChecker) openBlock() (lexer.Token, string) {
+	open := c.next()
+	if c.blocks++; c.blocks > c.limit {
+		c.fail(KindLimit, open, fmt.Sprintf("blocks are nested deeper than %d", c.limit), "")
+	}
 	name := c.expression(open)
 	if c.is(lexer.TokenOpenBlockParams) {
-		c.take()
+		c.next()
 		if !c.is(lexer.TokenID) {
 			c.fail(KindSyntax, c.peek(), "a name is missing between the bars", "write as |name|")
 		}
@@ -185,12 +165,12 @@ func (c *checker) openBlock() (lexer.Token, string) {
 				c.fail(KindLimit, c.peek(), fmt.Sprintf("a block has more than %d names between its bars", maxBlockParams), "#each knows two: |item index|")
 				break
 			}
-			c.take()
+			c.next()
 		}
 		if !c.is(lexer.TokenCloseBlockParams) {
 			c.fail(KindSyntax, c.peek(), "the names after as must end with |", "write as |name|")
 		}
-		c.take()
+		c.next()
 	}
 	c.close(open, lexer.TokenClose)
 	return open, name
@@ -199,23 +179,23 @@ func (c *checker) openBlock() (lexer.Token, string) {
 // maxBlockParams is the largest number of names between bars. #each sets two; every path looks through all of them.
 const maxBlockParams = 16
 
-func (c *checker) closeBlock(open lexer.Token, name string) {
+func (c *grammarChecker) closeBlock(open lexer.Token, name string) {
 	if c.err != nil {
 		return
 	}
 	if c.is(lexer.TokenEOF) {
-		c.fail(KindSyntax, open, "the block "+short(name)+" is never closed", "close it with {{/"+short(name)+"}}")
+		c.fail(KindSyntax, open, "the block "+excerpt(name)+" is never closed", "close it with {{/"+excerpt(name)+"}}")
 		return
 	}
 	if !c.is(lexer.TokenOpenEndBlock) {
 		c.unexpectedStatement()
 		return
 	}
-	end := c.take()
+	end := c.next()
 	at := c.peek()
 	got := c.name(end)
 	if c.err == nil && got != name {
-		c.fail(KindSyntax, at, fmt.Sprintf("{{/%s}} cannot close the block %s", short(got), short(name)), "close it with {{/"+short(name)+"}} first")
+		c.fail(KindSyntax, at, fmt.Sprintf("{{/%s}} cannot close the block %s", excerpt(got), excerpt(name)), "close it with {{/"+excerpt(name)+"}} first")
 		return
 	}
 	c.close(end, lexer.TokenClose)
@@ -223,29 +203,29 @@ func (c *checker) closeBlock(open lexer.Token, name string) {
 
 // expression checks: name, parameters, named parameters. It returns the name as raymond compares it with the closing
 // tag.
-func (c *checker) expression(open lexer.Token) string {
+func (c *grammarChecker) expression(open lexer.Token) string {
 	name := c.name(open)
 	for !c.isPair() && c.is(lexer.TokenOpenSexpr, lexer.TokenBoolean, lexer.TokenNumber, lexer.TokenString, lexer.TokenData, lexer.TokenID) {
 		c.param(open)
 	}
 	for c.isPair() {
-		c.take()
-		c.take()
+		c.next()
+		c.next()
 		c.param(open)
 	}
 	return name
 }
 
-func (c *checker) isPair() bool {
+func (c *grammarChecker) isPair() bool {
 	return c.is(lexer.TokenID) && c.tokens[c.i+1].Kind == lexer.TokenEquals
 }
 
-func (c *checker) param(open lexer.Token) {
+func (c *grammarChecker) param(open lexer.Token) {
 	if !c.is(lexer.TokenOpenSexpr) {
 		c.name(open)
 		return
 	}
-	paren := c.take()
+	paren := c.next()
 	if c.calls++; c.calls > c.limit {
 		c.fail(KindLimit, paren, fmt.Sprintf("subexpressions are nested deeper than %d", c.limit), "")
 	}
@@ -257,24 +237,24 @@ func (c *checker) param(open lexer.Token) {
 			c.fail(KindSyntax, t, "unexpected "+tokenName(t)+" in a subexpression", "close the subexpression with )")
 		}
 	}
-	c.take()
+	c.next()
 	c.calls--
 }
 
 // name checks a literal or a path and returns raymond's canonical form of it.
-func (c *checker) name(open lexer.Token) string {
+func (c *grammarChecker) name(open lexer.Token) string {
 	t := c.peek()
 	switch t.Kind {
 	case lexer.TokenString:
-		return c.take().Val
+		return c.next().Val
 	case lexer.TokenBoolean:
-		return strings.ToLower(c.take().Val)
+		return strings.ToLower(c.next().Val)
 	case lexer.TokenNumber:
 		if _, err := strconv.ParseFloat(t.Val, 64); err != nil || numberLength(t.Val+" ") != len(t.Val) {
-			c.fail(KindSyntax, t, short(t.Val)+" is not a number", "")
+			c.fail(KindSyntax, t, excerpt(t.Val)+" is not a number", "")
 			return ""
 		}
-		c.take()
+		c.next()
 		n, isInt := strconv.Atoi(t.Val)
 		if isInt == nil {
 			return ast.NewNumberLiteral(0, 0, float64(n), true, "").Canonical()
@@ -282,7 +262,7 @@ func (c *checker) name(open lexer.Token) string {
 		f, _ := strconv.ParseFloat(t.Val, 64)
 		return ast.NewNumberLiteral(0, 0, f, false, "").Canonical()
 	case lexer.TokenData:
-		c.take()
+		c.next()
 		return c.path("@")
 	case lexer.TokenID:
 		return c.path("")
@@ -293,7 +273,7 @@ func (c *checker) name(open lexer.Token) string {
 	default:
 		hint := foreignHint(t)
 		if t.Kind == lexer.TokenSep && c.tokens[c.i+1].Kind == lexer.TokenID {
-			hint = "a path begins with a name: " + short(c.tokens[c.i+1].Val)
+			hint = "a path begins with a name: " + excerpt(c.tokens[c.i+1].Val)
 		}
 		c.fail(KindSyntax, t, "a name is missing after "+open.Val, hint)
 	}
@@ -301,7 +281,7 @@ func (c *checker) name(open lexer.Token) string {
 }
 
 // path checks a path and returns it as raymond writes it, without the blanks between its names.
-func (c *checker) path(prefix string) string {
+func (c *grammarChecker) path(prefix string) string {
 	if !c.is(lexer.TokenID) {
 		c.fail(KindSyntax, c.peek(), "a name is missing after @", "")
 		return ""
@@ -310,7 +290,7 @@ func (c *checker) path(prefix string) string {
 	original.WriteString(prefix)
 	names := 0
 	for n := 1; ; n++ {
-		t := c.take()
+		t := c.next()
 		original.WriteString(t.Val)
 		isUp := t.Val == ".." || t.Val == "." || t.Val == "this"
 		if !isUp {
@@ -325,32 +305,32 @@ func (c *checker) path(prefix string) string {
 			c.fail(KindLimit, t, fmt.Sprintf("a path has more than %d names", c.limit+maxDataDepth), "")
 			return ""
 		case !c.is(lexer.TokenSep):
-			c.glued(t)
-			return unbracketed(original.String())
+			c.refuseDots(t)
+			return trimBrackets(original.String())
 		}
-		original.WriteString(c.take().Val)
+		original.WriteString(c.next().Val)
 		if !c.is(lexer.TokenID) {
-			c.noName(short(original.String()))
+			c.missingName(excerpt(original.String()))
 			return ""
 		}
 	}
 }
 
-// noName reports a path that ends in a separator.
-func (c *checker) noName(original string) {
+// missingName reports a path that ends in a separator.
+func (c *grammarChecker) missingName(original string) {
 	t := c.peek()
 	message, hint := "a name is missing after "+original, ""
 	switch {
 	case c.is(lexer.TokenNumber, lexer.TokenBoolean):
-		hint = "write it in brackets: " + original + "[" + short(t.Val) + "]"
+		hint = "write it in brackets: " + original + "[" + excerpt(t.Val) + "]"
 	case c.is(lexer.TokenError):
 		message = lexerMessage(t)
 	}
 	c.fail(KindSyntax, t, message, hint)
 }
 
-// glued reports dots directly behind a path, which raymond takes for its next argument.
-func (c *checker) glued(last lexer.Token) {
+// refuseDots reports dots directly behind a path, which raymond takes for its next argument.
+func (c *grammarChecker) refuseDots(last lexer.Token) {
 	t := c.peek()
 	if c.err != nil || t.Kind != lexer.TokenID || t.Pos != last.Pos+len(last.Val) {
 		return
@@ -361,14 +341,6 @@ func (c *checker) glued(last lexer.Token) {
 	case ".":
 		c.fail(KindSyntax, t, "a name is missing after this dot", "")
 	}
-}
-
-// unbracketed takes the brackets off a path of one name in brackets, as raymond does.
-func unbracketed(original string) string {
-	if len(original) >= 2 && original[0] == '[' && original[len(original)-1] == ']' {
-		return original[1 : len(original)-1]
-	}
-	return original
 }
 
 // collisionHint helps with {{{#each, where a brace of JSON made a block tag a triple mustache.
@@ -384,12 +356,12 @@ func lexerMessage(t lexer.Token) string {
 	if t.Val == "" {
 		return "unexpected text"
 	}
-	return strings.ToLower(t.Val[:1]) + short(t.Val[1:])
+	return strings.ToLower(t.Val[:1]) + excerpt(t.Val[1:])
 }
 
 func tokenName(t lexer.Token) string {
 	if t.Kind == lexer.TokenEOF {
 		return "end of the template"
 	}
-	return strconv.Quote(short(t.Val))
+	return strconv.Quote(excerpt(t.Val))
 }

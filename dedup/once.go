@@ -65,7 +65,8 @@ func claimKey(ctx context.Context, s Store, key string, lease time.Duration) (Cl
 func runClaimed(ctx context.Context, s Store, key, token string, o Options, f func(ctx context.Context) error) (err error) {
 	succeeded := false
 	defer func() {
-		// A shutdown cancels ctx; the outcome must be recorded all the same, or the key stays in flight until its lease ends.
+		// A shutdown cancels ctx; the outcome must be recorded all the same, or the key stays in flight until its lease
+		// ends.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
 		if succeeded {
@@ -127,7 +128,8 @@ type Options struct {
 	OnStoreError func(*StoreError)
 }
 
-// Validate returns an *OptionError for each field that cannot be used, joined. Once calls it; configuration code can too.
+// Validate returns an *OptionError for each field that cannot be used, joined. Once calls it; configuration code can
+// too.
 func (o Options) Validate() error {
 	var errs []error
 	if o.Window < 0 {

@@ -41,14 +41,15 @@ type Store interface {
 	// calls for a free key exactly one gets Acquired. Claiming a taken key prolongs nothing.
 	Claim(ctx context.Context, key string, lease time.Duration) (Claim, error)
 	// Commit marks the claimed key as done for ttl from now. It returns ErrLost, and changes nothing, when token does
-	// not own key: from the moment the lease ends, also if nobody else has claimed the key, and after Commit or Release.
+	// not own key: from the moment the lease ends, also if nobody else has claimed the key, and after Commit or
+	// Release.
 	Commit(ctx context.Context, key, token string, ttl time.Duration) error
 	// Release frees the claimed key at once. ErrLost as for Commit.
 	Release(ctx context.Context, key, token string) error
 }
 
-// ValidateCall returns what every call of a Store refuses: ctx's error when it is done, ErrEmptyKey, or ErrDuration for a
-// lease or time to live below 1. It is for those who write stores; Release, which has no duration, passes 1.
+// ValidateCall returns what every call of a Store refuses: ctx's error when it is done, ErrEmptyKey, or ErrDuration for
+// a lease or time to live below 1. It is for those who write stores; Release, which has no duration, passes 1.
 func ValidateCall(ctx context.Context, key string, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err

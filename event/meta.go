@@ -27,8 +27,8 @@ type Meta struct {
 	// Time is when it happened, in the years 1 to 9999. Zero means now.
 	Time time.Time
 	// Attributes are further facts for routing and payloads, such as custom fields, never secrets. At most 64, together
-	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'. Values are free
-	// text: what is longer than 1,024 bytes is cut, and bytes that are not UTF-8 become U+FFFD.
+	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'. Values are
+	// free text: what is longer than 1,024 bytes is cut, and bytes that are not UTF-8 become U+FFFD.
 	Attributes map[string]string
 }
 
@@ -42,15 +42,15 @@ const (
 
 type attribute struct{ name, value string }
 
-// Validate reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
-// payload that adds nothing to it.
+// Validate reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with
+// a payload that adds nothing to it.
 func (m Meta) Validate() error {
 	_, _, err := m.validate()
 	return err
 }
 
-// validate returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut; or
-// the first error.
+// validate returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut;
+// or the first error.
 func (m Meta) validate() (attrs []attribute, cut []string, err error) {
 	if m.ID != "" {
 		if err := validateID(m.ID); err != nil {

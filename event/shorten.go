@@ -154,7 +154,7 @@ func commonLength(b []byte, excess int) (int, bool) {
 	return 0, false
 }
 
-// cutText tells how many bytes of the content of a JSON string fit into limit without splitting a character or an
+// cutText returns how many bytes of the content of a JSON string fit into limit without splitting a character or an
 // escape, and how many characters are left out then.
 func cutText(s []byte, limit int) (keep, missing int) {
 	for i := 0; i < len(s); {

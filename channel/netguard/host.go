@@ -28,19 +28,6 @@ func CheckHost(field, raw string) (string, error) {
 	return host, nil
 }
 
-// CheckHostPort validates host[:port] in the same way and returns it as it is sent, with brackets around IPv6. The port
-// is 1 to 65535, without leading zeros.
-func CheckHostPort(field, raw string) (string, error) {
-	host, port, reason := splitHostPort(raw)
-	if reason == "" {
-		host, reason = cleanHost(host, strings.HasPrefix(raw, "["))
-	}
-	if reason != "" {
-		return "", hostMistake(field, raw, reason)
-	}
-	return joinHostPort(host, port), nil
-}
-
 func hostMistake(field, raw, problem string) error {
 	if raw == "" {
 		return mistakeAt(field, channel.CodeMissing, "is empty", hostRemedy)
@@ -107,12 +94,12 @@ func cleanHost(raw string, bracketed bool) (host, reason string) {
 	}
 	name := strings.Map(toDot, raw)
 	// Before the mapping too: it drops some of these.
-	if reason := checkLabels(name); reason != "" {
+	if reason := labelProblem(name); reason != "" {
 		return "", reason
 	}
 	host, reason = toASCII(name)
 	if reason == "" {
-		reason = checkLabels(host)
+		reason = labelProblem(host)
 	}
 	if reason != "" {
 		return "", reason
@@ -193,7 +180,7 @@ func toDot(r rune) rune {
 	return r
 }
 
-func checkLabels(host string) string {
+func labelProblem(host string) string {
 	host = strings.TrimSuffix(host, ".") // the root: the name is looked up as it is, without a search list
 	if len(host) > 253 {
 		return "has a host of more than 253 bytes"

@@ -40,7 +40,8 @@ func (l Limits) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *channel.ConfigError.
+// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a
+// *channel.ConfigError.
 func (l Limits) CheckMethod(field, method string) error {
 	if !l.allowsMethod(method) {
 		return mistakeAt(field, channel.CodeForbidden, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
@@ -78,12 +79,7 @@ func (l Limits) methods() []string {
 	return l.Methods
 }
 
-func (l Limits) allowsMethod(method string) bool {
-	if len(l.Methods) == 0 {
-		return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE"
-	}
-	return slices.Contains(l.Methods, method)
-}
+func (l Limits) allowsMethod(method string) bool { return slices.Contains(l.methods(), method) }
 
 func (l Limits) allowsPort(port int) bool {
 	return len(l.Ports) == 0 || slices.Contains(l.Ports, port)
@@ -99,4 +95,15 @@ func joinInts(list []int) string {
 		texts[i] = strconv.Itoa(n)
 	}
 	return strings.Join(texts, ", ")
+}
+
+const pkg = "netguard" // in configuration errors
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
+}
+
+// mistakeAt is a mistake in a field of the caller's, who may add the package.
+func mistakeAt(field string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Path: field, Code: code, Problem: problem, Remedy: remedy}
 }

@@ -163,8 +163,8 @@ func link(raw string) string {
 	return s
 }
 
-// isASCIIHost takes names and IP addresses. An internationalised name has to be in its ASCII form, so that it can be told
-// from one that only looks the same.
+// isASCIIHost takes names and IP addresses. An internationalised name has to be in its ASCII form, so that it can be
+// distinguished from one that only looks the same.
 func isASCIIHost(host string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:"
 	return host != "" && strings.Trim(host, allowed) == ""

@@ -15,8 +15,8 @@ func Message(e event.Event) []byte {
 }
 
 // Readers are what reads Slack's answers.
-func Readers() []func(webhook.Answer, retry.Verdict) webhook.Reading {
-	return []func(webhook.Answer, retry.Verdict) webhook.Reading{readHook, readAPI}
+func Readers() []func(webhook.Response, retry.Verdict) webhook.Reading {
+	return []func(webhook.Response, retry.Verdict) webhook.Reading{readHook, readAPI}
 }
 
 // OwnText is a message of the text that a template made.

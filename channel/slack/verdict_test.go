@@ -303,7 +303,7 @@ func FuzzAnswer(f *testing.F) {
 			verdict = webhook.DefaultVerdicts(status)
 		}
 		for _, read := range slack.Readers() {
-			r := read(webhook.Answer{Status: status, Body: []byte(body)}, verdict)
+			r := read(webhook.Response{Status: status, Body: []byte(body)}, verdict)
 			if r.Verdict == retry.VerdictSuccess && (status > 299 || r.Reason != "") {
 				t.Fatalf("taken: %+v", r)
 			}

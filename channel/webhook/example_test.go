@@ -76,7 +76,7 @@ func ExampleConfig_interpret() {
 		Guard:  here,
 		Limits: netguard.Limits{AllowInsecureHTTP: true},
 		URL:    receiver.URL,
-		Interpret: func(a webhook.Answer, verdict retry.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, verdict retry.Verdict) webhook.Reading {
 			var said struct {
 				OK    bool
 				Error string

@@ -69,7 +69,7 @@ func (p phase) open(t *testing.T, limits netguard.Timeouts) *webhook.Channel {
 }
 
 // wantsAll needs the whole body to know what an answer means.
-func wantsAll(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func wantsAll(a webhook.Response, v retry.Verdict) webhook.Reading {
 	if a.Truncated && v == retry.VerdictSuccess {
 		v = retry.VerdictPermanent
 	}

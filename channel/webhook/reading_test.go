@@ -19,7 +19,7 @@ import (
 )
 
 // chat reads answers of a receiver that puts all it has to say into JSON, as chat products do.
-func chat(a webhook.Answer, verdict retry.Verdict) webhook.Reading {
+func chat(a webhook.Response, verdict retry.Verdict) webhook.Reading {
 	var said struct {
 		OK         bool    `json:"ok"`
 		Error      string  `json:"error"`
@@ -98,13 +98,13 @@ func TestInterpret(t *testing.T) {
 // What is given to Interpret is what the receipt has: capped, and without secrets.
 func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	t.Parallel()
-	var seen webhook.Answer
+	var seen webhook.Response
 	var before retry.Verdict
 	config := webhook.Config{
 		URL:         answerWith(t, 202, http.Header{"X-Message-Id": {"m-17"}, "Set-Cookie": {"a=b"}}, "T0KEN-V4LUE and more"),
 		Auth:        webhook.Token(secret.Literal("T0KEN-V4LUE")),
 		MaxResponse: 16,
-		Interpret: func(a webhook.Answer, v retry.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, v retry.Verdict) webhook.Reading {
 			seen, before = a, v
 			return webhook.Reading{Verdict: v, ProviderID: a.Header.Get("X-Message-Id")}
 		},
@@ -113,7 +113,7 @@ func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "m-17", receipt.ProviderID)
 	assert.Equal(t, retry.VerdictSuccess, before)
-	assert.Equal(t, webhook.Answer{Status: 202, Header: receipt.Response.Header, Body: receipt.Response.Body, Truncated: true}, seen)
+	assert.Equal(t, webhook.Response{Status: 202, Header: receipt.Response.Header, Body: receipt.Response.Body, Truncated: true}, seen)
 	assert.Equal(t, secret.Redacted+" and ", string(seen.Body))
 	assert.Equal(t, secret.Redacted, seen.Header.Get("Set-Cookie"))
 }
@@ -127,7 +127,7 @@ func TestInterpretIsAskedAboutHalfASuccess(t *testing.T) {
 			_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\nX-Id: m-17\r\nContent-Length: 100\r\n\r\n{\"ok\":true}"))
 		})
 		for _, verdict := range []retry.Verdict{retry.VerdictPermanent, retry.VerdictTransient, retry.VerdictSuccess} {
-			hook := newChannel(t, webhook.Config{URL: target, Interpret: func(a webhook.Answer, _ retry.Verdict) webhook.Reading {
+			hook := newChannel(t, webhook.Config{URL: target, Interpret: func(a webhook.Response, _ retry.Verdict) webhook.Reading {
 				assert.True(t, a.Truncated)
 				return webhook.Reading{Verdict: verdict, ProviderID: a.Header.Get("X-Id")}
 			}})
@@ -151,7 +151,7 @@ func TestInterpretCanLeaveTheOutcomeOpen(t *testing.T) {
 	t.Parallel()
 	hook := newChannel(t, webhook.Config{
 		URL: answerWith(t, 200, nil, `{"error":"fatal_error"}`),
-		Interpret: func(webhook.Answer, retry.Verdict) webhook.Reading {
+		Interpret: func(webhook.Response, retry.Verdict) webhook.Reading {
 			return webhook.Reading{Verdict: retry.VerdictTransient, Reason: "fatal_error", OutcomeUnknown: true}
 		},
 	})

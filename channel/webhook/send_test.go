@@ -147,7 +147,7 @@ func TestSendJudgesTheStatus(t *testing.T) {
 		"all but success, 202": {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.VerdictTransient},
 		"all but success, 302": {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.VerdictTransient},
 		"all but success, 410": {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 410, retry.VerdictTransient},
-		"read as gone, 404": {webhook.Config{Interpret: func(webhook.Answer, retry.Verdict) webhook.Reading {
+		"read as gone, 404": {webhook.Config{Interpret: func(webhook.Response, retry.Verdict) webhook.Reading {
 			return webhook.Reading{Verdict: retry.VerdictPermanent, Gone: true}
 		}}, 404, retry.VerdictPermanent},
 		"own table, unknown verdict":  {webhook.Config{Verdicts: func(int) retry.Verdict { return 99 }}, 503, retry.VerdictPermanent},

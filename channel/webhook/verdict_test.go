@@ -125,7 +125,7 @@ func TestARefusedProxyPasswordIsAskedForAgain(t *testing.T) {
 // "Answered 200 OK" alone is no reason.
 func TestA2xxThatIsNoSuccessSaysWhatWouldBe(t *testing.T) {
 	t.Parallel()
-	refuse := func(webhook.Answer, retry.Verdict) webhook.Reading {
+	refuse := func(webhook.Response, retry.Verdict) webhook.Reading {
 		return webhook.Reading{Verdict: retry.VerdictPermanent}
 	}
 	for says, c := range map[string]webhook.Config{

@@ -68,7 +68,7 @@ func TestRejectsDefects(t *testing.T) {
 		"trims keys":                    {"odd-keys"},
 		"folds case":                    {"odd-keys"},
 		"cuts keys at NUL":              {"odd-keys"},
-		"mends UTF-8":                   {"odd-keys"},
+		"repairs UTF-8":                 {"odd-keys"},
 		"cuts long keys":                {"odd-keys"},
 		"looks and takes apart":         {"one-winner", "one-successor"},
 		"free for an instant in Commit": {"one-winner"},

@@ -1,6 +1,6 @@
 // Channels follows one access request from the question to the end of the access. The approvers hear of it in Slack,
 // the requester by mail, and a SIEM through an Amazon SNS topic; all three are small servers on this machine, and after
-// each event the program prints what they received. The reason given for the request tries to ring everybody's bell in
+// each event the program prints what they received. The reason given for the request tries to call everybody in
 // Slack and to smuggle a line into the mail's header. Nothing to install, nothing leaves the machine.
 package main
 
@@ -41,14 +41,14 @@ type receivers struct {
 	topic *topic
 }
 
-// run tells the story on out and returns the receivers, for a test to look at what really arrived.
+// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*receivers, error) {
-	postbox, err := relay.New()
+	mailbox, err := relay.New()
 	if err != nil {
 		return nil, err
 	}
-	defer postbox.Close()
-	r := &receivers{slack: newWorkspace(), relay: postbox, topic: newTopic()}
+	defer mailbox.Close()
+	r := &receivers{slack: newWorkspace(), relay: mailbox, topic: newTopic()}
 	defer r.slack.Close()
 	defer r.topic.Close()
 	routes, closeAll, err := newRoutes(r)
@@ -93,13 +93,13 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 				return r, ctx.Err()
 			}
 		}
-		show.slack(r.slack.takeNews())
+		show.slack(r.slack.takeChanges(), i == 0)
 		mails := r.relay.Mails()
-		mail, err := open(mails[len(mails)-1])
+		received, err := open(mails[len(mails)-1])
 		if err != nil {
 			return r, err
 		}
-		show.mail(mail, i == 0)
+		show.mail(received, i == 0)
 		show.sns(r.topic.last(), i == 0)
 	}
 	show.sum(r)
@@ -203,7 +203,7 @@ func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err er
 		return nil, nil, err
 	}
 
-	// BySubject: what happens to one request is told in its order, also when an attempt has to be repeated.
+	// BySubject: what happens to one request arrives in its order, also when an attempt has to be repeated.
 	return []dispatcher.Route{
 			{Name: "approvers", Channel: approvers, Tenant: tenant, Order: dispatcher.BySubject},
 			{Name: "requester", Channel: requester, Tenant: tenant, Order: dispatcher.BySubject},

@@ -23,7 +23,7 @@ type workspace struct {
 	mu       sync.Mutex
 	issued   int // ids
 	messages []*post
-	news     []change
+	changes  []change
 	mentions []string // who would have been called
 }
 
@@ -102,7 +102,7 @@ func (w *workspace) take(path string, c call) (ts, problem string) {
 		// Only the lines that are not what they were are worth printing.
 		fresh := slices.DeleteFunc(slices.Clone(shown), func(line string) bool { return slices.Contains(p.shown, line) })
 		p.shown = shown
-		w.news = append(w.news, change{what: "the message is brought up to date; new in it", lines: fresh})
+		w.changes = append(w.changes, change{what: "the message is brought up to date; new in it", lines: fresh})
 		return p.ts, ""
 	case path != "/api/chat.postMessage":
 		return "", "unknown_method"
@@ -112,11 +112,11 @@ func (w *workspace) take(path string, c call) (ts, problem string) {
 			return "", "thread_not_found"
 		}
 		p.replies = append(p.replies, reply{shown, c.Broadcast})
-		w.news = append(w.news, change{"a reply in its thread", shown, notification})
+		w.changes = append(w.changes, change{"a reply in its thread", shown, notification})
 		return ts, ""
 	default:
 		w.messages = append(w.messages, &post{ts: ts, shown: shown})
-		w.news = append(w.news, change{"a new message", shown, notification})
+		w.changes = append(w.changes, change{"a new message", shown, notification})
 		return ts, ""
 	}
 }
@@ -130,13 +130,13 @@ func (w *workspace) find(ts string) *post {
 	return nil
 }
 
-// takeNews returns what happened since it was called last.
-func (w *workspace) takeNews() []change {
+// takeChanges returns what happened since it was called last.
+func (w *workspace) takeChanges() []change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	news := w.news
-	w.news = nil
-	return news
+	changes := w.changes
+	w.changes = nil
+	return changes
 }
 
 // block is a Block Kit block: a header, a section or a context line.

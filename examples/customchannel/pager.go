@@ -20,7 +20,7 @@ type Pager struct{ Addr string }
 
 var _ channel.Channel = Pager{}
 
-// Send makes one attempt and says what its failure means; whoever dispatches does the rest.
+// Send makes one attempt and says what its failure means; the dispatcher does the rest.
 func (p Pager) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	began := time.Now()
 	answer, err := p.ask(ctx, fmt.Sprintf("PAGE %s %s\n", d.ID(), d.Event.Type()))

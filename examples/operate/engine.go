@@ -26,8 +26,8 @@ type operation struct {
 	settled map[string]int // deliveries that are over, by route
 }
 
-func newOperation(set *config.Set, happened *news) (*operation, error) {
-	quiet := slog.New(slog.DiscardHandler) // the story tells it all
+func newOperation(set *config.Set, changed *changes) (*operation, error) {
+	quiet := slog.New(slog.DiscardHandler) // the story prints it all
 	store := history.NewMemory(0)
 	recorder, err := history.NewRecorder(store, history.Options{Logger: quiet})
 	if err != nil {
@@ -43,7 +43,7 @@ func newOperation(set *config.Set, happened *news) (*operation, error) {
 		o.mu.Lock()
 		o.settled[s.Delivery.Route]++
 		o.mu.Unlock()
-		happened.tell()
+		changed.notify()
 	}}
 	o.engine, err = dispatcher.New(dispatcher.Config{
 		Routes: set.Routes, Observers: []dispatcher.Observer{o.monitor.Observer(), o.recorder.Observer(), counter}, Logger: quiet,
@@ -75,28 +75,28 @@ func (o *operation) stop(ctx context.Context) error {
 	return errors.Join(err, o.recorder.Close(ctx))
 }
 
-// news lets the story wait for what happens elsewhere.
-type news struct {
+// changes lets the story wait for what happens elsewhere.
+type changes struct {
 	mu   sync.Mutex
 	next chan struct{} // closed when something has happened
 }
 
-func newNews() *news { return &news{next: make(chan struct{})} }
+func newChanges() *changes { return &changes{next: make(chan struct{})} }
 
-// tell says that something has happened.
-func (n *news) tell() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	close(n.next)
-	n.next = make(chan struct{})
+// notify says that something has happened.
+func (c *changes) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.next)
+	c.next = make(chan struct{})
 }
 
 // until returns once happened is true, which it asks whenever something has happened, or ctx is done.
-func (n *news) until(ctx context.Context, happened func() bool) error {
+func (c *changes) until(ctx context.Context, happened func() bool) error {
 	for {
-		n.mu.Lock()
-		next := n.next
-		n.mu.Unlock()
+		c.mu.Lock()
+		next := c.next
+		c.mu.Unlock()
 		if happened() {
 			return nil
 		}

@@ -1,6 +1,6 @@
 // Operate loads a YAML document with a route in the style of each of five privileged-access products and runs it
-// against receivers on this machine. One of them fails until a contact is told by mail, is mended, and gets what it
-// missed; then the status table and the history are printed. Nothing to install, nothing leaves the machine.
+// against receivers on this machine. One of them fails until a contact gets a mail, works again, and gets what it missed;
+// then the status table and the history are printed. Nothing to install, nothing leaves the machine.
 package main
 
 import (
@@ -27,9 +27,9 @@ func main() {
 	}
 }
 
-// run tells the story on out and returns it, for a test to look at what really arrived.
+// run plays the story, printing to out, and returns it, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*story, error) {
-	s := &story{out: out, systems: newReceivers(), happened: newNews()}
+	s := &story{out: out, systems: newReceivers(), changed: newChanges()}
 	defer s.systems.Close()
 	var err error
 	if s.mailbox, err = relay.New(); err != nil {
@@ -41,11 +41,11 @@ func run(ctx context.Context, out io.Writer) (*story, error) {
 		return nil, err
 	}
 	defer set.Close()
-	if s.operation, err = newOperation(set, s.happened); err != nil {
+	if s.operation, err = newOperation(set, s.changed); err != nil {
 		return nil, err
 	}
 	s.start(ctx)
-	err = s.tell(ctx)
+	err = s.play(ctx)
 	if err := errors.Join(err, s.stop(ctx)); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type entrant struct {
 	open   func(units int) (worker, error)
 }
 
-// worker is an entrant at work: for one round and a number of units that was told when it was opened.
+// worker is an entrant at work: for one round and a number of units that is known when it is opened.
 type worker struct {
 	do func(units int) error
 	// figures are the contest's metrics of what was done last; nil = it has none.

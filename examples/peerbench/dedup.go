@@ -26,7 +26,7 @@ const (
 	keyLength = 48        // characters
 )
 
-// memory is a library's way to tell repeats.
+// memory is a library's way to find repeats.
 type memory struct {
 	isNew func(key string) bool
 	close func()
@@ -39,7 +39,7 @@ type memoryMaker struct {
 	open   func(keys int) memory
 }
 
-// duplicates is the contest of telling repeats.
+// duplicates is the contest of finding repeats.
 func duplicates(checks int) contest {
 	c := contest{
 		name:  "dedup",

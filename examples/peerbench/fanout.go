@@ -170,7 +170,7 @@ func buses() []busMaker {
 		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
 		notifyBus(),
 		alertmanagerBus(),
-		alertmanagerBooksBus(),
+		alertmanagerLogBus(),
 		eventloggerBus(),
 		watermillChannelBus(),
 		watermillRouterBus(),

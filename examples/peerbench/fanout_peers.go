@@ -139,15 +139,15 @@ func (s alertmanagerStage) Exec(ctx context.Context, _ *slog.Logger, alerts ...*
 	return ctx, alerts, s(ctx, string(alerts[0].Labels["id"]))
 }
 
-// alertmanagerBooksBus is what Alertmanager does for each receiver: deduplication by its notification log, the attempt
+// alertmanagerLogBus is what Alertmanager does for each receiver: deduplication by its notification log, the attempt
 // with retries, the entry in the log. Each event is a group of its own, so none is withheld.
-func alertmanagerBooksBus() busMaker {
+func alertmanagerLogBus() busMaker {
 	return busMaker{
 		name: "Alertmanager, with log, dedup and retries", callers: waitingCallers, part: 20,
 		traits: []string{"joined", "until the caller's context ends", "the caller's", "every caller that met it", "the callers"},
 		open: func(events []event.Event, sinks []sink) (bus, error) {
 			registry := prometheus.NewRegistry()
-			books, err := nflog.New(nflog.Options{Retention: time.Hour, Metrics: registry})
+			entries, err := nflog.New(nflog.Options{Retention: time.Hour, Metrics: registry})
 			if err != nil {
 				return bus{}, err
 			}
@@ -159,9 +159,9 @@ func alertmanagerBooksBus() busMaker {
 				own := alertmanagerNotifier(s)
 				key := &nflogpb.Receiver{GroupName: receiver, Integration: kind, Idx: uint32(i)}
 				fan = append(fan, alertnotify.MultiStage{
-					alertnotify.NewDedupStage(own, books, key),
+					alertnotify.NewDedupStage(own, entries, key),
 					alertnotify.NewRetryStage(alertnotify.NewIntegration(own, own, kind, i, receiver), receiver, metrics, eventrecorder.NopRecorder()),
-					alertnotify.NewSetNotifiesStage(books, key, flags),
+					alertnotify.NewSetNotifiesStage(entries, key, flags),
 				})
 			}
 			alerts, log := alertsOf(events), slog.New(slog.DiscardHandler)

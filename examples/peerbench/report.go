@@ -218,14 +218,14 @@ func (r report) rewrite(name string) error {
 	return os.WriteFile(name, out.Bytes(), 0o644)
 }
 
-// section writes the chart, of each charted contest the floor, Tocsin and the cheapest peer, and the targets.
+// section writes the chart, of the first three charted contests the floor, Tocsin and the cheapest peer, and the targets.
 func (r report) section(w io.Writer) {
 	fmt.Fprintf(w, "`%s` in [examples/peerbench](examples/peerbench): %s.\n"+
 		"All are measured in one run, in turns; the figures are medians of the rounds. Compare only what is in one table: times depend\n"+
 		"on the machine. The tables show the floor, Tocsin and the peer that needs least processor time; the chart shows all of them.\n"+
 		"[Everything](examples/peerbench/results/report.md), with spreads and with what each peer does and does not do.\n\n", r.Command, r.Machine)
 	fmt.Fprintln(w, "![Processor time of Tocsin and its peers beside the floor](examples/peerbench/results/chart.svg)")
-	for _, name := range charted {
+	for _, name := range charted[:3] {
 		for _, o := range r.Contests {
 			if o.Name == name {
 				fmt.Fprintf(w, "\n**%s.** %s\n\n", o.Title, o.contest.work)
@@ -268,7 +268,7 @@ func (o outcome) leading() []result {
 	return all
 }
 
-// ours tells Tocsin from its peers.
+// ours reports whether it is Tocsin, not a peer.
 func (r result) ours() bool { return strings.HasPrefix(r.Name, "Tocsin") }
 
 // machine is where and with what a run was made.

@@ -67,8 +67,10 @@ func TestOnlyTheSectionIsRewritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "README.md")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
 	write("before\n" + sectionBegin + "\nold\n" + sectionEnd + "\nafter\n")
+	r := made()
+	r.Contests[0].Name = "durable" // one of those that a README shows
 	for range 2 {
-		require.NoError(t, made().rewrite(file))
+		require.NoError(t, r.rewrite(file))
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.True(t, strings.HasPrefix(string(text), "before\n"+sectionBegin+"\n`go run .` in "))

@@ -36,7 +36,7 @@ func main() {
 // metadata is where many clouds hand credentials to whoever asks from within.
 const metadata = "http://169.254.169.254/latest/meta-data/"
 
-// run tells the story on out and returns the receivers, for a test to look at what really arrived. Observers are
+// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived. Observers are
 // notified of what the printer prints.
 func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*receivers, error) {
 	r := &receivers{

@@ -42,7 +42,7 @@ func TestOnlyTheProductsAnswerIsASuccess(t *testing.T) {
 			for name, value := range p.taken.header {
 				header.Set(name, value)
 			}
-			return c.Interpret(webhook.Answer{Status: status, Header: header, Body: []byte(body), Truncated: truncated}, retry.VerdictSuccess)
+			return c.Interpret(webhook.Response{Status: status, Header: header, Body: []byte(body), Truncated: truncated}, retry.VerdictSuccess)
 		}
 		require.NotEmpty(t, c.Success)
 		for _, status := range c.Success {

@@ -104,7 +104,7 @@ func tag(key, value string) string {
 	return s[:min(len(s), 200)]
 }
 
-func readDatadog(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readDatadog(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Status string `json:"status"`
 		Event  struct {

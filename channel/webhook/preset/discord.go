@@ -153,7 +153,7 @@ func discordEscapes() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-func readDiscord(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readDiscord(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		ID         string  `json:"id"`
 		Code       int     `json:"code"`

@@ -54,8 +54,8 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(429, []byte(b), "1.5")
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte, header string) {
-		a := webhook.Answer{Status: status, Header: http.Header{"X-Ratelimit-Reset-After": {header}}, Body: body}
-		for name, read := range map[string]func(webhook.Answer, retry.Verdict) webhook.Reading{
+		a := webhook.Response{Status: status, Header: http.Header{"X-Ratelimit-Reset-After": {header}}, Body: body}
+		for name, read := range map[string]func(webhook.Response, retry.Verdict) webhook.Reading{
 			"sendgrid": readSendGrid, "pagerduty": readPagerDuty, "discord": readDiscord, "jira": readJira, "servicenow": readServiceNow,
 			"splunk": readSplunk, "datadog": readDatadog,
 		} {

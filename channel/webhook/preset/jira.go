@@ -97,7 +97,7 @@ func paragraph(s string, marks ...adf) adf {
 }
 
 // readJira takes the name of the first field that Jira complains about.
-func readJira(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readJira(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Key    string            `json:"key"`
 		Errors map[string]string `json:"errors"`

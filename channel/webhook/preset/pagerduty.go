@@ -112,7 +112,7 @@ func lookedAt(e event.Event) bool {
 	return false
 }
 
-func readPagerDuty(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readPagerDuty(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Status   string `json:"status"`
 		DedupKey string `json:"dedup_key"`

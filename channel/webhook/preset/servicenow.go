@@ -70,7 +70,7 @@ var codeTag = regexp.MustCompile(`(?i)\[(/?code)`)
 // withoutCode puts a blank into every [code] and [/code].
 func withoutCode(s string) string { return codeTag.ReplaceAllString(s, "[ $1") }
 
-func readServiceNow(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readServiceNow(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Result struct {
 			ID string `json:"sys_id"`

@@ -58,7 +58,7 @@ func splunkEvent(m message) any {
 
 // readSplunk believes the code rather than the status: 200 with another code than the number 0, or without one, is no
 // success.
-func readSplunk(a webhook.Answer, v retry.Verdict) webhook.Reading {
+func readSplunk(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Code *float64 `json:"code"` // not json.Number, which takes "0" as well
 	}](a)

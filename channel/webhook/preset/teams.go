@@ -25,7 +25,7 @@ func Teams(url string) webhook.Config {
 		Body:    body(teamsRoom, teamsMessage),
 		MaxBody: 28 << 10,
 		Success: []int{http.StatusOK, http.StatusAccepted},
-		Interpret: func(a webhook.Answer, v retry.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, v retry.Verdict) webhook.Reading {
 			return expected(webhook.Reading{Verdict: v}, len(a.Body) == 0 || isJSON(a))
 		},
 	}

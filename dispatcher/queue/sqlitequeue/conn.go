@@ -243,6 +243,9 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 	if err := p.over(); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case c := <-p.free:
 		c.ctx = ctx

@@ -77,9 +77,6 @@ func (q *Queue) SlackReferences(ttl time.Duration) slack.References {
 
 // Get implements slack.References.
 func (s slackReferences) Get(ctx context.Context, k slack.Key) (slack.Reference, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return slack.Reference{}, false, err
-	}
 	const op = "look for a message"
 	value, _, found, err := s.queue.record(ctx, op, kindReference, recordKey(k.Tenant, k.Route, k.Channel, k.Subject))
 	if err != nil || !found {
@@ -91,9 +88,6 @@ func (s slackReferences) Get(ctx context.Context, k slack.Key) (slack.Reference,
 
 // Put implements slack.References.
 func (s slackReferences) Put(ctx context.Context, k slack.Key, r slack.Reference) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	return s.queue.putRecord(ctx, "remember a message", kindReference, recordKey(k.Tenant, k.Route, k.Channel, k.Subject), encodeReference(r), s.ttl)
 }
 
@@ -143,17 +137,11 @@ func (q *Queue) MailProgress() email.Progress { return mailProgress{q} }
 
 // Get implements email.Progress.
 func (p mailProgress) Get(ctx context.Context, k email.Key) ([]byte, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, false, err
-	}
 	value, _, found, err := p.queue.record(ctx, "look for a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery))
 	return value, found, err
 }
 
 // Put implements email.Progress.
 func (p mailProgress) Put(ctx context.Context, k email.Key, state []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	return p.queue.putRecord(ctx, "remember a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery), state, progressTTL)
 }

@@ -36,7 +36,7 @@ func holdsTag(text string) bool {
 			return false
 		}
 		end := 0
-		for end < len(after) && (isLetter(after[end]) || end > 0 && after[end] >= '0' && after[end] <= '9') {
+		for end < len(after) && (isLetter(after[end]) || end > 0 && isDigit(after[end])) {
 			end++
 		}
 		if end > 0 && end < len(after) && (after[end] == '>' || after[end] == '/' || isHTMLBlank(after[end])) {

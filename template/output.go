@@ -91,7 +91,7 @@ func (m *machine) nested(in *instruction, v any) {
 
 // joinsJSON reports whether b could be part of a number or word of JSON that a neighbour prolongs.
 func joinsJSON(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '-' || b == '+'
+	return isAlphanumeric(b) || b == '.' || b == '-' || b == '+'
 }
 
 // appendText appends the text of a value: a list is joined by commas, an object is its JSON.
@@ -281,11 +281,9 @@ func appendHeader(dst []byte, s string) []byte {
 // appendURL keeps the unreserved characters of RFC 3986, section 2.3, and percent-encodes the rest.
 func appendURL(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
-		b := s[i]
-		switch {
-		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '.', b == '_', b == '~':
+		if b := s[i]; isAlphanumeric(b) || b == '-' || b == '.' || b == '_' || b == '~' {
 			dst = append(dst, b)
-		default:
+		} else {
 			dst = appendPercent(dst, b)
 		}
 	}

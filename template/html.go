@@ -337,7 +337,7 @@ func (p *htmlPlace) same(o htmlPlace) bool {
 	return a == o
 }
 
-// join unites the ends of two branches; it reports false when they are in different places.
+// join merges the ends of two branches; it reports false when they are in different places.
 func (p *htmlPlace) join(o htmlPlace) bool {
 	a, b := *p, o
 	a.outer, b.outer = 0, 0

@@ -167,7 +167,7 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 	return dst
 }
 
-// descend pays for one element of a list or object and bounds the depth and the length of the text so far.
+// descend counts the step of one element of a list or object and bounds the depth and the length of the text so far.
 func (m *machine) descend(length, depth int) bool {
 	if depth >= maxDataDepth {
 		m.fail(KindData, "the data is nested deeper than "+strconv.Itoa(maxDataDepth)+" levels", "", nil)

@@ -7,17 +7,15 @@ import (
 	"time"
 )
 
-// DefaultMaxKeys is the bound of a Memory when none is given.
-const DefaultMaxKeys = 1 << 20
-
 const (
+	defaultMaxKeys  = 1 << 20
 	maxShards       = 64   // enough that goroutines rarely meet at one lock
 	minKeysPerShard = 4096 // few enough shards that hashing fills them evenly
 )
 
 // MemoryOptions configure a Memory. The zero value is useful.
 type MemoryOptions struct {
-	// MaxKeys bounds the keys held, in flight and done together. 0 or less = DefaultMaxKeys, 1,048,576.
+	// MaxKeys bounds the keys held, in flight and done together. 0 or less = 1,048,576.
 	MaxKeys int
 }
 
@@ -41,7 +39,7 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns an empty store.
 func NewMemory(o MemoryOptions) *Memory {
 	if o.MaxKeys <= 0 {
-		o.MaxKeys = DefaultMaxKeys
+		o.MaxKeys = defaultMaxKeys
 	}
 	n := 1
 	for n < maxShards && o.MaxKeys/(2*n) >= minKeysPerShard {
@@ -64,7 +62,7 @@ func NewMemory(o MemoryOptions) *Memory {
 
 // Claim implements Store. It returns ErrFull when there is no room.
 func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (Claim, error) {
-	if err := Check(ctx, key, lease); err != nil {
+	if err := ValidateCall(ctx, key, lease); err != nil {
 		return Claim{}, err
 	}
 	h, s := m.locate(key)
@@ -75,7 +73,7 @@ func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (Cl
 
 // Commit implements Store.
 func (m *Memory) Commit(ctx context.Context, key, token string, ttl time.Duration) error {
-	if err := Check(ctx, key, ttl); err != nil {
+	if err := ValidateCall(ctx, key, ttl); err != nil {
 		return err
 	}
 	h, s := m.locate(key)
@@ -86,7 +84,7 @@ func (m *Memory) Commit(ctx context.Context, key, token string, ttl time.Duratio
 
 // Release implements Store.
 func (m *Memory) Release(ctx context.Context, key, token string) error {
-	if err := Check(ctx, key, 1); err != nil {
+	if err := ValidateCall(ctx, key, 1); err != nil {
 		return err
 	}
 	h, s := m.locate(key)

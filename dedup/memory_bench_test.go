@@ -106,11 +106,11 @@ type contender struct {
 func contenders(b *testing.B) []*contender {
 	return []*contender{
 		{name: "onephase", start: func() func(string) bool {
-			f := newFloor(DefaultMaxKeys)
+			f := newFloor(defaultMaxKeys)
 			return func(key string) bool { return f.mark(key, time.Hour) }
 		}},
 		{name: "floor", start: func() func(string) bool {
-			f := newFloor(DefaultMaxKeys)
+			f := newFloor(defaultMaxKeys)
 			return func(key string) bool {
 				isNew := f.begin(key, time.Minute)
 				if isNew {

@@ -79,8 +79,8 @@ func state(t *testing.T, m *Memory, key string) State {
 func TestMemoryIsSplitUpToItsBound(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ max, shards, total int }{
-		{0, 64, DefaultMaxKeys},
-		{-1, 64, DefaultMaxKeys},
+		{0, 64, defaultMaxKeys},
+		{-1, 64, defaultMaxKeys},
 		{1, 1, 1},
 		{8191, 1, 8191},
 		{8192, 2, 8192},

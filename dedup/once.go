@@ -30,9 +30,9 @@ func Once(ctx context.Context, s Store, key string, o Options, f func(ctx contex
 	c, err := claimKey(ctx, s, key, o.Lease)
 	if err != nil {
 		if o.FailClosed || ctx.Err() != nil {
-			return false, &StoreError{Op: OpClaim, Err: err}
+			return false, &StoreError{Op: opClaim, Err: err}
 		}
-		o.report(OpClaim, err)
+		o.report(opClaim, err)
 		return false, f(ctx)
 	}
 	switch c.State {
@@ -69,10 +69,10 @@ func runClaimed(ctx context.Context, s Store, key, token string, o Options, f fu
 		defer cancel()
 		if succeeded {
 			if err := s.Commit(ctx, key, token, o.Window); err != nil {
-				o.report(OpCommit, err)
+				o.report(opCommit, err)
 			}
 		} else if err := s.Release(ctx, key, token); err != nil {
-			o.report(OpRelease, err)
+			o.report(opRelease, err)
 		}
 	}()
 	err = f(ctx)
@@ -90,18 +90,15 @@ func (e *InFlightError) Error() string {
 	return fmt.Sprintf("dedup: another attempt with the same key is in flight, for %v at most", e.Remaining)
 }
 
-// Op names a call to a Store.
-type Op string
-
 const (
-	OpClaim   Op = "claim"
-	OpCommit  Op = "commit"
-	OpRelease Op = "release"
+	opClaim   = "claim"
+	opCommit  = "commit"
+	opRelease = "release"
 )
 
-// StoreError is a failure of the store, with the call that failed. It does not contain the key.
+// StoreError is a failure of the store. It does not contain the key.
 type StoreError struct {
-	Op  Op
+	Op  string // the call that failed: "claim", "commit" or "release"
 	Err error
 }
 

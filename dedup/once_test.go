@@ -23,12 +23,12 @@ var (
 // faulty is a Memory whose calls can be made to fail or to hang until their context is done.
 type faulty struct {
 	*Memory
-	fail  Op
-	hang  Op
+	fail  string
+	hang  string
 	state State // answered by Claim, if set
 }
 
-func (s *faulty) fault(ctx context.Context, op Op) error {
+func (s *faulty) fault(ctx context.Context, op string) error {
 	if op == s.hang {
 		<-ctx.Done()
 		return ctx.Err()
@@ -40,7 +40,7 @@ func (s *faulty) fault(ctx context.Context, op Op) error {
 }
 
 func (s *faulty) Claim(ctx context.Context, key string, lease time.Duration) (Claim, error) {
-	if err := s.fault(ctx, OpClaim); err != nil {
+	if err := s.fault(ctx, opClaim); err != nil {
 		return Claim{}, err
 	}
 	if s.state != 0 {
@@ -50,14 +50,14 @@ func (s *faulty) Claim(ctx context.Context, key string, lease time.Duration) (Cl
 }
 
 func (s *faulty) Commit(ctx context.Context, key, token string, ttl time.Duration) error {
-	if err := s.fault(ctx, OpCommit); err != nil {
+	if err := s.fault(ctx, opCommit); err != nil {
 		return err
 	}
 	return s.Memory.Commit(ctx, key, token, ttl)
 }
 
 func (s *faulty) Release(ctx context.Context, key, token string) error {
-	if err := s.fault(ctx, OpRelease); err != nil {
+	if err := s.fault(ctx, opRelease); err != nil {
 		return err
 	}
 	return s.Memory.Release(ctx, key, token)
@@ -121,7 +121,7 @@ func TestOnceInFlight(t *testing.T) {
 			assert.False(t, skipped)
 			var inFlight *InFlightError
 			require.ErrorAs(t, err, &inFlight)
-			assert.Equal(t, DefaultLease-20*time.Second, inFlight.Remaining)
+			assert.Equal(t, defaultLease-20*time.Second, inFlight.Remaining)
 			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "secret")
 			return nil
 		})
@@ -179,22 +179,22 @@ func TestOnceWhenTheStoreFails(t *testing.T) {
 		runs       int
 		err        error // errors.Is
 		returned   bool  // the store's failure is the error; else it goes to OnStoreError
-		op         Op
+		op         string
 		cause      error
 	}{
-		"claim":                       {store: faulty{fail: OpClaim}, f: succeed, runs: 1, op: OpClaim, cause: errStore},
-		"claim, and f fails":          {store: faulty{fail: OpClaim}, f: failWork, runs: 1, err: errWork, op: OpClaim, cause: errStore},
-		"claim, closed":               {store: faulty{fail: OpClaim}, failClosed: true, f: succeed, err: errStore, returned: true, op: OpClaim, cause: errStore},
-		"commit":                      {store: faulty{fail: OpCommit}, f: succeed, runs: 1, op: OpCommit, cause: errStore},
-		"commit, closed":              {store: faulty{fail: OpCommit}, failClosed: true, f: succeed, runs: 1, op: OpCommit, cause: errStore},
-		"release":                     {store: faulty{fail: OpRelease}, f: failWork, runs: 1, err: errWork, op: OpRelease, cause: errStore},
-		"unknown state":               {store: faulty{state: 7}, f: succeed, runs: 1, op: OpClaim},
-		"unknown state, closed":       {store: faulty{state: 7}, failClosed: true, f: succeed, returned: true, op: OpClaim},
-		"no key":                      {key: "-", f: succeed, runs: 1, op: OpClaim, cause: ErrEmptyKey},
-		"no key, closed":              {key: "-", failClosed: true, f: succeed, returned: true, err: ErrEmptyKey, op: OpClaim, cause: ErrEmptyKey},
-		"store full of claims":        {key: "other", f: succeed, runs: 1, op: OpClaim, cause: ErrFull},
-		"store full, closed":          {key: "other", failClosed: true, f: succeed, returned: true, err: ErrFull, op: OpClaim, cause: ErrFull},
-		"f takes longer than a lease": {f: func(context.Context) error { pass(2 * time.Minute); return nil }, runs: 1, op: OpCommit, cause: ErrLost},
+		"claim":                       {store: faulty{fail: opClaim}, f: succeed, runs: 1, op: opClaim, cause: errStore},
+		"claim, and f fails":          {store: faulty{fail: opClaim}, f: failWork, runs: 1, err: errWork, op: opClaim, cause: errStore},
+		"claim, closed":               {store: faulty{fail: opClaim}, failClosed: true, f: succeed, err: errStore, returned: true, op: opClaim, cause: errStore},
+		"commit":                      {store: faulty{fail: opCommit}, f: succeed, runs: 1, op: opCommit, cause: errStore},
+		"commit, closed":              {store: faulty{fail: opCommit}, failClosed: true, f: succeed, runs: 1, op: opCommit, cause: errStore},
+		"release":                     {store: faulty{fail: opRelease}, f: failWork, runs: 1, err: errWork, op: opRelease, cause: errStore},
+		"unknown state":               {store: faulty{state: 7}, f: succeed, runs: 1, op: opClaim},
+		"unknown state, closed":       {store: faulty{state: 7}, failClosed: true, f: succeed, returned: true, op: opClaim},
+		"no key":                      {key: "-", f: succeed, runs: 1, op: opClaim, cause: ErrEmptyKey},
+		"no key, closed":              {key: "-", failClosed: true, f: succeed, returned: true, err: ErrEmptyKey, op: opClaim, cause: ErrEmptyKey},
+		"store full of claims":        {key: "other", f: succeed, runs: 1, op: opClaim, cause: ErrFull},
+		"store full, closed":          {key: "other", failClosed: true, f: succeed, returned: true, err: ErrFull, op: opClaim, cause: ErrFull},
+		"f takes longer than a lease": {f: func(context.Context) error { pass(2 * time.Minute); return nil }, runs: 1, op: opCommit, cause: ErrLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestOnceWhenTheStoreFails(t *testing.T) {
 // TestOnceNeedsNoHook: without OnStoreError the outcomes are the same.
 func TestOnceNeedsNoHook(t *testing.T) {
 	t.Parallel()
-	for _, op := range []Op{OpClaim, OpCommit} {
+	for _, op := range []string{opClaim, opCommit} {
 		_, err := Once(t.Context(), &faulty{Memory: NewMemory(MemoryOptions{}), fail: op}, "key", Options{}, succeed)
 		assert.NoError(t, err, op)
 	}
@@ -261,16 +261,16 @@ func TestOnceDoesNotStartWhenCancelled(t *testing.T) {
 func TestOnceOutlivesAHangingStore(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		hang     Op
+		hang     string
 		deadline time.Duration
 		f        func(context.Context) error
 		pause    time.Duration
 	}{
-		"claim":                {OpClaim, 0, succeed, 5 * time.Second},
-		"claim, long deadline": {OpClaim, time.Hour, succeed, 5 * time.Second},
-		"claim, deadline":      {OpClaim, 8 * time.Second, succeed, 2 * time.Second},
-		"commit":               {OpCommit, 0, succeed, 5 * time.Second},
-		"release":              {OpRelease, 0, failWork, 5 * time.Second},
+		"claim":                {opClaim, 0, succeed, 5 * time.Second},
+		"claim, long deadline": {opClaim, time.Hour, succeed, 5 * time.Second},
+		"claim, deadline":      {opClaim, 8 * time.Second, succeed, 2 * time.Second},
+		"commit":               {opCommit, 0, succeed, 5 * time.Second},
+		"release":              {opRelease, 0, failWork, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

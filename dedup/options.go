@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// Defaults of Options.
 const (
-	DefaultWindow = 2 * time.Hour
-	DefaultLease  = time.Minute
+	defaultWindow = 2 * time.Hour
+	defaultLease  = time.Minute
 )
 
 // Options tune Once. The zero value is useful.
 type Options struct {
-	// Window is how long a success suppresses repeats, from its commit. 0 = DefaultWindow, 2 hours.
+	// Window is how long a success suppresses repeats, from its commit. 0 = 2 hours.
 	Window time.Duration
 	// Lease is how long a claim excludes others when it is neither committed nor released, as after a crash.
-	// 0 = DefaultLease, 1 minute. Choose it longer than f can take: work that outlives its lease may be done twice.
+	// 0 = 1 minute. Choose it longer than f can take: work that outlives its lease may be done twice.
 	Lease time.Duration
 	// FailClosed makes a failed claim an error. Default: f runs all the same, because a repeat is better than a loss.
 	FailClosed bool
@@ -38,15 +37,15 @@ func (o Options) Validate() error {
 
 func (o Options) withDefaults() Options {
 	if o.Window == 0 {
-		o.Window = DefaultWindow
+		o.Window = defaultWindow
 	}
 	if o.Lease == 0 {
-		o.Lease = DefaultLease
+		o.Lease = defaultLease
 	}
 	return o
 }
 
-func (o Options) report(op Op, err error) {
+func (o Options) report(op string, err error) {
 	if o.OnStoreError != nil {
 		o.OnStoreError(&StoreError{Op: op, Err: err})
 	}

@@ -36,9 +36,9 @@ type Store interface {
 	Release(ctx context.Context, key, token string) error
 }
 
-// Check returns what every call of a Store refuses: ctx's error when it is done, ErrEmptyKey, or ErrDuration for a
+// ValidateCall returns what every call of a Store refuses: ctx's error when it is done, ErrEmptyKey, or ErrDuration for a
 // lease or time to live below 1. It is for those who write stores; Release, which has no duration, passes 1.
-func Check(ctx context.Context, key string, d time.Duration) error {
+func ValidateCall(ctx context.Context, key string, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 }
 
 func checkSource(source string) error {
-	err := event.Meta{Source: source}.Err()
+	err := event.Meta{Source: source}.Validate()
 	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
 		return configError("Source", channel.CodeInvalid, invalid.Problem, invalid.Remedy)
 	}
@@ -142,7 +142,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	if r.Retry != nil && isNil(r.Retry) {
 		c.add("Retry", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
 	}
-	if err := r.Events.Check(types...); err != nil {
+	if err := r.Events.Validate(types...); err != nil {
 		c.add("Events", channel.CodeInvalid, err.Error(), "")
 	}
 	c.notNegative("Concurrency", int64(r.Concurrency), "leave it out for the default of 4; to stop, pause the route")

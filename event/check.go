@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Check is [Filter.Err] and also reports patterns that match no type, so that a misspelt one is not silent for ever.
+// Validate is [Filter.Err] and also reports patterns that match no type, so that a misspelt one is not silent for ever.
 // Types are those of the catalogue and own, the host's. Without own a pattern may stand for a type of the host's, so it
 // is only reported when it is nearly one of the catalogue, or begins with "tocsin.". The error joins an [*InvalidError]
 // for each.
-func (f Filter) Check(own ...Type) error {
+func (f Filter) Validate(own ...Type) error {
 	if err := f.Err(); err != nil {
 		return err
 	}

@@ -20,21 +20,21 @@ func TestCheckFindsMisspeltTypes(t *testing.T) {
 		f := event.All(event.Types("grant.active", pattern))
 		require.NoError(t, f.Err(), "it is a pattern")
 		var invalid *event.InvalidError
-		require.ErrorAs(t, f.Check(), &invalid, pattern)
+		require.ErrorAs(t, f.Validate(), &invalid, pattern)
 		assert.Equal(t, "patterns[1]", invalid.Field)
 		assert.Contains(t, invalid.Problem, pattern)
 		assert.Contains(t, invalid.Remedy, `did you mean "`+like+`"`)
-		require.ErrorAs(t, event.Not(f).Check(), &invalid, "inside of others: %s", pattern)
+		require.ErrorAs(t, event.Not(f).Validate(), &invalid, "inside of others: %s", pattern)
 	}
 	for _, pattern := range []string{"tocsin.channel_fail", "tocsin.unheard_of"} {
-		require.Error(t, event.Types(pattern).Check(), "no host has such a type: %s", pattern)
+		require.Error(t, event.Types(pattern).Validate(), "no host has such a type: %s", pattern)
 	}
 	for _, typ := range event.Catalogue() {
-		require.NoError(t, event.Types(string(typ)).Check())
+		require.NoError(t, event.Types(string(typ)).Validate())
 	}
-	require.NoError(t, event.Filter{}.Check())
-	require.NoError(t, event.Any(event.Types("request.*", "tocsin.*", "*"), event.WithAttribute("x")).Check())
-	require.Error(t, event.Types("Request.Pending").Check(), "what Err reports")
+	require.NoError(t, event.Filter{}.Validate())
+	require.NoError(t, event.Any(event.Types("request.*", "tocsin.*", "*"), event.WithAttribute("x")).Validate())
+	require.Error(t, event.Types("Request.Pending").Validate(), "what Err reports")
 }
 
 func TestCheckTakesTypesOfTheHost(t *testing.T) {
@@ -42,11 +42,11 @@ func TestCheckTakesTypesOfTheHost(t *testing.T) {
 	hosts := []string{
 		"vault.key_rotated", "vault.*", "request.reopened", "request.escalated", "session.paused", "alarm.raised", "alarm.*", "host.note", "a.b", "agent.*",
 	}
-	require.NoError(t, event.Types(hosts...).Check(), "without a list of them")
+	require.NoError(t, event.Types(hosts...).Validate(), "without a list of them")
 
 	own := []event.Type{"vault.key_rotated", "request.approve"}
-	require.NoError(t, event.Types("vault.*", "vault.key_rotated", "request.approve", "request.approved").Check(own...), "named, however alike")
+	require.NoError(t, event.Types("vault.*", "vault.key_rotated", "request.approve", "request.approved").Validate(own...), "named, however alike")
 	for _, pattern := range []string{"vault.key_rotate", "vault.secret_read", "vaults.*", "host.note"} {
-		require.Error(t, event.Types(pattern).Check(own...), "with a list nothing else is taken: %s", pattern)
+		require.Error(t, event.Types(pattern).Validate(own...), "with a list nothing else is taken: %s", pattern)
 	}
 }

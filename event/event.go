@@ -230,7 +230,7 @@ func (e Event) Data() json.RawMessage {
 }
 
 // WithSource returns e when it has a source, otherwise a copy of it with the source s. An s that breaks the rules for
-// [Meta].Source is not taken; check it with [Meta.Err] when it is configured.
+// [Meta].Source is not taken; check it with [Meta.Validate] when it is configured.
 func (e Event) WithSource(s string) Event {
 	if e.p == nil || e.p.meta.Source != "" || s == "" || checkText("source", s) != nil {
 		return e

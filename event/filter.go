@@ -15,7 +15,7 @@ import (
 // restrict own events that are named elsewhere in the filter, but let none through by themselves:
 // All(Types("tocsin.*"), Not(Types("tocsin.channel_recovered"))) wants all but one.
 //
-// A mistake in a filter is kept and reported by [Filter.Err]; a filter with a mistake matches nothing. [Filter.Check]
+// A mistake in a filter is kept and reported by [Filter.Err]; a filter with a mistake matches nothing. [Filter.Validate]
 // also finds types that do not exist.
 type Filter struct{ n *node }
 

@@ -41,9 +41,9 @@ const (
 
 type attribute struct{ name, value string }
 
-// Err reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
+// Validate reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
 // payload that adds nothing to it.
-func (m Meta) Err() error {
+func (m Meta) Validate() error {
 	_, _, err := m.check()
 	return err
 }

@@ -177,7 +177,7 @@ func TestNewTakesTheLimits(t *testing.T) {
 			t.Parallel()
 			e, err := event.New(test.payload, test.meta)
 			require.NoError(t, err)
-			require.NoError(t, test.meta.Err())
+			require.NoError(t, test.meta.Validate())
 			back, err := event.Parse(e.JSON())
 			require.NoError(t, err, "whatever New takes can be parsed again")
 			assert.True(t, e.SameAs(back))
@@ -190,9 +190,9 @@ func TestNewTakesTheLimits(t *testing.T) {
 
 func TestMetaErr(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, event.Meta{}.Err())
+	require.NoError(t, event.Meta{}.Validate())
 	var invalid *event.InvalidError
-	require.ErrorAs(t, event.Meta{Source: "a\nb"}.Err(), &invalid)
+	require.ErrorAs(t, event.Meta{Source: "a\nb"}.Validate(), &invalid)
 	assert.Equal(t, "source", invalid.Field)
 	assert.Equal(t, "event: source holds a control character; remove it", invalid.Error())
 }
@@ -203,7 +203,7 @@ func TestErrorsAreStable(t *testing.T) {
 	bad := event.Meta{Source: "\n", Tenant: "\n", Subject: "\n", Attributes: map[string]string{"\n": ""}}
 	for range 50 {
 		var invalid *event.InvalidError
-		require.ErrorAs(t, bad.Err(), &invalid)
+		require.ErrorAs(t, bad.Validate(), &invalid)
 		require.Equal(t, "source", invalid.Field)
 	}
 }

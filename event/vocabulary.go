@@ -9,7 +9,7 @@ import (
 // Vocabulary maps types of events to the words that somebody else uses for them: a receiver that switches on
 // "AccessRequestCreated", or a product whose configuration says "JIT Application Access Ticket Created". It translates
 // both ways. Events themselves always carry types. Hosts make vocabularies of their own as map literals; check those
-// with [Vocabulary.Err]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has no
+// with [Vocabulary.Validate]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has no
 // words.
 type Vocabulary map[Type]string
 
@@ -44,9 +44,9 @@ func (v Vocabulary) Types(texts ...string) Filter {
 	return Types(patterns...)
 }
 
-// Err reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an empty
+// Validate reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an empty
 // word, a word of two types, or a word that is another entry's type.
-func (v Vocabulary) Err() error {
+func (v Vocabulary) Validate() error {
 	var errs []error
 	used := make(map[string]Type, len(v))
 	for _, t := range v.types() {
@@ -84,25 +84,29 @@ func Vocabularies() map[string]Vocabulary {
 	}
 }
 
-// TriggerWords is the vocabulary of [Trigger]: "Created" for request.pending, and so on.
-func TriggerWords() Vocabulary { return triggerWords("") }
+// TriggerWords are the names that access-request products commonly give to the changes of a request.
+func TriggerWords() Vocabulary {
+	return Vocabulary{
+		TypeRequestPending:  "Created",
+		TypeRequestApproved: "Approved",
+		TypeRequestDenied:   "Rejected",
+		TypeGrantActive:     "Granted",
+		TypeGrantExpired:    "Expired",
+		TypeGrantFailed:     "Failed",
+	}
+}
 
 // AccessRequestWords are the values of event_type on which receivers of access-request webhooks switch:
-// "AccessRequestCreated" for request.pending and likewise AccessRequest with each [Trigger].
+// "AccessRequestCreated" for request.pending, and likewise AccessRequest before each of [TriggerWords].
 //
 // Source: Apono, "Webhook payload schema reference", read 2026-11, which shows AccessRequestCreated and says that the
 // property is the trigger; the other five follow its form.
-func AccessRequestWords() Vocabulary { return triggerWords("AccessRequest") }
-
-// triggerWords are the triggers behind a prefix.
-func triggerWords(prefix string) Vocabulary {
-	v := make(Vocabulary)
-	for _, c := range catalogue() {
-		if trigger, ok := TriggerOf(c.typ); ok {
-			v[c.typ] = prefix + string(trigger)
-		}
+func AccessRequestWords() Vocabulary {
+	words := TriggerWords()
+	for t, word := range words {
+		words[t] = "AccessRequest" + word
 	}
-	return v
+	return words
 }
 
 // ApplicationAccessWords are the names of the events that endpoint-privilege webhooks offer.

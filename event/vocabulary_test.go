@@ -39,7 +39,7 @@ func TestReadyMadeVocabulariesShareNoWord(t *testing.T) {
 	t.Parallel()
 	var words []string
 	for _, v := range event.Vocabularies() {
-		require.NoError(t, v.Err())
+		require.NoError(t, v.Validate())
 		words = slices.AppendSeq(words, maps.Values(v))
 	}
 	slices.Sort(words)
@@ -49,7 +49,7 @@ func TestReadyMadeVocabulariesShareNoWord(t *testing.T) {
 func TestVocabularyTranslatesBothWays(t *testing.T) {
 	t.Parallel()
 	host := event.Vocabulary{"vault.key_rotated": "KeyRotated", "request.pending": "New request"}
-	require.NoError(t, host.Err())
+	require.NoError(t, host.Validate())
 	for _, v := range append(slices.Collect(maps.Values(event.Vocabularies())), host, nil) {
 		for _, typ := range append(event.Catalogue(), "vault.key_rotated", "host.note") {
 			word := v.Word(typ)
@@ -87,7 +87,7 @@ func TestVocabularyTypesTakesEitherVocabulary(t *testing.T) {
 	assert.Equal(t, "patterns[1]", invalid.Field)
 }
 
-func TestVocabularyErr(t *testing.T) {
+func TestVocabularyValidate(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		v     event.Vocabulary
@@ -100,11 +100,11 @@ func TestVocabularyErr(t *testing.T) {
 		"another's type": {event.Vocabulary{"a.b": "a.c", "a.c": "X"}, `vocabulary["a.b"]`, "another entry's type"},
 	} {
 		var invalid *event.InvalidError
-		require.ErrorAs(t, tc.v.Err(), &invalid, name)
+		require.ErrorAs(t, tc.v.Validate(), &invalid, name)
 		assert.Equal(t, tc.field, invalid.Field, name)
 		assert.Contains(t, invalid.Problem, tc.says, name)
 	}
-	require.NoError(t, event.Vocabulary{"a.b": "a.b"}.Err())
+	require.NoError(t, event.Vocabulary{"a.b": "a.b"}.Validate())
 	typ, ok := event.Vocabulary{"a.c": "X", "a.b": "X"}.TypeOf("X")
 	assert.True(t, ok)
 	assert.Equal(t, event.Type("a.b"), typ, "even a mistaken table answers the same every time")

@@ -52,7 +52,7 @@ func (a access) tell(n *Notice, t event.Type) bool {
 		n.Title = phrase(request, "waits for approval")
 		n.Summary = because(phrase(who, "asks for", what, forWhom, long), why)
 	case event.TypeRequestApproved:
-		n.Phase, n.Status = Continues, "Approved"
+		n.Phase, n.Status = Updates, "Approved"
 		n.Title = phrase(request, "is approved")
 		n.Summary = sentence(enclosed(phrase(gets, "may have", what, until("until", end)), decided))
 	case event.TypeRequestDenied:
@@ -69,11 +69,11 @@ func (a access) tell(n *Notice, t event.Type) bool {
 		n.Title = phrase(who, "took break-glass access", aside)
 		n.Summary = because(phrase(who, "took", what, forWhom, "without waiting for approval", until("until", end)), why)
 	case event.TypeGrantActive:
-		n.Phase, n.Status = Continues, "Active"
+		n.Phase, n.Status = Updates, "Active"
 		n.Title = phrase(grant, "is active", aside)
 		n.Summary = sentence(gets, "has", what, until("until", end))
 	case event.TypeGrantExpiringSoon:
-		n.Severity, n.Phase, n.Status = Warning, Continues, "Expiring soon"
+		n.Severity, n.Phase, n.Status = Warning, Updates, "Expiring soon"
 		n.Title = phrase(grant, "ends soon", aside)
 		n.Summary = sentence(gets, "has", what, until("until", end), "only")
 	case event.TypeGrantExpired:

@@ -18,7 +18,7 @@ func ofAlert(e event.Event) (Notice, bool) {
 		n.Severity, n.Phase, n.Status = urgency(a.Priority), Opens, "Open"
 		n.Title = headed(phrase(name(string(a.Priority), "New"), "alert"), about)
 	case event.TypeAlertAcknowledged:
-		n.Severity, n.Phase, n.Status = urgency(a.Priority), Continues, "Acknowledged"
+		n.Severity, n.Phase, n.Status = urgency(a.Priority), Updates, "Acknowledged"
 		n.Title = headed("Alert acknowledged", about)
 	case event.TypeAlertResolved:
 		n.Phase, n.Status = Closes, "Resolved"

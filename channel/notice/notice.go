@@ -52,7 +52,7 @@ const (
 // Warning for what waits for somebody or did not go as asked (pending, denied, expired without a decision, expiring
 // soon, revoked), Info for the rest. An alert has its priority's until it is resolved.
 //
-// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and stands Alone whatever
+// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and Standalone whatever
 // its type, so that it wakes nobody up and touches nothing that is real.
 func Of(e event.Event) Notice {
 	n, ok := ofCatalogue(e)
@@ -61,7 +61,7 @@ func Of(e event.Event) Notice {
 	}
 	if e.IsTest() {
 		n.Title, n.Summary = testPrefix+n.Title, testPrefix+n.Summary
-		n.Severity, n.Phase = Info, Alone
+		n.Severity, n.Phase = Info, Standalone
 	}
 	n.Title, n.Summary, n.Status = line(n.Title, maxTitle), line(n.Summary, maxSummary), line(n.Status, maxStatus)
 	if n.Link == "" {

@@ -81,33 +81,33 @@ func TestSeverityAndPhaseOfEveryType(t *testing.T) {
 		phase    Phase
 	}{
 		event.TypeRequestPending:    {Warning, Opens},
-		event.TypeRequestApproved:   {Info, Continues},
+		event.TypeRequestApproved:   {Info, Updates},
 		event.TypeRequestDenied:     {Warning, Closes},
 		event.TypeRequestExpired:    {Warning, Closes},
 		event.TypeRequestBreakGlass: {Critical, Opens},
-		event.TypeGrantActive:       {Info, Continues},
-		event.TypeGrantExpiringSoon: {Warning, Continues},
+		event.TypeGrantActive:       {Info, Updates},
+		event.TypeGrantExpiringSoon: {Warning, Updates},
 		event.TypeGrantExpired:      {Info, Closes},
 		event.TypeGrantRevoked:      {Warning, Closes},
 		event.TypeGrantFailed:       {Error, Opens},
 
 		event.TypeSessionStarted:      {Info, Opens},
 		event.TypeSessionEnded:        {Info, Closes},
-		event.TypeSessionMemberJoined: {Info, Continues},
-		event.TypeSessionMemberLeft:   {Info, Continues},
+		event.TypeSessionMemberJoined: {Info, Updates},
+		event.TypeSessionMemberLeft:   {Info, Updates},
 
 		event.TypeApplicationAccessRequested: {Warning, Opens},
 		event.TypeApplicationAccessDecided:   {Info, Closes},
 
 		event.TypeAlertOpened:       {Error, Opens}, // priority High
-		event.TypeAlertAcknowledged: {Error, Continues},
+		event.TypeAlertAcknowledged: {Error, Updates},
 		event.TypeAlertResolved:     {Info, Closes},
 		event.TypeAlertAutoResolved: {Info, Closes},
 
 		event.TypeChannelFailing:   {Error, Opens},
 		event.TypeChannelRecovered: {Info, Closes},
 		event.TypeChannelDisabled:  {Error, Opens},
-		event.TypeDeliveryDead:     {Error, Alone},
+		event.TypeDeliveryDead:     {Error, Standalone},
 	}
 	for _, typ := range event.Catalogue() {
 		e, _ := event.Sample(typ)
@@ -265,7 +265,7 @@ func TestHostsOwnEvent(t *testing.T) {
 	assert.Equal(t, "Vault key rotated: backup-signing", n.Title)
 	assert.Equal(t, "Event vault.key_rotated about backup-signing.", n.Summary)
 	assert.Equal(t, Info, n.Severity)
-	assert.Equal(t, Alone, n.Phase)
+	assert.Equal(t, Standalone, n.Phase)
 	assert.Equal(t, "https://vault.example.com/keys/7", n.Link)
 	assert.Equal(t, "Open", n.LinkText)
 	rotated := time.Unix(1696263265, 851898000).UTC()
@@ -288,7 +288,7 @@ func TestDataThatDoesNotFitItsTypeIsStillTold(t *testing.T) {
 	for _, typ := range event.Catalogue() {
 		n := Of(made(t, typ, `{"requester":7,"lsid":7,"user":7,"alert_title":7,"route":7,"note":"kept"}`, event.Meta{Subject: "s-1"}))
 		checkPromises(t, n)
-		assert.Equal(t, Alone, n.Phase, typ)
+		assert.Equal(t, Standalone, n.Phase, typ)
 		assert.Equal(t, "kept", facts(t, n)["Note"], typ)
 	}
 	for _, typ := range []event.Type{"request.reopened", "session.paused", "alert.muted", "application_access.seen", "tocsin.other"} {
@@ -460,8 +460,8 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{"info", "warning", "error", "critical", "info"},
 		[]string{Info.String(), Warning.String(), Error.String(), Critical.String(), Severity(9).String()})
-	assert.Equal(t, []string{"alone", "opens", "continues", "closes", "alone"},
-		[]string{Alone.String(), Opens.String(), Continues.String(), Closes.String(), Phase(9).String()})
+	assert.Equal(t, []string{"standalone", "opens", "updates", "closes", "standalone"},
+		[]string{Standalone.String(), Opens.String(), Updates.String(), Closes.String(), Phase(9).String()})
 	assert.Less(t, Info, Warning)
 	assert.Less(t, Warning, Error)
 	assert.Less(t, Error, Critical)
@@ -498,7 +498,7 @@ func TestTestEventsSayTestAndTouchNothing(t *testing.T) {
 		assert.True(t, strings.HasPrefix(n.Title, "TEST: "), n.Title)
 		assert.True(t, strings.HasPrefix(n.Summary, "TEST: "), n.Summary)
 		assert.Equal(t, Info, n.Severity, typ)
-		assert.Equal(t, Alone, n.Phase, typ)
+		assert.Equal(t, Standalone, n.Phase, typ)
 		assert.Equal(t, Of(e).Status, n.Status)
 		assert.NotContains(t, Of(e).Title, "TEST")
 	}

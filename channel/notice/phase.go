@@ -5,10 +5,10 @@ type Phase uint8
 
 // The phases.
 const (
-	Alone     Phase = iota // belongs to no story, or to one nobody knows the end of
-	Opens                  // begins the story, or gives it a turn that somebody has to look at
-	Continues              // further news
-	Closes                 // the story is over
+	Standalone Phase = iota // belongs to no story, or to one nobody knows the end of
+	Opens                   // begins the story, or gives it a turn that somebody has to look at
+	Updates                 // further news
+	Closes                  // the story is over
 )
 
 // String returns the name in lower case.
@@ -16,11 +16,11 @@ func (p Phase) String() string {
 	switch p {
 	case Opens:
 		return "opens"
-	case Continues:
-		return "continues"
+	case Updates:
+		return "updates"
 	case Closes:
 		return "closes"
 	default:
-		return "alone"
+		return "standalone"
 	}
 }

@@ -41,7 +41,7 @@ func ofRoute(e event.Event) (Notice, bool) {
 		n.Summary = because(phrase(route, "gets no notifications any more"), line(r.Reason, maxSummary))
 	case event.TypeDeliveryDead:
 		// A later success of the route does not bring the delivery back, so it is no part of the route's story.
-		n.Phase, n.Status = Alone, "Given up"
+		n.Phase, n.Status = Standalone, "Given up"
 		n.Title = phrase("A notification to", route, "was given up")
 		n.Summary = because(phrase(name(string(r.FailedType), "An event"), "did not reach", route), line(r.Reason, maxSummary))
 	default:

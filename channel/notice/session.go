@@ -17,7 +17,7 @@ func ofSession(e event.Event) (Notice, bool) {
 	if k := name(s.ExternalKey); k != "" && k != about {
 		key = "for " + k
 	}
-	n := Notice{Phase: Continues}
+	n := Notice{Phase: Updates}
 	switch e.Type() {
 	case event.TypeSessionStarted:
 		n.Phase, n.Status = Opens, "Started"

@@ -59,7 +59,7 @@ func TestCloudEventsSDKReadsHostileEvents(t *testing.T) {
 	} {
 		attributes := map[string]string{"Cost_Center": text, "x-1": "7"}
 		meta := event.Meta{ID: "e-1", Tenant: "acme", Attributes: attributes, Time: time.Unix(1696263265, 851898001)}
-		if probe := (event.Meta{Source: text, Subject: text}); probe.Err() == nil {
+		if probe := (event.Meta{Source: text, Subject: text}); probe.Validate() == nil {
 			meta.Source, meta.Subject = text, text
 		}
 		payload := event.RequestDenied{AccessRequest: event.AccessRequest{ID: "r-1", Justification: text}, Reason: text}

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,34 +30,50 @@ func (u URL) String() string { return u.Text }
 
 // Check validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in
 // them, and none within another, so that there is one way to read it. It does not validate the URL, which has to be
-// expanded for that.
+// expanded for that. The error joins a *channel.ConfigError for each mistake.
 func (u URL) Check() error {
-	if len(u.Masks) > MaxMasks {
-		return mistake(channel.CodeRange, maskField(MaxMasks), "is one too many", fmt.Sprintf("use at most %d", MaxMasks))
+	if len(u.Masks) == 0 {
+		return nil
 	}
 	origin, rest := splitOrigin(u.Text)
-	if origin == "" && len(u.Masks) > 0 {
+	if origin == "" {
 		return mistake(channel.CodeInvalid, "Text", "does not begin with scheme and host", "write it as https://host/path")
 	}
+	var errs []error
+	if len(u.Masks) > MaxMasks {
+		errs = append(errs, mistake(channel.CodeRange, maskField(MaxMasks), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)))
+	}
 	for i, m := range u.Masks {
-		field := maskField(i)
+		replacement := maskField(i) + ".Replacement"
 		switch {
-		case m.Replacement == "" || len(m.Replacement) > 100 || strings.Trim(m.Replacement, replacementChars) != "":
-			return mistake(channel.CodeInvalid, field, "has an unusable replacement", "use 1 to 100 letters, digits and -._~!$*{}[]")
+		case m.Replacement == "":
+			errs = append(errs, mistake(channel.CodeMissing, replacement, "is empty", "use 1 to 100 letters, digits and -._~!$*{}[]"))
+		case len(m.Replacement) > 100 || strings.Trim(m.Replacement, replacementChars) != "":
+			errs = append(errs, mistake(channel.CodeInvalid, replacement, "cannot be used", "use 1 to 100 letters, digits and -._~!$*{}[]"))
 		case strings.Contains(origin, m.Replacement):
-			return mistake(channel.CodeInvalid, field, "has a replacement that occurs in scheme, host or port", "choose another one")
+			errs = append(errs, mistake(channel.CodeConflict, replacement, "occurs in scheme, host or port", "choose another one"))
 		case !strings.Contains(rest, m.Replacement):
-			return mistake(channel.CodeInvalid, field, "has a replacement that does not occur in the URL", "put it where the value belongs")
-		case m.Value.IsZero():
-			return mistake(channel.CodeMissing, field, "has no value", "give the value, or remove the mask")
-		}
-		for j, other := range u.Masks {
-			if i != j && strings.Contains(other.Replacement, m.Replacement) {
-				return mistake(channel.CodeInvalid, field, fmt.Sprintf("has a replacement that is part of that of mask %d", j+1), "choose another one")
+			errs = append(errs, mistake(channel.CodeConflict, replacement, "does not occur in the URL", "put it where the value belongs"))
+		default:
+			if j := u.containing(i); j >= 0 {
+				errs = append(errs, mistake(channel.CodeConflict, replacement, fmt.Sprintf("is part of that of mask %d", j+1), "choose another one"))
 			}
 		}
+		if m.Value.IsZero() {
+			errs = append(errs, mistake(channel.CodeMissing, maskField(i)+".Value", "is missing", "give it, or remove the mask"))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// containing finds another mask whose replacement contains that of mask i, or -1.
+func (u URL) containing(i int) int {
+	for j, other := range u.Masks {
+		if i != j && strings.Contains(other.Replacement, u.Masks[i].Replacement) {
+			return j
+		}
+	}
+	return -1
 }
 
 const replacementChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$*{}[]"
@@ -90,21 +107,26 @@ func (u URL) Values() []Value {
 // Update returns next, to be saved in place of u, with [Kept] values taken from the masks of u with the same
 // replacement. A value can be kept only while Text is as before, byte by byte: otherwise whoever may edit but not read
 // the configuration could have it sent to a server of their own, by a name that only looks the same, or to another path
-// of a server that many share. Errors are *channel.ConfigError.
+// of a server that many share. The error joins a *channel.ConfigError for each mistake.
 func (u URL) Update(next URL) (URL, error) {
 	merged := URL{Text: next.Text}
+	var errs []error
 	for i, m := range next.Masks {
 		if m.Value.IsKept() {
 			old, ok := u.mask(m.Replacement)
 			switch {
 			case !ok:
-				return URL{}, mistake(channel.CodeStored, maskField(i), "has no stored value to keep", "give the value")
+				errs = append(errs, mistake(channel.CodeStored, maskField(i)+".Value", "has no stored value to keep", "give the value"))
 			case u.Text != next.Text:
-				return URL{}, errMoved(maskField(i))
+				errs = append(errs, mistake(channel.CodeStored, maskField(i)+".Value",
+					"cannot keep its stored value, because the destination has changed", "give the value again"))
 			}
 			m.Value = old.Value
 		}
 		merged.Masks = append(merged.Masks, m)
+	}
+	if errs != nil {
+		return URL{}, errors.Join(errs...)
 	}
 	return merged, merged.Check()
 }
@@ -136,8 +158,4 @@ func maskField(i int) string { return fmt.Sprintf("Masks[%d]", i) }
 
 func mistake(code channel.ConfigCode, path, problem, remedy string) error {
 	return &channel.ConfigError{Package: "secret", Path: path, Code: code, Problem: problem, Remedy: remedy}
-}
-
-func errMoved(field string) error {
-	return mistake(channel.CodeStored, field, "cannot keep its stored value, because the destination has changed", "give the value again")
 }

@@ -52,13 +52,13 @@ func TestS51_MaskRules(t *testing.T) {
 		err string
 	}{
 		"ten masks":             {URL{ten, tenMasks}, ""},
-		"eleven masks":          {URL{eleven, elevenMasks}, "mask 11 is one too many"},
-		"empty replacement":     {URL{"https://a.example/x", []Mask{{"", v}}}, "mask 1 has an unusable replacement"},
-		"slash in replacement":  {URL{"https://a.example/x/y", []Mask{{"x/y", v}}}, "unusable replacement"},
-		"long replacement":      {URL{"https://a.example/" + strings.Repeat("x", 101), []Mask{{strings.Repeat("x", 101), v}}}, "unusable"},
+		"eleven masks":          {URL{eleven, elevenMasks}, "Masks[10] is one too many"},
+		"empty replacement":     {URL{"https://a.example/x", []Mask{{"", v}}}, "Masks[0].Replacement is empty"},
+		"slash in replacement":  {URL{"https://a.example/x/y", []Mask{{"x/y", v}}}, "Masks[0].Replacement cannot be used"},
+		"long replacement":      {URL{"https://a.example/" + strings.Repeat("x", 101), []Mask{{strings.Repeat("x", 101), v}}}, "Masks[0].Replacement cannot be used"},
 		"not in the text":       {URL{"https://a.example/x", []Mask{{"TOKEN", v}}}, "does not occur"},
-		"no value":              {URL{"https://a.example/T", []Mask{{"T", Value{}}}}, "has no value"},
-		"one within another":    {URL{"https://a.example/MM/M", []Mask{{"MM", v}, {"M", v}}}, "part of that of mask 1"},
+		"no value":              {URL{"https://a.example/T", []Mask{{"T", Value{}}}}, "Masks[0].Value is missing"},
+		"one within another":    {URL{"https://a.example/MM/M", []Mask{{"MM", v}, {"M", v}}}, "Masks[1].Replacement is part of that of mask 1"},
 		"twice the same":        {URL{"https://a.example/M", []Mask{{"M", v}, {"M", v}}}, "part of that of mask"},
 		"in the host":           {URL{"https://TENANT.example/TENANT", []Mask{{"TENANT", v}}}, "occurs in scheme, host or port"},
 		"right behind the host": {URL{"https://a.exampleTOKEN", []Mask{{"TOKEN", v}}}, "occurs in scheme, host or port"},
@@ -98,7 +98,7 @@ func TestS51_MasksAreWriteOnly(t *testing.T) {
 		"kept for another port":   {URL{"https://a.example:8443/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
 		"kept for another scheme": {URL{"http://a.example/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
 		"kept for a user's host":  {URL{"https://a.example@evil.example/TOKEN", []Mask{{"TOKEN", Kept()}}}, URL{}, "destination has changed"},
-		"new mask without value":  {URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", Kept()}, {"QQ", Value{}}}}, URL{}, "mask 2 has no value"},
+		"new mask without value":  {URL{"https://a.example/TOKEN/QQ", []Mask{{"TOKEN", Kept()}, {"QQ", Value{}}}}, URL{}, "Masks[1].Value is missing"},
 	} {
 		got, err := stored.Update(c.next)
 		if c.err != "" {

@@ -83,7 +83,7 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
 	n := notice.Of(d.Event)
-	if b.separate || n.Phase == notice.Alone || d.Event.Subject() == "" {
+	if b.separate || n.Phase == notice.Standalone || d.Event.Subject() == "" {
 		return b.call(ctx, d, b.post, b.headline(ctx, n, place{Channel: b.channel}))
 	}
 	k := Key{Tenant: d.Event.Tenant(), Route: d.Route, Channel: b.channel, Subject: d.Event.Subject()}

@@ -42,19 +42,19 @@ func Scheme(name string, credential secret.Value) Auth { return Auth{named, name
 func (a Auth) check() error {
 	switch {
 	case a.scheme == basic && strings.Contains(a.name, ":"):
-		return mistake(channel.CodeInvalid, "Auth", "is Basic with a colon in the user name", "correct it")
+		return mistake(channel.CodeInvalid, "Auth", "has a colon in the user name", "correct it")
 	case a.scheme == basic && strings.ContainsFunc(a.name, unicode.IsControl):
-		return mistake(channel.CodeInvalid, "Auth", "is Basic with a control character in the user name", "remove it")
+		return mistake(channel.CodeInvalid, "Auth", "has a control character in the user name", "remove it")
 	case a.scheme == token && a.value.IsZero():
-		return mistake(channel.CodeMissing, "Auth", "is a Token that is not set", "give it, or leave Auth out")
+		return mistake(channel.CodeMissing, "Auth", "has no credential", "give it")
 	case a.scheme == named && !isToken(a.name):
-		return mistake(channel.CodeInvalid, "Auth", "is a Scheme whose name is not one word", `use one like "Bearer"`)
+		return mistake(channel.CodeInvalid, "Auth", "has a scheme that is not one word", `use one like "Bearer"`)
 	case a.scheme == named && a.value.IsZero():
-		return mistake(channel.CodeMissing, "Auth", "is a Scheme without a credential", "give it, or leave Auth out")
+		return mistake(channel.CodeMissing, "Auth", "has no credential", "give it")
 	}
 	if literal, ok := literalOf(a.value); ok {
 		if _, problem := a.header(literal); problem != "" {
-			return mistake(channel.CodeInvalid, "Auth", "is a credential that "+problem, "correct it, for example remove a line feed at the end")
+			return mistake(channel.CodeInvalid, "Auth", "has a credential that "+problem, "correct it, for example remove a line feed at the end")
 		}
 	}
 	return nil

@@ -74,16 +74,16 @@ func (b *templateBody) contentType() (string, bool) {
 func (b *templateBody) check(mediaType string) *channel.ConfigError {
 	switch {
 	case b.template == nil:
-		return mistake(channel.CodeMissing, "Body", "is a template that is nil", "compile one, or leave Body out")
+		return mistake(channel.CodeMissing, "Body", "is a template that is nil", "compile one")
 	case b.template.Mode() == template.JSON:
 		return nil
 	case b.template.Mode() == template.Text && mediaType == "text/plain":
 		return nil
 	case b.template.Mode() == template.Text:
 		// Its values are written unchanged, so they could become markup.
-		return mistake(channel.CodeTemplate, "Body", "is a template for plain text with another content type", "compile it with Mode: template.JSON, or leave ContentType out")
+		return mistake(channel.CodeTemplate, "Body", "is a template for plain text with another content type", "make it a template for JSON, or give no content type")
 	}
-	return mistake(channel.CodeTemplate, "Body", "is not a template for JSON", "compile it with Mode: template.JSON")
+	return mistake(channel.CodeTemplate, "Body", "is not a template for JSON", "compile it for JSON")
 }
 
 func (b *templateBody) mayHold(fromEvent bool) bool { return fromEvent }
@@ -118,7 +118,7 @@ func (c Config) checkBody() error {
 	var errs []error
 	if c.ContentType != "" && c.Body.source != nil {
 		if _, fixed := c.Body.source.contentType(); fixed {
-			errs = append(errs, mistake(channel.CodeConflict, "ContentType", "is set beside a Body that has one of its own", "remove one of them"))
+			errs = append(errs, mistake(channel.CodeConflict, "ContentType", "is set beside a body that has one of its own", "remove one of them"))
 		}
 	}
 	media, parameters, err := mime.ParseMediaType(c.sentAs())
@@ -128,12 +128,11 @@ func (c Config) checkBody() error {
 		errs = append(errs, mistake(channel.CodeInvalid, "ContentType", "names a charset that is not UTF-8", "remove it: every body is UTF-8"))
 	}
 	for i, v := range c.Body.secrets {
-		field := fmt.Sprintf("Body: secret %d", i+1)
 		literal, ok := literalOf(v)
 		if v.IsZero() {
-			errs = append(errs, mistake(channel.CodeMissing, field, "is not set", "give it"))
+			errs = append(errs, mistake(channel.CodeMissing, bodySecret(i), "is missing", "give it"))
 		} else if ok && len(literal) < shortestSecret {
-			errs = append(errs, mistake(channel.CodeInvalid, field, tooShort, "give one that is long enough to be recognised in receipts"))
+			errs = append(errs, mistake(channel.CodeRange, bodySecret(i), tooShort, "give one that is long enough to be recognised in receipts"))
 		}
 	}
 	if c.Body.source != nil {
@@ -143,6 +142,9 @@ func (c Config) checkBody() error {
 	}
 	return errors.Join(errs...)
 }
+
+// bodySecret is the path of a secret in configuration errors.
+func bodySecret(i int) string { return fmt.Sprintf("Body.Secrets[%d]", i) }
 
 // isJSON tells whether a media type is JSON (RFC 6838 section 4.2.8).
 func isJSON(mediaType string) bool {

@@ -55,9 +55,9 @@ func (b *cloudEvents) contentType() (string, bool) {
 func (b *cloudEvents) check(string) *channel.ConfigError {
 	switch {
 	case b.options.Source == "":
-		return mistake(channel.CodeMissing, "Body", "is CloudEvents without a Source", "set it, for example to the product's address")
+		return mistake(channel.CodeMissing, "Body", "is CloudEvents without a source", "set it, for example to the product's address")
 	case uriReference(b.options.Source) != b.options.Source:
-		return mistake(channel.CodeInvalid, "Body", "is CloudEvents with a Source that is not a URI reference", "percent-encode what is special in it")
+		return mistake(channel.CodeInvalid, "Body", "is CloudEvents with a source that is not a URI reference", "percent-encode what is special in it")
 	}
 	names := make(map[string]bool)
 	for _, given := range b.options.Attributes {

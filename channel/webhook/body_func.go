@@ -38,7 +38,7 @@ func (b *funcBody) contentType() (string, bool) {
 
 func (b *funcBody) check(string) *channel.ConfigError {
 	if b.f == nil {
-		return mistake(channel.CodeMissing, "Body", "is a function that is nil", "give one, or leave Body out")
+		return mistake(channel.CodeMissing, "Body", "is a function that is nil", "give one")
 	}
 	return nil
 }

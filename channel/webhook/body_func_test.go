@@ -93,9 +93,9 @@ func TestNewRefusesBodies(t *testing.T) {
 	}{
 		"nil template":  {webhook.Config{Body: webhook.TemplateBody(nil)}, "Body", "is a template that is nil"},
 		"nil function":  {webhook.Config{Body: webhook.BodyFunc("", nil)}, "Body", "is a function that is nil"},
-		"short secret":  {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Literal("T0P-S3C"))}, "Body: secret 1", "is shorter than 8 characters"},
-		"no secret":     {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Literal("12345678"), secret.Value{})}, "Body: secret 2", "is not set"},
-		"kept secret":   {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Kept())}, "Body: secret 1", "stands for a value that was stored before"},
+		"short secret":  {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Literal("T0P-S3C"))}, "Body.Secrets[0]", "is shorter than 8 characters"},
+		"no secret":     {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Literal("12345678"), secret.Value{})}, "Body.Secrets[1]", "is missing"},
+		"kept secret":   {webhook.Config{Body: webhook.BodyFunc("", keyed, secret.Kept())}, "Body.Secrets[0]", "stands for a value that was stored before"},
 		"no media type": {webhook.Config{ContentType: "T0P-S3C"}, "ContentType", "is not a media type"},
 		"line feed":     {webhook.Config{ContentType: "application/json; x=\"a\r\nb\""}, "ContentType", "is not a media type"},
 		"charset":       {webhook.Config{ContentType: "application/json; charset=latin1"}, "ContentType", "names a charset that is not UTF-8"},

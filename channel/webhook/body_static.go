@@ -40,7 +40,7 @@ func (b *staticBody) check(mediaType string) *channel.ConfigError {
 		column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 		where = fmt.Sprintf(" from line %d, column %d on", line, column)
 	}
-	return mistake(channel.CodeInvalid, "Body", "is not valid JSON"+where, "correct it, or set ContentType to what it is")
+	return mistake(channel.CodeInvalid, "Body", "is not valid JSON"+where, "correct it, or give the content type that it has")
 }
 
 func (*staticBody) mayHold(bool) bool { return false }

@@ -127,17 +127,14 @@ func (c Config) withDefaults() Config {
 // and the connection.
 func (c Config) check() error {
 	var errs []error
-	if err := c.Limits.Check(); err != nil {
-		errs = append(errs, own(err, below("Limits")))
-	}
 	if err := c.Limits.CheckMethod("Method", c.Method); err != nil {
-		errs = append(errs, own(err, same))
+		errs = append(errs, own(err))
 	}
 	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
-		errs = append(errs, own(err, same))
+		errs = append(errs, own(err))
 	}
 	errs = append(errs, c.checkBody(), c.Sign.check())
-	if err := c.Words.Err(); err != nil {
+	if err := c.Words.Validate(); err != nil {
 		errs = append(errs, mistake(channel.CodeConflict, "Words", "cannot translate both ways: "+strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"))
 	}
 	if c.MaxBody < 0 {
@@ -150,7 +147,7 @@ func (c Config) check() error {
 	for i, status := range c.Success {
 		field := fmt.Sprintf("Success[%d]", i)
 		if status < 200 || status > 599 {
-			errs = append(errs, mistake(channel.CodeInvalid, field, "is not a status from 200 to 599", "correct or remove it"))
+			errs = append(errs, mistake(channel.CodeRange, field, "is not a status from 200 to 599", "correct or remove it"))
 		} else if slices.Contains(c.Success[:i], status) {
 			errs = append(errs, mistake(channel.CodeDuplicate, field, "repeats a status", "remove it"))
 		}

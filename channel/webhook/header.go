@@ -48,7 +48,7 @@ const maxHeaderValue = 8 << 10
 // buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. That of a
 // sensitive header is secret.Redacted, that of one with a template is empty.
 //
-// taken tells which field of Config, if any, sets a header of that canonical name.
+// taken tells what else in the Config, if anything, sets a header of that canonical name.
 func buildHeader(given []Header, taken func(name string) string) (http.Header, []headerTemplate, error) {
 	var made []headerTemplate
 	var errs []error
@@ -57,14 +57,17 @@ func buildHeader(given []Header, taken func(name string) string) (http.Header, [
 		field := fmt.Sprintf("Headers[%d]", i)
 		name := http.CanonicalHeaderKey(h.Name)
 		switch {
+		case h.Name == "":
+			errs = append(errs, mistake(channel.CodeMissing, field+".Name", "is empty", "give it, or remove the header"))
+			continue
 		case !isToken(h.Name):
-			errs = append(errs, mistake(channel.CodeMissing, field+".Name", "is empty or holds a character that header names must not have", "use letters, digits and hyphens"))
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "holds a character that header names must not have", "use letters, digits and hyphens"))
 			continue
 		case reserved(name):
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is a header that is set by this channel or by HTTP itself", "remove it; a Content-Type goes into ContentType"))
+			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is a header that is set by this channel or by HTTP itself", "remove it; the content type has a field of its own"))
 			continue
 		case taken(name) != "":
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is "+name+", which "+taken(name)+" sets", "remove one of them"))
+			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is "+name+", which "+taken(name)+" sets", "remove one of them"))
 			continue
 		case header[name] != nil:
 			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier header", "remove one of them"))
@@ -80,7 +83,7 @@ func buildHeader(given []Header, taken func(name string) string) (http.Header, [
 				errs = append(errs, mistake(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
 			}
 			if h.Value != "" {
-				errs = append(errs, mistake(channel.CodeConflict, field+".Value", "is set beside Secret", "remove one of them"))
+				errs = append(errs, mistake(channel.CodeConflict, field+".Value", "is set beside a secret", "remove one of them"))
 			}
 			value = secret.Redacted
 		}
@@ -93,15 +96,15 @@ func buildHeader(given []Header, taken func(name string) string) (http.Header, [
 	return header, made, errors.Join(errs...)
 }
 
-// taken returns the field of c that sets a header of that canonical name, or "".
+// taken names what in c sets a header of that canonical name, or "".
 func (c Config) taken(name string) string {
 	switch events, ok := c.Body.source.(*cloudEvents); {
 	case name == "Authorization" && c.Auth.scheme != none:
-		return "Auth"
+		return "the authorization"
 	case slices.Contains(c.Sign.headers(), name):
-		return "Sign"
+		return "the signature"
 	case ok && events.options.Binary && strings.HasPrefix(name, cePrefix):
-		return "Body"
+		return "the body"
 	}
 	return ""
 }
@@ -109,11 +112,11 @@ func (c Config) taken(name string) string {
 func (h Header) checkTemplate(field string) error {
 	switch {
 	case h.Value != "":
-		return mistake(channel.CodeConflict, field+".Value", "is set beside Template", "remove one of them")
+		return mistake(channel.CodeConflict, field+".Value", "is set beside a template", "remove one of them")
 	case h.Sensitive():
-		return mistake(channel.CodeConflict, field+".Secret", "is set beside Template", "remove one of them")
+		return mistake(channel.CodeConflict, field+".Secret", "is set beside a template", "remove one of them")
 	case h.Template.Mode() != template.Header:
-		return mistake(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it with Mode: template.Header")
+		return mistake(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it for headers")
 	}
 	return nil
 }

@@ -19,9 +19,9 @@ const maxURL = 8 << 10
 func checkPath(u *url.URL, t *template.Template, l netguard.Limits) error {
 	switch {
 	case t.Mode() != template.URL:
-		return mistake(channel.CodeTemplate, "Path", "is not a template for URLs", "compile it with Mode: template.URL")
+		return mistake(channel.CodeTemplate, "Path", "is not a template for URLs", "compile it for URLs")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery:
-		return mistake(channel.CodeConflict, "URL", "has a path or query beside Path", "move them into the template")
+		return mistake(channel.CodeConflict, "URL", "has a path or query beside the template that makes them", "move them into the template")
 	}
 	// Values are percent-encoded, so what is wrong here is wrong in the template's own text. Not so a render that fails
 	// and a first segment that is empty: both may come from the lack of data.

@@ -53,10 +53,10 @@ type settings struct {
 func (c Config) static() (*url.URL, error) {
 	u, err := netguard.CheckURL("URL", c.URL, c.Limits)
 	if err != nil {
-		return nil, own(err, at("URL"))
+		return nil, own(err)
 	}
 	if err := (secret.URL{Text: c.URL, Masks: c.Masks}).Check(); err != nil {
-		return nil, own(err, same)
+		return nil, own(err)
 	}
 	for _, m := range c.Masks {
 		if _, ok := literalOf(m.Value); !ok {
@@ -65,7 +65,7 @@ func (c Config) static() (*url.URL, error) {
 	}
 	called, err := secret.URL{Text: c.URL, Masks: c.Masks}.Expand(context.Background())
 	if err != nil {
-		return nil, own(err, same)
+		return nil, own(err)
 	}
 	if _, err := netguard.CheckURL("URL", called, c.Limits); err != nil {
 		return nil, mistake(channel.CodeInvalid, "Masks", "have a value that makes a URL that is not valid", "percent-encode what is special in the values")
@@ -78,7 +78,7 @@ func (c Config) checkKept() error {
 	var errs []error
 	refuse := func(field string, v secret.Value) {
 		if v.IsKept() {
-			errs = append(errs, mistake(channel.CodeStored, field, "stands for a value that was stored before", "merge that in with UpdateHeaders or secret.URL.Update, or give the value"))
+			errs = append(errs, mistake(channel.CodeStored, field, "stands for a value that was stored before", "give the value"))
 		}
 	}
 	for i, m := range c.Masks {
@@ -89,10 +89,10 @@ func (c Config) checkKept() error {
 	}
 	refuse("Auth", c.Auth.value)
 	for i, v := range c.Body.secrets {
-		refuse(fmt.Sprintf("Body: secret %d", i+1), v)
+		refuse(bodySecret(i), v)
 	}
 	for i, k := range c.Sign.keys {
-		refuse(fmt.Sprintf("Sign: key %d", i+1), k.Secret)
+		refuse(signingKey(i), k.Secret)
 	}
 	return errors.Join(errs...)
 }

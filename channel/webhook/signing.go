@@ -43,25 +43,27 @@ func (s Signing) check() error {
 	case !s.asked:
 		return nil
 	case !s.scheme.IsValid():
-		return mistake(channel.CodeUnknown, "Sign", "has a scheme that is not one of the constants", "use one of package signature")
+		return mistake(channel.CodeUnknown, "Sign", "has an unknown scheme", "use one of package signature")
 	case len(s.keys) == 0:
-		return mistake(channel.CodeMissing, "Sign", "has no key", "give one, or leave Sign out")
+		return mistake(channel.CodeMissing, "Sign", "has no key", "give one, or do not sign")
 	case len(s.keys) > 1 && !s.scheme.Rotates():
-		return mistake(channel.CodeConflict, "Sign", "has several keys, but a request has one signature in the style of "+s.scheme.String(), "give one")
+		return mistake(channel.CodeRange, "Sign", "has several keys, but a request has one signature in the style of "+s.scheme.String(), "give one")
 	}
+	var errs []error
 	for i, k := range s.keys {
-		field := fmt.Sprintf("Sign: key %d", i+1)
-		if k.Secret.IsZero() {
-			return mistake(channel.CodeMissing, field, "is not set", "give it")
-		}
-		if literal, ok := literalOf(k.Secret); ok {
-			if _, wrong := s.key(literal); wrong != nil {
-				return mistake(channel.CodeInvalid, field, wrong.Problem, wrong.Remedy)
-			}
+		literal, ok := literalOf(k.Secret)
+		switch _, wrong := s.key(literal); {
+		case k.Secret.IsZero():
+			errs = append(errs, mistake(channel.CodeMissing, signingKey(i), "is missing", "give it"))
+		case ok && wrong != nil:
+			errs = append(errs, mistake(channel.CodeInvalid, signingKey(i), wrong.Problem, wrong.Remedy))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
+
+// signingKey is the path of a key in configuration errors.
+func signingKey(i int) string { return fmt.Sprintf("Sign[%d]", i) }
 
 // key makes a key of a secret, or says what is wrong with that.
 func (s Signing) key(text string) (*signature.Key, *signature.KeyError) {

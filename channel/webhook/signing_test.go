@@ -160,15 +160,15 @@ func TestS42_NewRefusesKeys(t *testing.T) {
 		field, says string
 	}{
 		"no key":           {webhook.Sign(signature.Standard), "Sign", "has no key"},
-		"no scheme":        {webhook.Sign(0, signingKey(newKey)), "Sign", "has a scheme that is not one of the constants"},
-		"unset key":        {webhook.Sign(signature.Standard, signingKey(newKey), webhook.SigningKey{}), "Sign: key 2", "is not set"},
-		"kept key":         {webhook.Sign(signature.Standard, webhook.SigningKey{Secret: secret.Kept()}), "Sign: key 1", "stands for a value that was stored before"},
-		"no prefix":        {webhook.Sign(signature.Standard, signingKey("T0P-S3CRET")), "Sign: key 1", `does not begin with "whsec_"`},
-		"short key":        {webhook.Sign(signature.Standard, signingKey("whsec_T0P-S3CRET")), "Sign: key 1", "is not standard base64"},
-		"short, decoded":   {webhook.Sign(signature.Standard, signingKey("whsec_T0PS3CRET000")), "Sign: key 1", "is not 24 to 64 bytes long"},
+		"no scheme":        {webhook.Sign(0, signingKey(newKey)), "Sign", "has an unknown scheme"},
+		"unset key":        {webhook.Sign(signature.Standard, signingKey(newKey), webhook.SigningKey{}), "Sign[1]", "is missing"},
+		"kept key":         {webhook.Sign(signature.Standard, webhook.SigningKey{Secret: secret.Kept()}), "Sign[0]", "stands for a value that was stored before"},
+		"no prefix":        {webhook.Sign(signature.Standard, signingKey("T0P-S3CRET")), "Sign[0]", `does not begin with "whsec_"`},
+		"short key":        {webhook.Sign(signature.Standard, signingKey("whsec_T0P-S3CRET")), "Sign[0]", "is not standard base64"},
+		"short, decoded":   {webhook.Sign(signature.Standard, signingKey("whsec_T0PS3CRET000")), "Sign[0]", "is not 24 to 64 bytes long"},
 		"two for GitHub":   {webhook.Sign(signature.GitHub, signingKey(newKey), signingKey(oldKey)), "Sign", "has several keys"},
 		"two for Slack":    {webhook.Sign(signature.Slack, signingKey(newKey), signingKey(oldKey)), "Sign", "has several keys"},
-		"short for Stripe": {webhook.Sign(signature.Stripe, signingKey("T0P-S3CRET")), "Sign: key 1", "is shorter than 16 characters"},
+		"short for Stripe": {webhook.Sign(signature.Stripe, signingKey("T0P-S3CRET")), "Sign[0]", "is shorter than 16 characters"},
 	} {
 		c := webhook.Config{URL: "https://hooks.test", Sign: tc.sign}
 		_, err := webhook.New(c)
@@ -191,7 +191,7 @@ func TestS25_SignatureHeadersAreReserved(t *testing.T) {
 		c := webhook.Config{URL: "https://hooks.test", Headers: []webhook.Header{{Name: name, Value: "forged"}}}
 		assert.Empty(t, refusal(t, c), name)
 		c.Sign = webhook.Sign(s, signingKey(newKey))
-		assert.Equal(t, "Headers[0].Name is "+http.CanonicalHeaderKey(name)+", which Sign sets", refusal(t, c))
+		assert.Equal(t, "Headers[0].Name is "+http.CanonicalHeaderKey(name)+", which the signature sets", refusal(t, c))
 	}
 	for _, name := range []string{"webhook-id", "Webhook-Timestamp", "WEBHOOK-SIGNATURE"} {
 		c := webhook.Config{URL: "https://hooks.test", Headers: []webhook.Header{{Name: name, Template: compile(t, template.Header, "{{id}}")}}}

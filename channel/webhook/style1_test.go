@@ -175,10 +175,8 @@ func TestStyle1TriggersAreSent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{URL: target})
-	for _, trigger := range []event.Trigger{
-		event.TriggerCreated, event.TriggerApproved, event.TriggerRejected, event.TriggerGranted, event.TriggerExpired, event.TriggerFailed,
-	} {
-		typ, ok := trigger.Type()
+	for _, trigger := range []string{"Created", "Approved", "Rejected", "Granted", "Expired", "Failed"} {
+		typ, ok := event.TriggerWords().TypeOf(trigger)
 		require.True(t, ok)
 		e, ok := event.Sample(typ)
 		require.True(t, ok)

@@ -53,7 +53,7 @@ func TestStyle5UpToTenURLMasks(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%+v", receipt), "s3cret-part")
 
 	eleven := append(masks, secret.Mask{Replacement: "{m}", Value: secret.Literal("x")})
-	assert.Contains(t, refusal(t, webhook.Config{URL: "https://hooks.test/{m}", Masks: eleven}), "Masks: ")
+	assert.Contains(t, refusal(t, webhook.Config{URL: "https://hooks.test/{m}", Masks: eleven}), "Masks[10] ")
 
 	// After saving, a value can be kept, replaced or deleted, and never read.
 	stored := secret.URL{Text: "https://hooks.test/{m0}/{m1}", Masks: masks[:2]}

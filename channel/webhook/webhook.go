@@ -65,7 +65,13 @@ func New(c Config) (*Channel, error) {
 		urlErr = checkPath(u, c.Path, c.Limits)
 	}
 	header, made, headerErr := buildHeader(c.Headers, c.taken)
-	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check()); err != nil {
+	client, clientErr := c.Guard.Client(netguard.ClientOptions{
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+	})
+	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check(), own(clientErr)); err != nil {
+		if client != nil {
+			client.Close()
+		}
 		return nil, err
 	}
 	if header["User-Agent"] == nil {
@@ -73,13 +79,6 @@ func New(c Config) (*Channel, error) {
 	}
 	header["Content-Type"] = []string{c.sentAs()}
 	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
-
-	client, err := c.Guard.Client(netguard.ClientOptions{
-		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
-	})
-	if err != nil {
-		return nil, own(err, same)
-	}
 	if c.TLS.InsecureSkipVerify {
 		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
 	}

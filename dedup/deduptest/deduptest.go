@@ -1,7 +1,7 @@
 // Package deduptest is the conformance suite for implementations of dedup.Store.
 //
 //	func TestStore(t *testing.T) {
-//		deduptest.Run(t, func(t *testing.T) dedup.Store { return newStore(t) })
+//		deduptest.Run(t, func(t *testing.T) dedup.Store { return newStore(t) }, deduptest.Options{})
 //	}
 package deduptest
 
@@ -12,13 +12,12 @@ import (
 	"github.com/tocsin-go/tocsin/dedup"
 )
 
-// DefaultUnit is Options.Unit when none is given.
-const DefaultUnit = 100 * time.Millisecond
+const defaultUnit = 100 * time.Millisecond
 
 // Options say how time passes for the store under test. The zero value waits in real time, about two seconds in all.
 type Options struct {
 	// Unit is the lease or time to live that the suite lets run out; it waits two units for that. Choose it longer
-	// than the store's resolution and the duration of a call. 0 = DefaultUnit, 100 ms.
+	// than the store's resolution and the duration of a call. 0 = 100 ms.
 	Unit time.Duration
 	// Wait lets d pass for the store. Default: it waits d on a timer. A store with a clock of its own moves it here.
 	Wait func(d time.Duration)
@@ -32,13 +31,7 @@ type Options struct {
 // newStore is called once per sub-test and returns a store without keys, for example one with a key prefix of its
 // own; it cleans up with t.Cleanup. The suite leaves claims behind whose lease is a minute
 // or, if that is longer, ten units.
-func Run(t *testing.T, newStore func(t *testing.T) dedup.Store) {
-	t.Helper()
-	RunWith(t, newStore, Options{})
-}
-
-// RunWith is Run with options.
-func RunWith(t *testing.T, newStore func(t *testing.T) dedup.Store, o Options) {
+func Run(t *testing.T, newStore func(t *testing.T) dedup.Store, o Options) {
 	t.Helper()
 	o = o.withDefaults()
 	for _, r := range rules() {
@@ -52,7 +45,7 @@ func RunWith(t *testing.T, newStore func(t *testing.T) dedup.Store, o Options) {
 
 func (o Options) withDefaults() Options {
 	if o.Unit <= 0 {
-		o.Unit = DefaultUnit
+		o.Unit = defaultUnit
 	}
 	if o.Wait == nil {
 		o.Wait = func(d time.Duration) { <-time.After(d) }

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAcceptsACorrectStore(t *testing.T) {
 	newStore := func(*testing.T) dedup.Store { return newNaive("") }
-	t.Run("real time", func(t *testing.T) { Run(t, newStore) })
-	t.Run("bubble", func(t *testing.T) { RunWith(t, newStore, Options{Unit: time.Hour / 100, Bubble: synctest.Test}) })
+	t.Run("real time", func(t *testing.T) { Run(t, newStore, Options{}) })
+	t.Run("bubble", func(t *testing.T) { Run(t, newStore, Options{Unit: time.Hour / 100, Bubble: synctest.Test}) })
 }
 
 // TestWaitOption: the option replaces every wait of the suite.

@@ -95,5 +95,5 @@ func named[T any](p *problems, channel *value, field, def string, offered map[st
 
 // tlsNames says where in a document problems with TLS are.
 func tlsNames() map[string]string {
-	return map[string]string{"connection": "ca_certificate"}
+	return map[string]string{"tls.capem": "ca_certificate"}
 }

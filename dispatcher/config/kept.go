@@ -193,15 +193,17 @@ func (r *restorer) checkMasks(settings, masks *value) {
 	if i := slices.IndexFunc(settings.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
 		u.Text = settings.text(settings.table[i].Name)
 	}
-	e, ok := errors.AsType[*channel.ConfigError](u.Check())
-	if !ok {
-		return
+	for _, err := range flatten(u.Check()) {
+		e, ok := errors.AsType[*channel.ConfigError](err)
+		if !ok {
+			continue
+		}
+		at, n, field := masks, 0, ""
+		if _, err := fmt.Sscanf(e.Path, "Masks[%d].%s", &n, &field); err == nil && n < len(masks.items) {
+			at = masks.items[n].find(strings.ToLower(field))
+		}
+		r.add(at.at, at.path, e.Problem, e.Remedy)
 	}
-	at, n := masks, 0
-	if _, err := fmt.Sscanf(e.Path, "Masks[%d]", &n); err == nil && n < len(masks.items) {
-		at = masks.items[n]
-	}
-	r.add(at.at, at.path, e.Problem, e.Remedy)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.

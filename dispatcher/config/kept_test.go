@@ -110,7 +110,7 @@ func TestStoredSecretsAreNotKeptForAnotherDestination(t *testing.T) {
 		},
 		"hidden URL on another host":     {[]string{"https://hooks.slack.com", "https://evil.example.com"}, []string{"channels[1].url"}},
 		"hidden URL with more behind it": {[]string{".slack.com/[redacted]", ".slack.com/[redacted]/x"}, []string{"channels[1].url"}},
-		"hidden URL shown by masks":      {[]string{"slack.com/[redacted]", "slack.com/[redacted]\n  masks: [{replacement: services, value: services}]"}, []string{"channels[1].url", "channels[1].masks[0]"}},
+		"hidden URL shown by masks":      {[]string{"slack.com/[redacted]", "slack.com/[redacted]\n  masks: [{replacement: services, value: services}]"}, []string{"channels[1].url", "channels[1].masks[0].replacement"}},
 		"hidden URL as a replacement":    {[]string{"slack.com/[redacted]", "slack.com/[redacted]\n  masks: [{replacement: '[redacted]', value: x}]"}, []string{"channels[1].url"}},
 		"another relay":                  {[]string{"smtp.example.com", "smtp.evil.example.com"}, []string{"channels[2].smtp_password"}},
 		"another port of the relay":      {[]string{"smtp_user", "smtp_port: 2525\n  smtp_user"}, []string{"channels[2].smtp_password"}},

@@ -243,7 +243,7 @@ func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Voca
 // meant.
 func (l *loader) checkVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
-		for _, err := range flatten(l.options.Vocabularies[name].Err()) {
+		for _, err := range flatten(l.options.Vocabularies[name].Validate()) {
 			l.add(position{}, "", "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
 		}
 	}

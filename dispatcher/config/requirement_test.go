@@ -103,7 +103,7 @@ func TestStyle1TheEleventhHeaderIsRefused(t *testing.T) {
 
 func TestStyle1OneOrMoreTriggers(t *testing.T) {
 	t.Parallel()
-	all := map[event.Trigger]event.Type{
+	all := map[string]event.Type{
 		"Created": event.TypeRequestPending, "Approved": event.TypeRequestApproved, "Rejected": event.TypeRequestDenied,
 		"Granted": event.TypeGrantActive, "Expired": event.TypeGrantExpired, "Failed": event.TypeGrantFailed,
 	}

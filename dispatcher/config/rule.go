@@ -13,10 +13,11 @@ import (
 const externalKey = "external_key"
 
 func triggerNames() []string {
+	words := event.TriggerWords()
 	var names []string
 	for _, t := range event.Catalogue() {
-		if trigger, ok := event.TriggerOf(t); ok {
-			names = append(names, string(trigger))
+		if word, ok := words[t]; ok {
+			names = append(names, word)
 		}
 	}
 	return names
@@ -101,7 +102,7 @@ func (f filters) rule(s Settings) (event.Filter, error) {
 func (f filters) named(s Settings) (event.Filter, error) {
 	patterns, err := f.patterns("events", s.Texts("events"))
 	for _, name := range s.Texts("triggers") {
-		if t, ok := event.Trigger(name).Type(); ok { // the table knows the names
+		if t, ok := event.TriggerWords().TypeOf(name); ok { // the table knows the names
 			patterns = append(patterns, string(t))
 		}
 	}

@@ -65,10 +65,8 @@ func inOurWords(s string) string {
 	return strings.NewReplacer(
 		"have http:// allowed for this channel (Limits.AllowInsecureHTTP)", "name limits that allow http://",
 		", or extend Relay.Ports", "", ", or set AllowPlaintextAuth", "", "Mode is none", "smtp_tls is none",
-		"merge that in with UpdateHeaders or secret.URL.Update, or give", "give",
-		"beside Secret", "beside secret", "beside Template", "beside template", "beside Path", "beside path",
-		"ContentType", "content_type", "ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
-		"leave Auth out", "leave auth out", "which Auth sets", "which auth sets", "which Sign sets", "which sign sets", "which Body sets", "which body sets", "the Fallback", "the fallback",
+		"ToComputed", "to_templates", "Bcc", "bcc_addresses", "in To ", "in to_addresses ",
+		"leave Auth out", "leave auth out", "the Fallback", "the fallback",
 	).Replace(s)
 }
 

@@ -91,7 +91,7 @@ func (m message) source() string {
 
 // good tells whether the news is the good end of a story or a step towards it.
 func good(n notice.Notice) bool {
-	return n.Severity == notice.Info && (n.Phase == notice.Closes || n.Phase == notice.Continues)
+	return n.Severity == notice.Info && (n.Phase == notice.Closes || n.Phase == notice.Updates)
 }
 
 // units counts UTF-16 units, as JavaScript does; there are never fewer than runes.

@@ -92,7 +92,7 @@ func pagerDutyAction(m message) string {
 	switch {
 	case m.Phase == notice.Closes:
 		return "resolve"
-	case m.Phase == notice.Continues && lookedAt(m.event):
+	case m.Phase == notice.Updates && lookedAt(m.event):
 		return "acknowledge"
 	}
 	return "trigger"

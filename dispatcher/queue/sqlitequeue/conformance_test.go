@@ -81,5 +81,5 @@ func TestConformsWithASmallWindow(t *testing.T) {
 
 func TestDedupConforms(t *testing.T) {
 	t.Parallel()
-	deduptest.Run(t, func(t *testing.T) dedup.Store { return newQueue(t).Dedup() })
+	deduptest.Run(t, func(t *testing.T) dedup.Store { return newQueue(t).Dedup() }, deduptest.Options{})
 }

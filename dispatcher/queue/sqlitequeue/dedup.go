@@ -36,7 +36,7 @@ func (l lease) over() bool { return !l.kept && !time.Now().Before(l.ends) }
 
 // Claim implements dedup.Store.
 func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (dedup.Claim, error) {
-	if err := dedup.Check(ctx, key, d); err != nil {
+	if err := dedup.ValidateCall(ctx, key, d); err != nil {
 		return dedup.Claim{}, err
 	}
 	l := &s.queue.leases
@@ -58,7 +58,7 @@ func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (ded
 
 // Commit implements dedup.Store.
 func (s dedupStore) Commit(ctx context.Context, key, token string, ttl time.Duration) error {
-	if err := dedup.Check(ctx, key, ttl); err != nil {
+	if err := dedup.ValidateCall(ctx, key, ttl); err != nil {
 		return err
 	}
 	l := &s.queue.leases
@@ -77,7 +77,7 @@ func (s dedupStore) Commit(ctx context.Context, key, token string, ttl time.Dura
 
 // Release implements dedup.Store.
 func (s dedupStore) Release(ctx context.Context, key, token string) error {
-	if err := dedup.Check(ctx, key, 1); err != nil {
+	if err := dedup.ValidateCall(ctx, key, 1); err != nil {
 		return err
 	}
 	if !s.queue.leases.free(key, token) {

@@ -154,7 +154,7 @@ const (
 
 // Claim implements dedup.Store.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
-	if err := dedup.Check(ctx, key, lease); err != nil {
+	if err := dedup.ValidateCall(ctx, key, lease); err != nil {
 		return dedup.Claim{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -201,7 +201,7 @@ const readPause = 5 * time.Millisecond
 
 // Commit implements dedup.Store.
 func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) error {
-	if err := dedup.Check(ctx, key, ttl); err != nil {
+	if err := dedup.ValidateCall(ctx, key, ttl); err != nil {
 		return err
 	}
 	return s.settle(ctx, key, t, newEntry(true, after(ttl)), ttl)
@@ -209,7 +209,7 @@ func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) er
 
 // Release implements dedup.Store.
 func (s *Store) Release(ctx context.Context, key, t string) error {
-	if err := dedup.Check(ctx, key, 1); err != nil {
+	if err := dedup.ValidateCall(ctx, key, 1); err != nil {
 		return err
 	}
 	return s.settle(ctx, key, t, newEntry(false, time.Time{}), 1)

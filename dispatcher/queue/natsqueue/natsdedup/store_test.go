@@ -28,7 +28,7 @@ func TestConforms(t *testing.T) {
 			t.Parallel()
 			c := natstest.New(t, nodes)
 			var made atomic.Int64
-			deduptest.RunWith(t, func(t *testing.T) dedup.Store {
+			deduptest.Run(t, func(t *testing.T) dedup.Store {
 				s, err := natsdedup.New(t.Context(), natstest.Connect(t, c.URL()),
 					natsdedup.Config{Bucket: fmt.Sprintf("b%d", made.Add(1)), Replicas: nodes, Timeout: 20 * time.Second})
 				require.NoError(t, err)

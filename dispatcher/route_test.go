@@ -95,7 +95,7 @@ func TestReceiverThatIsDownForAnHourLosesNothing(t *testing.T) {
 		for _, e := range all {
 			assert.Contains(t, got, e.ID())
 		}
-		assert.Zero(t, b.status("r").Died)
+		assert.Zero(t, b.status("r").Dead)
 		assert.Zero(t, b.status("r").Queued)
 	})
 }

@@ -36,7 +36,7 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		defer l.reconsider() // the next one may have to wait for longer than the shutdown does
 	}
 	began := l.engine.clock.now()
-	r := l.acquire()
+	r, awaits := l.acquire()
 	if r == nil { // removed since the job was taken
 		return queue.Disposition{Action: queue.Postpone}
 	}
@@ -45,13 +45,14 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		l.inconclusive(r, began)
 		return queue.Disposition{Action: queue.Postpone}
 	}
-	a := Attempt{
-		Context: ctx, Tenant: r.Tenant, Began: began,
-		Delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation},
-	}
-	if d := l.takeAwaiting(r, &j); d != nil {
-		l.inconclusive(r, began)
-		return l.giveUp(r, d)
+	var a Attempt
+	a.Context, a.Tenant, a.Began = ctx, r.Tenant, began
+	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
+	if awaits {
+		if d := l.takeAwaiting(r, &j); d != nil {
+			l.inconclusive(r, began)
+			return l.giveUp(r, d)
+		}
 	}
 	if reason := r.refuses(&j, began); reason != "" {
 		a.Delivery.Attempt = j.Attempt

@@ -38,7 +38,17 @@ var errNoEvent = errors.New("its Type is empty: make events with event.New")
 // fanOut stores a job for each event and route that takes it.
 func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	table, now := e.table.Load(), e.clock.now()
-	var jobs []queue.Job
+	batch, _ := e.batches.Get().(*[]queue.Job)
+	if batch == nil {
+		batch = new([]queue.Job)
+	}
+	jobs := (*batch)[:0]
+	defer func() {
+		if clear(jobs); cap(jobs) <= maxPooledJobs {
+			*batch = jobs
+			e.batches.Put(batch)
+		}
+	}()
 	taken := make([]int, len(events)) // by how many routes
 	for i, ev := range events {
 		ev = ev.WithSource(e.source)
@@ -64,6 +74,9 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	}
 	return nil
 }
+
+// maxPooledJobs is the most jobs of a batch whose memory is kept for the next one.
+const maxPooledJobs = 1024
 
 func (e *Engine) enqueue(ctx context.Context, jobs []queue.Job) error {
 	if len(jobs) == 0 {
@@ -220,7 +233,7 @@ var ErrUncheckable = errors.New("the route's channel cannot be asked without sen
 func (e *Engine) Check(ctx context.Context, route string) error {
 	r := e.table.Load().byName[route]
 	if r != nil {
-		r = r.lane.acquire() // so that SetRoutes waits before the channel is closed
+		r, _ = r.lane.acquire() // so that SetRoutes waits before the channel is closed
 	}
 	if r == nil {
 		return &RouteError{Route: route, Problem: "does not exist"}

@@ -32,6 +32,7 @@ type Engine struct {
 
 	// calls lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
 	calls          gate
+	batches        sync.Pool    // of *[]queue.Job: they are a quarter of what Dispatch costs
 	generation     atomic.Int64 // of the latest redelivery
 	unrouted       atomic.Int64
 	unroutedLogged atomic.Pointer[time.Time]

@@ -34,15 +34,15 @@ const (
 	pacedSlack = time.Second
 )
 
-// acquire returns the current route, which stays usable until it is released; nil = there is none.
-func (l *lane) acquire() *activeRoute {
+// acquire returns the current route, which stays usable until it is released; nil = there is none. awaits says whether
+// any dead delivery waits for its fallback.
+func (l *lane) acquire() (r *activeRoute, awaits bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.current.Load()
-	if r != nil {
+	if r = l.current.Load(); r != nil {
 		r.sends++
 	}
-	return r
+	return r, len(l.awaitsFallback) > 0
 }
 
 func (l *lane) release(r *activeRoute) {
@@ -230,10 +230,10 @@ func (l *lane) disable(r *activeRoute, gone bool, reason error) {
 	if already {
 		return
 	}
-	message := "tocsin: route failed for too long; it is paused until SetRoutes"
 	if gone {
-		message = "tocsin: destination is gone; its route is paused until SetRoutes"
+		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+	} else {
+		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
 	}
-	l.engine.log.Error(message, AttrRoute, l.name, AttrError, reason)
 	l.engine.observers.notifyDisabled(Disablement{Route: l.name, Tenant: r.Tenant, Reason: reason})
 }

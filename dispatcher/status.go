@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,10 +142,10 @@ func countLanes(ctx context.Context, q queue.Queue, names []string) ([]*queue.Co
 	return counts, &CountError{Lanes: len(failed), Err: failed[0]}
 }
 
-// statusWidth is the most columns of the table that WriteStatus prints.
-const statusWidth = 120
+// statusWidth is how wide the table of WriteStatus may be: two columns are left for an indentation.
+const statusWidth = 118
 
-// WriteStatus prints a table for people, a line for each route, at most 120 columns wide: what it is, how it is doing,
+// WriteStatus prints a table for people, a line for each route, at most 118 columns wide: what it is, how it is doing,
 // and what waits. Times are in UTC: of the last success, or since when it has been failing, and then its last error.
 // Names and errors are cut to fit, and what does not print in them is escaped, so that nothing can forge a line or move
 // the terminal's cursor. The table's form may change; programs use RouteStatus.
@@ -153,14 +154,14 @@ func WriteStatus(w io.Writer, all []RouteStatus) error {
 	for _, s := range all {
 		health, lastError := s.Health(), ""
 		if !s.FailingSince.IsZero() {
-			health, lastError = "failing "+stamp(s.FailingSince), printable(s.LastError)
+			health, lastError = "failing since "+stamp(s.FailingSince), printable(s.LastError)
 		} else if !s.LastSuccess.IsZero() {
 			health += " " + stamp(s.LastSuccess)
 		}
 		rows = append(rows, []string{printable(s.Name), printable(s.Tenant), printable(strings.TrimPrefix(s.Destination, "https://")), printable(s.Events),
 			s.Condition(), health, counted(s.Queued), counted(s.DeadLetters), rough(s.P99), lastError})
 	}
-	widths := columnWidths(rows, []int{0, 1, 2, 3, 9}) // the texts of any length
+	widths := columnWidths(rows, map[int]int{0: 8, 1: 6, 2: 12, 3: 8, 9: 16}) // the texts of any length
 	table := tabwriter.NewWriter(w, 0, 8, columnGap, ' ', 0)
 	var b strings.Builder
 	for _, row := range rows {
@@ -177,9 +178,9 @@ func WriteStatus(w io.Writer, all []RouteStatus) error {
 
 const columnGap = 2
 
-// columnWidths are the widths of the longest cells, except that the widest of the flexible columns are narrowed until a
-// row fits.
-func columnWidths(rows [][]string, flexible []int) []int {
+// columnWidths are the widths of the longest cells. The flexible columns are narrowed until a row fits, first the one
+// that is the most above the width given for it.
+func columnWidths(rows [][]string, flexible map[int]int) []int {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -190,8 +191,9 @@ func columnWidths(rows [][]string, flexible []int) []int {
 	for _, n := range widths {
 		total += n
 	}
+	columns := slices.Sorted(maps.Keys(flexible))
 	for ; total > statusWidth; total-- {
-		widest := slices.MaxFunc(flexible, func(a, b int) int { return cmp.Compare(widths[a], widths[b]) })
+		widest := slices.MaxFunc(columns, func(a, b int) int { return cmp.Compare(widths[a]-flexible[a], widths[b]-flexible[b]) })
 		widths[widest]--
 	}
 	return widths

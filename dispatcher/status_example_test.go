@@ -18,7 +18,7 @@ func ExampleWriteStatus() {
 		fmt.Println(err)
 	}
 	// Output:
-	// ROUTE    TENANT  DESTINATION  EVENTS     STATE    HEALTH               QUEUED  DEAD  P99   LAST ERROR
-	// siem     -       -            *          enabled  OK 11-25 20:00       0       0     80ms  -
-	// tickets  acme    -            request.*  enabled  failing 11-25 20:00  17      0     -     -
+	// ROUTE    TENANT  DESTINATION  EVENTS     STATE    HEALTH                     QUEUED  DEAD  P99   LAST ERROR
+	// siem     -       -            *          enabled  OK 11-25 20:00             0       0     80ms  -
+	// tickets  acme    -            request.*  enabled  failing since 11-25 20:00  17      0     -     -
 }

@@ -175,7 +175,7 @@ func (c Config) parsedURL() (*url.URL, error) {
 	if err != nil {
 		return nil, relabel(err)
 	}
-	if err := c.maskedURL().Check(); err != nil {
+	if err := c.maskedURL().Validate(); err != nil {
 		return nil, relabel(err)
 	}
 	for _, m := range c.Masks {
@@ -236,6 +236,4 @@ func configError(code channel.ConfigCode, path, problem, remedy string) *channel
 }
 
 // relabel makes the configuration errors of another package in err this package's: their paths are the same here.
-func relabel(err error) error {
-	return channel.EditConfigErrors(err, func(e *channel.ConfigError) { e.Package = "webhook" })
-}
+func relabel(err error) error { return channel.ConfigErrorsAt(err, "webhook", "") }

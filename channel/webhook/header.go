@@ -35,8 +35,8 @@ type Header struct {
 	Template *template.Template
 }
 
-// Sensitive tells whether the header's value is write-only.
-func (h Header) Sensitive() bool { return !h.Secret.IsZero() }
+// sensitive tells whether the header's value is write-only.
+func (h Header) sensitive() bool { return !h.Secret.IsZero() }
 
 // Format prints the name only, whatever the verb.
 func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
@@ -76,7 +76,7 @@ func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 		if problem != "" {
 			errs = append(errs, configError(channel.CodeInvalid, field+".Value", problem, "shorten or encode it"))
 		}
-		if h.Sensitive() {
+		if h.sensitive() {
 			literal, _ := literalOf(h.Secret)
 			if _, problem := headerValue(literal); problem != "" {
 				errs = append(errs, configError(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
@@ -117,7 +117,7 @@ func (h Header) validateTemplate(field string) error {
 	switch {
 	case h.Value != "":
 		return configError(channel.CodeConflict, field+".Value", "is set beside a template", "remove one of them")
-	case h.Sensitive():
+	case h.sensitive():
 		return configError(channel.CodeConflict, field+".Secret", "is set beside a template", "remove one of them")
 	case h.Template.Mode() != template.Header:
 		return configError(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it for headers")
@@ -187,10 +187,10 @@ func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error
 		old := known[strings.ToLower(h.Name)]
 		header := fmt.Sprintf("Headers[%d]", i)
 		switch {
-		case old.Sensitive() && !h.Sensitive():
+		case old.sensitive() && !h.sensitive():
 			errs = append(errs, configError(channel.CodeConflict, header, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"))
 		case !h.Secret.IsKept():
-		case !old.Sensitive():
+		case !old.sensitive():
 			errs = append(errs, configError(channel.CodeStored, header+".Secret", "has no stored value to keep", "give the value"))
 		case !sameDestination:
 			errs = append(errs, configError(channel.CodeStored, header+".Secret", "cannot keep its stored value, because the destination has changed", "give the value again"))

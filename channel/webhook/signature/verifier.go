@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Tolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says
+// defaultTolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says
 // otherwise.
-const Tolerance = 5 * time.Minute
+const defaultTolerance = 5 * time.Minute
 
 // Verifier tells whether requests come from who knows a secret. It is safe for concurrent use.
 type Verifier struct {
 	scheme Scheme
 	keys   []*Key
-	// Tolerance is how far from Now the timestamp may be. 0 = the constant Tolerance; longer makes recorded requests
+	// Tolerance is how far from Now the timestamp may be. 0 = 5 minutes; longer makes recorded requests
 	// longer useful. GitHub's scheme has no timestamp.
 	Tolerance time.Duration
 	// Now is the clock. nil = time.Now.
@@ -110,7 +110,7 @@ func (v *Verifier) judge(timestamp string) Reason {
 	}
 	tolerance := v.Tolerance
 	if tolerance == 0 {
-		tolerance = Tolerance
+		tolerance = defaultTolerance
 	}
 	switch age := now().Sub(time.Unix(at, 0)); {
 	case age > tolerance:

@@ -34,7 +34,7 @@ type LeakSuite[C any] struct {
 	Text func(field, random string) string
 }
 
-// RunLeaks checks that no credential in a configuration comes out of the channel. It finds every secret.Value by
+// RunLeaks checks that no credential in a configuration leaves the channel. It finds every secret.Value by
 // reflection, in unexported fields too, and plants a text in it; one that cannot be planted fails the test. Then it
 // drives the channel through success, every class of error, sources that fail or panic, values that cannot be used, and
 // a panic in Send, and searches for the texts, in all encodings, in the errors, the receipts, the logs (package log and

@@ -76,7 +76,7 @@ func (p *planter) visitCopy(v reflect.Value, field string, fillable bool) reflec
 	return c
 }
 
-// canHold tells whether a configuration of type t can hold a secret.Value. above are the types that t is a part of.
+// canHold reports whether a configuration of type t can hold a secret.Value. above are the types that t is a part of.
 func canHold(t reflect.Type, above []reflect.Type) bool {
 	if t == reflect.TypeFor[secret.Value]() {
 		return true
@@ -102,8 +102,8 @@ func canHold(t reflect.Type, above []reflect.Type) bool {
 	return false
 }
 
-// isOpaque tells whether t is a pointer to a struct without exported fields: a thing that is used, such as a guard or a
-// logger, and not a part of a configuration. What it holds may be in use by others.
+// isOpaque reports whether t is a pointer to a struct without exported fields: a thing that is used, such as a guard or
+// a logger, and not a part of a configuration. What it holds may be in use by others.
 func isOpaque(t reflect.Type) bool {
 	if t.Elem().Kind() != reflect.Struct {
 		return false

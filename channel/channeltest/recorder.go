@@ -67,7 +67,7 @@ func (r *Recorder) Deliveries() []channel.Delivery {
 	return slices.Clone(r.deliveries)
 }
 
-// Attempts tells how often the delivery of that id (channel.Delivery.ID) was recorded.
+// Attempts returns how often the delivery of that id (channel.Delivery.ID) was recorded.
 func (r *Recorder) Attempts(id string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *Recorder) Attempts(id string) int {
 }
 
 // Wait returns nil once n deliveries are recorded in all. A recorded attempt may still be under way. When ctx is done
-// first, Wait returns an error that wraps ctx's and tells how many there were.
+// first, Wait returns an error that wraps ctx's and says how many there were.
 func (r *Recorder) Wait(ctx context.Context, n int) error {
 	for {
 		have, grown := r.watch(n)

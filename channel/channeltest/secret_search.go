@@ -87,7 +87,7 @@ func checkGoroutines(t *testing.T, s Suite) {
 }
 
 // awaitEnd returns "" once no goroutine with the label is left, or when ctx is done the stacks of those that are. It
-// has to poll: the runtime tells nobody that a goroutine has ended.
+// has to poll: the runtime does not notify of the end of a goroutine.
 func awaitEnd(ctx context.Context, label string) string {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -1,6 +1,6 @@
 // Package channeltest helps to test code that uses or implements channel.Channel: [Recorder] is a fake destination for
 // tests of dispatching code, [Run] is the conformance suite for an own channel, and [RunLeaks] checks that none of its
-// credentials comes out of it.
+// credentials leaves it.
 package channeltest
 
 import (
@@ -29,7 +29,7 @@ type Suite struct {
 	// all others, see [OneWay].
 	Unsupported []Answer
 	// Secrets are the values New plants in the channel's configuration: tokens, passwords, secret parts of a URL, each
-	// with at least 8 characters that occur nowhere else. None may come out of the channel.
+	// with at least 8 characters that occur nowhere else. None may leave the channel.
 	Secrets []string
 }
 

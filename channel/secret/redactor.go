@@ -70,7 +70,7 @@ func (r *Redactor) Bytes(b []byte) []byte {
 	return replace(b, spans)
 }
 
-// Has tells whether b holds one of the secrets.
+// Has reports whether b holds one of the secrets.
 func (r *Redactor) Has(b []byte) bool { return search(r.known(), b) != nil }
 
 // Lookahead is how much more than it shows of a text that goes on Cut should be given.

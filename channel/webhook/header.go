@@ -35,7 +35,7 @@ type Header struct {
 	Template *template.Template
 }
 
-// sensitive tells whether the header's value is write-only.
+// sensitive reports whether the header's value is write-only.
 func (h Header) sensitive() bool { return !h.Secret.IsZero() }
 
 // Format prints the name only, whatever the verb.
@@ -46,8 +46,8 @@ func (h Header) LogValue() slog.Value { return slog.StringValue(h.Name) }
 
 const maxHeaderValue = 8 << 10
 
-// fixedHeader validates Headers and returns the header of every request, with canonical names, each value trimmed and in
-// a slice of its own. That of a sensitive header is secret.Redacted, that of one with a template is empty.
+// fixedHeader validates Headers and returns the header of every request, with canonical names, each value trimmed and
+// in a slice of its own. That of a sensitive header is secret.Redacted, that of one with a template is empty.
 func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 	var templates []headerTemplate
 	var errs []error
@@ -146,7 +146,7 @@ func headerText(text string) string {
 	return value
 }
 
-// isToken tells whether s is a token in the sense of RFC 9110 section 5.6.2.
+// isToken reports whether s is a token in the sense of RFC 9110 section 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -158,7 +158,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// reserved tells whether a header of that canonical name is not the user's to set.
+// reserved reports whether a header of that canonical name is not the user's to set.
 func reserved(name string) bool {
 	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Webhook-") || slices.Contains([]string{
 		"Host", "Content-Type", "Content-Length", "Content-Encoding", "Accept-Encoding", "Transfer-Encoding", "Connection",
@@ -166,7 +166,7 @@ func reserved(name string) bool {
 	}, name)
 }
 
-// alwaysSensitive tells whether the values of that canonical name are credentials by definition.
+// alwaysSensitive reports whether the values of that canonical name are credentials by definition.
 func alwaysSensitive(name string) bool { return name == "Authorization" || name == "Cookie" }
 
 // UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are

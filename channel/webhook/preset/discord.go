@@ -108,8 +108,8 @@ func discordMessage(m message) any {
 	return discord{[]discordEmbed{e}, discordMentions{[]string{}}}
 }
 
-// linkable tells whether Discord takes a link as embed.url: it refuses the whole message over a host of one label, such
-// as an intranet's "wiki".
+// linkable reports whether Discord takes a link as embed.url: it refuses the whole message over a host of one label,
+// such as an intranet's "wiki".
 func linkable(link string) bool {
 	u, err := neturl.Parse(link)
 	return err == nil && strings.Contains(strings.Trim(u.Hostname(), "."), ".")

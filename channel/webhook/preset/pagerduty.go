@@ -99,7 +99,7 @@ func pagerDutyAction(m message) string {
 	return "trigger"
 }
 
-// acknowledged tells whether a person has taken care of what e is about.
+// acknowledged reports whether a person has taken care of what e is about.
 func acknowledged(e event.Event) bool {
 	switch e.Type() {
 	case event.TypeAlertAcknowledged, event.TypeRequestApproved:

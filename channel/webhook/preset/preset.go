@@ -29,9 +29,9 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// joinedURL is the address of an API below the address of an instance. A query of the instance's own stays, for a gateway
-// that wants one, before query; a fragment stays as well, so that webhook.New refuses it. Nothing is parsed and written
-// anew, because the address may hold the replacements of webhook.Config.Masks.
+// joinedURL is the address of an API below the address of an instance. A query of the instance's own stays, for a
+// gateway that wants one, before query; a fragment stays as well, so that webhook.New refuses it. Nothing is parsed and
+// written anew, because the address may hold the replacements of webhook.Config.Masks.
 func joinedURL(instance, path, query string) string {
 	address, fragment, hasFragment := strings.Cut(instance, "#")
 	base, own, _ := strings.Cut(address, "?")
@@ -89,6 +89,6 @@ func name(s string) string {
 	return s
 }
 
-// maybeDone tells whether a status leaves open what the receiver did: it, or somebody before it, failed in the middle.
-// For a receiver without idempotency keys a retry may then repeat what was done.
+// maybeDone reports whether a status leaves open what the receiver did: it, or somebody before it, failed in the
+// middle. For a receiver without idempotency keys a retry may then repeat what was done.
 func maybeDone(status int) bool { return status >= 500 && status != 503 }

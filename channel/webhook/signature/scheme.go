@@ -62,10 +62,10 @@ func (s Scheme) String() string {
 	return "Scheme(" + strconv.Itoa(int(s)) + ")"
 }
 
-// IsValid tells whether s is one of the constants.
+// IsValid reports whether s is one of the constants.
 func (s Scheme) IsValid() bool { return s >= Standard && s <= Slack }
 
-// Rotates tells whether a request can carry the signatures of several keys, as it has to while receivers change from
+// Rotates reports whether a request can carry the signatures of several keys, as it has to while receivers change from
 // one to the next.
 func (s Scheme) Rotates() bool { return s == Standard || s == Stripe }
 

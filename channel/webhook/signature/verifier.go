@@ -15,7 +15,7 @@ import (
 // otherwise.
 const defaultTolerance = 5 * time.Minute
 
-// Verifier tells whether requests come from who knows a secret. It is safe for concurrent use.
+// Verifier reports whether requests come from who knows a secret. It is safe for concurrent use.
 type Verifier struct {
 	scheme Scheme
 	keys   []*Key

@@ -36,7 +36,7 @@ type Reading struct {
 	// Reason is the receiver's own code for a verdict other than success, such as "channel_not_found", for people. Take a
 	// code, not a sentence, from the response: it may quote the event. At most 100 characters of printable ASCII are kept.
 	Reason string
-	// RetryAfter is how long the receiver wants to be left alone, for VerdictTransient: nothing is sent to it meanwhile,
+	// RetryAfter is how long to send the receiver nothing, for VerdictTransient: nothing is sent to it meanwhile,
 	// see retry.Throttle. At most 24 hours count. 0 = what its headers say.
 	RetryAfter time.Duration
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255

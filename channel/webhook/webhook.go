@@ -20,8 +20,8 @@
 //	always the same bytes                      StaticBody(b)
 //	anything else, or a credential in a body   BodyFunc(contentType, f, secrets...)
 //
-// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that answers
-// 200 {"ok": false} for a failure needs Interpret.
+// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that
+// answers 200 {"ok": false} for a failure needs Interpret.
 //
 // # Signatures
 //
@@ -147,7 +147,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // signed; the request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	k := c.core()
-	needsEvent := b.source == nil || k.config.Sign.asked || k.config.Path != nil || len(k.templates) > 0
+	needsEvent := b.source == nil || k.config.Sign.enabled || k.config.Path != nil || len(k.templates) > 0
 	switch {
 	case len(b.secrets) > 0:
 		return channel.Receipt{}, k.renderError("Body", "has secrets, which only Config.Body may have")

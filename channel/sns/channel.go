@@ -50,10 +50,6 @@ var (
 	_ channel.Checker = (*Channel)(nil)
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
-// next delivery a handshake.
-const senders = 256
-
 const copyARN = `copy it from the topic's page or from "aws sns list-topics"`
 
 // New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether
@@ -70,7 +66,7 @@ func New(c Config) (*Channel, error) {
 	}
 	endpoint, endpointErr := c.endpoint(t.region)
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
-		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts,
 	})
 	credentials, credentialsErr := c.Credentials.source(t.region)
 	errs = append(errs, endpointErr, channel.ConfigErrorsAt(clientErr, pkg, ""), credentialsErr)

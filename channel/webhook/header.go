@@ -185,15 +185,15 @@ func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error
 	var errs []error
 	for i, h := range next {
 		old := known[strings.ToLower(h.Name)]
-		field := fmt.Sprintf("Headers[%d].Secret", i)
+		header := fmt.Sprintf("Headers[%d]", i)
 		switch {
 		case old.Sensitive() && !h.Sensitive():
-			errs = append(errs, configError(channel.CodeConflict, field, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"))
+			errs = append(errs, configError(channel.CodeConflict, header, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"))
 		case !h.Secret.IsKept():
 		case !old.Sensitive():
-			errs = append(errs, configError(channel.CodeStored, field, "has no stored value to keep", "give the value"))
+			errs = append(errs, configError(channel.CodeStored, header+".Secret", "has no stored value to keep", "give the value"))
 		case !sameDestination:
-			errs = append(errs, configError(channel.CodeStored, field, "cannot keep its stored value, because the destination has changed", "give the value again"))
+			errs = append(errs, configError(channel.CodeStored, header+".Secret", "cannot keep its stored value, because the destination has changed", "give the value again"))
 		default:
 			h.Secret = old.Secret
 		}

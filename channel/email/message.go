@@ -141,7 +141,7 @@ func (l *composer) build(d channel.Delivery, to []recipient, subject, text, html
 		m.SetGenHeader("To", "undisclosed-recipients:;") // RFC 5322 section 3.4, an empty group
 	}
 	m.Subject(subject)
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's absence is to be answered
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office reply
 	if thread := threadID(d.Event, l.domain); thread != "" {
 		m.SetGenHeader(mail.HeaderInReplyTo, "<"+thread+">")
 		m.SetGenHeader(mail.HeaderReferences, "<"+thread+">")
@@ -229,7 +229,7 @@ func (l *composer) renderBody(ctx context.Context, e event.Event, n notice.Notic
 	return text, cleanText(string(out)), nil
 }
 
-// exceedsLimits reports whether a template got beyond its limits, which is up to the event's data.
+// exceedsLimits reports whether a template exceeded its limits, which is up to the event's data.
 func exceedsLimits(err error) bool {
 	r, ok := errors.AsType[*template.RenderError](err)
 	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
@@ -249,7 +249,7 @@ func messageID(d channel.Delivery, domain string) string {
 
 // threadID names the thread of an event's subject; "" = the event has none, or is a test. It is the id of a message
 // that does not exist, to which all of the thread refer: nothing need be remembered, and it does not matter which of
-// them arrives first. It is a digest, because a subject may be anything, and a tenant's name is nobody else's business.
+// them arrives first. It is a digest, because a subject may be anything, and a tenant's name is confidential.
 func threadID(e event.Event, domain string) string {
 	if e.Subject() == "" || e.IsTest() { // a test does not join what is real
 		return ""

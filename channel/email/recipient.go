@@ -14,14 +14,14 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// recipient is somebody to send to.
+// recipient is one address of a mail.
 type recipient struct {
 	field   string // of Config, for people: "To[2]"
 	address string // "" = what was computed is no address
 	hidden  bool   // not in the header
 }
 
-// key is what tells recipients apart. Local parts are case-sensitive in theory only.
+// key identifies a recipient. Local parts are case-sensitive in theory only.
 func (r recipient) key() string { return strings.ToLower(r.address) }
 
 // recipients are those of a Config.

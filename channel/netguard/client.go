@@ -28,9 +28,9 @@ type ClientOptions struct {
 
 // Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response),
 // keeps no cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and
-// never sends a request twice by itself. Clients of one Guard with equal TLS, proxy and phase limits share their connections,
-// of which up to 256 per host are kept idle for 90 seconds; an idle one is checked before it is used, and where the system cannot tell how
-// it is, which is so on Windows, it is not used again. Safe for concurrent use.
+// never sends a request twice by itself. Clients of one Guard with equal TLS, proxy and phase limits share their
+// connections, of which up to 256 per host are kept idle for 90 seconds; an idle one is checked before it is used, and
+// where the system cannot tell how it is, which is so on Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
 	limits    Limits
@@ -109,7 +109,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.Do(req.Context(), req)
 }
 
-// Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading
+// Do sends req once, within ctx; the request's own context is ignored. Every error, also one met while reading
 // the body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When
 // Do fails, and when the body is closed, nothing reads the request's body any more.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {

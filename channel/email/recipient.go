@@ -65,15 +65,15 @@ func (r recipients) of(ctx context.Context, e event.Event) ([]recipient, error) 
 	}
 	for i, t := range r.computed {
 		field := fmt.Sprintf("ToComputed[%d]", i)
-		made, err := t.Render(ctx, nil, e.Decoded())
-		if err != nil && !exceedsLimits(err) {
-			return nil, &templateError{field, err}
+		text, ok, err := tryRender(ctx, field, t, e)
+		if err != nil {
+			return nil, err
 		}
-		if err != nil { // an address of a megabyte is none
+		if !ok { // an address of a megabyte is none
 			add(recipient{field: field})
 			continue
 		}
-		raw := strings.Trim(string(made), " \t\r\n") // around the template's tags; within an address nothing is corrected
+		raw := strings.Trim(text, " \t\r\n") // around the template's tags; within an address nothing is corrected
 		if raw == "" {
 			continue
 		}

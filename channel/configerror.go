@@ -57,7 +57,7 @@ func (e *ConfigError) Error() string {
 // order: a package that is configured through another one's Config says so where its own user wrote the value. Other
 // errors stay. nil stays nil.
 func EditConfigErrors(err error, edit func(*ConfigError)) error {
-	switch e := err.(type) { // walks the tree itself, join by join
+	switch e := err.(type) { //nolint:errorlint // walks the tree itself, join by join
 	case nil:
 		return nil
 	case *ConfigError:

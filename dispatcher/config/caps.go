@@ -28,3 +28,5 @@ func (c Caps) withDefaults() Caps {
 		Routes:      cmp.Or(c.Routes, 10_000),
 	}
 }
+
+func capTimeout(c Caps) time.Duration { return c.Timeout }

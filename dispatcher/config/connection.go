@@ -24,12 +24,12 @@ func tlsOf(s Settings) netguard.TLS {
 	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
 }
 
-func timeoutsField(caps Caps) Field {
+func timeoutsField() Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
-		{Name: "connect", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Name resolution and TCP. Default: 10s."},
-		{Name: "tls", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "connect", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, longest: capTimeout, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, longest: capTimeout, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Everything, the answer's body included. Default: 30s."},
 	}}
 }
 

@@ -12,25 +12,27 @@ type Document struct{ root *value }
 // version is that of the form of documents.
 const version = 1
 
-func documentFields(types Registry, caps Caps) []Field {
-	return []Field{
+func documentFields(types Registry, caps Caps) *table {
+	channels := Field{
+		Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems.",
+		common: channelFields,
+	}
+	for _, name := range names(types) {
+		channels.Variants = append(channels.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: types[name].Fields})
+	}
+	channels.describedBy = channels.tag()
+	return &table{own: []Field{
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
-		channelsField(types, caps),
-		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields(caps)},
-	}
+		channels,
+		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
+	}}
 }
 
-func channelsField(types Registry, caps Caps) Field {
-	common := []Field{
-		{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
-		{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
-	}
-	f := Field{Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems."}
-	for _, name := range names(types) {
-		f.Variants = append(f.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: append(common[:len(common):len(common)], types[name].Fields...)})
-	}
-	return f
+//nolint:gochecknoglobals // read-only table
+var channelFields = []Field{
+	{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
+	{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
 }
 
 // JSON writes the document as JSON. Secrets given as text, and what may be one in a URL, are shown as [redacted];

@@ -113,13 +113,8 @@ func (f *finder) look(v *value, channel string) {
 			f.add(v, Warning, template.Finding{Message: "the secret ends with a line break, which is part of it", Hint: "write it in one line, or behind |- in place of |"})
 		}
 	}
-	for _, item := range v.items {
-		f.look(item, channel)
-	}
-	for _, field := range v.table {
-		if inner := v.fields[field.Name]; inner != nil {
-			f.look(inner, channel)
-		}
+	for _, inner := range slices.Concat(v.items, v.fields) {
+		f.look(inner, channel)
 	}
 }
 

@@ -23,27 +23,31 @@ const (
 
 // restore fills in the secrets of a channel from the stored one of the same name and type, which may be nil.
 func (p *problems) restore(next, stored *value) {
-	r := restorer{p, stored != nil && sameDestination(next, stored, next.table)}
+	r := restorer{p, stored != nil && sameDestination(next, stored)}
 	r.object(next, stored)
 }
 
 // sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they
 // are dialled.
-func sameDestination(next, stored *value, table []Field) bool {
-	return !slices.ContainsFunc(table, func(f Field) bool {
+func sameDestination(next, stored *value) bool {
+	for f := range next.table.all() {
 		a, b := next.get(f.Name), stored.get(f.Name)
+		same := true
 		switch {
 		case f.Destination && f.Kind == Address && !f.List:
-			return !sameAddress(a, b) || !sameMasks(next, stored)
+			same = sameAddress(a, b) && sameMasks(next, stored)
 		case f.Destination && f.Kind == Variants && a.text(f.Tag) != b.text(f.Tag):
-			return true
+			same = false
 		case f.Destination && f.Kind != Variants:
-			return !equal(a, b)
+			same = equal(a, b)
 		case a != nil && b != nil && f.isObject() && !f.isList():
-			return !sameDestination(a, b, a.table)
+			same = sameDestination(a, b)
 		}
-		return false
-	})
+		if !same {
+			return false
+		}
+	}
+	return true
 }
 
 // sameAddress compares URLs, the stored one also as it was shown.
@@ -87,24 +91,12 @@ func equal(a, b *value) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	if a.data != b.data || len(a.fields) != len(b.fields) || !slices.EqualFunc(a.items, b.items, equal) {
-		return false
-	}
-	for name, f := range a.fields {
-		if !equal(f, b.fields[name]) {
-			return false
-		}
-	}
-	return true
+	return a.data == b.data && a.name() == b.name() && slices.EqualFunc(a.items, b.items, equal) && slices.EqualFunc(a.fields, b.fields, equal)
 }
 
 func (r *restorer) object(next, stored *value) {
-	for _, f := range next.table {
-		v := next.get(f.Name)
-		if v == nil {
-			continue
-		}
-		old := stored.get(f.Name)
+	for _, v := range next.fields {
+		f, old := v.field, stored.get(v.name())
 		switch {
 		case f.Kind == Address && !f.List:
 			r.address(v, old, len(next.masked()) > 0)
@@ -188,9 +180,11 @@ func (r *restorer) masks(next, stored *value, field string) {
 // checkMasks reports what package secret says about masks.
 func (r *restorer) checkMasks(settings, masks *value) {
 	u, paths := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
-	if i := slices.IndexFunc(settings.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
-		paths["Text"] = settings.table[i].Name
-		u.Text = settings.text(paths["Text"])
+	for f := range settings.table.all() {
+		if f.Kind == Address && !f.List {
+			paths["Text"], u.Text = f.Name, settings.text(f.Name)
+			break
+		}
 	}
 	r.made(settings, u.Check(), paths)
 }
@@ -245,16 +239,9 @@ func firstKept(v *value) *value {
 			return v
 		}
 	}
-	for _, item := range v.items {
-		if kept := firstKept(item); kept != nil {
+	for _, inner := range slices.Concat(v.items, v.fields) {
+		if kept := firstKept(inner); kept != nil {
 			return kept
-		}
-	}
-	for _, f := range v.table {
-		if inner := v.fields[f.Name]; inner != nil {
-			if kept := firstKept(inner); kept != nil {
-				return kept
-			}
 		}
 	}
 	return nil

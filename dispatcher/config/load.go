@@ -108,8 +108,8 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 		return nil, l.err()
 	}
 	caps := o.Caps.withDefaults()
-	types := o.Types.withBuiltIn(caps)
-	r := reader{l.problems, o.References, map[string]*regexp.Regexp{}}
+	types := o.Types.withBuiltIn()
+	r := reader{l.problems, o.References, caps, map[string]*regexp.Regexp{}}
 	root := r.object(n, nil, documentFields(types, caps), "")
 	if root == nil {
 		return nil, l.err()

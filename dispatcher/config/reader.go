@@ -14,6 +14,7 @@ import (
 type reader struct {
 	*problems
 	references map[string]Reference
+	caps       Caps
 	patterns   map[string]*regexp.Regexp // of Fields, compiled
 }
 
@@ -26,13 +27,13 @@ func (r *reader) matches(pattern, s string) bool {
 }
 
 // object reads the fields of n. It returns nil when n is not an object.
-func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
+func (r *reader) object(n *node, f *Field, t *table, path string) *value {
 	if n.kind != objectNode {
 		r.wrongKind(n, objectNode, path, "write its fields one below the other, indented")
 		return nil
 	}
-	v := &value{at: n.at, path: path, field: f, fields: map[string]*value{}, table: table}
-	seen := map[string]position{}
+	v := &value{at: n.at, path: path, field: f, table: t}
+	found, seen := map[string]*value{}, map[string]position{}
 	for _, p := range n.fields {
 		at := join(path, p.name)
 		if first, twice := seen[p.name]; twice {
@@ -40,9 +41,9 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			continue
 		}
 		seen[p.name] = p.at
-		f := field(table, p.name)
+		f := t.named(p.name)
 		if f == nil {
-			r.unknown(p, table, path)
+			r.unknown(p, t, path)
 			continue
 		}
 		if p.value.kind == nullNode {
@@ -52,14 +53,19 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 			continue // as if it were not there
 		}
 		if read := r.read(p.value, f, at); read != nil {
-			v.fields[f.Name] = read
+			found[f.Name] = read
 		} else if f.Kind == Variants {
-			v.fields[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
+			found[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
+		}
+	}
+	for f := range t.all() {
+		if inner := found[f.Name]; inner != nil {
+			v.fields = append(v.fields, inner)
 		}
 	}
 	r.unmasked(v)
-	for _, f := range table {
-		if f.Required && v.fields[f.Name] == nil && !r.within(join(path, f.Name)) {
+	for f := range t.all() {
+		if f.Required && found[f.Name] == nil && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), channel.CodeMissing, "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
 		}
 	}
@@ -68,12 +74,11 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 
 // unmasked reports what looks like a variable in a URL and is not the replacement of a mask.
 func (r *reader) unmasked(v *value) {
-	for _, f := range v.table {
-		address := v.get(f.Name)
-		if f.Kind != Address || f.List || address == nil {
+	for _, address := range v.fields {
+		if address.field.Kind != Address || address.field.List {
 			continue
 		}
-		for _, found := range variable.FindAllString(v.text(f.Name), -1) {
+		for _, found := range variable.FindAllString(v.text(address.name()), -1) {
 			if !slices.ContainsFunc(v.masked(), func(m *value) bool { return strings.Contains(found, m.text("replacement")) }) {
 				r.report(address, channel.CodeInvalid, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
 				break
@@ -82,11 +87,8 @@ func (r *reader) unmasked(v *value) {
 	}
 }
 
-func (r *reader) unknown(p pair, table []Field, path string) {
-	names := make([]string, len(table))
-	for i, f := range table {
-		names[i] = f.Name
-	}
+func (r *reader) unknown(p pair, t *table, path string) {
+	names := t.names()
 	remedy := "remove it; known fields here are " + strings.Join(names, ", ")
 	if like := r.similar(p.name, names); like != "" {
 		remedy = "did you mean " + like + "?"
@@ -154,7 +156,7 @@ func (r *reader) variant(n *node, f *Field, path string) *value {
 		r.add(n.at, join(path, f.Tag), channel.CodeMissing, "is missing", "set it to one of "+strings.Join(tag.Values, ", "))
 		return nil
 	}
-	chosen := r.one(n.fields[i].value, &tag, join(path, f.Tag))
+	chosen := r.one(n.fields[i].value, tag, join(path, f.Tag))
 	if chosen == nil {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"sync"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/email"
@@ -79,11 +81,17 @@ type Environment struct {
 	Logger     *slog.Logger
 }
 
-// withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
-func (r Registry) withBuiltIn(caps Caps) Registry {
-	all := Registry{"webhook": webhookType(caps), "slack": slackType(caps), "email": emailType(caps)}
-	for name, t := range r {
-		all[name] = t
+var builtInTypes = sync.OnceValue(func() Registry { //nolint:gochecknoglobals // read-only, and made when needed
+	types := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
+	for _, t := range types {
+		withTags(t.Fields)
 	}
+	return types
+})
+
+// withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
+func (r Registry) withBuiltIn() Registry {
+	all := maps.Clone(builtInTypes())
+	maps.Copy(all, r)
 	return all
 }

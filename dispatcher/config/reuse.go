@@ -71,7 +71,7 @@ func sameChannel(v, before *value) bool {
 	if v == nil || before == nil {
 		return v == before
 	}
-	if len(v.items) != len(before.items) || len(v.fields) != len(before.fields) || (v.field == nil) != (before.field == nil) {
+	if len(v.items) != len(before.items) || len(v.fields) != len(before.fields) || v.name() != before.name() {
 		return false
 	}
 	a, isSecret := v.data.(credential)
@@ -89,8 +89,8 @@ func sameChannel(v, before *value) bool {
 			return false
 		}
 	}
-	for name, f := range v.fields {
-		if !sameChannel(f, before.fields[name]) {
+	for i := range v.fields {
+		if !sameChannel(v.fields[i], before.fields[i]) {
 			return false
 		}
 	}

@@ -3,13 +3,15 @@ package config
 import (
 	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-func routeFields(caps Caps) []Field {
+var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // read-only, and made when needed
 	return slices.Concat([]Field{
 		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
 		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
@@ -32,11 +34,11 @@ func routeFields(caps Caps) []Field {
 			{Name: "longest", Kind: Duration, Min: 1, Doc: "The longest of growing pauses. Default: 15m."},
 			{Name: "schedule", Kind: Duration, List: true, MaxItems: 100, Doc: "The pause before each attempt, the first included, in place of the other fields."},
 		}},
-		{Name: "timeout", Kind: Duration, Min: 1, Longest: caps.Timeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
-		{Name: "concurrency", Kind: Number, Min: 1, Max: caps.Concurrency, Doc: "Attempts at a time. Default: 4."},
+		{Name: "timeout", Kind: Duration, Min: 1, longest: capTimeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
+		{Name: "concurrency", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Concurrency }, Doc: "Attempts at a time. Default: 4."},
 		{Name: "order", Values: []string{"parallel", "by_subject", "strict"}, Doc: "Which deliveries wait for each other: none, those about the same subject, or all. Default: parallel."},
 		{Name: "dedup", Kind: Object, Doc: "Sends what is identical once. Default: off.", Fields: []Field{
-			{Name: "window", Kind: Duration, Min: 1, Longest: caps.Dedup, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
+			{Name: "window", Kind: Duration, Min: 1, longest: func(c Caps) time.Duration { return c.Dedup }, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
 			{Name: "break_glass", Kind: Flag, Doc: "Whether break-glass requests are left out too. Default: false."},
 			{Name: "fail_closed", Kind: Flag, Doc: "Whether deliveries wait while the store fails. Default: false, they are made, perhaps twice."},
 		}},
@@ -46,13 +48,13 @@ func routeFields(caps Caps) []Field {
 			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
 		}},
 		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
-			{Name: "jobs", Kind: Number, Min: 1, Max: caps.Backlog, Doc: "The most deliveries that wait. Default: 10000."},
+			{Name: "jobs", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},
 		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h, or what retry needs to run to its end."},
 		alertsField(),
 	}, protectionFields())
-}
+})
 
 // routePaths are the fields of documents that those of a dispatcher.Route are made of, where the name is another one.
 var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} //nolint:gochecknoglobals // read-only table

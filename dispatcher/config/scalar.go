@@ -23,9 +23,9 @@ func (r *reader) scalar(n *node, f *Field) (any, *channel.ConfigError) {
 	case f.Kind == Flag:
 		return flag(n)
 	case f.Kind == Number:
-		return number(n, f)
+		return r.number(n, f)
 	case f.Kind == Duration:
-		return duration(n, f)
+		return r.duration(n, f)
 	case n.kind != textNode && (n.kind != numberNode || f.Pattern == ""):
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text")
 	case f.Kind == Secret:
@@ -78,20 +78,21 @@ func (r *reader) text(s string, f *Field) (any, *channel.ConfigError) {
 	return s, nil
 }
 
-func number(n *node, f *Field) (any, *channel.ConfigError) {
+func (r *reader) number(n *node, f *Field) (any, *channel.ConfigError) {
 	if n.kind != numberNode {
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes")
 	}
 	i, ok := atoi(n.text)
+	most := f.max(r.caps)
 	switch {
 	case !ok:
 		return nil, mistake(channel.CodeInvalid, "is not a whole number from 0 to two thousand million", "write digits only")
-	case i < f.Min || f.Max > 0 && i > f.Max:
-		if f.Max == f.Min {
+	case i < f.Min || most > 0 && i > most:
+		if most == f.Min {
 			return nil, mistake(channel.CodeRange, "is not "+strconv.Itoa(f.Min), "write "+strconv.Itoa(f.Min))
 		}
-		if f.Max > 0 {
-			return nil, mistake(channel.CodeRange, "is out of range", fmt.Sprintf("use %d to %d", f.Min, f.Max))
+		if most > 0 {
+			return nil, mistake(channel.CodeRange, "is out of range", fmt.Sprintf("use %d to %d", f.Min, most))
 		}
 		return nil, mistake(channel.CodeRange, "is too small", fmt.Sprintf("use %d or more", f.Min))
 	}
@@ -101,7 +102,7 @@ func number(n *node, f *Field) (any, *channel.ConfigError) {
 // maxDuration is far beyond what anybody waits for, and leaves room for sums.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
-func duration(n *node, f *Field) (any, *channel.ConfigError) {
+func (r *reader) duration(n *node, f *Field) (any, *channel.ConfigError) {
 	how := "write a number and a unit, such as 90s, 15m or 2h"
 	if f.Word != "" {
 		how += ", or " + f.Word
@@ -117,6 +118,7 @@ func duration(n *node, f *Field) (any, *channel.ConfigError) {
 		return time.Duration(-1), nil
 	}
 	d, err := parseDuration(n.text)
+	most := f.maxTime(r.caps)
 	switch {
 	case err != nil:
 		return nil, mistake(channel.CodeInvalid, "is not a time", how)
@@ -124,8 +126,8 @@ func duration(n *node, f *Field) (any, *channel.ConfigError) {
 		return nil, mistake(channel.CodeRange, "is negative", how)
 	case d == 0 && f.Min > 0:
 		return nil, mistake(channel.CodeRange, "is zero", notZero(f))
-	case f.Longest > 0 && d > f.Longest:
-		return nil, mistake(channel.CodeRange, "is longer than "+writeDuration(f.Longest), "give a shorter time")
+	case most > 0 && d > most:
+		return nil, mistake(channel.CodeRange, "is longer than "+writeDuration(most), "give a shorter time")
 	case d > maxDuration:
 		return nil, mistake(channel.CodeRange, "is longer than a hundred years", how)
 	}

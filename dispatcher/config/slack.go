@@ -8,7 +8,7 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-func slackType(caps Caps) Type {
+func slackType() Type {
 	return Type{
 		Doc: "A channel of Slack: by an incoming webhook (url), or by an app (token and channel), which updates its messages.",
 		Fields: slices.Concat([]Field{
@@ -22,7 +22,7 @@ func slackType(caps Caps) Type {
 			{Name: "format", Values: []string{"mrkdwn", "json"}, Doc: "What the template makes: Slack's text, or the whole message. Default: mrkdwn."},
 			{Name: "interval", Kind: Duration, Min: 1, Word: "none", Doc: "The least time between two messages. Default: 1s; none = no pause."},
 			limitsField(),
-			timeoutsField(caps),
+			timeoutsField(),
 		}, tlsFields()),
 		Make:    makeSlack,
 		Paths:   map[string]string{"TLS": "ca_certificate"},

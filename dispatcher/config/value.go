@@ -14,11 +14,11 @@ import (
 type value struct {
 	at     position
 	path   string
-	field  *Field            // that it is in; nil = the document
-	data   any               // string, bool, int, time.Duration or credential; nil for lists and objects
-	items  []*value          // of a list
-	fields map[string]*value // of an object
-	table  []Field           // of an object: what it may have, in the order it is written
+	field  *Field   // that it is in; nil = the document
+	data   any      // string, bool, int, time.Duration or credential; nil for lists and objects
+	items  []*value // of a list
+	fields []*value // of an object, in the order of its table
+	table  *table   // of an object: what it may have
 
 	compiled *template.Template // of a text that is one
 }
@@ -31,10 +31,22 @@ type credential struct {
 
 // get returns a field of an object, or nil.
 func (v *value) get(name string) *value {
-	if v == nil {
-		return nil
+	if v != nil {
+		for _, f := range v.fields {
+			if f.field.Name == name {
+				return f
+			}
+		}
 	}
-	return v.fields[name]
+	return nil
+}
+
+// name is that of the field that v is in; "" = the document.
+func (v *value) name() string {
+	if v.field == nil {
+		return ""
+	}
+	return v.field.Name
 }
 
 // has tells whether a field of an object is there.
@@ -54,13 +66,12 @@ func (v *value) complete() bool {
 	if v.data == nil && v.items == nil && v.table == nil {
 		return !v.field.isObject() // it could not be read, which is as good as empty for text and the like
 	}
-	if slices.ContainsFunc(v.items, func(item *value) bool { return !item.complete() }) {
-		return false
+	for f := range v.table.all() {
+		if f.Required && v.get(f.Name) == nil {
+			return false
+		}
 	}
-	return !slices.ContainsFunc(v.table, func(f Field) bool {
-		inner := v.fields[f.Name]
-		return inner == nil && f.Required || inner != nil && !inner.complete()
-	})
+	return !slices.ContainsFunc(slices.Concat(v.items, v.fields), func(inner *value) bool { return !inner.complete() })
 }
 
 // locate goes along a path below v, such as "headers[3].name", as far as there are such fields. It returns the path
@@ -85,10 +96,10 @@ func (v *value) locate(path string) (position, string) {
 				end = len(path)
 			}
 			name := path[:end]
-			if field(v.table, name) == nil {
+			if v.table.named(name) == nil {
 				break
 			}
-			if next = v.fields[name]; next == nil {
+			if next = v.get(name); next == nil {
 				return at, join(found, name)
 			}
 			path = strings.TrimPrefix(path[end:], ".")

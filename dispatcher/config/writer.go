@@ -26,10 +26,8 @@ type writer struct {
 func (w writer) object(v *value) []written {
 	fields := []written{}
 	masked := len(v.masked()) > 0
-	for _, f := range v.table {
-		if inner := v.fields[f.Name]; inner != nil {
-			fields = append(fields, written{f.Name, w.value(inner, masked)})
-		}
+	for _, f := range v.fields {
+		fields = append(fields, written{f.name(), w.value(f, masked)})
 	}
 	return fields
 }
@@ -39,9 +37,9 @@ func (v *value) masked() []*value {
 	if v == nil {
 		return nil
 	}
-	for _, f := range v.table {
-		if inner := v.fields[f.Name]; f.Kind == Masks && inner != nil {
-			return inner.items
+	for _, f := range v.fields {
+		if f.field.Kind == Masks {
+			return f.items
 		}
 	}
 	return nil

@@ -7,7 +7,7 @@
 //
 // # Limits
 //
-// A payload has at most 256 KiB as JSON ([MaxDataSize]). Nobody can silence an event by writing more than that: the
+// A payload has at most 256 KiB as JSON ([MaxDataSize]). A longer text does not suppress an event: the
 // longest texts are cut, with a mark where they end, and the event says so ("shortened" in its JSON form,
 // [Event.Shortened]). An identifier that is too long, or a payload with too many values, is an [*InvalidError] of
 // [New]. [Must] is for tests.
@@ -62,6 +62,7 @@ type content struct {
 // shared is the content with what is built from it on first use.
 type shared struct {
 	content
+	self record // in here, so that an event is one allocation
 
 	formOnce sync.Once
 	form     json.RawMessage // the JSON form
@@ -70,10 +71,10 @@ type shared struct {
 }
 
 // New makes an event out of a payload, which is encoded here, once, and not used afterwards. The error is an
-// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on what the program makes
-// of the payload, never on what somebody wrote into it:
+// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on the
+// payload's type and size, never on what users wrote into its texts:
 //
-//   - Text that is not valid UTF-8, or half of a surrogate pair, gets U+FFFD in its place.
+//   - Text that is not valid UTF-8, or half of a surrogate pair, is replaced by U+FFFD.
 //   - If the encoded payload has more than [MaxDataSize] bytes, its longest texts are cut to one length, so that it fits. They
 //     end in a mark, "…[N characters left out]", and [Event.Shortened] lists them. No text under 256 bytes is cut. A payload
 //     that is too large all the same, by the number of its values, is an error.
@@ -104,7 +105,7 @@ func New(p Payload, m Meta) (e Event, err error) {
 	if err != nil {
 		return Event{}, err
 	}
-	data, cutTexts, err := encode(p)
+	data, cutTexts, err := encodePayload(p)
 	if err != nil {
 		return Event{}, err
 	}
@@ -135,7 +136,9 @@ func (m Meta) complete(p Payload) Meta {
 func newEvent(c content) Event {
 	c.meta.Attributes = nil         // attrs has them
 	c.meta.Time = c.meta.Time.UTC() // and without a monotonic clock reading
-	return Event{p: &record{&shared{content: c}}}
+	s := &shared{content: c}
+	s.self.shared = s
+	return Event{p: &s.self}
 }
 
 // Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything

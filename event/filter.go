@@ -56,7 +56,7 @@ func Types(patterns ...string) Filter {
 		}
 		n.patterns = append(n.patterns, p)
 	}
-	n.err = join(errs)
+	n.err = joinErrors(errs)
 	return Filter{n}
 }
 
@@ -64,7 +64,7 @@ func Types(patterns ...string) Filter {
 func WithAttribute(name string) Filter {
 	n := &filterNode{op: opAttribute, name: name}
 	if !validAttributeName(name) {
-		n.name = strconv.Quote(clip(name)) // for String only, as for patterns
+		n.name = strconv.Quote(clipText(name)) // for String only, as for patterns
 		n.err = &InvalidError{
 			Field:   "attribute " + n.name,
 			Problem: "is not 1 to 64 letters, digits, '_', '.' and '-'",
@@ -104,12 +104,12 @@ func combine(op operator, parts []Filter) Filter {
 			}
 		}
 	}
-	n.err = join(errs)
+	n.err = joinErrors(errs)
 	return Filter{n}
 }
 
-// join is errors.Join, but a single error stays as it is.
-func join(errs []error) error {
+// joinErrors is errors.Join, but a single error stays as it is.
+func joinErrors(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
@@ -179,20 +179,20 @@ func (n *filterNode) partsString() string {
 	return strings.Join(texts, ", ")
 }
 
-// result is what a filter says about one event, or about all events of one type.
-type result struct {
+// matchResult is what a filter says about one event, or about all events of one type.
+type matchResult struct {
 	may   bool // at least one of them matches
 	must  bool // all of them match
 	named bool // a pattern names their type, which is reserved, and they may match
 }
 
-func certain(match bool) result { return result{may: match, must: match} }
+func certain(match bool) matchResult { return matchResult{may: match, must: match} }
 
 // passes is the rule for the library's own events: matching is not enough, they must be named.
-func (r result) passes(t Type) bool { return r.may && (r.named || !t.isReserved()) }
+func (r matchResult) passes(t Type) bool { return r.may && (r.named || !t.isReserved()) }
 
 // evaluate applies the filter to the event e of type t, or to all events of type t when e is zero.
-func (f Filter) evaluate(t Type, e Event) result {
+func (f Filter) evaluate(t Type, e Event) matchResult {
 	n := f.n
 	if n == nil {
 		return certain(true)
@@ -202,13 +202,13 @@ func (f Filter) evaluate(t Type, e Event) result {
 		return n.evaluateTypes(t)
 	case opAttribute:
 		if e.p == nil {
-			return result{may: true}
+			return matchResult{may: true}
 		}
 		value, _ := e.Attribute(n.name)
 		return certain(value != "")
 	case opWhere:
 		if e.p == nil {
-			return result{may: true}
+			return matchResult{may: true}
 		}
 		return certain(n.accepts(e))
 	case opAll:
@@ -217,37 +217,37 @@ func (f Filter) evaluate(t Type, e Event) result {
 		return n.evaluateAny(t, e)
 	default:
 		r := n.parts[0].evaluate(t, e)
-		return result{may: !r.must, must: !r.may}
+		return matchResult{may: !r.must, must: !r.may}
 	}
 }
 
-func (n *filterNode) evaluateTypes(t Type) result {
+func (n *filterNode) evaluateTypes(t Type) matchResult {
 	all := certain(false)
 	for _, p := range n.patterns {
 		if p.match(t) {
-			all = result{may: true, must: true, named: all.named || p.isReserved()}
+			all = matchResult{may: true, must: true, named: all.named || p.isReserved()}
 		}
 	}
 	return all
 }
 
-func (n *filterNode) evaluateAll(t Type, e Event) result {
+func (n *filterNode) evaluateAll(t Type, e Event) matchResult {
 	all := certain(true)
 	for _, part := range n.parts {
 		r := part.evaluate(t, e)
 		if !r.may {
 			return certain(false)
 		}
-		all = result{may: true, must: all.must && r.must, named: all.named || r.named}
+		all = matchResult{may: true, must: all.must && r.must, named: all.named || r.named}
 	}
 	return all
 }
 
-func (n *filterNode) evaluateAny(t Type, e Event) result {
+func (n *filterNode) evaluateAny(t Type, e Event) matchResult {
 	all := certain(false)
 	for _, part := range n.parts {
 		r := part.evaluate(t, e)
-		all = result{may: all.may || r.may, must: all.must || r.must, named: all.named || r.named}
+		all = matchResult{may: all.may || r.may, must: all.must || r.must, named: all.named || r.named}
 		if all.must && all.passes(t) {
 			return all
 		}
@@ -277,7 +277,7 @@ func parsePattern(text string, position int) (pattern, error) {
 	if valid && len(text) <= maxTypeLength {
 		return p, nil
 	}
-	p.text = strconv.Quote(clip(text)) // for String only, as a filter with a mistake matches nothing
+	p.text = strconv.Quote(clipText(text)) // for String only, as a filter with a mistake matches nothing
 	return p, &InvalidError{
 		Field:   fmt.Sprintf("patterns[%d]", position),
 		Problem: "is " + p.text + ", which is neither a type nor a prefix of types",
@@ -285,8 +285,8 @@ func parsePattern(text string, position int) (pattern, error) {
 	}
 }
 
-// clip shortens a text that is far too long, so that an error stays readable.
-func clip(text string) string {
+// clipText shortens a text that is far too long, so that an error stays readable.
+func clipText(text string) string {
 	if len(text) <= maxTypeLength {
 		return text
 	}
@@ -311,7 +311,7 @@ func (f Filter) Validate(own ...Type) error {
 	if err := f.Err(); err != nil {
 		return err
 	}
-	return join(f.unmatched(append(Catalogue(), own...), len(own) > 0))
+	return joinErrors(f.unmatched(append(Catalogue(), own...), len(own) > 0))
 }
 
 // unmatched returns what is wrong with the patterns of f; strict says that known are all types that there are.

@@ -23,9 +23,9 @@ func (e Event) JSON() json.RawMessage {
 func (s *shared) buildForm() {
 	b := make([]byte, 0, 256+len(s.data))
 	b = append(b, `{"id":`...)
-	b = appendString(b, s.meta.ID)
+	b = appendText(b, s.meta.ID)
 	b = append(b, `,"event_type":`...)
-	b = appendString(b, string(s.typ))
+	b = appendText(b, string(s.typ))
 	b = append(b, `,"event_time":`...)
 	b = appendEpoch(b, s.meta.Time)
 	if s.test {
@@ -37,8 +37,8 @@ func (s *shared) buildForm() {
 	if len(s.attrs) > 0 {
 		before := `,"attributes":{`
 		for _, a := range s.attrs {
-			b = appendString(append(b, before...), a.name)
-			b = appendString(append(b, ':'), a.value)
+			b = appendText(append(b, before...), a.name)
+			b = appendText(append(b, ':'), a.value)
 			before = ","
 		}
 		b = append(b, '}')
@@ -46,7 +46,7 @@ func (s *shared) buildForm() {
 	if len(s.shortened) > 0 {
 		before := `,"shortened":[`
 		for _, name := range s.shortened {
-			b = appendString(append(b, before...), name)
+			b = appendText(append(b, before...), name)
 			before = ","
 		}
 		b = append(b, ']')
@@ -63,11 +63,11 @@ func appendOptional(b []byte, key, value string) []byte {
 	b = append(b, `,"`...)
 	b = append(b, key...)
 	b = append(b, `":`...)
-	return appendString(b, value)
+	return appendText(b, value)
 }
 
-// appendString appends s, which is valid UTF-8, as a JSON string.
-func appendString(b []byte, s string) []byte {
+// appendText appends s, which is valid UTF-8, as a JSON string.
+func appendText(b []byte, s string) []byte {
 	const hexDigits = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {
@@ -84,8 +84,8 @@ func appendString(b []byte, s string) []byte {
 }
 
 // MarshalJSON returns [Event.JSON], or null for the zero Event. encoding/json rewrites what it gets from here (it
-// removes blanks and escapes <, > and &), so whoever has to keep the bytes of an event carries JSON() itself and not a
-// struct that holds an Event.
+// removes blanks and escapes <, > and &), so to keep the bytes of an event, store JSON() itself and not a struct that
+// holds an Event.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if e.p == nil {
 		return []byte("null"), nil
@@ -308,7 +308,7 @@ func tooDeep(b []byte) bool {
 	return false
 }
 
-// stringEnd returns the index behind the string that begins at b[i].
+// stringEnd returns the index after the string that begins at b[i].
 func stringEnd(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
@@ -318,7 +318,7 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// valueEnd returns the index behind the value that begins at b[i].
+// valueEnd returns the index after the value that begins at b[i].
 func valueEnd(b []byte, i int) int {
 	depth := 0
 	for ; i < len(b); i++ {

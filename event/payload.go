@@ -32,16 +32,17 @@ const MaxDataSize = 256 << 10
 // walks the decoded form may recurse.
 const maxDepth = 1000
 
-// encode returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were cut.
-func encode(p Payload) (json.RawMessage, []string, error) {
+// encodePayload returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were
+// cut.
+func encodePayload(p Payload) (json.RawMessage, []string, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(p); err != nil {
 		return nil, nil, encodeError(err)
 	}
-	data := bytes.Clone(bytes.TrimRight(out.Bytes(), "\n")) // without the buffer's spare capacity
-	if !utf8.Valid(data) {                                  // a json.Marshaler's own
+	data := bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
+	if !utf8.Valid(data) { // a json.Marshaler's own
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
 	data = replaceSurrogates(data)

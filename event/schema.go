@@ -49,7 +49,7 @@ func (p properties) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = append(appendString(b, one.name), ':')
+		b = append(appendText(b, one.name), ':')
 		b = append(b, value...)
 	}
 	return append(b, '}'), nil

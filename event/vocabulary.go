@@ -53,7 +53,7 @@ func (v Vocabulary) Validate() error {
 		word := v[t]
 		first, twice := used[word]
 		used[word] = t
-		field := "vocabulary[" + strconv.Quote(clip(string(t))) + "]"
+		field := "vocabulary[" + strconv.Quote(clipText(string(t))) + "]"
 		if err := t.validate(); err != nil {
 			errs = append(errs, &InvalidError{Field: field, Problem: "has a key that is not a type", Remedy: "name a type such as \"request.pending\""})
 			continue
@@ -68,7 +68,7 @@ func (v Vocabulary) Validate() error {
 			errs = append(errs, &InvalidError{Field: field, Problem: "is another entry's type", Remedy: "choose a word that is not a type"})
 		}
 	}
-	return join(errs)
+	return joinErrors(errs)
 }
 
 // types are the keys in a fixed order.

@@ -167,8 +167,7 @@ func (c *compiler) value(offset int) instruction {
 	return in
 }
 
-// htmlError reports a place of HTML that a value would leave. An author who may write raw output answers for the
-// places.
+// htmlError reports a place of HTML that a value would leave. With AllowRaw the author is responsible for the places.
 func (c *compiler) htmlError(offset int, f *htmlFault) {
 	if !c.options.AllowRaw {
 		c.syntaxError(KindPlace, offset, f.message, f.hint)

@@ -18,11 +18,11 @@ type SyntaxError struct {
 
 // Error implements error.
 func (e *SyntaxError) Error() string {
-	return describe("template", e.Position, e.Message, e.Hint)
+	return errorText("template", e.Position, e.Message, e.Hint)
 }
 
-// describe is the one form in which the errors of a template are worded.
-func describe(what string, p Position, message, hint string) string {
+// errorText is the one form in which the errors of a template are worded.
+func errorText(what string, p Position, message, hint string) string {
 	if hint != "" {
 		return fmt.Sprintf("%s %d:%d: %s; %s", what, p.Line, p.Column, message, hint)
 	}
@@ -64,10 +64,10 @@ type JSONError struct {
 
 // Error implements error.
 func (e *JSONError) Error() string {
-	return describe("not JSON: template", e.Position, e.Message, e.Hint)
+	return errorText("not JSON: template", e.Position, e.Message, e.Hint)
 }
 
-// RenderError reports a render that was given up. Its text names the place in the template and never the data; Unwrap
+// RenderError reports a render that failed. Its text names the place in the template and never the data; Unwrap
 // gives the helper's or the context's own error, whose text may hold data.
 type RenderError struct {
 	Position        // the place in the template
@@ -79,7 +79,7 @@ type RenderError struct {
 
 // Error implements error.
 func (e *RenderError) Error() string {
-	return describe("render: template", e.Position, e.Message, e.Hint)
+	return errorText("render: template", e.Position, e.Message, e.Hint)
 }
 
 // Unwrap returns the cause, or nil.

@@ -48,7 +48,7 @@ func (m *machine) call(o *operand) any {
 }
 
 // callHost calls a helper of the host: what it gets and returns is data, and it cannot break the render.
-func (m *machine) callHost(c *call, args []any) any {
+func (m *machine) callHost(c *helperCall, args []any) any {
 	for i, a := range args {
 		args[i] = toData(a)
 		if s, ok := a.(string); ok && !m.countBytes(len(s)) {
@@ -103,7 +103,7 @@ func protect(f func([]any) (any, error), args []any) (v any, err error) {
 	return f(args)
 }
 
-// builtin is a helper of this package. It cannot fail on data: what it cannot treat it returns as it is.
+// builtin is a helper of this package. It cannot fail on data: it returns unchanged what it cannot process.
 type builtin struct {
 	min, max int
 	block    bool // {{#name}} … {{else}} … {{/name}} shows a branch by the result's truth
@@ -128,13 +128,13 @@ func findBuiltin(name string) (builtin, bool) {
 	case "html":
 		return escapedFor(outHTML), true
 	case "join":
-		return builtin{1, 2, false, join}, true
+		return builtin{1, 2, false, joinList}, true
 	case "truncate":
 		return builtin{2, 2, false, truncate}, true
 	case "date":
 		return builtin{1, 2, false, date}, true
 	case "seconds":
-		return builtin{1, 1, false, seconds}, true
+		return builtin{1, 1, false, epochSeconds}, true
 	case "slack":
 		return escapedFor(outSlack), true
 	case "url":
@@ -149,7 +149,7 @@ func ofText(f func(string) string) builtin {
 }
 
 func escapedFor(o output) builtin {
-	return ofText(func(s string) string { return string(appendString(nil, o, s)) })
+	return ofText(func(s string) string { return string(appendEscaped(nil, o, s)) })
 }
 
 func jsonOf(m *machine, args []any) any { return m.limited(string(m.appendJSON(nil, args[0], 0))) }
@@ -223,8 +223,8 @@ func defaultTo(v, other any) any {
 	return v
 }
 
-// join puts a separator, ", " by default, between the texts of a list. Anything but a list is returned as it is.
-func join(m *machine, args []any) any {
+// joinList puts a separator, ", " by default, between the texts of a list. Anything but a list is returned as it is.
+func joinList(m *machine, args []any) any {
 	list, ok := args[0].([]any)
 	if !ok {
 		return args[0]
@@ -296,9 +296,9 @@ func date(m *machine, args []any) any {
 	return m.limited(t.UTC().Format(layout))
 }
 
-// seconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned as
-// it is.
-func seconds(_ *machine, args []any) any {
+// epochSeconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned
+// as it is.
+func epochSeconds(_ *machine, args []any) any {
 	t, ok := timeOf(args[0])
 	if !ok {
 		return args[0]

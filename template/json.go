@@ -193,7 +193,7 @@ func (p *jsonPlace) value() (out output, nest int, ok bool) {
 	l := &p.levels[p.last]
 	switch {
 	case l.form != formDocument:
-		l.form = formText // a text that begins with a value is no document that anybody can know
+		l.form = formText // whether a text that begins with a value is a document depends on the data
 		return outJSONString, p.last - 1, true
 	case l.context == jsonOutside:
 		return outJSONValue, p.last, true

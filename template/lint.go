@@ -203,7 +203,7 @@ type Finding struct {
 }
 
 // String returns the finding in one line, as errors are worded.
-func (f Finding) String() string { return describe("template", f.Position, f.Message, f.Hint) }
+func (f Finding) String() string { return errorText("template", f.Position, f.Message, f.Hint) }
 
 // badExample reports an example that is no data.
 func badExample(err error) Finding {

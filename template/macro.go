@@ -82,7 +82,7 @@ func parseMacro(what string) (o operand, problem string) {
 	if !ok {
 		return o, "begins with " + excerpt(helper) + ", which is no built-in helper"
 	}
-	o = operand{base: baseCall, call: &call{name: helper, builtin: b}}
+	o = operand{base: baseCall, call: &helperCall{name: helper, builtin: b}}
 	for rest = strings.TrimLeft(rest, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
 		var arg operand
 		if rest[0] == '"' {

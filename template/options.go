@@ -22,7 +22,7 @@ type Options struct {
 	// Limits bound the work of compiling and rendering; zero fields have defaults.
 	Limits Limits
 	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. The template's
-	// author answers for the places of values as well: those that are compile errors otherwise are allowed.
+	// author is then responsible for where values stand as well: places that are compile errors otherwise are allowed.
 	// In other modes the two forms are always allowed and mean the same as {{x}}.
 	AllowRaw bool
 }

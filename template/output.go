@@ -62,9 +62,9 @@ func (m *machine) value(in *instruction, v any, pc int) {
 	if n, ok := v.(json.Number); ok && isNumber(string(n)) {
 		m.out = append(m.out, n...)
 	} else if text, ok := scalarText(v); !ok {
-		m.out = appendString(m.out, in.out, string(m.appendText(nil, v, 0)))
+		m.out = appendEscaped(m.out, in.out, string(m.appendText(nil, v, 0)))
 	} else if m.fits(len(text)) {
-		m.out = appendString(m.out, in.out, text)
+		m.out = appendEscaped(m.out, in.out, text)
 	}
 	m.fits(0)
 }
@@ -128,12 +128,12 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 		if isNumber(string(v)) {
 			return append(dst, v...)
 		}
-		return appendString(dst, outJSONValue, string(v))
+		return appendEscaped(dst, outJSONValue, string(v))
 	case string:
 		if !m.fits(len(v)) {
 			return dst
 		}
-		return appendString(dst, outJSONValue, v)
+		return appendEscaped(dst, outJSONValue, v)
 	case []any:
 		dst = append(dst, '[')
 		for i, e := range v {
@@ -158,7 +158,7 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendString(dst, outJSONValue, k), ':')
+			dst = append(appendEscaped(dst, outJSONValue, k), ':')
 			dst = m.appendJSON(dst, v[k], depth+1)
 		}
 		return append(dst, '}')
@@ -194,8 +194,8 @@ const (
 	outJSONValue   // outside: a complete value
 )
 
-// appendString appends s as the output demands. outJSONValue adds the quotes.
-func appendString(dst []byte, o output, s string) []byte {
+// appendEscaped appends s as the output demands. outJSONValue adds the quotes.
+func appendEscaped(dst []byte, o output, s string) []byte {
 	switch o {
 	case outHTML:
 		return appendReplaced(dst, s, htmlEntity)

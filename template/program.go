@@ -60,7 +60,7 @@ type operand struct {
 	names   []segment
 	cost    int // steps for the names beyond the instruction's own, see pathCost
 	literal any
-	call    *call
+	call    *helperCall
 	written string // as the template has it
 	pos     int
 }
@@ -100,8 +100,8 @@ type segment struct {
 
 func newSegment(name string) segment { return segment{name: name, index: listIndex(name)} }
 
-// call is a helper with its arguments. Exactly one of builtin and helper is set.
-type call struct {
+// helperCall is a helper with its arguments. Exactly one of builtin and helper is set.
+type helperCall struct {
 	name    string
 	builtin builtin
 	helper  Helper
@@ -143,7 +143,7 @@ func (c *compiler) unknownHelperError(offset int, name string) {
 
 func (c *compiler) compileCall(e *ast.Expression, offset int) operand {
 	name := e.HelperName()
-	call := &call{name: name}
+	call := &helperCall{name: name}
 	least, most := 0, 0
 	if isBlockHelper(name) {
 		c.syntaxError(KindUnsupported, offset, name+" is a block helper", "a block is written {{#"+name+" path}} … {{/"+name+"}}")

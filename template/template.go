@@ -22,7 +22,7 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Compile compiles a template. What it accepts cannot crash or hang, and no value leaves its place, whatever the data.
 // It takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
 // Errors: *OptionsError (all of them, joined), *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {
@@ -77,7 +77,7 @@ func (c *compiler) handlebars(limits Limits) *SyntaxError {
 		err.Offset = places.sourceOffset(err.Offset)
 		return err
 	}
-	tree, failure := parse(places.text)
+	tree, failure := parseTree(places.text)
 	if failure != nil {
 		return &SyntaxError{Kind: KindSyntax, Message: unparsed}
 	}
@@ -89,8 +89,8 @@ func (c *compiler) handlebars(limits Limits) *SyntaxError {
 // unparsed is the message of a defect: checkGrammar passed what the parser refuses.
 const unparsed = "the template cannot be parsed"
 
-// parse is raymond's parser, which panics on what it did not expect. checkGrammar lets nothing of that kind pass.
-func parse(text string) (tree *ast.Program, err error) {
+// parseTree is raymond's parser, which panics on what it did not expect. checkGrammar lets nothing of that kind pass.
+func parseTree(text string) (tree *ast.Program, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("parser panicked")

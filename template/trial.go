@@ -38,7 +38,7 @@ func (t *Template) Trial(ctx context.Context, data any) []Finding {
 	return r.findings
 }
 
-// whenAllAbsent is the variation that no event has: every text is then empty, which says nothing.
+// whenAllAbsent is a variation that no event has. Every text is then empty, which is no finding.
 const whenAllAbsent = "when every path is absent"
 
 type trial struct {

@@ -107,7 +107,7 @@ func (p *htmlPlace) feedURL(b byte) (message, hint string) {
 		case b == ':':
 			p.url = stateOfScheme(p.scheme)
 		case b == '&':
-			p.url = urlRefused // an entity: who knows of which character
+			p.url = urlRefused // an entity, which is not decoded here
 		case isSlash && p.url == urlStart:
 			p.url = urlSlash
 		case isSlash || b == '?' || b == '#':

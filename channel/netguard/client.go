@@ -30,8 +30,8 @@ type ClientOptions struct {
 // Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response),
 // keeps no cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and
 // never sends a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle
-// connections share their connections; an idle one is checked before it is used, and where the system cannot tell how it
-// is, which is so on Windows, it is not used again. Safe for concurrent use.
+// connections share their connections; an idle one is checked before it is used, and where the system cannot tell how
+// it is, which is so on Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
 	limits    Limits
@@ -42,7 +42,8 @@ type Client struct {
 
 var _ http.RoundTripper = (*Client)(nil)
 
-// Client makes a Client. Close it when it is no longer needed. The error joins a *channel.ConfigError for every problem.
+// Client makes a Client. Close it when it is no longer needed. The error joins a *channel.ConfigError for every
+// problem.
 func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	timeouts, timeoutsErr := o.Timeouts.withDefaults()
 	config, tlsErr := o.TLS.Config()

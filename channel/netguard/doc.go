@@ -12,11 +12,11 @@
 // A [Client] writes and reads HTTP/1.1 with net/http's own Request.Write and ReadResponse, but does not use
 // http.Transport for the connections:
 //
-//   - One call of Do is one request, by construction. A Transport sends a request again when a kept connection turns out
-//     to be closed, as soon as it believes that this is safe. A notification that arrives twice is not, and whether to try
-//     again is for package retry to decide.
-//   - Each failure has a type, made where it happens. The errors of a Transport have to be told apart by their texts, and
-//     *url.Error prints the whole URL.
+//   - One call of Do is one request, by construction. A Transport sends a request again when a kept connection turns
+//     out to be closed, as soon as it believes that this is safe. A notification that arrives twice is not, and whether
+//     to try again is for package retry to decide.
+//   - Each failure has a type, made where it happens. The errors of a Transport have to be distinguished by their
+//     texts, and *url.Error prints the whole URL.
 //   - Whether the request had been written when the connection broke is known, and so whether the outcome is.
 //   - Time limits are deadlines of the socket: a kept connection costs no goroutine, and a request at most one.
 //

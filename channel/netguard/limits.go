@@ -40,7 +40,8 @@ func (l Limits) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *channel.ConfigError.
+// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a
+// *channel.ConfigError.
 func (l Limits) CheckMethod(field, method string) error {
 	if !l.allowsMethod(method) {
 		return mistakeAt(field, channel.CodeForbidden, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))

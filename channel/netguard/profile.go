@@ -141,8 +141,8 @@ var (
 		"64:ff9b::/96 NAT64",
 	)
 
-	// alwaysRefused is the rest of https://www.iana.org/assignments/iana-ipv4-special-registry, multicast, and what is special
-	// within 2000::/3 (https://www.iana.org/assignments/iana-ipv6-special-registry).
+	// alwaysRefused is the rest of https://www.iana.org/assignments/iana-ipv4-special-registry, multicast, and what is
+	// special within 2000::/3 (https://www.iana.org/assignments/iana-ipv6-special-registry).
 	alwaysRefused = parseRanges( //nolint:gochecknoglobals // a read-only table
 		"0.0.0.0/8 this network",
 		"192.0.0.0/24 IETF protocol assignments",

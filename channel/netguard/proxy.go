@@ -21,8 +21,8 @@ import (
 )
 
 // Proxy sends requests through an HTTP proxy: with CONNECT for https, as a whole for http. The Guard checks the
-// destination before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget, or
-// on the proxy having rules of its own.
+// destination before the proxy is contacted, as [Guard.CheckHost] can; with a proxy the rest depends on ResolveTarget,
+// or on the proxy having rules of its own.
 type Proxy struct {
 	URL      string       // http://host:port, without user info
 	User     string       // "" = no authentication
@@ -134,7 +134,8 @@ func (p *proxy) urlFor(ctx context.Context, target *url.URL) (*url.URL, *Error) 
 	return &with, nil
 }
 
-// dial connects to the proxy. A refusal of its address says nothing of the destination, and its text would name the proxy.
+// dial connects to the proxy. A refusal of its address says nothing of the destination, and its text would name the
+// proxy.
 func (p *proxy) dial(ctx context.Context, network, address string, limits Timeouts) (net.Conn, error) {
 	conn, err := p.guard.dial(ctx, network, address, limits.Connect)
 	if err == nil {

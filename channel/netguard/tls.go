@@ -150,7 +150,8 @@ type ClientCertificate struct {
 
 // CertificateFunc is a client certificate that f returns, once now, to validate it, and for every new connection.
 // Connections that exist are kept; close them with [Client.CloseIdleConnections] after a change. The key may be held
-// elsewhere: PrivateKey need only be a crypto.Signer. The error is a *channel.ConfigError without the text of f's error.
+// elsewhere: PrivateKey need only be a crypto.Signer. The error is a *channel.ConfigError without the text of f's
+// error.
 func CertificateFunc(ctx context.Context, f func(context.Context) (tls.Certificate, error)) (*ClientCertificate, error) {
 	c := &ClientCertificate{load: func(ctx context.Context) (*tls.Certificate, error) {
 		pair, err := f(ctx)
@@ -165,10 +166,10 @@ func CertificateFunc(ctx context.Context, f func(context.Context) (tls.Certifica
 	return c, nil
 }
 
-// CertificateFiles is a client certificate, with its chain, and its key in PEM files. They are checked for changes at most
-// once a second, when a request is made. After a change new connections are made with the new pair and the old ones are
-// closed; as long as the files do not fit together or cannot be read, which is normal in the middle of a change, the
-// last good pair is used and Problem says why. The error is a *channel.ConfigError.
+// CertificateFiles is a client certificate, with its chain, and its key in PEM files. They are checked for changes at
+// most once a second, when a request is made. After a change new connections are made with the new pair and the old
+// ones are closed; as long as the files do not fit together or cannot be read, which is normal in the middle of a
+// change, the last good pair is used and Problem says why. The error is a *channel.ConfigError.
 func CertificateFiles(certFile, keyFile string) (*ClientCertificate, error) {
 	return certificateFromFiles(certFile, keyFile, time.Second)
 }

@@ -16,17 +16,17 @@ const maxURL = 8 << 10
 // CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
-// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the URL.
+// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the
+// URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
-	refuse := func(code channel.ConfigCode, problem, remedy string) (*url.URL, error) {
-		return nil, mistakeAt(field, code, problem, remedy)
+	fail := func(problem, remedy string) (*url.URL, error) {
+		return nil, mistakeAt(field, channel.CodeInvalid, problem, remedy)
 	}
-	fail := func(problem, remedy string) (*url.URL, error) { return refuse(channel.CodeInvalid, problem, remedy) }
 	if raw == "" {
-		return refuse(channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
+		return nil, mistakeAt(field, channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
 	}
 	if len(raw) > maxURL {
-		return refuse(channel.CodeRange, "is longer than 8 KiB", "shorten it")
+		return nil, mistakeAt(field, channel.CodeRange, "is longer than 8 KiB", "shorten it")
 	}
 	if !utf8.ValidString(raw) {
 		return fail("is not valid UTF-8", "percent-encode its special characters")
@@ -51,7 +51,7 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	}
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "http" && !limits.AllowInsecureHTTP:
-		return refuse(channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
+		return nil, mistakeAt(field, channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
 	case scheme != "https" && scheme != "http":
 		return fail("has a scheme other than https", "begin it with https://")
 	}
@@ -70,10 +70,10 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 		return fail(reason, hostRemedy)
 	}
 	if port != "" && limits.NoExplicitPort {
-		return refuse(channel.CodeForbidden, "names a port", "leave the port out")
+		return nil, mistakeAt(field, channel.CodeForbidden, "names a port", "leave the port out")
 	}
 	if n := portOf(scheme, port); !limits.allowsPort(n) {
-		return refuse(channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
+		return nil, mistakeAt(field, channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
 	}
 	path, query, hasQuery := strings.Cut(path, "?")
 	if !validEscapes(path) || !validEscapes(query) {

@@ -10,6 +10,10 @@ import (
 // turn ordinary text into gaps.
 const minLength = 8
 
+// stride is how far apart the places are at which a text is looked at: a pattern is longer, so it is met at one of its
+// first bytes.
+const stride = 4
+
 // pattern is a text to search for.
 type pattern struct {
 	text   string // folded
@@ -18,7 +22,7 @@ type pattern struct {
 
 // matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are.
 type matcher struct {
-	pairs     *[1 << 16 / 64]uint64 // a bit for each two bytes that a pattern begins with
+	pairs     *[1 << 16 / 64]uint64 // a bit for each two bytes next to each other at the beginning of a pattern
 	automaton func() *automaton     // made on first use: most answers are too short to hold anything
 	longest   int                   // value that the patterns were made of
 }
@@ -26,10 +30,12 @@ type matcher struct {
 func newMatcher(patterns []pattern, longest int) *matcher {
 	m := &matcher{new([1 << 16 / 64]uint64), sync.OnceValue(func() *automaton { return newAutomaton(patterns) }), longest}
 	for _, p := range patterns {
-		for _, a := range unfold(p.text[0]) {
-			for _, b := range unfold(p.text[1]) {
-				pair := uint16(a)<<8 | uint16(b)
-				m.pairs[pair/64] |= 1 << (pair % 64)
+		for at := range stride {
+			for _, a := range unfold(p.text[at]) {
+				for _, b := range unfold(p.text[at+1]) {
+					pair := uint16(a)<<8 | uint16(b)
+					m.pairs[pair/64] |= 1 << (pair % 64)
+				}
 			}
 		}
 	}
@@ -113,12 +119,13 @@ func (a *automaton) next(node int32, c byte) int32 {
 	}
 }
 
-// skip returns the next place from i on where a pattern may begin.
-func skip[T string | []byte](m *matcher, s T, i int) int {
-	for ; i < len(s)-1; i++ {
+// skip returns a place not before from, and not behind the next pattern: what is between holds nothing. Two bytes of
+// every fourth place are enough to see that.
+func skip[T string | []byte](m *matcher, s T, from int) int {
+	for i := from; i < len(s)-1; i += stride {
 		pair := uint16(s[i])<<8 | uint16(s[i+1])
 		if m.pairs[pair/64]>>(pair%64)&1 != 0 {
-			return i
+			return max(from, i-stride+1)
 		}
 	}
 	return len(s)

@@ -99,8 +99,8 @@ func unknownHook(code string) bool {
 	return false
 }
 
-// refusesContent reports whether Slack refuses what a message holds.
-func refusesContent(code string) bool {
+// contentRefused reports whether Slack refuses what a message holds.
+func contentRefused(code string) bool {
 	switch code {
 	case "invalid_payload", "no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format",
 		"invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "too_many_contact_cards",
@@ -111,16 +111,16 @@ func refusesContent(code string) bool {
 	return false
 }
 
-// slowDown reports whether Slack says that it has got too much.
-func slowDown(code string) bool { return code == "ratelimited" || code == "rate_limited" }
+// isRateLimited reports whether Slack says that it has got too much.
+func isRateLimited(code string) bool { return code == "ratelimited" || code == "rate_limited" }
 
-// half reports whether Slack may have done what it was asked before it failed.
-func half(code string) bool {
+// maybeDone reports whether Slack may have done what it was asked before it failed.
+func maybeDone(code string) bool {
 	return code == "fatal_error" || code == "internal_error" || code == "rollup_error"
 }
 
-// headless reports whether the message that was to be updated or replied to cannot be found or added to any more.
-func headless(code string) bool {
+// headlineGone reports whether the message that was to be updated or replied to cannot be found or added to any more.
+func headlineGone(code string) bool {
 	switch code {
 	case "message_not_found", "thread_not_found", "cannot_reply_to_message",
 		"restricted_action_thread_locked", "restricted_action_non_threadable_channel":
@@ -129,8 +129,8 @@ func headless(code string) bool {
 	return false
 }
 
-// fixed reports whether the message is there and can only not be changed.
-func fixed(code string) bool {
+// notEditable reports whether the message is there and can only not be changed.
+func notEditable(code string) bool {
 	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
 }
 
@@ -162,7 +162,7 @@ func readHook(a webhook.Response, v retry.Verdict) webhook.Reading {
 	case v == retry.VerdictSuccess:
 		v = retry.VerdictTransient
 	}
-	return webhook.Reading{Verdict: v, Gone: hookIsGone(said), Reason: said, RetryAfter: pause(a, said), OutcomeUnknown: half(said)}
+	return webhook.Reading{Verdict: v, Gone: hookIsGone(said), Reason: said, RetryAfter: rateLimitPause(a, said), OutcomeUnknown: maybeDone(said)}
 }
 
 // unexpected is the reason of what is no answer of Slack's.
@@ -182,9 +182,9 @@ func refusal(body []byte) (code string, ok bool) {
 	return code, true
 }
 
-// pause is how long to leave Slack alone when only the body says that it has got too much.
-func pause(a webhook.Response, code string) time.Duration {
-	if slowDown(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
+// rateLimitPause is how long to leave Slack alone when only the body says that it has got too much.
+func rateLimitPause(a webhook.Response, code string) time.Duration {
+	if isRateLimited(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
 		return defaultInterval
 	}
 	return 0
@@ -209,7 +209,7 @@ func readAPI(a webhook.Response, v retry.Verdict) webhook.Reading {
 	}
 	r := webhook.Reading{
 		Verdict: apiVerdict(said.Error), Gone: channelIsGone(said.Error), Reason: said.Error,
-		RetryAfter: pause(a, said.Error), OutcomeUnknown: half(said.Error),
+		RetryAfter: rateLimitPause(a, said.Error), OutcomeUnknown: maybeDone(said.Error),
 	}
 	if a.Status == tooManyRequests {
 		r.Verdict = retry.VerdictTransient
@@ -217,7 +217,7 @@ func readAPI(a webhook.Response, v retry.Verdict) webhook.Reading {
 	return r
 }
 
-// isCode tells whether s looks like one of Slack's error codes, which are words of lower case letters and digits.
+// isCode reports whether s looks like one of Slack's error codes, which are words of lower case letters and digits.
 func isCode(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {

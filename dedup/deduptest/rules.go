@@ -222,18 +222,18 @@ const (
 	expiredKeys = 20  // raced for when their lease has ended
 )
 
-// answer is what one goroutine got for one key.
-type answer struct {
+// raceResult is what one goroutine got for one key.
+type raceResult struct {
 	claim dedup.Claim
 	err   error
 }
 
-// race claims one key after the other from all goroutines at once, and returns the answers per key. then, if set, is
+// race claims one key after the other from all goroutines at once, and returns the results per key. then, if set, is
 // called at once by a goroutine that has acquired the i-th key.
-func (p *probe) race(keys []string, lease time.Duration, then func(i int, token string) error) [][]answer {
-	answers := make([][]answer, len(keys))
+func (p *probe) race(keys []string, lease time.Duration, then func(i int, token string) error) [][]raceResult {
+	results := make([][]raceResult, len(keys))
 	for i, key := range keys {
-		answers[i] = make([]answer, racers)
+		results[i] = make([]raceResult, racers)
 		start := make(chan struct{}) // for each key anew, or the goroutines would drift apart
 		var wg sync.WaitGroup
 		for r := range racers {
@@ -243,22 +243,22 @@ func (p *probe) race(keys []string, lease time.Duration, then func(i int, token 
 				if err == nil && c.State == dedup.Acquired && then != nil {
 					err = then(i, c.Token)
 				}
-				answers[i][r] = answer{c, err}
+				results[i][r] = raceResult{c, err}
 			})
 		}
 		close(start)
 		wg.Wait()
 	}
-	return answers
+	return results
 }
 
 // oneWinner checks that one goroutine acquired each key, and returns the winners' tokens.
-func (p *probe) oneWinner(keys []string, answers [][]answer) []string {
+func (p *probe) oneWinner(keys []string, results [][]raceResult) []string {
 	p.tb.Helper()
 	tokens := make([]string, len(keys))
 	for i, key := range keys {
 		winners := 0
-		for _, a := range answers[i] {
+		for _, a := range results[i] {
 			if a.err != nil {
 				p.fail("key %q: %v", key, a.err)
 			}
@@ -281,13 +281,13 @@ func oneWinnerRule(p *probe) {
 		keys[i] = fmt.Sprintf("key %d", i)
 	}
 	commits := func(i int) bool { return i%2 == 0 }
-	answers := p.race(keys, p.long, func(i int, token string) error {
+	results := p.race(keys, p.long, func(i int, token string) error {
 		if commits(i) {
 			return p.store.Commit(p.ctx, keys[i], token, p.long)
 		}
 		return nil
 	})
-	tokens := p.oneWinner(keys, answers)
+	tokens := p.oneWinner(keys, results)
 	unique := make(map[string]bool, len(tokens))
 	for i, key := range keys {
 		unique[tokens[i]] = true

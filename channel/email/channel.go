@@ -1,49 +1,3 @@
-// Package email delivers events as mail through an SMTP relay: plain text and HTML, to fixed recipients and to such
-// that an event names.
-//
-// One Send is one message in one SMTP transaction, over a connection that a netguard.Guard has judged. TLS is required
-// unless a Relay says otherwise, and no credential is sent without it. github.com/wneessen/go-mail formats the message
-// and speaks SMTP; addresses, header values and the finished bytes are checked here.
-//
-// # Recipients
-//
-// Each recipient has an outcome of its own: when the relay refuses one, the others get the mail all the same. Send then
-// returns an error that says which were refused. If one of them may succeed later (a 4yz reply, as greylisting gives),
-// the attempt counts as transient, and the next attempt is for those only that have not got the mail. A redelivery on
-// purpose is for those as well, those refused for good included; once all have the mail, a further one is for everybody
-// again.
-//
-// [Config].Progress is where this is remembered. When the relay took the mail but its answer was lost, a recipient may
-// get it twice, with the same Message-ID, by which most mailboxes tell.
-//
-// # Queues and workers
-//
-// With the default [Memory] a mail goes to nobody twice as long as one process makes all attempts: any queue, one
-// worker process, and one Memory that all channels of the process share, so that a change of the configuration does not
-// lose it. After a restart, or with several worker processes on one lane, a mail that some recipients have got is sent
-// to all of them again. With a Progress in a store that all workers share there is no such limit: queue and number of
-// workers do not matter.
-//
-// A computed recipient whose template makes nothing is left out, for example an approver that is not known yet. One
-// that is no address counts as refused for good. When no recipient is left, the delivery fails for good.
-//
-// # Only for some events
-//
-// Whether an event is to be mailed at all is the route's business, not the channel's. "Require external key" is the
-// filter event.WithAttribute("external_key"): attributes are part of the event, so that it sees them as they were when
-// the event occurred.
-//
-// # Connections
-//
-// Up to 4 connections are kept for 10 seconds, so that a burst does not pay for a handshake and a log-in each. One is
-// not used again when it does not answer, when the credential has changed or when the guard's policy no longer allows
-// it.
-//
-// # Threads
-//
-// Mails about one subject of a tenant refer to the same thread, whatever the route and whichever came first, and need
-// no stored state for it. Gmail joins them only if their Subject is the same as well: use one that depends on the
-// request alone, such as "Access request {{data.friendly_id}}", where that matters.
 package email
 
 import (
@@ -83,13 +37,13 @@ type mailer struct {
 	logger   *slog.Logger
 }
 
-// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It opens no connection; [Channel.Check]
-// does.
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It opens no connection;
+// [Channel.Check] does.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
 	l, composerErr := newComposer(&c)
 	d, relayErr := newDialer(&c, l.domain)
-	if err := errors.Join(c.check(), relayErr, composerErr); err != nil {
+	if err := errors.Join(c.validate(), relayErr, composerErr); err != nil {
 		return nil, err
 	}
 	if c.Relay.TLS.InsecureSkipVerify {
@@ -126,34 +80,34 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	mail, err := m.composer.write(ctx, d)
+	mail, err := m.composer.compose(ctx, d)
 	if err != nil {
 		return channel.Receipt{Request: m.request(nil)}, m.renderError(ctx, err)
 	}
-	credential, hide, err := m.credential(ctx)
+	credential, red, err := m.credential(ctx)
 	if err != nil {
 		return channel.Receipt{Request: m.request(nil)}, m.credentialError(ctx, err) // without its body: it cannot be redacted
 	}
 	s := m.load(ctx, d)
-	if s.begin(d.Generation) {
+	if s.startAttempt(d.Generation) {
 		return channel.Receipt{Skipped: true}, nil
 	}
-	return m.deliver(ctx, d, mail, s, credential, hide)
+	return m.deliver(ctx, d, mail, s, credential, red)
 }
 
 // deliver sends a mail to those who have not got it.
-func (m *mailer) deliver(ctx context.Context, d channel.Delivery, mail *message, s *standing, credential string, hide hiding) (channel.Receipt, error) {
+func (m *mailer) deliver(ctx context.Context, d channel.Delivery, mail *message, s *mailState, credential string, red redaction) (channel.Receipt, error) {
 	began := time.Now()
-	t := transaction{from: m.composer.from, message: mail.wire, brief: mail.brief, credential: credential}
+	t := transaction{from: m.composer.from, message: mail.wire, shorter: mail.shorter, credential: credential}
 	t.run(ctx, m.pool, s.pending(mail.recipients, d.Generation))
-	r := channel.Receipt{Duration: time.Since(began), Request: m.request(hide.redactor.Bytes(t.message))}
-	t.describe(&r, hide)
+	r := channel.Receipt{Duration: time.Since(began), Request: m.request(red.redactor.Bytes(t.message))}
+	t.describeReply(&r, red)
 	if t.failure != nil {
-		r.OutcomeUnknown = t.failure.unknown()
-		return r, m.failed(ctx, t.failure, hide)
+		r.OutcomeUnknown = t.failure.outcomeUnknown()
+		return r, m.failureError(ctx, t.failure, red)
 	}
-	s.add(mail.recipients, t.outcomes, d.Generation)
-	return r, m.settle(ctx, d, s, mail.recipients)
+	s.add(mail.recipients, t.states, d.Generation)
+	return r, m.conclude(ctx, d, s, mail.recipients)
 }
 
 // Check connects to the relay, logs in and asks whether it would take mail from Config.From, without sending any. It
@@ -162,14 +116,14 @@ func (c *Channel) Check(ctx context.Context) error {
 	m := c.mailer()
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	credential, hide, err := m.credential(ctx)
+	credential, red, err := m.credential(ctx)
 	if err != nil {
 		return m.credentialError(ctx, err)
 	}
 	t := transaction{from: m.composer.from, credential: credential}
 	t.run(ctx, m.pool, nil)
 	if t.failure != nil {
-		return m.failed(ctx, t.failure, hide)
+		return m.failureError(ctx, t.failure, red)
 	}
 	return nil
 }

@@ -52,18 +52,18 @@ func (b *cloudEvents) contentType() (string, bool) {
 	return "application/cloudevents+json; charset=utf-8", true // the JavaScript SDK takes it in this very form only
 }
 
-func (b *cloudEvents) check(string) *channel.ConfigError {
+func (b *cloudEvents) validate(string) *channel.ConfigError {
 	switch {
 	case b.options.Source == "":
-		return mistake(channel.CodeMissing, "Body", "is CloudEvents without a source", "set it, for example to the product's address")
+		return configError(channel.CodeMissing, "Body", "is CloudEvents without a source", "set it, for example to the product's address")
 	case uriReference(b.options.Source) != b.options.Source:
-		return mistake(channel.CodeInvalid, "Body", "is CloudEvents with a source that is not a URI reference", "percent-encode what is special in it")
+		return configError(channel.CodeInvalid, "Body", "is CloudEvents with a source that is not a URI reference", "percent-encode what is special in it")
 	}
 	names := make(map[string]bool)
 	for _, given := range b.options.Attributes {
 		name := attributeName(given)
 		if problem := problemOf(name, names[name]); problem != "" {
-			return mistake(channel.CodeInvalid, "Body", "is CloudEvents with an attribute that "+problem, "rename or leave it out")
+			return configError(channel.CodeInvalid, "Body", "is CloudEvents with an attribute that "+problem, "rename or leave it out")
 		}
 		names[name] = true
 	}
@@ -136,9 +136,9 @@ func (b *cloudEvents) attributes(e event.Event) []ceAttribute {
 	return slices.DeleteFunc(all, func(a ceAttribute) bool { return strings.TrimSpace(a.value) == "" })
 }
 
-func (*cloudEvents) mayHold(fromEvent bool) bool { return fromEvent }
+func (*cloudEvents) mayHoldSecrets(fromEvent bool) bool { return fromEvent }
 
-func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error {
+func (b *cloudEvents) render(_ context.Context, in bodyInput, r *rendered) error {
 	e := in.delivery.Event
 	b.write(e, r)
 	if over := len(r.body) - in.limit; over > 0 {
@@ -148,13 +148,13 @@ func (b *cloudEvents) fill(_ context.Context, in bodyInput, r *rendering) error 
 }
 
 // write makes the CloudEvent of e.
-func (b *cloudEvents) write(e event.Event, r *rendering) {
+func (b *cloudEvents) write(e event.Event, r *rendered) {
 	attributes := b.attributes(e)
 	if b.options.Binary {
 		r.body = e.Data()
-		r.added = make([]addedHeader, len(attributes))
+		r.headers = make([]bodyHeader, len(attributes))
 		for i, a := range attributes {
-			r.added[i] = addedHeader{http.CanonicalHeaderKey(cePrefix + a.name), [1]string{percentEncoded(a.value)}}
+			r.headers[i] = bodyHeader{http.CanonicalHeaderKey(cePrefix + a.name), [1]string{percentEncoded(a.value)}}
 		}
 		return
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// exchange is the HTTP exchange of one attempt. The SDK uses it as its client for one call.
-type exchange struct {
+// apiCall is one call of the SDK, which uses it as its HTTP client for that.
+type apiCall struct {
 	client   *netguard.Client
 	origin   string
 	signing  aws.Credentials
@@ -35,30 +35,30 @@ type exchange struct {
 	request, response *channel.Message
 }
 
-// begin prepares an exchange, with the credentials of this moment. Its errors are those of Send.
-func (c *Channel) begin(ctx context.Context) (*exchange, error) {
-	x := &exchange{client: c.private.client, origin: c.origin}
+// newCall prepares a call, with the credentials of this moment. Its errors are those of Send.
+func (c *Channel) newCall(ctx context.Context) (*apiCall, error) {
+	a := &apiCall{client: c.core.client, origin: c.origin}
 	var err error
-	if x.signing, err = c.private.credentials.retrieve(ctx); err == nil && !c.private.proxy.IsZero() {
-		x.proxy, err = c.private.proxy.Reveal(ctx)
+	if a.signing, err = c.core.credentials.retrieve(ctx); err == nil && !c.core.proxy.IsZero() {
+		a.proxy, err = c.core.proxy.Reveal(ctx)
 	}
 	if err != nil {
 		return nil, c.credentialError(ctx, err)
 	}
-	return x, nil
+	return a, nil
 }
 
-// use makes a call of the SDK use x, and sign with the credentials that x hides from what comes back.
-func (x *exchange) use(o *sns.Options) {
-	o.HTTPClient = x
-	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return x.signing, nil })
+// apply makes the SDK use a, and sign with the credentials that a hides from what comes back.
+func (a *apiCall) apply(o *sns.Options) {
+	o.HTTPClient = a
+	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return a.signing, nil })
 }
 
 // maxResponse is how much of an answer is read. Those of SNS have about a thousand bytes.
 const maxResponse = 64 << 10
 
 // Do sends the request of the SDK and reads the answer to its end.
-func (x *exchange) Do(req *http.Request) (*http.Response, error) {
+func (a *apiCall) Do(req *http.Request) (*http.Response, error) {
 	wire, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
@@ -67,51 +67,51 @@ func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Del("User-Agent")
 	req.Header.Set("Accept-Encoding", "identity")
 	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
-	x.redactor = secret.NewRedactor(x.signing.AccessKeyID, x.signing.SecretAccessKey, x.signing.SessionToken, signature, x.proxy)
+	a.redactor = secret.NewRedactor(a.signing.AccessKeyID, a.signing.SecretAccessKey, a.signing.SessionToken, signature, a.proxy)
 
 	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(wire)), nil
 	began := time.Now()
-	resp, err := x.client.Do(req.Context(), req)
+	resp, err := a.client.Do(req.Context(), req)
 	if err != nil {
-		x.duration = time.Since(began)
-		x.failure = netguard.Classify(req.Context(), req.Method, x.origin, err, false)
-		x.request = x.sent(req.Header, wire) // also when nobody could be reached: it shows what was to be sent
-		return nil, x.failure
+		a.duration = time.Since(began)
+		a.failure = netguard.Classify(req.Context(), req.Method, a.origin, err, false)
+		a.request = a.describeRequest(req.Header, wire) // also when nobody could be reached: it shows what was to be sent
+		return nil, a.failure
 	}
-	x.request = x.sent(req.Header, wire)
-	return x.take(resp, began)
+	a.request = a.describeRequest(req.Header, wire)
+	return a.readResponse(resp, began)
 }
 
-// sent describes the request for the receipt.
-func (x *exchange) sent(header http.Header, wire []byte) *channel.Message {
+// describeRequest describes the request for the receipt.
+func (a *apiCall) describeRequest(header http.Header, wire []byte) *channel.Message {
 	shown := maps.Clone(header)
 	for name, values := range shown {
-		shown[name] = []string{x.redactor.String(values[0])}
+		shown[name] = []string{a.redactor.String(values[0])}
 	}
 	for _, name := range [...]string{"Authorization", "X-Amz-Security-Token"} {
 		if shown[name] != nil {
 			shown[name] = []string{secret.Redacted}
 		}
 	}
-	return &channel.Message{Start: http.MethodPost + " " + x.origin, Header: shown, Body: x.redactor.Bytes(wire)}
+	return &channel.Message{Start: http.MethodPost + " " + a.origin, Header: shown, Body: a.redactor.Bytes(wire)}
 }
 
-// take reads the answer for the receipt, and returns it once more for the SDK.
-func (x *exchange) take(resp *http.Response, began time.Time) (*http.Response, error) {
+// readResponse reads the answer for the receipt, and returns it once more for the SDK.
+func (a *apiCall) readResponse(resp *http.Response, began time.Time) (*http.Response, error) {
 	body, cut, err := netguard.ReadBody(resp, maxResponse+secret.Lookahead)
-	x.duration, x.status = time.Since(began), resp.StatusCode
+	a.duration, a.status = time.Since(began), resp.StatusCode
 	if err != nil {
 		cut = true
-		x.failure = netguard.Classify(resp.Request.Context(), http.MethodPost, x.origin, err, false)
-		x.failure.OutcomeUnknown = x.failure.OutcomeUnknown || x.status < 300
+		a.failure = netguard.Classify(resp.Request.Context(), http.MethodPost, a.origin, err, false)
+		a.failure.OutcomeUnknown = a.failure.OutcomeUnknown || a.status < 300
 	}
-	x.pause = retryAfter(resp.Header)
+	a.pause = retryAfter(resp.Header)
 	kept := &channel.Message{
-		Start: strconv.Itoa(x.status), Header: make(http.Header),
-		Body: x.redactor.Cut(body, maxResponse, !cut), Truncated: cut || len(body) > maxResponse,
+		Start: strconv.Itoa(a.status), Header: make(http.Header),
+		Body: a.redactor.Cut(body, maxResponse, !cut), Truncated: cut || len(body) > maxResponse,
 	}
 	body = body[:min(len(body), maxResponse)]
-	if words := http.StatusText(x.status); words != "" { // the server's own may be anything
+	if words := http.StatusText(a.status); words != "" { // the server's own may be anything
 		kept.Start += " " + words
 	}
 	// A body in an encoding that was not asked for cannot be searched for what it repeats.
@@ -120,22 +120,22 @@ func (x *exchange) take(resp *http.Response, began time.Time) (*http.Response, e
 	}
 	for _, name := range [...]string{"Content-Type", "Date", "X-Amzn-Requestid", "X-Amz-Retry-After"} {
 		if v := resp.Header.Get(name); v != "" {
-			kept.Header[name] = []string{x.redactor.String(v)}
+			kept.Header[name] = []string{a.redactor.String(v)}
 		}
 	}
-	x.response = kept
-	if x.failure != nil {
-		return nil, x.failure
+	a.response = kept
+	if a.failure != nil {
+		return nil, a.failure
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 
-// receipt is what is known of the exchange.
-func (x *exchange) receipt() channel.Receipt {
+// receipt is what is known of the call.
+func (a *apiCall) receipt() channel.Receipt {
 	return channel.Receipt{
-		Status: x.status, Duration: x.duration, Request: x.request, Response: x.response,
-		OutcomeUnknown: x.failure != nil && x.failure.OutcomeUnknown,
+		Status: a.status, Duration: a.duration, Request: a.request, Response: a.response,
+		OutcomeUnknown: a.failure != nil && a.failure.OutcomeUnknown,
 	}
 }
 

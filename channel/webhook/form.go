@@ -53,18 +53,18 @@ func (b *formBody) kind() string { return "form" }
 
 func (b *formBody) contentType() (string, bool) { return "application/x-www-form-urlencoded", true }
 
-func (b *formBody) check(string) *channel.ConfigError {
+func (b *formBody) validate(string) *channel.ConfigError {
 	for name, path := range b.options.Variables {
 		if name == "" || path == "" {
-			return mistake(channel.CodeMissing, "Body", "is a form with a variable without a name or path", "give both, or remove it")
+			return configError(channel.CodeMissing, "Body", "is a form with a variable without a name or path", "give both, or remove it")
 		}
 	}
 	return nil
 }
 
-func (b *formBody) mayHold(fromEvent bool) bool { return fromEvent }
+func (b *formBody) mayHoldSecrets(fromEvent bool) bool { return fromEvent }
 
-func (b *formBody) fill(_ context.Context, in bodyInput, r *rendering) error {
+func (b *formBody) render(_ context.Context, in bodyInput, r *rendered) error {
 	return fit(in.data, func(data map[string]any) error {
 		r.body = []byte(b.form(in.delivery.Event, data).Encode())
 		return tooLong(len(r.body) > in.limit)

@@ -4,89 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/channel/email"
-	"github.com/tocsin-go/tocsin/channel/netguard"
-	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
 )
-
-// Options are the host's part of a configuration: what documents may use. The zero value allows public addresses,
-// secrets given as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
-type Options struct {
-	// Types are types of channels besides webhook, slack and email.
-	Types Registry
-	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil =
-	// secrets are given as text.
-	References map[string]Reference
-	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless
-	// given, it allows public addresses only.
-	Networks map[string]*netguard.Guard
-	// Limits are policies that channels may name, besides apono and beyondtrust_cloud. The one named default is used by
-	// channels that name none; unless given, it is the zero value.
-	Limits map[string]netguard.Limits
-	// EventTypes are the host's own types of events, for filters.
-	EventTypes []event.Type
-	// Samples are examples of events of those types, by which Set.Findings judges templates.
-	Samples []event.Event
-	// Vocabularies are receivers' words for types of events that documents may name, besides those of event.Vocabularies.
-	// Filters may use the words of all of them, too.
-	Vocabularies map[string]event.Vocabulary
-	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
-	// Empty = the routes take events without a tenant.
-	Tenant string
-	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows
-	// every id, and routes that take the events of all tenants. It is for documents of the operator's.
-	Tenants []string
-	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of
-	// Previous.
-	Stored *Document
-	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network,
-	// limits and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on.
-	// Give it only while Types and References mean what they meant for it. It has to be closed like any other, before or
-	// after the new one.
-	Previous *Set
-	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil =
-	// those of Previous, or one in memory.
-	SlackReferences slack.References
-	MailProgress    email.Progress
-
-	MaxSize int          // of the document with its aliases written out, in bytes; 0 = DefaultMaxSize
-	Caps    Caps         // the largest numbers that the document may ask for
-	Logger  *slog.Logger // of the channels; nil = slog.Default
-}
-
-// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is
-// running any more, for example after SetRoutes has returned.
-type Set struct {
-	Routes   []dispatcher.Route
-	Alerts   map[string]health.Alert // by route, for the health.Monitor
-	Document *Document
-
-	channels []*sharedChannel
-	byName   map[string]*sharedChannel
-
-	// For a Set that replaces this one.
-	public     *netguard.Guard
-	references slack.References
-	progress   email.Progress
-
-	// For Findings.
-	file    string
-	samples []event.Event
-	types   []event.Type              // all that there are
-	filters map[string][]event.Filter // by channel
-}
-
-var _ io.Closer = (*Set)(nil)
 
 // Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and
 // makes what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is
@@ -124,24 +51,6 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	}
 	return set, nil
 }
-
-// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
-func (s *Set) Close() error {
-	var errs []error
-	for _, c := range s.channels {
-		errs = append(errs, c.leave())
-	}
-	s.channels = nil
-	return errors.Join(errs...)
-}
-
-// String tells how much there is, because a Set may hold secrets.
-func (s *Set) String() string {
-	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
-}
-
-// GoString is String.
-func (s *Set) GoString() string { return s.String() }
 
 type loader struct {
 	*problems
@@ -322,10 +231,6 @@ func (l *loader) tenant(v *value) {
 
 const askTheHost = "leave it out, or have the host allow it"
 
-func (o Options) allowsTenant(id string) bool {
-	return slices.Contains(o.Tenants, id) || id != "" && slices.Contains(o.Tenants, dispatcher.AnyTenant)
-}
-
 // check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is
 // wrong has none, and one that is wrong itself is not among them: that has been said.
 func (l *loader) check(routes []dispatcher.Route, from []*value) {
@@ -354,4 +259,14 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 	for i, errs := range found {
 		l.made(from[i], errors.Join(errs...), routePaths)
 	}
+}
+
+// named finds what a field of a channel names among what the host offers.
+func named[T any](p *problems, of *value, field, def string, offered map[string]T) T {
+	name := cmp.Or(of.text(field), def)
+	found, ok := offered[name]
+	if !ok {
+		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
+	}
+	return found
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -93,4 +96,148 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 
 func dedup(s Settings) channel.DedupOptions {
 	return channel.DedupOptions{Window: s.Duration("window"), BreakGlass: s.Flag("break_glass", false), FailClosed: s.Flag("fail_closed", false)}
+}
+
+// retrying makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
+// count, duration, both or neither.
+func retrying(s Settings) (retry.Policy, error) {
+	var errs []error
+	beside := func(field string, others ...string) {
+		for _, other := range others {
+			if s.Has(field) && s.Has(other) {
+				errs = append(errs, s.Mistake(other, channel.CodeConflict, "is set beside "+field, "remove one of them"))
+			}
+		}
+	}
+	beside("schedule", "count", "interval", "duration", "initial", "longest")
+	beside("interval", "initial", "longest")
+	if s.Has("schedule") && len(s.Durations("schedule")) == 0 {
+		errs = append(errs, s.Mistake("schedule", channel.CodeMissing, "is empty", "list the pause before each attempt, the first included, such as [0s, 5s, 5m]"))
+	}
+	if s.Has("initial") && s.Has("longest") && s.Duration("longest") < s.Duration("initial") {
+		errs = append(errs, s.Mistake("longest", channel.CodeConflict, "is shorter than initial", "raise it"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if s.Has("schedule") {
+		return retry.Schedule(s.Durations("schedule")), nil
+	}
+	var p retry.Policy = retry.Exponential{Initial: s.Duration("initial"), Max: s.Duration("longest")}
+	if s.Has("interval") {
+		p = retry.Fixed{Interval: s.Duration("interval"), For: s.Duration("duration")}
+	} else if s.Has("duration") {
+		p = retry.Within(s.Duration("duration"), p)
+	}
+	if s.Has("count") {
+		p = retry.AtMost(1+s.Number("count"), p)
+	}
+	return p, nil
+}
+
+func protectionFields() []Field {
+	return []Field{
+		{Name: "breaker", Kind: Object, Doc: "Lets one attempt through at growing intervals while the destination fails, instead of one for everything that waits. Default: on, with the defaults below.", Fields: []Field{
+			{Name: "failures", Kind: Number, Min: 1, Doc: "How many deliveries fail in a row before it opens. Default: 10."},
+			{Name: "pause", Kind: Duration, Min: 1, Doc: "The first pause; it doubles with every failure after. Default: 30s."},
+			{Name: "max_pause", Kind: Duration, Min: 1, Doc: "The longest pause. Default: 15m."},
+			{Name: "off", Kind: Flag, Doc: "Whether there is none. Default: false."},
+		}},
+		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
+		{Name: "fallback", Doc: "Name of the route that gets what this one gives up. Default: none."},
+	}
+}
+
+// protection makes what s describes.
+func protection(s Settings) (dispatcher.Protection, error) {
+	b := s.Object("breaker")
+	var err error
+	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
+		err = b.Mistake("max_pause", channel.CodeConflict, "is shorter than the first pause of "+writeDuration(pause), "raise it")
+	}
+	breaker := dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")}
+	if b.Flag("off", false) {
+		breaker.Failures = -1
+		for _, field := range []string{"failures", "pause", "max_pause"} {
+			if b.Has(field) {
+				err = errors.Join(err, b.Mistake(field, channel.CodeConflict, "is set beside off", "remove one of them"))
+			}
+		}
+	}
+	return dispatcher.Protection{
+		Breaker:      breaker,
+		DisableAfter: s.Duration("disable_after"),
+		Fallback:     s.Text("fallback"),
+	}, err
+}
+
+func alertsField() Field {
+	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
+		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is notified when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are notified again while it fails. Default: 1h."},
+		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
+		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
+		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
+	}}
+}
+
+// alerts collects the alerts of a document, and lets the routes that they name take them.
+type alerts struct {
+	*problems
+	tenant string            // of routes that name none
+	routes map[string]*value // all of the document, by name
+	all    map[string]health.Alert
+	about  map[string]map[string]bool // routes that fail, by the route that tells
+}
+
+// read reads the alerts of a route.
+func (a *alerts) read(route *value) {
+	v := route.get("alerts")
+	if v == nil {
+		return
+	}
+	s, name := Settings{v}, route.text("name")
+	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
+	for i, to := range s.Texts("to") {
+		at := v.get("to").items[i]
+		switch teller := a.routes[to]; {
+		case teller == nil:
+			a.report(at, channel.CodeUnknown, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
+		case teller == route:
+			a.report(at, channel.CodeConflict, "is the route itself, which cannot tell that it fails", "name another route")
+		case !tells(a.tenantOf(teller), a.tenantOf(route)):
+			a.report(at, channel.CodeForbidden, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
+		default:
+			if a.about[to] == nil {
+				a.about[to] = map[string]bool{}
+			}
+			a.about[to][name] = true
+		}
+	}
+}
+
+func (a *alerts) tenantOf(route *value) string {
+	if route.has("tenant") {
+		return route.text("tenant")
+	}
+	return a.tenant
+}
+
+// tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about
+// one for all tenants have none.
+func tells(teller, failing string) bool {
+	if failing == dispatcher.AnyTenant {
+		failing = ""
+	}
+	return teller == dispatcher.AnyTenant || teller == failing
+}
+
+// extend lets r take the alarms about the routes that name it.
+func (a *alerts) extend(r *dispatcher.Route) {
+	failing := a.about[r.Name]
+	if failing == nil {
+		return
+	}
+	alarms := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
+	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
 }

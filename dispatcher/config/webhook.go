@@ -3,10 +3,16 @@ package config
 import (
 	"cmp"
 	"errors"
+	"net/textproto"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/channel/webhook/signature"
+	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -122,4 +128,191 @@ func readable(h webhook.Header) string {
 		return "template"
 	}
 	return ""
+}
+
+func limitsField() Field {
+	return Field{Name: "limits", guards: true, Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
+}
+
+func tlsFields() []Field {
+	return []Field{
+		{Name: "verify_tls", Kind: Flag, Destination: true, Doc: "Whether the server's certificate is verified. Default: true."},
+		{Name: "ca_certificate", Destination: true, Doc: "Certificates in PEM form by which the server is verified, in place of the system's roots."},
+	}
+}
+
+func tlsOf(s Settings) netguard.TLS {
+	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
+}
+
+func timeoutsField() Field {
+	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
+		{Name: "connect", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, longest: capTimeout, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, longest: capTimeout, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Everything, the answer's body included. Default: 30s."},
+	}}
+}
+
+func timeoutsOf(s Settings) netguard.Timeouts {
+	t := s.Object("timeouts")
+	return netguard.Timeouts{Connect: t.Duration("connect"), TLS: t.Duration("tls"), Header: t.Duration("header"), Total: t.Duration("total")}
+}
+
+func authField() Field {
+	return Field{Name: "auth", Kind: Variants, guards: true, Tag: "kind", Doc: "The Authorization header.", Variants: []Variant{
+		{Name: "none", Doc: "no authentication"},
+		{Name: "basic", Doc: "user and password", Fields: []Field{
+			{Name: "user", Required: true, verbatim: true, Doc: "Name of the user."},
+			{Name: "password", Kind: Secret, Doc: "The user's password."},
+		}},
+		{Name: "token", Doc: "a value that is sent as it is", Fields: []Field{
+			{Name: "value", Kind: Secret, Required: true, Doc: "The whole value of the header, such as Bearer and a token."},
+		}},
+		{Name: "bearer", Doc: "a token behind the word Bearer", Fields: []Field{
+			{Name: "token", Kind: Secret, Required: true, Doc: "The token, without the word Bearer."},
+		}},
+	}}
+}
+
+func auth(s Settings) webhook.Auth {
+	switch s.Text("kind") {
+	case "basic":
+		return webhook.Basic(s.Text("user"), s.Secret("password"))
+	case "token":
+		return webhook.Token(s.Secret("value"))
+	case "bearer":
+		return webhook.Scheme("Bearer", s.Secret("token"))
+	default:
+		return webhook.Auth{}
+	}
+}
+
+// signatures are the schemes of package signature under their names.
+func signatures() []signature.Scheme {
+	var all []signature.Scheme
+	for s := signature.Standard; s.IsValid(); s++ {
+		all = append(all, s)
+	}
+	return all
+}
+
+func signatureNames() []string {
+	var names []string
+	for _, s := range signatures() {
+		names = append(names, signatureName(s))
+	}
+	return names
+}
+
+// signatureName is the scheme's name as documents write it, such as standard_webhooks.
+func signatureName(s signature.Scheme) string {
+	return strings.ReplaceAll(strings.ToLower(s.String()), " ", "_")
+}
+
+func signing(s Settings) webhook.Signing {
+	keys := []webhook.SigningKey{{Secret: s.Secret("secret")}}
+	if s.Has("previous") {
+		keys = append(keys, webhook.SigningKey{Secret: s.Secret("previous")})
+	}
+	for _, scheme := range signatures() {
+		if signatureName(scheme) == s.Text("scheme") {
+			return webhook.Sign(scheme, keys...)
+		}
+	}
+	return webhook.Signing{}
+}
+
+func bodyField() Field {
+	source := Field{Name: "template", Required: true, Doc: "The template."}
+	mode := Field{Name: "format", Values: []string{"json", "text"}, Doc: "What the template makes. Default: json."}
+	return Field{Name: "body", Kind: Variants, Tag: "kind", Doc: "What requests carry. Default: the event's JSON form.", Variants: []Variant{
+		{Name: "event", Doc: "the event's JSON form as it is"},
+		{Name: "template", Doc: "what a Handlebars template makes of the event", Fields: []Field{source, mode}},
+		{Name: "macros", Doc: "what a template with %%Name%% makes of the event", Fields: []Field{
+			source, mode,
+			{Name: "names", Values: macroSets(), Doc: "Which macros there are: those of application access events, those of session events, or any path such as %%data.id%%. Default: application."},
+		}},
+		{Name: "form", Doc: "form variables, as remote access products send them", Fields: []Field{
+			{Name: "version", Doc: "The variable version. Default: 1."},
+			{Name: "custom_fields", Kind: Flag, Doc: "Whether every attribute of the event is a variable too. Default: false."},
+		}},
+		{Name: "alert", Doc: "the flat alert of 17 fields, for alert events"},
+		{Name: "cloudevents", Doc: "CloudEvents 1.0", Fields: []Field{
+			{Name: "source", Required: true, Doc: "The attribute source of events that have none, such as the product's URL."},
+			{Name: "binary", Kind: Flag, Doc: "Whether attributes are sent as headers. Default: false, one JSON document."},
+			{Name: "attributes", List: true, MaxItems: 100, Doc: "The event's attributes that become extension attributes. Default: all."},
+		}},
+		{Name: "static", Doc: "always the same text", Fields: []Field{
+			{Name: "text", Required: true, Doc: "The body: JSON, unless content_type says something else. No place for credentials."},
+		}},
+	}}
+}
+
+// body makes the body that s describes.
+func body(s Settings) (webhook.Body, error) {
+	switch s.Text("kind") {
+	case "template", "macros":
+		t, err := s.Template("template", bodyTemplate(s))
+		return webhook.TemplateBody(t), err
+	case "form":
+		return webhook.FormBody(webhook.FormOptions{Version: s.Text("version"), CustomFields: s.Flag("custom_fields", false)}), nil
+	case "alert":
+		return webhook.AlertBody(), nil
+	case "cloudevents":
+		return webhook.CloudEvents(webhook.CloudEventsOptions{Source: s.Text("source"), Binary: s.Flag("binary", false), Attributes: s.Texts("attributes")}), nil
+	case "static":
+		return webhook.StaticBody([]byte(s.Text("text"))), nil
+	default:
+		return webhook.Body{}, nil
+	}
+}
+
+func bodyTemplate(s Settings) template.Options {
+	o := template.Options{Mode: template.JSON}
+	if s.Text("format") == "text" {
+		o.Mode = template.Text
+	}
+	if s.Text("kind") == "macros" {
+		o.Syntax, o.Macros = template.Macros, macros(s.Text("names"), "application")
+	}
+	return o
+}
+
+// macroSets are the names of sets of macros.
+func macroSets() []string { return []string{"application", "session", "paths"} }
+
+// macros returns the macros of a set; nil = any path.
+func macros(set, def string) map[string]string {
+	switch cmp.Or(set, def) {
+	case "session":
+		return template.SessionMacros()
+	case "application":
+		return template.ApplicationMacros()
+	default:
+		return nil
+	}
+}
+
+// isCredential names the headers whose values are credentials by their meaning.
+func isCredential(header string) bool {
+	return slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(header))
+}
+
+// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that
+// would try again: the list is complete.
+func verdicts(words []string) func(status int) retry.Verdict {
+	if slices.Contains(words, "all") {
+		return webhook.RetryAllButSuccess
+	}
+	return func(status int) retry.Verdict {
+		text := strconv.Itoa(status)
+		if slices.Contains(words, text) || slices.Contains(words, text[:1]+"xx") {
+			return retry.VerdictTransient
+		}
+		if v := webhook.DefaultVerdicts(status); v != retry.VerdictTransient {
+			return v
+		}
+		return retry.VerdictPermanent
+	}
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"reflect"
@@ -9,9 +11,55 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
 )
+
+// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is
+// running any more, for example after SetRoutes has returned.
+type Set struct {
+	Routes   []dispatcher.Route
+	Alerts   map[string]health.Alert // by route, for the health.Monitor
+	Document *Document
+
+	channels []*sharedChannel
+	byName   map[string]*sharedChannel
+
+	// For a Set that replaces this one.
+	public     *netguard.Guard
+	references slack.References
+	progress   email.Progress
+
+	// For Findings.
+	file    string
+	samples []event.Event
+	types   []event.Type              // all that there are
+	filters map[string][]event.Filter // by channel
+}
+
+var _ io.Closer = (*Set)(nil)
+
+// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
+func (s *Set) Close() error {
+	var errs []error
+	for _, c := range s.channels {
+		errs = append(errs, c.leave())
+	}
+	s.channels = nil
+	return errors.Join(errs...)
+}
+
+// String tells how much there is, because a Set may hold secrets.
+func (s *Set) String() string {
+	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
+}
+
+// GoString is String.
+func (s *Set) GoString() string { return s.String() }
 
 // sharedChannel is a channel of one Set, or of several that took each other's place. The last one that is closed
 // closes it.
@@ -126,24 +174,4 @@ func sameEnvironment(a, b Environment) bool {
 // sameStore compares stores, which may be of any type.
 func sameStore(a, b any) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.TypeOf(a).Comparable() && a == b)
-}
-
-// stores are what channels remember beyond one attempt: the host's, those of the Set that is replaced, or new ones.
-func stores(o Options) (slack.References, email.Progress) {
-	references, progress := o.SlackReferences, o.MailProgress
-	if o.Previous != nil {
-		if references == nil {
-			references = o.Previous.references
-		}
-		if progress == nil {
-			progress = o.Previous.progress
-		}
-	}
-	if references == nil {
-		references = slack.NewMemory(slack.MemoryOptions{})
-	}
-	if progress == nil {
-		progress = email.NewMemory(email.MemoryOptions{})
-	}
-	return references, progress
 }

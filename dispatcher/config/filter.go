@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -51,13 +50,6 @@ func newFilters(o Options, s *suggester) filters {
 	}
 	f.known = slices.Concat(f.types, names(prefixes), names(f.words))
 	return f
-}
-
-// vocabularies are those that documents may name.
-func vocabularies(o Options) map[string]event.Vocabulary {
-	all := event.Vocabularies()
-	maps.Copy(all, o.Vocabularies)
-	return all
 }
 
 // of makes the filter of a route.

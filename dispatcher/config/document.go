@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -57,10 +58,14 @@ func (d *Document) YAML() []byte {
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store,
 // which encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
-	r := revealer{ctx: ctx}
-	b := indented(writer{r.reveal}.object(d.root))
-	if r.err != nil {
-		return nil, r.err
+	var errs []error
+	b := indented(writer{func(v secret.Value) string {
+		text, err := v.Reveal(ctx)
+		errs = append(errs, err)
+		return text
+	}}.object(d.root))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -204,18 +209,4 @@ func yamlNode(v any) *yaml.Node {
 		_ = n.Encode(v) // text, numbers and flags always can be
 	}
 	return n
-}
-
-// revealer reads secrets for a writer, and keeps the first error.
-type revealer struct {
-	ctx context.Context //nolint:containedctx // for one call
-	err error
-}
-
-func (r *revealer) reveal(v secret.Value) string {
-	text, err := v.Reveal(r.ctx)
-	if err != nil && r.err == nil {
-		r.err = err
-	}
-	return text
 }

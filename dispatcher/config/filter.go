@@ -52,8 +52,8 @@ func newFilters(o Options, s *suggester) filters {
 	return f
 }
 
-// of makes the filter of a route.
-func (f filters) of(route Settings) (event.Filter, error) {
+// forRoute makes the filter of a route.
+func (f filters) forRoute(route Settings) (event.Filter, error) {
 	wanted, err := f.named(route)
 	errs := []error{err}
 	if rules := route.Objects("rules"); len(rules) > 0 {

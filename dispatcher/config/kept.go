@@ -17,8 +17,8 @@ type restorer struct {
 }
 
 const (
-	nothingStored = "has no stored value to keep"
-	moved         = "cannot keep its stored value, because the destination has changed"
+	nothingStored  = "has no stored value to keep"
+	newDestination = "cannot keep its stored value, because the destination has changed"
 )
 
 // restore fills in the secrets of a channel from the stored one of the same name and type, which may be nil.
@@ -130,7 +130,7 @@ func (r *restorer) secret(v, old *value) {
 	case !ok:
 		r.report(v, channel.CodeStored, nothingStored, "give the value")
 	case !r.same:
-		r.report(v, channel.CodeStored, moved, "give the value again")
+		r.report(v, channel.CodeStored, newDestination, "give the value again")
 	default:
 		v.data = stored
 	}
@@ -146,7 +146,7 @@ func (r *restorer) address(v, old *value, masked bool) {
 	case old == nil:
 		r.report(v, channel.CodeStored, nothingStored, "give the whole URL")
 	case !keepsAddress(v, old):
-		r.report(v, channel.CodeStored, moved, "give the whole URL, or leave it as it was shown")
+		r.report(v, channel.CodeStored, newDestination, "give the whole URL, or leave it as it was shown")
 	default:
 		v.data = old.data
 	}
@@ -158,8 +158,8 @@ func (r *restorer) masks(next, stored *value, field string) {
 	if r.within(mine.path) {
 		return
 	}
-	if !r.same && r.keeps(mine) && stored.get(field) != nil {
-		r.report(mine, channel.CodeStored, moved, "give the values again")
+	if !r.same && firstKept(mine) != nil && stored.get(field) != nil {
+		r.report(mine, channel.CodeStored, newDestination, "give the values again")
 		return
 	}
 	for _, m := range mine.items {
@@ -174,11 +174,11 @@ func (r *restorer) masks(next, stored *value, field string) {
 		}
 		v.data = old.get("value").data
 	}
-	r.checkMasks(next, mine)
+	r.validateMasks(next, mine)
 }
 
-// checkMasks reports what package secret says about masks.
-func (r *restorer) checkMasks(settings, masks *value) {
+// validateMasks reports what package secret says about masks.
+func (r *restorer) validateMasks(settings, masks *value) {
 	u, paths := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
 	for f := range settings.table.all() {
 		if f.Kind == Address && !f.List {
@@ -186,7 +186,7 @@ func (r *restorer) checkMasks(settings, masks *value) {
 			break
 		}
 	}
-	r.made(settings, u.Check(), paths)
+	r.addAll(settings, u.Check(), paths)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
@@ -199,27 +199,24 @@ func (r *restorer) headers(next, stored *value, field string) {
 	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
 		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
 		if err != nil {
-			r.made(next, err, map[string]string{"Headers[0]": indexed(field, i)})
+			r.addAll(next, err, map[string]string{"Headers[0]": indexed(field, i)})
 			continue
 		}
 		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
-			s.data = storedCredential(stored.get(field), "name", merged[0].Name, "secret", merged[0].Secret)
+			s.data = storedCredential(stored.get(field), merged[0])
 		}
 	}
 }
 
-// storedCredential finds how a stored value was written.
-func storedCredential(list *value, key, name, field string, v secret.Value) credential {
-	for _, item := range list.items {
-		if c, ok := item.get(field), strings.EqualFold(item.text(key), name); ok && c != nil && c.data.(credential).value == v {
+// storedCredential finds how the value of a stored header was written.
+func storedCredential(headers *value, h webhook.Header) credential {
+	for _, item := range headers.items {
+		if c, ok := item.get("secret"), strings.EqualFold(item.text("name"), h.Name); ok && c != nil && c.data.(credential).value == h.Secret {
 			return c.data.(credential)
 		}
 	}
-	return credential{value: v}
+	return credential{value: h.Secret}
 }
-
-// keeps tells whether there is a placeholder in v.
-func (r *restorer) keeps(v *value) bool { return firstKept(v) != nil }
 
 // unnamed refuses placeholders in a list, whose items have nothing to be recognised by.
 func (r *restorer) unnamed(v *value) {
@@ -228,6 +225,7 @@ func (r *restorer) unnamed(v *value) {
 	}
 }
 
+// firstKept finds a placeholder in v; nil = there is none.
 func firstKept(v *value) *value {
 	switch data := v.data.(type) {
 	case credential:

@@ -37,11 +37,11 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	caps := o.Caps.withDefaults()
 	types := o.Types.withBuiltIn()
 	r := reader{l.problems, o.References, caps, map[string]*regexp.Regexp{}}
-	root := r.object(n, nil, documentFields(types, caps), "")
+	root := r.readObject(n, nil, documentFields(types, caps), "")
 	if root == nil {
 		return nil, l.err()
 	}
-	l.checkVocabularies()
+	l.validateVocabularies()
 	set := &Set{Document: &Document{root}, file: file, samples: slices.Clone(o.Samples), types: slices.Clone(o.EventTypes), filters: map[string][]event.Filter{}}
 	made := l.channels(root, types, set)
 	l.routes(root, made, set)
@@ -57,8 +57,8 @@ type loader struct {
 	options Options
 }
 
-// unique finds the items of a list by their names, and reports those that have the same one.
-func (l *loader) unique(list *value) map[string]*value {
+// byName finds the items of a list by their names, and reports those that have the same one.
+func (l *loader) byName(list *value) map[string]*value {
 	found := map[string]*value{}
 	if list == nil {
 		return found
@@ -83,7 +83,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 	var stored map[string]*value
 	if l.options.Stored != nil {
 		quiet := loader{problems: &problems{}}
-		stored = quiet.unique(l.options.Stored.root.get("channels"))
+		stored = quiet.byName(l.options.Stored.root.get("channels"))
 	}
 	set.public = publicGuard(l.options)
 	guards, limits, words := networks(l.options, set.public), policies(l.options), vocabularies(l.options)
@@ -95,11 +95,11 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		return made
 	}
 	use := func(c *sharedChannel) {
-		name := c.made.text("name")
+		name := c.source.text("name")
 		made[name], set.byName[name] = c.Channel, c
 		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 	}
-	known := l.unique(list)
+	known := l.byName(list)
 	for _, v := range list.items {
 		name := v.text("name")
 		if known[name] != v {
@@ -112,9 +112,9 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		}
 		l.restore(v, before)
 		e := Environment{
-			Guard:      named(l.problems, v, "network", defaultNetwork, guards),
-			Limits:     named(l.problems, v, "limits", defaultLimits, limits),
-			Words:      l.words(v, words),
+			Guard:      offered(l.problems, v, "network", defaultNetwork, guards),
+			Limits:     offered(l.problems, v, "limits", defaultLimits, limits),
+			Words:      l.vocabulary(v, words),
 			References: references, Progress: progress,
 			Logger: cmp.Or(l.options.Logger, slog.Default()),
 		}
@@ -128,29 +128,29 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		}
 		c, err := t.channel(Settings{v}, e)
 		if err != nil {
-			l.made(v, err, t.Paths)
+			l.addAll(v, err, t.Paths)
 			continue
 		}
 		if !whole {
 			closeChannel(c)
 			continue
 		}
-		use(share(c, v, e))
+		use(newSharedChannel(c, v, e))
 	}
 	return made
 }
 
-// words finds the vocabulary that a channel names.
-func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Vocabulary {
+// vocabulary finds the vocabulary that a channel names.
+func (l *loader) vocabulary(v *value, all map[string]event.Vocabulary) event.Vocabulary {
 	if !v.has("vocabulary") {
 		return nil
 	}
-	return named(l.problems, v, "vocabulary", "", offered)
+	return offered(l.problems, v, "vocabulary", "", all)
 }
 
-// checkVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is
+// validateVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is
 // meant.
-func (l *loader) checkVocabularies() {
+func (l *loader) validateVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
 		for _, err := range flatten(l.options.Vocabularies[name].Validate()) {
 			l.add(position{}, "", channel.CodeInvalid, "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
@@ -164,22 +164,22 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.unique(list), map[string]health.Alert{}, map[string]map[string]bool{}}
+	news := alerts{l.problems, l.options.Tenant, l.byName(list), map[string]health.Alert{}, map[string]map[string]bool{}}
 	f := newFilters(l.options, &l.suggester)
-	channelsKnown, routesKnown := whole(root.get("channels")), whole(list)
+	channelsKnown, routesKnown := allNamed(root.get("channels")), allNamed(list)
 	var from []*value
 	for _, v := range list.items {
-		l.tenant(v)
+		l.validateTenant(v)
 		if channelsKnown {
-			known(l, v, "channel", "channel", made)
+			reportUnknown(l, v, "channel", "channel", made)
 		}
 		if routesKnown {
-			known(l, v, "fallback", "route", news.routes)
+			reportUnknown(l, v, "fallback", "route", news.routes)
 		}
-		news.read(v)
-		r, err := route(Settings{v}, made[v.text("channel")], f)
+		news.add(v)
+		r, err := routeOf(Settings{v}, made[v.text("channel")], f)
 		if err != nil {
-			l.made(v, err, nil)
+			l.addAll(v, err, nil)
 			continue
 		}
 		if !v.complete() {
@@ -196,11 +196,11 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 		set.filters[name] = append(set.filters[name], set.Routes[i].Events)
 	}
 	set.Alerts = news.all
-	l.check(set.Routes, from)
+	l.validateRoutes(set.Routes, from)
 }
 
-// known reports a field of v that names nothing of that kind.
-func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
+// reportUnknown reports a field of v that names nothing of that kind.
+func reportUnknown[T any](l *loader, v *value, field, kind string, all map[string]T) {
 	at := v.get(field)
 	if at == nil {
 		return
@@ -210,13 +210,13 @@ func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
 	}
 }
 
-// whole tells whether all items of a list have a name, so that a name that is not there is a mistake.
-func whole(list *value) bool {
+// allNamed tells whether all items of a list have a name, so that a name that is not there is a mistake.
+func allNamed(list *value) bool {
 	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
 }
 
-// tenant refuses a tenant that the host has not allowed.
-func (l *loader) tenant(v *value) {
+// validateTenant refuses a tenant that the host has not allowed.
+func (l *loader) validateTenant(v *value) {
 	t, id := v.get("tenant"), v.text("tenant")
 	switch {
 	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
@@ -231,9 +231,9 @@ func (l *loader) tenant(v *value) {
 
 const askTheHost = "leave it out, or have the host allow it"
 
-// check asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is
+// validateRoutes asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is
 // wrong has none, and one that is wrong itself is not among them: that has been said.
-func (l *loader) check(routes []dispatcher.Route, from []*value) {
+func (l *loader) validateRoutes(routes []dispatcher.Route, from []*value) {
 	routes = slices.Clone(routes)
 	there := make(map[string]bool, len(routes))
 	for _, r := range routes {
@@ -257,16 +257,16 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 		}
 	}
 	for i, errs := range found {
-		l.made(from[i], errors.Join(errs...), routePaths)
+		l.addAll(from[i], errors.Join(errs...), routePaths)
 	}
 }
 
-// named finds what a field of a channel names among what the host offers.
-func named[T any](p *problems, of *value, field, def string, offered map[string]T) T {
+// offered finds what a field of a channel names among what the host offers.
+func offered[T any](p *problems, of *value, field, def string, all map[string]T) T {
 	name := cmp.Or(of.text(field), def)
-	found, ok := offered[name]
+	found, ok := all[name]
 	if !ok {
-		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
+		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, all))
 	}
 	return found
 }

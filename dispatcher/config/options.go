@@ -92,9 +92,7 @@ func (o Options) allowsTenant(id string) bool {
 // networks are the guards that documents may name.
 func networks(o Options, public *netguard.Guard) map[string]*netguard.Guard {
 	all := map[string]*netguard.Guard{defaultNetwork: public}
-	for name, g := range o.Networks {
-		all[name] = g
-	}
+	maps.Copy(all, o.Networks)
 	return all
 }
 
@@ -120,9 +118,7 @@ func policies(o Options) map[string]netguard.Limits {
 		// Outbound events in the style of BeyondTrust's cloud: HTTPS, and port 443 only.
 		"beyondtrust_cloud": {Ports: []int{443}, Methods: []string{"POST"}},
 	}
-	for name, l := range o.Limits {
-		all[name] = l
-	}
+	maps.Copy(all, o.Limits)
 	return all
 }
 

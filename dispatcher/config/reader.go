@@ -29,8 +29,8 @@ func (r *reader) matches(pattern, s string) bool {
 	return r.patterns[pattern].MatchString(s)
 }
 
-// object reads the fields of n. It returns nil when n is not an object.
-func (r *reader) object(n *node, f *Field, t *table, path string) *value {
+// readObject reads the fields of n. It returns nil when n is not an object.
+func (r *reader) readObject(n *node, f *Field, t *table, path string) *value {
 	if n.kind != objectNode {
 		r.wrongKind(n, objectNode, path, "write its fields one below the other, indented")
 		return nil
@@ -66,7 +66,7 @@ func (r *reader) object(n *node, f *Field, t *table, path string) *value {
 			v.fields = append(v.fields, inner)
 		}
 	}
-	r.unmasked(v)
+	r.refuseVariables(v)
 	for f := range t.all() {
 		if f.Required && found[f.Name] == nil && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), channel.CodeMissing, "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
@@ -75,8 +75,8 @@ func (r *reader) object(n *node, f *Field, t *table, path string) *value {
 	return v
 }
 
-// unmasked reports what looks like a variable in a URL and is not the replacement of a mask.
-func (r *reader) unmasked(v *value) {
+// refuseVariables reports what looks like a variable in a URL and is not the replacement of a mask.
+func (r *reader) refuseVariables(v *value) {
 	for _, address := range v.fields {
 		if address.field.Kind != Address || address.field.List {
 			continue
@@ -102,12 +102,12 @@ func (r *reader) unknown(p pair, t *table, path string) {
 // read reads what f describes. It returns nil after a problem with n itself.
 func (r *reader) read(n *node, f *Field, path string) *value {
 	if f.isList() {
-		return r.list(n, f, path)
+		return r.readList(n, f, path)
 	}
-	return r.one(n, f, path)
+	return r.readOne(n, f, path)
 }
 
-func (r *reader) list(n *node, f *Field, path string) *value {
+func (r *reader) readList(n *node, f *Field, path string) *value {
 	if n.kind != listNode {
 		r.wrongKind(n, listNode, path, "write each item in a line of its own that begins with a dash, or all in brackets")
 		return nil
@@ -123,7 +123,7 @@ func (r *reader) list(n *node, f *Field, path string) *value {
 	}
 	for i, item := range n.items {
 		at := indexed(path, i)
-		read := r.one(item, f, at)
+		read := r.readOne(item, f, at)
 		if read == nil {
 			read = &value{at: item.at, path: at, field: f} // keeps the others' places
 		}
@@ -132,15 +132,15 @@ func (r *reader) list(n *node, f *Field, path string) *value {
 	return v
 }
 
-// one reads a single value, or an item of a list.
-func (r *reader) one(n *node, f *Field, path string) *value {
+// readOne reads a single value, or an item of a list.
+func (r *reader) readOne(n *node, f *Field, path string) *value {
 	switch {
 	case f.Kind == Variants:
-		return r.variant(n, f, path)
+		return r.readVariant(n, f, path)
 	case f.isObject():
-		return r.object(n, f, f.items(), path)
+		return r.readObject(n, f, f.items(), path)
 	}
-	data, wrong := r.scalar(n, f)
+	data, wrong := r.readScalar(n, f)
 	if wrong != nil {
 		r.add(n.at, path, wrong.Code, wrong.Problem, wrong.Remedy)
 		return nil
@@ -148,7 +148,7 @@ func (r *reader) one(n *node, f *Field, path string) *value {
 	return &value{at: n.at, path: path, field: f, data: data}
 }
 
-func (r *reader) variant(n *node, f *Field, path string) *value {
+func (r *reader) readVariant(n *node, f *Field, path string) *value {
 	tag := f.tag()
 	if n.kind != objectNode {
 		r.wrongKind(n, objectNode, path, "write "+f.Tag+" and its other fields one below the other, indented")
@@ -159,12 +159,12 @@ func (r *reader) variant(n *node, f *Field, path string) *value {
 		r.add(n.at, join(path, f.Tag), channel.CodeMissing, "is missing", "set it to one of "+strings.Join(tag.Values, ", "))
 		return nil
 	}
-	chosen := r.one(n.fields[i].value, tag, join(path, f.Tag))
+	chosen := r.readOne(n.fields[i].value, tag, join(path, f.Tag))
 	if chosen == nil {
 		return nil
 	}
 	name, _ := chosen.data.(string)
-	return r.object(n, f, f.variant(name), path)
+	return r.readObject(n, f, f.variant(name), path)
 }
 
 func (r *reader) wrongKind(n *node, want nodeKind, path, remedy string) {
@@ -197,34 +197,34 @@ func mistake(code channel.ConfigCode, problem, remedy string) *channel.ConfigErr
 	return &channel.ConfigError{Code: code, Problem: problem, Remedy: remedy}
 }
 
-// scalar reads what is neither a list nor an object.
-func (r *reader) scalar(n *node, f *Field) (any, *channel.ConfigError) {
+// readScalar reads what is neither a list nor an object.
+func (r *reader) readScalar(n *node, f *Field) (any, *channel.ConfigError) {
 	switch {
 	case f.Kind == Flag:
-		return flag(n)
+		return readFlag(n)
 	case f.Kind == Number:
-		return r.number(n, f)
+		return r.readNumber(n, f)
 	case f.Kind == Duration:
-		return r.duration(n, f)
+		return r.readDuration(n, f)
 	case n.kind != textNode && (n.kind != numberNode || f.Pattern == ""):
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text")
 	case f.Kind == Secret:
-		return r.secret(n.text)
+		return r.readSecret(n.text)
 	case f.Kind == Address:
-		if r.reference(n.text) != nil && !strings.Contains(n.text, "://") {
+		if r.refuseReference(n.text) != nil && !strings.Contains(n.text, "://") {
 			return nil, mistake(channel.CodeInvalid, "is a reference, which a URL cannot be", maskRemedy)
 		}
 	case f.verbatim:
-		if wrong := r.reference(n.text); wrong != nil {
+		if wrong := r.refuseReference(n.text); wrong != nil {
 			return nil, wrong
 		}
 	}
-	return r.text(n.text, f)
+	return r.readText(n.text, f)
 }
 
 const maskRemedy = "write the URL with a replacement such as {token} in it, and give the secret part in masks"
 
-func flag(n *node) (any, *channel.ConfigError) {
+func readFlag(n *node) (any, *channel.ConfigError) {
 	const how = "write true or false, without quotes"
 	if n.kind != boolNode {
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not true or false", n.kind), how)
@@ -238,7 +238,7 @@ func flag(n *node) (any, *channel.ConfigError) {
 	return nil, mistake(channel.CodeInvalid, "is neither true nor false", how) // a tag can say so of anything
 }
 
-func (r *reader) text(s string, f *Field) (any, *channel.ConfigError) {
+func (r *reader) readText(s string, f *Field) (any, *channel.ConfigError) {
 	switch count := utf8.RuneCountInString(s); {
 	case s == "" && f.Required:
 		return nil, mistake(channel.CodeMissing, "is empty", "give it: "+lowerFirst(firstLine(f.Doc)))
@@ -258,7 +258,7 @@ func (r *reader) text(s string, f *Field) (any, *channel.ConfigError) {
 	return s, nil
 }
 
-func (r *reader) number(n *node, f *Field) (any, *channel.ConfigError) {
+func (r *reader) readNumber(n *node, f *Field) (any, *channel.ConfigError) {
 	if n.kind != numberNode {
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes")
 	}
@@ -282,7 +282,7 @@ func (r *reader) number(n *node, f *Field) (any, *channel.ConfigError) {
 // maxDuration is far beyond what anybody waits for, and leaves room for sums.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
-func (r *reader) duration(n *node, f *Field) (any, *channel.ConfigError) {
+func (r *reader) readDuration(n *node, f *Field) (any, *channel.ConfigError) {
 	how := "write a number and a unit, such as 90s, 15m or 2h"
 	if f.Word != "" {
 		how += ", or " + f.Word

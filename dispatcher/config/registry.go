@@ -37,9 +37,9 @@ type Type struct {
 	partial bool
 }
 
-// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says, and
+// finish ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says, and
 // closes a channel that is not to be used.
-func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
+func finish(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
 	if err != nil {
 		return nil, errors.Join(append(fields, err)...)
 	}

@@ -62,15 +62,16 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 // routePaths are the fields of documents that those of a dispatcher.Route are made of, where the name is another one.
 var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} //nolint:gochecknoglobals // read-only table
 
-// route makes the route that s describes.
-func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
-	events, err := f.of(s)
+// routeOf makes the route that s describes.
+func routeOf(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
+	events, err := f.forRoute(s)
 	var policy retry.Policy
 	var retryErr error
 	if s.Has("retry") {
-		policy, retryErr = retrying(s.Object("retry"))
+		policy, retryErr = retryPolicy(s.Object("retry"))
 	}
-	protect, protectErr := protection(s)
+	protect, protectErr := protectionOf(s)
+	once, rate, backlog := s.Object("dedup"), s.Object("rate"), s.Object("backlog")
 	r := dispatcher.Route{
 		Name:        s.Text("name"),
 		Channel:     c,
@@ -80,27 +81,19 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 		Timeout:     s.Duration("timeout"),
 		Concurrency: s.Number("concurrency"),
 		Order:       map[string]dispatcher.Order{"by_subject": dispatcher.BySubject, "strict": dispatcher.Strict}[s.Text("order")],
-		Dedup:       dedup(s.Object("dedup")),
+		Dedup:       channel.DedupOptions{Window: once.Duration("window"), BreakGlass: once.Flag("break_glass", false), FailClosed: once.Flag("fail_closed", false)},
+		Rate:        dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")},
+		Backlog:     dispatcher.Backlog{Jobs: backlog.Number("jobs"), Overflow: map[string]dispatcher.Overflow{"drop_oldest": dispatcher.DropOldest}[backlog.Text("overflow")]},
 		MaxAge:      s.Duration("max_age"),
 		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
 		Protect:     protect,
 	}
-	rate, backlog := s.Object("rate"), s.Object("backlog")
-	r.Rate = dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")}
-	r.Backlog.Jobs = backlog.Number("jobs")
-	if backlog.Text("overflow") == "drop_oldest" {
-		r.Backlog.Overflow = dispatcher.DropOldest
-	}
 	return r, errors.Join(err, retryErr, protectErr)
 }
 
-func dedup(s Settings) channel.DedupOptions {
-	return channel.DedupOptions{Window: s.Duration("window"), BreakGlass: s.Flag("break_glass", false), FailClosed: s.Flag("fail_closed", false)}
-}
-
-// retrying makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
+// retryPolicy makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
 // count, duration, both or neither.
-func retrying(s Settings) (retry.Policy, error) {
+func retryPolicy(s Settings) (retry.Policy, error) {
 	var errs []error
 	beside := func(field string, others ...string) {
 		for _, other := range others {
@@ -144,12 +137,12 @@ func protectionFields() []Field {
 			{Name: "off", Kind: Flag, Doc: "Whether there is none. Default: false."},
 		}},
 		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
-		{Name: "fallback", Doc: "Name of the route that gets what this one gives up. Default: none."},
+		{Name: "fallback", Doc: "Name of the route that gets what this one could not deliver. Default: none."},
 	}
 }
 
-// protection makes what s describes.
-func protection(s Settings) (dispatcher.Protection, error) {
+// protectionOf makes what s describes.
+func protectionOf(s Settings) (dispatcher.Protection, error) {
 	b := s.Object("breaker")
 	var err error
 	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
@@ -172,26 +165,26 @@ func protection(s Settings) (dispatcher.Protection, error) {
 }
 
 func alertsField() Field {
-	return Field{Name: "alerts", Kind: Object, Doc: "Tells people that this route fails.", Fields: []Field{
+	return Field{Name: "alerts", Kind: Object, Doc: "Notifies people when this route fails.", Fields: []Field{
 		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is notified when it succeeds before. Default: 5m."},
 		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are notified again while it fails. Default: 1h."},
-		{Name: "off", Kind: Flag, Doc: "Tells nobody, unless the destination is gone. Default: false."},
-		{Name: "dead_letters", Kind: Flag, Doc: "Tells of each delivery that is given up too. Default: false."},
-		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that tell people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
+		{Name: "off", Kind: Flag, Doc: "Notifies nobody, unless the destination is gone. Default: false."},
+		{Name: "dead_letters", Kind: Flag, Doc: "Notifies of each dead letter as well. Default: false."},
+		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that notify people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
 	}}
 }
 
 // alerts collects the alerts of a document, and lets the routes that they name take them.
 type alerts struct {
 	*problems
-	tenant string            // of routes that name none
-	routes map[string]*value // all of the document, by name
-	all    map[string]health.Alert
-	about  map[string]map[string]bool // routes that fail, by the route that tells
+	tenant  string            // of routes that name none
+	routes  map[string]*value // all of the document, by name
+	all     map[string]health.Alert
+	failing map[string]map[string]bool // routes that fail, by the route that notifies
 }
 
-// read reads the alerts of a route.
-func (a *alerts) read(route *value) {
+// add adds the alerts of a route.
+func (a *alerts) add(route *value) {
 	v := route.get("alerts")
 	if v == nil {
 		return
@@ -200,18 +193,18 @@ func (a *alerts) read(route *value) {
 	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
 	for i, to := range s.Texts("to") {
 		at := v.get("to").items[i]
-		switch teller := a.routes[to]; {
-		case teller == nil:
+		switch contact := a.routes[to]; {
+		case contact == nil:
 			a.report(at, channel.CodeUnknown, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
-		case teller == route:
-			a.report(at, channel.CodeConflict, "is the route itself, which cannot tell that it fails", "name another route")
-		case !tells(a.tenantOf(teller), a.tenantOf(route)):
+		case contact == route:
+			a.report(at, channel.CodeConflict, "is the route itself, which cannot notify anybody when it fails", "name another route")
+		case !mayNotify(a.tenantOf(contact), a.tenantOf(route)):
 			a.report(at, channel.CodeForbidden, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
 		default:
-			if a.about[to] == nil {
-				a.about[to] = map[string]bool{}
+			if a.failing[to] == nil {
+				a.failing[to] = map[string]bool{}
 			}
-			a.about[to][name] = true
+			a.failing[to][name] = true
 		}
 	}
 }
@@ -223,18 +216,18 @@ func (a *alerts) tenantOf(route *value) string {
 	return a.tenant
 }
 
-// tells reports whether a route for the tenant teller gets the alarms about a route for the tenant failing: those about
+// mayNotify reports whether a route for the tenant contact gets the alarms about a route for the tenant failing: those about
 // one for all tenants have none.
-func tells(teller, failing string) bool {
+func mayNotify(contact, failing string) bool {
 	if failing == dispatcher.AnyTenant {
 		failing = ""
 	}
-	return teller == dispatcher.AnyTenant || teller == failing
+	return contact == dispatcher.AnyTenant || contact == failing
 }
 
 // extend lets r take the alarms about the routes that name it.
 func (a *alerts) extend(r *dispatcher.Route) {
-	failing := a.about[r.Name]
+	failing := a.failing[r.Name]
 	if failing == nil {
 		return
 	}

@@ -47,7 +47,7 @@ var _ io.Closer = (*Set)(nil)
 func (s *Set) Close() error {
 	var errs []error
 	for _, c := range s.channels {
-		errs = append(errs, c.leave())
+		errs = append(errs, c.release())
 	}
 	s.channels = nil
 	return errors.Join(errs...)
@@ -66,19 +66,19 @@ func (s *Set) GoString() string { return s.String() }
 type sharedChannel struct {
 	channel.Channel
 
-	users atomic.Int32
-	made  *value // the description it was made of
-	env   Environment
+	users  atomic.Int32
+	source *value // the description it was made of
+	env    Environment
 }
 
-func share(c channel.Channel, made *value, env Environment) *sharedChannel {
-	s := &sharedChannel{Channel: c, made: made, env: env}
+func newSharedChannel(c channel.Channel, source *value, env Environment) *sharedChannel {
+	s := &sharedChannel{Channel: c, source: source, env: env}
 	s.users.Store(1)
 	return s
 }
 
-// join adds a Set that uses the channel. It returns false when the channel is closed.
-func (s *sharedChannel) join() bool {
+// acquire adds a Set that uses the channel. It returns false when the channel is closed.
+func (s *sharedChannel) acquire() bool {
 	for {
 		n := s.users.Load()
 		if n == 0 {
@@ -90,7 +90,7 @@ func (s *sharedChannel) join() bool {
 	}
 }
 
-func (s *sharedChannel) leave() error {
+func (s *sharedChannel) release() error {
 	if s.users.Add(-1) > 0 {
 		return nil
 	}
@@ -107,7 +107,7 @@ func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
 		return nil
 	}
 	before := l.options.Previous.byName[v.text("name")]
-	if before == nil || !sameChannel(v, before.made) || !sameEnvironment(env, before.env) || !before.join() {
+	if before == nil || !sameChannel(v, before.source) || !sameEnvironment(env, before.env) || !before.acquire() {
 		return nil
 	}
 	return before

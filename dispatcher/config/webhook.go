@@ -41,8 +41,11 @@ func webhookType() Type {
 			limitsField(),
 			timeoutsField(),
 		}, tlsFields()),
-		Make:    makeWebhook,
-		Paths:   webhookPaths(),
+		Make: makeWebhook,
+		Paths: map[string]string{
+			"Sign[0]": "sign.secret", "Sign[1]": "sign.previous", "Words": "vocabulary", "TLS": "ca_certificate",
+			"Body.Secrets": "preset", // no other body has any
+		},
 		partial: true,
 	}
 }
@@ -75,13 +78,13 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		c.Verdicts = verdicts(s.Texts("retry_statuses"))
 	}
 	if s.Has("sign") {
-		c.Sign = signing(s.Object("sign"))
+		c.Sign = signingOf(s.Object("sign"))
 	}
 	if s.Has("vocabulary") {
 		c.Words = e.Words
 	}
 	if s.Has("auth") {
-		c.Auth = auth(s.Object("auth"))
+		c.Auth = authOf(s.Object("auth"))
 	}
 	var err error
 	c.Path, err = s.Template("path", template.Options{Mode: template.URL})
@@ -90,44 +93,30 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	c.Headers = append(c.Headers, headers...)
 	errs = append(errs, err, readableCredentials(s, headers))
 	if s.Has("body") {
-		c.Body, err = body(s.Object("body"))
+		c.Body, err = bodyOf(s.Object("body"))
 		errs = append(errs, err)
 	}
 	hook, err := webhook.New(c)
-	return made(hook, err, errs...)
+	return finish(hook, err, errs...)
 }
 
 // unknownURL stands for that of a preset that could not be read, so that the rest can be checked.
 const unknownURL = "https://preset.invalid/"
 
-// webhookPaths are the fields of documents that those of a webhook.Config are made of, where the name is another one.
-func webhookPaths() map[string]string {
-	return map[string]string{
-		"Sign[0]": "sign.secret", "Sign[1]": "sign.previous", "Words": "vocabulary", "TLS": "ca_certificate",
-		"Body.Secrets": "preset", // no other body has any
-	}
-}
-
-// readableCredentials refuses headers that are credentials whatever else they are, where everybody could read them.
+// readableCredentials refuses headers that are credentials by their meaning, where everybody could read them.
 func readableCredentials(s Settings, headers []webhook.Header) error {
 	var errs []error
 	for i, h := range headers {
-		if field := readable(h); field != "" && isCredential(h.Name) {
+		field := "value"
+		if h.Value == "" && h.Template != nil {
+			field = "template"
+		}
+		isCredential := slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(h.Name))
+		if isCredential && (h.Value != "" || h.Template != nil) {
 			errs = append(errs, s.Mistake(indexed("headers", i)+"."+field, channel.CodeConflict, "is readable, but a credential", "give it as secret, or use auth"))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// readable is the field that holds the value of h where everybody could read it; "" = none does.
-func readable(h webhook.Header) string {
-	switch {
-	case h.Value != "":
-		return "value"
-	case h.Template != nil:
-		return "template"
-	}
-	return ""
 }
 
 func limitsField() Field {
@@ -175,7 +164,7 @@ func authField() Field {
 	}}
 }
 
-func auth(s Settings) webhook.Auth {
+func authOf(s Settings) webhook.Auth {
 	switch s.Text("kind") {
 	case "basic":
 		return webhook.Basic(s.Text("user"), s.Secret("password"))
@@ -188,39 +177,22 @@ func auth(s Settings) webhook.Auth {
 	}
 }
 
-// signatures are the schemes of package signature under their names.
-func signatures() []signature.Scheme {
-	var all []signature.Scheme
-	for s := signature.Standard; s.IsValid(); s++ {
-		all = append(all, s)
-	}
-	return all
-}
-
+// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their order.
 func signatureNames() []string {
 	var names []string
-	for _, s := range signatures() {
-		names = append(names, signatureName(s))
+	for s := signature.Standard; s.IsValid(); s++ {
+		names = append(names, strings.ReplaceAll(strings.ToLower(s.String()), " ", "_"))
 	}
 	return names
 }
 
-// signatureName is the scheme's name as documents write it, such as standard_webhooks.
-func signatureName(s signature.Scheme) string {
-	return strings.ReplaceAll(strings.ToLower(s.String()), " ", "_")
-}
-
-func signing(s Settings) webhook.Signing {
+func signingOf(s Settings) webhook.Signing {
 	keys := []webhook.SigningKey{{Secret: s.Secret("secret")}}
 	if s.Has("previous") {
 		keys = append(keys, webhook.SigningKey{Secret: s.Secret("previous")})
 	}
-	for _, scheme := range signatures() {
-		if signatureName(scheme) == s.Text("scheme") {
-			return webhook.Sign(scheme, keys...)
-		}
-	}
-	return webhook.Signing{}
+	scheme := signature.Standard + signature.Scheme(max(slices.Index(signatureNames(), s.Text("scheme")), 0))
+	return webhook.Sign(scheme, keys...)
 }
 
 func bodyField() Field {
@@ -249,8 +221,8 @@ func bodyField() Field {
 	}}
 }
 
-// body makes the body that s describes.
-func body(s Settings) (webhook.Body, error) {
+// bodyOf makes the body that s describes.
+func bodyOf(s Settings) (webhook.Body, error) {
 	switch s.Text("kind") {
 	case "template", "macros":
 		t, err := s.Template("template", bodyTemplate(s))
@@ -294,13 +266,8 @@ func macros(set, def string) map[string]string {
 	}
 }
 
-// isCredential names the headers whose values are credentials by their meaning.
-func isCredential(header string) bool {
-	return slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(header))
-}
-
-// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that
-// would try again: the list is complete.
+// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but permanent where
+// that would try again: the list is complete.
 func verdicts(words []string) func(status int) retry.Verdict {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess

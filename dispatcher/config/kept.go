@@ -118,16 +118,12 @@ func (r *restorer) object(next, stored *value) {
 }
 
 func (r *restorer) secret(v, old *value) {
-	c, _ := v.data.(credential)
-	if !c.value.IsKept() {
+	if !dataOf[credential](v).value.IsKept() {
 		return
 	}
-	stored, ok := credential{}, false
-	if old != nil {
-		stored, ok = old.data.(credential)
-	}
+	stored := dataOf[credential](old)
 	switch {
-	case !ok:
+	case stored == (credential{}):
 		r.report(v, channel.CodeStored, nothingStored, "give the value")
 	case !r.same:
 		r.report(v, channel.CodeStored, newDestination, "give the value again")
@@ -138,9 +134,8 @@ func (r *restorer) secret(v, old *value) {
 
 // address puts the stored URL in place of one as it was shown. Not beside masks: with those, all of it would be shown.
 func (r *restorer) address(v, old *value, masked bool) {
-	text, _ := v.data.(string)
 	switch {
-	case !strings.Contains(text, secret.Redacted):
+	case !strings.Contains(dataOf[string](v), secret.Redacted):
 	case masked:
 		r.report(v, channel.CodeStored, "is not shown in full, so that it cannot have masks", "give the whole URL, with the replacements in it")
 	case old == nil:

@@ -85,10 +85,8 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		quiet := loader{problems: &problems{}}
 		stored = quiet.byName(l.options.Stored.root.get("channels"))
 	}
-	set.public = publicGuard(l.options)
-	guards, limits, words := networks(l.options, set.public), policies(l.options), vocabularies(l.options)
-	references, progress := stores(l.options)
-	set.references, set.progress, set.byName = references, progress, map[string]*sharedChannel{}
+	set.env, set.byName = l.options.environment(), map[string]*sharedChannel{}
+	guards, limits, words := networks(l.options, set.env.Guard), policies(l.options), vocabularies(l.options)
 	made := map[string]channel.Channel{}
 	list := root.get("channels")
 	if list == nil {
@@ -111,12 +109,11 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			before = nil
 		}
 		l.restore(v, before)
-		e := Environment{
-			Guard:      offered(l.problems, v, "network", defaultNetwork, guards),
-			Limits:     offered(l.problems, v, "limits", defaultLimits, limits),
-			Words:      l.vocabulary(v, words),
-			References: references, Progress: progress,
-			Logger: cmp.Or(l.options.Logger, slog.Default()),
+		e := set.env
+		e.Guard = offered(l.problems, v, "network", defaultNetwork, guards)
+		e.Limits = offered(l.problems, v, "limits", defaultLimits, limits)
+		if v.has("vocabulary") {
+			e.Words = offered(l.problems, v, "vocabulary", "", words)
 		}
 		if before := l.unchanged(v, e); before != nil {
 			use(before)
@@ -132,20 +129,12 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 			continue
 		}
 		if !whole {
-			closeChannel(c)
+			_ = closeChannel(c)
 			continue
 		}
 		use(newSharedChannel(c, v, e))
 	}
 	return made
-}
-
-// vocabulary finds the vocabulary that a channel names.
-func (l *loader) vocabulary(v *value, all map[string]event.Vocabulary) event.Vocabulary {
-	if !v.has("vocabulary") {
-		return nil
-	}
-	return offered(l.problems, v, "vocabulary", "", all)
 }
 
 // validateVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is

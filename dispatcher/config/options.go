@@ -89,25 +89,42 @@ func (o Options) allowsTenant(id string) bool {
 	return slices.Contains(o.Tenants, id) || id != "" && slices.Contains(o.Tenants, dispatcher.AnyTenant)
 }
 
-// networks are the guards that documents may name.
-func networks(o Options, public *netguard.Guard) map[string]*netguard.Guard {
-	all := map[string]*netguard.Guard{defaultNetwork: public}
-	maps.Copy(all, o.Networks)
-	return all
-}
-
-// publicGuard allows public addresses only. That of a Set that is replaced keeps its connections.
-func publicGuard(o Options) *netguard.Guard {
-	if o.Previous != nil && o.Previous.public != nil {
-		return o.Previous.public
+// environment is what all channels are given: what the host has set, what the Set that is replaced has, or a new one.
+// The public guard of that Set keeps its connections.
+func (o Options) environment() Environment {
+	var before Environment
+	if o.Previous != nil {
+		before = o.Previous.env
 	}
-	return new(netguard.Guard)
+	e := Environment{
+		Guard:      before.Guard,
+		References: cmp.Or(o.SlackReferences, before.References),
+		Progress:   cmp.Or(o.MailProgress, before.Progress),
+		Logger:     cmp.Or(o.Logger, slog.Default()),
+	}
+	if e.Guard == nil {
+		e.Guard = new(netguard.Guard)
+	}
+	if e.References == nil {
+		e.References = slack.NewMemory(slack.MemoryOptions{})
+	}
+	if e.Progress == nil {
+		e.Progress = email.NewMemory(email.MemoryOptions{})
+	}
+	return e
 }
 
 const (
 	defaultNetwork = "public"
 	defaultLimits  = "default"
 )
+
+// networks are the guards that documents may name.
+func networks(o Options, public *netguard.Guard) map[string]*netguard.Guard {
+	all := map[string]*netguard.Guard{defaultNetwork: public}
+	maps.Copy(all, o.Networks)
+	return all
+}
 
 // policies are the limits that documents may name.
 func policies(o Options) map[string]netguard.Limits {
@@ -127,24 +144,4 @@ func vocabularies(o Options) map[string]event.Vocabulary {
 	all := event.Vocabularies()
 	maps.Copy(all, o.Vocabularies)
 	return all
-}
-
-// stores are what channels remember beyond one attempt: the host's, those of the Set that is replaced, or new ones.
-func stores(o Options) (slack.References, email.Progress) {
-	references, progress := o.SlackReferences, o.MailProgress
-	if o.Previous != nil {
-		if references == nil {
-			references = o.Previous.references
-		}
-		if progress == nil {
-			progress = o.Previous.progress
-		}
-	}
-	if references == nil {
-		references = slack.NewMemory(slack.MemoryOptions{})
-	}
-	if progress == nil {
-		progress = email.NewMemory(email.MemoryOptions{})
-	}
-	return references, progress
 }

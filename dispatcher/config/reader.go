@@ -64,14 +64,11 @@ func (r *reader) readObject(n *node, f *Field, t *table, path string) *value {
 	for f := range t.all() {
 		if inner := found[f.Name]; inner != nil {
 			v.fields = append(v.fields, inner)
-		}
-	}
-	r.refuseVariables(v)
-	for f := range t.all() {
-		if f.Required && found[f.Name] == nil && !r.within(join(path, f.Name)) {
+		} else if f.Required && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), channel.CodeMissing, "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
 		}
 	}
+	r.refuseVariables(v)
 	return v
 }
 
@@ -163,8 +160,7 @@ func (r *reader) readVariant(n *node, f *Field, path string) *value {
 	if chosen == nil {
 		return nil
 	}
-	name, _ := chosen.data.(string)
-	return r.readObject(n, f, f.variant(name), path)
+	return r.readObject(n, f, f.variant(dataOf[string](chosen)), path)
 }
 
 func (r *reader) wrongKind(n *node, want nodeKind, path, remedy string) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"sync"
@@ -44,16 +43,10 @@ func finish(c channel.Channel, err error, fields ...error) (channel.Channel, err
 		return nil, errors.Join(append(fields, err)...)
 	}
 	if problem := errors.Join(fields...); problem != nil {
-		closeChannel(c)
+		_ = closeChannel(c) // it never sent anything
 		return nil, problem
 	}
 	return c, nil
-}
-
-func closeChannel(c channel.Channel) {
-	if closer, ok := c.(io.Closer); ok {
-		_ = closer.Close() // it never sent anything
-	}
 }
 
 // channel makes a channel, also of a type that cannot.

@@ -7,13 +7,11 @@ import (
 	"io"
 	"maps"
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/channel/email"
-	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
-	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
@@ -29,10 +27,7 @@ type Set struct {
 	channels []*sharedChannel
 	byName   map[string]*sharedChannel
 
-	// For a Set that replaces this one.
-	public     *netguard.Guard
-	references slack.References
-	progress   email.Progress
+	env Environment // of channels that name no network, for a Set that replaces this one
 
 	// For Findings.
 	file    string
@@ -94,7 +89,11 @@ func (s *sharedChannel) release() error {
 	if s.users.Add(-1) > 0 {
 		return nil
 	}
-	if closer, ok := s.Channel.(io.Closer); ok {
+	return closeChannel(s.Channel)
+}
+
+func closeChannel(c channel.Channel) error {
+	if closer, ok := c.(io.Closer); ok {
 		return closer.Close()
 	}
 	return nil
@@ -119,31 +118,13 @@ func sameChannel(v, before *value) bool {
 	if v == nil || before == nil {
 		return v == before
 	}
-	if len(v.items) != len(before.items) || len(v.fields) != len(before.fields) || v.name() != before.name() {
-		return false
-	}
 	a, isSecret := v.data.(credential)
 	b, wasSecret := before.data.(credential)
-	switch {
-	case isSecret != wasSecret:
+	if v.name() != before.name() || isSecret != wasSecret || isSecret && !sameCredential(a, b) || !isSecret && v.data != before.data {
 		return false
-	case isSecret && !sameCredential(a, b):
-		return false
-	case !isSecret && v.data != before.data:
-		return false
-	}
-	for i := range v.items {
-		if !sameChannel(v.items[i], before.items[i]) {
-			return false
-		}
-	}
-	for i := range v.fields {
-		if !sameChannel(v.fields[i], before.fields[i]) {
-			return false
-		}
 	}
 	v.compiled = before.compiled
-	return true
+	return slices.EqualFunc(v.items, before.items, sameChannel) && slices.EqualFunc(v.fields, before.fields, sameChannel)
 }
 
 // sameCredential compares secrets as they are written. The values of one reference are the same if they are read

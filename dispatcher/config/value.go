@@ -59,12 +59,15 @@ func (v *value) name() string {
 func (v *value) has(name string) bool { return v.get(name) != nil }
 
 // text returns the text in a field of an object, or "".
-func (v *value) text(name string) string {
-	if f := v.get(name); f != nil {
-		s, _ := f.data.(string)
-		return s
+func (v *value) text(name string) string { return dataOf[string](v.get(name)) }
+
+// dataOf is what v holds, if that is a T; otherwise, or if v is nil, the zero value.
+func dataOf[T any](v *value) T {
+	var data T
+	if v != nil {
+		data, _ = v.data.(T)
 	}
-	return ""
+	return data
 }
 
 // complete tells whether everything that is required is there: v and what is in it are as their tables promise.
@@ -158,36 +161,26 @@ func (s Settings) Texts(field string) []string { return list[string](s, field) }
 
 // Flag returns a Flag, or def if it is not there.
 func (s Settings) Flag(field string, def bool) bool {
-	if f := s.v.get(field); f != nil {
-		b, _ := f.data.(bool)
-		return b
+	if s.Has(field) {
+		return dataOf[bool](s.v.get(field))
 	}
 	return def
 }
 
 // Number returns a Number.
-func (s Settings) Number(field string) int {
-	n, _ := s.data(field).(int)
-	return n
-}
+func (s Settings) Number(field string) int { return dataOf[int](s.v.get(field)) }
 
 // Numbers returns a list of Number.
 func (s Settings) Numbers(field string) []int { return list[int](s, field) }
 
 // Duration returns a Duration; -1 is the field's Word.
-func (s Settings) Duration(field string) time.Duration {
-	d, _ := s.data(field).(time.Duration)
-	return d
-}
+func (s Settings) Duration(field string) time.Duration { return dataOf[time.Duration](s.v.get(field)) }
 
 // Durations returns a list of Duration.
 func (s Settings) Durations(field string) []time.Duration { return list[time.Duration](s, field) }
 
 // Secret returns a Secret.
-func (s Settings) Secret(field string) secret.Value {
-	c, _ := s.data(field).(credential)
-	return c.value
-}
+func (s Settings) Secret(field string) secret.Value { return dataOf[credential](s.v.get(field)).value }
 
 // Masks returns Masks.
 func (s Settings) Masks(field string) []secret.Mask {
@@ -269,13 +262,6 @@ func (s Settings) String() string { return "config.Settings" }
 // GoString is String.
 func (s Settings) GoString() string { return s.String() }
 
-func (s Settings) data(field string) any {
-	if f := s.v.get(field); f != nil {
-		return f.data
-	}
-	return nil
-}
-
 func list[T any](s Settings, field string) []T {
 	f := s.v.get(field)
 	if f == nil {
@@ -283,16 +269,14 @@ func list[T any](s Settings, field string) []T {
 	}
 	all := make([]T, 0, len(f.items))
 	for _, item := range f.items {
-		t, _ := item.data.(T)
-		all = append(all, t)
+		all = append(all, dataOf[T](item))
 	}
 	return all
 }
 
 // compile makes a template of a text, and notes it there for Findings.
 func (v *value) compile(o template.Options) (*template.Template, error) {
-	source, _ := v.data.(string)
-	t, err := template.Compile(source, o)
+	t, err := template.Compile(dataOf[string](v), o)
 	if err == nil {
 		v.compiled = t
 		return t, nil

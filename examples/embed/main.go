@@ -43,9 +43,10 @@ func run(url string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "%d events are dispatched and a reminder is scheduled for tomorrow; then SIGTERM comes\n", burst)
 	err = serveUntilTerminated(engine, func(ctx context.Context) error { return serve(ctx, engine) })
 	if left, ok := errors.AsType[*dispatcher.ShutdownError](err); ok {
-		fmt.Fprintln(out, left)
+		fmt.Fprintf(out, "%v\n", left)
 		return nil
 	}
 	return err

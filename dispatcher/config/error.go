@@ -78,10 +78,10 @@ func (p *problems) append(e *Error) {
 	p.all = append(p.all, e)
 }
 
-// made reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
+// addAll reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
 // channel.ConfigError of another package where documents have that field, as paths say. Neither is reported about a field
 // that is known to be wrong already, because that was left out of what was made.
-func (p *problems) made(v *value, err error, paths map[string]string) {
+func (p *problems) addAll(v *value, err error, paths map[string]string) {
 	var own, others []*Error
 	for _, each := range flatten(err) {
 		if e, ok := errors.AsType[*Error](each); ok {

@@ -48,7 +48,7 @@ const (
 	maxNodes       = 100_000 // of a document, with all aliases written out
 )
 
-// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It
+// parse reads a document in the format that its name says, or else its beginning: JSON begins with a brace. It
 // returns nil when it is not well-formed, which p then says.
 func parse(src []byte, most int, p *problems) *node {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything

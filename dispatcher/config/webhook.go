@@ -177,7 +177,8 @@ func authOf(s Settings) webhook.Auth {
 	}
 }
 
-// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their order.
+// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their
+// order.
 func signatureNames() []string {
 	var names []string
 	for s := signature.Standard; s.IsValid(); s++ {
@@ -266,8 +267,8 @@ func macros(set, def string) map[string]string {
 	}
 }
 
-// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but permanent where
-// that would try again: the list is complete.
+// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but permanent
+// where that would try again: the list is complete.
 func verdicts(words []string) func(status int) retry.Verdict {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess

@@ -181,7 +181,7 @@ func (r *restorer) validateMasks(settings, masks *value) {
 			break
 		}
 	}
-	r.addAll(settings, u.Check(), paths)
+	r.addAll(settings, u.Validate(), paths)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.

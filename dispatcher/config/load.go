@@ -25,7 +25,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 		o.Stored = o.Previous.Document
 	}
 	l := loader{problems: &problems{file: file}, options: o}
-	most := cmp.Or(o.MaxSize, DefaultMaxSize)
+	most := cmp.Or(o.MaxSize, defaultMaxSize)
 	if len(src) > most {
 		l.add(position{}, "", channel.CodeRange, fmt.Sprintf("has more than %d bytes", most), "split it")
 		return nil, l.err()

@@ -42,8 +42,7 @@ const (
 
 // Limits of documents. A configuration by hand comes nowhere near; a hostile one is refused before it costs anything.
 const (
-	// DefaultMaxSize is the largest document in bytes, unless Options say otherwise.
-	DefaultMaxSize = 1 << 20
+	defaultMaxSize = 1 << 20 // bytes
 	maxDepth       = 32      // of lists and objects within each other
 	maxNodes       = 100_000 // of a document, with all aliases written out
 )

@@ -27,7 +27,7 @@ func documentFields(types Registry, caps Caps) *table {
 	for _, name := range names(types) {
 		channels.Variants = append(channels.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: types[name].Fields})
 	}
-	channels.describedBy = channels.tag()
+	channels.sharedTag = channels.tag()
 	return &table{own: []Field{
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
@@ -70,7 +70,7 @@ func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// String tells nothing, because a Document may hold secrets.
+// String shows nothing, because a Document may hold secrets.
 func (d *Document) String() string { return "config.Document" }
 
 // GoString is String.

@@ -41,10 +41,10 @@ type Field struct {
 	optional   bool // a template that may make nothing
 	guards     bool // protects something, so that it is a mistake to have it without a value, which is as if it were not there
 
-	largest     func(Caps) int           // of a Number, in place of Max
-	longest     func(Caps) time.Duration // of a Duration, in place of Longest
-	common      []Field                  // that all Variants have
-	describedBy *Field                   // of Variants: the tag, where tables are shared; see tag
+	largest   func(Caps) int           // of a Number, in place of Max
+	longest   func(Caps) time.Duration // of a Duration, in place of Longest
+	common    []Field                  // that all Variants have
+	sharedTag *Field                   // of Variants: the tag, where tables are shared; see tag
 }
 
 // Variant is one of several forms of an object.
@@ -143,24 +143,24 @@ func (f *Field) items() *table {
 	}
 }
 
-// isList tells whether f holds a list.
+// isList reports whether f holds a list.
 func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
 
-// most is the largest number of items of a list; 0 = no bound.
-func (f *Field) most() int {
+// maxItems is the largest number of items of a list; 0 = no bound.
+func (f *Field) maxItems() int {
 	if f.Kind == Masks {
 		return secret.MaxMasks
 	}
 	return f.MaxItems
 }
 
-// isObject tells whether what f holds, or each of its items, is an object.
+// isObject reports whether what f holds, or each of its items, is an object.
 func (f *Field) isObject() bool {
 	return f.Kind == Masks || f.Kind == Headers || f.Kind == Object || f.Kind == Variants
 }
 
-// max is the largest value of a Number; 0 = no bound.
-func (f *Field) max(c Caps) int {
+// maxNumber is the largest value of a Number; 0 = no bound.
+func (f *Field) maxNumber(c Caps) int {
 	if f.largest != nil {
 		return f.largest(c)
 	}
@@ -186,8 +186,8 @@ func (f *Field) variant(name string) *table {
 
 // tag is the field that tells the variants apart.
 func (f *Field) tag() *Field {
-	if f.describedBy != nil {
-		return f.describedBy
+	if f.sharedTag != nil {
+		return f.sharedTag
 	}
 	names := make([]string, len(f.Variants))
 	docs := make([]string, len(f.Variants))
@@ -197,17 +197,16 @@ func (f *Field) tag() *Field {
 	return &Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
 }
 
-// withTags makes the tags of all Variants once, for tables that many documents share.
-func withTags(fields []Field) []Field {
+// makeTags makes the tags of all Variants once, for tables that many documents share.
+func makeTags(fields []Field) {
 	for i := range fields {
 		f := &fields[i]
-		withTags(f.Fields)
+		makeTags(f.Fields)
 		for _, v := range f.Variants {
-			withTags(v.Fields)
+			makeTags(v.Fields)
 		}
 		if f.Kind == Variants {
-			f.describedBy = f.tag()
+			f.sharedTag = f.tag()
 		}
 	}
-	return fields
 }

@@ -166,7 +166,7 @@ func (f *finder) add(v *value, severity Severity, found template.Finding) {
 }
 
 // takenBy lists the types of which there are examples and which a channel gets from its routes, or, if no route
-// names it, from one that takes every lifecycle event. complete tells that there are no other types.
+// names it, from one that takes every lifecycle event. complete says that there are no other types.
 func (f *finder) takenBy(channel string) (types []event.Type, complete bool) {
 	filters := f.set.filters[channel]
 	if filters == nil {

@@ -58,12 +58,12 @@ func sameAddress(next, stored *value) bool {
 	return keepsAddress(next, stored) || netguard.SameDestination(next.data.(string), stored.data.(string))
 }
 
-// keepsAddress tells whether the address next is the stored one as it was shown.
+// keepsAddress reports whether the address next is the stored one as it was shown.
 func keepsAddress(next, stored *value) bool {
 	return next != nil && stored != nil && next.data == shownAddress(stored.data.(string))
 }
 
-// sameMasks tells whether the masks of a URL make the same of it as the stored ones. A value that is given again
+// sameMasks reports whether the masks of a URL make the same of it as the stored ones. A value that is given again
 // counts as another one even if it is equal, or whoever may edit but not read could try out what it is.
 func sameMasks(next, stored *value) bool {
 	mine, before := next.masked(), stored.masked()

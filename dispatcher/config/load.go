@@ -16,16 +16,16 @@ import (
 )
 
 // Load reads a document, in JSON or YAML by the ending of the file's name (otherwise JSON begins with a brace), and
-// makes what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs is
-// in proportion to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an
-// *Error for everything that is wrong, in the order of the document; there is no Set then. What is allowed but probably
-// not meant, [Set.Findings] tells.
+// makes what it describes. The name is for errors; nothing is read but src. Load connects to nothing. What it costs
+// is in proportion to the size of src with its aliases written out, which Options.MaxSize bounds. The error joins an
+// *Error for everything that is wrong, in the order of the document; there is no Set then. What is allowed but
+// probably not meant, [Set.Findings] lists.
 func Load(file string, src []byte, o Options) (*Set, error) {
 	if o.Stored == nil && o.Previous != nil {
 		o.Stored = o.Previous.Document
 	}
 	l := loader{problems: &problems{file: file}, options: o}
-	most := cmp.Or(o.MaxSize, DefaultMaxSize)
+	most := cmp.Or(o.MaxSize, defaultMaxSize)
 	if len(src) > most {
 		l.add(position{}, "", channel.CodeRange, fmt.Sprintf("has more than %d bytes", most), "split it")
 		return nil, l.err()
@@ -82,8 +82,8 @@ func (l *loader) byName(list *value) map[string]*value {
 func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
 	var stored map[string]*value
 	if l.options.Stored != nil {
-		quiet := loader{problems: &problems{}}
-		stored = quiet.byName(l.options.Stored.root.get("channels"))
+		ignored := loader{problems: &problems{}}
+		stored = ignored.byName(l.options.Stored.root.get("channels"))
 	}
 	set.env, set.byName = l.options.environment(), map[string]*sharedChannel{}
 	guards, limits, words := networks(l.options, set.env.Guard), policies(l.options), vocabularies(l.options)
@@ -101,7 +101,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 	for _, v := range list.items {
 		name := v.text("name")
 		if known[name] != v {
-			continue // a name is missing or used twice, which has been said
+			continue // a name is missing or used twice, which is reported already
 		}
 		made[name] = nil
 		before := stored[name]
@@ -121,7 +121,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		}
 		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
 		if !whole && !t.partial {
-			continue // which has been said
+			continue // which is reported already
 		}
 		c, err := t.channel(Settings{v}, e)
 		if err != nil {
@@ -199,7 +199,7 @@ func reportUnknown[T any](l *loader, v *value, field, kind string, all map[strin
 	}
 }
 
-// allNamed tells whether all items of a list have a name, so that a name that is not there is a mistake.
+// allNamed reports whether all items of a list have a name, so that a name that is not there is a mistake.
 func allNamed(list *value) bool {
 	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
 }
@@ -220,8 +220,8 @@ func (l *loader) validateTenant(v *value) {
 
 const askTheHost = "leave it out, or have the host allow it"
 
-// validateRoutes asks the dispatcher what it would say to routes, which were made of the values from. A route whose channel is
-// wrong has none, and one that is wrong itself is not among them: that has been said.
+// validateRoutes asks the dispatcher what is wrong with routes, which were made of the values from. A route whose
+// channel is wrong has none, and one that is wrong itself is not among them: that is reported already.
 func (l *loader) validateRoutes(routes []dispatcher.Route, from []*value) {
 	routes = slices.Clone(routes)
 	there := make(map[string]bool, len(routes))

@@ -54,7 +54,7 @@ type Options struct {
 	SlackReferences slack.References
 	MailProgress    email.Progress
 
-	MaxSize int          // of the document with its aliases written out, in bytes; 0 = DefaultMaxSize
+	MaxSize int          // of the document with its aliases written out, in bytes; 0 = 1 MiB
 	Caps    Caps         // the largest numbers that the document may ask for
 	Logger  *slog.Logger // of the channels; nil = slog.Default
 }

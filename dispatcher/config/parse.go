@@ -42,13 +42,12 @@ const (
 
 // Limits of documents. A configuration by hand comes nowhere near; a hostile one is refused before it costs anything.
 const (
-	// DefaultMaxSize is the largest document in bytes, unless Options say otherwise.
-	DefaultMaxSize = 1 << 20
+	defaultMaxSize = 1 << 20 // bytes
 	maxDepth       = 32      // of lists and objects within each other
 	maxNodes       = 100_000 // of a document, with all aliases written out
 )
 
-// parse reads a document in the format that its name tells, or else its beginning: JSON begins with a brace. It
+// parse reads a document in the format that its name says, or else its beginning: JSON begins with a brace. It
 // returns nil when it is not well-formed, which p then says.
 func parse(src []byte, most int, p *problems) *node {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything

@@ -38,7 +38,7 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 		return c, s.Mistake("url", channel.CodeMissing, "is missing", "give it: every customer of "+product+" has one of their own")
 	}
 	if !p.v.complete() {
-		return c, nil // which has been said
+		return c, nil // which is reported already
 	}
 	switch product {
 	case "datadog":

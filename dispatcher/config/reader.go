@@ -21,7 +21,7 @@ type reader struct {
 	patterns   map[string]*regexp.Regexp // of Fields, compiled
 }
 
-// matches tells whether the pattern of a Field matches the whole of s.
+// matches reports whether the pattern of a Field matches the whole of s.
 func (r *reader) matches(pattern, s string) bool {
 	if r.patterns[pattern] == nil {
 		r.patterns[pattern] = regexp.MustCompile("^(?:" + pattern + ")$")
@@ -110,7 +110,7 @@ func (r *reader) readList(n *node, f *Field, path string) *value {
 		return nil
 	}
 	v := &value{at: n.at, path: path, field: f, items: []*value{}}
-	if most := f.most(); most > 0 && len(n.items) > most {
+	if most := f.maxItems(); most > 0 && len(n.items) > most {
 		r.add(n.items[most].at, indexed(path, most), channel.CodeRange, "is one too many", fmt.Sprintf("use at most %d", most))
 		return nil
 	}
@@ -259,7 +259,7 @@ func (r *reader) readNumber(n *node, f *Field) (any, *channel.ConfigError) {
 		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes")
 	}
 	i, ok := atoi(n.text)
-	most := f.max(r.caps)
+	most := f.maxNumber(r.caps)
 	switch {
 	case !ok:
 		return nil, mistake(channel.CodeInvalid, "is not a whole number from 0 to two thousand million", "write digits only")

@@ -10,7 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// Reference finds a secret by what follows the colon of a reference. Its error's text is shown, so it holds no secret.
+// Reference finds a secret by what follows the colon of a reference. Its error's text is shown, so it holds no
+// secret.
 type Reference func(name string) (secret.Value, error)
 
 // Env is the Reference for environment variables, see [secret.Env]. A document whose writer may use it can send any
@@ -105,8 +106,8 @@ func otherReferences() []string {
 	}
 }
 
-// refuseReference says that text which is no secret looks like a reference to one; nil = it does not. It would be sent as
-// it is.
+// refuseReference says that text which is no secret looks like a reference to one; nil = it does not. It would be
+// sent as it is.
 func (r *reader) refuseReference(s string) *channel.ConfigError {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(s), ":")
 	kind := strings.ToLower(scheme)

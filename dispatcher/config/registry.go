@@ -32,7 +32,7 @@ type Type struct {
 	// that name in lower case with underscores.
 	Paths map[string]string
 
-	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
+	// partial says that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
 	partial bool
 }
 
@@ -77,7 +77,7 @@ type Environment struct {
 var builtInTypes = sync.OnceValue(func() Registry { //nolint:gochecknoglobals // read-only, and made when needed
 	types := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
 	for _, t := range types {
-		withTags(t.Fields)
+		makeTags(t.Fields)
 	}
 	return types
 })

@@ -216,8 +216,8 @@ func (a *alerts) tenantOf(route *value) string {
 	return a.tenant
 }
 
-// mayNotify reports whether a route for the tenant contact gets the alarms about a route for the tenant failing: those about
-// one for all tenants have none.
+// mayNotify reports whether a route for the tenant contact gets the alarms about a route for the tenant failing:
+// those about one for all tenants have none.
 func mayNotify(contact, failing string) bool {
 	if failing == dispatcher.AnyTenant {
 		failing = ""

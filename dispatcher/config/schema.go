@@ -45,7 +45,7 @@ func fieldSchema(f *Field) []written {
 	if f.Required {
 		s = append(s, written{"minItems", 1})
 	}
-	if most := f.most(); most > 0 {
+	if most := f.maxItems(); most > 0 {
 		s = append(s, written{"maxItems", most})
 	}
 	return s
@@ -58,7 +58,7 @@ func oneSchema(f *Field, doc string) []written {
 		return described(doc, written{"type", "boolean"})
 	case Number:
 		s := described(doc, written{"type", "integer"}, written{"minimum", f.Min})
-		if most := f.max(Caps{}.withDefaults()); most > 0 {
+		if most := f.maxNumber(Caps{}.withDefaults()); most > 0 {
 			s = append(s, written{"maximum", most})
 		}
 		return s

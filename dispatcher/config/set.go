@@ -48,7 +48,7 @@ func (s *Set) Close() error {
 	return errors.Join(errs...)
 }
 
-// String tells how much there is, because a Set may hold secrets.
+// String counts channels and routes, because a Set may hold secrets.
 func (s *Set) String() string {
 	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
 }

@@ -55,7 +55,7 @@ func (v *value) name() string {
 	return v.field.Name
 }
 
-// has tells whether a field of an object is there.
+// has reports whether a field of an object is there.
 func (v *value) has(name string) bool { return v.get(name) != nil }
 
 // text returns the text in a field of an object, or "".
@@ -70,7 +70,7 @@ func dataOf[T any](v *value) T {
 	return data
 }
 
-// complete tells whether everything that is required is there: v and what is in it are as their tables promise.
+// complete reports whether everything that is required is there: v and what is in it are as their tables promise.
 func (v *value) complete() bool {
 	if v.data == nil && v.items == nil && v.table == nil {
 		return !v.field.isObject() // it could not be read, which is as good as empty for text and the like
@@ -145,12 +145,12 @@ func shownAddress(address string) string {
 	return start + "/" + secret.Redacted
 }
 
-// Settings are an object of a document, checked against its table: the fields that are there have the kind, the number
-// and the values that the table says, and required ones are there. Methods return the zero value for a field that is
-// not there. Settings are immutable and printed without their contents.
+// Settings are an object of a document, checked against its table: the fields that are there have the kind, the
+// number and the values that the table says, and required ones are there. Methods return the zero value for a field
+// that is not there. Settings are immutable and printed without their contents.
 type Settings struct{ v *value }
 
-// Has tells whether a field is there.
+// Has reports whether a field is there.
 func (s Settings) Has(field string) bool { return s.v.get(field) != nil }
 
 // Text returns a field of the kind Text or Address.
@@ -249,14 +249,14 @@ func (s Settings) Objects(field string) []Settings {
 	return all
 }
 
-// Mistake returns an [*Error] about a field, which may be one within another, such as "headers[3].name". A [Type]'s Make
-// joins one for each mistake that it finds itself.
+// Mistake returns an [*Error] about a field, which may be one within another, such as "headers[3].name". A [Type]'s
+// Make joins one for each mistake that it finds itself.
 func (s Settings) Mistake(field string, code channel.ConfigCode, problem, remedy string) error {
 	at, path := s.v.locate(field)
 	return newError(at, path, code, problem, remedy)
 }
 
-// String tells nothing, because Settings may hold secrets.
+// String shows nothing, because Settings may hold secrets.
 func (s Settings) String() string { return "config.Settings" }
 
 // GoString is String.

@@ -177,7 +177,8 @@ func authOf(s Settings) webhook.Auth {
 	}
 }
 
-// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their order.
+// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their
+// order.
 func signatureNames() []string {
 	var names []string
 	for s := signature.Standard; s.IsValid(); s++ {
@@ -266,8 +267,7 @@ func macros(set, def string) map[string]string {
 	}
 }
 
-// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but permanent where
-// that would try again: the list is complete.
+// verdicts tries again after the listed statuses: success is judged elsewhere, and all others are permanent.
 func verdicts(words []string) func(status int) retry.Verdict {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess
@@ -276,9 +276,6 @@ func verdicts(words []string) func(status int) retry.Verdict {
 		text := strconv.Itoa(status)
 		if slices.Contains(words, text) || slices.Contains(words, text[:1]+"xx") {
 			return retry.VerdictTransient
-		}
-		if v := webhook.DefaultVerdicts(status); v != retry.VerdictTransient {
-			return v
 		}
 		return retry.VerdictPermanent
 	}

@@ -28,6 +28,21 @@ func (d *delivery) latest() jetstream.Msg {
 	return d.msg
 }
 
+func (d *delivery) isPurged() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.purged
+}
+
+// setPurged marks the message as removed and reports whether it was already.
+func (d *delivery) setPurged() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.purged
+	d.purged = true
+	return before
+}
+
 // inFlight are all deliveries of this process. Each keeps its lease until it is settled, whatever became of its lane.
 type inFlight struct {
 	mu  sync.Mutex
@@ -100,90 +115,106 @@ func (q *Queue) keepLeases() {
 }
 
 // acknowledge removes the message for good. The answer is not waited for: if it is lost, the job runs again.
-func (q *Queue) acknowledge(d *delivery) {
-	q.inFlight.remove(d)
-	q.answers.add(answer{msg: d.latest(), done: true})
-}
+func (q *Queue) acknowledge(d *delivery) { q.answers.add(answer{d: d, done: true}) }
 
 // release returns a message that was not run, or whose outcome cannot be stored, to the server, which delivers it again
 // after a delay.
-func (q *Queue) release(d *delivery, delay time.Duration) {
-	q.inFlight.remove(d)
-	q.answers.add(answer{msg: d.latest(), delay: delay})
-}
+func (q *Queue) release(d *delivery, delay time.Duration) { q.answers.add(answer{d: d, delay: delay}) }
 
 // answer is what is to be said to the server about a delivery.
 type answer struct {
-	msg   jetstream.Msg
+	d     *delivery
 	done  bool
 	delay time.Duration // until it is delivered again, if it is not done
 }
 
-func (a answer) publish() {
-	switch {
+// send publishes an answer. The delivery is in flight until then.
+func (q *Queue) send(a answer) {
+	q.inFlight.remove(a.d)
+	switch msg := a.d.latest(); {
 	case a.done:
-		_ = a.msg.Ack()
+		if !a.d.isPurged() {
+			a.d.lane.acknowledged.Store(a.d.seq)
+		}
+		_ = msg.Ack()
 	case a.delay > 0:
-		_ = a.msg.NakWithDelay(a.delay)
+		_ = msg.NakWithDelay(a.delay)
 	default:
-		_ = a.msg.Nak()
+		_ = msg.Nak()
 	}
 }
 
-// answers publishes answers in their order, by one goroutine: the client's calls block while it connects again, and
-// those who answer hold locks or have a deadline. There are never more than deliveries.
+// answers are sent in their order by one goroutine: the client's calls block while it connects again, and those who
+// answer hold locks or have a deadline. There are never more than deliveries.
 type answers struct {
 	wake chan struct{} // has room for one
 
-	mu   sync.Mutex
-	next []answer
-	busy bool            // some are being published
-	idle []chan struct{} // closed once there are none
+	mu     sync.Mutex
+	next   []answer
+	busy   bool            // one is being sent
+	paused int             // by so many calls of Purge
+	idle   []chan struct{} // closed once all are sent
 }
 
 func newAnswers() answers { return answers{wake: make(chan struct{}, 1)} }
 
 func (a *answers) add(one answer) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.next = append(a.next, one)
-	a.mu.Unlock()
+	a.notify()
+}
+
+func (a *answers) notify() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
-// publish publishes what is added until ctx is done and nothing is left.
-func (a *answers) publish(ctx context.Context) {
-	var spare []answer
+// pause keeps answers back, from the next one on, as long as it was called with more 1 than -1.
+func (a *answers) pause(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paused += n
+	a.notify()
+}
+
+// take returns the next answer to be sent, once the one before has been.
+func (a *answers) take() (one answer, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.busy = len(a.next) > 0 && a.paused == 0; a.busy {
+		one, a.next[0] = a.next[0], answer{}
+		a.next = a.next[1:]
+		return one, true
+	}
+	if len(a.next) == 0 {
+		for _, c := range a.idle {
+			close(c)
+		}
+		a.idle, a.next = nil, nil
+	}
+	return answer{}, false
+}
+
+// sendAnswers sends what is added until the queue is closed and nothing is left.
+func (q *Queue) sendAnswers() {
 	for {
-		a.mu.Lock()
-		some := a.next
-		a.next, a.busy = spare[:0], len(some) > 0
-		if !a.busy {
-			for _, c := range a.idle {
-				close(c)
-			}
-			a.idle = nil
-		}
-		a.mu.Unlock()
-		for i := range some {
-			some[i].publish()
-			some[i] = answer{}
-		}
-		if spare = some; len(some) > 0 {
+		if one, ok := q.answers.take(); ok {
+			q.send(one)
 			continue
 		}
 		select {
-		case <-a.wake:
-		case <-ctx.Done():
+		case <-q.answers.wake:
+		case <-q.ctx.Done():
 			return
 		}
 	}
 }
 
-// published returns a channel that is closed once all that was added has been published.
-func (a *answers) published() <-chan struct{} {
+// sent returns a channel that is closed once all that was added has been sent.
+func (a *answers) sent() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := make(chan struct{})
@@ -200,7 +231,7 @@ func (q *Queue) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	select {
-	case <-q.answers.published():
+	case <-q.answers.sent():
 	case <-ctx.Done():
 		return
 	}

@@ -186,17 +186,17 @@ func (q *Queue) share(lane string) (working, idle, purged int) {
 	}
 	all := q.inFlight.of(lane)
 	for _, d := range all {
-		d.mu.Lock()
-		if d.purged {
+		if d.isPurged() {
 			purged++
 		}
-		d.mu.Unlock()
 	}
 	return max(len(all)-idle, 0), idle, purged
 }
 
 // Purge implements queue.Queue. The messages of running jobs go too: they finish, and come back if they are to be
-// retried, but one whose process dies meanwhile does not run again.
+// retried, but one whose process dies meanwhile does not run again. To tell what runs from what waits, the lane's
+// consumer is paused meanwhile, for all workers. What other processes run is known from the servers, which can be a
+// moment behind.
 func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -208,36 +208,117 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	s, err := q.standing(ctx, t)
+	l := q.lane(lane)
+	resume, err := q.pauseLane(ctx, l, t)
+	defer resume()
 	if err != nil {
 		return n, err
 	}
-	working, idle, before := q.share(lane)
-	running := working - before + s.elsewhere(working-before+idle)
+	s, err := q.pausedStanding(ctx, l, lane)
+	if err != nil {
+		return n, err
+	}
 	purged, err := q.purge(ctx, q.names.subject(kindReady, t, anything))
 	if err != nil {
 		return n, err
 	}
-	if l := q.lane(lane); l != nil {
-		l.dropHeld()
+	dropped, here := 0, 0
+	if l != nil {
+		dropped = l.dropHeld()
 	}
-	for _, d := range q.inFlight.of(lane) {
-		d.mu.Lock()
-		d.purged = true
-		d.mu.Unlock()
+	for _, d := range q.inFlight.of(lane) { // and what was dropped, as long as it is not acknowledged
+		if !d.setPurged() {
+			here++
+		}
 	}
+	running := here - dropped + s.elsewhere(here)
 	return n + max(purged-running, 0), nil
 }
 
-// dropHeld forgets what was delivered and not started.
-func (l *lane) dropHeld() {
+// pauseLane keeps the lane of that token, which is l if it is open here, from starting jobs and from being delivered
+// more, and keeps acknowledgements back, until the function it returns is called.
+func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume func(), err error) {
+	if l != nil {
+		l.hold(1)
+	}
+	q.answers.pause(1)
+	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
+	_, err = ask.Until(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+		return q.js.PauseConsumer(ctx, q.names.jobs(), consumerName(token), until)
+	})
+	paused := err == nil
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		err = nil
+	}
+	return func() {
+		if paused {
+			ctx, cancel := q.bounded(context.WithoutCancel(ctx))
+			defer cancel()
+			_, _ = ask.Until(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+				return q.js.ResumeConsumer(ctx, q.names.jobs(), consumerName(token))
+			})
+		}
+		q.answers.pause(-1)
+		if l != nil {
+			l.hold(-1)
+		}
+	}, err
+}
+
+// pausedStanding is the standing of a paused lane once what was delivered has arrived here, and what was acknowledged
+// has been removed: several replicas do that a moment later, in the order acknowledged.
+func (q *Queue) pausedStanding(ctx context.Context, l *lane, lane string) (standing, error) {
+	short, cancel := context.WithTimeout(ctx, arrivalTime)
+	defer cancel()
+	for {
+		s, err := q.standing(ctx, token(lane))
+		if err != nil || l == nil {
+			return s, err
+		}
+		working, idle, purged := q.share(lane)
+		settled := working+idle-purged >= s.out-s.waiting()
+		if last := l.acknowledged.Load(); settled && last > 0 {
+			there, err := q.exists(ctx, last)
+			if err != nil {
+				return s, err
+			}
+			settled = !there
+		}
+		if settled || !ask.Rest(short, arrivalTime/20) {
+			return s, nil
+		}
+	}
+}
+
+// arrivalTime bounds how long Purge waits for what is on its way: other workers may have what does not arrive.
+const arrivalTime = 200 * time.Millisecond
+
+// hold keeps the lane from starting jobs as long as it was called with more 1 than -1.
+func (l *lane) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range l.held {
-		l.q.acknowledge(d)
-	}
-	l.held = nil
+	l.holds += n
+	l.kick()
 	l.signal()
+}
+
+// dropHeld acknowledges what was delivered and not started, and reports how many. What was purged before it was held
+// counted as running then.
+func (l *lane) dropHeld() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var counted []*delivery
+	n := 0
+	for _, d := range l.held {
+		if d.isPurged() {
+			counted = append(counted, d)
+			continue
+		}
+		l.q.acknowledge(d)
+		n++
+	}
+	l.held = counted
+	return n
 }
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.

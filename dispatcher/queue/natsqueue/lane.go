@@ -23,9 +23,11 @@ type lane struct {
 	admit    func() time.Duration
 	ctx      context.Context // of the handlers
 	abort    context.CancelFunc
-	running  atomic.Int32  // handlers
-	wake     chan struct{} // makes use look again; has room for one
-	ended    chan struct{} // closed when use has
+	running  atomic.Int32 // handlers
+	// acknowledged is the number of the message that was acknowledged last.
+	acknowledged atomic.Uint64
+	wake         chan struct{} // makes use look again; has room for one
+	ended        chan struct{} // closed when use has
 
 	mu         sync.Mutex
 	limit      int
@@ -34,6 +36,7 @@ type lane struct {
 	held       []*delivery // not started
 	working    int         // goroutines with a message: preparing it, running it, settling it
 	admitTimer *time.Timer
+	holds      int  // calls of Purge, during which nothing starts
 	waiting    bool // Admit said not before the timer
 	resting    bool // and that is so far off that the lane is left to other workers meanwhile
 	complained time.Time
@@ -92,7 +95,7 @@ func (l *lane) offer(d *delivery) {
 
 // kick starts what may start. Called with the lane locked.
 func (l *lane) kick() {
-	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped {
+	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped && l.holds == 0 {
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
 				l.waiting, l.resting = true, wait > restFrom

@@ -76,7 +76,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
 	q.ended.Go(q.keepLeases)
-	q.ended.Go(func() { q.answers.publish(q.ctx) })
+	q.ended.Go(q.sendAnswers)
 	q.ended.Go(q.watchSchedules)
 	return q, nil
 }

@@ -138,7 +138,7 @@ func leaderOf(ctx context.Context, nc *nats.Conn) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := js.Stream(ctx, natsqueue.DefaultName+"-jobs")
+	s, err := js.Stream(ctx, "tocsin-jobs")
 	if err != nil {
 		return 0, err
 	}

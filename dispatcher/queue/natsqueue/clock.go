@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // clock is the servers' time, which decides when a schedule fires. The processes of a queue may disagree with it
@@ -50,7 +50,7 @@ func (c *clock) until(at time.Time) time.Duration { return at.Sub(c.now()) }
 func (q *Queue) readClock(ctx context.Context) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) {
 		asked := time.Now()
 		info, err := q.jobs.Info(ctx)
 		if err == nil && !info.TimeStamp.IsZero() {

@@ -1,10 +1,15 @@
 package natsqueue
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // Config configures a Queue. Replicas is required; the zero value of every other field is its default.
@@ -31,43 +36,57 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Defaults of Config.
 const (
-	DefaultName     = "tocsin"
-	DefaultIDWindow = 5 * time.Minute
-	DefaultLease    = 30 * time.Second
-	DefaultTimeout  = 10 * time.Second
-	DefaultKeepDead = 30 * 24 * time.Hour
+	defaultName     = "tocsin"
+	defaultIDWindow = 5 * time.Minute
+	defaultLease    = 30 * time.Second
+	defaultTimeout  = 10 * time.Second
+	defaultKeepDead = 30 * 24 * time.Hour
+
+	longestName = 32
 )
 
-const longestName = 32
-
+// withDefaults returns c with its defaults, and all mistakes in it as joined *channel.ConfigErrors.
 func (c Config) withDefaults() (Config, error) {
 	if c.Name == "" {
-		c.Name = DefaultName
-	}
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{{&c.IDWindow, DefaultIDWindow}, {&c.Lease, DefaultLease}, {&c.Timeout, DefaultTimeout}, {&c.KeepDead, DefaultKeepDead}} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
+		c.Name = defaultName
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	switch {
-	case len(c.Name) > longestName || strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 || !plain(byte(r)) }):
-		return c, &ConfigError{"Name", "is too long or has other characters", `use at most 32 letters, digits, "-" and "_"`}
-	case !slices.Contains([]int{1, 3, 5}, c.Replicas):
-		return c, &ConfigError{"Replicas", "is not 1, 3 or 5", "say on how many servers jobs are stored"}
-	case c.IDWindow < time.Second:
-		return c, &ConfigError{"IDWindow", "is below 1 s", "use 0 for the default of 5 min"}
-	case c.Lease < time.Second:
-		return c, &ConfigError{"Lease", "is below 1 s", "use 0 for the default of 30 s"}
-	case c.Timeout < 0:
-		return c, &ConfigError{"Timeout", "is negative", "use 0 for the default of 10 s"}
+	var errs []error
+	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
+		errs = append(errs, &channel.ConfigError{Package: "natsqueue", Path: path, Code: code, Problem: problem, Remedy: remedy})
 	}
-	return c, nil
+	if len(c.Name) > longestName {
+		bad("Name", channel.CodeRange, "is too long", "use at most 32 characters")
+	}
+	if strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 || !isPlain(byte(r)) }) {
+		bad("Name", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		code := channel.CodeInvalid
+		if c.Replicas == 0 {
+			code = channel.CodeMissing
+		}
+		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers jobs are stored")
+	}
+	for _, d := range []struct {
+		path       string
+		field      *time.Duration
+		least, def time.Duration
+	}{
+		{"IDWindow", &c.IDWindow, time.Second, defaultIDWindow},
+		{"Lease", &c.Lease, time.Second, defaultLease},
+		{"Timeout", &c.Timeout, 0, defaultTimeout},
+		{"KeepDead", &c.KeepDead, math.MinInt64, defaultKeepDead},
+	} {
+		if *d.field == 0 {
+			*d.field = d.def
+		}
+		if *d.field < d.least {
+			bad(d.path, channel.CodeRange, fmt.Sprintf("is below %v", d.least), fmt.Sprintf("use 0 for the default of %v", d.def))
+		}
+	}
+	return c, errors.Join(errs...)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A lane's use of its consumer at the servers is one state machine, and use is the only one that changes the state.
@@ -243,7 +243,7 @@ func (c *consumer) ensure(limit int) error {
 	ctx, cancel := context.WithTimeout(l.ctx, l.q.config.Timeout)
 	defer cancel()
 	if c.limit == limit {
-		there, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		there, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 			return l.q.js.Consumer(ctx, l.q.names.jobs(), l.consumer)
 		})
 		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -251,7 +251,7 @@ func (c *consumer) ensure(limit int) error {
 			return err
 		}
 	}
-	made, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	made, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return l.q.js.CreateOrUpdateConsumer(ctx, l.q.names.jobs(), l.q.consumerConfig(l, limit))
 	})
 	if err == nil {
@@ -268,7 +268,7 @@ func (c *consumer) ask() error {
 	l.mu.Unlock()
 	sign := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
 	var err error
-	c.messages, err = ask.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
+	c.messages, err = jsapi.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
 		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
 			jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(c.hear))
 		if err == nil && ctx.Err() != nil { // nobody waits for it any more

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // deadMessage is the dead letter of a job whose message has that number.
@@ -92,7 +92,7 @@ func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection,
 	had := 0
 	for next := uint64(max(s.After, 0)) + 1; s.Limit <= 0 || had < s.Limit; {
 		m, err := q.letter(ctx, subjects, next)
-		if ask.IsNotFound(err) {
+		if jsapi.IsNotFound(err) {
 			return all, nil
 		}
 		if err != nil {
@@ -116,7 +116,7 @@ func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection,
 func (q *Queue) letter(ctx context.Context, subjects string, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	return q.get(ctx, q.names.dead(), ask.Query{Seq: from, NextOf: subjects})
+	return q.get(ctx, q.names.dead(), jsapi.Query{Seq: from, NextOf: subjects})
 }
 
 // Requeue implements queue.Queue. A letter is removed after its job was stored; a crash in between leaves both.
@@ -187,7 +187,7 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 func (q *Queue) latestLetter(ctx context.Context) (int64, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
+	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
 	if err != nil {
 		return 0, err
 	}
@@ -198,7 +198,7 @@ func (q *Queue) removeLetter(ctx context.Context, seq uint64) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	_, err := remove(ctx, q.dead, seq, func(ctx context.Context) (bool, error) {
-		return found(q.get(ctx, q.names.dead(), ask.Query{Seq: seq}))
+		return found(q.get(ctx, q.names.dead(), jsapi.Query{Seq: seq}))
 	})
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -84,8 +84,8 @@ func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
 // compare looks whether the job the servers have, under that number, is of the same event. One that is done is not
 // there any more.
 func (q *Queue) compare(ctx context.Context, e event.Event, seq uint64) error {
-	m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq})
-	if ask.IsNotFound(err) {
+	m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq})
+	if jsapi.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
@@ -140,20 +140,20 @@ func scheduleAt(m *nats.Msg, at time.Time, below string) {
 }
 
 // get reads a message from the leader of a stream.
-func (q *Queue) get(ctx context.Context, stream string, query ask.Query) (*jetstream.RawStreamMsg, error) {
-	return ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return ask.Message(ctx, q.nc, stream, query)
+func (q *Queue) get(ctx context.Context, stream string, query jsapi.Query) (*jetstream.RawStreamMsg, error) {
+	return jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return jsapi.Message(ctx, q.nc, stream, query)
 	})
 }
 
 // exists reports whether a message is still in the stream of jobs.
 func (q *Queue) exists(ctx context.Context, seq uint64) (bool, error) {
-	return found(q.get(ctx, q.names.jobs(), ask.Query{Seq: seq}))
+	return found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq}))
 }
 
 // found turns the error of a message that is not there into false.
 func found(_ *jetstream.RawStreamMsg, err error) (bool, error) {
-	if ask.IsNotFound(err) {
+	if jsapi.IsNotFound(err) {
 		return false, nil
 	}
 	return err == nil, err

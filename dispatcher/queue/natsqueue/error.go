@@ -4,15 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
-
-// ConfigError says what is wrong with a Config.
-type ConfigError struct{ Field, Problem, Remedy string }
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("natsqueue: Config.%s %s: %s", e.Field, e.Problem, e.Remedy)
-}
 
 // VersionError says that a stream was set up by a newer version of this package, or by somebody else.
 type VersionError struct {
@@ -76,7 +69,7 @@ type StoreError struct {
 
 func (e *StoreError) Error() string {
 	remedy := ""
-	if ask.Full(e.Err) {
+	if jsapi.IsFull(e.Err) {
 		remedy = ": make room, or raise the limit of the servers, the account or the stream"
 	}
 	return fmt.Sprintf("natsqueue: not confirmed within %v; asking again is safe: %v%s", e.After.Round(time.Millisecond), e.Err, remedy)

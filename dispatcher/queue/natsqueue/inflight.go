@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // delivery is a message that the server has given to this process and that is not settled.
@@ -235,5 +235,5 @@ func (q *Queue) flush(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	_, _ = ask.Once(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.nc.FlushWithContext(ctx) })
+	_, _ = jsapi.Once(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.nc.FlushWithContext(ctx) })
 }

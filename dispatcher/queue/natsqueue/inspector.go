@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // Lanes implements queue.Queue. Open lanes are those of this process; what lanes hold is seen by all. Its cost
@@ -47,7 +47,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 
 // held counts messages by subject.
 func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
-	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
@@ -58,7 +58,7 @@ func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]ui
 
 // countJobs counts messages of the stream of jobs.
 func (q *Queue) countJobs(ctx context.Context, filter string) (int, error) {
-	return ask.Count(ctx, q.nc, q.names.jobs(), filter)
+	return jsapi.Count(ctx, q.nc, q.names.jobs(), filter)
 }
 
 // standing is what the servers know of a lane.
@@ -91,7 +91,7 @@ func (q *Queue) standing(ctx context.Context, lane string) (s standing, err erro
 	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, anything)); err != nil {
 		return s, err
 	}
-	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -136,7 +136,7 @@ func (q *Queue) due(ctx context.Context, lane string, end time.Time) (bool, erro
 // readyBefore reports whether a lane has jobs whose time has come, unless they are held up until after end.
 func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
 	filter := q.names.subject(kindReady, lane, anything)
-	some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter}))
+	some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter}))
 	if !some || err != nil {
 		return false, err
 	}
@@ -165,7 +165,7 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, anything)); err != nil {
 		return c, err
 	}
-	if c.Dead, err = ask.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, anything)); err != nil {
+	if c.Dead, err = jsapi.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, anything)); err != nil {
 		return c, err
 	}
 	working, idle, purged := q.share(lane)
@@ -243,7 +243,7 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 	}
 	q.answers.pause(1)
 	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
-	_, err = ask.Until(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+	_, err = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
 		return q.js.PauseConsumer(ctx, q.names.jobs(), consumerName(token), until)
 	})
 	paused := err == nil
@@ -254,7 +254,7 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 		if paused {
 			ctx, cancel := q.bounded(context.WithoutCancel(ctx))
 			defer cancel()
-			_, _ = ask.Until(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+			_, _ = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
 				return q.js.ResumeConsumer(ctx, q.names.jobs(), consumerName(token))
 			})
 		}
@@ -284,7 +284,7 @@ func (q *Queue) pausedStanding(ctx context.Context, l *lane, lane string) (stand
 			}
 			settled = !there
 		}
-		if settled || !ask.Rest(short, arrivalTime/20) {
+		if settled || !jsapi.Sleep(short, arrivalTime/20) {
 			return s, nil
 		}
 	}
@@ -323,13 +323,13 @@ func (l *lane) dropHeld() int {
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.
 func (q *Queue) purge(ctx context.Context, filter string) (int, error) {
-	return ask.Once(ctx, func(ctx context.Context) (int, error) {
+	return jsapi.Once(ctx, func(ctx context.Context) (int, error) {
 		var answer struct {
 			Error   *jetstream.APIError `json:"error"`
 			Success bool                `json:"success"`
 			Purged  int                 `json:"purged"`
 		}
-		err := ask.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
+		err := jsapi.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
 		switch {
 		case err != nil:
 			return 0, err

@@ -186,23 +186,15 @@ func (l *lane) work(d *delivery) {
 		l.q.unreadable(d, err)
 		return
 	}
-	// A handler that ends its goroutine, as testing's FailNow does, leaves this outcome standing.
+	// A handler that panics, or ends its goroutine as testing's FailNow does, leaves this outcome standing.
 	out := queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
-	defer func() { l.settle(d, job, out) }()
 	l.running.Add(1)
-	defer l.running.Add(-1)
-	out = run(l.ctx, l.handler, job)
-}
-
-// run contains a handler's panic.
-func run(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
-	began := time.Now()
 	defer func() {
-		if recover() != nil {
-			out = queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: began}
-		}
+		_ = recover()
+		l.running.Add(-1)
+		l.settle(d, job, out)
 	}()
-	return h(ctx, j)
+	out = l.handler(l.ctx, job)
 }
 
 func (l *lane) read(d *delivery) (queue.Job, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A server whose time has come to write a scheduled message marks the schedule as being written. When its own
@@ -145,8 +145,8 @@ func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, e
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: q.names.schedules(anything, slotToken(slot))})
-		if ask.IsNotFound(err) {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(anything, slotToken(slot))})
+		if jsapi.IsNotFound(err) {
 			return found, stored, nil
 		}
 		if err != nil {
@@ -157,7 +157,7 @@ func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, e
 		switch err := q.replace(ctx, m); {
 		case err == nil:
 			stored++
-		case ask.IsConflict(err): // it was written just now, or another process was faster
+		case jsapi.IsConflict(err): // it was written just now, or another process was faster
 		default:
 			return found, stored, err
 		}
@@ -176,7 +176,7 @@ func (q *Queue) replace(ctx context.Context, m *jetstream.RawStreamMsg) error {
 // dueBefore reports whether a lane has schedules of times before one, by the servers' clock.
 func (q *Queue) dueBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
 	filter := q.names.schedules(lane, anything)
-	if some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter})); !some || err != nil {
+	if some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter})); !some || err != nil {
 		return false, err
 	}
 	last := slotOf(end)
@@ -193,13 +193,13 @@ func (q *Queue) dueBefore(ctx context.Context, lane string, end time.Time) (bool
 	}
 	for _, slot := range slots {
 		filter := q.names.schedules(lane, slotToken(slot))
-		if some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter})); some || err != nil {
+		if some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter})); some || err != nil {
 			return some, err
 		}
 	}
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: q.names.schedules(lane, slotToken(last))})
-		if ask.IsNotFound(err) {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(lane, slotToken(last))})
+		if jsapi.IsNotFound(err) {
 			return false, nil
 		}
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // Queue is a queue.Queue on JetStream. Any number of processes may use it at a time, each with a Queue of its own.
@@ -44,7 +44,7 @@ var _ queue.Queue = (*Queue)(nil)
 
 // New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
 // addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
-// Errors are a *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
+// Errors are joined *channel.ConfigErrors, a *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -53,7 +53,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	if version := nc.ConnectedServerVersion(); tooOld(version) {
 		return nil, &ServerError{Version: version}
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ask.Timeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(jsapi.Timeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
 	if err != nil {
 		return nil, fmt.Errorf("natsqueue: %w", err)
 	}

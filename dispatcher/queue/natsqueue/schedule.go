@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of
@@ -23,7 +23,7 @@ const (
 )
 
 // leastMarkAge is how long a mark is kept at least: long after the message of a cancelled job has been removed.
-const leastMarkAge = DefaultIDWindow
+const leastMarkAge = defaultIDWindow
 
 // Schedule implements queue.Queue. The id of j is not looked at.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
@@ -90,8 +90,8 @@ func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uin
 func (q *Queue) cancelAll(ctx context.Context, subjects string, below uint64) (bool, error) {
 	some := false
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: subjects})
-		if ask.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: subjects})
+		if jsapi.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
 			return some, nil
 		}
 		if err != nil {
@@ -128,7 +128,7 @@ func (q *Queue) removeJob(ctx context.Context, seq uint64) (bool, error) {
 
 // remove deletes a message, which may be gone already, and reports whether it was there.
 func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(context.Context) (bool, error)) (bool, error) {
-	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
+	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if stays, err2 := exists(ctx); err2 == nil && !stays {
 			return false, nil
@@ -185,21 +185,21 @@ func (q *Queue) mark(ctx context.Context, number, what string) (own bool, is str
 		Data:    []byte(what + " " + rand.Text()), // tells our own writing, whose confirmation was lost, from another's
 	}
 	began := time.Now()
-	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
+	for pause := jsapi.MinPause; ; pause = min(2*pause, jsapi.MaxPause) {
 		err := q.store(ctx, m)
 		if err == nil {
 			return true, what, nil
 		}
-		if !ask.IsConflict(err) {
+		if !jsapi.IsConflict(err) {
 			return false, "", err
 		}
-		other, err := q.get(ctx, q.names.marks(), ask.Query{LastOf: m.Subject})
+		other, err := q.get(ctx, q.names.marks(), jsapi.Query{LastOf: m.Subject})
 		if err == nil {
 			is, _, _ = strings.Cut(string(other.Data), " ")
 			return string(other.Data) == string(m.Data), is, nil
 		}
 		// The other's is still on its way through the replicas, or its time has just run out.
-		if !ask.IsNotFound(err) || !ask.Rest(ctx, pause) {
+		if !jsapi.IsNotFound(err) || !jsapi.Sleep(ctx, pause) {
 			return false, "", &StoreError{After: time.Since(began), Err: err}
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // releasePause is after how long a job whose outcome cannot be stored is delivered again. Until then it counts
@@ -31,7 +31,7 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 	}
 	log := l.q.config.Logger.With("route", l.name, "event_id", j.Event.ID(), "attempt", j.Attempt)
 	began := time.Now()
-	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
+	for pause := jsapi.MinPause; ; pause = min(2*pause, jsapi.MaxPause) {
 		err := l.apply(d, j, out)
 		switch {
 		case err == nil:
@@ -44,17 +44,17 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 			log.Error("tocsin: the NATS servers refuse to store an outcome; the job is released and runs again", "error", err)
 			l.q.release(d, releasePause)
 			return
-		case pause == ask.LeastWait:
+		case pause == jsapi.MinPause:
 			log.Warn("tocsin: an outcome is not stored yet", "error", err)
 		}
-		ask.Rest(l.ctx, pause)
+		jsapi.Sleep(l.ctx, pause)
 	}
 }
 
 // final reports whether err is the servers' own no.
 func final(err error) bool {
 	_, large := errors.AsType[*TooLargeError](err)
-	return large || ask.Refused(err)
+	return large || jsapi.IsRefused(err)
 }
 
 func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {

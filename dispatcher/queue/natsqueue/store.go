@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // maxPublishing bounds the messages on their way; more wait.
@@ -41,7 +41,7 @@ func (q *Queue) storeOne(ctx context.Context, m *nats.Msg) (confirmation, error)
 // confirmation did not come, until ctx is done. That is safe because each has an id of its own or replaces what it
 // repeats.
 func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation {
-	began, pause := time.Now(), ask.LeastWait
+	began, pause := time.Now(), jsapi.MinPause
 	all := make([]confirmation, len(msgs))
 	last := make([]error, len(msgs)) // what each failed with before ctx ended
 	missing := make([]int, len(msgs))
@@ -55,13 +55,13 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 			last[i] = all[i].err
 			noStream = noStream || errors.Is(all[i].err, jetstream.ErrNoStreamResponse)
 		}
-		if len(missing) == 0 || !ask.Rest(ctx, pause) {
+		if len(missing) == 0 || !jsapi.Sleep(ctx, pause) {
 			break
 		}
 		if noStream {
 			q.recreateMarks(ctx)
 		}
-		pause = min(2*pause, ask.MostWait)
+		pause = min(2*pause, jsapi.MaxPause)
 	}
 	for i := range all {
 		all[i].err = q.failure(ctx, msgs[i], time.Since(began), all[i].err, last[i])
@@ -75,7 +75,7 @@ func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg, some []int, all [
 		future jetstream.PubAckFuture
 		err    error
 	}
-	out, err := ask.Once(ctx, func(ctx context.Context) ([]sent, error) {
+	out, err := jsapi.Once(ctx, func(ctx context.Context) ([]sent, error) {
 		out := make([]sent, len(some))
 		for n, i := range some {
 			if out[n].err = ctx.Err(); out[n].err == nil {
@@ -116,7 +116,7 @@ func retriable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.Code == ask.Unavailable || refused.ErrorCode == inProcess || ask.Full(err)
+		return refused.Code == jsapi.Unavailable || refused.ErrorCode == inProcess || jsapi.IsFull(err)
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
@@ -136,9 +136,9 @@ func (q *Queue) failure(ctx context.Context, m *nats.Msg, took time.Duration, er
 		return ctx.Err()
 	case retriable(err) || ctx.Err() != nil:
 		return &StoreError{After: took, Err: err}
-	case ask.IsConflict(err):
+	case jsapi.IsConflict(err):
 		return err // the caller of this package's own asked for it
-	case ask.Refused(err):
+	case jsapi.IsRefused(err):
 		return &RefusedError{Err: err}
 	}
 	return err

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A strict lane has at most one message out, and the job that is to be retried stays that message until its time
@@ -48,8 +48,8 @@ func (q *Queue) holdUp(ctx context.Context, l *lane, d *delivery, j *queue.Job) 
 
 // headOf reads what is kept for a lane; nil = nothing.
 func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
-	m, err := q.get(ctx, q.names.jobs(), ask.Query{LastOf: q.names.subject(kindHead, lane)})
-	if ask.IsNotFound(err) {
+	m, err := q.get(ctx, q.names.jobs(), jsapi.Query{LastOf: q.names.subject(kindHead, lane)})
+	if jsapi.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *lane) timely(ctx context.Context, d *delivery, notBefore time.Time) boo
 		return true
 	}
 	wait := l.q.clock.until(notBefore)
-	if wait <= shortWait && ask.Rest(l.ctx, wait) {
+	if wait <= shortWait && jsapi.Sleep(l.ctx, wait) {
 		return true
 	}
 	job, err := l.read(d)

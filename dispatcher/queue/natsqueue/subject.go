@@ -103,7 +103,7 @@ func token(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
 		c := name[i]
-		if plain(c) {
+		if isPlain(c) {
 			b.WriteByte(c)
 			continue
 		}
@@ -114,7 +114,7 @@ func token(name string) string {
 	return b.String()
 }
 
-func plain(c byte) bool {
+func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 

@@ -1,4 +1,4 @@
-package ask
+package jsapi
 
 import (
 	"context"
@@ -73,7 +73,7 @@ func Call(ctx context.Context, nc *nats.Conn, subject string, request, answer an
 // and the number, whatever the number is. The stream must allow direct reads. Whether there are any is known from
 // the leader; how many, from any replica, which can be a moment behind.
 func Count(ctx context.Context, nc *nats.Conn, stream, filter string) (int, error) {
-	_, err := Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	_, err := Retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return Message(ctx, nc, stream, Query{Seq: 1, NextOf: filter})
 	})
 	if IsNotFound(err) {
@@ -82,7 +82,7 @@ func Count(ctx context.Context, nc *nats.Conn, stream, filter string) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	n, err := Until(ctx, func(ctx context.Context) (int, error) { return countDirect(ctx, nc, stream, filter) })
+	n, err := Retry(ctx, func(ctx context.Context) (int, error) { return countDirect(ctx, nc, stream, filter) })
 	return max(n, 1), err
 }
 

@@ -1,6 +1,6 @@
-// Package ask makes requests of NATS servers until they are answered: a request or its answer can be lost with a
-// server.
-package ask
+// Package jsapi makes requests of JetStream and repeats them until they are answered: a request or its answer can be
+// lost with a server.
+package jsapi
 
 import (
 	"context"
@@ -16,26 +16,26 @@ import (
 const (
 	// Timeout is how long one request waits for its answer before it is made again.
 	Timeout = 2 * time.Second
-	// LeastWait and MostWait are the pauses before a request is made again.
-	LeastWait = 50 * time.Millisecond
-	MostWait  = time.Second
+	// MinPause and MaxPause are the pauses before a request is made again.
+	MinPause = 50 * time.Millisecond
+	MaxPause = time.Second
 )
 
-// Until makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is
+// Retry makes a request that changes nothing, or nothing more when it is made twice, until it is answered or ctx is
 // done. The error then has both ctx's and what the servers said last.
-func Until[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+func Retry[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
 	var said error
-	for pause := LeastWait; ; pause = min(2*pause, MostWait) {
+	for pause := MinPause; ; pause = min(2*pause, MaxPause) {
 		one, cancel := context.WithTimeout(ctx, Timeout)
 		answer, err := Once(one, request)
 		cancel()
-		if err == nil || !Unanswered(err) {
+		if err == nil || !IsUnanswered(err) {
 			return answer, err
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
 			said = err
 		}
-		if !Rest(ctx, pause) {
+		if !Sleep(ctx, pause) {
 			if said != nil {
 				err = fmt.Errorf("%w: %w", ctx.Err(), said)
 			}
@@ -76,8 +76,8 @@ const Unavailable = 503
 // noPeers is the server's answer when fewer servers than replicas are there, as while a cluster starts.
 const noPeers jetstream.ErrorCode = 10005
 
-// Unanswered reports whether err says that no server answered, or none that could.
-func Unanswered(err error) bool {
+// IsUnanswered reports whether err says that no server answered, or none that could.
+func IsUnanswered(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return refused.Code == Unavailable || refused.ErrorCode == noPeers
 	}
@@ -86,16 +86,16 @@ func Unanswered(err error) bool {
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
-// Refused reports whether a server answered, and its answer is no: that it has no room, or that it does not take
+// IsRefused reports whether a server answered, and its answer is no: that it has no room, or that it does not take
 // the request. One that only has no leader, or not enough servers, at the moment has not refused.
-func Refused(err error) bool {
+func IsRefused(err error) bool {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (refused.Code != Unavailable && refused.ErrorCode != noPeers || Full(err))
+	return ok && (refused.Code != Unavailable && refused.ErrorCode != noPeers || IsFull(err))
 }
 
-// Full reports whether a server refused a message because there is no room for it: its storage, its memory, the
+// IsFull reports whether a server refused a message because there is no room for it: its storage, its memory, the
 // account's share of them, or the stream's limit is used up.
-func Full(err error) bool {
+func IsFull(err error) bool {
 	refused, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && slices.Contains([]jetstream.ErrorCode{
 		insufficientResources, storageExceeded, memoryExceeded, accountExceeded, storeFailed,
@@ -111,8 +111,8 @@ const (
 	storeFailed           jetstream.ErrorCode = 10077
 )
 
-// NoJetStream reports whether err says that nobody serves JetStream to this account.
-func NoJetStream(err error) bool {
+// IsNoJetStream reports whether err says that nobody serves JetStream to this account.
+func IsNoJetStream(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled ||
 			refused.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount
@@ -124,8 +124,8 @@ func NoJetStream(err error) bool {
 // IsNotFound reports whether a message is not there.
 func IsNotFound(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
 
-// Rest waits d and reports whether ctx is still not done.
-func Rest(ctx context.Context, d time.Duration) bool {
+// Sleep waits d and reports whether ctx is still not done.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -26,8 +26,8 @@ type lane struct {
 	running  atomic.Int32 // handlers
 	// acknowledged is the number of the message that was acknowledged last.
 	acknowledged atomic.Uint64
-	wake         chan struct{} // makes use look again; has room for one
-	ended        chan struct{} // closed when use has
+	wake         chan struct{} // makes serve look again; has room for one
+	ended        chan struct{} // closed when serve has returned
 
 	mu         sync.Mutex
 	limit      int
@@ -39,7 +39,7 @@ type lane struct {
 	holds      int  // calls of Purge, during which nothing starts
 	waiting    bool // Admit said not before the timer
 	resting    bool // and that is so far off that the lane is left to other workers meanwhile
-	complained time.Time
+	warned     time.Time
 	changed    chan struct{}
 }
 
@@ -90,18 +90,18 @@ func (l *lane) offer(d *delivery) {
 		return
 	}
 	l.held = append(l.held, d)
-	l.kick()
+	l.startNext()
 }
 
-// kick starts what may start. Called with the lane locked.
-func (l *lane) kick() {
+// startNext starts what may start. Called with the lane locked.
+func (l *lane) startNext() {
 	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped && l.holds == 0 {
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
 				l.waiting, l.resting = true, wait > restFrom
-				l.admitTimer = time.AfterFunc(wait, l.askAgain)
+				l.admitTimer = time.AfterFunc(wait, l.admitAgain)
 				if l.resting {
-					l.poke()
+					l.wakeUp()
 				}
 				return
 			}
@@ -114,19 +114,19 @@ func (l *lane) kick() {
 	}
 }
 
-// askAgain is called when Admit is to be asked again.
-func (l *lane) askAgain() {
+// admitAgain is called when Admit is to be asked again.
+func (l *lane) admitAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.resting {
-		l.poke()
+		l.wakeUp()
 	}
 	l.waiting, l.resting = false, false
-	l.kick()
+	l.startNext()
 }
 
-// forgetWait forgets what Admit said. Called with the lane locked.
-func (l *lane) forgetWait() {
+// clearWait forgets what Admit said. Called with the lane locked.
+func (l *lane) clearWait() {
 	l.waiting, l.resting = false, false
 	if l.admitTimer != nil {
 		l.admitTimer.Stop()
@@ -134,19 +134,19 @@ func (l *lane) forgetWait() {
 	}
 }
 
-// complainPause is the least time between two warnings about a lane that say why its jobs wait.
-const complainPause = time.Minute
+// warnPause is the least time between two warnings about a lane that say why its jobs wait.
+const warnPause = time.Minute
 
-// complain logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
+// warn logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
 // as it lasts.
-func (l *lane) complain(toDo string, err error) {
+func (l *lane) warn(toDo string, err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
 	l.mu.Lock()
-	quiet := !l.complained.IsZero() && time.Since(l.complained) < complainPause
+	quiet := !l.warned.IsZero() && time.Since(l.warned) < warnPause
 	if !quiet {
-		l.complained = time.Now()
+		l.warned = time.Now()
 	}
 	l.mu.Unlock()
 	if !quiet {
@@ -157,10 +157,10 @@ func (l *lane) complain(toDo string, err error) {
 // recovered logs the end of what was complained about.
 func (l *lane) recovered() {
 	l.mu.Lock()
-	complained := !l.complained.IsZero()
-	l.complained = time.Time{}
+	warned := !l.warned.IsZero()
+	l.warned = time.Time{}
 	l.mu.Unlock()
-	if complained {
+	if warned {
 		l.q.config.Logger.Info("tocsin: the lane is served again", "route", l.name)
 	}
 }
@@ -174,7 +174,7 @@ func (l *lane) prepare(d *delivery, ready func(*delivery) bool) {
 	if start {
 		l.offer(d)
 	}
-	l.kick()
+	l.startNext()
 	l.signal()
 }
 
@@ -210,7 +210,7 @@ func (l *lane) worked() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.working--
-	l.kick()
+	l.startNext()
 	l.signal()
 }
 
@@ -219,14 +219,14 @@ func (l *lane) Limit(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = n
-	l.forgetWait()
-	l.kick()
+	l.clearWait()
+	l.startNext()
 	l.signal()
-	l.poke()
+	l.wakeUp()
 }
 
-// poke makes use look again.
-func (l *lane) poke() {
+// wakeUp makes serve look again.
+func (l *lane) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -278,7 +278,7 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 func (l *lane) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	l.stopped = true
-	l.forgetWait()
+	l.clearWait()
 	held := l.held
 	l.held = nil
 	l.signal()
@@ -286,26 +286,26 @@ func (l *lane) Stop(ctx context.Context) error {
 	for _, d := range held {
 		l.q.release(d, 0)
 	}
-	l.poke()
+	l.wakeUp()
 	defer l.q.forget(l)
 	defer func() { <-l.ended }()
 	defer l.abort()
-	if l.quiet(ctx) {
+	if l.awaitIdle(ctx) {
 		l.q.flush(ctx)
 		return nil
 	}
 	l.abort()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), queue.StopGrace)
 	defer cancel()
-	if l.quiet(grace) {
+	if l.awaitIdle(grace) {
 		l.q.flush(grace)
 		return nil
 	}
 	return &queue.StillRunningError{Lane: l.name, Handlers: int(l.running.Load())}
 }
 
-// quiet waits until nothing works, and reports whether that came before ctx was done.
-func (l *lane) quiet(ctx context.Context) bool {
+// awaitIdle waits until nothing works, and reports whether that came before ctx was done.
+func (l *lane) awaitIdle(ctx context.Context) bool {
 	for {
 		l.mu.Lock()
 		idle, changed := l.working == 0, l.change()

@@ -1,6 +1,9 @@
 package natsqueue
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +18,158 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
+
+// naming makes the names of streams, consumers and subjects from Config.Name. It belongs to the stored form: another
+// naming needs another version.
+//
+//	<name>.ready.<lane>.job     jobs whose time has come, in the order stored
+//	<name>.ready.<lane>.<key>   scheduled jobs whose time has come, so that Cancel finds them
+//	<name>.later.<lane>.<job>.<attempt>.<slot>  jobs with a later time: a message schedule each
+//	<name>.timed.<lane>.<key>.<number>.<slot>   scheduled jobs with a later time: a message schedule each
+//	<name>.head.<lane>          attempts of the job that holds up a strict lane
+//	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
+//	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
+//
+// Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those
+// of a time are found without reading the others.
+type naming string
+
+func (n naming) jobs() string  { return string(n) + "-jobs" }
+func (n naming) dead() string  { return string(n) + "-dead" }
+func (n naming) marks() string { return string(n) + "-marks" }
+
+func (n naming) subject(kind string, tokens ...string) string {
+	var b strings.Builder
+	b.WriteString(string(n))
+	b.WriteByte('.')
+	b.WriteString(kind)
+	for _, t := range tokens {
+		b.WriteByte('.')
+		b.WriteString(t)
+	}
+	return b.String()
+}
+
+// timedOf is where the jobs of a key wait for their time, given where they are from then on.
+func (n naming) timedOf(ready string) string {
+	return n.subject(kindTimed, strings.TrimPrefix(ready, n.subject(kindReady)+"."))
+}
+
+// The kinds of subjects.
+const (
+	kindReady = "ready"
+	kindLater = "later"
+	kindTimed = "timed"
+	kindHead  = "head"
+	kindDead  = "dead"
+	kindMark  = "mark"
+)
+
+const (
+	plainJob     = "job" // the last token of a job that no key names; shorter than any digest
+	wildcard     = "*"
+	fullWildcard = ">"
+)
+
+// slotLength is how long a slot of time is.
+const slotLength = 10 * time.Second
+
+// slotOf numbers the slot a time lies in.
+func slotOf(at time.Time) int64 { return at.Unix() / int64(slotLength/time.Second) }
+
+// slotToken is the last token of the subjects of schedules in a slot.
+func slotToken(slot int64) string { return strconv.FormatInt(slot, 10) }
+
+// slotIn is the slot in the subject of a schedule.
+func slotIn(subject string) (int64, error) {
+	return strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+}
+
+// schedules is the filter for the message schedules of a lane in a slot; either may be anything.
+func (n naming) schedules(lane, slot string) string {
+	return string(n) + "." + wildcard + "." + lane + "." + wildcard + "." + wildcard + "." + slot
+}
+
+// longestConsumer keeps the names of consumers, which are files at the server, well below its limit of 255.
+const longestConsumer = 120
+
+// consumerName names the consumer of a lane.
+func consumerName(token string) string {
+	if len(token) <= longestConsumer {
+		return token
+	}
+	return "=h" + digest(token)
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
+// and two hexadecimal digits, the empty name as "=".
+func token(name string) string {
+	if name == "" {
+		return "="
+	}
+	var b strings.Builder
+	for i := range len(name) {
+		c := name[i]
+		if isPlain(c) {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('=')
+		b.WriteByte(hexDigits[c>>4])
+		b.WriteByte(hexDigits[c&15])
+	}
+	return b.String()
+}
+
+func isPlain(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}
+
+var errToken = errors.New("not a token this package writes")
+
+// untoken is the inverse of token. It takes nothing that token does not write, so a name has one token.
+func untoken(t string) (string, error) {
+	if t == "=" {
+		return "", nil
+	}
+	var b []byte
+	for i := 0; i < len(t); i++ {
+		if t[i] != '=' {
+			b = append(b, t[i])
+			continue
+		}
+		var one [1]byte
+		if i+2 >= len(t) {
+			return "", errToken
+		}
+		if _, err := hex.Decode(one[:], []byte(t[i+1:i+3])); err != nil {
+			return "", errToken
+		}
+		b = append(b, one[0])
+		i += 2
+	}
+	if name := string(b); token(name) == t {
+		return name, nil
+	}
+	return "", errToken
+}
+
+// laneOf is the lane in the third token of a subject of this package.
+func laneOf(subject string) (string, error) {
+	parts := strings.SplitN(subject, ".", 4)
+	if len(parts) < 3 {
+		return "", errToken
+	}
+	return untoken(parts[2])
+}
+
+// digest shortens a key or an id to a token of 24 characters: 144 bits of SHA-256.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:18])
+}
 
 // A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The
 // server drops headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text
@@ -98,7 +253,7 @@ const urgent = "urgent"
 func (n numbers) String() string {
 	b := strconv.AppendInt(make([]byte, 0, 96), format, 10)
 	for _, t := range [...]time.Time{n.enqueued, n.notBefore, n.firstTried} {
-		b = appendStamp(append(b, ' '), t)
+		b = appendTime(append(b, ' '), t)
 	}
 	b = strconv.AppendInt(append(b, ' '), int64(n.attempt), 10)
 	b = strconv.AppendInt(append(b, ' '), n.generation, 10)
@@ -122,7 +277,7 @@ func readNumbers(s string) (n numbers, err error) {
 	}
 	bad := false
 	for i, t := range [...]*time.Time{&n.enqueued, &n.notBefore, &n.firstTried} {
-		if *t, err = unstamp(part[1+i]); err != nil {
+		if *t, err = parseTime(part[1+i]); err != nil {
 			bad = true
 		}
 	}
@@ -149,7 +304,7 @@ func (r *fields) text(name string) string {
 }
 
 func (r *fields) time(name string) time.Time {
-	t, err := unstamp(r.header.Get(name))
+	t, err := parseTime(r.header.Get(name))
 	r.bad = r.bad || err != nil
 	return t
 }
@@ -170,8 +325,8 @@ func (r *fields) pairs(name string) map[string]string {
 	return pairs
 }
 
-// appendStamp writes a time as Unix seconds and nine digits; "-" is the zero time.
-func appendStamp(b []byte, t time.Time) []byte {
+// appendTime writes a time as Unix seconds and nine digits; "-" is the zero time.
+func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return append(b, '-')
 	}
@@ -183,9 +338,9 @@ func appendStamp(b []byte, t time.Time) []byte {
 	return b
 }
 
-func stamp(t time.Time) string { return string(appendStamp(nil, t)) }
+func formatTime(t time.Time) string { return string(appendTime(nil, t)) }
 
-func unstamp(s string) (time.Time, error) {
+func parseTime(s string) (time.Time, error) {
 	if s == "-" {
 		return time.Time{}, nil
 	}

@@ -95,7 +95,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 	var among map[int64]bool
 	if !w.known(over) {
 		var err error
-		if among, err = q.slots(ctx, anything, over); err != nil {
+		if among, err = q.slots(ctx, wildcard, over); err != nil {
 			return
 		}
 	}
@@ -115,7 +115,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 	switch {
 	case found == 0:
 		w.logged = time.Time{}
-	case w.logged.IsZero() || time.Since(w.logged) >= complainPause:
+	case w.logged.IsZero() || time.Since(w.logged) >= warnPause:
 		w.logged = time.Now()
 		q.config.Logger.Warn("tocsin: the NATS servers did not start jobs whose time had come, as when their storage is full",
 			"overdue", found, "published_again", again, "error", problem)
@@ -126,7 +126,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 func (q *Queue) slots(ctx context.Context, lane string, before int64) (map[int64]bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	subjects, err := held(ctx, q.jobs, q.names.schedules(lane, anything))
+	subjects, err := held(ctx, q.jobs, q.names.schedules(lane, wildcard))
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, e
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(anything, slotToken(slot))})
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(wildcard, slotToken(slot))})
 		if jsapi.IsNotFound(err) {
 			return found, stored, nil
 		}
@@ -175,7 +175,7 @@ func (q *Queue) replace(ctx context.Context, m *jetstream.RawStreamMsg) error {
 
 // dueBefore reports whether a lane has schedules of times before one, by the servers' clock.
 func (q *Queue) dueBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
-	filter := q.names.schedules(lane, anything)
+	filter := q.names.schedules(lane, wildcard)
 	if some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter})); !some || err != nil {
 		return false, err
 	}

@@ -78,7 +78,7 @@ func (q *Queue) keySubjects(lane, key string) (timed, ready string) {
 // cancelBefore cancels the jobs of a key; those stored before a number only, if it is not 0. First those whose time
 // has not come: one that comes meanwhile is found by then among the others.
 func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uint64) (bool, error) {
-	waiting, err := q.cancelAll(ctx, timed+"."+allBelow, below)
+	waiting, err := q.cancelAll(ctx, timed+"."+fullWildcard, below)
 	if err != nil {
 		return waiting, err
 	}
@@ -115,7 +115,7 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 	}
 	removed, err := q.removeJob(ctx, m.Sequence)
 	if err != nil {
-		q.removeLater(m.Sequence) // or it would start when its mark is gone
+		q.retryRemoval(m.Sequence) // or it would start when its mark is gone
 		return false, err
 	}
 	return own || removed, nil
@@ -137,8 +137,8 @@ func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(con
 	return err == nil, err
 }
 
-// removeLater has the message of a cancelled job removed as soon as a server answers.
-func (q *Queue) removeLater(seq uint64) {
+// retryRemoval has the message of a cancelled job removed as soon as a server answers.
+func (q *Queue) retryRemoval(seq uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.removals == nil {
@@ -165,9 +165,9 @@ func (q *Queue) removeCancelled(ctx context.Context) {
 	}
 }
 
-// begin says whether a worker may start the scheduled job with this number. One that was started before may: its
+// claimStart says whether a worker may start the scheduled job with this number. One that was started before may: its
 // worker did not settle it.
-func (q *Queue) begin(ctx context.Context, d *delivery, number string) (bool, error) {
+func (q *Queue) claimStart(ctx context.Context, d *delivery, number string) (bool, error) {
 	_, what, err := q.mark(ctx, number, started)
 	if err != nil || what == started {
 		return err == nil, err

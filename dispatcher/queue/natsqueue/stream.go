@@ -76,7 +76,7 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Name:        n.jobs(),
 		Description: "Tocsin: deliveries that wait",
 		Subjects: []string{
-			n.subject(kindReady, allBelow), n.subject(kindLater, allBelow), n.subject(kindTimed, allBelow), n.subject(kindHead, anything),
+			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard), n.subject(kindHead, wildcard),
 		},
 		Retention:         jetstream.WorkQueuePolicy,
 		Storage:           jetstream.FileStorage,
@@ -99,7 +99,7 @@ func deadConfig(c Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        n.dead(),
 		Description: "Tocsin: deliveries that were given up",
-		Subjects:    []string{n.subject(kindDead, allBelow)},
+		Subjects:    []string{n.subject(kindDead, fullWildcard)},
 		Storage:     jetstream.FileStorage,
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
@@ -116,7 +116,7 @@ func marksConfig(c Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              n.marks(),
 		Description:       "Tocsin: scheduled jobs that were started or cancelled",
-		Subjects:          []string{n.subject(kindMark, anything)},
+		Subjects:          []string{n.subject(kindMark, wildcard)},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
 		MaxAge:            max(c.IDWindow, leastMarkAge),
@@ -162,7 +162,7 @@ func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:           l.consumer,
 		Description:       "Tocsin: a lane",
-		FilterSubject:     q.names.subject(kindReady, l.token, anything),
+		FilterSubject:     q.names.subject(kindReady, l.token, wildcard),
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		AckPolicy:         jetstream.AckExplicitPolicy,
 		AckWait:           q.config.Lease,

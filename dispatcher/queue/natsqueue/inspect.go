@@ -32,7 +32,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		stream jetstream.Stream
 		kind   string
 	}{{q.jobs, kindReady}, {q.jobs, kindLater}, {q.jobs, kindTimed}, {q.dead, kindDead}} {
-		subjects, err := held(ctx, in.stream, q.names.subject(in.kind, allBelow))
+		subjects, err := held(ctx, in.stream, q.names.subject(in.kind, fullWildcard))
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (s standing) elsewhere(here int) int {
 }
 
 func (q *Queue) standing(ctx context.Context, lane string) (s standing, err error) {
-	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, anything)); err != nil {
+	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, wildcard)); err != nil {
 		return s, err
 	}
 	c, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
@@ -135,7 +135,7 @@ func (q *Queue) due(ctx context.Context, lane string, end time.Time) (bool, erro
 
 // readyBefore reports whether a lane has jobs whose time has come, unless they are held up until after end.
 func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
-	filter := q.names.subject(kindReady, lane, anything)
+	filter := q.names.subject(kindReady, lane, wildcard)
 	some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter}))
 	if !some || err != nil {
 		return false, err
@@ -162,13 +162,13 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, anything)); err != nil {
+	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, wildcard)); err != nil {
 		return c, err
 	}
-	if c.Dead, err = jsapi.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, anything)); err != nil {
+	if c.Dead, err = jsapi.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, wildcard)); err != nil {
 		return c, err
 	}
-	working, idle, purged := q.share(lane)
+	working, idle, purged := q.countHere(lane)
 	elsewhere := s.elsewhere(working - purged + idle)
 	c.Running = working + elsewhere
 	c.Later += s.waiting()
@@ -176,9 +176,9 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	return c, nil
 }
 
-// share counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
+// countHere counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
 // message Purge removed.
-func (q *Queue) share(lane string) (working, idle, purged int) {
+func (q *Queue) countHere(lane string) (working, idle, purged int) {
 	if l := q.lane(lane); l != nil {
 		l.mu.Lock()
 		idle = len(l.held)
@@ -204,7 +204,7 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	t := token(lane)
-	n, err := q.purge(ctx, q.names.schedules(t, anything))
+	n, err := q.purge(ctx, q.names.schedules(t, wildcard))
 	if err != nil {
 		return n, err
 	}
@@ -218,7 +218,7 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	purged, err := q.purge(ctx, q.names.subject(kindReady, t, anything))
+	purged, err := q.purge(ctx, q.names.subject(kindReady, t, wildcard))
 	if err != nil {
 		return n, err
 	}
@@ -275,7 +275,7 @@ func (q *Queue) pausedStanding(ctx context.Context, l *lane, lane string) (stand
 		if err != nil || l == nil {
 			return s, err
 		}
-		working, idle, purged := q.share(lane)
+		working, idle, purged := q.countHere(lane)
 		settled := working+idle-purged >= s.out-s.waiting()
 		if last := l.acknowledged.Load(); settled && last > 0 {
 			there, err := q.exists(ctx, last)
@@ -298,7 +298,7 @@ func (l *lane) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holds += n
-	l.kick()
+	l.startNext()
 	l.signal()
 }
 

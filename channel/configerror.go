@@ -73,3 +73,9 @@ func EditConfigErrors(err error, edit func(*ConfigError)) error {
 	}
 	return err
 }
+
+// ConfigErrorsAt returns err with the configuration errors in it made those of package pkg, at their paths below path,
+// as they are where path is "".
+func ConfigErrorsAt(err error, pkg, path string) error {
+	return EditConfigErrors(err, func(e *ConfigError) { e.Package, e.Path = pkg, strings.Trim(path+"."+e.Path, ".") })
+}

@@ -1,16 +1,20 @@
 package dedup
 
 import (
+	"container/heap"
 	"context"
 	"hash/maphash"
 	"math"
+	"strconv"
+	"sync"
 	"time"
 )
 
 const (
 	defaultMaxKeys  = 1 << 20
-	maxShards       = 64   // enough that goroutines rarely meet at one lock
+	maxShards       = 64   // enough that goroutines rarely wait for one lock
 	minKeysPerShard = 4096 // few enough shards that hashing fills them evenly
+	sweepPerClaim   = 2    // expired keys that each claim removes: it adds one key, so the expired ones do not pile up
 )
 
 // MemoryOptions configure a Memory. The zero value is useful.
@@ -21,8 +25,8 @@ type MemoryOptions struct {
 
 // Memory is a Store within one process: what it knows ends with the process. It has no goroutine and needs no closing.
 //
-// When it is full, a new claim pushes out the committed key whose window ends first (the oldest, if all windows are
-// equal): a possible repeat, never a loss. Claims in flight are never pushed out; if there is nothing else, Claim
+// When it is full, a new claim evicts the committed key whose window ends first (the oldest, if all windows are
+// equal): a possible repeat, never a loss. Claims in flight are never evicted; if there is nothing else, Claim
 // returns ErrFull. From 8,192 keys the bound is split evenly among up to 64 shards, chosen by the key's hash, so
 // this begins in the fullest shard somewhat (a few percent) before MaxKeys is reached.
 //
@@ -55,7 +59,10 @@ func NewMemory(o MemoryOptions) *Memory {
 		if i < o.MaxKeys%n {
 			size++
 		}
-		m.shards[i] = newShard(size, uint64(i), uint64(n))
+		m.shards[i] = &shard{
+			max: size, token: uint64(i), stride: uint64(n),
+			inFlight: map[hash]lease{}, done: map[hash]instant{}, firstEnd: never,
+		}
 	}
 	return m
 }
@@ -112,4 +119,153 @@ func after(t instant, d time.Duration) instant {
 		return never
 	}
 	return t + instant(d)
+}
+
+// hash stands for a key.
+type hash [2]uint64
+
+// shard is one lock's share of a Memory. Its methods need mu held. A key is in at most one of the two maps.
+type shard struct {
+	mu       sync.Mutex
+	max      int
+	token    uint64 // of the next claim
+	stride   uint64 // tokens step by the number of shards and start at the shard's index: unique in the store
+	inFlight map[hash]lease
+	done     map[hash]instant // when the window ends
+	expiries expiries         // of the keys done, and outdated ones of keys that were claimed again
+	firstEnd instant          // no lease ends before
+}
+
+// lease is a claim in flight.
+type lease struct {
+	token string
+	end   instant
+}
+
+func (s *shard) claim(h hash, d time.Duration, now instant) (Claim, error) {
+	s.removeExpired(now)
+	end, done := s.done[h]
+	if done && now < end {
+		return Claim{State: Done, Remaining: time.Duration(end - now)}, nil
+	}
+	l, held := s.inFlight[h]
+	if held && now < l.end {
+		return Claim{State: InFlight, Remaining: time.Duration(l.end - now)}, nil
+	}
+	if !done && !held && !s.makeRoom(now) {
+		return Claim{}, ErrFull
+	}
+	delete(s.done, h)
+	l = lease{token: strconv.FormatUint(s.token, 32), end: after(now, d)}
+	s.token += s.stride
+	s.firstEnd = min(s.firstEnd, l.end)
+	s.inFlight[h] = l
+	return Claim{State: Acquired, Token: l.token}, nil
+}
+
+func (s *shard) commit(h hash, token string, ttl time.Duration, now instant) error {
+	if err := s.release(h, token, now); err != nil {
+		return err
+	}
+	end := after(now, ttl)
+	s.done[h] = end
+	s.expiries.add(expiry{key: h, end: end})
+	return nil
+}
+
+func (s *shard) release(h hash, token string, now instant) error {
+	if l, held := s.inFlight[h]; !held || l.token != token || now >= l.end {
+		return ErrLost
+	}
+	delete(s.inFlight, h)
+	return nil
+}
+
+// removeExpired removes a few keys whose window has ended.
+func (s *shard) removeExpired(now instant) {
+	for range sweepPerClaim {
+		if !s.removeFirst(now) {
+			return
+		}
+	}
+}
+
+// removeFirst removes the done key whose window ends first, if it ends at limit or before.
+func (s *shard) removeFirst(limit instant) bool {
+	if len(s.expiries) == 0 || s.expiries[0].end > limit {
+		return false
+	}
+	e := s.expiries.removeFirst()
+	if s.done[e.key] == e.end { // not claimed again since
+		delete(s.done, e.key)
+	}
+	return true
+}
+
+// makeRoom makes room for one more key and reports whether there is any. Abandoned claims go before done keys.
+func (s *shard) makeRoom(now instant) bool {
+	if s.size() >= s.max {
+		s.removeAbandoned(now)
+	}
+	for s.size() >= s.max {
+		if !s.removeFirst(never) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *shard) size() int { return len(s.inFlight) + len(s.done) }
+
+// removeAbandoned removes the claims whose lease has ended. It visits all claims, so not before one can have ended: a
+// shard full of claims would otherwise do that on every call.
+func (s *shard) removeAbandoned(now instant) {
+	if now < s.firstEnd {
+		return
+	}
+	s.firstEnd = never
+	for h, l := range s.inFlight {
+		if now >= l.end {
+			delete(s.inFlight, h)
+		} else {
+			s.firstEnd = min(s.firstEnd, l.end)
+		}
+	}
+}
+
+// expiry is a done key and when its window ends.
+type expiry struct {
+	key hash
+	end instant
+}
+
+// expiries is a heap, the first to end at index 0. It is used by heap.Fix, which unlike heap.Push and heap.Pop makes no
+// interface value of each key.
+type expiries []expiry
+
+var _ heap.Interface = (*expiries)(nil)
+
+func (x *expiries) add(e expiry) {
+	*x = append(*x, e)
+	heap.Fix(x, len(*x)-1)
+}
+
+func (x *expiries) removeFirst() expiry {
+	first, last := (*x)[0], len(*x)-1
+	(*x)[0] = (*x)[last]
+	if *x = (*x)[:last]; last > 0 {
+		heap.Fix(x, 0)
+	}
+	return first
+}
+
+func (x *expiries) Len() int           { return len(*x) }
+func (x *expiries) Less(i, j int) bool { return (*x)[i].end < (*x)[j].end }
+func (x *expiries) Swap(i, j int)      { (*x)[i], (*x)[j] = (*x)[j], (*x)[i] }
+func (x *expiries) Push(e any)         { *x = append(*x, e.(expiry)) }
+func (x *expiries) Pop() any {
+	last := len(*x) - 1
+	e := (*x)[last]
+	*x = (*x)[:last]
+	return e
 }

@@ -95,7 +95,8 @@ func report(b *testing.B, all []*contender) {
 // contender is a store under benchmark and what it has been measured to need.
 type contender struct {
 	name string
-	// start makes an empty store and returns its check: whether the key is new, with all done that is due for a new one.
+	// start makes an empty store and returns its check: whether the key is new, with all done that is due for a new
+	// one.
 	start            func() func(key string) bool
 	cpu              time.Duration
 	checks           int

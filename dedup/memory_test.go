@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,29 +20,28 @@ import (
 func (m *Memory) size() (keys, expiries int) {
 	for _, s := range m.shards {
 		s.mu.Lock()
-		keys += len(s.keys)
-		expiries += s.ends.ring.n + len(s.ends.heap)
+		keys += s.size()
+		expiries += len(s.expiries)
 		s.mu.Unlock()
 	}
 	return keys, expiries
 }
 
-// consistent checks that every lease belongs to a key in flight, and every expiry to a done key or is counted as stale.
+// consistent checks that no key is both in flight and done, and that every done key has one expiry.
 func consistent(t *testing.T, m *Memory) {
 	t.Helper()
 	for _, s := range m.shards {
 		s.mu.Lock()
-		done, inFlight := 0, 0
-		for h, e := range s.keys {
-			if _, isDone := e.end(); isDone {
-				done++
-			} else {
-				inFlight++
-				assert.Equal(t, h, s.leases.get(e.lease()).key)
+		for h := range s.done {
+			assert.NotContains(t, s.inFlight, h)
+		}
+		current := 0
+		for _, e := range s.expiries {
+			if end, ok := s.done[e.key]; ok && end == e.end {
+				current++
 			}
 		}
-		assert.Equal(t, inFlight, len(s.leases.all)-len(s.leases.free), "leases in use")
-		assert.Equal(t, done+s.stale, s.ends.ring.n+len(s.ends.heap), "expiries of %d done keys", done)
+		assert.Len(t, s.done, current, "expiries of done keys")
 		s.mu.Unlock()
 	}
 }
@@ -64,13 +64,10 @@ func state(t *testing.T, m *Memory, key string) State {
 	h, s := m.locate(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, held := s.keys[h]
-	if !held {
-		return 0
-	}
-	if end, done := e.end(); done && m.now() < end {
+	if end, done := s.done[h]; done && m.now() < end {
 		return Done
-	} else if !done && m.now() < s.leases.get(e.lease()).end {
+	}
+	if l, held := s.inFlight[h]; held && m.now() < l.end {
 		return InFlight
 	}
 	return 0
@@ -365,3 +362,41 @@ func oneStep(ctx context.Context, m *Memory, r *rand.Rand) error {
 
 // pass lets d go by on the fake clock of a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
+
+// TestExpiriesOrder pushes and pops at random, with one, a few and many windows, and compares with a sorted list.
+func TestExpiriesOrder(t *testing.T) {
+	t.Parallel()
+	for _, windows := range []int{1, 3, 1000} {
+		s := &shard{done: map[hash]instant{}}
+		var want []instant
+		r := rand.New(rand.NewPCG(1, uint64(windows)))
+		now := instant(0)
+		for step := range 20_000 {
+			now += instant(r.IntN(3))
+			if r.IntN(100) < 55 {
+				e := expiry{key: hash{uint64(step)}, end: now + 100*instant(1+r.IntN(windows))}
+				s.done[e.key] = e.end
+				s.expiries.add(e)
+				at, _ := slices.BinarySearch(want, e.end)
+				want = slices.Insert(want, at, e.end)
+			}
+			limit := now
+			if r.IntN(50) == 0 {
+				limit = never
+			}
+			if ok := len(want) > 0 && want[0] <= limit; ok {
+				require.Equal(t, want[0], s.expiries[0].end)
+				require.True(t, s.removeFirst(limit))
+				want = want[1:]
+			} else {
+				require.False(t, s.removeFirst(limit))
+			}
+		}
+		for _, end := range want {
+			require.Equal(t, end, s.expiries[0].end)
+			require.True(t, s.removeFirst(never))
+		}
+		assert.False(t, s.removeFirst(never))
+		assert.Empty(t, s.done)
+	}
+}

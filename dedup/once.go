@@ -2,11 +2,12 @@ package dedup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// storeTimeout bounds each call to the store, so that one that hangs costs a pause and not the message.
+// storeTimeout bounds each call to the store, so that a store that hangs delays the message and does not lose it.
 const storeTimeout = 5 * time.Second
 
 // Once runs f unless key is done, and returns skipped = true and no error when it is.
@@ -18,7 +19,7 @@ const storeTimeout = 5 * time.Second
 //   - The claim fails: f runs without one, or with o.FailClosed the error is *StoreError. If ctx is done by then, f
 //     does not run and the error is *StoreError in either case.
 //
-// A claim may take 5 s, or a quarter of the time left to ctx's deadline if that is less, so that f still has its turn
+// A claim may take 5 s, or a quarter of the time left to ctx's deadline if that is less, so that time is left for f
 // when the store hangs. Commit and Release may take 5 s and do not see ctx's cancellation. Store failures that are not
 // returned go to o.OnStoreError; a StoreError with ErrLost there means that f took longer than o.Lease.
 func Once(ctx context.Context, s Store, key string, o Options, f func(ctx context.Context) error) (skipped bool, err error) {
@@ -45,7 +46,7 @@ func Once(ctx context.Context, s Store, key string, o Options, f func(ctx contex
 	}
 }
 
-// claimKey claims within its share of the time and takes a state it does not know for a failure of the store.
+// claimKey claims within its share of the time. A state it does not know is a failure of the store.
 func claimKey(ctx context.Context, s Store, key string, lease time.Duration) (Claim, error) {
 	timeout := storeTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -64,7 +65,8 @@ func claimKey(ctx context.Context, s Store, key string, lease time.Duration) (Cl
 func runClaimed(ctx context.Context, s Store, key, token string, o Options, f func(ctx context.Context) error) (err error) {
 	succeeded := false
 	defer func() {
-		// A shutdown cancels ctx; the outcome must be recorded all the same, or the key stays taken until its lease ends.
+		// A shutdown cancels ctx; the outcome must be recorded all the same, or the key stays in flight until its lease
+		// ends.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
 		if succeeded {
@@ -106,3 +108,61 @@ func (e *StoreError) Error() string { return fmt.Sprintf("dedup: %s failed: %v",
 
 // Unwrap returns the store's own error.
 func (e *StoreError) Unwrap() error { return e.Err }
+
+const (
+	defaultWindow = 2 * time.Hour
+	defaultLease  = time.Minute
+)
+
+// Options tune Once. The zero value is useful.
+type Options struct {
+	// Window is how long a success suppresses repeats, from its commit. 0 = 2 hours.
+	Window time.Duration
+	// Lease is how long a claim excludes others when it is neither committed nor released, as after a crash.
+	// 0 = 1 minute. Choose it longer than f can take: work that outlives its lease may be done twice.
+	Lease time.Duration
+	// FailClosed makes a failed claim an error. Default: f runs all the same, because a repeat is better than a loss.
+	FailClosed bool
+	// OnStoreError, if set, is called for each failure of the store that Once does not return: in Once's goroutine, so
+	// it must be quick, and concurrently when Once runs concurrently.
+	OnStoreError func(*StoreError)
+}
+
+// Validate returns an *OptionError for each field that cannot be used, joined. Once calls it; configuration code can
+// too.
+func (o Options) Validate() error {
+	var errs []error
+	if o.Window < 0 {
+		errs = append(errs, &OptionError{Field: "Window", Value: o.Window})
+	}
+	if o.Lease < 0 {
+		errs = append(errs, &OptionError{Field: "Lease", Value: o.Lease})
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Window == 0 {
+		o.Window = defaultWindow
+	}
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	return o
+}
+
+func (o Options) report(op string, err error) {
+	if o.OnStoreError != nil {
+		o.OnStoreError(&StoreError{Op: op, Err: err})
+	}
+}
+
+// OptionError says which field of Options is negative.
+type OptionError struct {
+	Field string
+	Value time.Duration
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("dedup: Options.%s is %v; use a positive duration, or 0 for the default", e.Field, e.Value)
+}

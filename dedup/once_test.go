@@ -208,8 +208,8 @@ func TestOnceWhenTheStoreFails(t *testing.T) {
 					acquire(t, s.Memory, "key", time.Hour)
 					key = "other"
 				}
-				var told []*StoreError
-				o := Options{FailClosed: tt.failClosed, OnStoreError: func(e *StoreError) { told = append(told, e) }}
+				var reported []*StoreError
+				o := Options{FailClosed: tt.failClosed, OnStoreError: func(e *StoreError) { reported = append(reported, e) }}
 				runs := 0
 				skipped, err := Once(t.Context(), &s, key, o, func(ctx context.Context) error { runs++; return tt.f(ctx) })
 
@@ -218,16 +218,16 @@ func TestOnceWhenTheStoreFails(t *testing.T) {
 				var failure *StoreError
 				if tt.returned {
 					require.ErrorAs(t, err, &failure)
-					assert.Empty(t, told)
+					assert.Empty(t, reported)
 				} else {
-					require.Len(t, told, 1)
-					failure = told[0]
+					require.Len(t, reported, 1)
+					failure = reported[0]
 				}
 				if tt.err != nil || !tt.returned {
 					assert.ErrorIs(t, err, tt.err)
 				}
 				assert.Equal(t, tt.op, failure.Op)
-				assert.Contains(t, failure.Error(), string(tt.op))
+				assert.Contains(t, failure.Error(), tt.op)
 				if tt.cause != nil {
 					assert.ErrorIs(t, failure, tt.cause)
 				}
@@ -249,7 +249,7 @@ func TestOnceDoesNotStartWhenCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := Options{OnStoreError: func(e *StoreError) { assert.Fail(t, "told of a failure that is returned", e) }}
+	o := Options{OnStoreError: func(e *StoreError) { assert.Fail(t, "reported of a failure that is returned", e) }}
 	skipped, err := Once(ctx, NewMemory(MemoryOptions{}), "key", o, mustNotRun(t))
 	assert.False(t, skipped)
 	var failure *StoreError
@@ -282,9 +282,9 @@ func TestOnceOutlivesAHangingStore(t *testing.T) {
 				}
 				began := time.Now()
 				ran := false
-				var told *StoreError
+				var reported *StoreError
 				_, err := Once(ctx, &faulty{Memory: NewMemory(MemoryOptions{}), hang: tt.hang}, "key",
-					Options{OnStoreError: func(e *StoreError) { told = e }},
+					Options{OnStoreError: func(e *StoreError) { reported = e }},
 					func(ctx context.Context) error {
 						ran = true
 						assert.NoError(t, ctx.Err())
@@ -293,9 +293,9 @@ func TestOnceOutlivesAHangingStore(t *testing.T) {
 				assert.Equal(t, tt.f(ctx), err)
 				assert.True(t, ran)
 				assert.Equal(t, tt.pause, time.Since(began))
-				require.NotNil(t, told)
-				assert.Equal(t, tt.hang, told.Op)
-				assert.ErrorIs(t, told, context.DeadlineExceeded)
+				require.NotNil(t, reported)
+				assert.Equal(t, tt.hang, reported.Op)
+				assert.ErrorIs(t, reported, context.DeadlineExceeded)
 			})
 		})
 	}

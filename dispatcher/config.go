@@ -26,7 +26,7 @@ type Config struct {
 	Source     string       // source of events that have none
 	// EventTypes are the host's own types of events. With them, a route whose filter names a type that is neither among
 	// them nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See
-	// event.Filter.Check.
+	// event.Filter.Validate.
 	EventTypes []event.Type
 }
 

@@ -9,6 +9,13 @@
 // schedule it at the grant, [Engine.Cancel] it at the revocation. [Engine.RedeliverDead] delivers again what was given
 // up: one or several deliveries by id, or all of a route since a time. How much of this outlasts the process is the
 // queue's business: with package memoryqueue nothing does, with a durable queue (package sqlitequeue) all of it.
+//
+// # Moving from one queue to another
+//
+// A queue is emptied by its own Engine, so run two for a while: dispatch to the new one, and leave the old one running
+// until Engine.Status shows nothing queued, or until its Shutdown says what is left. Where order matters, let the old
+// one finish first. Scheduled events do not move: schedule them again under the same keys. Redeliver what you still want
+// of the old dead letters.
 package dispatcher
 
 import (

@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 // Alert is a finding of a monitoring rule. All 17 fields are always present, in alphabetical order, so that the data of
 // an alert event is the flat alert body that receivers of such alerts expect.
 type Alert struct {
@@ -36,7 +38,7 @@ const (
 	PriorityLow      AlertPriority = "Low"
 )
 
-func (AlertPriority) vocabulary() []string {
+func (AlertPriority) enum() []string {
 	return []string{string(PriorityCritical), string(PriorityHigh), string(PriorityMedium), string(PriorityLow)}
 }
 
@@ -51,7 +53,7 @@ const (
 	AlertStatusAutoResolved AlertStatus = "Auto-Resolved"
 )
 
-func (AlertStatus) vocabulary() []string {
+func (AlertStatus) enum() []string {
 	return []string{
 		string(AlertStatusOpen), string(AlertStatusAcknowledged),
 		string(AlertStatusResolved), string(AlertStatusAutoResolved),
@@ -81,3 +83,41 @@ func (AlertResolved) EventType() Type { return TypeAlertResolved }
 
 // EventType is alert.auto_resolved.
 func (AlertAutoResolved) EventType() Type { return TypeAlertAutoResolved }
+
+func sampleAlert(previous, status AlertStatus, updated time.Duration) Alert {
+	return Alert{
+		AlertID:          "alert-66210",
+		AlertTitle:       "Administrator role given outside a change window",
+		Category:         "Privileged access",
+		Description:      "Somebody received an administrator role between 20:00 and 06:00",
+		DIEvent:          "admin_role_assigned",
+		EventDescription: "Ingrid Solberg gave the role Administrator to svc-backup",
+		InitiatedBy:      "ingrid.solberg@example.com",
+		OccurredAt:       sampleAt(0),
+		PreviousStatus:   previous,
+		Priority:         PriorityHigh,
+		RuleID:           "rule-318",
+		SourceID:         "svc-0044",
+		SourceName:       "svc-backup",
+		SourceType:       "service_account",
+		SourceURL:        "https://directory.example.com/accounts/svc-0044",
+		Status:           status,
+		UpdateAt:         sampleAt(updated),
+	}
+}
+
+func sampleAlertOpened() Payload {
+	return AlertOpened{sampleAlert("", AlertStatusOpen, time.Minute)}
+}
+
+func sampleAlertAcknowledged() Payload {
+	return AlertAcknowledged{sampleAlert(AlertStatusOpen, AlertStatusAcknowledged, 6*time.Minute)}
+}
+
+func sampleAlertResolved() Payload {
+	return AlertResolved{sampleAlert(AlertStatusAcknowledged, AlertStatusResolved, 41*time.Minute)}
+}
+
+func sampleAlertAutoResolved() Payload {
+	return AlertAutoResolved{sampleAlert(AlertStatusOpen, AlertStatusAutoResolved, 41*time.Minute)}
+}

@@ -4,11 +4,90 @@ import (
 	"crypto/sha256"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
-// entry is one type of the catalogue.
-type entry struct {
+// Type names a kind of event, for example "request.pending". A type is at least two segments of lower-case letters,
+// digits and underscores, joined by dots, and at most 100 characters long. The prefix "tocsin." is reserved for the
+// library's own events.
+type Type string
+
+// The types of the catalogue. Hosts add their own by implementing [Payload].
+const (
+	TypeRequestPending    Type = "request.pending"
+	TypeRequestApproved   Type = "request.approved"
+	TypeRequestDenied     Type = "request.denied"
+	TypeRequestExpired    Type = "request.expired"
+	TypeRequestBreakGlass Type = "request.break_glass"
+
+	TypeGrantActive       Type = "grant.active"
+	TypeGrantExpiringSoon Type = "grant.expiring_soon"
+	TypeGrantExpired      Type = "grant.expired"
+	TypeGrantRevoked      Type = "grant.revoked"
+	TypeGrantFailed       Type = "grant.failed"
+
+	TypeSessionStarted      Type = "session.started"
+	TypeSessionEnded        Type = "session.ended"
+	TypeSessionMemberJoined Type = "session.member_joined"
+	TypeSessionMemberLeft   Type = "session.member_left"
+
+	TypeApplicationAccessRequested Type = "application_access.requested"
+	TypeApplicationAccessDecided   Type = "application_access.decided"
+
+	TypeAlertOpened       Type = "alert.opened"
+	TypeAlertAcknowledged Type = "alert.acknowledged"
+	TypeAlertResolved     Type = "alert.resolved"
+	TypeAlertAutoResolved Type = "alert.auto_resolved"
+
+	TypeChannelFailing   Type = "tocsin.channel_failing"
+	TypeChannelRecovered Type = "tocsin.channel_recovered"
+	TypeChannelDisabled  Type = "tocsin.channel_disabled"
+	TypeDeliveryDead     Type = "tocsin.delivery_dead"
+)
+
+const (
+	maxTypeLength  = 100
+	reservedPrefix = "tocsin."
+)
+
+// isReserved reports whether t is one of the library's own types, which filters pass only when they name them.
+func (t Type) isReserved() bool { return strings.HasPrefix(string(t), reservedPrefix) }
+
+func (t Type) validate() error {
+	switch {
+	case t == "":
+		return &InvalidError{Field: "type", Problem: "is empty", Remedy: "return a constant such as \"request.pending\" from EventType"}
+	case len(t) > maxTypeLength:
+		return &InvalidError{Field: "type", Problem: "is longer than 100 characters", Remedy: "shorten it"}
+	case !validSegments(string(t)) || !strings.Contains(string(t), "."):
+		return &InvalidError{
+			Field:   "type",
+			Problem: "is not two or more dotted segments of lower-case letters, digits and underscores",
+			Remedy:  "name it like \"request.pending\"",
+		}
+	}
+	return nil
+}
+
+// validSegments reports whether s is one or more non-empty segments of [a-z0-9_] joined by dots.
+func validSegments(s string) bool {
+	start := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '_':
+			start = false
+		case c == '.' && !start:
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start
+}
+
+// catalogueEntry is one type of the catalogue.
+type catalogueEntry struct {
 	typ    Type
 	doc    string
 	sample func() Payload
@@ -16,8 +95,8 @@ type entry struct {
 }
 
 // catalogue lists all types in a fixed order: by record, then in the order they usually happen.
-func catalogue() []entry {
-	return []entry{
+func catalogue() []catalogueEntry {
+	return []catalogueEntry{
 		{TypeRequestPending, "A request was made and waits for a decision.", sampleRequestPending, 0},
 		{TypeRequestApproved, "All needed approvals of a request were given.", sampleRequestApproved, 7 * time.Minute},
 		{TypeRequestDenied, "A request was turned down.", sampleRequestDenied, 9 * time.Minute},
@@ -46,22 +125,22 @@ func catalogue() []entry {
 		{TypeChannelFailing, "A route has been failing for a while.", sampleChannelFailing, 2 * time.Hour},
 		{TypeChannelRecovered, "A route that was reported as failing delivers again.", sampleChannelRecovered, 3 * time.Hour},
 		{TypeChannelDisabled, "A route is not used any more.", sampleChannelDisabled, 2 * time.Hour},
-		{TypeDeliveryDead, "One delivery was given up.", sampleDeliveryDead, 26 * time.Hour},
+		{TypeDeliveryDead, "A delivery failed for good.", sampleDeliveryDead, 26 * time.Hour},
 	}
 }
 
-func find(t Type) (entry, bool) {
+func findEntry(t Type) (catalogueEntry, bool) {
 	all := catalogue()
-	i := slices.IndexFunc(all, func(c entry) bool { return c.typ == t })
+	i := slices.IndexFunc(all, func(c catalogueEntry) bool { return c.typ == t })
 	if i < 0 {
-		return entry{}, false
+		return catalogueEntry{}, false
 	}
 	return all[i], true
 }
 
-// isOwnPayload tells whether p is the payload that this package has for its own type t.
-func isOwnPayload(t Type, p Payload) bool {
-	c, ok := find(t)
+// isCataloguePayload reports whether p is the payload that the catalogue has for t.
+func isCataloguePayload(t Type, p Payload) bool {
+	c, ok := findEntry(t)
 	if !ok {
 		return false
 	}
@@ -84,7 +163,7 @@ func Catalogue() []Type {
 // Sample returns a realistic event of a catalogue type, for test sends, previews and documentation; false for other
 // types. It is the same on every call, also its id and time, and belongs to no tenant and no source.
 func Sample(t Type) (Event, bool) {
-	c, ok := find(t)
+	c, ok := findEntry(t)
 	if !ok {
 		return Event{}, false
 	}
@@ -96,9 +175,26 @@ func Sample(t Type) (Event, bool) {
 // Schema returns the JSON Schema (draft 2020-12) of the whole JSON form of a catalogue type, indented; false for other
 // types. It leaves additional properties open, because fields may be added.
 func Schema(t Type) ([]byte, bool) {
-	c, ok := find(t)
+	c, ok := findEntry(t)
 	if !ok {
 		return nil, false
 	}
 	return formSchema(c.typ, c.doc, reflect.TypeOf(c.sample())).encode(), true
+}
+
+// sampleStart is the time of the first sample; the others follow it.
+func sampleStart() time.Time { return time.Unix(1696263265, 851898000) }
+
+func sampleAt(after time.Duration) Timestamp { return At(sampleStart().Add(after)) }
+
+func priya() Person {
+	return Person{ID: "usr-1041", Name: "Priya Nair", Email: "priya.nair@example.com"}
+}
+
+func tomas() Person {
+	return Person{ID: "usr-1007", Name: "Tomás Ferreira", Email: "tomas.ferreira@example.com"}
+}
+
+func ingrid() Person {
+	return Person{ID: "usr-1012", Name: "Ingrid Solberg", Email: "ingrid.solberg@example.com"}
 }

@@ -1,11 +1,37 @@
+// Package event holds the typed lifecycle events of privileged-access products: who asked for access, who decided,
+// when it began and ended, what happened in sessions and alerts.
+//
+// A payload such as [RequestApproved] is a Go struct. [New] makes an [Event] out of it: an immutable value with an id,
+// a time, a type and the payload encoded once, shared by all channels. [Filter] says which events a route wants;
+// [Sample] and [Schema] show what each type looks like.
+//
+// # Limits
+//
+// A payload has at most 256 KiB as JSON ([MaxDataSize]). A longer text does not suppress an event: the
+// longest texts are cut, with a mark where they end, and the event says so ("shortened" in its JSON form,
+// [Event.Shortened]). An identifier that is too long, or a payload with too many values, is an [*InvalidError] of
+// [New]. [Must] is for tests.
+//
+// # Other names
+//
+// A receiver may have words of its own for the types: a [Vocabulary] translates both ways. [Event.ForTest] marks a copy
+// of an event as a test; [Event.CorrelationID] names what an event is about, for destinations that group or close.
+//
+// # Compatibility
+//
+// The JSON form of events is part of the package's interface. Fields are only ever added, so receivers should ignore
+// what they do not know. Hosts add types of their own by implementing [Payload], under any prefix but "tocsin.".
 package event
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"iter"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,10 +44,10 @@ type Event struct {
 	p *record
 }
 
-// record leads to the facts that all copies of an Event share. The second pointer keeps them out of logs: for a verb
-// that does not fit, such as %s for a struct with an Event in an unexported field, fmt prints what a pointer in it
-// points to, but follows no further one.
-type record struct{ *facts }
+// record leads to what all copies of an Event share. The second pointer keeps it out of logs: for a verb that does not
+// fit, such as %s for a struct with an Event in an unexported field, fmt prints what a pointer in it points to, but
+// follows no further one.
+type record struct{ *shared }
 
 // content is what an event consists of.
 type content struct {
@@ -33,8 +59,10 @@ type content struct {
 	test      bool     // see Event.ForTest
 }
 
-type facts struct {
+// shared is the content with what is built from it on first use.
+type shared struct {
 	content
+	self record // in here, so that an event is one allocation
 
 	formOnce sync.Once
 	form     json.RawMessage // the JSON form
@@ -43,10 +71,10 @@ type facts struct {
 }
 
 // New makes an event out of a payload, which is encoded here, once, and not used afterwards. The error is an
-// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on what the program makes
-// of the payload, never on what somebody wrote into it:
+// [*InvalidError]; a payload that panics while it is encoded is such an error too. It depends on the
+// payload's type and size, never on what users wrote into its texts:
 //
-//   - Text that is not valid UTF-8, or half of a surrogate pair, gets U+FFFD in its place.
+//   - Text that is not valid UTF-8, or half of a surrogate pair, is replaced by U+FFFD.
 //   - If the encoded payload has more than [MaxDataSize] bytes, its longest texts are cut to one length, so that it fits. They
 //     end in a mark, "…[N characters left out]", and [Event.Shortened] lists them. No text under 256 bytes is cut. A payload
 //     that is too large all the same, by the number of its values, is an error.
@@ -64,20 +92,20 @@ func New(p Payload, m Meta) (e Event, err error) {
 		return Event{}, &InvalidError{Field: "payload", Problem: "is nil", Remedy: "pass a value such as event.RequestApproved{…}"}
 	}
 	typ := p.EventType()
-	if err := typ.check(); err != nil {
+	if err := typ.validate(); err != nil {
 		return Event{}, err
 	}
-	if typ.own() && !isOwnPayload(typ, p) {
+	if typ.isReserved() && !isCataloguePayload(typ, p) {
 		return Event{}, &InvalidError{
 			Field: "type", Problem: "begins with \"tocsin.\", which is reserved for the library's own events", Remedy: "use a prefix of your own",
 		}
 	}
 	m = m.complete(p)
-	attrs, cutAttributes, err := m.check()
+	attrs, cutAttributes, err := m.validate()
 	if err != nil {
 		return Event{}, err
 	}
-	data, cutTexts, err := encode(p)
+	data, cutTexts, err := encodePayload(p)
 	if err != nil {
 		return Event{}, err
 	}
@@ -108,12 +136,9 @@ func (m Meta) complete(p Payload) Meta {
 func newEvent(c content) Event {
 	c.meta.Attributes = nil         // attrs has them
 	c.meta.Time = c.meta.Time.UTC() // and without a monotonic clock reading
-	both := &struct {               // one allocation
-		record
-		f facts
-	}{f: facts{content: c}}
-	both.record.facts = &both.f
-	return Event{p: &both.record}
+	s := &shared{content: c}
+	s.self.shared = s
+	return Event{p: &s.self}
 }
 
 // Must is [New] for constant payloads in tests. It panics on an error, so it is not for payloads that hold anything
@@ -126,16 +151,19 @@ func Must(p Payload, m Meta) Event {
 	return e
 }
 
-// IsZero tells whether e is the zero Event.
+// IsZero reports whether e is the zero Event.
 func (e Event) IsZero() bool { return e.p == nil }
 
-// ID identifies the event; it is the same in every delivery and redelivery.
-func (e Event) ID() string {
+// meta returns what is known besides the payload, the zero Meta for the zero Event.
+func (e Event) meta() Meta {
 	if e.p == nil {
-		return ""
+		return Meta{}
 	}
-	return e.p.meta.ID
+	return e.p.meta
 }
+
+// ID identifies the event; it is the same in every delivery and redelivery.
+func (e Event) ID() string { return e.meta().ID }
 
 // Type says what kind of event it is.
 func (e Event) Type() Type {
@@ -146,8 +174,8 @@ func (e Event) Type() Type {
 }
 
 // ForTest returns a copy of e for a test send: with a new id and the present time, and marked as a test. The mark is
-// "test": true in the JSON form, [Event.IsTest] in Go, and what package notice writes in front of it for people. So
-// nobody takes it for news, and no receiver for a repetition of an earlier test.
+// "test": true in the JSON form, [Event.IsTest] in Go, and a prefix that package notice puts before its texts. So
+// nobody mistakes it for a real event, and no receiver drops it as a repetition of an earlier test.
 func (e Event) ForTest() Event {
 	if e.p == nil {
 		return e
@@ -159,40 +187,20 @@ func (e Event) ForTest() Event {
 	return newEvent(c)
 }
 
-// IsTest tells whether e was made by [Event.ForTest], here or before it was stored or sent.
+// IsTest reports whether e was made by [Event.ForTest], here or before it was stored or sent.
 func (e Event) IsTest() bool { return e.p != nil && e.p.test }
 
 // Time is when it happened, in UTC, to the nanosecond.
-func (e Event) Time() time.Time {
-	if e.p == nil {
-		return time.Time{}
-	}
-	return e.p.meta.Time
-}
+func (e Event) Time() time.Time { return e.meta().Time }
 
 // Source says where the event comes from; it may be empty.
-func (e Event) Source() string {
-	if e.p == nil {
-		return ""
-	}
-	return e.p.meta.Source
-}
+func (e Event) Source() string { return e.meta().Source }
 
 // Tenant is the customer the event belongs to; empty when it belongs to none.
-func (e Event) Tenant() string {
-	if e.p == nil {
-		return ""
-	}
-	return e.p.meta.Tenant
-}
+func (e Event) Tenant() string { return e.meta().Tenant }
 
 // Subject is what the event is about, for example a request's id; it may be empty.
-func (e Event) Subject() string {
-	if e.p == nil {
-		return ""
-	}
-	return e.p.meta.Subject
-}
+func (e Event) Subject() string { return e.meta().Subject }
 
 // Attribute returns the attribute of that name.
 func (e Event) Attribute(name string) (string, bool) {
@@ -230,9 +238,9 @@ func (e Event) Data() json.RawMessage {
 }
 
 // WithSource returns e when it has a source, otherwise a copy of it with the source s. An s that breaks the rules for
-// [Meta].Source is not taken; check it with [Meta.Validate] when it is configured.
+// [Meta].Source is ignored; validate it with [Meta.Validate] when it is configured.
 func (e Event) WithSource(s string) Event {
-	if e.p == nil || e.p.meta.Source != "" || s == "" || checkText("source", s) != nil {
+	if e.p == nil || e.p.meta.Source != "" || s == "" || validateText("source", s) != nil {
 		return e
 	}
 	c := e.p.content
@@ -240,8 +248,8 @@ func (e Event) WithSource(s string) Event {
 	return newEvent(c)
 }
 
-// SameAs tells whether both are the same fact: id, type, tenant, subject and data are equal. Two events with the same
-// id that are not the same fact are a mistake of the host.
+// SameAs reports whether both are the same fact: id, type, tenant, subject and data are equal. It is a mistake of
+// the host to give one id to two facts.
 func (e Event) SameAs(other Event) bool {
 	if e.p == nil || other.p == nil || e.p == other.p {
 		return e.p == other.p
@@ -264,3 +272,59 @@ func (e Event) GoString() string { return "event.Event(" + e.String() + ")" }
 
 // LogValue is [Event.String]; without it a JSON log handler would write the whole event.
 func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// CorrelationID names what e is about, for destinations that update, group or close what they were sent before: the
+// same text for all events of one subject of one tenant, and never the same for two subjects or two tenants, whatever
+// these are called. An event without a subject, and each test event, has one of its own. The zero Event has none.
+//
+// It reads "tenant/subject", or "subject" without a tenant, in visible ASCII: every other character, and "/", "%" and
+// "~" of a name, are percent-encoded. A digest behind a "~" takes the place of the rest of one that is longer than size
+// bytes; size is at least 40. The digest also follows a tenant with upper-case letters, because some destinations
+// ignore case.
+func (e Event) CorrelationID(size int) string {
+	if e.p == nil {
+		return ""
+	}
+	tenant := escapeName(e.p.meta.Tenant)
+	subject := escapeName(e.p.meta.Subject)
+	if e.p.test || subject == "" {
+		subject = "/" + e.p.meta.ID // which no encoded subject is
+	}
+	id := subject
+	if tenant != "" || subject[0] == '/' {
+		id = tenant + "/" + subject
+	}
+	if len(id) <= size && tenant == strings.ToLower(tenant) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	digest := "~" + hex.EncodeToString(sum[:16])
+	return id[:max(min(len(id), size-len(digest)), 0)] + digest
+}
+
+// escapeName percent-encodes what would end a name of a correlation id, or is not visible ASCII.
+func escapeName(s string) string {
+	const hexDigits = "0123456789abcdef"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '/' || c == '%' || c == '~' {
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// InvalidError says what is wrong with an event, its JSON form or a filter. Of an event its text shows at most the type
+// and names of attributes and fields, never a value; what a filter was made from is configuration and is shown.
+type InvalidError struct {
+	Field   string // what is wrong, for example "id", "attributes.external_key" or "patterns[2]"
+	Problem string // what is wrong with it
+	Remedy  string // what to do about it
+}
+
+// Error returns the field, the problem and the remedy in one line.
+func (e *InvalidError) Error() string {
+	return "event: " + e.Field + " " + e.Problem + "; " + e.Remedy
+}

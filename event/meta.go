@@ -1,7 +1,8 @@
 package event
 
 import (
-	"cmp"
+	"crypto/rand"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -26,8 +27,8 @@ type Meta struct {
 	// Time is when it happened, in the years 1 to 9999. Zero means now.
 	Time time.Time
 	// Attributes are further facts for routing and payloads, such as custom fields, never secrets. At most 64, together
-	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'. Values are free
-	// text: what is longer than 1,024 bytes is cut, and bytes that are not UTF-8 become U+FFFD.
+	// with those of the payload (see [Attributer]). Names are 1 to 64 letters, digits, '_', '.' and '-'. Values are
+	// free text: what is longer than 1,024 bytes is cut, and bytes that are not UTF-8 become U+FFFD.
 	Attributes map[string]string
 }
 
@@ -41,18 +42,18 @@ const (
 
 type attribute struct{ name, value string }
 
-// Validate reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with a
-// payload that adds nothing to it.
+// Validate reports the first field that breaks its limits as an [*InvalidError]. It is nil when [New] would take m with
+// a payload that adds nothing to it.
 func (m Meta) Validate() error {
-	_, _, err := m.check()
+	_, _, err := m.validate()
 	return err
 }
 
-// check returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut; or
-// the first error.
-func (m Meta) check() (attrs []attribute, cut []string, err error) {
+// validate returns the attributes, sorted by name and with their values cut, and the names of those that had to be cut;
+// or the first error.
+func (m Meta) validate() (attrs []attribute, cut []string, err error) {
 	if m.ID != "" {
-		if err := checkID(m.ID); err != nil {
+		if err := validateID(m.ID); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -60,14 +61,14 @@ func (m Meta) check() (attrs []attribute, cut []string, err error) {
 		return nil, nil, &InvalidError{Field: "time", Problem: "is outside the years 1 to 9999", Remedy: "correct it, or leave it zero for now"}
 	}
 	for _, f := range [...]struct{ name, value string }{{"source", m.Source}, {"tenant", m.Tenant}, {"subject", m.Subject}} {
-		if err := checkText(f.name, f.value); err != nil {
+		if err := validateText(f.name, f.value); err != nil {
 			return nil, nil, err
 		}
 	}
-	return checkAttributes(m.Attributes)
+	return validateAttributes(m.Attributes)
 }
 
-func checkID(id string) error {
+func validateID(id string) error {
 	if len(id) > maxIDLength {
 		return &InvalidError{Field: "id", Problem: "is longer than 100 characters", Remedy: "shorten or hash it"}
 	}
@@ -79,7 +80,7 @@ func checkID(id string) error {
 	return nil
 }
 
-func checkText(field, s string) error {
+func validateText(field, s string) error {
 	if utf8.RuneCountInString(s) > maxTextLength {
 		return &InvalidError{Field: field, Problem: "is longer than 255 characters", Remedy: "shorten or hash it"}
 	}
@@ -94,7 +95,7 @@ func checkText(field, s string) error {
 	return nil
 }
 
-func checkAttributes(given map[string]string) (list []attribute, cut []string, err error) {
+func validateAttributes(given map[string]string) (list []attribute, cut []string, err error) {
 	if len(given) == 0 {
 		return nil, nil, nil
 	}
@@ -105,7 +106,7 @@ func checkAttributes(given map[string]string) (list []attribute, cut []string, e
 	for name, value := range given {
 		list = append(list, attribute{name, value})
 	}
-	slices.SortFunc(list, func(a, b attribute) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 	for i, a := range list {
 		if !validAttributeName(a.name) {
 			return nil, nil, &InvalidError{
@@ -118,7 +119,7 @@ func checkAttributes(given map[string]string) (list []attribute, cut []string, e
 		if len(value) > maxAttributeValue {
 			cut = append(cut, "attributes."+a.name)
 		}
-		list[i].value = shortenValue(value, maxAttributeValue)
+		list[i].value = shortenText(value, maxAttributeValue)
 	}
 	return list, cut, nil
 }
@@ -134,4 +135,30 @@ func validAttributeName(name string) bool {
 
 func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// newID returns a new UUID of version 7.
+func newID(now time.Time) string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails, see crypto/rand
+	return uuid7(now, b)
+}
+
+// uuid7 returns the UUID of version 7 (RFC 9562, section 5.7) with the milliseconds since 1970 of t and, for the rest,
+// the bits of b. Ids made later sort later, so they fill a database index from one side.
+func uuid7(t time.Time, b [16]byte) string {
+	ms := t.UnixMilli()
+	for i := range 6 {
+		b[i] = byte(ms >> (40 - 8*i))
+	}
+	b[6] = b[6]&0x0f | 0x70 // version 7
+	b[8] = b[8]&0x3f | 0x80 // the RFC's variant
+	var s [36]byte
+	hex.Encode(s[0:], b[0:4])
+	hex.Encode(s[9:], b[4:6])
+	hex.Encode(s[14:], b[6:8])
+	hex.Encode(s[19:], b[8:10])
+	hex.Encode(s[24:], b[10:16])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -31,28 +32,29 @@ const MaxDataSize = 256 << 10
 // walks the decoded form may recurse.
 const maxDepth = 1000
 
-// encode returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were cut.
-func encode(p Payload) (json.RawMessage, []string, error) {
-	var out lineSink
+// encodePayload returns the JSON of p, not HTML-escaped and with its capacity clipped, and the names of texts that were
+// cut.
+func encodePayload(p Payload) (json.RawMessage, []string, error) {
+	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(p); err != nil {
 		return nil, nil, encodeError(err)
 	}
-	data := []byte(out)
+	data := bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
 	if !utf8.Valid(data) { // a json.Marshaler's own
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
 	data = replaceSurrogates(data)
-	if err := checkShape(data); err != nil {
+	if err := validateShape(data); err != nil {
 		return nil, nil, err
 	}
 	if len(data) <= MaxDataSize {
-		return data, nil, nil
+		return slices.Clip(data), nil, nil
 	}
 	short, names, ok := shortenTexts(data, MaxDataSize)
 	if !ok {
-		return nil, nil, checkSize(data)
+		return nil, nil, validateSize(data)
 	}
 	return short, names, nil
 }
@@ -69,15 +71,15 @@ func encodeError(err error) error {
 	}
 }
 
-// checkData checks bytes that are known to be valid JSON.
-func checkData(data []byte) error {
-	if err := checkShape(data); err != nil {
+// validateData validates bytes that are known to be JSON.
+func validateData(data []byte) error {
+	if err := validateShape(data); err != nil {
 		return err
 	}
-	return checkSize(data)
+	return validateSize(data)
 }
 
-func checkShape(data []byte) error {
+func validateShape(data []byte) error {
 	switch {
 	case len(data) == 0 || data[0] != '{':
 		return &InvalidError{Field: "data", Problem: "is not a JSON object", Remedy: "use a struct or a map as the payload"}
@@ -87,7 +89,7 @@ func checkShape(data []byte) error {
 	return nil
 }
 
-func checkSize(data []byte) error {
+func validateSize(data []byte) error {
 	if len(data) > MaxDataSize {
 		return &InvalidError{
 			Field:   "data",
@@ -98,19 +100,71 @@ func checkSize(data []byte) error {
 	return nil
 }
 
-// lineSink keeps the one line that a json.Encoder writes, without its line feed and without spare capacity.
-type lineSink []byte
-
-func (s *lineSink) Write(p []byte) (int, error) {
-	*s = slices.Clip(append(*s, p[:len(p)-1]...))
-	return len(p), nil
-}
-
-// isNil tells whether p is nil or a nil pointer.
+// isNil reports whether p is nil or a nil pointer.
 func isNil(p Payload) bool {
 	if p == nil {
 		return true
 	}
 	v := reflect.ValueOf(p)
 	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// Decode returns the payload of e as a T, for example Decode[RequestApproved](e). It is an [*InvalidError] when e is of
+// another type (switch on [Event.Type] first) or when its data does not fit T. Unknown fields are ignored. T is a
+// concrete type or a pointer to one.
+func Decode[T Payload](e Event) (payload T, err error) {
+	defer func() {
+		if recover() != nil {
+			// The panic's value may quote the payload.
+			err = decodeProblem[T]("made it panic while decoding")
+		}
+		if err != nil {
+			var none T
+			payload = none
+		}
+	}()
+	if e.p == nil {
+		return payload, &InvalidError{Field: "event", Problem: "is zero", Remedy: "check Event.IsZero first"}
+	}
+	goType := reflect.TypeFor[T]()
+	switch goType.Kind() {
+	case reflect.Interface:
+		return payload, decodeProblem[T]("cannot be decoded into an interface")
+	case reflect.Pointer:
+		payload = reflect.New(goType.Elem()).Interface().(T)
+	}
+	if want := payload.EventType(); want != e.p.typ {
+		return payload, &InvalidError{
+			Field:   "type",
+			Problem: "is " + string(e.p.typ) + ", not " + string(want),
+			Remedy:  "switch on Event.Type before decoding",
+		}
+	}
+	if err := json.Unmarshal(e.p.data, &payload); err != nil {
+		return payload, decodeError[T](err)
+	}
+	return payload, nil
+}
+
+// decodeError drops the text of err, which may quote the payload, and keeps what can be said safely.
+func decodeError[T Payload](err error) error {
+	if ours := (*InvalidError)(nil); errors.As(err, &ours) {
+		return ours
+	}
+	if ute := (*json.UnmarshalTypeError)(nil); errors.As(err, &ute) {
+		return &InvalidError{
+			Field:   strings.TrimSuffix("data."+ute.Field, "."),
+			Problem: "does not fit the Go type " + ute.Type.String(),
+			Remedy:  "compare it with event.Schema",
+		}
+	}
+	return decodeProblem[T]("cannot be decoded")
+}
+
+func decodeProblem[T Payload](problem string) error {
+	return &InvalidError{
+		Field:   "data",
+		Problem: problem,
+		Remedy:  "check " + reflect.TypeFor[T]().String() + " with json.Unmarshal in a test",
+	}
 }

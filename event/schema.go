@@ -49,7 +49,7 @@ func (p properties) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = append(appendString(b, one.name), ':')
+		b = append(appendText(b, one.name), ':')
 		b = append(b, value...)
 	}
 	return append(b, '}'), nil
@@ -89,7 +89,7 @@ func formSchema(typ Type, doc string, payload reflect.Type) *schema {
 			}},
 			{"test", &schema{Description: "Present and true when the event is only a test.", Const: true}},
 			{"tenant", text("Customer the event belongs to.")},
-			{"subject", text("What the event is about; the same for all news about one thing.")},
+			{"subject", text("What the event is about; the same for all events about one thing.")},
 			{"source", text("Where the event comes from.")},
 			{attributesField, &schema{
 				Description:   "Further facts, by name.",
@@ -139,16 +139,16 @@ func structSchema(t reflect.Type) *schema {
 	return s
 }
 
-// vocabulary is implemented by string types whose values are a closed set.
-type vocabulary interface{ vocabulary() []string }
+// enum is implemented by string types whose values are a closed set.
+type enum interface{ enum() []string }
 
 // valueSchema describes one value of the kinds that catalogue payloads use.
 func valueSchema(t reflect.Type) *schema {
 	if t == reflect.TypeFor[Timestamp]() {
 		return &schema{Type: "number"}
 	}
-	if v, ok := reflect.Zero(t).Interface().(vocabulary); ok {
-		return &schema{Type: "string", Enum: v.vocabulary()}
+	if v, ok := reflect.Zero(t).Interface().(enum); ok {
+		return &schema{Type: "string", Enum: v.enum()}
 	}
 	switch t.Kind() {
 	case reflect.String:

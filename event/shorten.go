@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -88,21 +89,21 @@ func clipBytes(s string, limit int) string {
 	return s[:limit]
 }
 
-// mark stands at the end of a shortened text. It needs no escape in JSON.
-func mark(missing int) string {
+// cutMark stands at the end of a shortened text. It needs no escape in JSON.
+func cutMark(missing int) string {
 	return "…[" + strconv.Itoa(missing) + " characters left out]"
 }
 
-// longestMark is the most bytes of a mark.
-const longestMark = len("…[ characters left out]") + 20
+// longestCutMark is the most bytes of a mark.
+const longestCutMark = len("…[ characters left out]") + 20
 
-// shortenValue returns s, which is valid UTF-8, in at most limit bytes, with a mark if something had to go.
-func shortenValue(s string, limit int) string {
+// shortenText returns s, which is valid UTF-8, in at most limit bytes, with a mark if something had to go.
+func shortenText(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	kept := clipBytes(s, limit-longestMark)
-	return kept + mark(utf8.RuneCountInString(s[len(kept):]))
+	kept := clipBytes(s, limit-longestCutMark)
+	return kept + cutMark(utf8.RuneCountInString(s[len(kept):]))
 }
 
 // shortenTexts returns the valid JSON object b in at most limit bytes by cutting its longest texts to one length, and
@@ -119,9 +120,9 @@ func shortenTexts(b []byte, limit int) (json.RawMessage, []string, bool) {
 		if end-start <= cut {
 			return
 		}
-		keep, missing := cutText(b[start:end], cut-longestMark)
+		keep, missing := cutText(b[start:end], cut-longestCutMark)
 		out = append(out, b[copied:start+keep]...)
-		out = append(out, mark(missing)...)
+		out = append(out, cutMark(missing)...)
 		copied = end
 		if len(names) < maxShortened {
 			names = append(names, dataField+path())
@@ -153,7 +154,7 @@ func commonLength(b []byte, excess int) (int, bool) {
 	return 0, false
 }
 
-// cutText tells how many bytes of the content of a JSON string fit into limit without splitting a character or an
+// cutText returns how many bytes of the content of a JSON string fit into limit without splitting a character or an
 // escape, and how many characters are left out then.
 func cutText(s []byte, limit int) (keep, missing int) {
 	for i := 0; i < len(s); {
@@ -175,46 +176,29 @@ func characterLength(s []byte) int {
 		return n
 	case s[1] != 'u':
 		return 2
-	case isHighSurrogate(s) && len(s) >= 12 && s[6] == '\\' && s[7] == 'u' && isLowSurrogate(s[6:]):
+	case len(s) >= 12 && s[6] == '\\' && s[7] == 'u' && utf16.DecodeRune(escapedUnit(s), escapedUnit(s[6:])) != utf8.RuneError:
 		return 12
 	default:
 		return 6
 	}
 }
 
-// isHighSurrogate and isLowSurrogate look at an escape of six bytes.
-func isHighSurrogate(escape []byte) bool { return isSurrogate(escape) && hexDigit(escape[3]) < 0xc }
-
-func isLowSurrogate(escape []byte) bool { return isSurrogate(escape) && hexDigit(escape[3]) >= 0xc }
-
-func isSurrogate(escape []byte) bool {
-	return hexDigit(escape[2]) == 0xd && hexDigit(escape[3]) >= 8
+// escapedUnit returns the UTF-16 unit of the escape \uXXXX that s begins with.
+func escapedUnit(s []byte) rune {
+	n, _ := strconv.ParseUint(string(s[2:6]), 16, 16) // cannot fail, it is valid JSON
+	return rune(n)
 }
 
-func hexDigit(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
-}
-
-// replaceSurrogates returns b with U+FFFD for each escape that stands for half a character. RFC 8259 leaves open what a
-// receiver makes of one; many refuse the whole text. b is valid JSON, and is copied before it is changed.
+// replaceSurrogates returns b, which is valid JSON, with U+FFFD for each escape that stands for half a character.
+// RFC 8259 leaves open what a receiver makes of one; many refuse the whole text.
 func replaceSurrogates(b []byte) []byte {
 	if !bytes.Contains(b, []byte(`\ud`)) && !bytes.Contains(b, []byte(`\uD`)) {
 		return b
 	}
-	copied := false
+	b = bytes.Clone(b)
 	for i := 0; i < len(b); {
-		if b[i] != '\\' {
-			i++
-			continue
-		}
 		n := characterLength(b[i:])
-		if n == 6 && isSurrogate(b[i:]) {
-			if !copied {
-				b, copied = bytes.Clone(b), true
-			}
+		if n == 6 && utf16.IsSurrogate(escapedUnit(b[i:])) {
 			copy(b[i:], `\ufffd`)
 		}
 		i += n
@@ -222,19 +206,8 @@ func replaceSurrogates(b []byte) []byte {
 	return b
 }
 
-// checkShortened checks the list of a parsed form.
-func checkShortened(names []string) error {
-	if len(names) > maxShortened {
-		return &InvalidError{Field: shortenedField, Problem: "are more than 16", Remedy: "pass what Event.JSON returned"}
-	}
-	if slices.ContainsFunc(names, func(s string) bool { return s == "" || len(s) > maxShortenedName }) {
-		return &InvalidError{Field: shortenedField, Problem: "have a name that is not 1 to 128 bytes long", Remedy: "pass what Event.JSON returned"}
-	}
-	return nil
-}
-
-// step is one level of the way to a value: a member of an object or an element of a list.
-type step struct {
+// pathStep is one level of the path to a value: a member of an object or an element of a list.
+type pathStep struct {
 	name  []byte // quoted; nil in a list
 	index int
 	list  bool
@@ -243,10 +216,10 @@ type step struct {
 // walkTexts calls f with the content of every string value of the valid JSON object or list b: where it begins and ends
 // between its quotes, and how to get there from the root, such as ".approvals[0].name".
 func walkTexts(b []byte, f func(start, end int, path func() string)) {
-	var way []step
+	var steps []pathStep
 	path := func() string {
 		var s strings.Builder
-		for _, at := range way {
+		for _, at := range steps {
 			if at.list {
 				s.WriteString("[" + strconv.Itoa(at.index) + "]")
 				continue
@@ -260,15 +233,15 @@ func walkTexts(b []byte, f func(start, end int, path func() string)) {
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '{', '[':
-			way = append(way, step{list: b[i] == '['})
+			steps = append(steps, pathStep{list: b[i] == '['})
 		case '}', ']':
-			way = way[:len(way)-1]
+			steps = steps[:len(steps)-1]
 		case ',':
-			way[len(way)-1].index++
+			steps[len(steps)-1].index++
 		case '"':
 			end := stringEnd(b, i)
 			if next := skip(b, end, ' '); next < len(b) && b[next] == ':' {
-				way[len(way)-1].name = b[i:end]
+				steps[len(steps)-1].name = b[i:end]
 			} else {
 				f(i+1, end-1, path)
 			}

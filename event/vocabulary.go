@@ -9,8 +9,8 @@ import (
 // Vocabulary maps types of events to the words that somebody else uses for them: a receiver that switches on
 // "AccessRequestCreated", or a product whose configuration says "JIT Application Access Ticket Created". It translates
 // both ways. Events themselves always carry types. Hosts make vocabularies of their own as map literals; check those
-// with [Vocabulary.Validate]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has no
-// words.
+// with [Vocabulary.Validate]. A Vocabulary is safe for concurrent use while nobody modifies it; the zero Vocabulary has
+// no words.
 type Vocabulary map[Type]string
 
 // Word returns the word for t. A type without a word of its own is its own word.
@@ -44,8 +44,8 @@ func (v Vocabulary) Types(texts ...string) Filter {
 	return Types(patterns...)
 }
 
-// Validate reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an empty
-// word, a word of two types, or a word that is another entry's type.
+// Validate reports why v cannot translate both ways, as joined [*InvalidError] values: a key that is not a type, an
+// empty word, a word of two types, or a word that is another entry's type.
 func (v Vocabulary) Validate() error {
 	var errs []error
 	used := make(map[string]Type, len(v))
@@ -53,8 +53,8 @@ func (v Vocabulary) Validate() error {
 		word := v[t]
 		first, twice := used[word]
 		used[word] = t
-		field := "vocabulary[" + strconv.Quote(clip(string(t))) + "]"
-		if err := t.check(); err != nil {
+		field := "vocabulary[" + strconv.Quote(clipText(string(t))) + "]"
+		if err := t.validate(); err != nil {
 			errs = append(errs, &InvalidError{Field: field, Problem: "has a key that is not a type", Remedy: "name a type such as \"request.pending\""})
 			continue
 		}
@@ -68,7 +68,7 @@ func (v Vocabulary) Validate() error {
 			errs = append(errs, &InvalidError{Field: field, Problem: "is another entry's type", Remedy: "choose a word that is not a type"})
 		}
 	}
-	return join(errs)
+	return joinErrors(errs)
 }
 
 // types are the keys in a fixed order.

@@ -27,21 +27,21 @@ type compiler struct {
 	err      error
 }
 
-func (c *compiler) at(offset int) int {
+func (c *compiler) sourceOffset(offset int) int {
 	if c.places == nil {
 		return offset
 	}
-	return c.places.at(offset)
+	return c.places.sourceOffset(offset)
 }
 
-// syntax keeps the first error; offset is one of the source.
-func (c *compiler) syntax(kind Kind, offset int, message, hint string) {
+// syntaxError keeps the first error; offset is one of the source.
+func (c *compiler) syntaxError(kind Kind, offset int, message, hint string) {
 	if c.err == nil {
 		c.err = &SyntaxError{Position: c.lines.at(offset), Kind: kind, Message: message, Hint: hint}
 	}
 }
 
-func (c *compiler) notJSON(kind Kind, offset int, message, hint string) {
+func (c *compiler) jsonError(kind Kind, offset int, message, hint string) {
 	if c.err == nil {
 		c.err = &JSONError{Position: c.lines.at(offset), Kind: kind, Message: message, Hint: hint}
 	}
@@ -63,7 +63,7 @@ func (c *compiler) program(p *ast.Program) {
 		switch n := n.(type) {
 		case *ast.ContentStatement:
 			text := c.texts[n]
-			c.text(c.at(n.Pos+text.left), text.value())
+			c.text(c.sourceOffset(n.Pos+text.left), text.value())
 		case *ast.MustacheStatement:
 			c.mustache(n)
 		case *ast.BlockStatement:
@@ -86,13 +86,13 @@ func (c *compiler) text(offset int, text string) {
 		}
 	case HTML:
 		if f := c.html.advance(text); f != nil {
-			c.refuse(offset+f.offset, f)
+			c.htmlError(offset+f.offset, f)
 		}
 	case Header:
 		in.text = string(appendHeader(nil, text))
 	case URL:
 		if endsInEscape(text) {
-			c.syntax(KindPlace, offset+len(text)-1, "an incomplete %XX ends this text", "write the two digits here, or %25 for a percent sign")
+			c.syntaxError(KindPlace, offset+len(text)-1, "an incomplete %XX ends this text", "write the two digits here, or %25 for a percent sign")
 		}
 		if !c.urlKnown {
 			c.url.WriteString(text)
@@ -116,32 +116,32 @@ func (c *compiler) jsonText(offset int, text string) bool {
 	switch fault.kind {
 	case KindControl:
 		if fault.level > 0 {
-			c.inner(fault.kind, at, "has a control character inside a string",
+			c.innerJSONError(fault.kind, at, "has a control character inside a string",
 				"write it as an escape of the inner document, such as \\\\n")
 			break
 		}
-		c.notJSON(fault.kind, at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[fault.offset]),
+		c.jsonError(fault.kind, at, fmt.Sprintf("the raw control character U+%04X stands inside a string", text[fault.offset]),
 			"write it as an escape such as \\n, or look for a missing quote before it")
 	case KindEscape:
 		if fault.level > 0 {
-			c.inner(fault.kind, at, "has an escape sequence that JSON does not have",
+			c.innerJSONError(fault.kind, at, "has an escape sequence that JSON does not have",
 				"a backslash of the inner document is written \\\\\\\\")
 			break
 		}
-		c.notJSON(fault.kind, at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
+		c.jsonError(fault.kind, at, "JSON has no such escape sequence", "a backslash itself is written \\\\")
 	case KindQuote:
-		c.inner(fault.kind, at, "ends inside one of its own strings",
+		c.innerJSONError(fault.kind, at, "ends inside one of its own strings",
 			"close it with \\\", or write {{json value}} for the whole document")
 	default:
-		c.inner(fault.kind, at, fmt.Sprintf("is deeper than %d documents in strings of documents", maxJSONLevels-1),
+		c.innerJSONError(fault.kind, at, fmt.Sprintf("is deeper than %d documents in strings of documents", maxJSONLevels-1),
 			"write {{json value}} for the inner one")
 	}
 	return false
 }
 
-// inner reports a fault of a JSON document that stands inside a string of the template's document.
-func (c *compiler) inner(kind Kind, offset int, what, hint string) {
-	c.notJSON(kind, offset, "the JSON document inside this string "+what, hint)
+// innerJSONError reports a fault of a JSON document that stands inside a string of the template's document.
+func (c *compiler) innerJSONError(kind Kind, offset int, what, hint string) {
+	c.jsonError(kind, offset, "the JSON document inside this string "+what, hint)
 }
 
 // value checks that a value may stand at offset, and begins the instruction that writes it.
@@ -150,7 +150,7 @@ func (c *compiler) value(offset int) instruction {
 	if c.options.Mode == HTML {
 		out, f := c.html.value()
 		if f != nil {
-			c.refuse(offset, f)
+			c.htmlError(offset, f)
 		}
 		in.out = out
 		return in
@@ -161,25 +161,25 @@ func (c *compiler) value(offset int) instruction {
 	}
 	out, nest, ok := c.json.value()
 	if !ok {
-		c.insideEscape(offset)
+		c.insideEscapeError(offset)
 	}
 	in.out, in.nest = out, int8(nest)
 	return in
 }
 
-// refuse reports a place of HTML that a value would leave. An author who may write raw output answers for the places.
-func (c *compiler) refuse(offset int, f *htmlFault) {
+// htmlError reports a place of HTML that a value would leave. With AllowRaw the author is responsible for the places.
+func (c *compiler) htmlError(offset int, f *htmlFault) {
 	if !c.options.AllowRaw {
-		c.syntax(KindPlace, offset, f.message, f.hint)
+		c.syntaxError(KindPlace, offset, f.message, f.hint)
 	}
 }
 
-func (c *compiler) insideEscape(offset int) {
+func (c *compiler) insideEscapeError(offset int) {
 	hint := "finish the escape sequence before it"
 	if c.options.Syntax == Handlebars {
 		hint = "Handlebars takes one of two backslashes before {{ for itself: write three for a JSON \\\\ before an expression"
 	}
-	c.notJSON(KindBackslash, offset, "this stands inside an escape sequence of a JSON string", hint)
+	c.jsonError(KindBackslash, offset, "this stands inside an escape sequence of a JSON string", hint)
 }
 
 // place checks that a value, or a block, may stand at offset, and says how a value is written there.
@@ -187,7 +187,7 @@ func (c *compiler) place(offset int) output {
 	switch c.options.Mode {
 	case JSON:
 		if !c.json.between() {
-			c.insideEscape(offset)
+			c.insideEscapeError(offset)
 		}
 	case Header:
 		return outHeader
@@ -197,7 +197,7 @@ func (c *compiler) place(offset int) output {
 		if !c.urlKnown {
 			prefix := c.url.String()
 			if !afterAuthority(prefix) {
-				c.syntax(KindPlace, offset, "scheme, host and port of a URL cannot come from data",
+				c.syntaxError(KindPlace, offset, "scheme, host and port of a URL cannot come from data",
 					"write them out up to the first slash; values may follow in path, query and fragment")
 			}
 			c.urlKnown = true
@@ -210,11 +210,11 @@ func (c *compiler) place(offset int) output {
 }
 
 func (c *compiler) mustache(n *ast.MustacheStatement) {
-	offset := c.at(n.Pos)
+	offset := c.sourceOffset(n.Pos)
 	in := c.value(offset)
 	if n.Unescaped && c.options.Mode == HTML {
 		if !c.options.AllowRaw {
-			c.syntax(KindRaw, offset, "raw output is not allowed in HTML", "write {{name}} with two braces")
+			c.syntaxError(KindRaw, offset, "raw output is not allowed in HTML", "write {{name}} with two braces")
 		}
 		in.out = outText
 	}
@@ -231,12 +231,12 @@ func (c *compiler) mustache(n *ast.MustacheStatement) {
 
 // block emits the jumps around the branches of a block and checks that they fit the document.
 func (c *compiler) block(n *ast.BlockStatement) {
-	offset := c.at(n.Pos)
+	offset := c.sourceOffset(n.Pos)
 	c.place(offset)
 	if c.err != nil {
 		return
 	}
-	head := c.head(n)
+	head := c.blockHead(n)
 	if c.err != nil {
 		return
 	}
@@ -255,12 +255,12 @@ func (c *compiler) block(n *ast.BlockStatement) {
 	}
 	after, afterHTML := c.json, c.html
 	if loops && !beforeHTML.same(afterHTML) {
-		c.differ(KindLoop, offset, "the body of this loop begins "+beforeHTML.where()+" and ends "+afterHTML.where()+
+		c.htmlBlockError(KindLoop, offset, "the body of this loop begins "+beforeHTML.where()+" and ends "+afterHTML.where()+
 			", or elsewhere in the same")
 	}
 	if c.err == nil && loops {
 		if level, ok := after.join(before); !ok {
-			c.drifts(offset, level, before, after)
+			c.loopError(offset, level, before, after)
 			return
 		}
 	}
@@ -274,7 +274,7 @@ func (c *compiler) block(n *ast.BlockStatement) {
 		c.code[jump].target = len(c.code)
 	}
 	if ends := c.html; !c.html.join(afterHTML) {
-		c.differ(KindBranch, offset, "the branches of this block end in different places of the HTML: one "+
+		c.htmlBlockError(KindBranch, offset, "the branches of this block end in different places of the HTML: one "+
 			afterHTML.where()+", the other "+ends.where())
 		c.html = afterHTML
 	}
@@ -285,30 +285,30 @@ func (c *compiler) block(n *ast.BlockStatement) {
 	switch level, ok := c.json.join(after); {
 	case ok:
 	case level > 0:
-		c.inner(KindBranch, offset, "is left differently by the branches of this block", hint)
+		c.innerJSONError(KindBranch, offset, "is left differently by the branches of this block", hint)
 	default:
-		c.notJSON(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside", hint)
+		c.jsonError(KindBranch, offset, "the branches of this block end differently: one inside a string, the other outside", hint)
 	}
 }
 
-// differ reports a block after which it is not known where in the HTML it stands.
-func (c *compiler) differ(kind Kind, offset int, message string) {
+// htmlBlockError reports a block after which it is not known where in the HTML it stands.
+func (c *compiler) htmlBlockError(kind Kind, offset int, message string) {
 	if !c.options.AllowRaw {
-		c.syntax(kind, offset, message, "open and close every tag and attribute inside each branch and body")
+		c.syntaxError(kind, offset, message, "open and close every tag and attribute inside each branch and body")
 	}
 }
 
-// drifts reports a loop whose body ends where it did not begin.
-func (c *compiler) drifts(offset, level int, before, after jsonPlace) {
+// loopError reports a loop whose body ends where it did not begin.
+func (c *compiler) loopError(offset, level int, before, after jsonPlace) {
 	const hint = "open and close every string inside the body"
 	if level > 0 {
-		c.inner(KindLoop, offset, "is not where it was after the body of this loop", hint)
+		c.innerJSONError(KindLoop, offset, "is not where it was after the body of this loop", hint)
 		return
 	}
-	c.notJSON(KindLoop, offset, "the body of this loop "+drift(before.outer(), after.outer()), hint)
+	c.jsonError(KindLoop, offset, "the body of this loop "+loopDifference(before.outer(), after.outer()), hint)
 }
 
-func drift(before, after jsonContext) string {
+func loopDifference(before, after jsonContext) string {
 	if before == jsonOutside {
 		return "begins outside a string and ends inside one"
 	}
@@ -328,9 +328,9 @@ func paramsOf(n *ast.BlockStatement) []string {
 	return nil
 }
 
-// head emits nothing; it chooses the instruction that opens the block.
-func (c *compiler) head(n *ast.BlockStatement) instruction {
-	offset := c.at(n.Pos)
+// blockHead emits nothing; it chooses the instruction that opens the block.
+func (c *compiler) blockHead(n *ast.BlockStatement) instruction {
+	offset := c.sourceOffset(n.Pos)
 	e := n.Expression
 	in := instruction{op: opSection, pos: offset}
 	name := e.HelperName()
@@ -338,21 +338,21 @@ func (c *compiler) head(n *ast.BlockStatement) instruction {
 		in.arg = c.expression(e)
 		if in.arg.base == baseCall {
 			if !in.arg.call.builtin.block {
-				c.syntax(KindUnsupported, offset, name+" is not a block helper", "write {{"+name+" …}}, or {{#if ("+name+" …)}}")
+				c.syntaxError(KindUnsupported, offset, name+" is not a block helper", "write {{"+name+" …}}, or {{#if ("+name+" …)}}")
 			}
 			in.op = opIf
 		}
 	} else {
 		in.op = map[string]opcode{"if": opIf, "unless": opUnless, "with": opWith, "each": opEach}[name]
 		if len(e.Params) != 1 {
-			c.syntax(KindArity, offset, fmt.Sprintf("#%s takes one argument, not %d", name, len(e.Params)), "write {{#"+name+" path}}")
+			c.syntaxError(KindArity, offset, fmt.Sprintf("#%s takes one argument, not %d", name, len(e.Params)), "write {{#"+name+" path}}")
 			return in
 		}
 		in.arg = c.operand(e.Params[0])
 		in.zero = c.includeZero(e, name)
 	}
 	if (in.op == opIf || in.op == opUnless) && paramsOf(n) != nil {
-		c.syntax(KindUnsupported, offset, "this block has no block parameters", "as |…| belongs to #each and #with")
+		c.syntaxError(KindUnsupported, offset, "this block has no block parameters", "as |…| belongs to #each and #with")
 	}
 	return in
 }
@@ -365,7 +365,7 @@ func (c *compiler) includeZero(e *ast.Expression, name string) *operand {
 	var zero operand
 	for _, p := range e.Hash.Pairs {
 		if p.Key != "includeZero" || name != "if" && name != "unless" {
-			c.syntax(KindArity, c.at(p.Pos), "the named argument "+short(p.Key)+" is not known here",
+			c.syntaxError(KindArity, c.sourceOffset(p.Pos), "the named argument "+excerpt(p.Key)+" is not known here",
 				"#if and #unless know includeZero=true")
 			return nil
 		}

@@ -186,7 +186,7 @@ func TestLintCostsInProportion(t *testing.T) {
 	require.Len(t, found, maxFindings+1)
 	assert.Equal(t, KindLimit, found[maxFindings].Kind)
 
-	s := newSpeller()
+	s := newSuggester()
 	names := make([]string, 100_000)
 	for i := range names {
 		names[i] = fmt.Sprintf("field_%d", i)

@@ -27,7 +27,7 @@ func addTemplates(f *testing.F, add func(source string)) {
 	}
 }
 
-// FuzzCompile: any source compiles or gives a typed error with a place inside it; the precheck leaves raymond's parser
+// FuzzCompile: any source compiles or gives a typed error with a place inside it; checkGrammar leaves raymond's parser
 // nothing to refuse, because each refusal would leak a goroutine.
 func FuzzCompile(f *testing.F) {
 	addTemplates(f, func(source string) {
@@ -52,7 +52,7 @@ func FuzzCompile(f *testing.F) {
 		case errors.As(err, &syntax):
 			p = syntax.Position
 			if syntax.Message == unparsed {
-				t.Fatal("the precheck passed what the parser refuses")
+				t.Fatal("checkGrammar passed what the parser refuses")
 			}
 		case errors.As(err, &notJSON):
 			p = notJSON.Position

@@ -1,6 +1,9 @@
 package template
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Lint compares the paths of a template with an example of its data, anything that Normalise accepts, and reports those
 // that lead nowhere or are used as what they are not. Where the example has null or an empty list it says nothing. Its
@@ -11,8 +14,8 @@ func (t *Template) Lint(example any) []Finding {
 	if err != nil {
 		return []Finding{badExample(err)}
 	}
-	l := &linter{places: cursor{lines: t.lines}, root: (*shape)(nil).add(tree), speller: newSpeller()}
-	t.walk(l.root, l.use)
+	l := &linter{places: cursor{lines: t.lines}, root: (*shape)(nil).add(tree), suggester: newSuggester()}
+	t.walk(l.root, l.visit)
 	return l.findings
 }
 
@@ -20,11 +23,11 @@ func (t *Template) Lint(example any) []Finding {
 const maxFindings = 100
 
 type linter struct {
-	places   cursor
-	root     *shape
-	speller  *speller
-	findings []Finding
-	markup   *instruction // the last one that was reported as not escaped for HTML
+	places    cursor
+	root      *shape
+	suggester *suggester
+	findings  []Finding
+	markup    *instruction // the last one that was reported as not escaped for HTML
 }
 
 func (l *linter) report(kind Kind, o *operand, message, hint string) {
@@ -36,22 +39,22 @@ func (l *linter) report(kind Kind, o *operand, message, hint string) {
 	})
 }
 
-func (l *linter) use(u use) {
+func (l *linter) visit(u use) {
 	if len(l.findings) > maxFindings {
 		return
 	}
 	if u.arg.isLoopVariable() {
-		l.variable(u)
+		l.reportVariable(u)
 		return
 	}
-	l.unescaped(u)
+	l.reportUnescaped(u)
 	from, ok := start(u.arg, u.scopes)
 	if !ok {
 		l.report(KindScope, u.arg, u.arg.quoted()+" goes above the root", "@root is the outermost context")
 		return
 	}
 	if u.stop < len(u.arg.names) {
-		l.unknown(u, from)
+		l.reportUnknown(u, from)
 		return
 	}
 	if !u.printed || u.shape == nil {
@@ -61,12 +64,12 @@ func (l *linter) use(u use) {
 		l.report(KindValue, u.arg, u.arg.quoted()+" is one value, not a list", "use {{#if "+u.arg.quoted()+"}}, or {{"+u.arg.quoted()+"}}")
 	}
 	if u.in.op == opValue {
-		l.printed(u)
+		l.reportPrinted(u)
 	}
 }
 
-// unescaped reports a value in a JSON string that holds HTML: whoever wrote the value wrote HTML.
-func (l *linter) unescaped(u use) {
+// reportUnescaped reports a value in a JSON string that holds HTML: whoever wrote the value wrote HTML.
+func (l *linter) reportUnescaped(u use) {
 	if !u.in.markup || u.in == l.markup || u.printed && u.shape.onlyScalar() && !u.shape.text {
 		return
 	}
@@ -75,13 +78,13 @@ func (l *linter) unescaped(u use) {
 	if !u.printed {
 		hint = "put the helper html around it"
 	} else if strings.HasPrefix(u.arg.written, "%%") {
-		hint = "let the macro stand for: html " + short(u.at.String())
+		hint = "let the macro stand for: html " + excerpt(u.at.String())
 	}
 	l.report(KindMarkup, u.arg, u.arg.quoted()+" stands in HTML inside a JSON string and is not escaped for it", hint)
 }
 
-// variable reports @index and the like outside every loop.
-func (l *linter) variable(u use) {
+// reportVariable reports @index and the like outside every loop.
+func (l *linter) reportVariable(u use) {
 	for _, p := range u.scopes {
 		if p.loop || p.plain && p.shape == nil {
 			return
@@ -90,8 +93,8 @@ func (l *linter) variable(u use) {
 	l.report(KindScope, u.arg, u.arg.quoted()+" has a value inside {{#each}} only", "")
 }
 
-// printed looks at what is written as text; as a JSON value everything may be written.
-func (l *linter) printed(u use) {
+// reportPrinted looks at what is written as text; as a JSON value everything may be written.
+func (l *linter) reportPrinted(u use) {
 	if u.in.out == outJSONValue {
 		return
 	}
@@ -107,15 +110,15 @@ func (l *linter) printed(u use) {
 	}
 }
 
-// unknown reports a path at the name that leads nowhere.
-func (l *linter) unknown(u use, from place) {
+// reportUnknown reports a path at the name that leads nowhere.
+func (l *linter) reportUnknown(u use, from staticScope) {
 	names := u.arg.names
 	at, known := from.shape, make([]string, u.stop)
 	for i := range names[:u.stop] {
 		at, _ = at.member(&names[i])
 		known[i] = names[i].name
 	}
-	name, prefix := short(names[u.stop].name), short(strings.Join(known, "."))
+	name, prefix := excerpt(names[u.stop].name), excerpt(strings.Join(known, "."))
 	if u.arg.depth > 0 && u.arg.base == baseThis {
 		prefix = strings.Repeat("../", u.arg.depth) + prefix
 	}
@@ -132,19 +135,19 @@ func (l *linter) unknown(u use, from place) {
 	}
 	hint := ""
 	if at.fields != nil {
-		if s := l.speller.closest(name, sortedKeys(at.fields)); s != "" {
+		if s := l.suggester.closest(name, sortedKeys(at.fields)); s != "" {
 			hint = "did you mean " + s + "?"
 		}
 	}
-	if s := l.elsewhere(u); s != "" && (hint == "" || u.stop == 0) {
+	if s := l.findElsewhere(u); s != "" && (hint == "" || u.stop == 0) {
 		hint = "did you mean " + s + "?"
 	}
 	l.report(KindPath, u.arg, "the example has nothing at "+u.arg.quoted(), hint)
 }
 
-// elsewhere looks for the whole path in the contexts around, at the root, and in the objects one below the root:
+// findElsewhere looks for the whole path in the contexts around, at the root, and in the objects one below the root:
 // Handlebars does not search there by itself.
-func (l *linter) elsewhere(u use) string {
+func (l *linter) findElsewhere(u use) string {
 	if u.stop > 0 {
 		return ""
 	}
@@ -188,4 +191,103 @@ func (s *shape) holds(names []segment) bool {
 		s = next
 	}
 	return true
+}
+
+// Finding is something in a template that is allowed but probably not meant, or that fails with some data.
+type Finding struct {
+	Position        // where in the template
+	Kind     Kind   // see the Kinds of Finding; a trial's findings have the kinds of the errors
+	Path     string // the path as written, when the finding is about one
+	Message  string // what was found
+	Hint     string // what to do; may be empty
+}
+
+// String returns the finding in one line, as errors are worded.
+func (f Finding) String() string { return errorText("template", f.Position, f.Message, f.Hint) }
+
+// badExample reports an example that is no data.
+func badExample(err error) Finding {
+	f := Finding{Position: Position{Line: 1, Column: 1}, Kind: KindData, Message: "the example cannot be used"}
+	var data *DataError
+	if errors.As(err, &data) {
+		f.Message += ": " + data.Reason
+	}
+	return f
+}
+
+// suggester looks for the name that a misspelling means. Its work is bounded: a template of nothing but misspellings,
+// over an example of many fields, gets suggestions for the first of them.
+type suggester struct{ cells int }
+
+// suggestionCells bounds the cells of edit distances that one suggester fills: some 10,000 comparisons of ordinary
+// names.
+const suggestionCells = 1 << 20
+
+func newSuggester() *suggester { return &suggester{cells: suggestionCells} }
+
+// closest returns the candidate that name is most likely a misspelling of, or "".
+func (s *suggester) closest(name string, candidates []string) string {
+	if len(name) > 64 {
+		return ""
+	}
+	plain := withoutSeparators(name)
+	best, found := 1+max(1, len(name)/3), ""
+	for _, c := range candidates {
+		if c == name || len(c) > 64 {
+			continue
+		}
+		if s.cells -= len(name) + len(c); s.cells < 0 {
+			break
+		}
+		d := max(len(name)-len(c), len(c)-len(name))
+		switch {
+		case plain == withoutSeparators(c):
+			d = 0
+		case d < best:
+			s.cells -= len(name) * len(c)
+			d = editDistance(strings.ToLower(name), strings.ToLower(c))
+		}
+		if d < best {
+			best, found = d, c
+		}
+	}
+	return found
+}
+
+// closest is a suggester's for one name.
+func closest(name string, candidates []string) string {
+	return newSuggester().closest(name, candidates)
+}
+
+// withoutSeparators makes friendlyId, friendly_id and friendly-id the same.
+func withoutSeparators(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == ' ' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s))
+}
+
+// editDistance counts insertions, deletions, replacements and swaps of neighbours.
+func editDistance(a, b string) int {
+	before, previous, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range previous {
+		previous[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(previous[j]+1, row[j-1]+1, previous[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, previous, row = previous, row, before
+	}
+	return previous[len(b)]
 }

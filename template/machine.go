@@ -13,16 +13,16 @@ type machine struct {
 	root   any
 	out    []byte
 	start  int // where this render's output begins in out
-	fuel   int // steps until the context is looked at again
+	batch  int // steps until the context is looked at again
 	steps  int // steps left after that
 	scopes []scope
 	args   []any // arguments of the calls being evaluated
 
-	valueEnd int     // where the last JSON value outside a string ended
-	trace    []write // when tracing: every write
-	tracing  bool    // only after an output was not JSON, to find the place
-	pos      int     // source offset of the current instruction, for errors
-	err      error   // first failure
+	valueEnd int          // where the last JSON value outside a string ended
+	trace    []traceEntry // when tracing: every write
+	tracing  bool         // only after an output was not JSON, to find the place
+	pos      int          // source offset of the current instruction, for errors
+	err      error        // first failure
 }
 
 // checkEvery is the number of steps between two looks at the context.
@@ -39,10 +39,10 @@ func (m *machine) run() {
 	for pc := 0; pc < len(code); pc++ {
 		in := &code[pc]
 		m.pos = in.pos
-		if m.fuel == 0 && !m.refuel() {
+		if m.batch == 0 && !m.nextBatch() {
 			return
 		}
-		m.fuel--
+		m.batch--
 		switch in.op {
 		case opText:
 			m.text(in, pc)
@@ -63,7 +63,7 @@ func (m *machine) run() {
 		case opJump:
 			pc = in.target - 1
 		case opWith, opEach, opSection:
-			if !m.open(in) {
+			if !m.openBlock(in) {
 				pc = in.target - 1
 			}
 		case opNext:
@@ -77,8 +77,8 @@ func (m *machine) run() {
 	}
 }
 
-// refuel looks at the context and the steps left.
-func (m *machine) refuel() bool {
+// nextBatch looks at the context and the steps left.
+func (m *machine) nextBatch() bool {
 	if err := m.ctx.Err(); err != nil {
 		m.fail(KindContext, "the render was cancelled", "", err)
 		return false
@@ -87,61 +87,27 @@ func (m *machine) refuel() bool {
 		m.fail(KindSteps, "the template takes more than "+strconv.Itoa(m.t.limits.Steps)+" steps with this data", "look for nested loops over long lists", nil)
 		return false
 	}
-	m.fuel = min(checkEvery, m.steps)
-	m.steps -= m.fuel
+	m.batch = min(checkEvery, m.steps)
+	m.steps -= m.batch
 	return true
 }
 
-// spend pays for n steps inside one instruction.
-func (m *machine) spend(n int) bool {
-	for n > m.fuel {
-		n -= m.fuel
-		m.fuel = 0
-		if !m.refuel() {
+// countSteps counts n steps inside one instruction.
+func (m *machine) countSteps(n int) bool {
+	for n > m.batch {
+		n -= m.batch
+		m.batch = 0
+		if !m.nextBatch() {
 			return false
 		}
 	}
-	m.fuel -= n
+	m.batch -= n
 	return true
 }
 
 func (m *machine) fail(kind Kind, message, hint string, cause error) {
 	if m.err == nil {
 		m.err = &RenderError{Position: m.t.lines.at(m.pos), Kind: kind, Message: message, Hint: hint, Err: cause}
-	}
-}
-
-func (m *machine) text(in *instruction, pc int) {
-	if m.tracing {
-		m.trace = append(m.trace, write{len(m.out) - m.start, pc})
-	}
-	if in.joins && m.valueEnd == len(m.out) && m.valueEnd > m.start {
-		m.joint()
-		return
-	}
-	if m.fits(len(in.text)) {
-		m.out = append(m.out, in.text...)
-	}
-}
-
-// fits reports whether n more bytes of output are allowed.
-func (m *machine) fits(n int) bool {
-	if len(m.out)-m.start+n > m.t.limits.Output {
-		m.tooLong()
-		return false
-	}
-	return true
-}
-
-func (m *machine) tooLong() {
-	m.fail(KindSize, "the output is longer than "+strconv.Itoa(m.t.limits.Output)+" bytes", "", nil)
-}
-
-func (m *machine) joint() {
-	if m.err == nil {
-		m.err = &JSONError{Position: m.t.lines.at(m.pos), Kind: KindJoint,
-			Message: "a value outside quotes stands directly beside other text or another value",
-			Hint:    "put the whole text in quotes, or a comma between the values"}
 	}
 }
 
@@ -155,7 +121,7 @@ func (m *machine) truth(in *instruction) bool {
 
 // isTrue is isTrue of values, paid for.
 func (m *machine) isTrue(v any) bool {
-	if n, ok := v.(json.Number); ok && !m.pay(len(n)) {
+	if n, ok := v.(json.Number); ok && !m.countBytes(len(n)) {
 		return false
 	}
 	return isTrue(v)
@@ -167,21 +133,21 @@ func (m *machine) isTruthy(v any) bool {
 	return isList || m.isTrue(v)
 }
 
-// pay spends the steps for n bytes that are read or written inside one instruction. What is short costs nothing: the
-// instruction has paid for it.
-func (m *machine) pay(n int) bool { return n < bytesPerStep || m.spend(n/bytesPerStep) }
+// countBytes counts the steps for n bytes that are read or written inside one instruction. What is short costs nothing:
+// the instruction has paid for it.
+func (m *machine) countBytes(n int) bool { return n < bytesPerStep || m.countSteps(n/bytesPerStep) }
 
-// payKeys pays for sorting the keys of an object.
-func (m *machine) payKeys(object map[string]any) bool {
+// countKeys counts the steps of sorting the keys of an object.
+func (m *machine) countKeys(object map[string]any) bool {
 	n := 0
 	for k := range object {
 		n += bytesPerStep + len(k)
 	}
-	return m.pay(n)
+	return m.countBytes(n)
 }
 
-// open enters a block; it reports false when the else branch is to be taken.
-func (m *machine) open(in *instruction) bool {
+// openBlock enters a block; it reports false when the else branch is to be taken.
+func (m *machine) openBlock(in *instruction) bool {
 	v := m.eval(&in.arg)
 	if m.err != nil {
 		return false
@@ -214,7 +180,7 @@ func (m *machine) open(in *instruction) bool {
 // eval returns an operand's value. It fails, with m.err set, in a helper and on data that is not in the normalised
 // form.
 func (m *machine) eval(o *operand) any {
-	if o.cost > 0 && !m.spend(o.cost) {
+	if o.cost > 0 && !m.countSteps(o.cost) {
 		return nil
 	}
 	var v any
@@ -253,14 +219,14 @@ func (m *machine) eval(o *operand) any {
 		v = m.member(v, &o.names[i])
 	}
 	if !isData(v) {
-		m.foreign()
+		m.invalidData()
 		return nil
 	}
 	return v
 }
 
-// foreign reports a Go value that Normalise would have refused or replaced.
-func (m *machine) foreign() {
+// invalidData reports a Go value that Normalise would have refused or replaced.
+func (m *machine) invalidData() {
 	m.fail(KindData, "the data holds a Go value that is not in the normalised form", "pass the data through Normalise", nil)
 }
 
@@ -281,152 +247,115 @@ func (m *machine) variable(o *operand) any {
 	}
 }
 
-// value writes v as the instruction's place demands.
-func (m *machine) value(in *instruction, v any, pc int) {
-	if m.tracing {
-		m.trace = append(m.trace, write{len(m.out) - m.start, pc})
-	}
-	if in.nest > 0 {
-		m.nested(in, v)
-		return
-	}
-	if in.out == outJSONValue {
-		if n := len(m.out); n > m.start && joinsJSON(m.out[n-1]) {
-			m.joint()
-			return
+// scope is one open block of a running program, or the root.
+type scope struct {
+	this   any // the context inside the block
+	kind   scopeKind
+	pushed bool // ../ counts this scope: its context is not the surrounding one
+
+	i, n   int // loops: current and number of iterations
+	list   []any
+	object map[string]any
+	keys   []string // of object, sorted
+}
+
+type scopeKind uint8
+
+const (
+	scopePlain scopeKind = iota // root, or a section that is no loop
+	scopeWith                   // has a block parameter, and no @-variables of its own
+	scopeList
+	scopeObject
+)
+
+func (s *scope) isLoop() bool { return s.kind >= scopeList }
+
+// outer returns the context n steps up, nil above the root.
+func (m *machine) outer(n int) any {
+	i := len(m.scopes) - 1
+	for ; n > 0; n-- {
+		for i > 0 && !m.scopes[i].pushed {
+			i--
 		}
-		m.out = m.appendJSON(m.out, v, 0)
-		m.valueEnd = len(m.out)
-		m.fits(0)
-		return
+		if i--; i < 0 {
+			return nil
+		}
 	}
+	return m.scopes[i].this
+}
+
+// loop returns the loop whose @-variables are visible n loops further out, nil when there is none.
+func (m *machine) loop(n int) *scope {
+	for i := len(m.scopes) - 1; i > 0; i-- {
+		if s := &m.scopes[i]; s.isLoop() {
+			if n == 0 {
+				return s
+			}
+			n--
+		}
+	}
+	return nil
+}
+
+// key is @key: the field name in an object, the index in a list.
+func (s *scope) key() any {
+	if s.kind == scopeObject {
+		return s.keys[s.i]
+	}
+	return s.i
+}
+
+// enter opens a scope and returns it. The slice is reused between renders; stale fields are overwritten.
+func (m *machine) enter(kind scopeKind, this any, pushed bool) *scope {
+	m.scopes = append(m.scopes, scope{this: this, kind: kind, pushed: pushed})
+	return &m.scopes[len(m.scopes)-1]
+}
+
+// enterLoop opens a loop over a list or an object; it reports false when there is nothing to loop over.
+func (m *machine) enterLoop(v any) bool {
+	around := m.scopes[len(m.scopes)-1].this
 	switch v := v.(type) {
-	case nil:
-	case string:
-		if m.fits(len(v)) {
-			m.out = appendString(m.out, in.out, v)
-		}
-	case json.Number:
-		if isNumber(string(v)) {
-			m.out = append(m.out, v...)
-		} else if m.fits(len(v)) {
-			m.out = appendString(m.out, in.out, string(v))
-		}
-	case bool:
-		m.out = strconv.AppendBool(m.out, v)
-	case int:
-		m.out = strconv.AppendInt(m.out, int64(v), 10)
-	default:
-		m.out = appendString(m.out, in.out, string(m.appendText(nil, v, 0)))
-	}
-	m.fits(0)
-}
-
-// nested writes v into a document that stands in a string of a document: every level of strings escapes it once more.
-func (m *machine) nested(in *instruction, v any) {
-	var text string
-	if in.out == outJSONValue {
-		text = string(m.appendJSON(nil, v, 0))
-	} else {
-		text = string(appendJSONString(nil, m.textOf(v)))
-	}
-	for range in.nest - 1 {
-		if m.err != nil || !m.fits(len(text)) {
-			return
-		}
-		text = string(appendJSONString(nil, text))
-	}
-	if m.err == nil && m.fits(len(text)) {
-		m.out = appendJSONString(m.out, text)
-		m.fits(0)
-	}
-}
-
-// joinsJSON reports whether b could be part of a number or word of JSON that a neighbour prolongs.
-func joinsJSON(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '-' || b == '+'
-}
-
-// appendText appends the text of a value: a list is joined by commas, an object is its JSON.
-func (m *machine) appendText(dst []byte, v any, depth int) []byte {
-	if s, ok := scalarText(v); ok {
-		return append(dst, s...)
-	}
-	list, ok := v.([]any)
-	if !ok {
-		return m.appendJSON(dst, v, depth)
-	}
-	for i, e := range list {
-		if !m.descend(len(dst), depth) {
-			break
-		}
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = m.appendText(dst, e, depth+1)
-	}
-	return dst
-}
-
-// appendJSON appends v as JSON, keys in byte order, numbers digit for digit.
-func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
-	switch v := v.(type) {
-	case nil:
-		return append(dst, "null"...)
-	case bool:
-		return strconv.AppendBool(dst, v)
-	case int:
-		return strconv.AppendInt(dst, int64(v), 10)
-	case json.Number:
-		if isNumber(string(v)) {
-			return append(dst, v...)
-		}
-		return appendString(dst, outJSONValue, string(v))
-	case string:
-		if !m.fits(len(v)) {
-			return dst
-		}
-		return appendString(dst, outJSONValue, v)
 	case []any:
-		dst = append(dst, '[')
-		for i, e := range v {
-			if !m.descend(len(dst), depth) {
-				break
-			}
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = m.appendJSON(dst, e, depth+1)
+		if len(v) == 0 {
+			return false
 		}
-		return append(dst, ']')
+		s := m.enter(scopeList, nil, true)
+		s.list, s.n = v, len(v)
+		m.setElement(s, around)
+		return true
 	case map[string]any:
-		if !m.payKeys(v) {
-			return dst
+		if len(v) == 0 || !m.countKeys(v) {
+			return false
 		}
-		dst = append(dst, '{')
-		for i, k := range sortedKeys(v) {
-			if !m.descend(len(dst), depth) {
-				break
-			}
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendString(dst, outJSONValue, k), ':')
-			dst = m.appendJSON(dst, v[k], depth+1)
-		}
-		return append(dst, '}')
+		s := m.enter(scopeObject, nil, true)
+		s.object, s.keys, s.n = v, sortedKeys(v), len(v)
+		m.setElement(s, around)
+		return true
 	}
-	m.foreign()
-	return dst
+	return false
 }
 
-// descend pays for one element of a list or object and bounds the depth and the length of the text so far.
-func (m *machine) descend(length, depth int) bool {
-	if depth >= maxDataDepth {
-		m.fail(KindData, "the data is nested deeper than "+strconv.Itoa(maxDataDepth)+" levels", "", nil)
+// setElement makes the current element of a loop the context.
+func (m *machine) setElement(s *scope, around any) {
+	if s.kind == scopeList {
+		s.this = s.list[s.i]
+	} else {
+		s.this = s.object[s.keys[s.i]]
 	}
-	if length > m.start+m.t.limits.Output {
-		m.fits(m.t.limits.Output + 1)
+	s.pushed = m.isLevel(s.this, around)
+}
+
+// next goes to the next element, or closes the scope and reports false.
+func (m *machine) next() bool {
+	top := len(m.scopes) - 1
+	s := &m.scopes[top]
+	if s.isLoop() {
+		if s.i++; s.i < s.n {
+			m.setElement(s, m.scopes[top-1].this)
+			return true
+		}
 	}
-	return m.err == nil && m.spend(1)
+	m.scopes[top] = scope{} // keep no data in the pool
+	m.scopes = m.scopes[:top]
+	return false
 }

@@ -45,14 +45,14 @@ func (c *compiler) macro(offset int, name string) {
 			if s := closest(name, sortedKeys(c.options.Macros)); s != "" {
 				hint = "did you mean %%" + s + "%%?"
 			}
-			c.syntax(KindMacro, offset, "there is no macro %%"+short(name)+"%%", hint)
+			c.syntaxError(KindMacro, offset, "there is no macro %%"+excerpt(name)+"%%", hint)
 			return
 		}
 		what = known
 	}
 	arg, problem := parseMacro(what)
 	if problem != "" {
-		c.syntax(KindLimit, offset, "the path of %%"+short(name)+"%% "+problem, "")
+		c.syntaxError(KindLimit, offset, "the path of %%"+excerpt(name)+"%% "+problem, "")
 		return
 	}
 	arg.setPlace("%%"+name+"%%", offset)
@@ -80,9 +80,9 @@ func parseMacro(what string) (o operand, problem string) {
 	}
 	b, ok := findBuiltin(helper)
 	if !ok {
-		return o, "begins with " + short(helper) + ", which is no built-in helper"
+		return o, "begins with " + excerpt(helper) + ", which is no built-in helper"
 	}
-	o = operand{base: baseCall, call: &call{name: helper, builtin: b}}
+	o = operand{base: baseCall, call: &helperCall{name: helper, builtin: b}}
 	for rest = strings.TrimLeft(rest, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
 		var arg operand
 		if rest[0] == '"' {
@@ -137,4 +137,53 @@ func isMacroName(s string) bool {
 
 func isMacroByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.'
+}
+
+// SessionMacros returns the macro names of session events, the form variables of remote-access products, with what they
+// stand for: as in the form, timestamp is the time of the event in whole seconds since 1970, and version is 1 unless
+// the data has another. The map is the caller's: hosts add their own names to it.
+func SessionMacros() map[string]string {
+	macros := map[string]string{
+		"event": "event_type", "timestamp": "seconds event_time", "version": `default data.version "1"`,
+	}
+	for _, name := range []string{
+		"appliance_id", "lsid", "external_key", "username", "user_id", "display_name", "type", "conference_name",
+		"conference_id",
+	} {
+		macros[name] = "data." + name
+	}
+	return macros
+}
+
+// ApplicationMacros returns the macro names of application-access events, those of endpoint-privilege webhooks, with
+// the paths they stand for. The map is the caller's: hosts add their own names to it.
+func ApplicationMacros() map[string]string {
+	macros := map[string]string{
+		"EventType": "event_type",
+		"TenantId":  "tenant",
+		"Timestamp": "event_time",
+		"sha1Hash":  "data.sha1_hash",
+	}
+	for _, name := range []string{
+		"FilePathObjectId", "User", "RequestId", "ApplicationType", "Action", "Workstyle", "Reason", "HostName",
+		"trustedOwnership", "ProductDescription", "DriveType", "BtZoneIdentifierExists", "ProductCode", "UpgradeCode",
+		"ClsId", "ComDisplayName", "Token", "TokenAssignmentIsShell", "UacTriggered", "DownloadSourceUrl", "UserLanguage",
+	} {
+		macros[name] = "data." + snakeCase(name)
+	}
+	return macros
+}
+
+func snakeCase(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('_')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

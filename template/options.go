@@ -1,6 +1,10 @@
 package template
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
 
 // Options say how a template is compiled. The zero Options compile Handlebars that makes JSON, within the default
 // limits.
@@ -18,7 +22,7 @@ type Options struct {
 	// Limits bound the work of compiling and rendering; zero fields have defaults.
 	Limits Limits
 	// AllowRaw permits {{{x}}} and {{&x}} in HTML mode: the value is then written without escaping. The template's
-	// author answers for the places of values as well: those that are compile errors otherwise are allowed.
+	// author is then responsible for where values stand as well: places that are compile errors otherwise are allowed.
 	// In other modes the two forms are always allowed and mean the same as {{x}}.
 	AllowRaw bool
 }
@@ -55,34 +59,89 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// check refuses options that have no meaning, before any source is read.
-func (o Options) check() error {
+// validate reports all options that have no meaning, before any source is read.
+func (o Options) validate() error {
+	var errs []error
+	refuse := func(field, format string, args ...any) {
+		errs = append(errs, &OptionsError{Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
 	if o.Mode > Slack {
-		return &OptionsError{Field: "Mode", Reason: fmt.Sprintf("%d is not a mode", o.Mode)}
+		refuse("Mode", "%d is not a mode", o.Mode)
 	}
 	if o.Syntax > Macros {
-		return &OptionsError{Field: "Syntax", Reason: fmt.Sprintf("%d is not a syntax", o.Syntax)}
+		refuse("Syntax", "%d is not a syntax", o.Syntax)
 	}
 	for _, name := range sortedKeys(o.Helpers) {
 		h := o.Helpers[name]
 		switch {
 		case !isIdentifier(name):
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q cannot be written in a template as a helper's name", name)}
+			refuse("Helpers", "%q cannot be written in a template as a helper's name", name)
 		case isBlockHelper(name) || isBuiltin(name):
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q is a built-in helper", name)}
+			refuse("Helpers", "%q is a built-in helper", name)
 		case h.Call == nil:
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q has no Call function", name)}
+			refuse("Helpers", "%q has no Call function", name)
 		case h.Min < 0 || h.Max >= 0 && h.Max < h.Min:
-			return &OptionsError{Field: "Helpers", Reason: fmt.Sprintf("%q takes %d to %d arguments, which is impossible", name, h.Min, h.Max)}
+			refuse("Helpers", "%q takes %d to %d arguments, which is impossible", name, h.Min, h.Max)
 		}
 	}
 	for _, name := range sortedKeys(o.Macros) {
 		if !isMacroName(name) {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("%q is not a macro name: use letters, digits, _ and .", name)}
-		}
-		if _, problem := parseMacro(o.Macros[name]); problem != "" {
-			return &OptionsError{Field: "Macros", Reason: fmt.Sprintf("the path of %q %s", name, problem)}
+			refuse("Macros", "%q is not a macro name: use letters, digits, _ and .", name)
+		} else if _, problem := parseMacro(o.Macros[name]); problem != "" {
+			refuse("Macros", "the path of %q %s", name, problem)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// Mode says what kind of text a template makes, and so how values are escaped. The zero Mode is JSON.
+type Mode uint8
+
+const (
+	// JSON makes a JSON document. Inside a string literal of the template a value is escaped as string content,
+	// elsewhere it is written as a complete JSON value.
+	JSON Mode = iota
+	// HTML makes HTML text: a value is escaped for the place it stands in, and does not compile where it could leave
+	// it.
+	HTML
+	// Text makes plain text: values are written unchanged.
+	Text
+	// Header makes one line, such as a mail subject or an HTTP header value: control characters and line separators
+	// become a space, in values and in the template's own text.
+	Header
+	// URL makes a URL, or a part of one that begins with a slash or a question mark. Everything in a value but
+	// letters, digits and - . _ ~ is percent-encoded.
+	URL
+	// Slack makes Slack mrkdwn: & < > of values become entities.
+	Slack
+)
+
+// String returns the mode's name in lower case.
+func (m Mode) String() string {
+	names := [...]string{"json", "html", "text", "header", "url", "slack"}
+	if int(m) < len(names) {
+		return names[m]
+	}
+	return "mode " + strconv.Itoa(int(m))
+}
+
+// Syntax is the language of the template's source. The zero Syntax is Handlebars.
+type Syntax uint8
+
+const (
+	// Handlebars is {{path}}, {{#each}} and so on, see the package documentation.
+	Handlebars Syntax = iota
+	// Macros is %%Name%%: plain replacement, no blocks, no helpers.
+	Macros
+)
+
+// String returns the syntax's name in lower case.
+func (s Syntax) String() string {
+	switch s {
+	case Handlebars:
+		return "handlebars"
+	case Macros:
+		return "macros"
+	}
+	return "syntax " + strconv.Itoa(int(s))
 }

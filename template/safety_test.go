@@ -229,8 +229,8 @@ func TestR07_HelperPanicsAndErrors(t *testing.T) {
 		kind   Kind
 		is     error
 	}{
-		{"ab\n {{panic}}", KindPanic, ErrPanic},
-		{"ab\n {{index x}}", KindPanic, ErrPanic},
+		{"ab\n {{panic}}", KindPanic, errPanic},
+		{"ab\n {{index x}}", KindPanic, errPanic},
 		{"ab\n {{fail}}", KindFailed, cause},
 		{"ab\n {{upper (fail)}}", KindFailed, cause},
 		{"ab\n {{#if (fail)}}{{/if}}", KindFailed, cause},

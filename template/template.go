@@ -22,11 +22,11 @@ type Template struct {
 	pool   sync.Pool
 }
 
-// Compile compiles a template. What it accepts cannot crash, hang, or let a value out of its place, whatever the data.
+// Compile compiles a template. What it accepts cannot crash or hang, and no value leaves its place, whatever the data.
 // It takes time and memory in proportion to the source. A byte order mark at the beginning of the source is left out.
-// Errors: *OptionsError, *SyntaxError, or, in JSON mode, *JSONError.
+// Errors: *OptionsError (all of them, joined), *SyntaxError, or, in JSON mode, *JSONError.
 func Compile(source string, o Options) (*Template, error) {
-	if err := o.check(); err != nil {
+	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	limits := o.Limits.withDefaults()
@@ -51,14 +51,14 @@ func Compile(source string, o Options) (*Template, error) {
 		return nil, err
 	}
 	if c.err == nil && c.json.outer() != jsonOutside {
-		c.notJSON(KindQuote, c.quote, "this string is never closed", "close it with a quote, or look for a missing quote before it")
+		c.jsonError(KindQuote, c.quote, "this string is never closed", "close it with a quote, or look for a missing quote before it")
 	}
 	if c.err != nil {
 		return nil, c.err
 	}
 	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: c.code, part: c.urlPart}
 	t.pool.New = func() any { return &machine{t: t} }
-	if err := t.checkSkeleton(); err != nil {
+	if err := t.validateWithoutData(); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -73,11 +73,11 @@ func (c *compiler) handlebars(limits Limits) *SyntaxError {
 	if err != nil {
 		return err
 	}
-	if err := precheck(places.text, limits.Nesting); err != nil {
-		err.Offset = places.at(err.Offset)
+	if err := checkGrammar(places.text, limits.Nesting); err != nil {
+		err.Offset = places.sourceOffset(err.Offset)
 		return err
 	}
-	tree, failure := parse(places.text)
+	tree, failure := parseTree(places.text)
 	if failure != nil {
 		return &SyntaxError{Kind: KindSyntax, Message: unparsed}
 	}
@@ -86,11 +86,11 @@ func (c *compiler) handlebars(limits Limits) *SyntaxError {
 	return nil
 }
 
-// unparsed is the message of a defect: the precheck passed what the parser refuses.
+// unparsed is the message of a defect: checkGrammar passed what the parser refuses.
 const unparsed = "the template cannot be parsed"
 
-// parse is raymond's parser, which panics on what it did not expect. The precheck leaves it nothing of that kind.
-func parse(text string) (tree *ast.Program, err error) {
+// parseTree is raymond's parser, which panics on what it did not expect. checkGrammar lets nothing of that kind pass.
+func parseTree(text string) (tree *ast.Program, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("parser panicked")
@@ -117,9 +117,9 @@ func (t *Template) render(ctx context.Context, dst []byte, root any, steps int) 
 	m.begin(ctx, dst, root, steps)
 	m.run()
 	if m.err == nil {
-		m.err = m.checkOutput(steps)
+		m.err = m.validateOutput(steps)
 	}
-	out, used, err = m.out, steps-m.steps-m.fuel, m.err
+	out, used, err = m.out, steps-m.steps-m.batch, m.err
 	m.release()
 	t.pool.Put(m)
 	if err != nil {
@@ -130,7 +130,7 @@ func (t *Template) render(ctx context.Context, dst []byte, root any, steps int) 
 
 func (m *machine) begin(ctx context.Context, dst []byte, root any, steps int) {
 	m.ctx, m.root, m.out, m.start = ctx, root, dst, len(dst)
-	m.fuel, m.steps, m.valueEnd = 0, steps, -1
+	m.batch, m.steps, m.valueEnd = 0, steps, -1
 	m.scopes = append(m.scopes[:0], scope{this: root})
 }
 
@@ -141,20 +141,20 @@ func (m *machine) release() {
 	*m = machine{t: m.t, scopes: m.scopes[:0], args: m.args[:0]}
 }
 
-// checkOutput checks the finished text as a whole.
-func (m *machine) checkOutput(steps int) error {
+// validateOutput checks the finished text as a whole.
+func (m *machine) validateOutput(steps int) error {
 	out := m.out[m.start:]
 	if m.t.mode == JSON && !json.Valid(out) {
-		return m.t.invalid(string(out), m.retrace(steps))
+		return m.t.invalidJSON(string(out), m.traceRender(steps))
 	}
 	if m.t.mode == URL {
 		if m.t.part && len(out) > 1 && out[1] == '/' {
-			in, _ := m.t.writer(m.retrace(steps), 1)
+			in, _ := m.t.instructionAt(m.traceRender(steps), 1)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "an empty value leaves the path with two slashes at its start, which would make a host of what follows"}
 		}
 		if at := dotSegment(out); at >= 0 {
-			in, _ := m.t.writer(m.retrace(steps), at)
+			in, _ := m.t.instructionAt(m.traceRender(steps), at)
 			return &RenderError{Position: m.t.lines.at(in.pos), Kind: KindSegment,
 				Message: "a path segment of the URL is . or .., which would change the path"}
 		}

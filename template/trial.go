@@ -22,23 +22,23 @@ func (t *Template) Trial(ctx context.Context, data any) []Finding {
 	r.try("", example)
 	uses := t.usesOf(example)
 	lists := listsIn(uses)
-	r.sizes(example, lists)
+	r.tryListSizes(example, lists)
 	none := r.copy(example)
 	for _, u := range uses {
 		if r.stopped() {
 			break
 		}
-		r.vary(u, example)
+		r.tryValues(u, example)
 		r.edit(none, r.stepsTo(u.at), func(any) (any, bool) { return nil, false })
 	}
 	r.try(whenAllAbsent, none)
 	if r.stopped() && len(r.findings) <= maxFindings {
-		r.findings = append(r.findings, r.unfinished())
+		r.findings = append(r.findings, r.limitFinding())
 	}
 	return r.findings
 }
 
-// whenAllAbsent is the variation that no event has: every text is then empty, which says nothing.
+// whenAllAbsent is a variation that no event has. Every text is then empty, which is no finding.
 const whenAllAbsent = "when every path is absent"
 
 type trial struct {
@@ -54,8 +54,8 @@ func (r *trial) stopped() bool {
 	return r.steps <= 0 || len(r.findings) >= maxFindings || r.ctx.Err() != nil
 }
 
-// unfinished says why the trial ended early.
-func (r *trial) unfinished() Finding {
+// limitFinding says why the trial ended early.
+func (r *trial) limitFinding() Finding {
 	f := Finding{Position: r.t.lines.at(0), Kind: KindLimit, Message: "the trial ended before every variation was tried"}
 	switch {
 	case r.ctx.Err() != nil:
@@ -68,8 +68,8 @@ func (r *trial) unfinished() Finding {
 	return f
 }
 
-// sizes tries the lists with 0, 1 and 2 elements, each for itself and all together.
-func (r *trial) sizes(example any, lists []*node) {
+// tryListSizes tries the lists with 0, 1 and 2 elements, each for itself and all together.
+func (r *trial) tryListSizes(example any, lists []*pathNode) {
 	long := r.copy(example)
 	for _, l := range lists {
 		if !r.stopped() {
@@ -84,7 +84,7 @@ func (r *trial) sizes(example any, lists []*node) {
 			}
 			steps := r.stepsTo(l)
 			r.resize(all, steps, n)
-			name := short(l.String()) + " is " + size
+			name := excerpt(l.String()) + " is " + size
 			for _, base := range []struct {
 				when string
 				tree any
@@ -98,12 +98,12 @@ func (r *trial) sizes(example any, lists []*node) {
 	}
 }
 
-// vary tries the example with one path absent, and with other values where it decides something.
-func (r *trial) vary(u use, example any) {
+// tryValues tries the example with one path absent, and with other values where it decides something.
+func (r *trial) tryValues(u use, example any) {
 	if u.at.parent == nil || u.at.name == elements {
 		return
 	}
-	name := short(u.at.String())
+	name := excerpt(u.at.String())
 	set := func(when string, f func(any) (any, bool)) {
 		tree := r.copy(example)
 		if r.edit(tree, r.stepsTo(u.at), f) {
@@ -119,8 +119,8 @@ func (r *trial) vary(u use, example any) {
 			}
 			return true, true
 		})
-	case !u.printed && u.partner != nil:
-		set("equals what it is compared with", func(any) (any, bool) { return u.partner.literal, true })
+	case !u.printed && u.comparedWith != nil:
+		set("equals what it is compared with", func(any) (any, bool) { return u.comparedWith.literal, true })
 	}
 }
 
@@ -166,12 +166,12 @@ func (r *trial) try(when string, data any) {
 
 func isBlankText(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
-// usesOf returns the distinct uses of data, with lists told from objects by the example.
+// usesOf returns the distinct uses of data, with lists distinguished from objects by the example.
 func (t *Template) usesOf(example any) []use {
 	type kind struct {
-		at        *node
-		partner   string
-		condition bool
+		at           *pathNode
+		comparedWith string
+		condition    bool
 	}
 	var uses []use
 	seen := map[kind]bool{}
@@ -180,8 +180,8 @@ func (t *Template) usesOf(example any) []use {
 			return
 		}
 		k := kind{at: u.at, condition: u.in.op != opValue && u.printed}
-		if u.partner != nil {
-			k.partner, _ = scalarText(u.partner.literal)
+		if u.comparedWith != nil {
+			k.comparedWith, _ = scalarText(u.comparedWith.literal)
 		}
 		if !seen[k] {
 			seen[k] = true
@@ -193,10 +193,10 @@ func (t *Template) usesOf(example any) []use {
 }
 
 // listsIn returns the paths of the lists that the uses read or go through, sorted.
-func listsIn(uses []use) []*node {
-	var lists []*node
-	seen, known := map[*node]bool{}, map[*node]bool{}
-	add := func(n *node) {
+func listsIn(uses []use) []*pathNode {
+	var lists []*pathNode
+	seen, known := map[*pathNode]bool{}, map[*pathNode]bool{}
+	add := func(n *pathNode) {
 		if !known[n] {
 			known[n] = true
 			lists = append(lists, n)
@@ -213,12 +213,12 @@ func listsIn(uses []use) []*node {
 			}
 		}
 	}
-	slices.SortStableFunc(lists, func(a, b *node) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortStableFunc(lists, func(a, b *pathNode) int { return strings.Compare(a.String(), b.String()) })
 	return lists
 }
 
 // stepsTo returns the names on the way to n; to build them costs steps.
-func (r *trial) stepsTo(n *node) []string {
+func (r *trial) stepsTo(n *pathNode) []string {
 	steps := n.steps()
 	r.steps -= len(steps)
 	return steps

@@ -1,7 +1,12 @@
 package template
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
@@ -75,7 +80,7 @@ func (m *machine) member(v any, s *segment) any {
 			return len(c)
 		}
 	case string:
-		if s.name == "length" && m.pay(len(c)) {
+		if s.name == "length" && m.countBytes(len(c)) {
 			return textLength(c)
 		}
 	}
@@ -121,7 +126,7 @@ func (m *machine) isLevel(v, around any) bool {
 	switch {
 	case !okX || !okY || (v == nil) != (around == nil):
 		return true
-	case !m.pay(min(len(x), len(y))):
+	case !m.countBytes(min(len(x), len(y))):
 		return false
 	case v == nil || v == around:
 		return false
@@ -178,7 +183,7 @@ func (m *machine) isEqual(a, b any) bool {
 	if !okX || !okY {
 		return false
 	}
-	if len(x) == len(y) && (!m.pay(len(x)) || x == y) {
+	if len(x) == len(y) && (!m.countBytes(len(x)) || x == y) {
 		return m.err == nil
 	}
 	if !isNumeric(a) || !isNumeric(b) || len(x) > 64 || len(y) > 64 {
@@ -199,46 +204,93 @@ func isNumeric(v any) bool {
 
 // isNumber reports whether s is a JSON number. A json.Number can hold any text; only numbers are written unescaped.
 func isNumber(s string) bool {
-	i := 0
-	digits := func() bool {
-		start := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			i++
-		}
-		return i > start
-	}
-	if i < len(s) && s[i] == '-' {
-		i++
-	}
-	if i < len(s) && s[i] == '0' {
-		i++
-	} else if !digits() {
-		return false
-	}
-	if i < len(s) && s[i] == '.' {
-		i++
-		if !digits() {
-			return false
-		}
-	}
-	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
-		}
-		if !digits() {
-			return false
-		}
-	}
-	return i == len(s)
+	return s != "" && (s[0] == '-' || isDigit(s[0])) && isDigit(s[len(s)-1]) && json.Valid([]byte(s))
 }
 
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
 // sortedKeys returns the keys of m in byte order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Normalise turns a Go value into the data a template can see: nil, bool, string, json.Number, []any and
+// map[string]any. It follows encoding/json: json tags, omitempty, embedded structs, json.Marshaler, time.Time, []byte
+// as base64; numbers keep their digits. Cycles, data nested deeper than 64 levels, functions, channels, NaN and
+// infinities are a *DataError. The result shares nothing with v.
+func Normalise(v any) (any, error) {
+	switch v.(type) {
+	case nil, bool, string:
+		return v, nil
 	}
-	slices.Sort(keys)
-	return keys
+	encoded, err := marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(encoded))
+	d.UseNumber()
+	var tree any
+	if err := d.Decode(&tree); err != nil {
+		return nil, &DataError{Reason: "its JSON form cannot be read back", Err: err}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, &DataError{Reason: "its JSON form is more than one value"}
+	}
+	if deeper(tree, maxDataDepth) {
+		return nil, &DataError{Reason: fmt.Sprintf("it is nested deeper than %d levels", maxDataDepth)}
+	}
+	return tree, nil
 }
+
+func marshal(v any) (encoded []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			err = &DataError{Reason: "its MarshalJSON method panicked"}
+		}
+	}()
+	encoded, err = json.Marshal(v)
+	if err == nil {
+		return encoded, nil
+	}
+	reason := "it cannot be written as JSON"
+	var unsupported *json.UnsupportedTypeError
+	if errors.As(err, &unsupported) {
+		reason = "it holds a " + unsupported.Type.Kind().String() + ", which is not data"
+	}
+	var value *json.UnsupportedValueError
+	if errors.As(err, &value) {
+		reason = "it holds a cycle, NaN or an infinity"
+	}
+	return nil, &DataError{Reason: reason, Err: err}
+}
+
+// deeper reports whether a tree has more than the given levels of lists and objects.
+func deeper(v any, levels int) bool {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if levels == 0 || deeper(e, levels-1) {
+				return true
+			}
+		}
+		return levels == 0
+	case map[string]any:
+		for _, e := range v {
+			if levels == 0 || deeper(e, levels-1) {
+				return true
+			}
+		}
+		return levels == 0
+	}
+	return false
+}
+
+// DataError reports a value that cannot be data for a template. Its text holds nothing of the value.
+type DataError struct {
+	Reason string
+	Err    error // the cause, or nil; its text may hold data
+}
+
+// Error implements error.
+func (e *DataError) Error() string { return "template data: " + e.Reason }
+
+// Unwrap returns the cause, or nil.
+func (e *DataError) Unwrap() error { return e.Err }

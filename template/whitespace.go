@@ -83,14 +83,12 @@ func (t *trimmer) tilde(body []ast.Node, i int, before, after bool) {
 	}
 }
 
-// strip is the whitespace control of a tag: ~ at its opening and its closing braces.
-type strip struct{ open, close bool }
-
-func stripOf(s *ast.Strip) strip {
+// stripOf returns the whitespace control of a tag: ~ at its opening and its closing braces.
+func stripOf(s *ast.Strip) ast.Strip {
 	if s == nil {
-		return strip{}
+		return ast.Strip{}
 	}
-	return strip{s.Open, s.Close}
+	return *s
 }
 
 // chained returns the block that an {{else if}} made of the else branch p, or nil.
@@ -102,7 +100,7 @@ func chained(p *ast.Program) *ast.BlockStatement {
 }
 
 // elseStrip returns the whitespace control of the block's own else tag.
-func elseStrip(b *ast.BlockStatement) strip {
+func elseStrip(b *ast.BlockStatement) ast.Strip {
 	if next := chained(b.Inverse); next != nil {
 		return stripOf(next.OpenStrip)
 	}
@@ -114,7 +112,7 @@ func elseStrip(b *ast.BlockStatement) strip {
 
 // inside treats the tags of a block towards its own texts. end is the whitespace control of its closing tag. The first
 // block that {{else if}} makes shares it; the closing tag of further ones is, for handlebars.js, their own {{else if}}.
-func (t *trimmer) inside(b *ast.BlockStatement, end strip, first bool) {
+func (t *trimmer) inside(b *ast.BlockStatement, end ast.Strip, first bool) {
 	if b.Program != nil {
 		t.program(b.Program, false)
 	}
@@ -131,24 +129,24 @@ func (t *trimmer) inside(b *ast.BlockStatement, end strip, first bool) {
 	if body == nil {
 		body = b.Inverse
 	}
-	if stripOf(b.OpenStrip).close {
+	if stripOf(b.OpenStrip).Close {
 		t.cutAfter(body.Body, -1, true)
 	}
 	if b.Program == nil || b.Inverse == nil {
-		if end.open {
+		if end.Open {
 			t.cutBefore(body.Body, len(body.Body), true)
 		}
 		return
 	}
 	firstElse, lastElse := elseBodies(b)
 	s := elseStrip(b)
-	if s.open {
+	if s.Open {
 		t.cutBefore(body.Body, len(body.Body), true)
 	}
-	if s.close {
+	if s.Close {
 		t.cutAfter(firstElse, -1, true)
 	}
-	if end.open {
+	if end.Open {
 		t.cutBefore(lastElse, len(lastElse), true)
 	}
 	if t.lineBegins(body.Body, len(body.Body), false) && t.lineEnds(firstElse, -1, false) {
@@ -186,7 +184,7 @@ func (t *trimmer) block(body []ast.Node, i int, b *ast.BlockStatement, root bool
 	}
 	openAlone := t.lineEnds(head.Body, -1, false) && t.lineBegins(body, i, root)
 	closeAlone := t.lineBegins(lastBranch, len(lastBranch), false) && t.lineEnds(body, i, root)
-	t.tilde(body, i, stripOf(b.OpenStrip).open, stripOf(b.CloseStrip).close)
+	t.tilde(body, i, stripOf(b.OpenStrip).Open, stripOf(b.CloseStrip).Close)
 	if openAlone {
 		t.cutAfter(head.Body, -1, false)
 		t.cutBefore(body, i, false)

@@ -46,7 +46,7 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		for _, l := range composers {
-			m, err := l.write(t.Context(), channel.Delivery{Event: e, Route: name})
+			m, err := l.compose(t.Context(), channel.Delivery{Event: e, Route: name})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +60,7 @@ func FuzzMessage(f *testing.F) {
 
 func checkMessage(t *testing.T, wire []byte) {
 	t.Helper()
-	if !fitForWire(wire) {
+	if !isValidWire(wire) {
 		t.Fatalf("not fit: %q", wire)
 	}
 	read, err := netmail.ReadMessage(bytes.NewReader(wire))

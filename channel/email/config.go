@@ -86,29 +86,29 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config besides those of Relay and of what makes the message.
-func (c Config) check() error {
+// validate returns every problem of a Config besides those of Relay and of what makes the message.
+func (c Config) validate() error {
 	var errs []error
 	if c.Timeout < 0 {
 		errs = append(errs, mistake(channel.CodeRange, "Timeout", "is negative", "use a positive time, or 0 for 30 s"))
 	}
 	switch n := len(c.To) + len(c.Bcc) + len(c.ToComputed); {
 	case n == 0:
-		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address in To or Bcc, or a template in ToComputed"))
+		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address, or a template that makes one"))
 	case n > maxRecipients:
-		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients together with Bcc and ToComputed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
+		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients, together with those that are hidden or computed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
 	}
 	for i, t := range c.ToComputed {
-		errs = append(errs, checkMode(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))
+		errs = append(errs, templateProblem(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))
 	}
 	errs = append(errs,
-		checkMode("Subject", c.Subject, template.Header, true),
-		checkMode("Text", c.Text, template.Text, true),
-		checkMode("HTML", c.HTML, template.HTML, true))
+		templateProblem("Subject", c.Subject, template.Header, true),
+		templateProblem("Text", c.Text, template.Text, true),
+		templateProblem("HTML", c.HTML, template.HTML, true))
 	return errors.Join(errs...)
 }
 
-func checkMode(field string, t *template.Template, want template.Mode, optional bool) error {
+func templateProblem(field string, t *template.Template, want template.Mode, optional bool) error {
 	switch {
 	case t == nil && optional:
 		return nil
@@ -133,4 +133,10 @@ func (c Config) outline() string {
 		return "email.Config(invalid Relay.Host)"
 	}
 	return "email.Config(" + joinPort(host, r.Port) + ")"
+}
+
+const pkg = "email"
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }

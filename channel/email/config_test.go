@@ -49,11 +49,11 @@ func TestConfigProblems(t *testing.T) {
 		"port 22":                     {func(c *email.Config) { c.Relay.Port = 22 }, "Relay.Port"},
 		"port -1":                     {func(c *email.Config) { c.Relay.Port = -1 }, "Relay.Port"},
 		"own port":                    {func(c *email.Config) { c.Relay.Port, c.Relay.Ports = 1025, []int{1025} }, ""},
-		"own port that is none":       {func(c *email.Config) { c.Relay.Port, c.Relay.Ports = 70000, []int{70000} }, "Relay.Ports"},
+		"own port that is none":       {func(c *email.Config) { c.Relay.Port, c.Relay.Ports = 70000, []int{70000} }, "Relay.Ports[0]"},
 		"default port not among them": {func(c *email.Config) { c.Relay.Ports = []int{25} }, "Relay.Port"},
 		"unknown mode":                {func(c *email.Config) { c.Relay.Mode = email.TLSNone + 1 }, "Relay.Mode"},
-		"old TLS":                     {func(c *email.Config) { c.Relay.TLS.MinVersion = tls.VersionTLS11 }, "Relay.TLS"},
-		"CA that is none":             {func(c *email.Config) { c.Relay.TLS.CAPEM = []byte("x") }, "Relay.TLS"},
+		"old TLS":                     {func(c *email.Config) { c.Relay.TLS.MinVersion = tls.VersionTLS11 }, "Relay.TLS.MinVersion"},
+		"CA that is none":             {func(c *email.Config) { c.Relay.TLS.CAPEM = []byte("x") }, "Relay.TLS.CAPEM"},
 		"log-in that is never sent": {func(c *email.Config) {
 			c.Relay.Mode, c.Relay.Auth = email.TLSNone, email.Password("noc", secret.Literal("x"))
 		}, "Relay.Auth"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
@@ -30,18 +31,13 @@ func newDialer(c *Config, hello string) (*dialer, error) {
 	r := c.Relay
 	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
 	host, err := netguard.CheckHost("Relay.Host", r.Host)
-	if err != nil {
-		err = own(err, at("Relay.Host"))
-	}
 	d.host, d.address = host, joinPort(host, r.Port)
 	config, tlsErr := r.TLS.Config()
-	if tlsErr != nil {
-		tlsErr = own(tlsErr, below("Relay.TLS"))
-	} else if config.ServerName == "" {
+	if config != nil && config.ServerName == "" {
 		config.ServerName = host
 	}
 	d.tls = config
-	return d, errors.Join(err, tlsErr, r.check())
+	return d, errors.Join(channel.ConfigErrorsAt(err, pkg, ""), channel.ConfigErrorsAt(tlsErr, pkg, "Relay.TLS"), r.validate())
 }
 
 func (d *dialer) warning() string {
@@ -59,15 +55,15 @@ func (d *dialer) open(ctx context.Context, credential string) (*session, *failur
 	}
 	s := &session{conn: &cappedConn{Conn: conn}, credential: credential}
 	s.bind(ctx)
-	if f := d.start(ctx, s); f != nil {
+	if f := d.negotiate(ctx, s); f != nil {
 		s.close()
 		return nil, f
 	}
 	return s, nil
 }
 
-// start brings a new connection to the point where mail can be sent.
-func (d *dialer) start(ctx context.Context, s *session) *failure {
+// negotiate brings a new connection to the point where mail can be sent.
+func (d *dialer) negotiate(ctx context.Context, s *session) *failure {
 	conn := &replyConn{Conn: s.conn}
 	if d.mode == TLSImplicit {
 		encrypted, f := d.handshake(ctx, s, conn)
@@ -83,7 +79,7 @@ func (d *dialer) start(ctx context.Context, s *session) *failure {
 	if f := d.startTLS(ctx, s, conn); f != nil {
 		return f
 	}
-	return d.logIn(s)
+	return d.authenticate(s)
 }
 
 // greet reads the greeting and introduces us.
@@ -93,8 +89,8 @@ func (d *dialer) greet(s *session, conn *replyConn) *failure {
 		return &failure{stage: StageGreeting, err: err}
 	}
 	s.client.SkipSMTPUTF8(true) // nothing we send needs it
-	conn.setHello(true)
-	defer conn.setHello(false)
+	conn.setFolding(true)
+	defer conn.setFolding(false)
 	if err := s.client.Hello(d.hello); err != nil {
 		return &failure{stage: StageHello, err: err}
 	}
@@ -135,7 +131,7 @@ func (d *dialer) startTLS(ctx context.Context, s *session, conn *replyConn) *fai
 	return d.greet(s, secure)
 }
 
-func (d *dialer) logIn(s *session) *failure {
+func (d *dialer) authenticate(s *session) *failure {
 	if d.auth.mechanism == none {
 		return nil
 	}
@@ -143,7 +139,7 @@ func (d *dialer) logIn(s *session) *failure {
 		return &failure{stage: StageAuth, kind: KindPlaintextAuth}
 	}
 	_, offered := s.client.Extension("AUTH")
-	a := d.auth.choose(offered, d.host, s.credential)
+	a := d.auth.smtpAuth(offered, d.host, s.credential)
 	if a == nil {
 		return &failure{stage: StageAuth, kind: KindNoAuth}
 	}
@@ -153,7 +149,7 @@ func (d *dialer) logIn(s *session) *failure {
 	return nil
 }
 
-// allows tells whether the policy, which may have changed, still allows a session's address.
+// allows reports whether the policy, which may have changed, still allows a session's address.
 func (d *dialer) allows(ctx context.Context, s *session) bool {
 	remote, err := netip.ParseAddrPort(s.conn.RemoteAddr().String())
 	if err != nil || d.guard.CheckHost(d.host) != nil {

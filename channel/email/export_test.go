@@ -9,7 +9,7 @@ import (
 var (
 	ParseAddress = parseAddress
 	OneLine      = oneLine
-	FitForWire   = fitForWire
+	FitForWire   = isValidWire
 )
 
 // The limits that tests come to.
@@ -43,7 +43,7 @@ func CheckWith(ctx context.Context, c *Channel, credential string) error {
 	m := c.mailer()
 	t := transaction{from: m.composer.from, credential: credential}
 	if t.run(ctx, m.pool, nil); t.failure != nil {
-		return m.failed(ctx, t.failure, hiding{})
+		return m.failureError(ctx, t.failure, redaction{})
 	}
 	return nil
 }

@@ -1,12 +1,17 @@
 package email
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // Relay is the SMTP server that takes the mail.
@@ -15,7 +20,7 @@ type Relay struct {
 	Host string
 	// Port is one of Ports. 0 = 465 with TLSImplicit, else 587.
 	Port int
-	// Ports are those that Port may be. nil = 25, 465, 587 and 2525.
+	// Ports are those that Port may be. Empty = 25, 465, 587 and 2525.
 	Ports []int
 	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where
 	// nothing else is spoken (RFC 8314), and by STARTTLS on others.
@@ -61,7 +66,7 @@ const (
 )
 
 func (r Relay) withDefaults() Relay {
-	if r.Ports == nil {
+	if len(r.Ports) == 0 {
 		r.Ports = []int{25, submissionsPort, submissionPort, 2525}
 	}
 	if r.Port == submissionsPort && r.Mode == TLSRequired {
@@ -76,14 +81,12 @@ func (r Relay) withDefaults() Relay {
 	return r
 }
 
-// check returns every problem of a Relay with its defaults filled in, besides those of Host and TLS.
-func (r Relay) check() error {
-	var errs []error
-	if err := (netguard.Limits{Ports: r.Ports}).Check(); err != nil {
-		errs = append(errs, own(err, at("Relay.Ports")))
-	}
-	if !slices.Contains(r.Ports, r.Port) {
-		errs = append(errs, mistake(channel.CodeForbidden, "Relay.Port", "is not among the allowed ports", fmt.Sprintf("use one of %v, or extend Relay.Ports", r.Ports)))
+// validate returns every problem of a Relay with its defaults filled in, besides those of Host and TLS.
+func (r Relay) validate() error {
+	limits := netguard.Limits{Ports: r.Ports}
+	errs := []error{
+		channel.ConfigErrorsAt(limits.Check(), pkg, "Relay"),
+		channel.ConfigErrorsAt(limits.CheckPort("Relay.Port", r.Port), pkg, ""),
 	}
 	if r.Mode > TLSNone {
 		errs = append(errs, mistake(channel.CodeUnknown, "Relay.Mode", "is not one of the constants", "use one of them"))
@@ -92,7 +95,104 @@ func (r Relay) check() error {
 		errs = append(errs, mistake(channel.CodeConflict, "Relay.Mode", "is "+r.Mode.String()+", which port 465 does not speak", "use implicit, or port 587"))
 	}
 	if r.Mode == TLSNone && r.Auth.mechanism != none && !r.AllowPlaintextAuth {
-		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because Mode is none", "use TLS, or set AllowPlaintextAuth"))
+		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because the connection is not encrypted", "use TLS"))
 	}
-	return errors.Join(append(errs, r.Auth.check())...)
+	return errors.Join(append(errs, r.Auth.validate())...)
+}
+
+// Auth is how we log in to a relay. The zero value is not at all. It is printed without its credential.
+type Auth struct {
+	mechanism mechanism
+	user      string
+	value     secret.Value
+}
+
+type mechanism uint8
+
+const (
+	none mechanism = iota
+	password
+	oauth
+)
+
+// Password logs in with PLAIN (RFC 4616) or, where the relay offers only that, LOGIN. Neither part may be empty or hold
+// a control character.
+func Password(user string, value secret.Value) Auth { return Auth{password, user, value} }
+
+// OAuth logs in with XOAUTH2, as Google and Microsoft define it. token is an access token; it expires after an hour or
+// so, so that it is usually a secret.Func.
+func OAuth(user string, token secret.Value) Auth { return Auth{oauth, user, token} }
+
+// validate returns what is wrong with a as far as it is known without asking a source.
+func (a Auth) validate() error {
+	if a.mechanism == none {
+		return nil
+	}
+	const field = "Relay.Auth"
+	switch problem := credentialProblem(a.user); {
+	case problem != "":
+		return mistake(codeFor(a.user), field, "has a user name that "+problem, "correct it")
+	case a.value.IsZero():
+		return mistake(channel.CodeMissing, field, "has no password or token", "give it, or leave the log-in out")
+	case a.value.IsKept():
+		return mistake(channel.CodeStored, field, "stands for a value that was stored before", "put the stored value in its place")
+	case a.value.Source() == "literal":
+		literal, err := a.value.Reveal(context.Background())
+		if err != nil {
+			return err
+		}
+		if problem := credentialProblem(literal); problem != "" {
+			return mistake(channel.CodeInvalid, field, "is a credential that "+problem, "correct it, for example remove a line feed at the end")
+		}
+	}
+	return nil
+}
+
+// codeFor tells a value that was not given from one that is wrong.
+func codeFor(value string) channel.ConfigCode {
+	if value == "" {
+		return channel.CodeMissing
+	}
+	return channel.CodeInvalid
+}
+
+// credentialProblem finds what would change the meaning of a log-in: its parts are separated by NUL or SOH.
+func credentialProblem(s string) string {
+	switch {
+	case s == "":
+		return "is empty"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "holds a control character"
+	}
+	return ""
+}
+
+// reveal returns the credential. The error is that of secret.Value.Reveal, or a *secret.SourceError.
+func (a Auth) reveal(ctx context.Context) (string, error) {
+	if a.mechanism == none {
+		return "", nil
+	}
+	credential, err := a.value.Reveal(ctx)
+	if err != nil {
+		return "", err
+	}
+	if problem := credentialProblem(credential); problem != "" {
+		return "", &secret.SourceError{Source: a.value.Source(), Reason: problem}
+	}
+	return credential, nil
+}
+
+// smtpAuth returns the first of our mechanisms that the relay offers; nil = none. That the connection
+// may carry it has been checked: go-mail's own check lets some mechanisms and some hosts pass.
+func (a Auth) smtpAuth(offered, host, credential string) smtp.Auth {
+	has := strings.Fields(strings.ToUpper(offered))
+	switch {
+	case a.mechanism == oauth && slices.Contains(has, "XOAUTH2"):
+		return smtp.XOAuth2Auth(a.user, credential)
+	case a.mechanism == password && slices.Contains(has, "PLAIN"):
+		return smtp.PlainAuth("", a.user, credential, host, true)
+	case a.mechanism == password && slices.Contains(has, "LOGIN"):
+		return smtp.LoginAuth(a.user, credential, host, true)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/textproto"
 	"strconv"
+	"strings"
 
 	"github.com/wneessen/go-mail/smtp"
 )
@@ -13,20 +14,20 @@ import (
 type transaction struct {
 	from       string
 	message    []byte
-	brief      func() []byte // a shorter message for a relay that does not take the whole; nil = none
+	shorter    func() []byte // a shorter message for a relay that does not take the whole; nil = none
 	credential string
 
-	outcomes map[string]outcome // by recipient.key; complete when failure is nil
-	failure  *failure
-	last     reply // of the relay about the mail or a recipient; zero = none
+	states  map[string]recipientState // by recipient.key; complete when failure is nil
+	failure *failure
+	last    reply // of the relay about the mail or a recipient; zero = none
 }
 
 // run makes the transaction, with nobody in to only as far as the relay's answer to the sender.
 func (t *transaction) run(ctx context.Context, p *pool, to []recipient) {
 	s, f := p.acquire(ctx, t.credential)
 	if f == nil {
-		f = t.speak(s.client, to)
-		s.broken = f != nil && f.final()
+		f = t.send(s.client, to)
+		s.broken = f != nil && f.endsSession()
 		s.mails++
 		p.release(s)
 	}
@@ -38,11 +39,12 @@ func (t *transaction) run(ctx context.Context, p *pool, to []recipient) {
 	}
 }
 
-func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
+// send makes the transaction over an open session.
+func (t *transaction) send(c *smtp.Client, to []recipient) *failure {
 	_, size := c.Extension("SIZE") // RFC 1870
 	if limit, err := strconv.Atoi(size); err == nil && limit > 0 && len(t.message) > limit {
-		if t.brief != nil {
-			t.message = t.brief()
+		if t.shorter != nil {
+			t.message = t.shorter()
 		}
 		if len(t.message) > limit {
 			return &failure{stage: StageMail, kind: KindTooLarge}
@@ -54,7 +56,7 @@ func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 	if len(to) == 0 {
 		return nil
 	}
-	accepted, f := t.ask(c, to)
+	accepted, f := t.sendRecipients(c, to)
 	if f != nil || len(accepted) == 0 {
 		return f
 	}
@@ -73,15 +75,15 @@ func (t *transaction) speak(c *smtp.Client, to []recipient) *failure {
 		t.last.Msg = d.ServerResponse()
 	}
 	for _, r := range accepted {
-		t.outcomes[r.key()] = outcome{State: taken}
+		t.states[r.key()] = recipientState{Status: rcptAccepted}
 	}
 	return nil
 }
 
-// ask names the recipients to the relay and returns those it accepts. One that it does not accept is no reason to keep
-// the mail from the others.
-func (t *transaction) ask(c *smtp.Client, to []recipient) ([]recipient, *failure) {
-	t.outcomes = make(map[string]outcome)
+// sendRecipients names the recipients to the relay and returns those it accepts. One that it does not accept is no
+// reason to keep the mail from the others.
+func (t *transaction) sendRecipients(c *smtp.Client, to []recipient) ([]recipient, *failure) {
+	t.states = make(map[string]recipientState)
 	var accepted []recipient
 	for _, r := range to {
 		err := c.Rcpt("<" + r.address + ">")
@@ -91,15 +93,15 @@ func (t *transaction) ask(c *smtp.Client, to []recipient) ([]recipient, *failure
 		}
 		f := &failure{stage: StageRcpt, err: err}
 		answer, ok := f.reply()
-		if !ok || f.final() {
+		if !ok || f.endsSession() {
 			return nil, f
 		}
 		t.last = answer
-		o := outcome{State: refused, Code: answer.Code, Enhanced: answer.enhanced()}
+		o := recipientState{Status: rcptRejected, Code: answer.Code, Enhanced: answer.enhanced()}
 		if answer.transient() || answer.Code == 552 { // RFC 5321 section 4.5.3.1.10: some say so of too many recipients
-			o.State = deferred
+			o.Status = rcptDeferred
 		}
-		t.outcomes[r.key()] = o
+		t.states[r.key()] = o
 	}
 	return accepted, nil
 }
@@ -120,8 +122,8 @@ func (f *failure) reply() (reply, bool) {
 	return reply(*e), true
 }
 
-// final tells whether the session has come to its end with it.
-func (f *failure) final() bool {
+// endsSession reports whether the session has come to its end with it.
+func (f *failure) endsSession() bool {
 	if f.kind != "" {
 		return false
 	}
@@ -129,8 +131,45 @@ func (f *failure) final() bool {
 	return !ok || r.Code == 421
 }
 
-// unknown tells whether the mail may have been taken all the same.
-func (f *failure) unknown() bool {
+// outcomeUnknown reports whether the mail may have been delivered all the same.
+func (f *failure) outcomeUnknown() bool {
 	_, answered := f.reply()
 	return f.stage == StageMessage && !answered
+}
+
+// reply is what a relay said. Msg is its text, of one or more lines; it may repeat anything that was sent.
+type reply textproto.Error
+
+func (r reply) transient() bool { return r.Code >= 400 && r.Code <= 499 }
+
+// unauthorized reports whether the relay wants other credentials (RFC 4954 section 6).
+func (r reply) unauthorized() bool {
+	return r.Code == 530 || r.Code == 534 || r.Code == 535 || r.Code == 538
+}
+
+// enhanced returns the status code of RFC 3463, such as 5.1.1, that most relays begin their text with, or "".
+func (r reply) enhanced() string {
+	end := strings.IndexAny(r.Msg, " \n")
+	if end < 0 {
+		end = len(r.Msg)
+	}
+	code := r.Msg[:end]
+	parts := strings.Split(code, ".")
+	if len(parts) != 3 || parts[0] != "2" && parts[0] != "4" && parts[0] != "5" {
+		return ""
+	}
+	for _, p := range parts {
+		if p == "" || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
+			return ""
+		}
+	}
+	return code
+}
+
+// status is the code and the enhanced code.
+func status(code int, enhanced string) string {
+	if enhanced == "" {
+		return strconv.Itoa(code)
+	}
+	return strconv.Itoa(code) + " " + enhanced
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Classify turns an error of a connection made with a [Guard] into an *Error: one that is inside err (below a
-// *url.Error or *net.OpError, for example) or else a new one whose kind is told from err. Channels that speak another
+// *url.Error or *net.OpError, for example) or else a new one whose kind is found from err. Channels that speak another
 // protocol than HTTP use it for the errors of their library. method and target are shown; written says that what was to
 // be delivered had been sent completely, so that the outcome is unknown unless a rule says otherwise. A nil err gives
 // nil.

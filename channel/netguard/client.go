@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -29,7 +30,7 @@ type ClientOptions struct {
 // Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response),
 // keeps no cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and
 // never sends a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle
-// connections share their connections; an idle one is looked at before it is used, and where the system cannot tell how
+// connections share their connections; an idle one is checked before it is used, and where the system cannot tell how
 // it is, which is so on Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
@@ -41,24 +42,20 @@ type Client struct {
 
 var _ http.RoundTripper = (*Client)(nil)
 
-// Client makes a Client. Close it when it is no longer needed. The error is a *channel.ConfigError.
+// Client makes a Client. Close it when it is no longer needed. The error joins a *channel.ConfigError for every
+// problem.
 func (g *Guard) Client(o ClientOptions) (*Client, error) {
-	if err := o.Limits.Check(); err != nil {
-		return nil, below("Limits", err)
-	}
-	timeouts, err := o.Timeouts.withDefaults()
-	if err != nil {
-		return nil, err
+	timeouts, timeoutsErr := o.Timeouts.withDefaults()
+	config, tlsErr := o.TLS.Config()
+	proxy, proxyErr := newProxy(o.Proxy, g.resolver)
+	errs := []error{
+		channel.ConfigErrorsAt(o.Limits.Check(), pkg, "Limits"), channel.ConfigErrorsAt(tlsErr, pkg, "TLS"),
+		channel.ConfigErrorsAt(proxyErr, pkg, "Proxy"), channel.ConfigErrorsAt(timeoutsErr, pkg, "Timeouts"),
 	}
 	if o.Senders < 0 {
-		return nil, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default")
+		errs = append(errs, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default"))
 	}
-	config, err := o.TLS.Config()
-	if err != nil {
-		return nil, below("TLS", err)
-	}
-	proxy, err := newProxy(o.Proxy, g.resolver)
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	if o.UserAgent == "" {
@@ -69,7 +66,7 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	timeouts.Total = 0 // not a property of the connections
 	key := poolKey{tls: o.TLS.key(), timeouts: timeouts, idle: max(64, o.Senders)}
 	if proxy != nil {
-		key.proxy, key.proxied = proxy.key, true
+		key.proxy = proxy.key
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,44 +121,44 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 // the body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When
 // Do fails, and when the body is closed, nothing reads the request's body any more.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {
-	x := &exchange{client: c, caller: ctx, req: req, deadline: time.Now().Add(c.total)}
-	resp, err := c.send(x)
+	t := &roundTrip{client: c, ctx: ctx, req: req, deadline: time.Now().Add(c.total)}
+	resp, err := c.send(t)
 	if err != nil {
 		closeBody(req)
-		x.end(false)
-		return nil, x.explain(err)
+		t.finish(false)
+		return nil, t.wrap(err)
 	}
 	if resp.Body == http.NoBody {
-		x.end(true)
+		t.finish(true)
 		return resp, nil
 	}
-	x.body, resp.Body = resp.Body, x
+	t.body, resp.Body = resp.Body, t
 	return resp, nil
 }
 
-// send makes an exchange up to the header of the response; its errors are made complete by Do.
-func (c *Client) send(x *exchange) (*http.Response, error) {
-	if err := c.admit(x.req); err != nil {
+// send makes a round trip up to the header of the response; its errors are made complete by Do.
+func (c *Client) send(t *roundTrip) (*http.Response, error) {
+	if err := c.admit(t.req); err != nil {
 		return nil, err
 	}
-	if err := x.caller.Err(); err != nil {
+	if err := t.ctx.Err(); err != nil {
 		return nil, err
 	}
-	via, err := c.route(x.caller, x.req, x.deadline)
+	hop, err := c.proxyFor(t.ctx, t.req, t.deadline)
 	if err != nil {
 		return nil, err
 	}
-	key := via.key(x.req.URL)
-	conn, epoch := c.pool.take(key)
+	key := hop.key(t.req.URL)
+	conn, epoch := c.pool.getIdle(key)
 	if conn == nil {
-		ctx, cancel := context.WithDeadline(x.caller, x.deadline)
+		ctx, cancel := context.WithDeadline(t.ctx, t.deadline)
 		defer cancel()
-		if conn, err = c.pool.open(ctx, key, epoch, x.req, via); err != nil {
+		if conn, err = c.pool.connect(ctx, key, epoch, t.req, hop); err != nil {
 			return nil, err
 		}
 	}
-	x.conn, x.via = conn, via
-	return x.run()
+	t.conn, t.hop = conn, hop
+	return t.start()
 }
 
 // admit applies the limits again: the URL of a request may have been made from a template.
@@ -209,17 +206,13 @@ func (c *Client) complete(req *http.Request) *http.Request {
 // validHeader reports whether h can be sent as it is; net/http would leave names out and change values.
 func validHeader(h http.Header) bool {
 	for name, values := range h {
-		if !httpguts.ValidHeaderFieldName(name) || !allValid(values) {
+		if !httpguts.ValidHeaderFieldName(name) {
 			return false
 		}
-	}
-	return true
-}
-
-func allValid(values []string) bool {
-	for _, v := range values {
-		if !httpguts.ValidHeaderFieldValue(v) {
-			return false
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return false
+			}
 		}
 	}
 	return true
@@ -229,4 +222,32 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
+}
+
+// Timeouts limit the phases of a request. Zero is the default.
+type Timeouts struct {
+	Connect time.Duration // name resolution and TCP; 10 s
+	TLS     time.Duration // handshake; 10 s
+	Header  time.Duration // from the request sent to the response header received; 15 s
+	Total   time.Duration // everything, the response body included; 30 s. An earlier deadline of the request's context wins
+}
+
+func (t Timeouts) withDefaults() (Timeouts, error) {
+	var errs []error
+	for _, p := range []struct {
+		path     string
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{"Connect", &t.Connect, connectTimeout}, {"TLS", &t.TLS, 10 * time.Second},
+		{"Header", &t.Header, 15 * time.Second}, {"Total", &t.Total, 30 * time.Second},
+	} {
+		if *p.value < 0 {
+			errs = append(errs, mistake(channel.CodeRange, p.path, "is negative", "use 0 for the default of "+p.standard.String()))
+		}
+		if *p.value == 0 {
+			*p.value = p.standard
+		}
+	}
+	return t, errors.Join(errs...)
 }

@@ -3,12 +3,14 @@ package netguard
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 func loopbackGuard(t *testing.T) *Guard {
@@ -90,15 +93,40 @@ func TestS9_S23_S29_S36_ClientOptionErrors(t *testing.T) {
 	t.Parallel()
 	g := loopbackGuard(t)
 	for field, o := range map[string]ClientOptions{
-		"ports[0]": {Limits: Limits{Ports: []int{0}}}, "methods[0]": {Limits: Limits{Methods: []string{"get"}}}, "senders": {Senders: -1},
-		"connect timeout": {Timeouts: Timeouts{Connect: -1}}, "TLS timeout": {Timeouts: Timeouts{TLS: -1}}, "header timeout": {Timeouts: Timeouts{Header: -1}},
-		"total timeout": {Timeouts: Timeouts{Total: -1}}, "minimum TLS version": {TLS: TLS{MinVersion: 1}},
+		"Limits.Ports[0]": {Limits: Limits{Ports: []int{0}}}, "Limits.Methods[0]": {Limits: Limits{Methods: []string{"get"}}},
+		"Limits.MaxHeaders": {Limits: Limits{MaxHeaders: -1}}, "Senders": {Senders: -1},
+		"Timeouts.Connect": {Timeouts: Timeouts{Connect: -1}}, "Timeouts.TLS": {Timeouts: Timeouts{TLS: -1}},
+		"Timeouts.Header": {Timeouts: Timeouts{Header: -1}}, "Timeouts.Total": {Timeouts: Timeouts{Total: -1}},
+		"TLS.MinVersion": {TLS: TLS{MinVersion: 1}}, "TLS.CAPEM": {TLS: TLS{CAPEM: []byte("x")}}, "TLS.ServerName": {TLS: TLS{ServerName: "-"}},
+		"Proxy": {Proxy: &Proxy{FromEnvironment: true, User: "jo"}}, "Proxy.URL": {Proxy: &Proxy{}},
+		"Proxy.User":               {Proxy: &Proxy{URL: "http://p.example:1", Password: secret.Literal("x")}},
+		"Proxy.Profile.Private[0]": {Proxy: &Proxy{URL: "http://p.example:1", Profile: Profile{Private: make([]netip.Prefix, 1)}}},
 	} {
 		_, err := g.Client(o)
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, field)
 		assert.Equal(t, field, e.Path)
+		assert.Equal(t, "netguard", e.Package)
 	}
+}
+
+func TestEveryMistakeOfAClientIsReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := loopbackGuard(t).Client(ClientOptions{
+		Limits:   Limits{Ports: []int{0, 1, 65536}, Methods: []string{"get"}, MaxHeaders: -1},
+		TLS:      TLS{MinVersion: tls.VersionTLS11, CAPEM: []byte("none"), ServerName: "a..b"},
+		Proxy:    &Proxy{URL: "https://proxy.example", Password: secret.Literal("x"), Profile: Profile{Private: make([]netip.Prefix, 2)}},
+		Timeouts: Timeouts{Connect: -1, Total: -1},
+		Senders:  -1,
+	})
+	var paths []string
+	_ = channel.EditConfigErrors(err, func(e *channel.ConfigError) { paths = append(paths, e.Package+" "+e.Path+" "+string(e.Code)) })
+	assert.Equal(t, []string{
+		"netguard Limits.Ports[0] range", "netguard Limits.Ports[2] range", "netguard Limits.Methods[0] unknown", "netguard Limits.MaxHeaders range",
+		"netguard TLS.MinVersion range", "netguard TLS.CAPEM invalid", "netguard TLS.ServerName invalid",
+		"netguard Proxy.Profile.Private[0] invalid", "netguard Proxy.Profile.Private[1] invalid", "netguard Proxy.URL invalid", "netguard Proxy.User missing",
+		"netguard Timeouts.Connect range", "netguard Timeouts.Total range", "netguard Senders range",
+	}, paths)
 }
 
 func TestS22_RedirectsAreNotFollowed(t *testing.T) {

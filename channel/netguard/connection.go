@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// connection is an HTTP/1.1 connection, used by one exchange at a time. Nothing runs for it while it is idle.
+// connection is an HTTP/1.1 connection, used by one round trip at a time. Nothing runs for it while it is idle.
 type connection struct {
 	net.Conn // the TLS connection, or else tcp
 	tcp      net.Conn
@@ -18,15 +18,15 @@ type connection struct {
 	key      connKey
 	epoch    uint64 // of the pool when it was made
 
-	left     int64 // how many more bytes may be read
-	unsent   error // why the socket did not take what was written
-	control  func(func(fd uintptr)) error
-	look     func(fd uintptr) // made once, since it escapes
-	quiet    bool             // what look found
-	lastUsed time.Time
+	readable  int64 // how many more bytes may be read
+	writeErr  error // why the socket did not accept what was written
+	control   func(func(fd uintptr)) error
+	peek      func(fd uintptr) // made once, since it escapes
+	peekEmpty bool             // what peek found
+	lastUsed  time.Time
 }
 
-// connKey tells which exchanges may use a connection.
+// connKey says which requests may use a connection.
 type connKey struct{ proxy, scheme, host string }
 
 // errLongHeader ends the reading of a response header.
@@ -37,35 +37,35 @@ func newConnection(tcp, conn net.Conn, key connKey, epoch uint64) *connection {
 	c.reader, c.writer = bufio.NewReader(c), bufio.NewWriter(c)
 	if s, ok := tcp.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
-			c.control, c.look = raw.Control, func(fd uintptr) { c.quiet = isQuiet(fd) }
+			c.control, c.peek = raw.Control, func(fd uintptr) { c.peekEmpty = nothingToRead(fd) }
 		}
 	}
 	return c
 }
 
-// Read implements io.Reader within the limit that is set by limit.
+// Read implements io.Reader within the limit of limitReads.
 func (c *connection) Read(p []byte) (int, error) {
-	if c.left <= 0 {
+	if c.readable <= 0 {
 		return 0, errLongHeader
 	}
-	n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
+	n, err := c.Conn.Read(p[:min(int64(len(p)), c.readable)])
+	c.readable -= int64(n)
 	return n, err
 }
 
-// Write implements io.Writer and notes what the socket did not take.
+// Write implements io.Writer and keeps its error.
 func (c *connection) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if err != nil {
-		c.unsent = err
+		c.writeErr = err
 	}
 	return n, err
 }
 
-// limit bounds how much is read from now on; 0 is no bound.
-func (c *connection) limit(n int64) {
-	if c.left = n; n == 0 {
-		c.left = math.MaxInt64
+// limitReads bounds how much is read from now on; 0 is no bound.
+func (c *connection) limitReads(n int64) {
+	if c.readable = n; n == 0 {
+		c.readable = math.MaxInt64
 	}
 }
 
@@ -84,8 +84,8 @@ func (c *connection) usable() bool {
 			return false
 		}
 	}
-	c.quiet = false
-	return c.control(c.look) == nil && c.quiet
+	c.peekEmpty = false
+	return c.control(c.peek) == nil && c.peekEmpty
 }
 
 // drop closes the connection at once. The Close of TLS may wait for seconds to say goodbye.

@@ -195,7 +195,7 @@ func TestIdleConnectionsAreBoundedAndGrowOld(t *testing.T) {
 		conn.lastUsed = time.Now().Add(-idleTimeout)
 	}
 	c.pool.mu.Unlock()
-	c.pool.sweep()
+	c.pool.closeExpired()
 	require.Equal(t, list[30:], idle())
 	for _, conn := range list[:30] {
 		_, err := conn.tcp.Read(make([]byte, 1))

@@ -15,7 +15,7 @@ func ExampleCheckURL() {
 	fmt.Println(u, err)
 	u, err = netguard.CheckURL("url", "https://Bücher.example/hook?q=a'b", netguard.Limits{})
 	fmt.Println(u, err)
-	_, err = netguard.CheckURL("url", "https://example.com:8443/hook", netguard.BeyondTrustCloudLimits())
+	_, err = netguard.CheckURL("url", "https://example.com:8443/hook", netguard.Limits{Ports: []int{443}})
 	fmt.Println(err)
 	// Output:
 	// <nil> url has a space at character 32; remove it, or write %20

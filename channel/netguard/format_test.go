@@ -23,7 +23,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	environment := newClient(t, g, ClientOptions{Proxy: &Proxy{FromEnvironment: true}})
 	u, err := CheckURL("url", "https://hooks.example/", Limits{})
 	require.NoError(t, err)
-	h, failure := one.pool.proxy.choose(t.Context(), u)
+	h, failure := one.pool.proxy.urlFor(t.Context(), u)
 	require.Nil(t, failure)
 	require.Contains(t, h.String(), planted, "the secret is in use")
 	_, err = one.Do(t.Context(), post(t, "https://hooks.example/"+planted+"?"+planted, "x"))

@@ -13,7 +13,7 @@ import (
 
 const connectTimeout = 10 * time.Second
 
-// Guard makes connections and judges the address of each, after name resolution and for every address tried, with its
+// Guard makes connections and checks the address of each, after name resolution and for every address tried, with its
 // current [Profile]. Safe for concurrent use. Tenants with different profiles need a Guard each. The zero Guard has the
 // zero Profile and the system's resolver.
 type Guard struct {
@@ -24,7 +24,7 @@ type Guard struct {
 	pools map[poolKey]*pool
 }
 
-// New makes a Guard. A nil resolver is the system's. The error is a *channel.ConfigError.
+// New makes a Guard. A nil resolver is the system's. The error is that of [Profile.Check].
 func New(p Profile, resolver *net.Resolver) (*Guard, error) {
 	g := &Guard{resolver: resolver}
 	if err := g.SetProfile(p); err != nil {
@@ -47,8 +47,8 @@ func (g *Guard) policy() *Profile {
 	return &Profile{}
 }
 
-// SetProfile changes the policy at once: connections made from now on are judged by p, idle ones are closed, and those
-// in use are closed when their request is done. On error, a *channel.ConfigError, nothing changes.
+// SetProfile changes the policy at once: connections made from now on are checked by p, idle ones are closed, and those
+// in use are closed when their request is done. On error, that of [Profile.Check], nothing changes.
 func (g *Guard) SetProfile(p Profile) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -58,15 +58,21 @@ func (g *Guard) SetProfile(p Profile) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, pool := range g.pools {
-		pool.renew()
+		pool.invalidate()
 	}
 	return nil
 }
 
-// CheckHost gives the verdict that is possible without resolving: on IP addresses, on names of metadata services and on
-// localhost. Other names pass. The error is a *BlockedError. Use it to tell a user early; connections are judged
-// anyway.
+// CheckHost refuses what can be refused without resolving: IP addresses, names of metadata services, and localhost.
+// Other names pass. The error is a *BlockedError. Use it to inform a user early; connections are checked anyway.
 func (g *Guard) CheckHost(host string) error {
+	if refusal := g.refuseHost(host); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+func (g *Guard) refuseHost(host string) *BlockedError {
 	p := g.policy()
 	if isMetadataName(host) && !p.DangerouslyAllowMetadata {
 		return blocked(host, "name of a metadata service")
@@ -75,17 +81,17 @@ func (g *Guard) CheckHost(host string) error {
 		return blocked(host, "name of this machine")
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
-		if why := p.judge(a); why != "" {
+		if why := p.refuses(a); why != "" {
 			return blocked(host, a.String()+": "+why)
 		}
 	}
 	return nil
 }
 
-// Control is the verdict on one socket address. It has the form of [net.Dialer.ControlContext], for hosts that must
+// Control checks one socket address. It has the form of [net.Dialer.ControlContext], for hosts that must
 // bring their own dialer; only "tcp4" and "tcp6" and numeric addresses pass. The error is a *BlockedError.
 func (g *Guard) Control(ctx context.Context, network, address string, _ syscall.RawConn) error {
-	d, _ := ctx.Value(dialKey{}).(*dial)
+	d, _ := ctx.Value(attemptKey{}).(*attempt)
 	refuse := func(why string) error {
 		e := blocked("", network+" "+address+": "+why)
 		if d != nil {
@@ -103,11 +109,11 @@ func (g *Guard) Control(ctx context.Context, network, address string, _ syscall.
 	if a.Port() == 0 {
 		return refuse("port 0")
 	}
-	if why := g.policy().judge(a.Addr()); why != "" {
+	if why := g.policy().refuses(a.Addr()); why != "" {
 		return refuse(why)
 	}
 	if d != nil {
-		d.tried.Store(true)
+		d.allowed.Store(true)
 	}
 	return nil
 }
@@ -118,13 +124,13 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	return g.dial(ctx, network, address, connectTimeout)
 }
 
-// dial is the state of one connection attempt, for Control.
-type dial struct {
-	host  string
-	tried atomic.Bool // at least one address was allowed
+// attempt is one attempt to connect, for Control.
+type attempt struct {
+	host    string
+	allowed atomic.Bool // at least one address was
 }
 
-type dialKey struct{}
+type attemptKey struct{}
 
 func (g *Guard) dial(ctx context.Context, network, address string, limit time.Duration) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
@@ -135,18 +141,17 @@ func (g *Guard) dial(ctx context.Context, network, address string, limit time.Du
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
 		return fail(blocked(host, network+": not a TCP network"))
 	}
-	var refusal *BlockedError
-	if errors.As(g.CheckHost(host), &refusal) {
+	if refusal := g.refuseHost(host); refusal != nil {
 		return fail(refusal)
 	}
-	d := &dial{host: host}
+	d := &attempt{host: host}
 	dialer := net.Dialer{Timeout: limit, Resolver: g.resolver, ControlContext: g.Control}
 	start := time.Now()
-	conn, err := dialer.DialContext(context.WithValue(ctx, dialKey{}, d), network, address)
+	conn, err := dialer.DialContext(context.WithValue(ctx, attemptKey{}, d), network, address)
 	if err == nil {
 		return conn, nil
 	}
-	if errors.As(err, &refusal) && !d.tried.Load() {
+	if refusal, ok := errors.AsType[*BlockedError](err); ok && !d.allowed.Load() {
 		return fail(refusal)
 	}
 	return nil, dialError(ctx, address, host, err, time.Since(start) >= limit)

@@ -23,22 +23,16 @@ func CheckHost(field, raw string) (string, error) {
 	}
 	host, reason := cleanHost(host, bracketed)
 	if reason != "" {
-		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
+		return "", hostMistake(field, raw, reason)
 	}
 	return host, nil
 }
 
-// CheckHostPort validates host[:port] in the same way and returns it as it is sent, with brackets around IPv6. The port
-// is 1 to 65535, without leading zeros.
-func CheckHostPort(field, raw string) (string, error) {
-	host, port, reason := splitHostPort(raw)
-	if reason == "" {
-		host, reason = cleanHost(host, strings.HasPrefix(raw, "["))
+func hostMistake(field, raw, problem string) error {
+	if raw == "" {
+		return mistakeAt(field, channel.CodeMissing, "is empty", hostRemedy)
 	}
-	if reason != "" {
-		return "", mistake(channel.CodeInvalid, field, reason, hostRemedy)
-	}
-	return joinHostPort(host, port), nil
+	return mistakeAt(field, channel.CodeInvalid, problem, hostRemedy)
 }
 
 const hostRemedy = "write a host name or an IP address, such as hooks.example.com"
@@ -100,12 +94,12 @@ func cleanHost(raw string, bracketed bool) (host, reason string) {
 	}
 	name := strings.Map(toDot, raw)
 	// Before the mapping too: it drops some of these.
-	if reason := checkLabels(name); reason != "" {
+	if reason := labelProblem(name); reason != "" {
 		return "", reason
 	}
 	host, reason = toASCII(name)
 	if reason == "" {
-		reason = checkLabels(host)
+		reason = labelProblem(host)
 	}
 	if reason != "" {
 		return "", reason
@@ -186,7 +180,7 @@ func toDot(r rune) rune {
 	return r
 }
 
-func checkLabels(host string) string {
+func labelProblem(host string) string {
 	host = strings.TrimSuffix(host, ".") // the root: the name is looked up as it is, without a search list
 	if len(host) > 253 {
 		return "has a host of more than 253 bytes"

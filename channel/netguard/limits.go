@@ -1,6 +1,7 @@
 package netguard
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,39 +20,31 @@ type Limits struct {
 	MaxHeaders        int      // custom headers; 0 = 25
 }
 
-// AponoLimits are those of access-request webhooks in the style of Apono: HTTPS without a port in the URL; POST, PUT
-// and DELETE; 10 headers.
-func AponoLimits() Limits {
-	return Limits{NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10}
-}
-
-// BeyondTrustCloudLimits are those of outbound events in the style of BeyondTrust's cloud: HTTPS and port 443 only.
-func BeyondTrustCloudLimits() Limits {
-	return Limits{Ports: []int{443}, Methods: []string{"POST"}}
-}
-
-// Check validates the limits themselves; the error is a *channel.ConfigError.
+// Check validates the limits themselves. The error joins a *channel.ConfigError for every problem.
 func (l Limits) Check() error {
+	var errs []error
 	for i, port := range l.Ports {
 		if port < 1 || port > 65535 {
-			return mistake(channel.CodeInvalid, fmt.Sprintf("Ports[%d]", i), "is not a port", "use 1 to 65535")
+			errs = append(errs, mistake(channel.CodeRange, fmt.Sprintf("Ports[%d]", i), "is not a port", "use 1 to 65535"))
 		}
 	}
 	for i, m := range l.Methods {
 		if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, m) {
-			return mistake(channel.CodeForbidden, fmt.Sprintf("Methods[%d]", i), "is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case")
+			errs = append(errs, mistake(channel.CodeUnknown, fmt.Sprintf("Methods[%d]", i),
+				"is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case"))
 		}
 	}
 	if l.MaxHeaders < 0 {
-		return mistake(channel.CodeRange, "MaxHeaders", "is negative", "use 0 for the default of 25")
+		errs = append(errs, mistake(channel.CodeRange, "MaxHeaders", "is negative", "use 0 for the default of 25"))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a *channel.ConfigError.
+// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a
+// *channel.ConfigError.
 func (l Limits) CheckMethod(field, method string) error {
 	if !l.allowsMethod(method) {
-		return mistake(channel.CodeForbidden, field, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
+		return mistakeAt(field, channel.CodeForbidden, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
 	}
 	return nil
 }
@@ -59,10 +52,10 @@ func (l Limits) CheckMethod(field, method string) error {
 // CheckPort refuses a port that is not one, or not among the allowed ones; the error is a *channel.ConfigError.
 func (l Limits) CheckPort(field string, port int) error {
 	if port < 1 || port > 65535 {
-		return mistake(channel.CodeInvalid, field, "is not a port", "use 1 to 65535")
+		return mistakeAt(field, channel.CodeRange, "is not a port", "use 1 to 65535")
 	}
 	if !l.allowsPort(port) {
-		return mistake(channel.CodeForbidden, field, "is not an allowed port", "use one of "+joinInts(l.Ports))
+		return mistakeAt(field, channel.CodeForbidden, "is not an allowed port", "use one of "+joinInts(l.Ports))
 	}
 	return nil
 }
@@ -74,7 +67,7 @@ func (l Limits) CheckHeaderCount(field string, n int) error {
 		limit = 25
 	}
 	if n > limit {
-		return mistake(channel.CodeRange, field, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit))
+		return mistakeAt(field, channel.CodeRange, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit))
 	}
 	return nil
 }
@@ -86,12 +79,7 @@ func (l Limits) methods() []string {
 	return l.Methods
 }
 
-func (l Limits) allowsMethod(method string) bool {
-	if len(l.Methods) == 0 {
-		return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE"
-	}
-	return slices.Contains(l.Methods, method)
-}
+func (l Limits) allowsMethod(method string) bool { return slices.Contains(l.methods(), method) }
 
 func (l Limits) allowsPort(port int) bool {
 	return len(l.Ports) == 0 || slices.Contains(l.Ports, port)
@@ -107,4 +95,15 @@ func joinInts(list []int) string {
 		texts[i] = strconv.Itoa(n)
 	}
 	return strings.Join(texts, ", ")
+}
+
+const pkg = "netguard" // in configuration errors
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
+}
+
+// mistakeAt is a mistake in a field of the caller's, who may add the package.
+func mistakeAt(field string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Path: field, Code: code, Problem: problem, Remedy: remedy}
 }

@@ -10,15 +10,21 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
+func withoutPort() Limits {
+	return Limits{NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10}
+}
+
+func port443() Limits { return Limits{Ports: []int{443}, Methods: []string{"POST"}} }
+
 func TestS9_Ports(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		limits Limits
 		urls   map[string]bool
 	}{
-		"default": {Limits{}, map[string]bool{"https://a.example/": true, "https://a.example:1/": true, "https://a.example:443/": true, "http://a.example/": false}},
-		"Apono":   {AponoLimits(), map[string]bool{"https://a.example/": true, "https://a.example:443/": false, "https://a.example:8443/": false, "http://a.example/": false}},
-		"BeyondTrust cloud": {BeyondTrustCloudLimits(), map[string]bool{
+		"default":      {Limits{}, map[string]bool{"https://a.example/": true, "https://a.example:1/": true, "https://a.example:443/": true, "http://a.example/": false}},
+		"without port": {withoutPort(), map[string]bool{"https://a.example/": true, "https://a.example:443/": false, "https://a.example:8443/": false, "http://a.example/": false}},
+		"port 443": {port443(), map[string]bool{
 			"https://a.example/": true, "https://a.example:443/": true, "https://a.example:8443/": false, "http://a.example:443/": false, "http://a.example/": false,
 		}},
 		"plain, two ports": {Limits{AllowInsecureHTTP: true, Ports: []int{80, 8080}}, map[string]bool{
@@ -34,7 +40,7 @@ func TestS9_Ports(t *testing.T) {
 	for _, port := range []int{-1, 0, 65536} {
 		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Ports: []int{443, port}}.Check(), &e)
-		assert.Equal(t, "ports[1]", e.Path)
+		assert.Equal(t, "Ports[1]", e.Path)
 		require.ErrorAs(t, Limits{}.CheckPort("smtp_port", port), &e)
 		assert.Equal(t, "smtp_port", e.Path)
 	}
@@ -49,8 +55,8 @@ func TestS23_Methods(t *testing.T) {
 		limits  Limits
 		allowed []string
 	}{
-		"default": {Limits{}, []string{"POST", "PUT", "PATCH", "DELETE"}}, "Apono": {AponoLimits(), []string{"POST", "PUT", "DELETE"}},
-		"BeyondTrust cloud": {BeyondTrustCloudLimits(), []string{"POST"}}, "own": {Limits{Methods: []string{"GET", "POST"}}, []string{"GET", "POST"}},
+		"default": {Limits{}, []string{"POST", "PUT", "PATCH", "DELETE"}}, "without port": {withoutPort(), []string{"POST", "PUT", "DELETE"}},
+		"port 443": {port443(), []string{"POST"}}, "own": {Limits{Methods: []string{"GET", "POST"}}, []string{"GET", "POST"}},
 	} {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "", "post", "Post", "CONNECT", "TRACE", "OPTIONS", "PO ST", "POST\r\n", "PÖST"} {
 			err := c.limits.CheckMethod("method", method)
@@ -60,7 +66,7 @@ func TestS23_Methods(t *testing.T) {
 	for _, method := range []string{"", "post", "CONNECT", "TRACE", "OPTIONS", "HEAD", "P OST"} {
 		var e *channel.ConfigError
 		require.ErrorAs(t, Limits{Methods: []string{"POST", method}}.Check(), &e, method)
-		assert.Equal(t, "methods[1]", e.Path)
+		assert.Equal(t, "Methods[1]", e.Path)
 	}
 }
 
@@ -69,11 +75,11 @@ func TestS24_HeaderCount(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits Limits
 		most   int
-	}{"default": {Limits{}, 25}, "Apono": {AponoLimits(), 10}, "own": {Limits{MaxHeaders: 3}, 3}} {
+	}{"default": {Limits{}, 25}, "without port": {withoutPort(), 10}, "own": {Limits{MaxHeaders: 3}, 3}} {
 		require.NoError(t, c.limits.CheckHeaderCount("headers", 0), name)
 		require.NoError(t, c.limits.CheckHeaderCount("headers", c.most), name)
 		require.Error(t, c.limits.CheckHeaderCount("headers", c.most+1), name)
 	}
-	require.EqualError(t, AponoLimits().CheckHeaderCount("headers", 11), "headers has 11 headers; use at most 10")
+	require.EqualError(t, withoutPort().CheckHeaderCount("headers", 11), "headers has 11 headers; use at most 10")
 	require.Error(t, Limits{MaxHeaders: -1}.Check())
 }

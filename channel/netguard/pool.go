@@ -24,30 +24,29 @@ type pool struct {
 	timeouts Timeouts
 	guard    *Guard
 
-	mu         sync.Mutex
-	idle       map[connKey][]*connection // the one used last at the end
-	epoch      uint64                    // connections of an earlier one are not used again
-	generation uint64                    // of the client certificate
-	sweeper    *time.Timer               // nil = none ever
-	sweeping   bool                      // the sweeper runs, as it does while there are idle connections
+	mu           sync.Mutex
+	idle         map[connKey][]*connection // the one used last at the end
+	epoch        uint64                    // connections of an earlier one are not used again
+	generation   uint64                    // of the client certificate
+	timer        *time.Timer               // of closeExpired; nil = never needed
+	timerRunning bool                      // as it does while there are idle connections
 }
 
 type poolKey struct {
 	tls      tlsKey
 	proxy    proxyKey
-	proxied  bool
 	timeouts Timeouts
 	idle     int
 }
 
-// renew makes all further requests use new connections. Those in use are closed when their exchange is over.
-func (p *pool) renew() {
+// invalidate makes all further requests use new connections. Those in use are closed when their round trip is over.
+func (p *pool) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.renewLocked()
+	p.invalidateLocked()
 }
 
-func (p *pool) renewLocked() {
+func (p *pool) invalidateLocked() {
 	p.epoch++
 	p.closeIdleLocked()
 }
@@ -65,16 +64,16 @@ func (p *pool) closeIdleLocked() {
 		}
 	}
 	clear(p.idle)
-	if p.sweeper != nil {
-		p.sweeper.Stop()
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	p.sweeping = false
+	p.timerRunning = false
 }
 
-// take returns an idle connection that the other side has left alone, or nil and the epoch for a new one.
-func (p *pool) take(key connKey) (*connection, uint64) {
+// getIdle returns an idle connection that can be used, or nil and the epoch for a new one.
+func (p *pool) getIdle(key connKey) (*connection, uint64) {
 	for {
-		c, epoch := p.pop(key)
+		c, epoch := p.popIdle(key)
 		if c == nil || c.usable() {
 			return c, epoch
 		}
@@ -82,14 +81,14 @@ func (p *pool) take(key connKey) (*connection, uint64) {
 	}
 }
 
-// pop returns the connection that was used last, so that those not needed any more grow old.
-func (p *pool) pop(key connKey) (*connection, uint64) {
+// popIdle returns the connection that was used last, so that those not needed any more grow old.
+func (p *pool) popIdle(key connKey) (*connection, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.key.tls.certificate; c != nil && c.generation != nil {
 		if n := c.generation(); n != p.generation {
 			p.generation = n
-			p.renewLocked()
+			p.invalidateLocked()
 		}
 	}
 	list := p.idle[key]
@@ -103,8 +102,8 @@ func (p *pool) pop(key connKey) (*connection, uint64) {
 	return c, p.epoch
 }
 
-// put keeps a connection for later.
-func (p *pool) put(c *connection) {
+// putIdle keeps a connection for later requests.
+func (p *pool) putIdle(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.idle[c.key]
@@ -117,26 +116,26 @@ func (p *pool) put(c *connection) {
 		p.idle = make(map[connKey][]*connection)
 	}
 	p.idle[c.key] = append(list, c)
-	if !p.sweeping { // never put off: a busy host would keep the connections to all others
-		p.sweepIn(idleTimeout)
+	if !p.timerRunning { // never postponed: a busy host would keep the connections to all others open
+		p.closeExpiredIn(idleTimeout)
 	}
 }
 
-// sweepIn starts the sweeper.
-func (p *pool) sweepIn(d time.Duration) {
-	p.sweeping = true
-	if p.sweeper == nil {
-		p.sweeper = time.AfterFunc(d, p.sweep)
+// closeExpiredIn starts the timer.
+func (p *pool) closeExpiredIn(d time.Duration) {
+	p.timerRunning = true
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, p.closeExpired)
 		return
 	}
-	p.sweeper.Reset(d)
+	p.timer.Reset(d)
 }
 
-// sweepPause is the least time between two sweeps, each of which looks at every host.
-const sweepPause = time.Second
+// minExpiryPause is the least time between two runs of closeExpired, each of which looks at every host.
+const minExpiryPause = time.Second
 
-// sweep closes what has been idle for too long.
-func (p *pool) sweep() {
+// closeExpired closes what has been idle for too long.
+func (p *pool) closeExpired() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := time.Duration(0)
@@ -152,24 +151,24 @@ func (p *pool) sweep() {
 		}
 		p.idle[key] = list
 		if wait := idleTimeout - time.Since(list[0].lastUsed); next == 0 || wait < next {
-			next = max(wait, sweepPause)
+			next = max(wait, minExpiryPause)
 		}
 	}
-	if p.sweeping = false; next > 0 {
-		p.sweepIn(next)
+	if p.timerRunning = false; next > 0 {
+		p.closeExpiredIn(next)
 	}
 }
 
-// open makes a connection to the request's host, through the proxy via unless that is nil. ctx ends with the exchange's
-// total limit. The error is an *Error.
-func (p *pool) open(ctx context.Context, key connKey, epoch uint64, req *http.Request, via *hop) (*connection, error) {
+// connect makes a connection to the request's host, through the proxy of hop unless that is nil. ctx ends with the
+// round trip's total limit. The error is an *Error.
+func (p *pool) connect(ctx context.Context, key connKey, epoch uint64, req *http.Request, hop *proxyHop) (*connection, error) {
 	target := address(req.URL)
 	var tcp net.Conn
 	var err error
-	if via == nil {
+	if hop == nil {
 		tcp, err = p.guard.dial(ctx, "tcp", target, p.timeouts.Connect)
 	} else {
-		tcp, err = p.proxy.dial(ctx, "tcp", address(via.url), p.timeouts)
+		tcp, err = p.proxy.dial(ctx, "tcp", address(hop.url), p.timeouts)
 	}
 	if err != nil {
 		return nil, err
@@ -177,8 +176,8 @@ func (p *pool) open(ctx context.Context, key connKey, epoch uint64, req *http.Re
 	if key.scheme != "https" {
 		return newConnection(tcp, tcp, key, epoch), nil
 	}
-	if via != nil {
-		if err := via.tunnel(ctx, tcp, target, p.timeouts); err != nil {
+	if hop != nil {
+		if err := hop.tunnel(ctx, tcp, target, p.timeouts); err != nil {
 			_ = tcp.Close()
 			return nil, err
 		}
@@ -197,8 +196,8 @@ func (p *pool) handshake(ctx context.Context, tcp net.Conn, host string) (*tls.C
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
-	var a asked
-	limited, cancel := context.WithTimeout(context.WithValue(ctx, askedKey{}, &a), p.timeouts.TLS)
+	var requested certRequested
+	limited, cancel := context.WithTimeout(context.WithValue(ctx, certRequestedKey{}, &requested), p.timeouts.TLS)
 	defer cancel()
 	conn := tls.Client(tcp, config)
 	err := conn.HandshakeContext(limited)
@@ -209,7 +208,7 @@ func (p *pool) handshake(ctx context.Context, tcp net.Conn, host string) (*tls.C
 		err = ctx.Err()
 	case limited.Err() != nil:
 		return nil, &Error{Kind: KindTLSTimeout, cause: context.DeadlineExceeded}
-	case a.Load() && isAlert(err, handshakeFailure): // TLS 1.2 has no better word for a missing certificate
+	case requested.Load() && isAlert(err, handshakeFailure): // TLS 1.2 has no better word for a missing certificate
 		return nil, &Error{Kind: KindTLSClientCert}
 	}
 	return nil, Classify(ctx, "", "", err, false)

@@ -26,15 +26,15 @@ func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 		}
 		quiet, closed := open("quiet.example")
 		busy, _ := open("busy.example")
-		p.put(quiet)
-		p.put(busy)
+		p.putIdle(quiet)
+		p.putIdle(busy)
 		for range 10 {
 			<-time.After(idleTimeout / 9)
-			c, _ := p.pop(busy.key)
+			c, _ := p.popIdle(busy.key)
 			require.NotNil(t, c)
-			p.put(c)
+			p.putIdle(c)
 		}
-		<-time.After(sweepPause)
+		<-time.After(minExpiryPause)
 		synctest.Wait()
 		select {
 		case <-closed:
@@ -45,15 +45,15 @@ func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 		p.closeIdle()
 		synctest.Wait()
 		assert.Empty(t, p.idle)
-		// The sweeper runs again for what comes later.
+		// The timer runs again for what comes later.
 		later, closed := open("later.example")
-		p.put(later)
-		<-time.After(idleTimeout + sweepPause)
+		p.putIdle(later)
+		<-time.After(idleTimeout + minExpiryPause)
 		synctest.Wait()
 		select {
 		case <-closed:
 		default:
-			assert.Fail(t, "the sweeper does not run any more")
+			assert.Fail(t, "the timer does not run any more")
 		}
 	})
 }

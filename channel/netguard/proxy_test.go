@@ -306,13 +306,13 @@ func TestRemediesOfProxyURLs(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, Profile{}, nil)
 	for raw, want := range map[string]string{
-		"proxy.example:3128":            "proxy URL has no scheme; write it as http://host:port",
-		"":                              "proxy URL has no scheme; write it as http://host:port",
-		"socks5://proxy.example:1080":   "proxy URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
-		"https://proxy.example:3128":    "proxy URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
-		"http://proxy.example:3128/x":   "proxy URL has a path or query; write it as http://host:port",
-		"http://u:s3cret@proxy.example": "proxy URL has user info; write it as http://host:port, and the credentials as User and Password",
-		"http://127.1:3128":             "proxy URL has a numeric host that is not an IPv4 address of four decimal numbers; " + hostRemedy,
+		"proxy.example:3128":            "netguard: Proxy.URL has no scheme; write it as http://host:port",
+		"":                              "netguard: Proxy.URL is empty; write it as http://host:port",
+		"socks5://proxy.example:1080":   "netguard: Proxy.URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"https://proxy.example:3128":    "netguard: Proxy.URL has a scheme other than http; write it as http://host:port; proxies that speak SOCKS, or TLS with us, are not supported",
+		"http://proxy.example:3128/x":   "netguard: Proxy.URL has a path or query; write it as http://host:port",
+		"http://u:s3cret@proxy.example": "netguard: Proxy.URL has user info; write it as http://host:port, and the credentials as User and Password",
+		"http://127.1:3128":             "netguard: Proxy.URL has a numeric host that is not an IPv4 address of four decimal numbers; " + hostRemedy,
 		"HTTP://Proxy_1.example:3128":   "",
 		"http://proxy.example:3128/":    "",
 		"http://[2001:db8::1]:3128":     "",

@@ -111,7 +111,7 @@ func TestS36_Versions(t *testing.T) {
 		_, err := bad.Config()
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e)
-		assert.Equal(t, "minimum TLS version", e.Path)
+		assert.Equal(t, "MinVersion", e.Path)
 	}
 }
 
@@ -228,7 +228,7 @@ func TestS38_CustomCA(t *testing.T) {
 		_, err := TLS{CAPEM: []byte(c.text)}.Config()
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
-		assert.Equal(t, "CA certificate", e.Path)
+		assert.Equal(t, "CAPEM", e.Path)
 		assert.Contains(t, e.Problem, c.reason, name)
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
@@ -316,7 +316,7 @@ func TestS39_CertificateFuncErrors(t *testing.T) {
 		_, err := CertificateFunc(t.Context(), func(context.Context) (tls.Certificate, error) { return pair, nil })
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, name)
-		assert.Equal(t, "client certificate", e.Path)
+		assert.Equal(t, "ClientCertificate", e.Path)
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
 	_, err := CertificateFunc(t.Context(), func(context.Context) (tls.Certificate, error) { return good, errors.New("s3cret") })

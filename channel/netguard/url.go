@@ -16,16 +16,17 @@ const maxURL = 8 << 10
 // CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
-// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the URL.
+// be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the
+// URL.
 func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
-	fail := func(reason, remedy string) (*url.URL, error) {
-		return nil, mistake(channel.CodeInvalid, field, reason, remedy)
+	fail := func(problem, remedy string) (*url.URL, error) {
+		return nil, mistakeAt(field, channel.CodeInvalid, problem, remedy)
 	}
 	if raw == "" {
-		return fail("is empty", "give an address such as https://hooks.example.com/path")
+		return nil, mistakeAt(field, channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
 	}
 	if len(raw) > maxURL {
-		return fail("is longer than 8 KiB", "shorten it")
+		return nil, mistakeAt(field, channel.CodeRange, "is longer than 8 KiB", "shorten it")
 	}
 	if !utf8.ValidString(raw) {
 		return fail("is not valid UTF-8", "percent-encode its special characters")
@@ -50,7 +51,7 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 	}
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "http" && !limits.AllowInsecureHTTP:
-		return fail("is not encrypted", "use https://, or have http:// allowed for this channel (Limits.AllowInsecureHTTP)")
+		return nil, mistakeAt(field, channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
 	case scheme != "https" && scheme != "http":
 		return fail("has a scheme other than https", "begin it with https://")
 	}
@@ -69,10 +70,10 @@ func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
 		return fail(reason, hostRemedy)
 	}
 	if port != "" && limits.NoExplicitPort {
-		return fail("names a port", "leave the port out")
+		return nil, mistakeAt(field, channel.CodeForbidden, "names a port", "leave the port out")
 	}
 	if n := portOf(scheme, port); !limits.allowsPort(n) {
-		return fail("uses a port that is not allowed", "use port "+joinInts(limits.Ports))
+		return nil, mistakeAt(field, channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
 	}
 	path, query, hasQuery := strings.Cut(path, "?")
 	if !validEscapes(path) || !validEscapes(query) {
@@ -156,4 +157,29 @@ func escape(s, more string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// SameDestination reports whether two URLs as users write them lead to the same place, however they are written: to the
+// same scheme, host and port as they are dialled (the host in lower case with IDNA's A-labels, the port always named)
+// and the same path and query as they are sent. Never compare the texts instead: "straße.example" and "straẞe.example"
+// are equal by case folding and two hosts to DNS. A text that is no URL is the same as itself only.
+func SameDestination(a, b string) bool {
+	if a == b {
+		return true
+	}
+	first, err := destination(a)
+	if err != nil {
+		return false
+	}
+	second, err := destination(b)
+	return err == nil && first == second
+}
+
+// destination is the one form that all ways to write a URL have in common. Path and query may be a credential.
+func destination(raw string) (string, error) {
+	u, err := CheckURL("", raw, Limits{AllowInsecureHTTP: true})
+	if err != nil {
+		return "", err
+	}
+	return u.Scheme + "://" + address(u) + u.RequestURI(), nil
 }

@@ -1,5 +1,5 @@
-// Package notice says in plain words what an event means to a person: for chat, pagers, tickets and mail. It knows no
-// destination; each renders a [Notice] in its own syntax.
+// Package notice says in plain words what an event means to a person: for chat, pagers, tickets and mail. It is
+// independent of destinations; each renders a [Notice] in its own syntax.
 package notice
 
 import (
@@ -16,7 +16,7 @@ type Notice struct {
 	Title    string   // one line, at most 150: "Access request AR-2047 waits for approval"; never empty
 	Summary  string   // one line, at most 500: who, what, until when; good as the text of a push message; never empty
 	Severity Severity // how much it matters
-	Phase    Phase    // what it does to the story of the event's subject
+	Phase    Phase    // whether it opens, updates or closes what its subject is tracked as
 	Status   string   // one or two words, at most 40: "Pending", "Approved"; "" for a host's own event
 	Facts    []Fact   // at most 24, in reading order, none without a value
 	Link     string   // absolute http(s) URL from the event's data, at most 2048 ASCII characters; "" = none
@@ -32,15 +32,15 @@ type Fact struct {
 }
 
 const (
-	maxTitle   = 150
-	maxSummary = 500
-	maxStatus  = 40
-	maxFacts   = 24
-	closing    = 2 // of them, which every Notice ends with
-	maxLabel   = 60
-	maxValue   = 500
-	maxLong    = 4000
-	maxName    = 80 // of a name inside a sentence
+	maxTitle     = 150
+	maxSummary   = 500
+	maxStatus    = 40
+	maxFacts     = 24
+	closingFacts = 2 // Tenant and When, which every Notice ends with
+	maxLabel     = 60
+	maxValue     = 500
+	maxLong      = 4000
+	maxName      = 80 // of a name inside a sentence
 
 	testPrefix = "TEST: "
 )
@@ -53,11 +53,11 @@ const (
 // soon, revoked), Info for the rest. An alert has its priority's until it is resolved.
 //
 // A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and Standalone whatever
-// its type, so that it wakes nobody up and touches nothing that is real.
+// its type, so that it pages nobody and changes no open incident.
 func Of(e event.Event) Notice {
-	n, ok := ofCatalogue(e)
+	n, ok := catalogueNotice(e)
 	if !ok {
-		n = ofHost(e)
+		n = customNotice(e)
 	}
 	if e.IsTest() {
 		n.Title, n.Summary = testPrefix+n.Title, testPrefix+n.Summary
@@ -67,24 +67,24 @@ func Of(e event.Event) Notice {
 	if n.Link == "" {
 		n.LinkText = ""
 	}
-	n.Facts = n.Facts[:min(len(n.Facts), maxFacts-closing)]
+	n.Facts = n.Facts[:min(len(n.Facts), maxFacts-closingFacts)]
 	n.add("Tenant", e.Tenant())
 	n.addTime("When", e.Time())
 	return n
 }
 
-func ofCatalogue(e event.Event) (Notice, bool) {
+func catalogueNotice(e event.Event) (Notice, bool) {
 	switch kind, _, _ := strings.Cut(string(e.Type()), "."); kind {
 	case "request", "grant":
-		return ofAccess(e)
+		return accessNotice(e)
 	case "session":
-		return ofSession(e)
+		return sessionNotice(e)
 	case "application_access":
-		return ofApplication(e)
+		return applicationNotice(e)
 	case "alert":
-		return ofAlert(e)
+		return alertNotice(e)
 	case "tocsin":
-		return ofRoute(e)
+		return routeNotice(e)
 	}
 	return Notice{}, false
 }
@@ -121,5 +121,55 @@ func (n *Notice) addLong(label, value string) {
 func (n *Notice) addTime(label string, t time.Time) {
 	if !t.IsZero() {
 		n.Facts = append(n.Facts, Fact{Label: line(label, maxLabel), Value: instant(t), Time: t.UTC()})
+	}
+}
+
+// Severity is how much an event matters.
+type Severity uint8
+
+// The severities, in rising order.
+const (
+	Info     Severity = iota // good to know
+	Warning                  // somebody is to decide or to take note
+	Error                    // something does not work
+	Critical                 // look at it now
+)
+
+// String returns the name in lower case.
+func (s Severity) String() string {
+	switch s {
+	case Warning:
+		return "warning"
+	case Error:
+		return "error"
+	case Critical:
+		return "critical"
+	default:
+		return "info"
+	}
+}
+
+// Phase is what an event does to the ticket, incident or thread that a destination keeps for its subject.
+type Phase uint8
+
+// The phases.
+const (
+	Standalone Phase = iota // belongs to none, or nothing ever closes it
+	Opens                   // opens one, or needs somebody's attention again
+	Updates                 // changes it
+	Closes                  // ends it
+)
+
+// String returns the name in lower case.
+func (p Phase) String() string {
+	switch p {
+	case Opens:
+		return "opens"
+	case Updates:
+		return "updates"
+	case Closes:
+		return "closes"
+	default:
+		return "standalone"
 	}
 }

@@ -12,10 +12,10 @@ import (
 
 // phrase joins its parts with spaces and leaves out empty ones.
 func phrase(parts ...string) string {
-	return strings.Join(present(parts), " ")
+	return strings.Join(nonEmpty(parts), " ")
 }
 
-func present(all []string) []string {
+func nonEmpty(all []string) []string {
 	var some []string
 	for _, s := range all {
 		if s != "" {
@@ -47,9 +47,9 @@ func contact(p event.Person) string {
 	return who + " (" + address + ")"
 }
 
-// among is one of several things: "a", "a and b", "a, b and c", "a, b and 5 more".
-func among(items []string, most int, last string) string {
-	items = present(items)
+// enumerate is one of several things: "a", "a and b", "a, b and c", "a, b and 5 more".
+func enumerate(items []string, most int, last string) string {
+	items = nonEmpty(items)
 	if rest := len(items) - most; rest > 0 {
 		items = append(items[:most:most], strconv.Itoa(rest)+" more")
 		last = "and"
@@ -69,14 +69,12 @@ func before(words, s string) string {
 	return words + " " + s
 }
 
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-// until is an instant in a sentence; "" for none.
-func until(words string, t event.Timestamp) string {
+// instant is a time in UTC; "" for none.
+func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return words + " " + instant(t.Time)
+	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
 // duration says so many seconds in the two largest units: "4 hours", "1 day 2 hours"; "" for none.
@@ -112,5 +110,5 @@ func sentence(parts ...string) string {
 	return strings.TrimRight(s, ".") + "."
 }
 
-// somebody is who acts when the event does not say.
-func somebody(who string) string { return cmp.Or(who, "Somebody") }
+// orSomebody is who acts when the event does not say.
+func orSomebody(who string) string { return cmp.Or(who, "Somebody") }

@@ -20,21 +20,21 @@ func TestDurationInWords(t *testing.T) {
 
 func TestAmong(t *testing.T) {
 	t.Parallel()
-	assert.Empty(t, among(nil, 3, "and"))
-	assert.Equal(t, "a", among([]string{"", "a"}, 3, "and"))
-	assert.Equal(t, "a or b", among([]string{"a", "b"}, 3, "or"))
-	assert.Equal(t, "a, b and c", among([]string{"a", "b", "c"}, 3, "and"))
-	assert.Equal(t, "a, b and 2 more", among([]string{"a", "b", "c", "d"}, 2, "or"))
+	assert.Empty(t, enumerate(nil, 3, "and"))
+	assert.Equal(t, "a", enumerate([]string{"", "a"}, 3, "and"))
+	assert.Equal(t, "a or b", enumerate([]string{"a", "b"}, 3, "or"))
+	assert.Equal(t, "a, b and c", enumerate([]string{"a", "b", "c"}, 3, "and"))
+	assert.Equal(t, "a, b and 2 more", enumerate([]string{"a", "b", "c", "d"}, 2, "or"))
 	items := []string{"a", "b", "c"}
-	among(items, 1, "and")
+	enumerate(items, 1, "and")
 	assert.Equal(t, []string{"a", "b", "c"}, items)
 }
 
-func TestWords(t *testing.T) {
+func TestLabel(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]string{
 		"vault.key_rotated": "Vault key rotated", "": "", "._-": "", "über_all": "Über all", "SHA1": "SHA1",
 	} {
-		assert.Equal(t, want, words(id))
+		assert.Equal(t, want, label(id))
 	}
 }

@@ -19,6 +19,7 @@ func patternsOf(values []string) []pattern {
 	var list []pattern
 	seen := make(map[string]bool)
 	add := func(text string, isBase64 bool) {
+		text = strings.ReplaceAll(text, "+", " ") // as fold does
 		if len(text) >= minLength && !seen[text] {
 			seen[text] = true
 			list = append(list, pattern{text, isBase64})

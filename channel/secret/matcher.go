@@ -10,111 +10,103 @@ import (
 // turn ordinary text into gaps.
 const minLength = 8
 
-// A pattern is a text to search for.
+// stride is how far apart the places are at which a text is looked at: a pattern is longer, so it is met at one of its
+// first bytes.
+const stride = 4
+
+// pattern is a text to search for.
 type pattern struct {
-	text   string
-	base64 bool // the neighbours of a match hold some of its bits
+	text   string // folded
+	base64 bool   // the neighbours of a match hold some of its bits
 }
 
-// matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are: the filter
-// says of almost every text that it holds none of them, and the automaton reads what is left.
+// matcher finds many patterns in one pass, in time that is linear in the text, whatever the patterns are.
 type matcher struct {
-	filter    *filter
-	automaton func() *automaton // made on first use, which most channels never come to
-	longest   int               // value
+	pairs     *[1 << 16 / 64]uint64 // a bit for each two bytes next to each other at the beginning of a pattern
+	automaton func() *automaton     // made on first use: most answers are too short to hold anything
+	longest   int                   // value that the patterns were made of
 }
 
 func newMatcher(patterns []pattern, longest int) *matcher {
-	return &matcher{newFilter(patterns), sync.OnceValue(func() *automaton { return newAutomaton(patterns) }), longest}
-}
-
-// find appends the ranges of s that hold a pattern, ordered by their ends.
-func find[T string | []byte](m *matcher, s T, spans []span) []span {
-	if m.filter == nil || excludes(m.filter, s) {
-		return spans
+	m := &matcher{new([1 << 16 / 64]uint64), sync.OnceValue(func() *automaton { return newAutomaton(patterns) }), longest}
+	for _, p := range patterns {
+		for at := range stride {
+			for _, a := range unfold(p.text[at]) {
+				for _, b := range unfold(p.text[at+1]) {
+					pair := uint16(a)<<8 | uint16(b)
+					m.pairs[pair/64] |= 1 << (pair % 64)
+				}
+			}
+		}
 	}
-	return scan(m.automaton(), s, spans)
+	return m
 }
 
-// fold maps bytes that stand for the same: forms write a blank as '+'.
-func fold(c byte) byte {
-	if c == '+' {
-		return ' '
-	}
-	return c
-}
-
-// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns,
-// 0 the empty one. As long as a beginning goes on in one way only, the next node has the next number, so that most
-// nodes cost 13 bytes.
+// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns, and
+// node 0 the empty one. The nodes are numbered level by level, so that the children of each have numbers in a row.
 type automaton struct {
-	label   []byte         // by which each node is reached
-	single  []bool         // the next number is a child of the node
-	branch  map[edge]int32 // the other children
-	fail    []int32        // the longest other node that the node's text ends with
-	length  []int32        // of the longest pattern that the node's text ends with; 0 = none
-	base64  map[int32]bool // nodes at which length may be of a pattern in base64
-	atStart [256]int32     // children of node 0
-}
-
-type edge struct {
-	node int32
-	by   byte
+	start    [256]int32 // the children of node 0
+	children []int32    // those of node n are children[n] to children[n+1]-1
+	label    []byte     // by which each node is reached
+	fail     []int32    // the longest other node that the node's text ends with
+	length   []int32    // of the longest pattern that the node's text ends with; 0 = none
+	base64   []bool     // length may be that of a pattern in base64
 }
 
 func newAutomaton(patterns []pattern) *automaton {
-	size := 1
-	for _, p := range patterns {
-		size += len(p.text)
-	}
-	a := &automaton{
-		label: make([]byte, 1, size), single: make([]bool, 1, size), length: make([]int32, 1, size),
-		branch: make(map[edge]int32), base64: make(map[int32]bool),
-	}
-	for _, p := range patterns {
-		a.add(p)
-	}
-	a.link()
-	return a
-}
-
-// add makes the nodes of a pattern.
-func (a *automaton) add(p pattern) {
-	at := int32(0)
-	for i := range len(p.text) {
-		c := fold(p.text[i])
-		next := a.child(at, c)
-		if next == 0 {
-			next = int32(len(a.label))
-			switch at {
-			case 0:
-				a.atStart[c] = next
-			case next - 1:
-				a.single[at] = true
-			default:
-				a.branch[edge{at, c}] = next
+	slices.SortFunc(patterns, func(p, q pattern) int { return cmp.Compare(p.text, q.text) })
+	// A node in the queue is the first depth bytes of the patterns from to to-1.
+	type node struct{ from, to, depth int }
+	queue := []node{{0, len(patterns), 0}}
+	a := &automaton{label: make([]byte, 1), fail: make([]int32, 1), length: make([]int32, 1), base64: make([]bool, 1)}
+	for n := int32(0); int(n) < len(queue); n++ {
+		at := queue[n]
+		a.children = append(a.children, int32(len(queue)))
+		for from := at.from; from < at.to; {
+			if len(patterns[from].text) == at.depth {
+				from++ // it ends with this node
+				continue
 			}
-			a.label, a.single, a.length = append(a.label, c), append(a.single, false), append(a.length, 0)
+			child := node{from, from, at.depth + 1}
+			c := patterns[from].text[at.depth]
+			length, isBase64 := 0, false
+			for ; child.to < at.to && patterns[child.to].text[at.depth] == c; child.to++ {
+				if p := patterns[child.to]; len(p.text) == child.depth {
+					length, isBase64 = child.depth, isBase64 || p.base64
+				}
+			}
+			suffix := int32(0)
+			if n > 0 {
+				suffix = a.next(a.fail[n], c)
+			} else {
+				a.start[c] = int32(len(queue))
+			}
+			if length == 0 {
+				length = int(a.length[suffix])
+			}
+			a.label = append(a.label, c)
+			a.fail = append(a.fail, suffix)
+			a.length = append(a.length, int32(length))
+			a.base64 = append(a.base64, isBase64 || a.base64[suffix])
+			queue = append(queue, child)
+			from = child.to
 		}
-		at = next
 	}
-	a.length[at] = int32(len(p.text))
-	if p.base64 {
-		a.base64[at] = true
-	}
+	a.children = append(a.children, int32(len(queue)))
+	return a
 }
 
 // child returns the node that a node goes on to by c, or 0.
 func (a *automaton) child(node int32, c byte) int32 {
-	switch {
-	case node == 0:
-		return a.atStart[c]
-	case a.single[node] && a.label[node+1] == c:
-		return node + 1
-	case len(a.branch) == 0:
-		return 0
+	if node == 0 {
+		return a.start[c]
 	}
-	return a.branch[edge{node, c}]
+	for child := a.children[node]; child < a.children[node+1]; child++ {
+		if a.label[child] == c {
+			return child
+		}
+	}
+	return 0
 }
 
 // next returns the longest node that the text of a node and then c end with.
@@ -127,56 +119,55 @@ func (a *automaton) next(node int32, c byte) int32 {
 	}
 }
 
-// link sets fail, level by level, and with it length.
-func (a *automaton) link() {
-	a.fail = make([]int32, len(a.label))
-	branches := make(map[int32][]int32, len(a.branch))
-	for e, child := range a.branch {
-		branches[e.node] = append(branches[e.node], child)
-	}
-	level := make([]int32, 0, len(a.label))
-	for _, child := range a.atStart {
-		if child != 0 {
-			level = append(level, child)
+// skip returns a place not before from, and not behind the next pattern: what is between holds nothing. Two bytes of
+// every fourth place are enough to see that.
+func skip[T string | []byte](m *matcher, s T, from int) int {
+	for i := from; i < len(s)-1; i += stride {
+		pair := uint16(s[i])<<8 | uint16(s[i+1])
+		if m.pairs[pair/64]>>(pair%64)&1 != 0 {
+			return max(from, i-stride+1)
 		}
 	}
-	for i := 0; i < len(level); i++ {
-		node := level[i]
-		children := branches[node]
-		if a.single[node] {
-			children = append(children, node+1)
-		}
-		for _, child := range children {
-			suffix := a.next(a.fail[node], a.label[child])
-			a.fail[child] = suffix
-			if a.length[child] == 0 {
-				a.length[child] = a.length[suffix]
-			}
-			if a.base64[suffix] {
-				a.base64[child] = true
-			}
-		}
-		level = append(level, children...)
-	}
+	return len(s)
 }
 
-// scan appends the ranges of s that hold a pattern, ordered by their ends.
-func scan[T string | []byte](a *automaton, s T, spans []span) []span {
-	first := len(spans)
-	node := int32(0)
-	for i := range len(s) {
+// find appends the ranges of s that hold a pattern, ordered by their ends.
+func find[T string | []byte](m *matcher, s T, spans []span) []span {
+	i := skip(m, s, 0)
+	if i == len(s) {
+		return spans
+	}
+	a, node, first := m.automaton(), int32(0), len(spans)
+	for ; i < len(s); i++ {
 		node = a.next(node, fold(s[i]))
-		n := int(a.length[node])
-		if n == 0 {
-			continue
+		if n := int(a.length[node]); n > 0 {
+			found := span{i + 1 - n, i + 1}
+			if a.base64[node] {
+				found = widen(s, found)
+			}
+			spans = extend(spans, first, found)
 		}
-		found := span{i + 1 - n, i + 1}
-		if a.base64[node] {
-			found = widen(s, found)
+		if node == 0 {
+			i = skip(m, s, i+1) - 1
 		}
-		spans = extend(spans, first, found)
 	}
 	return spans
+}
+
+// fold maps bytes that stand for the same: forms write a blank as '+'.
+func fold(c byte) byte {
+	if c == '+' {
+		return ' '
+	}
+	return c
+}
+
+// unfold lists the bytes that fold makes c of.
+func unfold(c byte) []byte {
+	if c == ' ' {
+		return []byte(" +")
+	}
+	return []byte{c}
 }
 
 // span is a half-open range of bytes.

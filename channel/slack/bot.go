@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -37,8 +38,8 @@ type Bot struct {
 	separate           bool
 	references         References
 	token              secret.Value
-	compose            composer
-	pace               pacer
+	composer           composer
+	pacer              pacer
 	logger             *slog.Logger
 }
 
@@ -47,17 +48,17 @@ var (
 	_ channel.Checker = (*Bot)(nil)
 )
 
-// NewBot makes a Bot. The error joins a *channel.ConfigError for every problem found. Whether Slack knows token and channel
-// shows when they are used; ask Check about the token.
+// NewBot makes a Bot. The error joins a *channel.ConfigError for every problem found. Whether Slack knows token and
+// channel shows when they are used; ask Check about the token.
 func NewBot(c BotConfig) (*Bot, error) {
 	c = c.withDefaults()
 	post, err := webhook.New(c.method("chat.postMessage"))
-	if err := errors.Join(c.check(), own(err, map[string]string{"URL": "API", "Auth": "Token"})); err != nil {
+	if err := errors.Join(c.validate(), renamed(err)); err != nil {
 		return nil, err
 	}
 	b := &Bot{
 		post: post, channel: c.Channel, separate: c.Separate, references: c.References, token: c.Token,
-		compose: c.composer(), pace: pacer{interval: c.Interval}, logger: c.Logger,
+		composer: c.composer(), pacer: pacer{interval: c.Interval}, logger: c.Logger,
 	}
 	c.Logger = slog.New(slog.DiscardHandler) // one warning about TLS is enough
 	if b.update, err = webhook.New(c.method("chat.update")); err != nil {
@@ -79,7 +80,7 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 	if d.Event.IsZero() {
 		return b.post.Send(ctx, d) // which says so
 	}
-	if wait := b.pace.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
+	if wait := b.pacer.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
 	n := notice.Of(d.Event)
@@ -93,30 +94,30 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 		b.logger.WarnContext(ctx, "slack cannot read the reference to a message", "route", d.Route, "error", err)
 	}
 	if !found || err != nil {
-		return b.begin(ctx, d, n, k)
+		return b.postFirst(ctx, d, n, k)
 	}
-	return b.follow(ctx, d, n, k, ref)
+	return b.followUp(ctx, d, n, k, ref)
 }
 
-// begin posts the first message about a subject.
-func (b *Bot) begin(ctx context.Context, d channel.Delivery, n notice.Notice, k Key) (channel.Receipt, error) {
+// postFirst posts the first message about a subject.
+func (b *Bot) postFirst(ctx context.Context, d channel.Delivery, n notice.Notice, k Key) (channel.Receipt, error) {
 	r, err := b.call(ctx, d, b.post, b.headline(ctx, n, place{Channel: b.channel}))
 	if err == nil && r.ProviderID != "" {
-		b.remember(ctx, k, Reference{TS: r.ProviderID, Delivery: deliveryID(d), Time: d.Event.Time()})
+		b.storeReference(ctx, k, Reference{TS: r.ProviderID, Delivery: deliveryID(d), Time: d.Event.Time()})
 	}
 	return r, err
 }
 
-// follow tells what is new about a subject that has a message.
-func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k Key, ref Reference) (channel.Receipt, error) {
+// followUp updates the message of a subject and replies to it with what is new.
+func (b *Bot) followUp(ctx context.Context, d channel.Delivery, n notice.Notice, k Key, ref Reference) (channel.Receipt, error) {
 	r := channel.Receipt{ProviderID: ref.TS, Skipped: true}
-	if restates(d.Event.Type()) && !d.Event.Time().Before(ref.Time) {
+	if updatesHeadline(d.Event.Type()) && !d.Event.Time().Before(ref.Time) {
 		var err error
 		r, err = b.call(ctx, d, b.update, b.headline(ctx, n, place{Channel: b.channel, TS: ref.TS}))
 		switch reason := reasonOf(err); {
-		case headless(reason):
-			return b.begin(ctx, d, n, k)
-		case err != nil && !fixed(reason):
+		case headlineGone(reason):
+			return b.postFirst(ctx, d, n, k)
+		case err != nil && !notEditable(reason):
 			return r, err
 		}
 	}
@@ -128,13 +129,13 @@ func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k
 	r, err := b.call(ctx, d, b.post, func(c composer) webhook.Body { return c.reply(ctx, n, at) })
 	r.Duration += before
 	switch {
-	case headless(reasonOf(err)):
-		return b.begin(ctx, d, n, k)
+	case headlineGone(reasonOf(err)):
+		return b.postFirst(ctx, d, n, k)
 	case err == nil:
 		if ref.Delivery = deliveryID(d); d.Event.Time().After(ref.Time) {
 			ref.Time = d.Event.Time()
 		}
-		b.remember(ctx, k, ref)
+		b.storeReference(ctx, k, ref)
 	}
 	return r, err
 }
@@ -142,8 +143,9 @@ func (b *Bot) follow(ctx context.Context, d channel.Delivery, n notice.Notice, k
 // storeTimeout is for storing a reference when there is no time left: without it the story would fall apart.
 const storeTimeout = time.Second
 
-// remember stores a reference. It is too late for an error: the message stands there, and trying again would repeat it.
-func (b *Bot) remember(ctx context.Context, k Key, ref Reference) {
+// storeReference stores a reference. It is too late for an error: the message stands there, and trying again would
+// repeat it.
+func (b *Bot) storeReference(ctx context.Context, k Key, ref Reference) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err := b.references.Put(ctx, k, ref); err != nil {
@@ -157,14 +159,14 @@ func (b *Bot) headline(ctx context.Context, n notice.Notice, at place) func(comp
 }
 
 func (b *Bot) call(ctx context.Context, d channel.Delivery, method *webhook.Channel, body func(composer) webhook.Body) (channel.Receipt, error) {
-	r, err := b.compose.send(ctx, d, method, body)
-	b.pace.heed(ctx, err, time.Now())
-	b.heed(err)
+	r, err := b.composer.send(ctx, d, method, body)
+	b.pacer.pauseAfter(ctx, err, time.Now())
+	b.expireToken(err)
 	return r, err
 }
 
-// heed has the token read again when Slack refuses it: it may have been rotated.
-func (b *Bot) heed(err error) {
+// expireToken makes the next attempt read the token again when Slack refuses it: it may have been rotated.
+func (b *Bot) expireToken(err error) {
 	if unauthorized(reasonOf(err)) {
 		b.token.Expire()
 	}
@@ -182,7 +184,7 @@ func deliveryID(d channel.Delivery) string {
 // channel.
 func (b *Bot) Check(ctx context.Context) error {
 	_, err := b.test.SendWith(ctx, channel.Delivery{}, webhook.StaticBody([]byte("{}")))
-	b.heed(err)
+	b.expireToken(err)
 	return err
 }
 
@@ -209,4 +211,87 @@ func (c BotConfig) outline() string {
 		return "slack.BotConfig(invalid channel)"
 	}
 	return "slack.BotConfig(" + c.Channel + ")"
+}
+
+// BotConfig describes a Slack app's access to one channel. Printing one shows the channel only.
+type BotConfig struct {
+	// Token is the app's bot token, xoxb-…, with the scope chat:write. Required.
+	Token secret.Value
+	// Channel is the id of a channel or a conversation the app is a member of, such as C024BE91L: Slack shows it at the
+	// end of "About this channel". Not a name, which can change and which chat.update does not take. Required.
+	Channel string
+	// API is where the Web API's methods are. Empty = https://slack.com/api; GovSlack has https://slack-gov.com/api.
+	API string
+	// Separate makes each event a message of its own.
+	Separate bool
+	// References remembers the first message about each subject. nil = a [Memory] of its own.
+	References References
+	Options
+}
+
+const defaultAPI = "https://slack.com/api"
+
+func (c BotConfig) withDefaults() BotConfig {
+	c.Options = c.Options.withDefaults()
+	if c.API == "" {
+		c.API = defaultAPI
+	}
+	if c.References == nil {
+		c.References = NewMemory(MemoryOptions{})
+	}
+	return c
+}
+
+// validate returns every problem besides those of the connection and of what API and Token hold.
+func (c BotConfig) validate() error {
+	errs := []error{c.Options.validate()}
+	if c.Token.IsZero() {
+		errs = append(errs, mistake(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
+	}
+	if !isChannelID(c.Channel) {
+		code := channel.CodeInvalid
+		if c.Channel == "" {
+			code = channel.CodeMissing
+		}
+		errs = append(errs, mistake(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
+	}
+	if strings.ContainsAny(c.API, "?#") {
+		errs = append(errs, mistake(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
+	}
+	return errors.Join(errs...)
+}
+
+// renamed says what package webhook says about method's Config, of the fields of a BotConfig.
+func renamed(err error) error {
+	return channel.EditConfigErrors(err, func(e *channel.ConfigError) {
+		e.Package = pkg
+		switch field, _, _ := strings.Cut(e.Path, "."); field {
+		case "URL":
+			e.Path = "API"
+		case "Auth":
+			e.Path = "Token"
+		}
+	})
+}
+
+// isChannelID takes ids of public channels, direct messages and private channels
+// (https://docs.slack.dev/apis/web-api/using-the-conversations-api).
+func isChannelID(s string) bool {
+	if len(s) < 3 || len(s) > 64 || strings.IndexByte("CDG", s[0]) < 0 {
+		return false
+	}
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// method describes one of the Web API's methods.
+func (c BotConfig) method(name string) webhook.Config {
+	w := webhook.Config{
+		URL:         strings.TrimSuffix(c.API, "/") + "/" + name,
+		ContentType: "application/json; charset=utf-8",
+		Interpret:   readAPI,
+	}
+	if !c.Token.IsZero() { // which validate reports, in words that do not speak of a Scheme
+		w.Auth = webhook.Scheme("Bearer", c.Token)
+	}
+	return c.withConnection(w)
 }

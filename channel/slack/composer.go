@@ -32,7 +32,7 @@ func (c composer) builtIn() composer { return composer{logger: c.logger} }
 func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Body {
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
 		if c.template != nil {
-			made, err := c.own(ctx, d, newMessage(p, n, nil))
+			made, err := c.render(ctx, d, newMessage(p, n, nil))
 			late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 			switch {
 			case err != nil && (late || d.Event.IsTest()), made != nil:
@@ -46,18 +46,18 @@ func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Bo
 	})
 }
 
-// own makes what the template says of m; nil = nothing that can be sent.
-func (c composer) own(ctx context.Context, d channel.Delivery, m message) ([]byte, error) {
+// render returns what the template makes of m; nil = nothing that can be sent.
+func (c composer) render(ctx context.Context, d channel.Delivery, m message) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.template.Render(limited, nil, d.Event.Decoded())
 	switch {
-	case tooMuch(err):
+	case exceedsLimits(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
 	case c.template.Mode() == template.JSON:
-		made, dropped, err := complete(out, m)
+		made, dropped, err := withFields(out, m)
 		if len(dropped) > 0 {
 			c.logger.WarnContext(ctx, "slack leaves out what a template has no say in", "route", d.Route, "fields", dropped)
 		}
@@ -69,8 +69,8 @@ func (c composer) own(ctx context.Context, d channel.Delivery, m message) ([]byt
 	return encode(m)
 }
 
-// tooMuch reports whether a template got beyond its limits, which is up to the event's data.
-func tooMuch(err error) bool {
+// exceedsLimits reports whether a template got beyond its limits, which is up to the event's data.
+func exceedsLimits(err error) bool {
 	r, ok := errors.AsType[*template.RenderError](err)
 	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
 }
@@ -81,13 +81,13 @@ func (c composer) reply(ctx context.Context, n notice.Notice, p place) webhook.B
 		return c.body(ctx, n, p)
 	}
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
-		return encode(newMessage(p, n, news(n, d.Event.Type())))
+		return encode(newMessage(p, n, replyBlocks(n, d.Event.Type())))
 	})
 }
 
-// complete puts the fields of m into an object that a template made; nil = it made null. Only where it goes is not the
-// template's to say, what said so is left out.
-func complete(object []byte, m message) (whole []byte, dropped []string, err error) {
+// withFields puts the fields of m into an object that a template made; nil = it made null. Only where it goes is not
+// the template's to say, what said so is left out.
+func withFields(object []byte, m message) (whole []byte, dropped []string, err error) {
 	var made, own map[string]json.RawMessage
 	if err := json.Unmarshal(object, &made); err != nil {
 		return nil, nil, errors.New("what the template made is not a JSON object")
@@ -102,7 +102,7 @@ func complete(object []byte, m message) (whole []byte, dropped []string, err err
 	if err := json.Unmarshal(fields, &own); err != nil {
 		return nil, nil, err
 	}
-	dropped = placed(made)
+	dropped = placementFields(made)
 	for _, name := range dropped {
 		delete(made, name)
 	}
@@ -119,8 +119,8 @@ func complete(object []byte, m message) (whole []byte, dropped []string, err err
 	return whole, dropped, err
 }
 
-// placed are the fields of a message that say where it goes.
-func placed(object map[string]json.RawMessage) (fields []string) {
+// placementFields are the fields of a message that say where it goes.
+func placementFields(object map[string]json.RawMessage) (fields []string) {
 	for _, name := range [...]string{"channel", "ts", "thread_ts", "reply_broadcast"} {
 		if _, ok := object[name]; ok {
 			fields = append(fields, name)
@@ -129,13 +129,13 @@ func placed(object map[string]json.RawMessage) (fields []string) {
 	return fields
 }
 
-// checkTime is for what a template makes of nothing and of the samples.
-const checkTime = 200 * time.Millisecond
+// trialTimeout is for rendering a template without an event and with the samples.
+const trialTimeout = 200 * time.Millisecond
 
-// places returns what a template for JSON says about where a message goes, as far as it shows without an event: it
-// would be left out, and the message land elsewhere.
-func places(t *template.Template) []string {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+// templatePlacement returns what a template for JSON says about where a message goes, as far as it shows without an
+// event: it would be left out, and the message land elsewhere.
+func templatePlacement(t *template.Template) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), trialTimeout)
 	defer cancel()
 	datas := []map[string]any{{}}
 	for _, typ := range []event.Type{event.TypeRequestPending, event.TypeRequestBreakGlass, event.TypeGrantActive, event.TypeSessionStarted} {
@@ -146,7 +146,7 @@ func places(t *template.Template) []string {
 	for _, data := range datas {
 		var made map[string]json.RawMessage
 		if out, err := t.Render(ctx, nil, data); err == nil && json.Unmarshal(out, &made) == nil {
-			if fields := placed(made); len(fields) > 0 {
+			if fields := placementFields(made); len(fields) > 0 {
 				return fields
 			}
 		}
@@ -159,23 +159,23 @@ func paragraphs(s string) blocks {
 	s = strings.ToValidUTF8(strings.TrimSpace(s), "\uFFFD")
 	for limit := maxBlockBytes; ; limit /= 2 {
 		var b blocks
-		for rest := cut(s, limit, "…"); rest != ""; {
-			piece := cut(rest, maxText, "")
+		for rest := truncateMrkdwn(s, limit, "…"); rest != ""; {
+			piece := truncateMrkdwn(rest, maxText, "")
 			if feed := strings.LastIndexByte(piece, '\n'); feed > 0 && len(piece) < len(rest) {
 				piece = piece[:feed]
 			}
 			b = append(b, block{Type: "section", Text: mrkdwn(piece)})
 			rest = strings.TrimLeftFunc(rest[len(piece):], unicode.IsSpace)
 		}
-		if b.fit() {
+		if b.fits() {
 			return b
 		}
 	}
 }
 
-// cut returns mrkdwn of at most limit UTF-16 units, ending with mark if some had to go, and never in the middle of an
-// entity or a link.
-func cut(s string, limit int, mark string) string {
+// truncateMrkdwn returns mrkdwn of at most limit UTF-16 units, ending with mark if some had to go, and never in the
+// middle of an entity or a link.
+func truncateMrkdwn(s string, limit int, mark string) string {
 	short := notice.TruncateUTF16(s, limit)
 	if short == s {
 		return s
@@ -203,8 +203,30 @@ func broadcast(n notice.Notice) bool {
 	return n.Phase == notice.Opens || n.Severity >= notice.Error
 }
 
-// restates reports whether the news says how the whole subject stands, so that it can take the headline's place. Who
-// came to a session is not what the session is about.
-func restates(t event.Type) bool {
+// updatesHeadline reports whether the news says how the whole subject stands, so that it can take the headline's place.
+// Who came to a session is not what the session is about.
+func updatesHeadline(t event.Type) bool {
 	return t != event.TypeSessionMemberJoined && t != event.TypeSessionMemberLeft
+}
+
+// send posts what the composer makes, and the built-in message when Slack does not take what its template makes: no
+// data of an event may keep it from being posted.
+func (c composer) send(ctx context.Context, d channel.Delivery, method *webhook.Channel, body func(composer) webhook.Body) (channel.Receipt, error) {
+	r, err := method.SendWith(ctx, d, body(c))
+	if c.template == nil || !contentRefused(reasonOf(err)) {
+		return r, err
+	}
+	c.logger.WarnContext(ctx, "slack does not take what the template makes", "route", d.Route, "event", d.Event.ID(), "reason", reasonOf(err))
+	before := r.Duration
+	r, err = method.SendWith(ctx, d, body(c.builtIn()))
+	r.Duration += before
+	return r, err
+}
+
+// reasonOf is Slack's word for an error; "" = there is none.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*webhook.Error](err); ok {
+		return e.Reason
+	}
+	return ""
 }

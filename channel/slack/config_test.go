@@ -51,9 +51,9 @@ func TestNewWebhookRefuses(t *testing.T) {
 	}{
 		"no URL":   {slack.WebhookConfig{}, "URL", "is empty"},
 		"http":     {slack.WebhookConfig{URL: "http://hooks.slack.com/services/S3CRET"}, "URL", "is not encrypted"},
-		"mask":     {slack.WebhookConfig{URL: good, Masks: []secret.Mask{{Replacement: "{x}", Value: secret.Literal("S3CRET-2")}}}, "Masks: mask 1", "does not occur"},
+		"mask":     {slack.WebhookConfig{URL: good, Masks: []secret.Mask{{Replacement: "{x}", Value: secret.Literal("S3CRET-2")}}}, "Masks[0].Replacement", "does not occur"},
 		"template": {slack.WebhookConfig{URL: good, Options: slack.Options{Template: compile(t, template.HTML, "S3CRET")}}, "Template", "is neither for Slack nor for JSON"},
-		"TLS":      {slack.WebhookConfig{URL: good, Options: slack.Options{TLS: netguard.TLS{MinVersion: 1}}}, "connection: minimum TLS version", "is not a version"},
+		"TLS":      {slack.WebhookConfig{URL: good, Options: slack.Options{TLS: netguard.TLS{MinVersion: 1}}}, "TLS.MinVersion", "is not a version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,11 @@
 // everything about one request together. What both post by default is made of a notice.Notice; [Options].Template
 // replaces it.
 //
+// A Bot's app needs the scope chat:write and an invitation to the channel, and its route Order: BySubject. A request
+// stays one message: later events bring it up to date and reply in its thread; what somebody has to act on is shown in
+// the channel too. Servers with Slack's interface, such as Mattermost, take a [Webhook]. A template never says where a
+// message goes.
+//
 // Text from events is literal: it is either plain text to Slack or escaped, so that nobody can mention a channel or
 // invent a link by asking for access with the right words. The one link of a message is the notice's.
 //

@@ -4,6 +4,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Message is what a Webhook posts about e by default.
@@ -14,8 +15,8 @@ func Message(e event.Event) []byte {
 }
 
 // Readers are what reads Slack's answers.
-func Readers() []func(webhook.Answer, webhook.Verdict) webhook.Reading {
-	return []func(webhook.Answer, webhook.Verdict) webhook.Reading{readHook, readAPI}
+func Readers() []func(webhook.Response, retry.Verdict) webhook.Reading {
+	return []func(webhook.Response, retry.Verdict) webhook.Reading{readHook, readAPI}
 }
 
 // OwnText is a message of the text that a template made.

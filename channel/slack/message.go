@@ -3,6 +3,7 @@ package slack
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -56,18 +57,18 @@ func newMessage(p place, n notice.Notice, b blocks) message {
 }
 
 // fallback is what a notification on a phone says. A summary is short enough for any limit, escaped too.
-func fallback(n notice.Notice) string { return escape(sign(n.Severity) + " " + n.Summary) }
+func fallback(n notice.Notice) string { return escape(severityIcon(n.Severity) + " " + n.Summary) }
 
 // headline is the message about an event that stands for its subject: all that somebody needs who has to act on it.
 func headline(n notice.Notice, t event.Type) blocks {
 	// Long texts first: who, what and until when matter more than the end of a long reason.
 	for _, limit := range [...]struct{ long, short int }{{maxText, 500}, {1500, 500}, {750, 250}, {300, 125}} {
-		if b := headlineWithin(n, t, len(n.Facts), limit.long, limit.short); b.fit() {
+		if b := headlineWithin(n, t, len(n.Facts), limit.long, limit.short); b.fits() {
 			return b
 		}
 	}
 	for facts := len(n.Facts); ; facts-- {
-		if b := headlineWithin(n, t, facts, 300, 125); b.fit() || facts == 0 {
+		if b := headlineWithin(n, t, facts, 300, 125); b.fits() || facts == 0 {
 			return b
 		}
 	}
@@ -75,7 +76,7 @@ func headline(n notice.Notice, t event.Type) blocks {
 
 // headlineWithin shows the first facts, long and short ones within their limits.
 func headlineWithin(n notice.Notice, t event.Type, facts, long, short int) blocks {
-	b := blocks{{Type: "header", Text: plain(sign(n.Severity)+" "+n.Title, maxHeader)}}
+	b := blocks{{Type: "header", Text: plain(severityIcon(n.Severity)+" "+n.Title, maxHeader)}}
 	shown := make([]notice.Fact, 0, facts+1)
 	if n.Status != "" {
 		shown = append(shown, notice.Fact{Label: "Status", Value: n.Status})
@@ -88,10 +89,10 @@ func headlineWithin(n notice.Notice, t event.Type, facts, long, short int) block
 	return append(b.link(n), block{Type: "context", Elements: footer})
 }
 
-// news is the message about what happened next, below a headline that has been brought up to date.
-func news(n notice.Notice, t event.Type) blocks {
+// replyBlocks is the message about what happened next, below a headline that has been brought up to date.
+func replyBlocks(n notice.Notice, t event.Type) blocks {
 	b := blocks{
-		{Type: "section", Text: plain(sign(n.Severity)+" "+n.Title, maxText)},
+		{Type: "section", Text: plain(severityIcon(n.Severity)+" "+n.Title, maxText)},
 		{Type: "section", Text: plain(n.Summary, maxText)},
 	}
 	return append(b.link(n), block{Type: "context", Elements: sourceLine(n, t)})
@@ -101,8 +102,8 @@ func sourceLine(n notice.Notice, t event.Type) []*text {
 	return []*text{plain("Severity: "+n.Severity.String(), maxText), plain(string(t), maxText)}
 }
 
-// sign shows a severity where there is little room. The footer has it in words.
-func sign(s notice.Severity) string {
+// severityIcon shows a severity where there is little room. The footer has it in words.
+func severityIcon(s notice.Severity) string {
 	switch s {
 	case notice.Critical:
 		return "🚨"
@@ -128,4 +129,81 @@ func encode(v any) ([]byte, error) {
 // (https://docs.slack.dev/messaging/formatting-message-text#escaping).
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+}
+
+// block is a Block Kit block of one of the types header, section and context
+// (https://docs.slack.dev/reference/block-kit/blocks).
+type block struct {
+	Type     string  `json:"type"`
+	Text     *text   `json:"text,omitempty"`
+	Fields   []*text `json:"fields,omitempty"`
+	Elements []*text `json:"elements,omitempty"`
+}
+
+// text is a text object.
+type text struct {
+	Type     string `json:"type"`
+	Text     string `json:"text"`
+	Emoji    *bool  `json:"emoji,omitempty"`    // false: ":x:" stays what it is
+	Verbatim bool   `json:"verbatim,omitempty"` // no names and addresses become links that are not written as such
+}
+
+// plain is for text written by anybody: nothing in it has a meaning to Slack.
+func plain(s string, limit int) *text {
+	return &text{Type: "plain_text", Text: notice.TruncateUTF16(s, limit), Emoji: new(bool)}
+}
+
+// mrkdwn is for what this package writes, with everything else in it escaped.
+func mrkdwn(s string) *text { return &text{Type: "mrkdwn", Text: s, Verbatim: true} }
+
+type blocks []block
+
+// fits reports whether Slack takes b as a whole.
+func (b blocks) fits() bool {
+	encoded, err := encode(b)
+	return err == nil && len(encoded) <= maxBlockBytes && len(b) <= maxBlocks
+}
+
+// facts appends sections: a row of label and value for each fact, and the whole width for a long one.
+func (b blocks) facts(facts []notice.Fact, long, short int) blocks {
+	open := false // the last section takes another row
+	for _, f := range facts {
+		if f.Long {
+			open = false
+			b = append(b, block{Type: "section", Text: label(f.Label)}, block{Type: "section", Text: plain(f.Value, min(long, maxText))})
+			continue
+		}
+		if !open {
+			b = append(b, block{Type: "section"})
+		}
+		last := &b[len(b)-1]
+		last.Fields = append(last.Fields, label(f.Label), value(f, min(short, maxField)))
+		open = len(last.Fields)+2 <= maxFields
+	}
+	return b
+}
+
+// link appends n's link. It is a link in a text and no button, because Slack sends the click on a button to the app and
+// shows a warning beside it when nobody there answers (github.com/slackapi/node-slack-sdk issue 869).
+func (b blocks) link(n notice.Notice) blocks {
+	if n.Link == "" {
+		return b
+	}
+	return append(b, block{Type: "section", Text: mrkdwn("*<" + escape(n.Link) + "|" + escape(n.LinkText) + ">*")})
+}
+
+// label is bold unless that would need characters which the label has itself.
+func label(s string) *text {
+	if strings.ContainsAny(s, "*_~`") {
+		return plain(s, maxField)
+	}
+	return mrkdwn("*" + escape(s) + "*")
+}
+
+// value shows an instant in the reader's own time zone, and anything else as it is.
+func value(f notice.Fact, limit int) *text {
+	if at := f.Time.Unix(); !f.Time.IsZero() && at > 0 && f.Time.Year() <= 9999 {
+		return mrkdwn(fmt.Sprintf("<!date^%d^{date_short_pretty}, {time}|%s>", at, escape(f.Value)))
+	}
+	return plain(f.Value, limit)
 }

@@ -66,13 +66,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (o Options) check() error {
+func (o Options) validate() error {
 	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
-		return mistake(channel.CodeInvalid, "Template", "is neither for Slack nor for JSON", "compile it with Mode: template.Slack")
+		return mistake(channel.CodeTemplate, "Template", "is neither for Slack nor for JSON", "compile it for one of them")
 	}
 	if o.Template != nil && o.Template.Mode() == template.JSON {
-		if fields := places(o.Template); len(fields) > 0 {
-			return mistake(channel.CodeInvalid, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
+		if fields := templatePlacement(o.Template); len(fields) > 0 {
+			return mistake(channel.CodeTemplate, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
 		}
 	}
 	return nil
@@ -90,9 +90,15 @@ func (o Options) composer() composer {
 // defaultTotal is that of netguard.Timeouts.
 const defaultTotal = 30 * time.Second
 
-// reach fills in how Slack is reached.
-func (o Options) reach(c webhook.Config) webhook.Config {
+// withConnection fills in how Slack is reached.
+func (o Options) withConnection(c webhook.Config) webhook.Config {
 	c.Guard, c.Limits, c.TLS, c.Proxy, c.Timeouts, c.Logger = o.Guard, o.Limits, o.TLS, o.Proxy, o.Timeouts, o.Logger
 	c.MaxResponse = largestAnswer
 	return c
+}
+
+const pkg = "slack"
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }

@@ -24,10 +24,10 @@ const longestWait = time.Minute
 
 // pacer keeps messages apart without making anybody wait here: whoever is too early is told when to come back.
 type pacer struct {
-	interval time.Duration // negative = none, but for the pauses that Slack asks for
-	mu       sync.Mutex
-	free     time.Time // from when on the next message may go
-	promised time.Time // when one more that is turned away should come back, so that they do not all come back at once
+	interval   time.Duration // negative = none, but for the pauses that Slack asks for
+	mu         sync.Mutex
+	free       time.Time // from when on the next message may go
+	nextReturn time.Time // when one more that is turned away should come back, so that they do not all come back at once
 }
 
 // admit returns 0 and takes the turn, or how long to stay away. One that is urgent waits for the last message only, and
@@ -45,23 +45,23 @@ func (p *pacer) admit(now time.Time, urgent bool) time.Duration {
 	if urgent {
 		return at.Sub(now)
 	}
-	if p.promised.After(at) {
-		at = p.promised
+	if p.nextReturn.After(at) {
+		at = p.nextReturn
 	}
 	if latest := p.free.Add(longestWait); at.After(latest) {
 		at = latest
 	}
-	p.promised = at.Add(p.interval)
+	p.nextReturn = at.Add(p.interval)
 	return at.Sub(now)
 }
 
 // isUrgent reports whether the news about e should not wait behind others.
 func isUrgent(e event.Event) bool { return e.Type() == event.TypeRequestBreakGlass }
 
-// heed keeps all messages back for as long as Slack asked when it turned one away.
-func (p *pacer) heed(ctx context.Context, err error, now time.Time) {
+// pauseAfter keeps all messages back for as long as Slack asked when it turned one away.
+func (p *pacer) pauseAfter(ctx context.Context, err error, now time.Time) {
 	e, ok := errors.AsType[*webhook.Error](err)
-	if !ok || e.Status != tooManyRequests && !slowDown(e.Reason) {
+	if !ok || e.Status != tooManyRequests && !isRateLimited(e.Reason) {
 		return
 	}
 	until := now.Add(retry.Classify(ctx, err).Delay)

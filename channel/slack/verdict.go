@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 const tooManyRequests = http.StatusTooManyRequests
@@ -16,35 +17,47 @@ const tooManyRequests = http.StatusTooManyRequests
 // https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks (read 2026-11), and that of
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks as several clients repeat it. Those about
 // attachments, blocks and rates at the end are seen in practice only.
-//
-// An archived channel can be opened again and a webhook be enabled, but not without somebody's doing. Until then
-// nothing that is sent arrives, which is what Gone is about.
-func hookVerdict(code string) (webhook.Verdict, bool) {
+func hookVerdict(code string) (retry.Verdict, bool) {
+	if hookIsGone(code) {
+		return retry.VerdictPermanent, true
+	}
 	switch code {
 	case "rollup_error", "rate_limited", "ratelimited":
-		return webhook.Retry, true
-	case "channel_is_archived", "channel_not_found",
-		"no_active_hooks", "no_service", "no_service_id", "invalid_token", // the webhook is disabled or deleted
-		"no_team", "team_disabled":
-		return webhook.Gone, true
+		return retry.VerdictTransient, true
 	case "action_prohibited", "posting_to_general_channel_denied": // an administrator can allow it
-		return webhook.Retry, true
+		return retry.VerdictTransient, true
 	case "invalid_payload", "no_text", "too_many_attachments", "user_not_found",
 		"invalid_attachments", "invalid_blocks", "invalid_blocks_format", "missing_text_or_fallback_or_attachments",
 		"msg_blocks_too_long", "msg_too_long":
-		return webhook.Permanent, true
+		return retry.VerdictPermanent, true
 	}
 	return 0, false
+}
+
+// hookIsGone reports whether an incoming webhook, its channel or its workspace is gone. An archived channel can be
+// opened again and a webhook be enabled, but not without somebody's doing. Until then nothing that is sent arrives.
+func hookIsGone(code string) bool {
+	switch code {
+	case "channel_is_archived", "channel_not_found", "no_team", "team_disabled":
+		return true
+	}
+	return unknownHook(code)
+}
+
+// channelIsGone is the same of the channel that an app posts to.
+func channelIsGone(code string) bool {
+	return code == "channel_not_found" || code == "is_archived" || code == "is_inactive"
 }
 
 // apiVerdict says what an error of chat.postMessage, chat.update or auth.test means. Source: the methods' error lists
 // at https://docs.slack.dev/reference/methods, in copies read 2026-11; thread_not_found is conversations.replies' and a
 // guess here. The lists add that other errors may come when the service is down, so what is not listed is worth another
 // attempt.
-func apiVerdict(code string) webhook.Verdict {
+func apiVerdict(code string) retry.Verdict {
+	if channelIsGone(code) {
+		return retry.VerdictPermanent
+	}
 	switch code {
-	case "channel_not_found", "is_archived", "is_inactive":
-		return webhook.Gone
 	case "restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
 		"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "block_mismatch",
 		"cant_broadcast_message", "no_dual_broadcast_content_update",
@@ -59,12 +72,12 @@ func apiVerdict(code string) webhook.Verdict {
 		"invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
 		"invalid_post_type", "missing_post_type", "invalid_json", "json_not_object",
 		"deprecated_endpoint", "method_deprecated":
-		return webhook.Permanent
+		return retry.VerdictPermanent
 	default:
 		// fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …; and what is about
 		// the app and not about the message, which people correct: invalid_auth, missing_scope, not_in_channel,
 		// restricted_action, team_access_not_granted, …
-		return webhook.Retry
+		return retry.VerdictTransient
 	}
 }
 
@@ -86,8 +99,8 @@ func unknownHook(code string) bool {
 	return false
 }
 
-// refusesContent reports whether Slack refuses what a message holds.
-func refusesContent(code string) bool {
+// contentRefused reports whether Slack refuses what a message holds.
+func contentRefused(code string) bool {
 	switch code {
 	case "invalid_payload", "no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format",
 		"invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "too_many_contact_cards",
@@ -98,16 +111,16 @@ func refusesContent(code string) bool {
 	return false
 }
 
-// slowDown reports whether Slack says that it has got too much.
-func slowDown(code string) bool { return code == "ratelimited" || code == "rate_limited" }
+// isRateLimited reports whether Slack says that it has got too much.
+func isRateLimited(code string) bool { return code == "ratelimited" || code == "rate_limited" }
 
-// half reports whether Slack may have done what it was asked before it failed.
-func half(code string) bool {
+// maybeDone reports whether Slack may have done what it was asked before it failed.
+func maybeDone(code string) bool {
 	return code == "fatal_error" || code == "internal_error" || code == "rollup_error"
 }
 
-// headless reports whether the message that was to be updated or replied to cannot be found or added to any more.
-func headless(code string) bool {
+// headlineGone reports whether the message that was to be updated or replied to cannot be found or added to any more.
+func headlineGone(code string) bool {
 	switch code {
 	case "message_not_found", "thread_not_found", "cannot_reply_to_message",
 		"restricted_action_thread_locked", "restricted_action_non_threadable_channel":
@@ -116,40 +129,40 @@ func headless(code string) bool {
 	return false
 }
 
-// fixed reports whether the message is there and can only not be changed.
-func fixed(code string) bool {
+// notEditable reports whether the message is there and can only not be changed.
+func notEditable(code string) bool {
 	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
 }
 
 // readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's
 // interface answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
-func readHook(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readHook(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := string(bytes.TrimSpace(a.Body))
-	if v == webhook.Taken && strings.HasPrefix(said, "<") { // a portal or proxy in between
-		return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected, OutcomeUnknown: true}
+	if v == retry.VerdictSuccess && strings.HasPrefix(said, "<") { // a portal or proxy in between
+		return webhook.Reading{Verdict: retry.VerdictTransient, Reason: unexpected, OutcomeUnknown: true}
 	}
-	refused := v != webhook.Taken
+	refused := v != retry.VerdictSuccess
 	if code, ok := refusal(a.Body); ok {
 		said, refused = code, true
 	}
 	if !isCode(said) {
-		if refused && v == webhook.Taken {
-			return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected}
+		if refused && v == retry.VerdictSuccess {
+			return webhook.Reading{Verdict: retry.VerdictTransient, Reason: unexpected}
 		}
 		return webhook.Reading{Verdict: v}
 	}
 	listed, known := hookVerdict(said)
 	switch {
 	case a.Status == tooManyRequests:
-		return webhook.Reading{Verdict: webhook.Retry, Reason: said}
+		return webhook.Reading{Verdict: retry.VerdictTransient, Reason: said}
 	case known:
 		v = listed
 	case !refused:
 		return webhook.Reading{Verdict: v}
-	case v == webhook.Taken:
-		v = webhook.Retry
+	case v == retry.VerdictSuccess:
+		v = retry.VerdictTransient
 	}
-	return webhook.Reading{Verdict: v, Reason: said, RetryAfter: pause(a, said), OutcomeUnknown: half(said)}
+	return webhook.Reading{Verdict: v, Gone: hookIsGone(said), Reason: said, RetryAfter: rateLimitPause(a, said), OutcomeUnknown: maybeDone(said)}
 }
 
 // unexpected is the reason of what is no answer of Slack's.
@@ -169,9 +182,9 @@ func refusal(body []byte) (code string, ok bool) {
 	return code, true
 }
 
-// pause is how long to leave Slack alone when only the body says that it has got too much.
-func pause(a webhook.Answer, code string) time.Duration {
-	if slowDown(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
+// rateLimitPause is how long to leave Slack alone when only the body says that it has got too much.
+func rateLimitPause(a webhook.Response, code string) time.Duration {
+	if isRateLimited(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
 		return defaultInterval
 	}
 	return 0
@@ -179,29 +192,32 @@ func pause(a webhook.Answer, code string) time.Duration {
 
 // readAPI reads an answer of the Web API, which says in its body whether it did what it was asked
 // (https://docs.slack.dev/apis/web-api#evaluating-responses).
-func readAPI(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readAPI(a webhook.Response, v retry.Verdict) webhook.Reading {
 	var said struct {
 		OK    bool   `json:"ok"`
 		Error string `json:"error"`
 		TS    string `json:"ts"`
 	}
 	if json.Unmarshal(a.Body, &said) != nil || !said.OK && !isCode(said.Error) {
-		if v == webhook.Taken {
-			return webhook.Reading{Verdict: webhook.Retry, Reason: unexpected, OutcomeUnknown: true}
+		if v == retry.VerdictSuccess {
+			return webhook.Reading{Verdict: retry.VerdictTransient, Reason: unexpected, OutcomeUnknown: true}
 		}
 		return webhook.Reading{Verdict: v}
 	}
 	if said.OK {
 		return webhook.Reading{Verdict: v, ProviderID: said.TS}
 	}
-	r := webhook.Reading{Verdict: apiVerdict(said.Error), Reason: said.Error, RetryAfter: pause(a, said.Error), OutcomeUnknown: half(said.Error)}
+	r := webhook.Reading{
+		Verdict: apiVerdict(said.Error), Gone: channelIsGone(said.Error), Reason: said.Error,
+		RetryAfter: rateLimitPause(a, said.Error), OutcomeUnknown: maybeDone(said.Error),
+	}
 	if a.Status == tooManyRequests {
-		r.Verdict = webhook.Retry
+		r.Verdict = retry.VerdictTransient
 	}
 	return r
 }
 
-// isCode tells whether s looks like one of Slack's error codes, which are words of lower case letters and digits.
+// isCode reports whether s looks like one of Slack's error codes, which are words of lower case letters and digits.
 func isCode(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {

@@ -298,16 +298,16 @@ func FuzzAnswer(f *testing.F) {
 		if status < 200 || status > 599 {
 			return
 		}
-		verdict := webhook.Taken
+		verdict := retry.VerdictSuccess
 		if status > 299 {
 			verdict = webhook.DefaultVerdicts(status)
 		}
 		for _, read := range slack.Readers() {
-			r := read(webhook.Answer{Status: status, Body: []byte(body)}, verdict)
-			if r.Verdict == webhook.Taken && (status > 299 || r.Reason != "") {
+			r := read(webhook.Response{Status: status, Body: []byte(body)}, verdict)
+			if r.Verdict == retry.VerdictSuccess && (status > 299 || r.Reason != "") {
 				t.Fatalf("taken: %+v", r)
 			}
-			if status == 429 && r.Verdict != webhook.Retry {
+			if status == 429 && r.Verdict != retry.VerdictTransient {
 				t.Fatalf("429: %+v", r)
 			}
 			if strings.ContainsAny(strings.ReplaceAll(r.Reason, "unexpected answer", ""), " \n<>\"") {

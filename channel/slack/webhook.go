@@ -31,9 +31,9 @@ type WebhookConfig struct {
 // does not say which message it made. Make it with [NewWebhook]. It is safe for concurrent use and printed without its
 // configuration.
 type Webhook struct {
-	hook    *webhook.Channel
-	compose composer
-	pace    pacer
+	hook     *webhook.Channel
+	composer composer
+	pacer    pacer
 }
 
 var _ channel.Channel = (*Webhook)(nil)
@@ -41,23 +41,23 @@ var _ channel.Channel = (*Webhook)(nil)
 // NewWebhook makes a Webhook. The error joins a *channel.ConfigError for every problem found.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	c.Options = c.withDefaults()
-	hook, err := webhook.New(c.reach(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
-	if err := errors.Join(c.check(), own(err, nil)); err != nil {
+	hook, err := webhook.New(c.withConnection(webhook.Config{URL: c.URL, Masks: c.Masks, Interpret: c.read}))
+	if err := errors.Join(c.validate(), channel.ConfigErrorsAt(err, pkg, "")); err != nil {
 		return nil, err
 	}
-	return &Webhook{hook: hook, compose: c.composer(), pace: pacer{interval: c.Interval}}, nil
+	return &Webhook{hook: hook, composer: c.composer(), pacer: pacer{interval: c.Interval}}, nil
 }
 
 // read is readHook, but for a URL with masks whose values can change: Slack may know it no more because it was rotated.
-func (c WebhookConfig) read(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func (c WebhookConfig) read(a webhook.Response, v retry.Verdict) webhook.Reading {
 	r := readHook(a, v)
-	if r.Verdict != webhook.Gone || !unknownHook(r.Reason) {
+	if !r.Gone || !unknownHook(r.Reason) {
 		return r
 	}
 	for _, m := range c.Masks {
 		if m.Value.Source() != "literal" {
 			m.Value.Expire()
-			r.Verdict = webhook.Retry
+			r.Verdict, r.Gone = retry.VerdictTransient, false
 		}
 	}
 	return r
@@ -74,12 +74,12 @@ func (w *Webhook) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return w.hook.Send(ctx, d) // which says so
 	}
-	if wait := w.pace.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
+	if wait := w.pacer.admit(time.Now(), isUrgent(d.Event)); wait > 0 {
 		return channel.Receipt{}, retry.Postpone(ErrPaced, wait)
 	}
 	n := notice.Of(d.Event)
-	r, err := w.compose.send(ctx, d, w.hook, func(c composer) webhook.Body { return c.body(ctx, n, place{}) })
-	w.pace.heed(ctx, err, time.Now())
+	r, err := w.composer.send(ctx, d, w.hook, func(c composer) webhook.Body { return c.body(ctx, n, place{}) })
+	w.pacer.pauseAfter(ctx, err, time.Now())
 	return r, err
 }
 

@@ -24,7 +24,7 @@ import (
 // Channel publishes to one topic. Make it with [New]. It is safe for concurrent use and printed without its
 // configuration.
 type Channel struct {
-	private    *private
+	core       *core
 	topic      topic
 	origin     string
 	body       *template.Template // nil = the event's JSON
@@ -38,7 +38,7 @@ type Channel struct {
 
 // private is what must not be printed: package fmt prints a struct that holds a Channel in an unexported field without
 // asking the Channel, and then goes one pointer deep.
-type private struct {
+type core struct {
 	sdk         *sns.Client
 	client      *netguard.Client
 	credentials source
@@ -54,34 +54,37 @@ var (
 // next delivery a handshake.
 const senders = 256
 
-// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether there
-// are credentials, and whether the guard allows the endpoint, shows with the first attempt.
+const copyARN = `copy it from the topic's page or from "aws sns list-topics"`
+
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether
+// there are credentials, and whether the guard allows the endpoint, shows with the first attempt.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
-	errs := []error{c.check()}
+	errs := []error{c.validate()}
 	t, problem := parseTopic(c.TopicARN)
-	if problem != "" {
-		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, "copy it from the topic's page or from \"aws sns list-topics\""))
+	switch {
+	case c.TopicARN == "":
+		errs = append(errs, mistake(channel.CodeMissing, "TopicARN", "is empty", copyARN))
+	case problem != "":
+		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, copyARN))
 	}
-	endpoint, err := c.endpoint(t.region)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, err
-	}
-	credentials, err := c.Credentials.source(t.region)
-	if err != nil {
-		return nil, err
-	}
-	client, err := c.Guard.Client(netguard.ClientOptions{
+	endpoint, endpointErr := c.endpoint(t.region)
+	client, clientErr := c.Guard.Client(netguard.ClientOptions{
 		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
 	})
-	if err != nil {
-		return nil, own(err, same)
+	credentials, credentialsErr := c.Credentials.source(t.region)
+	errs = append(errs, endpointErr, channel.ConfigErrorsAt(clientErr, pkg, ""), credentialsErr)
+	if err := errors.Join(errs...); err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, err
 	}
 	origin := netguard.Origin(endpoint)
 	if c.TLS.InsecureSkipVerify {
 		c.Logger.Warn("sns does not verify the endpoint's certificate", "origin", origin)
 	}
-	p := &private{client: client, credentials: credentials}
+	p := &core{client: client, credentials: credentials}
 	if c.Proxy != nil {
 		p.proxy = c.Proxy.Password
 	}
@@ -92,10 +95,10 @@ func New(c Config) (*Channel, error) {
 		BaseEndpoint: aws.String(origin),
 		Retryer:      aws.NopRetryer{},
 		HTTPSignerV4: signer{},
-		HTTPClient:   client.HTTPClient(), // in place of the SDK's own, should a call ever lack its exchange
+		HTTPClient:   client.HTTPClient(), // in place of the SDK's own, should a call ever lack its apiCall
 	})
 	return &Channel{
-		private: p, topic: t, origin: origin, maxSize: c.MaxSize, total: c.Timeouts.Total, logger: c.Logger,
+		core: p, topic: t, origin: origin, maxSize: c.MaxSize, total: c.Timeouts.Total, logger: c.Logger,
 		body: c.Body, subject: c.Subject, group: c.Group, attributes: slices.Clone(c.Attributes),
 	}, nil
 }
@@ -106,7 +109,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	if raw == "" && region != "" {
 		e, err := sns.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sns.EndpointParameters{Region: &region})
 		if err != nil {
-			return nil, mistake(channel.CodeMissing, "TopicARN", "has a region without an endpoint for SNS", "correct it, or set Endpoint")
+			return nil, mistake(channel.CodeInvalid, "TopicARN", "has a region without an endpoint for SNS", "correct it, or name the endpoint")
 		}
 		raw = e.URI.String()
 	}
@@ -115,7 +118,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	}
 	u, err := netguard.CheckURL("Endpoint", raw, c.Limits)
 	if err != nil {
-		return nil, own(err, at("Endpoint"))
+		return nil, channel.ConfigErrorsAt(err, pkg, "")
 	}
 	if u.RequestURI() != "/" {
 		return nil, mistake(channel.CodeInvalid, "Endpoint", "has a path or a query", "give scheme, host and port only")
@@ -144,7 +147,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 // request was written and no proper answer came.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if ctx.Err() != nil {
-		return channel.Receipt{}, c.ended(ctx)
+		return channel.Receipt{}, c.contextError(ctx)
 	}
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(c.newError(KindNoEvent))
@@ -153,22 +156,22 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	defer cancel()
 	in, err := c.compose(ctx, d)
 	if err != nil {
-		return channel.Receipt{Request: c.planned(nil)}, err
+		return channel.Receipt{Request: c.unsent(nil)}, err
 	}
-	x, err := c.begin(ctx)
+	call, err := c.newCall(ctx)
 	if err != nil {
-		return channel.Receipt{Request: c.planned(in.Message)}, err
+		return channel.Receipt{Request: c.unsent(in.Message)}, err
 	}
-	out, err := c.private.sdk.Publish(ctx, in, x.use)
-	r := x.receipt()
+	out, err := c.core.sdk.Publish(ctx, in, call.apply)
+	r := call.receipt()
 	if err == nil {
-		if id := aws.ToString(out.MessageId); id != "" && len(id) <= 100 && visible(id) {
-			r.ProviderID = x.redactor.String(id)
+		if id := aws.ToString(out.MessageId); id != "" && len(id) <= 100 && isVisibleASCII(id) {
+			r.ProviderID = call.redactor.String(id)
 			return r, nil
 		}
 	}
-	r.OutcomeUnknown = r.OutcomeUnknown || x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
-	return r, c.failed(ctx, x, err)
+	r.OutcomeUnknown = r.OutcomeUnknown || call.status >= http.StatusOK && call.status < http.StatusMultipleChoices
+	return r, c.callError(ctx, call, err)
 }
 
 // Check asks for the topic's attributes, which shows that the endpoint, the credentials and the topic are there, but
@@ -176,16 +179,16 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // may be delivered. Errors are those of Send.
 func (c *Channel) Check(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return c.ended(ctx)
+		return c.contextError(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.total)
 	defer cancel()
-	x, err := c.begin(ctx)
+	call, err := c.newCall(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := c.private.sdk.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &c.topic.arn}, x.use); err != nil {
-		return c.failed(ctx, x, err)
+	if _, err := c.core.sdk.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &c.topic.arn}, call.apply); err != nil {
+		return c.callError(ctx, call, err)
 	}
 	return nil
 }
@@ -193,15 +196,15 @@ func (c *Channel) Check(ctx context.Context) error {
 // Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
 // any more. It returns nil.
 func (c *Channel) Close() error {
-	c.private.client.Close()
+	c.core.client.Close()
 	return nil
 }
 
 // Destination is the origin of the endpoint, such as "https://sns.eu-central-1.amazonaws.com".
 func (c *Channel) Destination() string { return c.origin }
 
-// planned describes a request that could not be signed, or made.
-func (c *Channel) planned(message *string) *channel.Message {
+// unsent describes a request that could not be signed, or made.
+func (c *Channel) unsent(message *string) *channel.Message {
 	return &channel.Message{Start: http.MethodPost + " " + c.origin, Body: []byte(aws.ToString(message))}
 }
 

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -86,27 +90,27 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of TopicARN, Endpoint and the
+// validate returns every problem of a Config with its defaults filled in, besides those of TopicARN, Endpoint and the
 // connection.
-func (c Config) check() error {
+func (c Config) validate() error {
 	var errs []error
-	if err := c.Limits.Check(); err != nil {
-		errs = append(errs, own(err, below("Limits")))
-	}
 	if c.MaxSize < leastMaxSize || c.MaxSize > largestMaxSize {
 		errs = append(errs, mistake(channel.CodeRange, "MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"))
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
-		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it with Mode: template.JSON or template.Text"))
+		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it for one of them"))
 	}
-	if c.Subject != nil && c.Subject.Mode() != template.Header {
-		errs = append(errs, mistake(channel.CodeTemplate, "Subject", "is not a template for one line", "compile it with Mode: template.Header"))
-	}
-	if c.Group != nil && c.Group.Mode() != template.Header {
-		errs = append(errs, mistake(channel.CodeTemplate, "Group", "is not a template for one line", "compile it with Mode: template.Header"))
-	}
-	errs = append(errs, checkAttributes(c.Attributes), c.Credentials.check())
+	errs = append(errs, validateLine("Subject", c.Subject), validateLine("Group", c.Group),
+		validateAttributes(c.Attributes), c.Credentials.validate())
 	return errors.Join(errs...)
+}
+
+// validateLine refuses a template that may make more than one line.
+func validateLine(path string, t *template.Template) error {
+	if t != nil && t.Mode() != template.Header {
+		return mistake(channel.CodeTemplate, path, "is not a template for one line", "compile it for a header")
+	}
+	return nil
 }
 
 // Format prints the topic only, whatever the verb.
@@ -121,4 +125,127 @@ func (c Config) outline() string {
 		return "sns.Config(invalid TopicARN)"
 	}
 	return "sns.Config(" + t.arn + ")"
+}
+
+const pkg = "sns"
+
+func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
+}
+
+// Attribute is one more attribute of every message, for the filter policies of subscriptions.
+type Attribute struct {
+	// Name is 1 to 256 letters, digits and _ - . and unique; it does not begin or end with a dot, has no two in a row, and
+	// does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has (see
+	// the package's documentation) are taken.
+	Name string
+	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty value
+	// is left out, because SNS takes none.
+	Value *template.Template
+}
+
+// ownAttributes are the names of those that every message has.
+func ownAttributes() []string {
+	return []string{"delivery_id", "event_type", "severity", "tenant", "subject", "route"}
+}
+
+// mostAttributes is how many reach a queue with raw message delivery: SNS discards a message with more there ("Amazon
+// SNS message attributes", Developer Guide).
+const mostAttributes = 10
+
+func validateAttributes(given []Attribute) error {
+	var errs []error
+	own := ownAttributes()
+	if most := mostAttributes - len(own); len(given) > most {
+		errs = append(errs, mistake(channel.CodeRange, "Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"))
+	}
+	for i, a := range given {
+		field := fmt.Sprintf("Attributes[%d]", i)
+		same := func(b Attribute) bool { return a.Name == b.Name }
+		switch {
+		case !isAttributeName(a.Name):
+			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"))
+		case slices.Contains(own, a.Name):
+			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is the name of an attribute that every message has", "choose another one"))
+		case slices.ContainsFunc(given[:i], same):
+			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier attribute", "remove one of them"))
+		}
+		errs = append(errs, validateLine(field+".Value", a.Value))
+	}
+	return errors.Join(errs...)
+}
+
+// isAttributeName follows "Amazon SNS message attributes", Developer Guide.
+func isAttributeName(name string) bool {
+	lower := strings.ToLower(name)
+	return name != "" && len(name) <= 256 &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("_-.", r) }) &&
+		!strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".") && !strings.Contains(name, "..") &&
+		!strings.HasPrefix(lower, "aws.") && !strings.HasPrefix(lower, "amazon.")
+}
+
+// topic is where a channel publishes to.
+type topic struct {
+	arn    string
+	region string
+	fifo   bool
+}
+
+const fifoSuffix = ".fifo"
+
+// parseTopic reads arn:partition:sns:region:account:name. The region becomes part of a host name and of every
+// signature, so nothing but its proper characters may be in it. problem is "" when raw is a topic's ARN.
+func parseTopic(raw string) (t topic, problem string) {
+	a, err := arn.Parse(raw)
+	switch {
+	case err != nil:
+		return topic{}, "is not an ARN"
+	case a.Service != "sns":
+		return topic{}, "is not the ARN of an SNS topic"
+	case a.Partition != "aws" && !strings.HasPrefix(a.Partition, "aws-"), !isLabel(a.Partition):
+		return topic{}, "has a partition that is not aws, aws-cn or the like"
+	case !isLabel(a.Region):
+		return topic{}, "has a region that is not of lower case letters, digits and hyphens"
+	case a.Partition != partition(a.Region):
+		return topic{}, "has a partition that is not its region's, which is in " + partition(a.Region)
+	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
+		return topic{}, "has an account that is not 12 digits"
+	}
+	name, fifo := strings.CutSuffix(a.Resource, fifoSuffix)
+	if name == "" || len(a.Resource) > 256 || strings.ContainsFunc(name, func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' }) {
+		return topic{}, "has a name that is not 1 to 256 letters, digits, hyphens and underscores" // CreateTopic, API reference
+	}
+	return topic{arn: raw, region: a.Region, fifo: fifo}, ""
+}
+
+// partition returns the partition that a region is in. A wrong one is never the topic's, and its answers would come
+// late and about something else. Source: the SDK's own table, internal/endpoints/awsrulesfn/partitions.json, read
+// 2026-11.
+func partition(region string) string {
+	area, rest, _ := strings.Cut(region, "-")
+	place, _, _ := strings.Cut(rest, "-")
+	switch area {
+	case "cn", "eusc":
+		return "aws-" + area
+	case "us", "eu":
+		switch place {
+		case "gov":
+			return "aws-us-gov"
+		case "iso":
+			return "aws-iso"
+		case "isob", "isoe", "isof":
+			return "aws-iso-" + place[len(place)-1:]
+		}
+	}
+	return "aws"
+}
+
+// isLabel reports whether s can be a label of a host name, in lower case, and does not look like anything else.
+func isLabel(s string) bool {
+	return s != "" && len(s) <= 63 && s[0] >= 'a' && s[0] <= 'z' && s[len(s)-1] != '-' &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }

@@ -39,7 +39,7 @@ func fields(err error) (found []string) {
 func TestConfigErrorsNameTheField(t *testing.T) {
 	t.Parallel()
 	text, header, html := compile(t, template.Text, "x"), compile(t, template.Header, "x"), compile(t, template.HTML, "x")
-	literal := secret.Literal(secretKey)
+	id, literal := secret.Literal(accessKeyID), secret.Literal(secretKey)
 	for name, row := range map[string]struct {
 		change func(*sns.Config)
 		fields []string
@@ -51,21 +51,21 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		"a small size":     {func(c *sns.Config) { c.MaxSize = 32<<10 - 1 }, []string{"MaxSize"}},
 		"negative size":    {func(c *sns.Config) { c.MaxSize = -1 }, []string{"MaxSize"}},
 		"too large a size": {func(c *sns.Config) { c.MaxSize = 1<<20 + 1 }, []string{"MaxSize"}},
-		"limits":           {func(c *sns.Config) { c.Limits.Ports = []int{443, 0} }, []string{"Limits: ports[1]"}},
+		"limits":           {func(c *sns.Config) { c.Limits.Ports = []int{443, 0} }, []string{"Limits.Ports[1]"}},
 		"endpoint, path":   {func(c *sns.Config) { c.Endpoint = "https://sns.test/path" }, []string{"Endpoint"}},
 		"endpoint, query":  {func(c *sns.Config) { c.Endpoint = "https://sns.test/?q" }, []string{"Endpoint"}},
 		"endpoint, user":   {func(c *sns.Config) { c.Endpoint = "https://us:S3CRET@sns.test" }, []string{"Endpoint"}},
 		"endpoint, http":   {func(c *sns.Config) { c.Endpoint, c.Limits = "http://sns.test", netguard.Limits{} }, []string{"Endpoint"}},
 		"endpoint, number": {func(c *sns.Config) { c.Endpoint = "https://0x7f000001" }, []string{"Endpoint"}},
-		"no such TLS":      {func(c *sns.Config) { c.TLS.CAPEM = []byte("x") }, []string{"connection: CA certificate"}},
-		"id alone":         {func(c *sns.Config) { c.Credentials = sns.Static(literal, secret.Value{}, secret.Value{}) }, []string{"Credentials"}},
-		"key alone":        {func(c *sns.Config) { c.Credentials = sns.Static(secret.Value{}, literal, secret.Value{}) }, []string{"Credentials"}},
-		"token alone":      {func(c *sns.Config) { c.Credentials = sns.Static(secret.Value{}, secret.Value{}, literal) }, []string{"Credentials"}},
+		"no such TLS":      {func(c *sns.Config) { c.TLS.CAPEM = []byte("x") }, []string{"TLS.CAPEM"}},
+		"id alone":         {func(c *sns.Config) { c.Credentials = sns.Static(id, secret.Value{}, secret.Value{}) }, []string{"Credentials.SecretAccessKey"}},
+		"key alone":        {func(c *sns.Config) { c.Credentials = sns.Static(secret.Value{}, literal, secret.Value{}) }, []string{"Credentials.AccessKeyID"}},
+		"token alone":      {func(c *sns.Config) { c.Credentials = sns.Static(secret.Value{}, secret.Value{}, literal) }, []string{"Credentials.AccessKeyID", "Credentials.SecretAccessKey"}},
 		"a line feed": {func(c *sns.Config) {
 			c.Credentials = sns.Static(secret.Literal("AKIA"), secret.Literal("x\n"), secret.Value{})
-		}, []string{"Credentials"}},
-		"a slash in the id":   {func(c *sns.Config) { c.Credentials = sns.Static(secret.Literal("AK/IA"), literal, secret.Value{}) }, []string{"Credentials"}},
-		"kept":                {func(c *sns.Config) { c.Credentials = sns.Static(literal, secret.Kept(), secret.Value{}) }, []string{"Credentials"}},
+		}, []string{"Credentials.SecretAccessKey"}},
+		"a slash in the id":   {func(c *sns.Config) { c.Credentials = sns.Static(secret.Literal("AK/IA"), literal, secret.Value{}) }, []string{"Credentials.AccessKeyID"}},
+		"kept":                {func(c *sns.Config) { c.Credentials = sns.Static(id, secret.Kept(), secret.Value{}) }, []string{"Credentials.SecretAccessKey"}},
 		"nil provider":        {func(c *sns.Config) { c.Credentials = sns.Provider(nil) }, []string{"Credentials"}},
 		"attribute, mode":     {func(c *sns.Config) { c.Attributes = []sns.Attribute{{"a", text}} }, []string{"Attributes[0].Value"}},
 		"attribute twice":     {func(c *sns.Config) { c.Attributes = []sns.Attribute{{"a", nil}, {"b", header}, {"a", nil}} }, []string{"Attributes[2].Name"}},

@@ -3,9 +3,12 @@ package sns
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 
@@ -33,38 +36,51 @@ func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}
 }
 
-// check returns what is wrong as far as it is known without asking anybody.
-func (c Credentials) check() error {
-	switch {
-	case c.provider != nil:
+// parts are the values of Static, each with its path.
+func (c Credentials) parts() [3]part {
+	return [...]part{{"Credentials.AccessKeyID", c.id}, {"Credentials.SecretAccessKey", c.key}, {"Credentials.SessionToken", c.token}}
+}
+
+type part struct {
+	path  string
+	value secret.Value
+}
+
+func (c Credentials) isStatic() bool { return !c.id.IsZero() || !c.key.IsZero() || !c.token.IsZero() }
+
+// validate returns what is wrong as far as it is known without asking anybody.
+func (c Credentials) validate() error {
+	if c.provider != nil {
 		if c.provider() == nil {
-			return mistake(channel.CodeMissing, "Credentials", "have a Provider that is nil", "give one, or leave Credentials out for the SDK's default chain")
+			return mistake(channel.CodeMissing, "Credentials", "have a provider that is nil", "give one, or none for the SDK's default chain")
 		}
 		return nil
-	case c.id.IsZero() && c.key.IsZero() && c.token.IsZero():
-		return nil
-	case c.id.IsZero() || c.key.IsZero():
-		return mistake(channel.CodeMissing, "Credentials", "are Static without the access key's id or its secret", "give both")
-	case c.id.IsKept() || c.key.IsKept() || c.token.IsKept():
-		return mistake(channel.CodeStored, "Credentials", "stand for values that were stored before", "give the values")
 	}
-	for _, v := range []secret.Value{c.id, c.key, c.token} {
-		if !v.IsZero() && v.Source() != "literal" { // that may change
-			return nil
+	if !c.isStatic() {
+		return nil
+	}
+	var errs []error
+	for i, p := range c.parts() {
+		switch {
+		case p.value.IsZero() && i < 2:
+			errs = append(errs, mistake(channel.CodeMissing, p.path, "is missing", "give both the access key's id and its secret"))
+		case p.value.IsKept():
+			errs = append(errs, mistake(channel.CodeStored, p.path, "stands for a value that was stored before", "give the value"))
+		case !p.value.IsZero() && p.value.Source() == "literal": // another source may change
+			if text, err := p.value.Reveal(context.Background()); err != nil || !isVisibleASCII(text) || i == 0 && !isKeyID(text) {
+				errs = append(errs, mistake(channel.CodeInvalid, p.path, "holds a character that it cannot have", "correct it, for example remove a line feed at the end"))
+			}
 		}
 	}
-	if _, err := c.reveal(context.Background()); err != nil {
-		return mistake(channel.CodeInvalid, "Credentials", "are no access key: they hold a character that is not visible ASCII", "correct them, for example remove a line feed at the end")
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // source gives what to sign with. Both are functions, because package fmt looks into everything else.
 type source struct {
 	// retrieve returns a complete access key. The error is a *secret.SourceError, or that of ctx.
 	retrieve func(ctx context.Context) (aws.Credentials, error)
-	// forget makes the next retrieve ask anew what else would be taken from a cache.
-	forget func()
+	// invalidate makes the next retrieve ask anew what else would be taken from a cache.
+	invalidate func()
 }
 
 // source takes Credentials that have been checked. It connects to nothing. The region is that of the services that the
@@ -72,9 +88,9 @@ type source struct {
 func (c Credentials) source(region string) (source, error) {
 	switch {
 	case c.provider != nil:
-		return provided(c.provider(), "AWS credentials provider"), nil
-	case !c.id.IsZero():
-		return source{retrieve: c.reveal, forget: c.expire}, nil
+		return fromProvider(c.provider(), "AWS credentials provider"), nil
+	case c.isStatic():
+		return source{retrieve: c.reveal, invalidate: c.expire}, nil
 	}
 	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows
 	// nothing of the Config. The mode is named because finding one out would ask the instance's metadata service here and
@@ -84,14 +100,14 @@ func (c Credentials) source(region string) (source, error) {
 	if err != nil { // its text may quote a line of the credentials file
 		return source{}, mistake(channel.CodeInvalid, "Credentials", "cannot be taken from the environment and the AWS configuration files", "run \"aws sts get-caller-identity\" as this user to see why")
 	}
-	return provided(chain.Credentials, "AWS default credential chain"), nil
+	return fromProvider(chain.Credentials, "AWS default credential chain"), nil
 }
 
-// provided makes a source of a provider, whatever errors that has.
-func provided(p aws.CredentialsProvider, name string) source {
-	s := source{forget: func() {}}
+// fromProvider makes a source of a provider, whatever errors that has.
+func fromProvider(p aws.CredentialsProvider, name string) source {
+	s := source{invalidate: func() {}}
 	if cache, ok := p.(interface{ Invalidate() }); ok {
-		s.forget = cache.Invalidate
+		s.invalidate = cache.Invalidate
 	}
 	s.retrieve = func(ctx context.Context) (aws.Credentials, error) {
 		c, err := p.Retrieve(ctx)
@@ -105,7 +121,7 @@ func provided(p aws.CredentialsProvider, name string) source {
 			}
 			return aws.Credentials{}, &secret.SourceError{Source: name, Reason: reason}
 		}
-		return c, usable(c, name)
+		return c, validKey(c, name)
 	}
 	return s
 }
@@ -113,20 +129,20 @@ func provided(p aws.CredentialsProvider, name string) source {
 // reveal returns those that were given as they are now.
 func (c Credentials) reveal(ctx context.Context) (aws.Credentials, error) {
 	var texts [3]string
-	for i, v := range []secret.Value{c.id, c.key, c.token} {
-		if v.IsZero() {
+	for i, p := range c.parts() {
+		if p.value.IsZero() {
 			continue
 		}
 		var err error
-		if texts[i], err = v.Reveal(ctx); err != nil {
+		if texts[i], err = p.value.Reveal(ctx); err != nil {
 			return aws.Credentials{}, err
 		}
-		if !visible(texts[i]) {
-			return aws.Credentials{}, &secret.SourceError{Source: v.Source(), Reason: "is empty or holds a character that is not visible ASCII"}
+		if !isVisibleASCII(texts[i]) {
+			return aws.Credentials{}, &secret.SourceError{Source: p.value.Source(), Reason: "is empty or holds a character that is not visible ASCII"}
 		}
 	}
 	a := aws.Credentials{AccessKeyID: texts[0], SecretAccessKey: texts[1], SessionToken: texts[2]}
-	return a, usable(a, c.id.Source())
+	return a, validKey(a, c.id.Source())
 }
 
 // expire makes the next reveal ask the sources.
@@ -136,15 +152,31 @@ func (c Credentials) expire() {
 	c.token.Expire()
 }
 
-// usable refuses what cannot be written into a request. Nothing is ever sent unsigned.
-func usable(c aws.Credentials, name string) error {
-	if !c.HasKeys() || !visible(c.AccessKeyID) || strings.ContainsAny(c.AccessKeyID, "/,") || c.SessionToken != "" && !visible(c.SessionToken) {
+// validKey refuses what cannot be written into a request. Nothing is ever sent unsigned.
+func validKey(c aws.Credentials, name string) error {
+	if !c.HasKeys() || !isKeyID(c.AccessKeyID) || c.SessionToken != "" && !isVisibleASCII(c.SessionToken) {
 		return &secret.SourceError{Source: name, Reason: "is no access key"}
 	}
 	return nil
 }
 
-// visible tells whether s is one word of visible ASCII.
-func visible(s string) bool {
+// isKeyID reports whether s can be an access key's id, of which the others are separated by a slash in a signed
+// request.
+func isKeyID(s string) bool { return isVisibleASCII(s) && !strings.ContainsAny(s, "/,") }
+
+// isVisibleASCII reports whether s is one word of visible ASCII.
+func isVisibleASCII(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// signer signs each request with a signer of its own. The SDK's keeps the key that it derives for a day by the access
+// key's id alone, so that a secret key which was wrong, and is corrected where it is kept, would go on being refused
+// until midnight.
+type signer struct{}
+
+// SignHTTP is that of the SDK.
+func (signer) SignHTTP(
+	ctx context.Context, c aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions),
+) error {
+	return v4.NewSigner().SignHTTP(ctx, c, r, payloadHash, service, region, at, options...)
 }

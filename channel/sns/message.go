@@ -31,48 +31,48 @@ func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.Publish
 		return nil, err
 	}
 	room := c.maxSize - attributeSize(in)
-	body, err := c.message(ctx, d, room)
+	body, err := c.renderMessage(ctx, d, room)
 	if err != nil {
 		return nil, err
 	}
 	in.Message = &body
 
-	line, err := c.made(ctx, d, "Subject", c.subject, "")
+	line, err := c.render(ctx, d, "Subject", c.subject, "")
 	if err != nil {
 		return nil, err
 	}
-	if line = subject(line); line != "" {
+	if line = subjectLine(line); line != "" {
 		in.Subject = &line
 	}
 	if c.topic.fifo || c.group != nil {
-		group, err := c.made(ctx, d, "Group", c.group, defaultGroup(d))
+		group, err := c.render(ctx, d, "Group", c.group, defaultGroup(d))
 		if err != nil {
 			return nil, err
 		}
-		in.MessageGroupId = aws.String(token(group))
+		in.MessageGroupId = aws.String(idToken(group))
 	}
 	if c.topic.fifo {
-		in.MessageDeduplicationId = aws.String(deduplication(d))
+		in.MessageDeduplicationId = aws.String(deduplicationID(d))
 	}
 	return in, nil
 }
 
-// made renders the template of a field; def without one, and when it fails, because no event is worth less than one of
-// its parts. See lost for the error.
-func (c *Channel) made(ctx context.Context, d channel.Delivery, field string, from *template.Template, def string) (string, error) {
+// render renders the template of a field; def without one, and when it fails, because no event is worth less than one
+// of its parts. See withoutPart for the error.
+func (c *Channel) render(ctx context.Context, d channel.Delivery, field string, from *template.Template, def string) (string, error) {
 	if from == nil {
 		return def, nil
 	}
 	out, err := from.Render(ctx, nil, d.Event.Decoded())
 	if err != nil {
-		return def, c.lost(ctx, d, field, err)
+		return def, c.withoutPart(ctx, d, field, err)
 	}
-	return carried(string(out)), nil
+	return xmlText(string(out)), nil
 }
 
-// lost logs that a template failed for an event, which is published all the same. It is an error for a test event,
-// since somebody waits to correct the template, and when the context is done.
-func (c *Channel) lost(ctx context.Context, d channel.Delivery, field string, err error) error {
+// withoutPart logs that a template failed for an event, which is published all the same. It is an error for a test
+// event, since somebody waits to correct the template, and when the context is done.
+func (c *Channel) withoutPart(ctx context.Context, d channel.Delivery, field string, err error) error {
 	failed := c.templateError(ctx, field, err)
 	if d.Event.IsTest() || ctx.Err() != nil {
 		return failed
@@ -91,31 +91,32 @@ func (c *Channel) setAttributes(ctx context.Context, d channel.Delivery, in *sns
 	}
 	severity := notice.Of(d.Event).Severity.String()
 	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route} {
-		set(ownAttributes()[i], carried(value))
+		set(ownAttributes()[i], xmlText(value))
 	}
 	for _, a := range c.attributes {
 		value, _ := d.Event.Attribute(a.Name)
 		if a.Value != nil {
 			value = ""
 		}
-		value, err := c.made(ctx, d, "Attributes: "+a.Name, a.Value, value)
+		value, err := c.render(ctx, d, "Attributes: "+a.Name, a.Value, value)
 		if err != nil {
 			return err
 		}
-		set(a.Name, notice.TruncateBytes(carried(value), longestAttribute))
+		set(a.Name, notice.TruncateBytes(xmlText(value), longestAttribute))
 	}
 	return nil
 }
 
-// message makes a message of at most room bytes. One that is longer is made again from an event with shorter texts.
-func (c *Channel) message(ctx context.Context, d channel.Delivery, room int) (string, error) {
+// renderMessage makes a message of at most room bytes. One that is longer is made again from an event with shorter
+// texts.
+func (c *Channel) renderMessage(ctx context.Context, d channel.Delivery, room int) (string, error) {
 	if c.body == nil {
-		return carried(string(d.Event.Shorten(room).JSON())), nil
+		return xmlText(string(d.Event.Shorten(room).JSON())), nil
 	}
 	given := d.Event
 	for size := len(d.Event.JSON()); ; given = d.Event.Shorten(size) {
 		out, err := c.body.Render(ctx, nil, given.Decoded())
-		body := carried(string(out))
+		body := xmlText(string(out))
 		switch {
 		case err == nil && body == "":
 			err = errEmpty
@@ -128,12 +129,12 @@ func (c *Channel) message(ctx context.Context, d channel.Delivery, room int) (st
 		}
 		if size /= 2; size < leastBody || !isTooLong(err) {
 			// What the template may withhold on purpose is withheld here as well.
-			return carried(string(d.Event.Shorten(0).JSON())), c.lost(ctx, d, "Body", err)
+			return xmlText(string(d.Event.Shorten(0).JSON())), c.withoutPart(ctx, d, "Body", err)
 		}
 	}
 }
 
-// isTooLong tells whether a template may succeed with shorter texts.
+// isTooLong reports whether a template may succeed with shorter texts.
 func isTooLong(err error) bool {
 	r, ok := errors.AsType[*template.RenderError](err)
 	return errors.Is(err, errTooLong) || ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
@@ -154,10 +155,10 @@ func attributeSize(in *sns.PublishInput) int {
 	return n
 }
 
-// carried replaces what XML 1.0 cannot hold, and so not every subscription: SQS takes U+9, U+A, U+D, U+20 to U+D7FF,
+// xmlText replaces what XML 1.0 cannot hold, and so not every subscription: SQS takes U+9, U+A, U+D, U+20 to U+D7FF,
 // U+E000 to U+FFFD and what is above U+FFFF (SendMessage, API reference). A message must not be lost because somebody
 // wrote another character into it.
-func carried(s string) string {
+func xmlText(s string) string {
 	foreign := func(r rune) bool {
 		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffe' || r == '\uffff'
 	}
@@ -175,8 +176,8 @@ func carried(s string) string {
 // longestSubject is in UTF-16 units, the strictest way to count characters: the API reference wants less than 100.
 const longestSubject = 99
 
-// subject makes s a subject line: without control characters and those that reorder text, and not too long.
-func subject(s string) string {
+// subjectLine makes s a subject line: without control characters and those that reorder text, and not too long.
+func subjectLine(s string) string {
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.Is(unicode.Bidi_Control, r):
@@ -202,21 +203,21 @@ func defaultGroup(d channel.Delivery) string {
 // longestToken is how long a group or deduplication id may be (Publish, API reference).
 const longestToken = 128
 
-// deduplication names d for the five minutes in which SNS drops a message it has seen: the same for all attempts,
+// deduplicationID names d for the five minutes in which SNS drops a message it has seen: the same for all attempts,
 // another one for each time somebody delivers it again on purpose. Delivery.ID has no dot, so no two deliveries share
 // one.
-func deduplication(d channel.Delivery) string {
+func deduplicationID(d channel.Delivery) string {
 	id := d.ID()
 	if d.Generation != 0 {
 		id += "." + strconv.FormatInt(d.Generation, 36)
 	}
-	return token(id)
+	return idToken(id)
 }
 
-// token returns s if it can be a group or deduplication id, which is 1 to 128 visible ASCII characters, or else its
+// idToken returns s if it can be a group or deduplication id, which is 1 to 128 visible ASCII characters, or else its
 // hash.
-func token(s string) string {
-	if len(s) <= longestToken && visible(s) {
+func idToken(s string) string {
+	if len(s) <= longestToken && isVisibleASCII(s) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))

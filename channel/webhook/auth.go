@@ -38,23 +38,23 @@ func Token(value secret.Value) Auth { return Auth{token, "", value} }
 // from Token in that the credential is known, and hidden, without the name.
 func Scheme(name string, credential secret.Value) Auth { return Auth{named, name, credential} }
 
-// check returns what is wrong with a as far as it is known without asking a source.
-func (a Auth) check() error {
+// validate returns what is wrong with a as far as it is known without asking a source.
+func (a Auth) validate() error {
 	switch {
 	case a.scheme == basic && strings.Contains(a.name, ":"):
-		return mistake(channel.CodeInvalid, "Auth", "has a colon in the user name", "correct it")
+		return configError(channel.CodeInvalid, "Auth", "has a colon in the user name", "correct it")
 	case a.scheme == basic && strings.ContainsFunc(a.name, unicode.IsControl):
-		return mistake(channel.CodeInvalid, "Auth", "has a control character in the user name", "remove it")
+		return configError(channel.CodeInvalid, "Auth", "has a control character in the user name", "remove it")
 	case a.scheme == token && a.value.IsZero():
-		return mistake(channel.CodeMissing, "Auth", "has no credential", "give it")
+		return configError(channel.CodeMissing, "Auth", "has no credential", "give it")
 	case a.scheme == named && !isToken(a.name):
-		return mistake(channel.CodeInvalid, "Auth", "has a scheme that is not one word", `use one like "Bearer"`)
+		return configError(channel.CodeInvalid, "Auth", "has a scheme that is not one word", `use one like "Bearer"`)
 	case a.scheme == named && a.value.IsZero():
-		return mistake(channel.CodeMissing, "Auth", "has no credential", "give it")
+		return configError(channel.CodeMissing, "Auth", "has no credential", "give it")
 	}
 	if literal, ok := literalOf(a.value); ok {
 		if _, problem := a.header(literal); problem != "" {
-			return mistake(channel.CodeInvalid, "Auth", "has a credential that "+problem, "correct it, for example remove a line feed at the end")
+			return configError(channel.CodeInvalid, "Auth", "has a credential that "+problem, "correct it, for example remove a line feed at the end")
 		}
 	}
 	return nil
@@ -94,7 +94,7 @@ func (a Auth) header(credential string) (value, problem string) {
 	return value, problem
 }
 
-// literalOf returns the text of a value that is given as text, which can be checked when a Channel is made.
+// literalOf returns the text of a value that is given as text, which can be validated when a Channel is made.
 func literalOf(v secret.Value) (string, bool) {
 	if v.Source() != "literal" {
 		return "", false

@@ -1,11 +1,13 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -63,13 +66,15 @@ type Config struct {
 	Sign Signing
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
-	// Verdicts says what every other status means. nil = [DefaultVerdicts].
-	Verdicts Verdicts
+	// Verdicts says what every other status means: VerdictSuccess that the receiver has the event, VerdictTransient that
+	// another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the receiver is
+	// gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
+	Verdicts func(status int) retry.Verdict
 	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
 	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
 	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
-	// but Taken counts as not known: the event is sent again. nil = the status decides.
-	Interpret func(a Answer, verdict Verdict) Reading
+	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
+	Interpret func(r Response, verdict retry.Verdict) Reading
 	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
 	RateLimit RateLimit
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
@@ -97,7 +102,7 @@ const (
 	defaultTotal       = 30 * time.Second // netguard's
 )
 
-// withDefaults returns c with its zero fields filled in.
+// withDefaults returns a copy of c with its zero fields filled in.
 func (c Config) withDefaults() Config {
 	if c.Method == "" {
 		c.Method = http.MethodPost
@@ -120,40 +125,94 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Masks, c.Headers, c.Success = slices.Clone(c.Masks), slices.Clone(c.Headers), slices.Clone(c.Success)
+	c.Limits.Ports, c.Limits.Methods = slices.Clone(c.Limits.Ports), slices.Clone(c.Limits.Methods)
 	return c
 }
 
-// check returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Path, Headers, Auth
-// and the connection.
-func (c Config) check() error {
+// validate returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Headers, Auth and
+// the connection. u is URL; nil = it has a problem.
+func (c Config) validate(u *url.URL) error {
 	var errs []error
-	if err := c.Limits.CheckMethod("Method", c.Method); err != nil {
-		errs = append(errs, own(err))
+	if u != nil {
+		errs = append(errs, c.validatePath(u))
 	}
-	if err := c.Limits.CheckHeaderCount("Headers", len(c.Headers)); err != nil && c.Limits.MaxHeaders >= 0 {
-		errs = append(errs, own(err))
+	errs = append(errs, relabel(c.Limits.CheckMethod("Method", c.Method)))
+	if c.Limits.MaxHeaders >= 0 {
+		errs = append(errs, relabel(c.Limits.CheckHeaderCount("Headers", len(c.Headers))))
 	}
-	errs = append(errs, c.checkBody(), c.Sign.check())
+	errs = append(errs, c.validateBody(), c.Sign.validate(), c.refuseKept())
 	if err := c.Words.Validate(); err != nil {
-		errs = append(errs, mistake(channel.CodeConflict, "Words", "cannot translate both ways: "+strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"))
+		errs = append(errs, configError(channel.CodeConflict, "Words",
+			"cannot translate both ways: "+strings.ReplaceAll(err.Error(), "\n", "; "), "give each type one word of its own"))
 	}
 	if c.MaxBody < 0 {
-		errs = append(errs, mistake(channel.CodeRange, "MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"))
+		errs = append(errs, configError(channel.CodeRange, "MaxBody", "is negative", "use a positive size, or 0 for 1 MiB"))
 	}
 	if c.RateLimit > ResetAtISO8601 {
-		errs = append(errs, mistake(channel.CodeUnknown, "RateLimit", "is not one of the constants", "use one of them"))
+		errs = append(errs, configError(channel.CodeUnknown, "RateLimit", "is not one of the constants", "use one of them"))
 	}
-	errs = append(errs, c.checkKept())
 	for i, status := range c.Success {
 		field := fmt.Sprintf("Success[%d]", i)
 		if status < 200 || status > 599 {
-			errs = append(errs, mistake(channel.CodeRange, field, "is not a status from 200 to 599", "correct or remove it"))
+			errs = append(errs, configError(channel.CodeRange, field, "is not a status from 200 to 599", "correct or remove it"))
 		} else if slices.Contains(c.Success[:i], status) {
-			errs = append(errs, mistake(channel.CodeDuplicate, field, "repeats a status", "remove it"))
+			errs = append(errs, configError(channel.CodeDuplicate, field, "repeats a status", "remove it"))
 		}
 	}
 	if c.MaxResponse < 0 || c.MaxResponse > largestMaxResponse {
-		errs = append(errs, mistake(channel.CodeRange, "MaxResponse", "is not a size up to 1 MiB", "use 0 for 64 KiB"))
+		errs = append(errs, configError(channel.CodeRange, "MaxResponse", "is not a size up to 1 MiB", "use 0 for 64 KiB"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) maskedURL() secret.URL { return secret.URL{Text: c.URL, Masks: c.Masks} }
+
+// parsedURL validates URL and Masks as far as that is possible without asking a source, and returns the URL with the
+// replacements.
+func (c Config) parsedURL() (*url.URL, error) {
+	u, err := netguard.CheckURL("URL", c.URL, c.Limits)
+	if err != nil {
+		return nil, relabel(err)
+	}
+	if err := c.maskedURL().Check(); err != nil {
+		return nil, relabel(err)
+	}
+	for _, m := range c.Masks {
+		if _, ok := literalOf(m.Value); !ok {
+			return u, nil
+		}
+	}
+	called, err := c.maskedURL().Expand(context.Background())
+	if err != nil {
+		return nil, relabel(err)
+	}
+	if _, err := netguard.CheckURL("URL", called, c.Limits); err != nil {
+		return nil, configError(channel.CodeInvalid, "Masks", "have a value that makes a URL that is not valid", "percent-encode what is special in the values")
+	}
+	return u, nil
+}
+
+// refuseKept refuses placeholders of values that were stored before.
+func (c Config) refuseKept() error {
+	var errs []error
+	refuse := func(field string, v secret.Value) {
+		if v.IsKept() {
+			errs = append(errs, configError(channel.CodeStored, field, "stands for a value that was stored before", "give the value"))
+		}
+	}
+	for i, m := range c.Masks {
+		refuse(fmt.Sprintf("Masks[%d].Value", i), m.Value)
+	}
+	for i, h := range c.Headers {
+		refuse(fmt.Sprintf("Headers[%d].Secret", i), h.Secret)
+	}
+	refuse("Auth", c.Auth.value)
+	for i, v := range c.Body.secrets {
+		refuse(bodySecret(i), v)
+	}
+	for i, k := range c.Sign.keys {
+		refuse(signingKey(i), k.Secret)
 	}
 	return errors.Join(errs...)
 }
@@ -165,9 +224,18 @@ func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.outline
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.outline()) }
 
 func (c Config) outline() string {
-	u, err := c.static()
+	u, err := c.parsedURL()
 	if err != nil {
 		return "webhook.Config(invalid URL)"
 	}
 	return "webhook.Config(" + netguard.Origin(u) + ")"
+}
+
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+	return &channel.ConfigError{Package: "webhook", Path: path, Code: code, Problem: problem, Remedy: remedy}
+}
+
+// relabel makes the configuration errors of another package in err this package's: their paths are the same here.
+func relabel(err error) error {
+	return channel.EditConfigErrors(err, func(e *channel.ConfigError) { e.Package = "webhook" })
 }

@@ -76,15 +76,15 @@ func ExampleConfig_interpret() {
 		Guard:  here,
 		Limits: netguard.Limits{AllowInsecureHTTP: true},
 		URL:    receiver.URL,
-		Interpret: func(a webhook.Answer, verdict webhook.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, verdict retry.Verdict) webhook.Reading {
 			var said struct {
 				OK    bool
 				Error string
 			}
-			if verdict != webhook.Taken || json.Unmarshal(a.Body, &said) != nil || said.OK {
+			if verdict != retry.VerdictSuccess || json.Unmarshal(a.Body, &said) != nil || said.OK {
 				return webhook.Reading{Verdict: verdict}
 			}
-			return webhook.Reading{Verdict: webhook.Permanent, Reason: said.Error}
+			return webhook.Reading{Verdict: retry.VerdictPermanent, Reason: said.Error}
 		},
 	})
 	if err != nil {

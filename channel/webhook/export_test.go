@@ -16,7 +16,7 @@ func Pause(l RateLimit, status int, header http.Header, now time.Time) time.Dura
 
 // Model is the request that every request is a copy of, or nil when there is none.
 func (c *Channel) Model() *http.Request {
-	m, err := c.core().settings.template(context.Background())
+	m, err := c.core().template(context.Background())
 	if err != nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -45,59 +46,62 @@ func (h Header) LogValue() slog.Value { return slog.StringValue(h.Name) }
 
 const maxHeaderValue = 8 << 10
 
-// buildHeader checks given and returns it with canonical names, each value trimmed and in a slice of its own. That of a
-// sensitive header is secret.Redacted, that of one with a template is empty.
-//
-// taken tells what else in the Config, if anything, sets a header of that canonical name.
-func buildHeader(given []Header, taken func(name string) string) (http.Header, []headerTemplate, error) {
-	var made []headerTemplate
+// fixedHeader validates Headers and returns the header of every request, with canonical names, each value trimmed and in
+// a slice of its own. That of a sensitive header is secret.Redacted, that of one with a template is empty.
+func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
+	var templates []headerTemplate
 	var errs []error
-	header := make(http.Header, len(given)+5)
-	for i, h := range given {
+	header := make(http.Header, len(c.Headers)+5)
+	for i, h := range c.Headers {
 		field := fmt.Sprintf("Headers[%d]", i)
 		name := http.CanonicalHeaderKey(h.Name)
 		switch {
 		case h.Name == "":
-			errs = append(errs, mistake(channel.CodeMissing, field+".Name", "is empty", "give it, or remove the header"))
+			errs = append(errs, configError(channel.CodeMissing, field+".Name", "is empty", "give it, or remove the header"))
 			continue
 		case !isToken(h.Name):
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "holds a character that header names must not have", "use letters, digits and hyphens"))
+			errs = append(errs, configError(channel.CodeInvalid, field+".Name", "holds a character that header names must not have", "use letters, digits and hyphens"))
 			continue
 		case reserved(name):
-			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is a header that is set by this channel or by HTTP itself", "remove it; the content type has a field of its own"))
+			errs = append(errs, configError(channel.CodeConflict, field+".Name", "is a header that is set by this channel or by HTTP itself", "remove it; the content type has a field of its own"))
 			continue
-		case taken(name) != "":
-			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is "+name+", which "+taken(name)+" sets", "remove one of them"))
+		case c.setBy(name) != "":
+			errs = append(errs, configError(channel.CodeConflict, field+".Name", "is "+name+", which "+c.setBy(name)+" sets", "remove one of them"))
 			continue
 		case header[name] != nil:
-			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier header", "remove one of them"))
+			errs = append(errs, configError(channel.CodeDuplicate, field+".Name", "repeats an earlier header", "remove one of them"))
 			continue
 		}
 		value, problem := headerValue(h.Value)
 		if problem != "" {
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Value", problem, "shorten or encode it"))
+			errs = append(errs, configError(channel.CodeInvalid, field+".Value", problem, "shorten or encode it"))
 		}
 		if h.Sensitive() {
 			literal, _ := literalOf(h.Secret)
 			if _, problem := headerValue(literal); problem != "" {
-				errs = append(errs, mistake(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
+				errs = append(errs, configError(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
 			}
 			if h.Value != "" {
-				errs = append(errs, mistake(channel.CodeConflict, field+".Value", "is set beside a secret", "remove one of them"))
+				errs = append(errs, configError(channel.CodeConflict, field+".Value", "is set beside a secret", "remove one of them"))
 			}
 			value = secret.Redacted
 		}
 		header[name] = []string{value}
 		if h.Template != nil {
-			errs = append(errs, h.checkTemplate(field))
-			made = append(made, headerTemplate{field + ".Template", name, alwaysSensitive(name), h.Template})
+			errs = append(errs, h.validateTemplate(field))
+			templates = append(templates, headerTemplate{field + ".Template", name, alwaysSensitive(name), h.Template})
 		}
 	}
-	return header, made, errors.Join(errs...)
+	if header["User-Agent"] == nil {
+		header["User-Agent"] = []string{netguard.DefaultUserAgent}
+	}
+	header["Content-Type"] = []string{c.contentType()}
+	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
+	return header, templates, errors.Join(errs...)
 }
 
-// taken names what in c sets a header of that canonical name, or "".
-func (c Config) taken(name string) string {
+// setBy names what in c sets a header of that canonical name, or "".
+func (c Config) setBy(name string) string {
 	switch events, ok := c.Body.source.(*cloudEvents); {
 	case name == "Authorization" && c.Auth.scheme != none:
 		return "the authorization"
@@ -109,14 +113,14 @@ func (c Config) taken(name string) string {
 	return ""
 }
 
-func (h Header) checkTemplate(field string) error {
+func (h Header) validateTemplate(field string) error {
 	switch {
 	case h.Value != "":
-		return mistake(channel.CodeConflict, field+".Value", "is set beside a template", "remove one of them")
+		return configError(channel.CodeConflict, field+".Value", "is set beside a template", "remove one of them")
 	case h.Sensitive():
-		return mistake(channel.CodeConflict, field+".Secret", "is set beside a template", "remove one of them")
+		return configError(channel.CodeConflict, field+".Secret", "is set beside a template", "remove one of them")
 	case h.Template.Mode() != template.Header:
-		return mistake(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it for headers")
+		return configError(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it for headers")
 	}
 	return nil
 }
@@ -133,13 +137,13 @@ func headerValue(v string) (value, problem string) {
 	return value, ""
 }
 
-// headerText returns the value of a header for a text, without blanks around it, or true if that would be too long.
-func headerText(text string) (value string, long bool) {
-	value = strings.Trim(text, " \t")
+// headerText returns the value of a header for a text, without blanks around it. It may be too long.
+func headerText(text string) string {
+	value := strings.Trim(text, " \t")
 	if strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }) {
 		value = encodeBytes(value, func(c byte) bool { return c == '\t' || c >= ' ' && c <= '~' && c != '%' })
 	}
-	return value, len(value) > maxHeaderValue
+	return value
 }
 
 // isToken tells whether s is a token in the sense of RFC 9110 section 5.6.2.
@@ -164,3 +168,39 @@ func reserved(name string) bool {
 
 // alwaysSensitive tells whether the values of that canonical name are credentials by definition.
 func alwaysSensitive(name string) bool { return name == "Authorization" || name == "Cookie" }
+
+// UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are
+// compared without regard to case. It refuses, with a *channel.ConfigError for each:
+//   - a header that is sensitive in stored and is not in next: the choice cannot be undone, only the header removed;
+//   - a kept value for a header that is not in stored, or was not sensitive there;
+//   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could otherwise
+//     have the value sent to a server of their own, or to somebody else's path on a shared one. Pass whether the URL as a
+//     whole leads to where it did: scheme, host as it is dialled, port, path and query.
+func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error) {
+	known := make(map[string]Header, len(stored))
+	for _, h := range stored {
+		known[strings.ToLower(h.Name)] = h
+	}
+	merged := make([]Header, 0, len(next))
+	var errs []error
+	for i, h := range next {
+		old := known[strings.ToLower(h.Name)]
+		header := fmt.Sprintf("Headers[%d]", i)
+		switch {
+		case old.Sensitive() && !h.Sensitive():
+			errs = append(errs, configError(channel.CodeConflict, header, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"))
+		case !h.Secret.IsKept():
+		case !old.Sensitive():
+			errs = append(errs, configError(channel.CodeStored, header+".Secret", "has no stored value to keep", "give the value"))
+		case !sameDestination:
+			errs = append(errs, configError(channel.CodeStored, header+".Secret", "cannot keep its stored value, because the destination has changed", "give the value again"))
+		default:
+			h.Secret = old.Secret
+		}
+		merged = append(merged, h)
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	return merged, nil
+}

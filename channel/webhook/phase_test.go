@@ -69,9 +69,9 @@ func (p phase) open(t *testing.T, limits netguard.Timeouts) *webhook.Channel {
 }
 
 // wantsAll needs the whole body to know what an answer means.
-func wantsAll(a webhook.Answer, v webhook.Verdict) webhook.Reading {
-	if a.Truncated && v == webhook.Taken {
-		v = webhook.Permanent
+func wantsAll(a webhook.Response, v retry.Verdict) webhook.Reading {
+	if a.Truncated && v == retry.VerdictSuccess {
+		v = retry.VerdictPermanent
 	}
 	return webhook.Reading{Verdict: v}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // chat reads answers of a receiver that puts all it has to say into JSON, as chat products do.
-func chat(a webhook.Answer, verdict webhook.Verdict) webhook.Reading {
+func chat(a webhook.Response, verdict retry.Verdict) webhook.Reading {
 	var said struct {
 		OK         bool    `json:"ok"`
 		Error      string  `json:"error"`
@@ -32,13 +32,13 @@ func chat(a webhook.Answer, verdict webhook.Verdict) webhook.Reading {
 	r := webhook.Reading{Verdict: verdict, Reason: said.Error, ProviderID: said.ID, RetryAfter: time.Duration(said.RetryAfter * float64(time.Second))}
 	switch {
 	case said.OK:
-		r.Verdict = webhook.Taken
+		r.Verdict = retry.VerdictSuccess
 	case said.Error == "ratelimited":
-		r.Verdict = webhook.Retry
+		r.Verdict = retry.VerdictTransient
 	case said.Error == "gone":
-		r.Verdict = webhook.Gone
+		r.Verdict, r.Gone = retry.VerdictPermanent, true
 	case said.Error != "":
-		r.Verdict = webhook.Permanent
+		r.Verdict = retry.VerdictPermanent
 	}
 	return r
 }
@@ -98,13 +98,13 @@ func TestInterpret(t *testing.T) {
 // What is given to Interpret is what the receipt has: capped, and without secrets.
 func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	t.Parallel()
-	var seen webhook.Answer
-	var before webhook.Verdict
+	var seen webhook.Response
+	var before retry.Verdict
 	config := webhook.Config{
 		URL:         answerWith(t, 202, http.Header{"X-Message-Id": {"m-17"}, "Set-Cookie": {"a=b"}}, "T0KEN-V4LUE and more"),
 		Auth:        webhook.Token(secret.Literal("T0KEN-V4LUE")),
 		MaxResponse: 16,
-		Interpret: func(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, v retry.Verdict) webhook.Reading {
 			seen, before = a, v
 			return webhook.Reading{Verdict: v, ProviderID: a.Header.Get("X-Message-Id")}
 		},
@@ -112,8 +112,8 @@ func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	receipt, err := newChannel(t, config).Send(t.Context(), sample())
 	require.NoError(t, err)
 	assert.Equal(t, "m-17", receipt.ProviderID)
-	assert.Equal(t, webhook.Taken, before)
-	assert.Equal(t, webhook.Answer{Status: 202, Header: receipt.Response.Header, Body: receipt.Response.Body, Truncated: true}, seen)
+	assert.Equal(t, retry.VerdictSuccess, before)
+	assert.Equal(t, webhook.Response{Status: 202, Header: receipt.Response.Header, Body: receipt.Response.Body, Truncated: true}, seen)
 	assert.Equal(t, secret.Redacted+" and ", string(seen.Body))
 	assert.Equal(t, secret.Redacted, seen.Header.Get("Set-Cookie"))
 }
@@ -126,14 +126,14 @@ func TestInterpretIsAskedAboutHalfASuccess(t *testing.T) {
 			_, _ = conn.Read(make([]byte, 64<<10))
 			_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\nX-Id: m-17\r\nContent-Length: 100\r\n\r\n{\"ok\":true}"))
 		})
-		for _, verdict := range []webhook.Verdict{webhook.Permanent, webhook.Gone, webhook.Retry, webhook.Taken} {
-			hook := newChannel(t, webhook.Config{URL: target, Interpret: func(a webhook.Answer, _ webhook.Verdict) webhook.Reading {
+		for _, verdict := range []retry.Verdict{retry.VerdictPermanent, retry.VerdictTransient, retry.VerdictSuccess} {
+			hook := newChannel(t, webhook.Config{URL: target, Interpret: func(a webhook.Response, _ retry.Verdict) webhook.Reading {
 				assert.True(t, a.Truncated)
 				return webhook.Reading{Verdict: verdict, ProviderID: a.Header.Get("X-Id")}
 			}})
 			receipt, err := hook.Send(t.Context(), sample())
 			assert.Equal(t, "m-17", receipt.ProviderID)
-			if verdict == webhook.Taken {
+			if verdict == retry.VerdictSuccess {
 				require.NoError(t, err)
 				assert.False(t, receipt.OutcomeUnknown)
 				continue
@@ -151,8 +151,8 @@ func TestInterpretCanLeaveTheOutcomeOpen(t *testing.T) {
 	t.Parallel()
 	hook := newChannel(t, webhook.Config{
 		URL: answerWith(t, 200, nil, `{"error":"fatal_error"}`),
-		Interpret: func(webhook.Answer, webhook.Verdict) webhook.Reading {
-			return webhook.Reading{Verdict: webhook.Retry, Reason: "fatal_error", OutcomeUnknown: true}
+		Interpret: func(webhook.Response, retry.Verdict) webhook.Reading {
+			return webhook.Reading{Verdict: retry.VerdictTransient, Reason: "fatal_error", OutcomeUnknown: true}
 		},
 	})
 	receipt, err := hook.Send(t.Context(), sample())

@@ -1,25 +1,19 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"net/url"
-	"sync"
+	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
-
-// parts make what of a request depends on the event.
-type parts struct {
-	path    *template.Template // nil = the configured URL
-	headers []headerTemplate
-	scratch sync.Pool // of *scratch
-}
 
 // headerTemplate makes the value of one header.
 type headerTemplate struct {
@@ -29,192 +23,104 @@ type headerTemplate struct {
 	value     *template.Template
 }
 
-// rendering is what was made for one attempt.
-type rendering struct {
-	body   []byte
-	url    *url.URL // nil = the configured URL
-	values []string // of the headers that have a template, in their order
-	added  []addedHeader
+// rendered is what of a request was made from the event.
+type rendered struct {
+	body    []byte
+	url     *url.URL     // nil = the configured URL
+	values  []string     // of the headers that have a template, in their order
+	headers []bodyHeader // that belong to the body
 }
 
-// addedHeader is a header that belongs to a body.
-type addedHeader struct {
+// bodyHeader is a header that belongs to a body.
+type bodyHeader struct {
 	name  string // canonical
 	value [1]string
 }
 
-// scratch holds a text while it is being made. Nothing that a receipt shows stays in one.
-type scratch struct{ buffer []byte }
-
-// largestBuffer is the largest buffer that is kept: a rare large text must not stay in memory.
-const largestBuffer = 64 << 10
-
-// text returns what t makes of the data of an event. It is valid until the next call.
-func (s *scratch) text(ctx context.Context, t *template.Template, data map[string]any) ([]byte, error) {
-	out, err := t.Render(ctx, s.buffer[:0], data)
-	if err != nil {
-		return nil, err
+// render makes what depends on the event. Nothing is sent when it fails.
+func (c *core) render(ctx context.Context, a *attempt) error {
+	in := bodyInput{delivery: a.delivery, limit: c.config.MaxBody, secrets: a.template.bodySecrets}
+	if a.source != (eventBody{}) || c.config.Path != nil || len(c.templates) > 0 {
+		in.data = c.data(a.delivery)
 	}
-	if cap(out) <= largestBuffer {
-		s.buffer = out
-	}
-	return out, nil
-}
-
-// newParts returns nil when nothing in c depends on the event but its JSON.
-func newParts(c Config, headers []headerTemplate) *parts {
-	if c.Body.source == nil && c.Path == nil && len(headers) == 0 {
-		return nil
-	}
-	return &parts{path: c.Path, headers: headers, scratch: sync.Pool{New: func() any { return new(scratch) }}}
-}
-
-// dependsOnEvent tells whether more of a request with a body from the given source comes from the event than its JSON.
-func (p *parts) dependsOnEvent(body bodySource) bool {
-	return p != nil && len(p.headers) > 0 || body != nil && body.mayHold(true) && !body.mayHold(false)
-}
-
-// render makes what depends on d, with a body from the given source. Nothing is sent when it fails.
-func (c *core) render(ctx context.Context, t *requestTemplate, d channel.Delivery, body bodySource, r *rendering) error {
-	p := c.settings.parts
-	if p == nil && body == nil {
-		r.body = shortEvent(d.Event, c.maxBody).JSON()
-	} else {
-		if p == nil {
-			p = newParts(Config{Body: Body{source: body}}, nil)
-		}
-		if err := c.fill(ctx, t, p, d, body, r); err != nil {
-			return err
-		}
-	}
-	if len(r.body) > c.maxBody {
-		return retry.Permanent(c.newError(KindTooLarge))
-	}
-	return nil
-}
-
-func (c *core) fill(ctx context.Context, t *requestTemplate, p *parts, d channel.Delivery, body bodySource, r *rendering) error {
-	s := p.scratch.Get().(*scratch) //nolint:forcetypeassert // newParts puts nothing else in
-	defer p.scratch.Put(s)
-	data := c.settings.data(d)
-	if body == nil {
-		r.body = shortEvent(d.Event, c.maxBody).JSON()
-	} else if err := body.fill(ctx, bodyInput{d, data, c.maxBody, t.body, s}, r); errors.Is(err, errTooLong) {
+	if err := a.source.render(ctx, in, &a.rendered); errors.Is(err, errTooLong) {
 		return retry.Permanent(c.newError(KindTooLarge))
 	} else if err != nil {
-		return c.bodyError(ctx, t, err)
+		return c.bodyError(ctx, a.template, err)
 	}
-	if p.path != nil {
-		if err := c.fillPath(ctx, p.path, data, s, r); err != nil {
+	if t := c.config.Path; t != nil {
+		err := c.renderText(ctx, "Path", t, in.data, func(path string) error {
+			u, err := c.withPath(path)
+			a.url = u
 			return err
-		}
-	}
-	for _, h := range p.headers {
-		err := fit(data, func(data map[string]any) error {
-			out, err := s.text(ctx, h.value, data)
-			if err != nil {
-				return err
-			}
-			value, long := headerText(string(out))
-			if !long {
-				r.values = append(r.values, value)
-			}
-			return tooLong(long)
 		})
-		if errors.Is(err, errTooLong) {
-			return c.partError(h.field, "what it made is longer than 8 KiB")
-		} else if err != nil {
-			return c.templateError(ctx, h.field, err)
-		}
-	}
-	return nil
-}
-
-func (c *core) fillPath(ctx context.Context, t *template.Template, data map[string]any, s *scratch, r *rendering) error {
-	err := fit(data, func(data map[string]any) error {
-		out, err := s.text(ctx, t, data)
 		if err != nil {
 			return err
 		}
-		if len(c.origin)+len(out) > maxURL {
-			return errTooLong
-		}
-		u, wrong := withPath(c.origin, string(out), c.settings.limits)
-		if wrong != nil {
-			return wrong
-		}
-		r.url = u
-		return nil
-	})
-	if wrong, ok := errors.AsType[*channel.ConfigError](err); ok {
-		return c.partError(wrong.Path, "what it made "+wrong.Problem)
 	}
-	if errors.Is(err, errTooLong) {
-		return c.partError("Path", "what it made is longer than 8 KiB")
+	for _, h := range c.templates {
+		err := c.renderText(ctx, h.field, h.value, in.data, func(text string) error {
+			value := headerText(text)
+			if len(value) > maxHeaderValue {
+				return errTooLong
+			}
+			a.values = append(a.values, value)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return c.templateError(ctx, "Path", err)
+	if len(a.body) > c.config.MaxBody {
+		return retry.Permanent(c.newError(KindTooLarge))
 	}
 	return nil
+}
+
+// renderText gives what t makes of data to use, which tells errTooLong, or what is wrong with it as a *channel.ConfigError.
+func (c *core) renderText(ctx context.Context, field string, t *template.Template, data map[string]any, use func(string) error) error {
+	err := fit(data, func(data map[string]any) error {
+		out, err := t.Render(ctx, nil, data)
+		if err != nil {
+			return err
+		}
+		return use(string(out))
+	})
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, errTooLong) {
+		return c.renderError(field, "what it made is longer than 8 KiB")
+	}
+	if wrong, ok := errors.AsType[*channel.ConfigError](err); ok {
+		return c.renderError(field, "what it made "+wrong.Problem)
+	}
+	return c.templateError(ctx, field, err)
 }
 
 // data returns what templates see of d's event: its decoded form, which all channels share, with the receiver's word
 // for its type.
-func (p *settings) data(d channel.Delivery) map[string]any {
+func (c *core) data(d channel.Delivery) map[string]any {
 	if d.Event.IsZero() {
 		return nil
 	}
 	data := d.Event.Decoded()
-	if word := p.words.Word(d.Event.Type()); word != string(d.Event.Type()) {
+	if word := c.config.Words.Word(d.Event.Type()); word != string(d.Event.Type()) {
 		data = maps.Clone(data)
 		data["event_type"] = word
 	}
 	return data
 }
 
-// putHeaders sets the headers that were made.
-func (p *parts) putHeaders(header http.Header, r *rendering) {
-	if p != nil {
-		for i, h := range p.headers {
-			header[h.name] = r.values[i : i+1 : i+1]
-		}
-	}
-	for i := range r.added {
-		header[r.added[i].name] = r.added[i].value[:]
-	}
-}
-
-// showHeaders is putHeaders for a receipt: without the sensitive ones and, if the event holds secrets, without those.
-func (p *parts) showHeaders(header http.Header, r *rendering, known *secret.Redactor, fromEvent bool) {
-	show := func(name, value string) {
-		if fromEvent {
-			value = known.String(value)
-		}
-		header[name] = []string{value}
-	}
-	if p != nil {
-		for i, value := range r.values {
-			if h := p.headers[i]; !h.sensitive {
-				show(h.name, value)
-			}
-		}
-	}
-	for _, a := range r.added {
-		show(a.name, a.value[0])
-	}
-}
-
-// redactor removes what of r must not come out: the path and the sensitive headers. nil = there is no such thing.
-func (p *parts) redactor(r *rendering) *secret.Redactor {
-	if p == nil {
-		return nil
-	}
+// renderedSecrets returns a redactor of what of a must not come out: the path and the sensitive headers. nil = there is
+// no such thing.
+func (c *core) renderedSecrets(a *attempt) *secret.Redactor {
 	var secrets []string
-	if r.url != nil {
-		secrets = append(secrets, r.url.String())
+	if a.url != nil {
+		secrets = append(secrets, a.url.String())
 	}
-	for i, value := range r.values {
-		if p.headers[i].sensitive {
+	for i, value := range a.values {
+		if c.templates[i].sensitive {
 			secrets = append(secrets, value)
 		}
 	}
@@ -222,4 +128,46 @@ func (p *parts) redactor(r *rendering) *secret.Redactor {
 		return nil
 	}
 	return secret.NewRedactor(secrets...)
+}
+
+// maxURL is netguard's.
+const maxURL = 8 << 10
+
+// withPath returns the URL with a path and query that Config.Path made.
+func (c *core) withPath(path string) (*url.URL, error) {
+	if len(c.origin)+len(path) > maxURL {
+		return nil, errTooLong
+	}
+	return withPath(c.origin, path, c.config.Limits)
+}
+
+// withPath returns the URL of an origin with a path and query that a template made, or a *channel.ConfigError. The
+// first character decides that the host stays the origin's, and a second slash would make the path read like a host.
+func withPath(origin, path string, l netguard.Limits) (*url.URL, error) {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return nil, configError(channel.CodeInvalid, "Path", "does not begin with exactly one slash",
+			"begin it with one, and let what may be empty not fill the first segment")
+	}
+	u, err := netguard.CheckURL("Path", origin+path, l)
+	return u, relabel(err)
+}
+
+// validatePath returns what is wrong with Path beside u as URL, as far as it shows without data.
+func (c Config) validatePath(u *url.URL) error {
+	switch {
+	case c.Path == nil:
+		return nil
+	case c.Path.Mode() != template.URL:
+		return configError(channel.CodeTemplate, "Path", "is not a template for URLs", "compile it for URLs")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery:
+		return configError(channel.CodeConflict, "URL", "has a path or query beside the template that makes them", "move them into the template")
+	}
+	// Values are percent-encoded, so what is wrong here is wrong in the template's own text. Not so a render that fails
+	// and a first segment that is empty: both may come from the lack of data.
+	out, err := c.Path.Render(context.Background(), nil, map[string]any{})
+	if err == nil && !bytes.HasPrefix(out, []byte("//")) {
+		_, err := withPath(netguard.Origin(u), string(out), c.Limits)
+		return err
+	}
+	return nil
 }

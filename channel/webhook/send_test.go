@@ -137,20 +137,22 @@ func TestSendJudgesTheStatus(t *testing.T) {
 		status int
 		want   retry.Verdict
 	}{
-		"200":                         {webhook.Config{}, 200, retry.VerdictSuccess},
-		"202":                         {webhook.Config{}, 202, retry.VerdictSuccess},
-		"299":                         {webhook.Config{}, 299, retry.VerdictSuccess},
-		"429":                         {webhook.Config{}, 429, retry.VerdictTransient},
-		"200 only, 200":               {webhook.Config{Success: []int{200}}, 200, retry.VerdictSuccess},
-		"200 only, 202":               {webhook.Config{Success: []int{200}}, 202, retry.VerdictTransient},
-		"409 is a success":            {webhook.Config{Success: []int{200, 409}}, 409, retry.VerdictSuccess},
-		"all but success, 202":        {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.VerdictTransient},
-		"all but success, 302":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.VerdictTransient},
-		"all but success, 410":        {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 410, retry.VerdictTransient},
-		"own table, 404 is gone":      {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 404, retry.VerdictPermanent},
-		"own table, unknown verdict":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return 99 }}, 503, retry.VerdictPermanent},
-		"own table does not see 2xx":  {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Gone }}, 204, retry.VerdictSuccess},
-		"own table, retry on a clash": {webhook.Config{Verdicts: func(int) webhook.Verdict { return webhook.Retry }}, 409, retry.VerdictTransient},
+		"200":                  {webhook.Config{}, 200, retry.VerdictSuccess},
+		"202":                  {webhook.Config{}, 202, retry.VerdictSuccess},
+		"299":                  {webhook.Config{}, 299, retry.VerdictSuccess},
+		"429":                  {webhook.Config{}, 429, retry.VerdictTransient},
+		"200 only, 200":        {webhook.Config{Success: []int{200}}, 200, retry.VerdictSuccess},
+		"200 only, 202":        {webhook.Config{Success: []int{200}}, 202, retry.VerdictTransient},
+		"409 is a success":     {webhook.Config{Success: []int{200, 409}}, 409, retry.VerdictSuccess},
+		"all but success, 202": {webhook.Config{Success: []int{200}, Verdicts: webhook.RetryAllButSuccess}, 202, retry.VerdictTransient},
+		"all but success, 302": {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 302, retry.VerdictTransient},
+		"all but success, 410": {webhook.Config{Verdicts: webhook.RetryAllButSuccess}, 410, retry.VerdictTransient},
+		"read as gone, 404": {webhook.Config{Interpret: func(webhook.Response, retry.Verdict) webhook.Reading {
+			return webhook.Reading{Verdict: retry.VerdictPermanent, Gone: true}
+		}}, 404, retry.VerdictPermanent},
+		"own table, unknown verdict":  {webhook.Config{Verdicts: func(int) retry.Verdict { return 99 }}, 503, retry.VerdictPermanent},
+		"own table does not see 2xx":  {webhook.Config{Verdicts: func(int) retry.Verdict { return retry.VerdictPermanent }}, 204, retry.VerdictSuccess},
+		"own table, retry on a clash": {webhook.Config{Verdicts: func(int) retry.Verdict { return retry.VerdictTransient }}, 409, retry.VerdictTransient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +174,7 @@ func TestSendJudgesTheStatus(t *testing.T) {
 				wantKind = webhook.KindRedirect
 			}
 			assert.Equal(t, wantKind, e.Kind)
-			assert.Equal(t, name == "410" || name == "own table, 404 is gone", errors.Is(err, channel.ErrGone))
+			assert.Equal(t, name == "410" || name == "read as gone, 404", errors.Is(err, channel.ErrGone))
 		})
 	}
 }

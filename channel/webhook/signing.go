@@ -37,26 +37,26 @@ func Sign(s signature.Scheme, keys ...SigningKey) Signing {
 	return Signing{true, s, slices.Clone(keys)}
 }
 
-// check returns what is wrong with s as far as it is known without asking a source.
-func (s Signing) check() error {
+// validate returns what is wrong with s as far as it is known without asking a source.
+func (s Signing) validate() error {
 	switch {
 	case !s.asked:
 		return nil
 	case !s.scheme.IsValid():
-		return mistake(channel.CodeUnknown, "Sign", "has an unknown scheme", "use one of package signature")
+		return configError(channel.CodeUnknown, "Sign", "has an unknown scheme", "use one of package signature")
 	case len(s.keys) == 0:
-		return mistake(channel.CodeMissing, "Sign", "has no key", "give one, or do not sign")
+		return configError(channel.CodeMissing, "Sign", "has no key", "give one, or do not sign")
 	case len(s.keys) > 1 && !s.scheme.Rotates():
-		return mistake(channel.CodeRange, "Sign", "has several keys, but a request has one signature in the style of "+s.scheme.String(), "give one")
+		return configError(channel.CodeRange, "Sign", "has several keys, but a request has one signature in the style of "+s.scheme.String(), "give one")
 	}
 	var errs []error
 	for i, k := range s.keys {
 		literal, ok := literalOf(k.Secret)
 		switch _, wrong := s.key(literal); {
 		case k.Secret.IsZero():
-			errs = append(errs, mistake(channel.CodeMissing, signingKey(i), "is missing", "give it"))
+			errs = append(errs, configError(channel.CodeMissing, signingKey(i), "is missing", "give it"))
 		case ok && wrong != nil:
-			errs = append(errs, mistake(channel.CodeInvalid, signingKey(i), wrong.Problem, wrong.Remedy))
+			errs = append(errs, configError(channel.CodeInvalid, signingKey(i), wrong.Problem, wrong.Remedy))
 		}
 	}
 	return errors.Join(errs...)
@@ -110,30 +110,30 @@ func (s Signing) valid(keys []*signature.Key, now time.Time) []*signature.Key {
 	return left
 }
 
-// sign sets the signature of x, if one is asked for.
-func (c *core) sign(m *requestTemplate, x *exchange, now time.Time) error {
-	s := c.settings.signing
+// sign makes the signature of a, if one is asked for.
+func (c *core) sign(a *attempt, now time.Time) error {
+	s := c.config.Sign
 	if !s.asked {
 		return nil
 	}
-	keys := s.valid(m.keys, now)
+	keys := s.valid(a.template.keys, now)
 	if len(keys) == 0 {
 		e := c.newError(KindSecret)
 		e.detail = "every key of Sign is past its NotAfter"
 		return e
 	}
-	x.timestamp[0], x.signature[0] = s.scheme.Sign(x.id[0], now, x.body, keys...)
+	a.timestamp[0], a.signature[0] = s.scheme.Sign(a.id[0], now, a.body, keys...)
 	return nil
 }
 
-// putSignature sets the headers of x's signature.
-func (s Signing) putSignature(header http.Header, x *exchange) {
+// setSignature sets the headers of a's signature.
+func (s Signing) setSignature(header http.Header, a *attempt) {
 	if !s.asked {
 		return
 	}
 	timestamp, signatures := s.scheme.Headers()
 	if timestamp != "" {
-		header[timestamp] = x.timestamp[:]
+		header[timestamp] = a.timestamp[:]
 	}
-	header[signatures] = x.signature[:]
+	header[signatures] = a.signature[:]
 }

@@ -114,6 +114,11 @@ func TestStyle3UploadedRootCA(t *testing.T) {
 	assert.Contains(t, refusal(t, c), "holds no certificate")
 }
 
+// beyondTrustCloudLimits are those of package config's limits "beyondtrust_cloud".
+func beyondTrustCloudLimits() netguard.Limits {
+	return netguard.Limits{Ports: []int{443}, Methods: []string{"POST"}}
+}
+
 func TestStyle3CloudIsHTTPSOnPort443(t *testing.T) {
 	t.Parallel()
 	for target, says := range map[string]string{
@@ -124,7 +129,7 @@ func TestStyle3CloudIsHTTPSOnPort443(t *testing.T) {
 		"http://hooks.test:443/x":   "URL is not encrypted",
 	} {
 		c := remote(target, webhook.FormOptions{})
-		c.Limits = netguard.BeyondTrustCloudLimits()
+		c.Limits = beyondTrustCloudLimits()
 		assert.Equal(t, says, refusal(t, c), target)
 		c.Method = "PUT"
 		assert.Contains(t, refusal(t, c), " is not", "%s with another method", target)

@@ -165,7 +165,7 @@ func TestStyle4SendGridsAnswers(t *testing.T) {
 		hook := newChannel(t, webhook.Config{
 			URL: answerWith(t, status, http.Header{"X-Message-Id": {"m-17"}}, tc.body), Body: macros(t, mailTemplate),
 			RateLimit: webhook.ResetAtUnix, Auth: webhook.Token(secret.Literal("Bearer SG.abcdefgh")),
-			Interpret: func(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+			Interpret: func(a webhook.Response, v retry.Verdict) webhook.Reading {
 				return webhook.Reading{Verdict: v, ProviderID: a.Header.Get("X-Message-Id")}
 			},
 		})

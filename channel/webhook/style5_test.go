@@ -22,11 +22,11 @@ import (
 // sent or refused.
 
 // serverErrors retries what that style retries, and nothing else.
-func serverErrors(status int) webhook.Verdict {
+func serverErrors(status int) retry.Verdict {
 	if status >= 500 || status == 408 || status == 429 {
-		return webhook.Retry
+		return retry.VerdictTransient
 	}
-	return webhook.Permanent
+	return retry.VerdictPermanent
 }
 
 func TestStyle5VerifiesTLSByDefault(t *testing.T) {

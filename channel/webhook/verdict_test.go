@@ -20,22 +20,18 @@ func TestOnlyAnswersAboutTheRequestArePermanent(t *testing.T) {
 	t.Parallel()
 	permanent := []int{400, 405, 406, 411, 413, 414, 415, 417, 422, 426, 431, 501, 505}
 	for status := 200; status <= 599; status++ {
-		want, byServerErrors := webhook.Retry, webhook.Permanent
+		want, byServerErrors := retry.VerdictTransient, retry.VerdictPermanent
 		switch {
-		case slices.Contains(permanent, status):
-			want = webhook.Permanent
-		case status == 410:
-			want = webhook.Gone
+		case slices.Contains(permanent, status), status == 410:
+			want = retry.VerdictPermanent
 		}
 		switch {
 		case status == 408, status == 429, status >= 500:
-			byServerErrors = webhook.Retry
-		case status == 410:
-			byServerErrors = webhook.Gone
+			byServerErrors = retry.VerdictTransient
 		}
 		assert.Equal(t, want, webhook.DefaultVerdicts(status), status)
 		assert.Equal(t, byServerErrors, webhook.RetryServerErrors(status), status)
-		assert.Equal(t, webhook.Retry, webhook.RetryAllButSuccess(status), status)
+		assert.Equal(t, retry.VerdictTransient, webhook.RetryAllButSuccess(status), status)
 	}
 	for status, want := range map[int]retry.Verdict{
 		301: retry.VerdictTransient, 307: retry.VerdictTransient, 401: retry.VerdictTransient, 403: retry.VerdictTransient, 404: retry.VerdictTransient,
@@ -129,8 +125,8 @@ func TestARefusedProxyPasswordIsAskedForAgain(t *testing.T) {
 // "Answered 200 OK" alone is no reason.
 func TestA2xxThatIsNoSuccessSaysWhatWouldBe(t *testing.T) {
 	t.Parallel()
-	refuse := func(webhook.Answer, webhook.Verdict) webhook.Reading {
-		return webhook.Reading{Verdict: webhook.Permanent}
+	refuse := func(webhook.Response, retry.Verdict) webhook.Reading {
+		return webhook.Reading{Verdict: retry.VerdictPermanent}
 	}
 	for says, c := range map[string]webhook.Config{
 		"answered 200 OK: only 201 counts as a success here":         {Success: []int{201}},

@@ -6,6 +6,38 @@
 // environment's proxy settings are ignored unless a Config asks for them, cookies are not kept, and nothing is sent a
 // second time by itself.
 //
+// # Bodies
+//
+// Whatever an event says, a body keeps its keys, recipients and links. JSON is never cut in the middle: the longest
+// texts of the event are shortened, with a mark, until the body fits MaxBody.
+//
+//	the event's JSON                           the zero Config
+//	JSON of the receiver's own shape           TemplateBody(t), in Handlebars or %%Name%% macros
+//	plain text                                 TemplateBody(t), compiled with Mode: template.Text
+//	form variables                             FormBody(FormOptions{CustomFields: true})
+//	CloudEvents 1.0                            CloudEvents(CloudEventsOptions{Source: …}), structured or Binary
+//	flat alerts with 17 fields                 AlertBody()
+//	always the same bytes                      StaticBody(b)
+//	anything else, or a credential in a body   BodyFunc(contentType, f, secrets...)
+//
+// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that answers
+// 200 {"ok": false} for a failure needs Interpret.
+//
+// # Signatures
+//
+// A signature shows the receiver who sent a request, and that nobody changed it. During a rotation there are two keys,
+// and each request has both signatures until the old key's NotAfter:
+//
+//	sign := webhook.Sign(signature.Standard,
+//		webhook.SigningKey{Secret: secret.Env("WEBHOOK_SECRET")},
+//		webhook.SigningKey{Secret: secret.Env("WEBHOOK_SECRET_OLD"), NotAfter: changeOver})
+//
+// A receiver in Go verifies with signature.NewVerifier, which needs nothing but the standard library; others have the
+// libraries of https://www.standardwebhooks.com. Forms and plain text are signed too, but libraries that return parsed
+// JSON refuse them.
+//
+// # Trying it
+//
 // To try a Config on a receiver of your own machine, allow two things on purpose: that it has no TLS, with
 // Limits.AllowInsecureHTTP, and its address, with a Guard for netguard.Profile{Loopback: true}.
 package webhook
@@ -16,11 +48,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"time"
+	"mime"
+	"net/http"
+	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -32,18 +66,16 @@ type Channel struct {
 
 // core is what a Channel is made of.
 type core struct {
-	settings    *settings
-	method      string
-	origin      string
-	success     []int
-	verdicts    Verdicts
-	interpret   func(Answer, Verdict) Reading
-	rateLimit   RateLimit
-	maxBody     int
-	maxResponse int
-	total       time.Duration // of an attempt
-	unverified  bool
-	client      *netguard.Client
+	config    Config // with its defaults
+	origin    string
+	media     string           // type of the body, without parameters
+	header    http.Header      // of every request; sensitive values are secret.Redacted
+	templates []headerTemplate // of the headers that have one
+	shown     channel.Message  // what receipts show of every request: the start line, and a header that is not modified
+	proxy     secret.Value     // the proxy's password
+	secrets   *secret.Set
+	current   atomic.Pointer[requestTemplate]
+	client    *netguard.Client
 }
 
 var (
@@ -56,47 +88,30 @@ var (
 // next delivery a connection, and on TLS a handshake.
 const senders = 256
 
-// New makes a Channel. The error joins a *channel.ConfigError for every problem found. Whether the guard allows the destination
-// shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
+// New makes a Channel. The error joins a *channel.ConfigError for every problem found. Whether the guard allows the
+// destination shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
 func New(c Config) (*Channel, error) {
 	c = c.withDefaults()
-	u, urlErr := c.static()
-	if urlErr == nil && c.Path != nil {
-		urlErr = checkPath(u, c.Path, c.Limits)
-	}
-	header, made, headerErr := buildHeader(c.Headers, c.taken)
+	u, urlErr := c.parsedURL()
+	header, templates, headerErr := c.fixedHeader()
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
 		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
 	})
-	if err := errors.Join(urlErr, c.check(), headerErr, c.Auth.check(), own(clientErr)); err != nil {
+	if err := errors.Join(urlErr, c.validate(u), headerErr, c.Auth.validate(), relabel(clientErr)); err != nil {
 		if client != nil {
 			client.Close()
 		}
 		return nil, err
 	}
-	if header["User-Agent"] == nil {
-		header["User-Agent"] = []string{netguard.DefaultUserAgent}
+	k := &core{config: c, origin: netguard.Origin(u), header: header, templates: templates, client: client}
+	k.media, _, _ = mime.ParseMediaType(c.contentType()) // it has been validated
+	if c.Proxy != nil {
+		k.proxy = c.Proxy.Password
 	}
-	header["Content-Type"] = []string{c.sentAs()}
-	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
+	k.secrets = c.secrets(u)
+	k.shown = c.shownRequest(k.origin, header)
 	if c.TLS.InsecureSkipVerify {
-		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", netguard.Origin(u))
-	}
-	p := newSettings(c, u, header)
-	p.parts = newParts(c, made)
-	k := &core{
-		settings:    p,
-		method:      c.Method,
-		origin:      netguard.Origin(u),
-		success:     slices.Clone(c.Success),
-		verdicts:    c.Verdicts,
-		interpret:   c.Interpret,
-		rateLimit:   c.RateLimit,
-		maxBody:     c.MaxBody,
-		maxResponse: c.MaxResponse,
-		total:       c.Timeouts.Total,
-		unverified:  c.TLS.InsecureSkipVerify,
-		client:      client,
+		c.Logger.Warn("webhook does not verify the receiver's certificate", "origin", k.origin)
 	}
 	return &Channel{func() *core { return k }}, nil
 }
@@ -123,7 +138,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	return k.send(ctx, d, k.settings.body.source)
+	return k.send(ctx, d, k.config.Body.maker())
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b
@@ -132,18 +147,18 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // signed; the request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	k := c.core()
-	switch p := k.settings.parts; {
+	needsEvent := b.source == nil || k.config.Sign.asked || k.config.Path != nil || len(k.templates) > 0
+	switch {
 	case len(b.secrets) > 0:
-		return channel.Receipt{}, k.partError("Body", "has secrets, which only Config.Body may have")
-	case d.Event.IsZero() && (b.source == nil || k.settings.signing.asked || p != nil && (p.path != nil || len(p.headers) > 0)):
+		return channel.Receipt{}, k.renderError("Body", "has secrets, which only Config.Body may have")
+	case d.Event.IsZero() && needsEvent:
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	if b.source != nil {
-		if wrong := b.source.check(k.settings.media); wrong != nil {
-			return channel.Receipt{}, k.partError(wrong.Path, wrong.Problem)
-		}
+	source := b.maker()
+	if wrong := source.validate(k.media); wrong != nil {
+		return channel.Receipt{}, k.renderError(wrong.Path, wrong.Problem)
 	}
-	return k.send(ctx, d, b.source)
+	return k.send(ctx, d, source)
 }
 
 // Close closes the connections that no other channel shares and makes later Sends fail. Call it when no Send is running
@@ -164,10 +179,10 @@ func (c Channel) outline() string {
 		return "webhook.Channel()"
 	}
 	k, warning := c.core(), ""
-	if k.unverified {
+	if k.config.TLS.InsecureSkipVerify {
 		warning = ", certificates are not verified"
 	}
-	return "webhook.Channel(" + k.method + " " + k.origin + warning + ")"
+	return "webhook.Channel(" + k.config.Method + " " + k.origin + warning + ")"
 }
 
 // Destination is the URL's origin, such as "https://hooks.example": its path may be a credential.

@@ -106,7 +106,7 @@ func TestASuccessNeedNotComeToItsEnd(t *testing.T) {
 		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, "%s: nobody knows, whatever it reads", name)
 		assert.True(t, receipt.OutcomeUnknown, name)
 
-		c.Interpret = func(_ webhook.Answer, v webhook.Verdict) webhook.Reading { return webhook.Reading{Verdict: v} }
+		c.Interpret = func(_ webhook.Response, v retry.Verdict) webhook.Reading { return webhook.Reading{Verdict: v} }
 		_, err = newChannel(t, c).Send(t.Context(), sample())
 		require.NoError(t, err, "%s: it need not know more", name)
 	}

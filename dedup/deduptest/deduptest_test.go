@@ -68,7 +68,7 @@ func TestRejectsDefects(t *testing.T) {
 		"trims keys":                    {"odd-keys"},
 		"folds case":                    {"odd-keys"},
 		"cuts keys at NUL":              {"odd-keys"},
-		"mends UTF-8":                   {"odd-keys"},
+		"repairs UTF-8":                 {"odd-keys"},
 		"cuts long keys":                {"odd-keys"},
 		"looks and takes apart":         {"one-winner", "one-successor"},
 		"free for an instant in Commit": {"one-winner"},
@@ -99,7 +99,7 @@ func tryRule(t *testing.T, name string, s dedup.Store) (rule, string) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			r.check(newProbe(t.Context(), rec, r, s, Options{Unit: time.Second}.withDefaults()))
+			r.run(newProbe(t.Context(), rec, r, s, Options{Unit: time.Second}.withDefaults()))
 		}()
 		<-ended
 		return r, rec.message

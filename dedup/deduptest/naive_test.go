@@ -50,7 +50,7 @@ func (n *naive) fold(key string) string {
 	case "cuts keys at NUL":
 		key, _, _ = strings.Cut(key, "\x00")
 		return key
-	case "mends UTF-8":
+	case "repairs UTF-8":
 		return strings.ToValidUTF8(key, "?")
 	case "cuts long keys":
 		return key[:min(len(key), 255)]

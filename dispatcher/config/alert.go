@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
@@ -37,11 +38,11 @@ func (a *alerts) read(route *value) {
 		at := v.get("to").items[i]
 		switch teller := a.routes[to]; {
 		case teller == nil:
-			a.add(at.at, at.path, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
+			a.report(at, channel.CodeUnknown, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
 		case teller == route:
-			a.add(at.at, at.path, "is the route itself, which cannot tell that it fails", "name another route")
+			a.report(at, channel.CodeConflict, "is the route itself, which cannot tell that it fails", "name another route")
 		case !tells(a.tenantOf(teller), a.tenantOf(route)):
-			a.add(at.at, at.path, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
+			a.report(at, channel.CodeForbidden, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
 		default:
 			if a.about[to] == nil {
 				a.about[to] = map[string]bool{}

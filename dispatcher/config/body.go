@@ -33,7 +33,7 @@ func bodyField() Field {
 	}}
 }
 
-// body makes the body that s describes. Paths of errors begin within it.
+// body makes the body that s describes.
 func body(s Settings) (webhook.Body, error) {
 	switch s.Text("kind") {
 	case "template", "macros":

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
@@ -50,7 +51,12 @@ func TestBrokenDocumentsGiveErrorsToActOn(t *testing.T) {
 		for _, e := range listed(err) {
 			assert.NotEmpty(t, e.Problem, name)
 			assert.NotEmpty(t, e.Remedy, "%s: %v", name, e)
+			assert.NotEmpty(t, e.Code, "%s: %v", name, e)
 			assert.Equal(t, name, e.File)
+			mistake, ok := errors.AsType[*channel.ConfigError](e)
+			require.True(t, ok)
+			assert.Equal(t, e.Path, mistake.Path)
+			assert.Empty(t, mistake.Package)
 			assert.NotRegexp(t, goWord, strings.ReplaceAll(e.Problem+" "+e.Remedy, "CloudEvents", ""), "%s speaks of Go", name)
 		}
 	}

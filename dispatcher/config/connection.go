@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -23,18 +22,6 @@ func tlsFields() []Field {
 
 func tlsOf(s Settings) netguard.TLS {
 	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
-}
-
-// checkTLS reports what is wrong with the certificates of s, which channels say only when all else is right.
-func checkTLS(s Settings) error {
-	if _, err := tlsOf(s).Config(); err != nil {
-		e := &Error{Path: "ca_certificate", Problem: "is wrong: " + err.Error(), Remedy: "give certificates in PEM form"}
-		if c, ok := errors.AsType[*channel.ConfigError](err); ok {
-			e.Problem, e.Remedy = c.Problem, c.Remedy
-		}
-		return e
-	}
-	return nil
 }
 
 func timeoutsField(caps Caps) Field {
@@ -75,7 +62,13 @@ const (
 
 // policies are the limits that documents may name.
 func policies(o Options) map[string]netguard.Limits {
-	all := map[string]netguard.Limits{defaultLimits: {}, "apono": netguard.AponoLimits(), "beyondtrust_cloud": netguard.BeyondTrustCloudLimits()}
+	all := map[string]netguard.Limits{
+		defaultLimits: {},
+		// Access-request webhooks in the style of Apono: HTTPS without a port in the URL.
+		"apono": {NoExplicitPort: true, Methods: []string{"POST", "PUT", "DELETE"}, MaxHeaders: 10},
+		// Outbound events in the style of BeyondTrust's cloud: HTTPS, and port 443 only.
+		"beyondtrust_cloud": {Ports: []int{443}, Methods: []string{"POST"}},
+	}
 	for name, l := range o.Limits {
 		all[name] = l
 	}
@@ -83,17 +76,11 @@ func policies(o Options) map[string]netguard.Limits {
 }
 
 // named finds what a field of a channel names among what the host offers.
-func named[T any](p *problems, channel *value, field, def string, offered map[string]T) T {
-	name := cmp.Or(channel.text(field), def)
+func named[T any](p *problems, of *value, field, def string, offered map[string]T) T {
+	name := cmp.Or(of.text(field), def)
 	found, ok := offered[name]
 	if !ok {
-		at := channel.get(field)
-		p.add(at.at, at.path, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
+		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, offered))
 	}
 	return found
-}
-
-// tlsNames says where in a document problems with TLS are.
-func tlsNames() map[string]string {
-	return map[string]string{"tls.capem": "ca_certificate"}
 }

@@ -37,6 +37,7 @@ func emailType(caps Caps) Type {
 			{Name: "limits", Doc: "Name of the policy whose ports the relay may have, one of the host's. Default: the four ports above."},
 		}, tlsFields()),
 		Make:    makeEmail,
+		Paths:   mailPaths(),
 		partial: true,
 	}
 }
@@ -68,13 +69,13 @@ func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 		if user {
 			missing = "smtp_password"
 		}
-		errs = append(errs, &Error{Path: missing, Problem: "is missing", Remedy: "give both smtp_user and smtp_password, or neither"})
+		errs = append(errs, s.Mistake(missing, channel.CodeMissing, "is missing", "give both smtp_user and smtp_password, or neither"))
 	} else if user {
 		c.Relay.Auth = email.Password(s.Text("smtp_user"), s.Secret("smtp_password"))
 	}
-	errs = append(errs, mailTemplates(s, &c), checkTLS(s))
+	errs = append(errs, mailTemplates(s, &c))
 	mail, err := email.New(c)
-	return made(mail, translated(err, mailNames()), errs...)
+	return made(mail, err, errs...)
 }
 
 // mailTemplates compiles the templates of s into c.
@@ -93,8 +94,8 @@ func mailTemplates(s Settings, c *email.Config) error {
 	return errors.Join(errs[:]...)
 }
 
-// mailNames are the fields that have other names in documents.
-func mailNames() map[string]string {
+// mailPaths are the fields of documents that those of an email.Config are made of, where the name is another one.
+func mailPaths() map[string]string {
 	return map[string]string{
 		"Relay.Host": "smtp_host", "Relay.Port": "smtp_port", "Relay.Mode": "smtp_tls", "Relay.Auth": "smtp_password", "Relay.TLS": "ca_certificate",
 		"From": "from_address", "To": "to_addresses", "Bcc": "bcc_addresses", "ToComputed": "to_templates",

@@ -4,25 +4,24 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
-// Error is one thing that is wrong with a document: where it is, what it is, and what to do. It quotes names of fields,
-// routes and channels, but no other value, which might be a credential. [Load] joins one for each problem, in the order
-// of the document.
-//
-// A [Type]'s Make returns Errors without File, Line and Column, and with a Path that begins in the channel, such as
-// "headers[3].name"; Load completes them.
+// Error is one mistake in a document: a channel.ConfigError with its position. Its Path leads through the document, such
+// as "channels[2].headers[0].name"; "" = the document. It quotes names of fields, routes and channels, but no other
+// value, which might be a credential. [Load] joins one for each mistake, in the order of the document.
 type Error struct {
 	File         string // as it was given to Load
 	Line, Column int    // from 1, Column in characters; 0 = not about a place
-	Path         string // for example "channels[2].headers[0].name"; "" = the document
-	Problem      string
-	Remedy       string
+	channel.ConfigError
 }
 
+// Error returns the position, the path, the problem and the remedy in one line.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
@@ -32,14 +31,17 @@ func (e *Error) Error() string {
 	if b.Len() > 0 {
 		b.WriteString(": ")
 	}
-	b.WriteString(cmp.Or(e.Path, "the document"))
-	b.WriteByte(' ')
-	b.WriteString(e.Problem)
-	if e.Remedy != "" {
-		b.WriteString("; ")
-		b.WriteString(e.Remedy)
-	}
+	mistake := e.ConfigError
+	mistake.Path = cmp.Or(e.Path, "the document")
+	b.WriteString(mistake.Error())
 	return b.String()
+}
+
+// Unwrap returns the ConfigError.
+func (e *Error) Unwrap() error { return &e.ConfigError }
+
+func newError(at position, path string, code channel.ConfigCode, problem, remedy string) *Error {
+	return &Error{Line: at.line, Column: at.column, ConfigError: channel.ConfigError{Path: path, Code: code, Problem: problem, Remedy: remedy}}
 }
 
 // position is a place in a document, from 1; zero is none.
@@ -57,12 +59,46 @@ type problems struct {
 	more int // that were left out
 }
 
-func (p *problems) add(at position, path, problem, remedy string) {
+// add notes a mistake.
+func (p *problems) add(at position, path string, code channel.ConfigCode, problem, remedy string) {
+	p.append(newError(at, path, code, problem, remedy))
+}
+
+// report adds a mistake in v.
+func (p *problems) report(v *value, code channel.ConfigCode, problem, remedy string) {
+	p.add(v.at, v.path, code, problem, remedy)
+}
+
+func (p *problems) append(e *Error) {
 	if len(p.all) == maxProblems {
 		p.more++
 		return
 	}
-	p.all = append(p.all, &Error{File: p.file, Line: at.line, Column: at.column, Path: path, Problem: problem, Remedy: remedy})
+	e.File = p.file
+	p.all = append(p.all, e)
+}
+
+// made reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
+// channel.ConfigError of another package where documents have that field, as paths say. Neither is reported about a field
+// that is known to be wrong already, because that was left out of what was made.
+func (p *problems) made(v *value, err error, paths map[string]string) {
+	var own, others []*Error
+	for _, each := range flatten(err) {
+		if e, ok := errors.AsType[*Error](each); ok {
+			own = append(own, e)
+		} else if e, ok := errors.AsType[*channel.ConfigError](each); ok {
+			at, path := v.locate(documentPath(e.Path, paths))
+			others = append(others, newError(at, path, e.Code, e.Problem, e.Remedy))
+		} else {
+			own = append(own, newError(v.at, v.path, channel.CodeInvalid, "cannot be made: "+each.Error(), "correct what that names"))
+		}
+	}
+	for _, errs := range [][]*Error{own, others} {
+		errs = slices.DeleteFunc(errs, func(e *Error) bool { return p.around(e.Path, v.path) })
+		for _, e := range errs {
+			p.append(e)
+		}
+	}
 }
 
 // within tells whether something at or below path is wrong.
@@ -75,12 +111,6 @@ func (p *problems) around(path, top string) bool {
 	return p.within(path) || slices.ContainsFunc(p.all, func(e *Error) bool { return isBelow(path, e.Path) && isBelow(e.Path, top) && e.Path != top })
 }
 
-// isBelow tells whether a path is another one, or that of something in it.
-func isBelow(path, other string) bool {
-	rest, ok := strings.CutPrefix(path, other)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-}
-
 // err joins the problems in the order of the document.
 func (p *problems) err() error {
 	slices.SortStableFunc(p.all, func(a, b *Error) int {
@@ -91,9 +121,64 @@ func (p *problems) err() error {
 		errs[i] = e
 	}
 	if p.more > 0 {
-		errs = append(errs, &Error{File: p.file, Problem: fmt.Sprintf("has %d more problems", p.more), Remedy: "correct these first"})
+		e := newError(position{}, "", channel.CodeRange, fmt.Sprintf("has %d more problems", p.more), "correct these first")
+		e.File = p.file
+		errs = append(errs, e)
 	}
 	return errors.Join(errs...)
+}
+
+// flatten lists the errors that are joined in err.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// join extends a path by a field.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+
+// isBelow tells whether a path is another one, or that of something in it.
+func isBelow(path, other string) bool {
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// hump is the end of a word in a Go name, such as that of ContentType before its T.
+var hump = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// documentPath turns the path to a field of a Go Config, such as "Headers[3].Name", into the path to the field that it is
+// made of. That has the same name in lower case with underscores, unless names says otherwise, of the field or of
+// what it is in.
+func documentPath(path string, names map[string]string) string {
+	end := len(path)
+	for end > 0 {
+		if name, ok := names[path[:end]]; ok {
+			return strings.TrimPrefix(name+inLowerCase(path[end:]), ".")
+		}
+		end = strings.LastIndexAny(path[:end], ".[")
+	}
+	return inLowerCase(path)
+}
+
+func inLowerCase(path string) string {
+	return strings.ToLower(hump.ReplaceAllString(path, "${1}_${2}"))
 }
 
 // quoted shows a name from a document in an error.

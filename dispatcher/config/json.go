@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // parseJSON reads a JSON document.
@@ -19,7 +21,7 @@ func parseJSON(src []byte, p *problems) *node {
 		return nil
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		p.add(r.next(), "", "goes on behind its end", "remove what follows the last brace")
+		p.add(r.next(), "", channel.CodeInvalid, "goes on behind its end", "remove what follows the last brace")
 		return nil
 	}
 	return root
@@ -139,6 +141,6 @@ func (r *jsonReader) malformed(err error) *node {
 			at = r.place(offset)
 		}
 	}
-	r.problems.add(at, "", "is not valid JSON: "+message, "check commas, quotes and brackets around this place")
+	r.problems.add(at, "", channel.CodeInvalid, "is not valid JSON: "+message, "check commas, quotes and brackets around this place")
 	return nil
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -138,9 +136,9 @@ func (r *restorer) secret(v, old *value) {
 	}
 	switch {
 	case !ok:
-		r.add(v.at, v.path, nothingStored, "give the value")
+		r.report(v, channel.CodeStored, nothingStored, "give the value")
 	case !r.same:
-		r.add(v.at, v.path, moved, "give the value again")
+		r.report(v, channel.CodeStored, moved, "give the value again")
 	default:
 		v.data = stored
 	}
@@ -152,11 +150,11 @@ func (r *restorer) address(v, old *value, masked bool) {
 	switch {
 	case !strings.Contains(text, secret.Redacted):
 	case masked:
-		r.add(v.at, v.path, "is not shown in full, so that it cannot have masks", "give the whole URL, with the replacements in it")
+		r.report(v, channel.CodeStored, "is not shown in full, so that it cannot have masks", "give the whole URL, with the replacements in it")
 	case old == nil:
-		r.add(v.at, v.path, nothingStored, "give the whole URL")
+		r.report(v, channel.CodeStored, nothingStored, "give the whole URL")
 	case !keepsAddress(v, old):
-		r.add(v.at, v.path, moved, "give the whole URL, or leave it as it was shown")
+		r.report(v, channel.CodeStored, moved, "give the whole URL, or leave it as it was shown")
 	default:
 		v.data = old.data
 	}
@@ -169,7 +167,7 @@ func (r *restorer) masks(next, stored *value, field string) {
 		return
 	}
 	if !r.same && r.keeps(mine) && stored.get(field) != nil {
-		r.add(mine.at, mine.path, moved, "give the values again")
+		r.report(mine, channel.CodeStored, moved, "give the values again")
 		return
 	}
 	for _, m := range mine.items {
@@ -179,7 +177,7 @@ func (r *restorer) masks(next, stored *value, field string) {
 		}
 		old := maskNamed(stored.masked(), m.text("replacement"))
 		if old == nil {
-			r.add(m.at, m.path, nothingStored, "give the value")
+			r.report(m, channel.CodeStored, nothingStored, "give the value")
 			return
 		}
 		v.data = old.get("value").data
@@ -189,21 +187,12 @@ func (r *restorer) masks(next, stored *value, field string) {
 
 // checkMasks reports what package secret says about masks.
 func (r *restorer) checkMasks(settings, masks *value) {
-	u := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}
+	u, paths := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
 	if i := slices.IndexFunc(settings.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
-		u.Text = settings.text(settings.table[i].Name)
+		paths["Text"] = settings.table[i].Name
+		u.Text = settings.text(paths["Text"])
 	}
-	for _, err := range flatten(u.Check()) {
-		e, ok := errors.AsType[*channel.ConfigError](err)
-		if !ok {
-			continue
-		}
-		at, n, field := masks, 0, ""
-		if _, err := fmt.Sscanf(e.Path, "Masks[%d].%s", &n, &field); err == nil && n < len(masks.items) {
-			at = masks.items[n].find(strings.ToLower(field))
-		}
-		r.add(at.at, at.path, e.Problem, e.Remedy)
-	}
+	r.made(settings, u.Check(), paths)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
@@ -215,9 +204,8 @@ func (r *restorer) headers(next, stored *value, field string) {
 	before := Settings{stored}.headers(field)
 	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
 		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
-		if e, ok := errors.AsType[*channel.ConfigError](err); ok {
-			at := mine.items[i].find("secret")
-			r.add(at.at, at.path, e.Problem, e.Remedy)
+		if err != nil {
+			r.made(next, err, map[string]string{"Headers[0]": indexed(field, i)})
 			continue
 		}
 		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
@@ -242,7 +230,7 @@ func (r *restorer) keeps(v *value) bool { return firstKept(v) != nil }
 // unnamed refuses placeholders in a list, whose items have nothing to be recognised by.
 func (r *restorer) unnamed(v *value) {
 	if kept := firstKept(v); kept != nil {
-		r.add(kept.at, kept.path, "cannot be kept, because items of this list have no names", "give the value again")
+		r.report(kept, channel.CodeStored, "cannot be kept, because items of this list have no names", "give the value again")
 	}
 }
 

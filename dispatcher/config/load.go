@@ -100,7 +100,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	l := loader{problems: &problems{file: file}, options: o}
 	most := cmp.Or(o.MaxSize, DefaultMaxSize)
 	if len(src) > most {
-		l.add(position{}, "", fmt.Sprintf("has more than %d bytes", most), "split it")
+		l.add(position{}, "", channel.CodeRange, fmt.Sprintf("has more than %d bytes", most), "split it")
 		return nil, l.err()
 	}
 	n := parse(src, most, l.problems)
@@ -161,7 +161,7 @@ func (l *loader) unique(list *value) map[string]*value {
 		}
 		text := item.text("name")
 		if first := found[text]; first != nil {
-			l.add(name.at, name.path, fmt.Sprintf("is also the name of %s", first.path), "give every one its own name")
+			l.report(name, channel.CodeDuplicate, fmt.Sprintf("is also the name of %s", first.path), "give every one its own name")
 			continue
 		}
 		found[text] = item
@@ -219,7 +219,7 @@ func (l *loader) channels(root *value, types Registry, set *Set) map[string]chan
 		}
 		c, err := t.channel(Settings{v}, e)
 		if err != nil {
-			l.place(v, err)
+			l.made(v, err, t.Paths)
 			continue
 		}
 		if !whole {
@@ -244,39 +244,8 @@ func (l *loader) words(v *value, offered map[string]event.Vocabulary) event.Voca
 func (l *loader) checkVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
 		for _, err := range flatten(l.options.Vocabularies[name].Validate()) {
-			l.add(position{}, "", "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
+			l.add(position{}, "", channel.CodeInvalid, "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
 		}
-	}
-}
-
-// place reports the errors joined in err, whose paths begin at v, except what is about a field that is known to be
-// wrong: it was left out of what was made.
-func (l *loader) place(v *value, err error) {
-	var fresh []*Error
-	var rest []error
-	for _, each := range flatten(err) {
-		if r, ok := each.(remaining); ok { //nolint:errorlint // it is never wrapped
-			rest = append(rest, r.error)
-			continue
-		}
-		e, ok := errors.AsType[*Error](each)
-		if !ok {
-			e = &Error{Problem: "cannot be made: " + each.Error(), Remedy: "correct what that names"}
-		}
-		place := v.find(e.Path).at
-		at := &Error{Line: place.line, Column: place.column, Path: v.path, Problem: e.Problem, Remedy: e.Remedy}
-		if e.Path != "" {
-			at.Path = join(v.path, e.Path)
-		}
-		if !l.around(at.Path, v.path) {
-			fresh = append(fresh, at)
-		}
-	}
-	for _, e := range fresh {
-		l.add(position{e.Line, e.Column}, e.Path, e.Problem, e.Remedy)
-	}
-	if rest != nil {
-		l.place(v, errors.Join(rest...))
 	}
 }
 
@@ -301,7 +270,7 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 		news.read(v)
 		r, err := route(Settings{v}, made[v.text("channel")], f)
 		if err != nil {
-			l.place(v, err)
+			l.made(v, err, nil)
 			continue
 		}
 		if !v.complete() {
@@ -328,7 +297,7 @@ func known[T any](l *loader, v *value, field, kind string, all map[string]T) {
 		return
 	}
 	if _, ok := all[v.text(field)]; !ok {
-		l.add(at.at, at.path, "names no "+kind, "name one of the "+kind+"s"+among(&l.suggester, v.text(field), all))
+		l.report(at, channel.CodeUnknown, "names no "+kind, "name one of the "+kind+"s"+among(&l.suggester, v.text(field), all))
 	}
 }
 
@@ -343,11 +312,11 @@ func (l *loader) tenant(v *value) {
 	switch {
 	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
 	case id == dispatcher.AnyTenant:
-		l.add(t.at, t.path, "is all tenants, which the host does not allow in this document", askTheHost)
+		l.report(t, channel.CodeForbidden, "is all tenants, which the host does not allow in this document", askTheHost)
 	case l.options.Tenant != "":
-		l.add(t.at, t.path, "is not the tenant of this document", askTheHost)
+		l.report(t, channel.CodeForbidden, "is not the tenant of this document", askTheHost)
 	default:
-		l.add(t.at, t.path, "is a tenant that the host does not allow in this document", askTheHost)
+		l.report(t, channel.CodeForbidden, "is a tenant that the host does not allow in this document", askTheHost)
 	}
 }
 
@@ -371,18 +340,18 @@ func (l *loader) check(routes []dispatcher.Route, from []*value) {
 		}
 	}
 	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
+	found := make([][]error, len(routes))
 	for _, each := range flatten(err) {
-		e, ok := errors.AsType[*channel.ConfigError](each)
-		if !ok || e.Code == channel.CodeDuplicate {
-			continue
+		if e, ok := errors.AsType[*channel.ConfigError](each); ok {
+			index, field, _ := strings.Cut(strings.TrimPrefix(e.Path, "Routes["), "].")
+			if i, ok := atoi(index); ok && field != "Channel" {
+				moved := *e
+				moved.Path = field
+				found[i] = append(found[i], &moved)
+			}
 		}
-		var i int
-		var field string
-		if n, _ := fmt.Sscanf(e.Path, "Routes[%d].%s", &i, &field); n < 2 || field == "Channel" {
-			continue
-		}
-		moved := *e
-		moved.Path = strings.TrimPrefix(field, "Protect.")
-		l.place(from[i], translated(&moved, nil))
+	}
+	for i, errs := range found {
+		l.made(from[i], errors.Join(errs...), routePaths)
 	}
 }

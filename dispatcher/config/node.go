@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // node is a part of a document as it was written, in either format: what its parser leaves when the differences between
@@ -48,7 +50,7 @@ const (
 func parse(src []byte, most int, p *problems) *node {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // which some editors write before everything
 	if !utf8.Valid(src) {
-		p.add(position{}, "", "is not valid UTF-8", "save it as UTF-8")
+		p.add(position{}, "", channel.CodeInvalid, "is not valid UTF-8", "save it as UTF-8")
 		return nil
 	}
 	switch strings.ToLower(path.Ext(p.file)) {
@@ -75,9 +77,9 @@ func (b *budget) spend(at position, depth, text int, p *problems) bool {
 	b.bytes += text
 	switch {
 	case depth > maxDepth:
-		p.add(at, "", "is nested too deeply here", "no configuration needs that; remove the nesting")
+		p.add(at, "", channel.CodeRange, "is nested too deeply here", "no configuration needs that; remove the nesting")
 	case b.spent():
-		p.add(at, "", "becomes too large here, with its aliases written out", "use fewer aliases, or several documents")
+		p.add(at, "", channel.CodeRange, "becomes too large here, with its aliases written out", "use fewer aliases, or several documents")
 	default:
 		return true
 	}

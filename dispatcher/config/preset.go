@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"slices"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/preset"
 )
@@ -34,7 +35,7 @@ func presets() []Variant {
 func presetOf(p, s Settings) (webhook.Config, error) {
 	address, c, product := s.Text("url"), webhook.Config{}, p.Text("product")
 	if !s.Has("url") && slices.Contains([]string{"discord", "jira", "servicenow", "splunk", "teams"}, product) {
-		return c, &Error{Path: "url", Problem: "is missing", Remedy: "give it: every customer of " + product + " has one of their own"}
+		return c, s.Mistake("url", channel.CodeMissing, "is missing", "give it: every customer of "+product+" has one of their own")
 	}
 	if !p.v.complete() {
 		return c, nil // which has been said
@@ -47,7 +48,7 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 	case "sendgrid":
 		var err error
 		if c, err = sendGrid(p); err != nil {
-			return c, below("preset", err)
+			return c, err
 		}
 	case "discord":
 		return preset.Discord(address), nil
@@ -71,7 +72,7 @@ func sendGrid(p Settings) (webhook.Config, error) {
 	parse := func(field, text string) mail.Address {
 		a, err := mail.ParseAddress(text)
 		if err != nil {
-			errs = append(errs, &Error{Path: field, Problem: "is not an e-mail address", Remedy: "write it as name@example.com or Name <name@example.com>"})
+			errs = append(errs, p.Mistake(field, channel.CodeInvalid, "is not an e-mail address", "write it as name@example.com or Name <name@example.com>"))
 			return mail.Address{}
 		}
 		return *a

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
@@ -20,19 +21,19 @@ func protectionFields() []Field {
 	}
 }
 
-// protection makes what s describes. Paths of errors begin within the route.
+// protection makes what s describes.
 func protection(s Settings) (dispatcher.Protection, error) {
 	b := s.Object("breaker")
 	var err error
 	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
-		err = &Error{Path: "breaker.max_pause", Problem: "is shorter than the first pause of " + writeDuration(pause), Remedy: "raise it"}
+		err = b.Mistake("max_pause", channel.CodeConflict, "is shorter than the first pause of "+writeDuration(pause), "raise it")
 	}
 	breaker := dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")}
 	if b.Flag("off", false) {
 		breaker.Failures = -1
 		for _, field := range []string{"failures", "pause", "max_pause"} {
 			if b.Has(field) {
-				err = errors.Join(err, &Error{Path: "breaker." + field, Problem: "is set beside off", Remedy: "remove one of them"})
+				err = errors.Join(err, b.Mistake(field, channel.CodeConflict, "is set beside off", "remove one of them"))
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // reader checks nodes against tables. It goes on after a problem, so that all are found.
@@ -34,7 +36,7 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 	for _, p := range n.fields {
 		at := join(path, p.name)
 		if first, twice := seen[p.name]; twice {
-			r.add(p.at, join(path, shownName(p.name)), fmt.Sprintf("is here for the second time; the first is in line %d", first.line), "remove one of them")
+			r.add(p.at, join(path, shownName(p.name)), channel.CodeDuplicate, fmt.Sprintf("is here for the second time; the first is in line %d", first.line), "remove one of them")
 			continue
 		}
 		seen[p.name] = p.at
@@ -45,7 +47,7 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 		}
 		if p.value.kind == nullNode {
 			if f.guards || f.Destination || f.Kind == Secret {
-				r.add(p.at, at, "has no value", "give one, or remove the field")
+				r.add(p.at, at, channel.CodeMissing, "has no value", "give one, or remove the field")
 			}
 			continue // as if it were not there
 		}
@@ -58,7 +60,7 @@ func (r *reader) object(n *node, f *Field, table []Field, path string) *value {
 	r.unmasked(v)
 	for _, f := range table {
 		if f.Required && v.fields[f.Name] == nil && !r.within(join(path, f.Name)) {
-			r.add(n.at, join(path, f.Name), "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
+			r.add(n.at, join(path, f.Name), channel.CodeMissing, "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
 		}
 	}
 	return v
@@ -73,7 +75,7 @@ func (r *reader) unmasked(v *value) {
 		}
 		for _, found := range variable.FindAllString(v.text(f.Name), -1) {
 			if !slices.ContainsFunc(v.masked(), func(m *value) bool { return strings.Contains(found, m.text("replacement")) }) {
-				r.add(address.at, address.path, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
+				r.report(address, channel.CodeInvalid, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
 				break
 			}
 		}
@@ -89,7 +91,7 @@ func (r *reader) unknown(p pair, table []Field, path string) {
 	if like := r.similar(p.name, names); like != "" {
 		remedy = "did you mean " + like + "?"
 	}
-	r.add(p.at, join(path, shownName(p.name)), "is not a field", remedy)
+	r.add(p.at, join(path, shownName(p.name)), channel.CodeUnknown, "is not a field", remedy)
 }
 
 // read reads what f describes. It returns nil after a problem with n itself.
@@ -107,11 +109,11 @@ func (r *reader) list(n *node, f *Field, path string) *value {
 	}
 	v := &value{at: n.at, path: path, field: f, items: []*value{}}
 	if most := f.most(); most > 0 && len(n.items) > most {
-		r.add(n.items[most].at, indexed(path, most), "is one too many", fmt.Sprintf("use at most %d", most))
+		r.add(n.items[most].at, indexed(path, most), channel.CodeRange, "is one too many", fmt.Sprintf("use at most %d", most))
 		return nil
 	}
 	if f.Required && len(n.items) == 0 {
-		r.add(n.at, path, "is empty", "give at least one")
+		r.add(n.at, path, channel.CodeMissing, "is empty", "give at least one")
 		return nil
 	}
 	for i, item := range n.items {
@@ -133,9 +135,9 @@ func (r *reader) one(n *node, f *Field, path string) *value {
 	case f.isObject():
 		return r.object(n, f, f.items(), path)
 	}
-	data, problem, remedy := r.scalar(n, f)
-	if problem != "" {
-		r.add(n.at, path, problem, remedy)
+	data, wrong := r.scalar(n, f)
+	if wrong != nil {
+		r.add(n.at, path, wrong.Code, wrong.Problem, wrong.Remedy)
 		return nil
 	}
 	return &value{at: n.at, path: path, field: f, data: data}
@@ -149,7 +151,7 @@ func (r *reader) variant(n *node, f *Field, path string) *value {
 	}
 	i := slices.IndexFunc(n.fields, func(p pair) bool { return p.name == f.Tag })
 	if i < 0 {
-		r.add(n.at, join(path, f.Tag), "is missing", "set it to one of "+strings.Join(tag.Values, ", "))
+		r.add(n.at, join(path, f.Tag), channel.CodeMissing, "is missing", "set it to one of "+strings.Join(tag.Values, ", "))
 		return nil
 	}
 	chosen := r.one(n.fields[i].value, &tag, join(path, f.Tag))
@@ -161,15 +163,7 @@ func (r *reader) variant(n *node, f *Field, path string) *value {
 }
 
 func (r *reader) wrongKind(n *node, want nodeKind, path, remedy string) {
-	r.add(n.at, path, fmt.Sprintf("is %s, not %s", n.kind, want), remedy)
-}
-
-// join extends a path by a field.
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
+	r.add(n.at, path, channel.CodeInvalid, fmt.Sprintf("is %s, not %s", n.kind, want), remedy)
 }
 
 // shownName is a name of a field that is not ours: as it is if it looks like one, else in quotes.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -39,32 +40,32 @@ const literalPrefix = "literal:"
 const orLiteral = ", or begin it with " + literalPrefix + " if it is one"
 
 // secret reads a credential.
-func (r *reader) secret(s string) (data any, problem, remedy string) {
+func (r *reader) secret(s string) (any, *channel.ConfigError) {
 	scheme, name, ok := strings.Cut(s, ":")
 	switch {
 	case s == "":
-		return nil, "is empty", "give the secret, a reference to it, or remove the field"
+		return nil, mistake(channel.CodeMissing, "is empty", "give the secret, a reference to it, or remove the field")
 	case s == secret.Redacted:
-		return credential{value: secret.Kept()}, "", ""
+		return credential{value: secret.Kept()}, nil
 	case strings.HasPrefix(s, literalPrefix):
 		if s == literalPrefix {
-			return nil, "is empty", "give the secret"
+			return nil, mistake(channel.CodeMissing, "is empty", "give the secret")
 		}
-		return credential{value: secret.Literal(s[len(literalPrefix):])}, "", ""
+		return credential{value: secret.Literal(s[len(literalPrefix):])}, nil
 	case ok && r.references[scheme] != nil:
 		if strings.TrimSpace(name) != name {
-			return nil, "is a reference with blanks around the name", "write " + scheme + ": and the name, without a blank or a line break"
+			return nil, mistake(channel.CodeInvalid, "is a reference with blanks around the name", "write "+scheme+": and the name, without a blank or a line break")
 		}
 		v, err := r.references[scheme](name)
 		if err != nil {
-			return nil, err.Error(), "correct the reference"
+			return nil, mistake(channel.CodeInvalid, err.Error(), "correct the reference")
 		}
-		return credential{v, s}, "", ""
+		return credential{v, s}, nil
 	}
-	if problem, remedy := r.lookalike(s); problem != "" {
-		return nil, problem, remedy
+	if wrong := r.lookalike(s); wrong != nil {
+		return nil, wrong
 	}
-	return credential{value: secret.Literal(s)}, "", ""
+	return credential{value: secret.Literal(s)}, nil
 }
 
 // variable is what other programs' configurations have for a variable: alone, or with braces anywhere in a text.
@@ -72,9 +73,9 @@ var variable = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$|^\$\([^()]*\)$|^%[A-Za-z
 
 // lookalike says why s, which is not a reference, is not taken for a secret either: whoever wrote it meant one,
 // and would have its name sent in place of the secret.
-func (r *reader) lookalike(s string) (problem, remedy string) {
+func (r *reader) lookalike(s string) *channel.ConfigError {
 	if variable.MatchString(strings.TrimSpace(s)) {
-		return "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it" + orLiteral
+		return mistake(channel.CodeInvalid, "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it"+orLiteral)
 	}
 	scheme, name, ok := strings.Cut(s, ":")
 	kind := strings.ToLower(strings.TrimSpace(scheme))
@@ -83,17 +84,17 @@ func (r *reader) lookalike(s string) (problem, remedy string) {
 	switch {
 	case !ok:
 	case i >= 0 && (r.references[behind] != nil || slices.Contains([]string{"env", "file"}, behind)) && strings.TrimSpace(name) == name:
-		return "has a reference behind other text", "write the reference alone, and have the secret hold the whole value" + orLiteral
+		return mistake(channel.CodeInvalid, "has a reference behind other text", "write the reference alone, and have the secret hold the whole value"+orLiteral)
 	case r.references[kind] != nil:
-		return "looks like a reference of the kind " + kind, "write " + kind + ": and the name, in lower case and without blanks" + orLiteral
+		return mistake(channel.CodeInvalid, "looks like a reference of the kind "+kind, "write "+kind+": and the name, in lower case and without blanks"+orLiteral)
 	case kind == "env":
-		return "refers to the environment, which is not allowed in this document", "give the secret itself" + orLiteral
+		return mistake(channel.CodeForbidden, "refers to the environment, which is not allowed in this document", "give the secret itself"+orLiteral)
 	case kind == "file":
-		return "refers to a file, which is not allowed in this document", "give the secret itself" + orLiteral
+		return mistake(channel.CodeForbidden, "refers to a file, which is not allowed in this document", "give the secret itself"+orLiteral)
 	case slices.Contains(otherReferences(), kind):
-		return "looks like a reference of the kind " + kind + ", which the host does not offer", "use a kind that it offers, give the secret itself" + orLiteral
+		return mistake(channel.CodeForbidden, "looks like a reference of the kind "+kind+", which the host does not offer", "use a kind that it offers, give the secret itself"+orLiteral)
 	}
-	return "", ""
+	return nil
 }
 
 // otherReferences are words that begin references in other programs' configurations.
@@ -104,13 +105,13 @@ func otherReferences() []string {
 	}
 }
 
-// reference says that text which is no secret looks like a reference to one; "" = it does not. It would be sent as
+// reference says that text which is no secret looks like a reference to one; nil = it does not. It would be sent as
 // it is.
-func (r *reader) reference(s string) (problem, remedy string) {
+func (r *reader) reference(s string) *channel.ConfigError {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(s), ":")
 	kind := strings.ToLower(scheme)
 	if variable.MatchString(strings.TrimSpace(s)) || ok && (slices.Contains([]string{"env", "file"}, kind) || r.references[kind] != nil) {
-		return "looks like a reference, which this field cannot be", "write the text itself, or use a field for secrets"
+		return mistake(channel.CodeInvalid, "looks like a reference, which this field cannot be", "write the text itself, or use a field for secrets")
 	}
-	return "", ""
+	return nil
 }

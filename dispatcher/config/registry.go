@@ -22,30 +22,31 @@ type Type struct {
 	// Fields are those of the channel besides name, type and network.
 	Fields []Field
 	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the
-	// Set. The error joins an *Error for everything that is wrong, whose Path begins at the channel, such as "topic_arn".
-	// Another error's text is shown, so it holds no secret.
+	// Set. The error joins everything that is wrong: what Settings.Mistake says of the document, and each
+	// *channel.ConfigError of the channel's own package, with the path of its Go Config. Another error's text is shown, so
+	// it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
+	// Paths are the fields of documents that fields of the Go Config are made of, for its errors:
+	// {"Relay.Host": "smtp_host"}. What is in such a field is found in the other. Without an entry it is the field of
+	// that name in lower case with underscores.
+	Paths map[string]string
 
 	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
 	partial bool
 }
 
-// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says of the
-// rest, and closes a channel that is not to be used.
+// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says, and
+// closes a channel that is not to be used.
 func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
-	problem := errors.Join(fields...)
 	if err != nil {
-		return nil, errors.Join(problem, remaining{err})
+		return nil, errors.Join(append(fields, err)...)
 	}
-	if problem != nil {
+	if problem := errors.Join(fields...); problem != nil {
 		closeChannel(c)
 		return nil, problem
 	}
 	return c, nil
 }
-
-// remaining is what is wrong besides. It says nothing new about a field that is known to be wrong.
-type remaining struct{ error }
 
 func closeChannel(c channel.Channel) {
 	if closer, ok := c.(io.Closer); ok {
@@ -61,7 +62,7 @@ func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
 		c, err = t.Make(s, e)
 	}
 	if c == nil && err == nil {
-		err = &Error{Path: "type", Problem: "makes no channel", Remedy: "have the host's Type.Make return one"}
+		err = s.Mistake("type", channel.CodeInvalid, "makes no channel", "have the host's Type.Make return one")
 	}
 	return c, err
 }

@@ -41,7 +41,7 @@ func topicType(made *[]*topic) config.Type {
 		Make: func(s config.Settings, e config.Environment) (channel.Channel, error) {
 			c := &topic{arn: s.Text("topic_arn"), env: e}
 			if !strings.HasPrefix(c.arn, "arn:") {
-				return nil, &config.Error{Path: "topic_arn", Problem: "is not an ARN", Remedy: "copy it from the console"}
+				return nil, s.Mistake("topic_arn", channel.CodeInvalid, "is not an ARN", "copy it from the console")
 			}
 			if s.Has("access_key") {
 				c.key, _ = s.Secret("access_key").Reveal(context.Background())

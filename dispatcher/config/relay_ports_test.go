@@ -17,10 +17,10 @@ func TestRelayPortsAreThoseOfTheNamedPolicy(t *testing.T) {
 	o := config.Options{Limits: map[string]netguard.Limits{"default": {Ports: []int{443, 1026}}, "relay": {Ports: []int{1025}}}}
 	for fields, problem := range map[string]string{
 		"smtp_port: 587":                 "",
-		"smtp_port: 1025":                "channels[0].smtp_port is not among the allowed ports",
-		"smtp_port: 1026":                "channels[0].smtp_port is not among the allowed ports",
+		"smtp_port: 1025":                "channels[0].smtp_port is not an allowed port",
+		"smtp_port: 1026":                "channels[0].smtp_port is not an allowed port",
 		"smtp_port: 1025, limits: relay": "",
-		"smtp_port: 587, limits: relay":  "channels[0].smtp_port is not among the allowed ports; use one of [1025]",
+		"smtp_port: 587, limits: relay":  "channels[0].smtp_port is not an allowed port; use one of 1025",
 		"smtp_port: 587, limits: rely":   "channels[0].limits is not offered by the host",
 	} {
 		set, err := config.Load("a.yaml", fmt.Appendf(nil, "channels:\n"+

@@ -298,7 +298,7 @@ func TestStyle3EmailUpToTenAddresses(t *testing.T) {
 	load(t, "a.yaml", mail(10, 0), config.Options{})
 	load(t, "a.yaml", mail(6, 4), config.Options{})
 	assert.Contains(t, refused(t, mail(11, 0)), "channels[0].to_addresses[10] is one too many; use at most 10")
-	assert.Contains(t, refused(t, mail(7, 4)), "channels[0].to_addresses names 11 recipients together with bcc_addresses and to_templates; use at most 10")
+	assert.Contains(t, refused(t, mail(7, 4)), "channels[0].to_addresses names 11 recipients, together with those that are hidden or computed; use at most 10")
 }
 
 func TestStyle3RequireExternalKey(t *testing.T) {

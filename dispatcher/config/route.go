@@ -54,7 +54,10 @@ func routeFields(caps Caps) []Field {
 	}, protectionFields())
 }
 
-// route makes the route that s describes. Paths of errors begin within it.
+// routePaths are the fields of documents that those of a dispatcher.Route are made of, where the name is another one.
+var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} //nolint:gochecknoglobals // read-only table
+
+// route makes the route that s describes.
 func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 	events, err := f.of(s)
 	var policy retry.Policy
@@ -83,7 +86,7 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 	if backlog.Text("overflow") == "drop_oldest" {
 		r.Backlog.Overflow = dispatcher.DropOldest
 	}
-	return r, errors.Join(err, below("retry", retryErr), protectErr)
+	return r, errors.Join(err, retryErr, protectErr)
 }
 
 func dedup(s Settings) channel.DedupOptions {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -65,12 +66,12 @@ func (f filters) of(route Settings) (event.Filter, error) {
 	errs := []error{err}
 	if rules := route.Objects("rules"); len(rules) > 0 {
 		if route.Has("events") || route.Has("triggers") {
-			errs = append(errs, &Error{Path: "rules", Problem: "are set beside events or triggers", Remedy: "move those into a rule"})
+			errs = append(errs, route.Mistake("rules", channel.CodeConflict, "are set beside events or triggers", "move those into a rule"))
 		}
 		each := make([]event.Filter, len(rules))
 		for i, r := range rules {
 			each[i], err = f.rule(r)
-			errs = append(errs, below(indexed("rules", i), err))
+			errs = append(errs, err)
 		}
 		wanted = event.Any(each...)
 	}
@@ -83,15 +84,15 @@ func (f filters) of(route Settings) (event.Filter, error) {
 func (f filters) rule(s Settings) (event.Filter, error) {
 	wanted, err := f.named(s)
 	all, errs := []event.Filter{wanted}, []error{err}
-	if unwanted := s.Texts("except"); len(unwanted) > 0 {
-		patterns, err := f.patterns("except", unwanted)
+	if len(s.Texts("except")) > 0 {
+		patterns, err := f.patterns(s, "except")
 		errs = append(errs, err)
 		all = append(all, event.Not(event.Types(patterns...)))
 	}
 	for i, name := range s.Texts("attributes") {
 		one := event.WithAttribute(name)
 		if e, ok := errors.AsType[*event.InvalidError](one.Err()); ok {
-			errs = append(errs, &Error{Path: indexed("attributes", i), Problem: e.Problem, Remedy: e.Remedy})
+			errs = append(errs, s.Mistake(indexed("attributes", i), channel.CodeInvalid, e.Problem, e.Remedy))
 		}
 		all = append(all, one)
 	}
@@ -100,7 +101,7 @@ func (f filters) rule(s Settings) (event.Filter, error) {
 
 // named is what the fields events and triggers name; without any, every lifecycle event.
 func (f filters) named(s Settings) (event.Filter, error) {
-	patterns, err := f.patterns("events", s.Texts("events"))
+	patterns, err := f.patterns(s, "events")
 	for _, name := range s.Texts("triggers") {
 		if t, ok := event.TriggerWords().TypeOf(name); ok { // the table knows the names
 			patterns = append(patterns, string(t))
@@ -111,8 +112,9 @@ func (f filters) named(s Settings) (event.Filter, error) {
 
 // patterns translates what a field names into patterns of event types, and reports what is wrong with it. A type that
 // nobody makes is a mistake as well: its route would be silent for ever.
-func (f filters) patterns(field string, texts []string) ([]string, error) {
+func (f filters) patterns(s Settings, field string) ([]string, error) {
 	var errs []error
+	texts := s.Texts(field)
 	patterns := make([]string, len(texts))
 	for i, text := range texts {
 		patterns[i] = text
@@ -123,14 +125,14 @@ func (f filters) patterns(field string, texts []string) ([]string, error) {
 		if slices.ContainsFunc(f.types, func(t string) bool { return one.MatchType(event.Type(t)) }) {
 			continue
 		}
-		e := &Error{Path: indexed(field, i), Problem: "names events that do not exist", Remedy: "use a type of the catalogue, such as request.pending; the host can add its own"}
+		code, problem, remedy := channel.CodeUnknown, "names events that do not exist", "use a type of the catalogue, such as request.pending; the host can add its own"
 		if one.Err() != nil {
-			e.Problem, e.Remedy = "is neither a type of events nor a prefix of types", `write a type ("request.pending"), a prefix ("request.*") or "*"`
+			code, problem, remedy = channel.CodeInvalid, "is neither a type of events nor a prefix of types", `write a type ("request.pending"), a prefix ("request.*") or "*"`
 		}
 		if like := f.similar(text, f.known); like != "" {
-			e.Remedy = "did you mean " + like + "?"
+			remedy = "did you mean " + like + "?"
 		}
-		errs = append(errs, e)
+		errs = append(errs, s.Mistake(indexed(field, i), code, problem, remedy))
 	}
 	return patterns, errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/template"
@@ -67,15 +68,14 @@ func (s Settings) Masks(field string) []secret.Mask {
 	return all
 }
 
-// Headers returns Headers with their templates compiled. The error joins an *Error for each that does not compile.
+// Headers returns Headers with their templates compiled. The error joins one for each that does not compile.
 func (s Settings) Headers(field string) ([]webhook.Header, error) {
 	all := s.headers(field)
 	var errs []error
 	for i, h := range s.Objects(field) {
 		var err error
-		if all[i].Template, err = h.Template("template", template.Options{Mode: template.Header}); err != nil {
-			errs = append(errs, below(indexed(field, i), err))
-		}
+		all[i].Template, err = h.Template("template", template.Options{Mode: template.Header})
+		errs = append(errs, err)
 	}
 	return all, errors.Join(errs...)
 }
@@ -89,21 +89,21 @@ func (s Settings) headers(field string) []webhook.Header {
 	return all
 }
 
-// Template compiles a Text; nil if it is not there. The error is an *Error.
+// Template compiles a Text; nil if it is not there.
 func (s Settings) Template(field string, o template.Options) (*template.Template, error) {
 	if !s.Has(field) {
 		return nil, nil //nolint:nilnil // no template is not a mistake
 	}
-	return compile(field, s.v.get(field), o)
+	return s.v.get(field).compile(o)
 }
 
-// Templates compiles a list of Text. The error joins an *Error for each that does not compile.
+// Templates compiles a list of Text. The error joins one for each that does not compile.
 func (s Settings) Templates(field string, o template.Options) ([]*template.Template, error) {
 	var all []*template.Template
 	var errs []error
 	if list := s.v.get(field); list != nil {
-		for i, item := range list.items {
-			t, err := compile(indexed(field, i), item, o)
+		for _, item := range list.items {
+			t, err := item.compile(o)
 			all, errs = append(all, t), append(errs, err)
 		}
 	}
@@ -124,6 +124,13 @@ func (s Settings) Objects(field string) []Settings {
 		all[i] = Settings{item}
 	}
 	return all
+}
+
+// Mistake returns an [*Error] about a field, which may be one within another, such as "headers[3].name". A [Type]'s Make
+// joins one for each mistake that it finds itself.
+func (s Settings) Mistake(field string, code channel.ConfigCode, problem, remedy string) error {
+	at, path := s.v.locate(field)
+	return newError(at, path, code, problem, remedy)
 }
 
 // String tells nothing, because Settings may hold secrets.
@@ -153,18 +160,18 @@ func list[T any](s Settings, field string) []T {
 }
 
 // compile makes a template of a text, and notes it there for Findings.
-func compile(field string, v *value, o template.Options) (*template.Template, error) {
+func (v *value) compile(o template.Options) (*template.Template, error) {
 	source, _ := v.data.(string)
 	t, err := template.Compile(source, o)
 	if err == nil {
 		v.compiled = t
 		return t, nil
 	}
-	e := &Error{Path: field, Problem: "is not a template: " + err.Error(), Remedy: "correct it"}
-	if w, ok := errors.AsType[*template.SyntaxError](err); ok {
-		e.Problem, e.Remedy = fmt.Sprintf("is not a template: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
-	} else if w, ok := errors.AsType[*template.JSONError](err); ok {
-		e.Problem, e.Remedy = fmt.Sprintf("does not make JSON: in its line %d, column %d, %s", w.Line, w.Column, w.Message), cmp.Or(w.Hint, e.Remedy)
+	problem, remedy := "is not a template: "+err.Error(), "correct it"
+	if e, ok := errors.AsType[*template.SyntaxError](err); ok {
+		problem, remedy = fmt.Sprintf("is not a template: in its line %d, column %d, %s", e.Line, e.Column, e.Message), cmp.Or(e.Hint, remedy)
+	} else if e, ok := errors.AsType[*template.JSONError](err); ok {
+		problem, remedy = fmt.Sprintf("does not make JSON: in its line %d, column %d, %s", e.Line, e.Column, e.Message), cmp.Or(e.Hint, remedy)
 	}
-	return nil, e
+	return nil, newError(v.at, v.path, channel.CodeTemplate, problem, remedy)
 }

@@ -25,6 +25,7 @@ func slackType(caps Caps) Type {
 			timeoutsField(caps),
 		}, tlsFields()),
 		Make:    makeSlack,
+		Paths:   map[string]string{"TLS": "ca_certificate"},
 		partial: true,
 	}
 }
@@ -42,15 +43,15 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 	hook, app := s.Has("url"), s.Has("token") || s.Has("channel")
 	if app && !hook {
 		bot, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), References: e.References, Options: options})
-		return made(bot, translated(err, tlsNames()), templateErr, checkTLS(s))
+		return made(bot, err, templateErr)
 	}
 	var urlErr error
 	switch {
 	case hook && app:
-		urlErr = &Error{Path: "url", Problem: "is set beside token or channel", Remedy: "keep the webhook's url, or the app's token and channel"}
+		urlErr = s.Mistake("url", channel.CodeConflict, "is set beside token or channel", "keep the webhook's url, or the app's token and channel")
 	case !hook:
-		urlErr = &Error{Path: "url", Problem: "is missing", Remedy: "give the incoming webhook's url, or an app's token and channel"}
+		urlErr = s.Mistake("url", channel.CodeMissing, "is missing", "give the incoming webhook's url, or an app's token and channel")
 	}
 	incoming, err := slack.NewWebhook(slack.WebhookConfig{URL: s.Text("url"), Masks: s.Masks("masks"), Options: options})
-	return made(incoming, translated(err, tlsNames()), templateErr, urlErr, checkTLS(s))
+	return made(incoming, err, templateErr, urlErr)
 }

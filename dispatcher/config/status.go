@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // isCredential names the headers whose values are credentials by their meaning.
@@ -15,18 +16,18 @@ func isCredential(header string) bool {
 
 // verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that
 // would try again: the list is complete.
-func verdicts(words []string) webhook.Verdicts {
+func verdicts(words []string) func(status int) retry.Verdict {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess
 	}
-	return func(status int) webhook.Verdict {
+	return func(status int) retry.Verdict {
 		text := strconv.Itoa(status)
 		if slices.Contains(words, text) || slices.Contains(words, text[:1]+"xx") {
-			return webhook.Retry
+			return retry.VerdictTransient
 		}
-		if v := webhook.DefaultVerdicts(status); v != webhook.Retry {
+		if v := webhook.DefaultVerdicts(status); v != retry.VerdictTransient {
 			return v
 		}
-		return webhook.Permanent
+		return retry.VerdictPermanent
 	}
 }

@@ -63,30 +63,39 @@ func (v *value) complete() bool {
 	})
 }
 
-// find returns what is at a path below v, such as "headers[3].name", or the nearest thing around it that is there.
-func (v *value) find(path string) *value {
+// locate goes along a path below v, such as "headers[3].name", as far as there are such fields. It returns the path
+// from the document, and the position of the nearest thing around it that is there.
+func (v *value) locate(path string) (position, string) {
+	if v == nil {
+		return position{}, path
+	}
+	at, found := v.at, v.path
 	for path != "" {
 		var next *value
 		if rest, ok := strings.CutPrefix(path, "["); ok {
 			index, after, _ := strings.Cut(rest, "]")
-			if i, ok := atoi(index); ok && i < len(v.items) {
-				next = v.items[i]
+			i, ok := atoi(index)
+			if !ok || i >= len(v.items) {
+				break
 			}
-			path = strings.TrimPrefix(after, ".")
+			next, path = v.items[i], strings.TrimPrefix(after, ".")
 		} else {
 			end := strings.IndexAny(path, ".[")
 			if end < 0 {
 				end = len(path)
 			}
-			next = v.fields[path[:end]]
+			name := path[:end]
+			if field(v.table, name) == nil {
+				break
+			}
+			if next = v.fields[name]; next == nil {
+				return at, join(found, name)
+			}
 			path = strings.TrimPrefix(path[end:], ".")
 		}
-		if next == nil {
-			return v
-		}
-		v = next
+		v, at, found = next, next.at, next.path
 	}
-	return v
+	return at, found
 }
 
 // atoi reads the digits of a number that is not negative and fits an int of 32 bits, and nothing else.

@@ -36,6 +36,7 @@ func webhookType(caps Caps) Type {
 			timeoutsField(caps),
 		}, tlsFields()),
 		Make:    makeWebhook,
+		Paths:   webhookPaths(),
 		partial: true,
 	}
 }
@@ -48,7 +49,7 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		errs = append(errs, err)
 		c.URL = cmp.Or(c.URL, unknownURL)
 	} else if !s.Has("url") {
-		errs = append(errs, &Error{Path: "url", Problem: "is missing", Remedy: "give the receiver's URL"})
+		errs = append(errs, s.Mistake("url", channel.CodeMissing, "is missing", "give the receiver's URL"))
 	}
 	c.Masks, c.Guard, c.Limits, c.Logger = s.Masks("masks"), e.Guard, e.Limits, e.Logger
 	c.TLS, c.Timeouts = tlsOf(s), timeoutsOf(s)
@@ -81,31 +82,32 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 	errs = append(errs, err)
 	headers, err := s.Headers("headers")
 	c.Headers = append(c.Headers, headers...)
-	errs = append(errs, err, readableCredentials(headers), checkTLS(s))
+	errs = append(errs, err, readableCredentials(s, headers))
 	if s.Has("body") {
 		c.Body, err = body(s.Object("body"))
-		errs = append(errs, below("body", err))
+		errs = append(errs, err)
 	}
 	hook, err := webhook.New(c)
-	return made(hook, translated(err, webhookNames()), errs...)
+	return made(hook, err, errs...)
 }
 
 // unknownURL stands for that of a preset that could not be read, so that the rest can be checked.
 const unknownURL = "https://preset.invalid/"
 
-// webhookNames are the fields that have other names in documents.
-func webhookNames() map[string]string {
-	all := tlsNames()
-	all["sign[0]"], all["sign[1]"], all["words"] = "sign.secret", "sign.previous", "vocabulary"
-	return all
+// webhookPaths are the fields of documents that those of a webhook.Config are made of, where the name is another one.
+func webhookPaths() map[string]string {
+	return map[string]string{
+		"Sign[0]": "sign.secret", "Sign[1]": "sign.previous", "Words": "vocabulary", "TLS": "ca_certificate",
+		"Body.Secrets": "preset", // no other body has any
+	}
 }
 
 // readableCredentials refuses headers that are credentials whatever else they are, where everybody could read them.
-func readableCredentials(headers []webhook.Header) error {
+func readableCredentials(s Settings, headers []webhook.Header) error {
 	var errs []error
 	for i, h := range headers {
 		if field := readable(h); field != "" && isCredential(h.Name) {
-			errs = append(errs, &Error{Path: indexed("headers", i) + "." + field, Problem: "is readable, but a credential", Remedy: "give it as secret, or use auth"})
+			errs = append(errs, s.Mistake(indexed("headers", i)+"."+field, channel.CodeConflict, "is readable, but a credential", "give it as secret, or use auth"))
 		}
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tocsin-go/tocsin/channel"
 )
 
 // parseYAML reads one YAML document. Aliases are written out, within the budget; merge keys and tags of one's own are
@@ -16,20 +18,20 @@ import (
 func parseYAML(src []byte, most int, p *problems) *node {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // we report them, all of them
 	if err != nil {
-		p.add(position{}, "", "cannot be read as YAML", "check what the file holds")
+		p.add(position{}, "", channel.CodeInvalid, "cannot be read as YAML", "check what the file holds")
 		return nil
 	}
 	var document, another yaml.Node
 	switch err := loader.Load(&document); {
 	case errors.Is(err, io.EOF) || err == nil && len(document.Content) == 0:
-		p.add(position{}, "", "is empty", `write at least "routes: []"`)
+		p.add(position{}, "", channel.CodeMissing, "is empty", `write at least "routes: []"`)
 		return nil
 	case err != nil:
 		notYAML(err, src, p)
 		return nil
 	}
 	if err := loader.Load(&another); err == nil {
-		p.add(position{another.Line, another.Column}, "", "is followed by another one", "write one document per file, without ---")
+		p.add(position{another.Line, another.Column}, "", channel.CodeInvalid, "is followed by another one", "write one document per file, without ---")
 		return nil
 	} else if !errors.Is(err, io.EOF) {
 		notYAML(err, src, p)
@@ -52,18 +54,18 @@ func notYAML(err error, src []byte, p *problems) {
 		}
 	}
 	if strings.HasPrefix(message, "unknown anchor") { // the message quotes it, and it may be an unquoted secret
-		p.add(at, "", "has an alias whose anchor is not before it", "put text that begins with * in quotes, or mark what is meant with & and the name")
+		p.add(at, "", channel.CodeInvalid, "has an alias whose anchor is not before it", "put text that begins with * in quotes, or mark what is meant with & and the name")
 		return
 	}
 	if strings.Contains(message, "found character that cannot start any token") {
-		p.add(at, "", "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
+		p.add(at, "", channel.CodeInvalid, "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
 		return
 	}
 	if place, ok := unquotedTemplate(src, at.line); ok {
-		p.add(place, "", unquoted, quoteIt)
+		p.add(place, "", channel.CodeInvalid, unquoted, quoteIt)
 		return
 	}
-	p.add(at, "", "is not valid YAML: "+message, "check indentation, colons, brackets and quotes around this place")
+	p.add(at, "", channel.CodeInvalid, "is not valid YAML: "+message, "check indentation, colons, brackets and quotes around this place")
 }
 
 const (
@@ -94,7 +96,7 @@ type yamlConverter struct {
 
 func (c *yamlConverter) refuse(at position, problem, remedy string) *node {
 	c.failed = true
-	c.problems.add(at, "", problem, remedy)
+	c.problems.add(at, "", channel.CodeInvalid, problem, remedy)
 	return &node{at: at, kind: nullNode}
 }
 

@@ -121,7 +121,7 @@ func TestStyle3AlertMailGoesOutToTheContact(t *testing.T) {
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	require.NoError(t, err)
 	hook, err := webhook.New(webhook.Config{URL: receiver.URL + "/hook", Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true},
-		Success: []int{http.StatusOK}, Verdicts: func(int) webhook.Verdict { return webhook.Retry }})
+		Success: []int{http.StatusOK}, Verdicts: func(int) retry.Verdict { return retry.VerdictTransient }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hook.Close()) })
 	port := mail.listener.Addr().(*net.TCPAddr).Port

@@ -1,6 +1,6 @@
 // Channels follows one access request from the question to the end of the access. The approvers hear of it in Slack,
 // the requester by mail, and a SIEM through an Amazon SNS topic; all three are small servers on this machine, and after
-// each event the program prints what they received. The reason given for the request tries to ring everybody's bell in
+// each event the program prints what they received. The reason given for the request tries to call everybody in
 // Slack and to smuggle a line into the mail's header. Nothing to install, nothing leaves the machine.
 package main
 
@@ -15,8 +15,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/channel/sns"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/examples/internal/relay"
+	"github.com/tocsin-go/tocsin/template"
 )
 
 func main() {
@@ -34,14 +41,14 @@ type receivers struct {
 	topic *topic
 }
 
-// run tells the story on out and returns the receivers, for a test to look at what really arrived.
+// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*receivers, error) {
-	postbox, err := relay.New()
+	mailbox, err := relay.New()
 	if err != nil {
 		return nil, err
 	}
-	defer postbox.Close()
-	r := &receivers{slack: newWorkspace(), relay: postbox, topic: newTopic()}
+	defer mailbox.Close()
+	r := &receivers{slack: newWorkspace(), relay: mailbox, topic: newTopic()}
 	defer r.slack.Close()
 	defer r.topic.Close()
 	routes, closeAll, err := newRoutes(r)
@@ -86,15 +93,124 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 				return r, ctx.Err()
 			}
 		}
-		show.slack(r.slack.takeNews())
+		show.slack(r.slack.takeChanges(), i == 0)
 		mails := r.relay.Mails()
-		mail, err := open(mails[len(mails)-1])
+		received, err := open(mails[len(mails)-1])
 		if err != nil {
 			return r, err
 		}
-		show.mail(mail, i == 0)
+		show.mail(received, i == 0)
 		show.sns(r.topic.last(), i == 0)
 	}
 	show.sum(r)
 	return r, errors.Join(engine.Shutdown(ctx), <-stopped)
+}
+
+// justification is what the requester typed, in the hope that somebody does not look closely.
+const justification = `INC-48213: orders are charged twice <!channel> "do it now"` + "\nBcc: everybody@example.com"
+
+// chapter is one thing that happens to the request.
+type chapter struct {
+	title string
+	event event.Event
+}
+
+// chapters returns the whole life of one request.
+func chapters() ([]chapter, error) {
+	pending, err := sampled[event.RequestPending](event.TypeRequestPending)
+	if err != nil {
+		return nil, err
+	}
+	approved, err := sampled[event.RequestApproved](event.TypeRequestApproved)
+	if err != nil {
+		return nil, err
+	}
+	asked := time.Date(2026, time.November, 23, 9, 0, 0, 0, time.UTC)
+	started, ends := asked.Add(20*time.Minute), asked.Add(20*time.Minute+4*time.Hour)
+	request := pending.AccessRequest
+	request.Grantee = event.Grantee{} // it is the requester
+	request.Justification = justification
+	request.CreationDate, request.RevocationDate = event.At(asked), event.At(asked.Add(4*time.Hour))
+	decided := request
+	decided.Approvals, decided.RevocationDate = approved.Approvals, event.At(ends)
+	grant := event.Grant{AccessRequest: decided, Granted: event.Granted{ID: "grant-7", StartsAt: event.At(started), ExpiresAt: event.At(ends)}}
+
+	var all []chapter
+	add := func(title, id string, at time.Time, p event.Payload) {
+		// An id of the host's own makes repetitions recognisable; without one it would be a UUID.
+		e, failed := event.New(p, event.Meta{ID: request.FriendlyID + "-" + id, Tenant: tenant, Time: at})
+		if err == nil {
+			err = failed
+		}
+		all = append(all, chapter{title, e})
+	}
+	add("Priya asks for access", "pending", asked, event.RequestPending{AccessRequest: request})
+	add("both approvals are there", "approved", asked.Add(18*time.Minute), event.RequestApproved{AccessRequest: decided})
+	add("the access is set up", "active", started, event.GrantActive{Grant: grant})
+	add("half an hour is left", "expiring", ends.Add(-30*time.Minute), event.GrantExpiringSoon{Grant: grant})
+	add("the access is gone", "expired", ends, event.GrantExpired{Grant: grant})
+	return all, err
+}
+
+// sampled returns the payload of a sample event.
+func sampled[P event.Payload](t event.Type) (P, error) {
+	e, _ := event.Sample(t)
+	return event.Decode[P](e)
+}
+
+// tenant is whose request it is.
+const tenant = "acme"
+
+// newRoutes makes a channel to each receiver and a route to each channel. Call closeAll when the Engine has stopped.
+func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err error) {
+	// Public addresses, with TLS, would be the default. The receivers are on this machine, which has to be allowed on
+	// purpose.
+	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	limits := netguard.Limits{AllowInsecureHTTP: true}
+
+	approvers, slackErr := slack.NewBot(slack.BotConfig{
+		Token:   secret.Literal(botToken), // rather secret.Env or secret.File
+		Channel: channelID,
+		API:     r.slack.URL + "/api",                                      // leave it out for Slack
+		Options: slack.Options{Guard: guard, Limits: limits, Interval: -1}, // and these: Slack wants one message a second
+	})
+	// The subject is the same for all mails about a request, so that every mail program keeps them together.
+	subject, subjectErr := template.Compile("{{data.friendly_id}}: {{data.justification}}", template.Options{Mode: template.Header})
+	asker, askerErr := template.Compile("{{data.requester.email}}", template.Options{Mode: template.Text})
+	if err := errors.Join(slackErr, subjectErr, askerErr); err != nil {
+		return nil, nil, err
+	}
+	requester, mailErr := email.New(email.Config{
+		Relay:      email.Relay{Host: "127.0.0.1", Port: r.relay.Port(), Ports: []int{r.relay.Port()}, Mode: email.TLSNone},
+		From:       "access@pam.example",
+		FromName:   "Access requests",
+		ToComputed: []*template.Template{asker}, // whoever asks gets the mail
+		Subject:    subject,
+		Guard:      guard,
+	})
+	siem, snsErr := sns.New(sns.Config{
+		TopicARN:    topicARN,
+		Subject:     subject,
+		Credentials: sns.Static(secret.Literal(keyID), secret.Literal(keySecret), secret.Value{}), // leave it out for the SDK's chain
+		Endpoint:    r.topic.URL,                                                                  // and this for AWS
+		Guard:       guard,
+		Limits:      limits,
+	})
+	if err := errors.Join(mailErr, snsErr); err != nil {
+		return nil, nil, err
+	}
+
+	// BySubject: what happens to one request arrives in its order, also when an attempt has to be repeated.
+	return []dispatcher.Route{
+			{Name: "approvers", Channel: approvers, Tenant: tenant, Order: dispatcher.BySubject},
+			{Name: "requester", Channel: requester, Tenant: tenant, Order: dispatcher.BySubject},
+			{Name: "siem", Channel: siem, Tenant: tenant, Order: dispatcher.BySubject},
+		}, func() {
+			approvers.Close()
+			requester.Close()
+			siem.Close()
+		}, nil
 }

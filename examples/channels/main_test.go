@@ -30,9 +30,9 @@ func TestTheStory(t *testing.T) {
 	message := r.slack.messages[0]
 	assert.Contains(t, message.shown, "*Status* Expired", "it shows how things stand")
 	assert.Subset(t, message.shown, strings.Split(justification, "\n"))
-	var told []string
+	var replies []string
 	for _, reply := range message.replies {
-		told = append(told, reply.shown[0])
+		replies = append(replies, reply.shown[0])
 		assert.False(t, reply.broadcast, "nothing here has to be acted on")
 	}
 	assert.Equal(t, []string{
@@ -40,7 +40,7 @@ func TestTheStory(t *testing.T) {
 		"🔵 Access of Priya Nair is active (AR-2047)",
 		"🟠 Access of Priya Nair ends soon (AR-2047)",
 		"🔵 Access of Priya Nair has ended (AR-2047)",
-	}, told, "the thread tells how that came")
+	}, replies, "the thread says how that came")
 	assert.Empty(t, r.slack.mentions, "nobody is called")
 
 	require.Len(t, r.relay.Mails(), 5)
@@ -79,7 +79,7 @@ func TestTheStory(t *testing.T) {
 		"── 5. grant.expired: the access is gone ──\n",
 		"    │ INC-48213: orders are charged twice <!channel> \"do it now\"\n    │ Bcc: everybody@example.com\n",
 		"    │ To: <priya.nair@example.com>\n",
-		"    in its HTML form: INC-48213: orders are charged twice &lt;!channel&gt; &quot;do it now&quot;<br>Bcc: everybody@example.com\n",
+		"    its reason in the HTML form:\n      INC-48213: orders are charged twice &lt;!channel&gt; &quot;do it now&quot;<br>\n      Bcc: everybody@example.com\n",
 		`    │     "justification": "INC-48213: orders are charged twice <!channel> \"do it now\"\nBcc: everybody@example.com",` + "\n",
 		"Slack shows \"🔵 Access of Priya Nair has ended (AR-2047)\" with 4 replies; people called: 0.\n" +
 			"Mails to priya.nair@example.com: 5.\nSNS took 5 messages, each with a good signature.\n",

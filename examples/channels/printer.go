@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // printer shows what arrived.
@@ -24,33 +25,43 @@ func (p printer) lines(indent string, lines []string, most int) {
 	}
 }
 
-func (p printer) slack(news []change) {
-	for _, c := range news {
+// slack prints what somebody who looks at the channel sees: the first time all of it, then the first lines of what is new.
+func (p printer) slack(changes []change, whole bool) {
+	for _, c := range changes {
 		fmt.Fprintf(p.out, "  Slack: %s\n", c.what)
-		p.lines("    │ ", c.lines, len(c.lines))
-		if c.notification != "" {
-			fmt.Fprintf(p.out, "    on the phone: %s\n", c.notification)
+		shown := c.lines
+		if !whole {
+			shown = shown[:min(2, len(shown))]
 		}
-		fmt.Fprintln(p.out)
+		for _, line := range shown {
+			p.lines("    │ ", wrapped(line), len(line))
+		}
+		if c.notification != "" && whole {
+			fmt.Fprint(p.out, "    on the phone:\n")
+			p.lines("      ", wrapped(c.notification), len(c.notification))
+		}
 	}
+	fmt.Fprintln(p.out)
 }
 
-// mail prints a mail, the whole of it or the beginning.
-func (p printer) mail(l letter, whole bool) {
-	fmt.Fprintf(p.out, "  Mail: from %s, to %s\n", l.From, strings.Join(l.To, " and "))
+// mail prints a mail: the first time its header and all of its text, then what it begins with.
+func (p printer) mail(m mail, whole bool) {
+	if !whole {
+		fmt.Fprintf(p.out, "  Mail to %s, in the same thread:\n", strings.Join(m.To, " and "))
+		p.lines("    │ ", wrapped(strings.Split(strings.TrimSpace(m.text), "\n")[2]), 2)
+		fmt.Fprintln(p.out)
+		return
+	}
+	fmt.Fprintf(p.out, "  Mail: from %s, to %s\n", m.From, strings.Join(m.To, " and "))
 	for _, name := range []string{"From", "To", "Subject", "Message-ID", "In-Reply-To"} {
-		fmt.Fprintf(p.out, "    │ %s: %s\n", name, l.get(name))
+		fmt.Fprintf(p.out, "    │ %s: %s\n", name, m.get(name))
 	}
 	fmt.Fprintln(p.out, "    │")
-	text := strings.Split(strings.TrimSpace(l.text), "\n")
-	most := 3
-	if whole {
-		most = len(text)
+	for _, line := range strings.Split(strings.TrimSpace(m.text), "\n") {
+		p.lines("    │ ", wrapped(line), len(line)+1)
 	}
-	p.lines("    │ ", text, most)
-	if whole {
-		fmt.Fprintf(p.out, "    in its HTML form: %s\n", reason(l.html))
-	}
+	fmt.Fprint(p.out, "    its reason in the HTML form:\n")
+	p.lines("      ", strings.SplitAfter(reason(m.html), "<br>"), 2)
 	fmt.Fprintln(p.out)
 }
 
@@ -78,17 +89,18 @@ func (p printer) sum(r *receivers) {
 	fmt.Fprintf(p.out, "SNS took %d messages, each with a good signature.\n", len(r.topic.published))
 }
 
-// sns prints a message for the subscribers of a topic, down to the justification or the beginning only.
-func (p printer) sns(m publication, long bool) {
-	fmt.Fprintf(p.out, "  SNS: group %s, deduplication id %s\n", m.group, m.dedup)
-	names := []string{"event_type", "severity"} // the others stay what they were, but for the id
-	if long {
-		names = slices.Sorted(maps.Keys(m.attributes))
-		fmt.Fprintf(p.out, "    subject line for e-mail subscribers: %s\n", m.subject)
+// sns prints a message for the subscribers of a topic, down to the justification. After the first, its attributes are
+// enough.
+func (p printer) sns(m publication, whole bool) {
+	if !whole {
+		fmt.Fprintf(p.out, "  SNS: in the same group, with event_type = %s, severity = %s\n\n", m.attributes["event_type"], m.attributes["severity"])
+		return
 	}
-	fmt.Fprintln(p.out, "    attributes to filter by:")
-	for _, name := range names {
-		fmt.Fprintf(p.out, "      %-11s = %s\n", name, m.attributes[name])
+	fmt.Fprintf(p.out, "  SNS: group %s\n       deduplication id %s\n", m.group, m.dedup)
+	fmt.Fprintf(p.out, "       subject line for e-mail subscribers:\n       %s\n", m.subject)
+	fmt.Fprintln(p.out, "       attributes to filter by:")
+	for _, name := range slices.Sorted(maps.Keys(m.attributes)) {
+		fmt.Fprintf(p.out, "         %-11s = %s\n", name, m.attributes[name])
 	}
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, []byte(m.message), "", "  "); err != nil {
@@ -96,10 +108,23 @@ func (p printer) sns(m publication, long bool) {
 		return
 	}
 	lines := strings.Split(indented.String(), "\n")
-	most := 4
-	if at := slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, `"justification"`) }); long {
-		most = at + 1
-	}
-	p.lines("    │ ", lines, most)
+	p.lines("    │ ", lines, 1+slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, `"justification"`) }))
 	fmt.Fprintln(p.out)
+}
+
+// width is how many characters of a text are printed in a line.
+const width = 90
+
+// wrapped breaks a line after words.
+func wrapped(line string) []string {
+	var lines []string
+	for utf8.RuneCountInString(line) > width {
+		at := strings.LastIndexByte(line[:width], ' ')
+		if at <= 0 {
+			break
+		}
+		lines = append(lines, line[:at])
+		line = line[at+1:]
+	}
+	return append(lines, line)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
@@ -35,8 +36,14 @@ func run(ctx context.Context) error {
 		}},
 		Observers: []dispatcher.Observer{{
 			Attempted: report,
-			Settled:   func(dispatcher.Settlement) { settled <- struct{}{} },
+			Settled: func(s dispatcher.Settlement) {
+				if s.Err != nil {
+					fmt.Printf("  %-20s is dead: %v\n", s.Delivery.Event.Type(), s.Err)
+				}
+				settled <- struct{}{}
+			},
 		}},
+		Logger: slog.New(slog.DiscardHandler), // the observer prints it all
 	})
 	if err != nil {
 		return err

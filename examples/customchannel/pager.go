@@ -14,13 +14,13 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// Pager is a channel of our own: it tells an on-call pager gateway, one line of TCP per event. The gateway answers
+// Pager is a channel of our own: it pages through an on-call gateway, one line of TCP per event. The gateway answers
 // "OK id", "BUSY seconds", "GONE" or "NO reason".
 type Pager struct{ Addr string }
 
 var _ channel.Channel = Pager{}
 
-// Send makes one attempt and says what its failure means; whoever dispatches does the rest.
+// Send makes one attempt and says what its failure means; the dispatcher does the rest.
 func (p Pager) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	began := time.Now()
 	answer, err := p.ask(ctx, fmt.Sprintf("PAGE %s %s\n", d.ID(), d.Event.Type()))

@@ -44,7 +44,7 @@ type result struct {
 	shutdownClean bool
 }
 
-// run tells the story on out.
+// run plays the story, printing to out.
 func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 	folder, err := os.MkdirTemp("", "durable")
 	if err != nil {
@@ -72,7 +72,7 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 	r.acknowledged, r.beforeKill = first.acknowledged(), rec.requests()
 	say("kill -9: %d events were acknowledged, %d requests had arrived; the rest is in the file.", r.acknowledged, r.beforeKill)
 
-	// The product's own books say which Dispatch returned; the one under way is simply made again.
+	// The product's own records say which Dispatch returned; the one under way is simply made again.
 	p.From, p.Again = r.acknowledged, true
 	restarted := time.Now()
 	second, err := start(ctx, p)
@@ -98,7 +98,7 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 	fmt.Fprintf(out, `
   events dispatched             %6d
   events that arrived           %6d
-  of those more than once       %6d   (in flight when it was killed; same webhook-id, so a receiver can tell)
+  of those more than once       %6d   (in flight when it was killed; same webhook-id)
   reminders scheduled before         2
   reminders that arrived        %6d   (the other one was cancelled after the restart)
   recovery                      %6d ms

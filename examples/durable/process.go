@@ -67,14 +67,14 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// finish tells it to stop and waits for its good end.
+// finish asks it to stop and waits for its good end.
 func (p *process) finish() error {
 	_ = p.stdin.Close()
 	<-p.ended
 	return p.failure()
 }
 
-// failure ends it and says what it died of; nil = of nothing.
+// failure ends it and returns why it failed; nil = it did not.
 func (p *process) failure() error {
 	p.kill()
 	if p.err == nil {

@@ -73,7 +73,7 @@ func product(ctx context.Context) error {
 		}
 		fmt.Println("acknowledged", min(n+batch, p.Events)) // from here on it is the queue's to deliver
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin) // until it is told to stop
+	_, _ = io.Copy(io.Discard, os.Stdin) // until it is asked to stop
 	if err := engine.Shutdown(ctx); err != nil {
 		return err
 	}

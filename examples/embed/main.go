@@ -43,9 +43,10 @@ func run(url string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "%d events are dispatched and a reminder is scheduled for tomorrow; then SIGTERM comes\n", burst)
 	err = serveUntilTerminated(engine, func(ctx context.Context) error { return serve(ctx, engine) })
 	if left, ok := errors.AsType[*dispatcher.ShutdownError](err); ok {
-		fmt.Fprintln(out, left)
+		fmt.Fprintf(out, "%v\n", left)
 		return nil
 	}
 	return err
@@ -54,7 +55,7 @@ func run(url string, out io.Writer) error {
 // burst is how many events are on their way when the signal comes.
 const burst = 200
 
-// serve is the product: it has a busy moment, schedules tomorrow's reminder, and is then told to end.
+// serve is the product: it has a busy moment, schedules tomorrow's reminder, and is then asked to end.
 func serve(terminated context.Context, events *dispatcher.Engine) error {
 	request := event.AccessRequest{ID: "request-1", Justification: "INC-48213"}
 	for range burst {

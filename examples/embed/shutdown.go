@@ -13,7 +13,7 @@ import (
 func serveUntilTerminated(engine *dispatcher.Engine, serve func(ctx context.Context) error) error {
 	terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := serve(terminated); err != nil { // your product, until it is told to end
+	if err := serve(terminated); err != nil { // your product, until it is asked to end
 		return err
 	}
 	limited, cancel := context.WithTimeout(context.Background(), 20*time.Second)

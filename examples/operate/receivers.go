@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// receivers are the HTTP servers of five systems, told apart by the path: /tickets, /chat, /siem, /mail and /alerts.
+// receivers are the HTTP servers of five systems, distinguished by the path: /tickets, /chat, /siem, /mail and /alerts.
 type receivers struct {
 	*httptest.Server
 

@@ -20,15 +20,15 @@ import (
 // story is a bad day of one receiver.
 type story struct {
 	*operation
-	out      io.Writer
-	systems  *receivers
-	mailbox  *relay.Relay
-	happened *news
+	out     io.Writer
+	systems *receivers
+	mailbox *relay.Relay
+	changed *changes
 }
 
 func (s *story) say(text string) { fmt.Fprintf(s.out, "\n%s\n\n", text) }
 
-func (s *story) tell(ctx context.Context) error {
+func (s *story) play(ctx context.Context) error {
 	s.say("The document has a route in the style of each of five systems. A few events, and each takes what it wants.")
 	if err := errors.Join(
 		dispatch[event.RequestPending](ctx, s, ""),
@@ -42,7 +42,7 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"tickets": 1, "chat": 1, "siem": 1, "mail": 1, "alerts": 1}); err != nil {
 		return err
 	}
-	// The same fact as before: the chat is told once.
+	// The same fact as before: the chat gets it once.
 	if err := dispatch[event.GrantActive](ctx, s, "acme"); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *story) tell(ctx context.Context) error {
 		}
 	}
 
-	s.say("The SIEM goes down. Two events are tried until their time is over, and the contact is told.")
+	s.say("The SIEM goes down. Two events are tried until their time is over, and the contact gets a mail.")
 	s.systems.set("siem", true)
 	if err := errors.Join(dispatch[event.SessionMemberJoined](ctx, s, ""), dispatch[event.SessionMemberLeft](ctx, s, "")); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *story) tell(ctx context.Context) error {
 		return err
 	}
 
-	s.say("It is mended. The next event gets through, and the contact is told that, too.")
+	s.say("It works again. The next event gets through, and the contact gets a mail about that, too.")
 	s.systems.set("siem", false)
 	if err := dispatch[event.SessionEnded](ctx, s, ""); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *story) sumUp(ctx context.Context) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "  TIME\tROUTE\tTRIGGER\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
 	for _, e := range all {
-		request := e.Reason // of a death
+		request, _, _ := strings.Cut(e.Reason, ": ") // of a dead letter, without the error
 		if e.Request != nil {
 			request = e.Request.Start
 		}
@@ -138,7 +138,7 @@ func dispatch[P event.Payload](ctx context.Context, s *story, tenant string) err
 
 // await returns once so many deliveries of each route are over.
 func (s *story) await(ctx context.Context, over map[string]int) error {
-	return s.happened.until(ctx, func() bool {
+	return s.changed.until(ctx, func() bool {
 		for route, n := range over {
 			if s.over(route) < n {
 				return false

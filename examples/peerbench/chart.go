@@ -71,7 +71,7 @@ func (o outcome) bars(s *strings.Builder, y int) int {
 	}
 	for i, e := range o.Entrants {
 		class := "peer"
-		if strings.HasPrefix(e.Name, "Tocsin") {
+		if e.ours() {
 			class = "ours"
 		}
 		row := top + i*rowHeight

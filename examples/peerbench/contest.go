@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"syscall"
+	"time"
 )
 
 // contest is a piece of work and those who do it, each in its own way, in turns, so that whatever else the machine does
@@ -29,7 +31,7 @@ type entrant struct {
 	open   func(units int) (worker, error)
 }
 
-// worker is an entrant at work: for one round and a number of units that was told when it was opened.
+// worker is an entrant at work: for one round and a number of units that is known when it is opened.
 type worker struct {
 	do func(units int) error
 	// figures are the contest's metrics of what was done last; nil = it has none.
@@ -161,4 +163,36 @@ func repeated(name string, open func() (func() error, error)) entrant {
 			close: func() error { return nil },
 		}, err
 	}}
+}
+
+// cost is what this process has used.
+type cost struct {
+	cpu, wall   time.Duration
+	allocations uint64
+}
+
+// spent is the cost so far, of all goroutines and the garbage collector.
+func spent() cost {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // fails for a bad address only
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return cost{
+		cpu:         time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
+		wall:        time.Duration(time.Now().UnixNano()),
+		allocations: memory.Mallocs,
+	}
+}
+
+func (c cost) minus(o cost) cost {
+	return cost{c.cpu - o.cpu, c.wall - o.wall, c.allocations - o.allocations}
+}
+
+// held is the memory in use after a collection, stacks included.
+func held() int64 {
+	runtime.GC()
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return int64(memory.HeapAlloc + memory.StackInuse)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -30,20 +34,9 @@ type storage interface {
 // storageMaker opens one in the file path; handle is the handler of its jobs.
 type storageMaker struct {
 	name   string
-	traits storageTraits
+	traits []string
 	part   int
 	open   func(path string, handle func(id string)) (storage, error)
-}
-
-// storageTraits says what a storage does besides.
-type storageTraits struct{ lanes, order, retries, repeats, needs string }
-
-func storageTraitNames() []string {
-	return []string{"isolation", "order", "retries and dead letters", "the same id again", "jobs a host inserts in its own transaction"}
-}
-
-func (t storageTraits) list() []string {
-	return []string{t.lanes, t.order, t.retries, t.repeats, t.needs}
 }
 
 // durable is the contest of queues in one SQLite file.
@@ -55,12 +48,12 @@ func durable(amount int) contest {
 			"is synced (WAL, synchronous=FULL), all use modernc.org/sqlite. Latency is from putting one job to its handler, with "+
 			"nothing else to do.", producers, queueWorkers),
 		unit: "job", amount: amount, warm: amount / 10,
-		metrics: []string{"latency p50, ms", "latency p99, ms"},
-		traits:  storageTraitNames(),
+		metrics: []string{"p50, ms", "p99, ms"},
+		traits:  []string{"isolation", "order", "retries and dead letters", "the same id again", "jobs a host inserts in its own transaction"},
 	}
 	for _, m := range []storageMaker{plainTable(), tocsinSQLite(), riverQueue()} {
 		c.entrants = append(c.entrants, entrant{
-			name: m.name, traits: m.traits.list(), part: m.part,
+			name: m.name, traits: m.traits, part: m.part,
 			open: func(units int) (worker, error) { return openDurable(m, units) },
 		})
 	}
@@ -167,3 +160,41 @@ func reasons(n int) ([]event.Event, error) {
 	}
 	return all, nil
 }
+
+// tocsinSQLite is Tocsin's queue in a file, with defaults, with ten lanes.
+func tocsinSQLite() storageMaker {
+	return storageMaker{
+		name:   nameSQLite,
+		traits: []string{"a lane for each route", "by subject, or strict, where asked for", "yes", "skipped", "no"},
+		open: func(path string, handle func(string)) (storage, error) {
+			q, err := sqlitequeue.Open(context.Background(), path, sqlitequeue.Options{})
+			if err != nil {
+				return nil, err
+			}
+			for i := range receivers {
+				_, err := q.Open(laneName(i), queue.LaneOptions{Limit: queueWorkers / receivers}, func(_ context.Context, j queue.Job) queue.Disposition {
+					handle(j.Event.ID())
+					return queue.Disposition{Action: queue.Done}
+				})
+				if err != nil {
+					return nil, errors.Join(err, q.Close())
+				}
+			}
+			return &sqliteStorage{q, maphash.MakeSeed()}, nil
+		},
+	}
+}
+
+type sqliteStorage struct {
+	queue *sqlitequeue.Queue
+	seed  maphash.Seed
+}
+
+func laneName(n int) string { return "lane-" + strconv.Itoa(n) }
+
+func (s *sqliteStorage) put(ctx context.Context, e event.Event) error {
+	lane := laneName(int(maphash.String(s.seed, e.ID()) % receivers))
+	return s.queue.Enqueue(ctx, queue.Job{Event: e, Route: lane, Enqueued: time.Now()})
+}
+
+func (s *sqliteStorage) close() error { return s.queue.Close() }

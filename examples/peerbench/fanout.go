@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tocsin-go/tocsin/event"
 )
 
 const (
@@ -20,11 +22,11 @@ func fanOut(amount int) contest {
 		title: "Fan-out in process",
 		work:  "One event to ten receivers that do nothing but count, at most " + strconv.Itoa(inFlight) + " events ahead.",
 		unit:  "delivery", amount: amount, warm: amount / 10,
-		traits: busTraitNames(),
+		traits: []string{"errors of receivers", "retries", "time limit", "a hung receiver holds up", "backlog"},
 	}
 	for _, b := range buses() {
 		c.entrants = append(c.entrants, entrant{
-			name: b.name, traits: b.traits.list(), part: b.part,
+			name: b.name, traits: b.traits, part: b.part,
 			open: func(units int) (worker, error) { return openFanOut(b, units, receivers) },
 		})
 	}
@@ -136,3 +138,70 @@ func (f *fanOutRun) slowest() int64 {
 	}
 	return least
 }
+
+// sink takes one delivery of the event with this id.
+type sink func(ctx context.Context, id string) error
+
+// bus gives each of the events that it was opened with to each of its sinks.
+type bus struct {
+	// publish gives event number n away. It returns once that is done, or, where callers is 1, once it is queued.
+	publish func(ctx context.Context, n int) error
+	close   func() error
+}
+
+// busMaker is a library's way from one event to many receivers.
+type busMaker struct {
+	name    string
+	callers int // how many call publish at a time: 1 where it only queues
+	part    int // see entrant
+	traits  []string
+	open    func(events []event.Event, sinks []sink) (bus, error)
+}
+
+// waitingCallers is for libraries that deliver in the caller's time.
+const waitingCallers = 64
+
+// buses are those compared; the first is the floor.
+func buses() []busMaker {
+	return []busMaker{
+		goChannels(),
+		tocsinBus(withDefaults, nil),
+		tocsinBus(withoutLimit, noLimit(0)),
+		tocsinBus("Tocsin, no time limit, 1 sender a route", noLimit(1)),
+		notifyBus(),
+		alertmanagerBus(),
+		alertmanagerLogBus(),
+		eventloggerBus(),
+		watermillChannelBus(),
+		watermillRouterBus(),
+	}
+}
+
+// notes are n small events: what is measured is the way to the receiver, not the event.
+func notes(n int) ([]event.Event, error) {
+	all := make([]event.Event, n)
+	for i := range all {
+		e, err := event.New(note{"somebody asks for access"}, event.Meta{ID: noteID(i)})
+		if err != nil {
+			return nil, err
+		}
+		all[i] = e
+	}
+	return all, nil
+}
+
+// note is the payload of such an event.
+type note struct {
+	Text string `json:"text"`
+}
+
+// EventType implements event.Payload.
+func (note) EventType() event.Type { return "peerbench.note" }
+
+const notePrefix = "note-"
+
+// noteID is the id of event number n.
+func noteID(n int) string { return notePrefix + strconv.Itoa(n) }
+
+// noteNumber is the number in an id that noteID made.
+func noteNumber(id string) (int, error) { return strconv.Atoi(id[len(notePrefix):]) }

@@ -26,10 +26,10 @@ func isolation(events int) contest {
 		name:  "isolation",
 		title: "Isolation: one of ten receivers hangs",
 		work: fmt.Sprintf("%d events a second to ten receivers, one of which never answers; where there is a time limit, it is %v. "+
-			"An event counts as late from the moment it was due, also when the library kept its publisher waiting.",
-			isolationRate, isolationLimit),
+			"An event counts as late from the moment it was due, also when the library kept its publisher waiting. A library that "+
+			"delivers in the publisher's time has %d publishers, one that queues has one.", isolationRate, isolationLimit, waitingCallers),
 		unit: "delivery to a healthy receiver", amount: events, costless: true,
-		metrics: []string{healthyShare, "the same without a hang, %", healthyP99, usualP99, goroutinesMore, "KB held per event"},
+		metrics: []string{healthyShare, "no hang, %", healthyP99, usualP99, goroutinesMore, "KB/event"},
 	}
 	add := func(m busMaker, hanging int) {
 		c.entrants = append(c.entrants, entrant{name: m.name, open: func(int) (worker, error) {
@@ -45,11 +45,6 @@ func isolation(events int) contest {
 		}})
 	}
 	for _, m := range buses() {
-		if m.callers == 1 {
-			m.name += ", 1 publisher"
-		} else {
-			m.name += fmt.Sprintf(", %d publishers", m.callers)
-		}
 		add(m, 1)
 	}
 	add(tocsinBus(isolatedUntilLimit, limit(50*time.Millisecond)), 1)

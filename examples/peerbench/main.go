@@ -1,5 +1,5 @@
 // Peerbench measures Tocsin beside the libraries somebody might choose instead, and beside the least that could do the
-// work, all in one run and in turns, and prints Markdown tables.
+// work, all in one run and in turns, and prints tables.
 //
 //	go run .                     a first look, less than a minute
 //	go run . -full               the figures to quote, a quarter of an hour
@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"runtime/pprof"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -30,7 +31,7 @@ func main() {
 	only := flag.String("only", "", "a regular expression: which contests")
 	who := flag.String("who", "", "a regular expression: which entrants, besides the first of each contest")
 	profile := flag.String("profile", "", "write a profile of the processor to this file; with -who, of one entrant and the first")
-	results := flag.String("results", "", "also write tables, figures as JSON and a chart into this folder")
+	results := flag.String("results", "", "also write all tables, the figures as JSON and a chart into this folder")
 	readme := flag.String("readme", "", "also rewrite the part of this file that is between the lines "+sectionBegin+" and "+sectionEnd)
 	flag.Parse()
 	if os.Getenv(roleVariable) == receiverRole {
@@ -47,21 +48,21 @@ func main() {
 	if err != nil {
 		log.Fatalf("-who: %v", err)
 	}
-	size := short()
+	amounts := short()
 	if *full {
-		size = thorough()
+		amounts = thorough()
 	}
 	stop, err := startProfile(*profile)
 	if err != nil {
 		log.Fatal(err)
 	}
 	r := report{Command: strings.Join(append([]string{"go run ."}, os.Args[1:]...), " "), Machine: thisMachine()}
-	r.Contests, err = compete(size, names, entrants, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	r.Contests, err = compete(amounts, names, entrants, func(line string) { fmt.Fprintln(os.Stderr, line) })
 	if err := errors.Join(err, stop()); err != nil {
 		log.Fatal(err)
 	}
-	r.Targets = judge(size, r.Contests)
-	r.markdown(os.Stdout)
+	r.Targets = judge(amounts, r.Contests)
+	r.summary(os.Stdout)
 	if *results != "" {
 		if err := r.save(*results); err != nil {
 			log.Fatal(err)
@@ -90,4 +91,75 @@ func startProfile(name string) (stop func() error, err error) {
 		pprof.StopCPUProfile()
 		return file.Close()
 	}, nil
+}
+
+// size is how much of everything is done.
+type size struct {
+	rounds     int
+	deliveries int // in process
+	requests   int // over HTTP
+	events     int // while a receiver hangs
+	hangs      int // rounds of that, which take as long as its events are spread over
+	checks     int
+	retries    int
+	lead       time.Duration // in which they are made pending
+	jobs       int           // in the longest backlog
+	bodies     int
+	stored     int // jobs in a file
+}
+
+// short is a first look.
+func short() size {
+	return size{
+		rounds: 2, deliveries: 50_000, requests: 1_000, events: 300, hangs: 1, checks: 40_000, retries: 20_000, lead: time.Second,
+		jobs: 20_000, bodies: 2_000, stored: 2_000,
+	}
+}
+
+// thorough is for figures to quote.
+func thorough() size {
+	return size{
+		rounds: 5, deliveries: 1_000_000, requests: 20_000, events: 5_000, hangs: 3, checks: 1_111_104, retries: 1_000_000,
+		lead: 10 * time.Second, jobs: 1_000_000, bodies: 50_000, stored: 50_000,
+	}
+}
+
+func (s size) contests() []contest {
+	return []contest{
+		fanOut(s.deliveries), growth(s.deliveries), backlog(s.jobs), isolation(s.events), hangs(s.deliveries / receivers),
+		delivery(s.requests), durable(s.stored), duplicates(s.checks), pendingRetries(s.retries, s.lead), signing(s.bodies),
+		encoding(s.bodies), rendering(s.bodies),
+	}
+}
+
+var errNoContest = errors.New("no contest has such a name")
+
+// compete runs the contests whose name matches, with those entrants whose name matches and the first.
+func compete(s size, names, entrants *regexp.Regexp, progress func(string)) ([]outcome, error) {
+	var all []outcome
+	for _, c := range s.contests() {
+		if !names.MatchString(c.name) {
+			continue
+		}
+		chosen := c.entrants[:1:1]
+		for _, e := range c.entrants[1:] {
+			if entrants.MatchString(e.name) {
+				chosen = append(chosen, e)
+			}
+		}
+		c.entrants = chosen
+		rounds := s.rounds
+		if c.costless {
+			rounds = s.hangs
+		}
+		o, err := c.run(rounds, progress)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	if len(all) == 0 {
+		return nil, errNoContest
+	}
+	return all, nil
 }

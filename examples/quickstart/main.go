@@ -36,8 +36,8 @@ func main() {
 // metadata is where many clouds hand credentials to whoever asks from within.
 const metadata = "http://169.254.169.254/latest/meta-data/"
 
-// run tells the story on out and returns the receivers, for a test to look at what really arrived. Observers are told
-// what the printer is told.
+// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived. Observers are
+// notified of what the printer prints.
 func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*receivers, error) {
 	r := &receivers{
 		chat:    newReceiver(always(http.StatusOK)),
@@ -72,15 +72,15 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	routes[0].Dedup = channel.DedupOptions{Window: 2 * time.Hour}
 
 	pending, _ := event.Sample(event.TypeRequestPending)
-	told := make(chan struct{}) // closed once the chat has taken it
+	delivered := make(chan struct{}) // closed once the chat has the first request
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes: routes,
 		Observers: append(watching, story.observer(), dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
 			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
-				close(told)
+				close(delivered)
 			}
 		}}),
-		Logger: slog.New(slog.DiscardHandler), // the printer tells it all
+		Logger: slog.New(slog.DiscardHandler), // the printer prints it all
 	})
 	if err != nil {
 		return r, err
@@ -104,7 +104,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	if err := engine.Dispatch(ctx, pending); err != nil {
 		return r, err
 	}
-	<-told
+	<-delivered
 	if err := errors.Join(
 		engine.Dispatch(ctx, again),
 		engine.Dispatch(ctx, active),

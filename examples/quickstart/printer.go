@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// printer tells the story as it happens.
+// printer prints the story as it happens.
 type printer struct {
 	mu    sync.Mutex
 	out   io.Writer
@@ -26,7 +26,7 @@ func (p *printer) say(text string) {
 	fmt.Fprintf(p.out, "\n%s\n", text)
 }
 
-// observer prints a line for every attempt and every delivery that was given up.
+// observer prints a line for every attempt and every delivery that is dead.
 func (p *printer) observer() dispatcher.Observer {
 	return dispatcher.Observer{
 		Attempted: func(a dispatcher.Attempt) {
@@ -39,7 +39,7 @@ func (p *printer) observer() dispatcher.Observer {
 			case a.Err != nil && a.Next > 0:
 				text = fmt.Sprintf("failed, status %d; next attempt in %v", a.Receipt.Status, a.Next)
 			case errors.Is(a.Err, netguard.ErrDestinationBlocked):
-				text = "refused: " + a.Err.Error()
+				text = "refused:\n             " + a.Err.Error()
 			case a.Err != nil:
 				text = fmt.Sprintf("failed, status %d", a.Receipt.Status)
 			}

@@ -104,9 +104,9 @@ func (s style) headers() []string {
 }
 
 // most is how many lines of a body are shown.
-const most = 22
+const most = 19
 
-// readable writes a body in lines: JSON indented, form variables one by one.
+// readable writes a body in lines: JSON as a template wrote it or indented, form variables one by one.
 func readable(contentType string, body []byte) string {
 	var lines []string
 	var indented bytes.Buffer
@@ -115,6 +115,10 @@ func readable(contentType string, body []byte) string {
 			lines = append(lines, "  "+name+" = "+values.Get(name))
 		}
 		slices.Sort(lines)
+	} else if bytes.ContainsRune(body, '\n') {
+		for line := range strings.Lines(string(body)) {
+			lines = append(lines, "  "+strings.TrimRight(line, "\n"))
+		}
 	} else if json.Indent(&indented, body, "  ", "  ") == nil {
 		lines = strings.Split("  "+indented.String(), "\n")
 	}

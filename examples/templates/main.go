@@ -28,7 +28,10 @@ const sendGrid = `{
   "personalizations": [{"to": [{"email": "helpdesk@example.com"}]}],
   "from": {"email": "access@example.com"},
   "subject": "%%User%%: %%EventType%%",
-  "content": [{"type": "text/plain", "value": "Open https://pam.example/requests/%%RequestId%% to decide: %%Reason%%.."}]
+  "content": [{
+    "type": "text/plain",
+    "value": "%%RequestId%%: %%Reason%%"
+  }]
 }`
 
 const slackText = `*{{data.requester.name}}* asks for access ({{data.friendly_id}})
@@ -95,7 +98,8 @@ func run(ctx context.Context, w io.Writer) error {
 		fmt.Fprintf(w, "\n%s\n  %s\n", source, verdict(source))
 	}
 	fmt.Fprintln(w, "\n── Valid, but not what was meant ──")
-	return check(ctx, w, `{"who": "{{data.requestr.name}}", "names": [{{#each data.access_groups}}"{{integration.name}}",{{/each}}]}`, data)
+	return check(ctx, w, `{"who": "{{data.requestr.name}}",
+ "names": [{{#each data.access_groups}}"{{integration.name}}",{{/each}}]}`, data)
 }
 
 // verdict tells the two kinds of mistakes apart, as a form would.
@@ -105,9 +109,9 @@ func verdict(source string) string {
 	var notJSON *template.JSONError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Sprintf("not valid Handlebars, line %d, column %d: %s (%s)", syntax.Line, syntax.Column, syntax.Message, syntax.Hint)
+		return fmt.Sprintf("not valid Handlebars, line %d, column %d: %s\n  %s", syntax.Line, syntax.Column, syntax.Message, syntax.Hint)
 	case errors.As(err, &notJSON):
-		return fmt.Sprintf("not valid JSON, line %d, column %d: %s (%s)", notJSON.Line, notJSON.Column, notJSON.Message, notJSON.Hint)
+		return fmt.Sprintf("not valid JSON, line %d, column %d: %s\n  %s", notJSON.Line, notJSON.Column, notJSON.Message, notJSON.Hint)
 	}
 	return fmt.Sprint(err)
 }

@@ -1,4 +1,4 @@
-// Unittest is a small host service that ends grants and tells the world through a Dispatcher, and its tests
+// Unittest is a small host service that ends grants and dispatches an event about each, and its tests
 // (service_test.go), which need no network and no waiting:
 //
 //	go test -v ./examples/unittest

@@ -31,11 +31,11 @@ func TestRevokeTellsWhoAndWhy(t *testing.T) {
 	assert.Equal(t, "grant-7", revoked.Granted.ID)
 	assert.Equal(t, "usr-9", revoked.RevokedBy.ID)
 	assert.Equal(t, "left the team", revoked.Reason)
-	assert.Equal(t, "request-1", rec.Events()[0].Subject(), "one subject for all news about a request")
+	assert.Equal(t, "request-1", rec.Events()[0].Subject(), "one subject for all events about a request")
 	dispatchertest.RequireNone[event.GrantExpired](t, rec)
 }
 
-// What happens when the event cannot be queued: the Recorder fails as told. The grant has ended all the same, and its
+// What happens when the event cannot be queued: the Recorder fails as scripted. The grant has ended all the same, and its
 // event waits to be sent again.
 func TestRevokeKeepsTheEventThatIsNotQueued(t *testing.T) {
 	rec := new(dispatchertest.Recorder)

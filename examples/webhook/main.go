@@ -103,7 +103,7 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// story sends the same event again and again and tells what became of it.
+// story sends the same event again and again and prints what became of it.
 type story struct {
 	out      io.Writer
 	receiver *receiver

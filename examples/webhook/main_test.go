@@ -18,18 +18,18 @@ func TestTheStory(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
-	told := out.String()
+	printed := out.String()
 
 	assert.Equal(t, []string{
 		"2 signatures; receiver: trusted",
 		"2 signatures; receiver: trusted",
 		"1 signature; receiver: refused, signature: Webhook-Signature has no signature by one of the keys",
 		"2 signatures; receiver: refused, signature: Webhook-Signature has no signature by one of the keys",
-	}, regexp.MustCompile(`\d signatures?; .*`).FindAllString(told, -1))
-	assert.Equal(t, 2, strings.Count(told, ": answered 401 Unauthorized\n"), "what the sender was told")
-	assert.Contains(t, told, "/hooks/{team}?token={token}\n", "what a history shows")
+	}, regexp.MustCompile(`\d signatures?; .*`).FindAllString(printed, -1))
+	assert.Equal(t, 2, strings.Count(printed, ": answered 401 Unauthorized\n"), "what the sender got")
+	assert.Contains(t, printed, "/hooks/{team}?token={token}\n", "what a history shows")
 
-	before, visited, found := strings.Cut(told, "The receiver was called at ")
+	before, visited, found := strings.Cut(printed, "The receiver was called at ")
 	require.True(t, found)
 	called, _, _ := strings.Cut(visited, ";")
 	u, err := url.Parse(called)

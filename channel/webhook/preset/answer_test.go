@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/preset"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // foreignAnswers are what whoever stands before a product answers with a status of success.
@@ -41,7 +42,7 @@ func TestOnlyTheProductsAnswerIsASuccess(t *testing.T) {
 			for name, value := range p.taken.header {
 				header.Set(name, value)
 			}
-			return c.Interpret(webhook.Answer{Status: status, Header: header, Body: []byte(body), Truncated: truncated}, webhook.Taken)
+			return c.Interpret(webhook.Response{Status: status, Header: header, Body: []byte(body), Truncated: truncated}, retry.VerdictSuccess)
 		}
 		require.NotEmpty(t, c.Success)
 		for _, status := range c.Success {
@@ -51,18 +52,18 @@ func TestOnlyTheProductsAnswerIsASuccess(t *testing.T) {
 			}
 			for _, body := range foreign {
 				r := read(status, body, false)
-				assert.NotEqual(t, webhook.Taken, r.Verdict, "%d %q", status, body)
+				assert.NotEqual(t, retry.VerdictSuccess, r.Verdict, "%d %q", status, body)
 				assert.True(t, r.OutcomeUnknown || strings.HasPrefix(r.Reason, "code "), "%d %q: the product may have it", status, body)
 			}
-			assert.Equal(t, webhook.Taken, read(status, p.taken.body, false).Verdict, "%d", status)
+			assert.Equal(t, retry.VerdictSuccess, read(status, p.taken.body, false).Verdict, "%d", status)
 			if p.taken.body != "" {
-				assert.Equal(t, webhook.Taken, read(status, "\ufeff"+p.taken.body, false).Verdict, "a gateway's byte order mark")
+				assert.Equal(t, retry.VerdictSuccess, read(status, "\ufeff"+p.taken.body, false).Verdict, "a gateway's byte order mark")
 			}
-			empty := read(status, "", false).Verdict == webhook.Taken
+			empty := read(status, "", false).Verdict == retry.VerdictSuccess
 			want := map[string]bool{"teams": true, "sendgrid": true, "jira": true, "servicenow": true}[p.name]
 			assert.Equal(t, want, empty, "%d without a body", status)
 			// What creates something anew with each request is not asked again because of a cut answer.
-			cut := read(status, `{"id":"100`, true).Verdict == webhook.Taken
+			cut := read(status, `{"id":"100`, true).Verdict == retry.VerdictSuccess
 			assert.Equal(t, p.name == "jira" || p.name == "servicenow", cut, "%d with a cut body", status)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Datadog posts to the event stream of site US1. For another site set URL, for example to
@@ -103,7 +104,7 @@ func tag(key, value string) string {
 	return s[:min(len(s), 200)]
 }
 
-func readDatadog(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readDatadog(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Status string `json:"status"`
 		Event  struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host.
@@ -152,7 +153,7 @@ func discordEscapes() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-func readDiscord(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readDiscord(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		ID         string  `json:"id"`
 		Code       int     `json:"code"`
@@ -165,7 +166,7 @@ func readDiscord(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	switch a.Status {
 	case http.StatusNotFound:
 		if said.Code == 10015 {
-			r.Verdict = webhook.Gone
+			r.Verdict, r.Gone = retry.VerdictPermanent, true
 		}
 	case http.StatusTooManyRequests:
 		pause := said.RetryAfter

@@ -7,5 +7,15 @@
 // long for the product is shortened with "…", never the JSON. What an event says stays text: it cannot add a key, a
 // recipient, a mention or a link.
 //
+//	SendGrid    e-mail, text and HTML                  a mail for each recipient; an unverified sender is permanent
+//	PagerDuty   trigger, acknowledge, resolve          an incident per subject: give the route Order: BySubject;
+//	                                                   break-glass stays unacknowledged until a person looks
+//	Teams       Adaptive Card, by a workflow           at most 28 KB, no Markdown from events
+//	Discord     embed                                  nobody is mentioned; a deleted webhook is gone
+//	Jira        issue, in Atlassian's document format  no idempotency key: a property names the delivery
+//	ServiceNow  incident                               correlation_id is the subject
+//	Splunk      HEC event with indexed fields          source type tocsin:event
+//	Datadog     event in the stream                    grouped by subject
+//
 // Every fact about a product names its source; "recalled" marks one that is known from experience only.
 package preset

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 var (
@@ -53,19 +54,19 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(429, []byte(b), "1.5")
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte, header string) {
-		a := webhook.Answer{Status: status, Header: http.Header{"X-Ratelimit-Reset-After": {header}}, Body: body}
-		for name, read := range map[string]func(webhook.Answer, webhook.Verdict) webhook.Reading{
+		a := webhook.Response{Status: status, Header: http.Header{"X-Ratelimit-Reset-After": {header}}, Body: body}
+		for name, read := range map[string]func(webhook.Response, retry.Verdict) webhook.Reading{
 			"sendgrid": readSendGrid, "pagerduty": readPagerDuty, "discord": readDiscord, "jira": readJira, "servicenow": readServiceNow,
 			"splunk": readSplunk, "datadog": readDatadog,
 		} {
-			r := read(a, webhook.Retry)
+			r := read(a, retry.VerdictTransient)
 			if strings.ContainsAny(r.Reason, "<>\"'\n@") || len(r.Reason) > 60 {
 				t.Errorf("%s: reason %q", name, r.Reason)
 			}
 			if r.RetryAfter < 0 || r.RetryAfter > 1e6*time.Second {
 				t.Errorf("%s: pause %v", name, r.RetryAfter)
 			}
-			if r.Verdict == webhook.Taken {
+			if r.Verdict == retry.VerdictSuccess {
 				t.Errorf("%s: a refusal became a success", name)
 			}
 		}

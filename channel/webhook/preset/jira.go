@@ -5,6 +5,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Jira creates an issue in Jira Cloud for every event. site is its address, such as https://example.atlassian.net; auth
@@ -96,7 +97,7 @@ func paragraph(s string, marks ...adf) adf {
 }
 
 // readJira takes the name of the first field that Jira complains about.
-func readJira(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readJira(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Key    string            `json:"key"`
 		Errors map[string]string `json:"errors"`

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // PagerDuty sends events to the Events API v2 with the integration's routing key, which is a secret in the body. For an
@@ -111,7 +112,7 @@ func lookedAt(e event.Event) bool {
 	return false
 }
 
-func readPagerDuty(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readPagerDuty(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Status   string `json:"status"`
 		DedupKey string `json:"dedup_key"`

@@ -8,6 +8,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // SendGrid sends an e-mail by the v3 mail/send API: text and HTML, to each recipient separately, so that they do not
@@ -82,7 +83,7 @@ func sendGridMail(m message, from mail.Address, to []mail.Address) any {
 }
 
 // readSendGrid takes the field that SendGrid complains about; its message may quote what is in it.
-func readSendGrid(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readSendGrid(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Errors []struct {
 			Field string `json:"field"`
@@ -92,7 +93,7 @@ func readSendGrid(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 	if len(said.Errors) > 0 {
 		r.Reason = name(said.Errors[0].Field)
 		if a.Status == http.StatusForbidden && r.Reason == "from" {
-			r.Verdict = webhook.Permanent // a sender who is not verified
+			r.Verdict = retry.VerdictPermanent // a sender who is not verified
 		}
 	}
 	return expected(r, len(a.Body) == 0)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // ServiceNow creates an incident for every event through the Table API. instance is its address, such as
@@ -69,7 +70,7 @@ var codeTag = regexp.MustCompile(`(?i)\[(/?code)`)
 // withoutCode puts a blank into every [code] and [/code].
 func withoutCode(s string) string { return codeTag.ReplaceAllString(s, "[ $1") }
 
-func readServiceNow(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readServiceNow(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Result struct {
 			ID string `json:"sys_id"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Splunk sends events to an HTTP Event Collector as they are, for searches: event is the event's JSON form, and what
@@ -57,7 +58,7 @@ func splunkEvent(m message) any {
 
 // readSplunk believes the code rather than the status: 200 with another code than the number 0, or without one, is no
 // success.
-func readSplunk(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+func readSplunk(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := answered[struct {
 		Code *float64 `json:"code"` // not json.Number, which takes "0" as well
 	}](a)
@@ -69,10 +70,10 @@ func readSplunk(a webhook.Answer, v webhook.Verdict) webhook.Reading {
 		return r
 	}
 	r.Reason = "code " + strconv.FormatFloat(*said.Code, 'g', -1, 64)
-	if v == webhook.Taken {
-		r.Verdict = webhook.Retry
+	if v == retry.VerdictSuccess {
+		r.Verdict = retry.VerdictTransient
 		if slices.Contains([]float64{5, 6, 7, 12, 13, 15, 16}, *said.Code) { // about what was sent
-			r.Verdict = webhook.Permanent
+			r.Verdict = retry.VerdictPermanent
 		}
 	}
 	return r

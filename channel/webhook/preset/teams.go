@@ -6,6 +6,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/retry"
 )
 
 // Teams posts an Adaptive Card to a workflow of Microsoft Teams that starts "when a Teams webhook request is received".
@@ -24,7 +25,7 @@ func Teams(url string) webhook.Config {
 		Body:    body(teamsRoom, teamsMessage),
 		MaxBody: 28 << 10,
 		Success: []int{http.StatusOK, http.StatusAccepted},
-		Interpret: func(a webhook.Answer, v webhook.Verdict) webhook.Reading {
+		Interpret: func(a webhook.Response, v retry.Verdict) webhook.Reading {
 			return expected(webhook.Reading{Verdict: v}, len(a.Body) == 0 || isJSON(a))
 		},
 	}

@@ -30,7 +30,7 @@ func status(code int, want retry.Verdict) row { return row{answer: answer{status
 
 // byDefault is a refusal that says nothing of its own: package webhook's table decides.
 func byDefault(code int, body, reason string) row {
-	if webhook.DefaultVerdicts(code) == webhook.Retry {
+	if webhook.DefaultVerdicts(code) == retry.VerdictTransient {
 		return said(code, body, retry.VerdictTransient, reason)
 	}
 	return said(code, body, retry.VerdictPermanent, reason)

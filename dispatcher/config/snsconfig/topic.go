@@ -2,8 +2,6 @@ package snsconfig
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -26,7 +24,7 @@ func newTopic(s config.Settings, e config.Environment, shared *sns.Credentials) 
 	c.Group, errs[3] = s.Template("group", oneLine)
 	c.Attributes, errs[4] = attributesOf(s.Objects("attributes"))
 	made, err := sns.New(c) // whatever else is wrong, to find all mistakes
-	if err := errors.Join(errors.Join(errs[:]...), inDocument(err)); err != nil {
+	if err := errors.Join(errors.Join(errs[:]...), err); err != nil {
 		if made != nil {
 			_ = made.Close() // it never sent anything
 		}
@@ -42,9 +40,9 @@ func credentialsOf(s config.Settings, shared *sns.Credentials) (sns.Credentials,
 	case hasID && hasKey:
 		return sns.Static(s.Secret(id), s.Secret(key), secret.Value{}), nil
 	case hasID:
-		return sns.Credentials{}, &config.Error{Path: key, Problem: "is missing beside " + id, Remedy: "give both, or neither"}
+		return sns.Credentials{}, s.Mistake(key, channel.CodeMissing, "is missing beside "+id, "give both, or neither")
 	case hasKey:
-		return sns.Credentials{}, &config.Error{Path: id, Problem: "is missing beside " + key, Remedy: "give both, or neither"}
+		return sns.Credentials{}, s.Mistake(id, channel.CodeMissing, "is missing beside "+key, "give both, or neither")
 	}
 	return *shared, nil
 }
@@ -52,35 +50,9 @@ func credentialsOf(s config.Settings, shared *sns.Credentials) (sns.Credentials,
 func attributesOf(objects []config.Settings) ([]sns.Attribute, error) {
 	var all []sns.Attribute
 	var errs []error
-	for i, o := range objects {
+	for _, o := range objects {
 		value, err := o.Template("template", template.Options{Mode: template.Header})
-		if e, ok := errors.AsType[*config.Error](err); ok {
-			below := *e
-			below.Path = fmt.Sprintf("attributes[%d].%s", i, e.Path)
-			err = &below
-		}
 		all, errs = append(all, sns.Attribute{Name: o.Text("name"), Value: value}), append(errs, err)
 	}
 	return all, errors.Join(errs...)
-}
-
-// inDocument says what package sns says about its Config, of the fields of documents.
-func inDocument(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var errs []error
-		for _, one := range joined.Unwrap() {
-			errs = append(errs, inDocument(one))
-		}
-		return errors.Join(errs...)
-	}
-	c, ok := errors.AsType[*channel.ConfigError](err)
-	if !ok {
-		return err
-	}
-	names := strings.NewReplacer(
-		"TopicARN", "topic_arn", "Credentials", "access_key_id", "Endpoint", "endpoint", "Attributes", "attributes", ".Name", ".name",
-		"Limits", "limits", "are no access key: they hold", "or secret_access_key holds",
-	)
-	field, _, _ := strings.Cut(c.Path, ":") // behind it is a part that a document has no field for
-	return &config.Error{Path: names.Replace(field), Problem: names.Replace(c.Problem), Remedy: names.Replace(c.Remedy)}
 }

@@ -46,6 +46,10 @@ func typeOf(shared *sns.Credentials) config.Type {
 			{Name: "endpoint", Destination: true, Doc: "Origin that is called in place of the region's, such as that of a VPC endpoint."},
 			{Name: "limits", Doc: "Name of the policy that says what endpoint may be."},
 		},
+		Paths: map[string]string{
+			"Credentials": "access_key_id", "Credentials.AccessKeyID": "access_key_id", "Credentials.SecretAccessKey": "secret_access_key",
+			"Body": "template",
+		},
 		Make: func(s config.Settings, e config.Environment) (channel.Channel, error) { return newTopic(s, e, shared) },
 	}
 }

@@ -174,7 +174,7 @@ func TestMistakesAreInTheDocumentsWords(t *testing.T) {
 		{"half a key", document(keys[0]), "routes.yaml:2:5: channels[0].secret_access_key is missing beside access_key_id; give both, or neither", operators},
 		{"the other half", document(keys[1]), "routes.yaml:2:5: channels[0].access_key_id is missing beside secret_access_key; give both, or neither", operators},
 		{"a line feed in a key", document(keys[0], `secret_access_key: "`+key+`\n"`),
-			"routes.yaml:5:20: channels[0].access_key_id or secret_access_key holds a character that is not visible ASCII; correct them", snsconfig.Type()},
+			"routes.yaml:6:24: channels[0].secret_access_key holds a character that it cannot have; correct it", snsconfig.Type()},
 		{"no ARN", strings.Replace(document(keys...), "arn:aws", "aws", 1), "routes.yaml:4:16: channels[0].topic_arn ", snsconfig.Type()},
 		{"no such region", strings.Replace(document(keys...), "eu-west-1", "EU_WEST", 1), "routes.yaml:4:16: channels[0].topic_arn ", snsconfig.Type()},
 		{"an endpoint with a path", document(append(keys, "endpoint: https://sns.example.com/queue")...),

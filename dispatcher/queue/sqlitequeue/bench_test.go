@@ -56,7 +56,7 @@ func BenchmarkMixed(b *testing.B) {
 	<-all
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
-	b.ReportMetric(float64(q.durable.Commits())/float64(b.N), "commits/job")
+	b.ReportMetric(float64(q.durable.Stats().Commits)/float64(b.N), "commits/job")
 }
 
 // BenchmarkDrain runs what was enqueued before: 10 lanes with 16 handlers each.
@@ -86,7 +86,7 @@ func BenchmarkDrain(b *testing.B) {
 	<-all
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
-	b.ReportMetric(float64(q.durable.Commits())/float64(b.N), "commits/job")
+	b.ReportMetric(float64(q.durable.Stats().Commits)/float64(b.N), "commits/job")
 }
 
 // pend stores n jobs of a lane, a thousand at a time.

@@ -27,7 +27,7 @@ func (c *settable) options() Options {
 // followed waits until a queue has noticed that its clock was set.
 func followed(t *testing.T, q *Queue) {
 	t.Helper()
-	eventually(t, q.durable.FollowsClock, "it was noticed")
+	eventually(t, func() bool { return q.durable.Stats().Followed }, "it was noticed")
 }
 
 // seconds is how late a job may be when the clock is set.

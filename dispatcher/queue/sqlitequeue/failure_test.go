@@ -320,7 +320,7 @@ func TestOneFailsForNobodyElse(t *testing.T) {
 	for n := range 5 {
 		wg.Go(func() { assert.NoError(t, q.Enqueue(context.Background(), job(fmt.Sprintf("e%d", n), "a"))) })
 	}
-	eventually(t, func() bool { return q.durable.Waiting() == 6 }, "all wait")
+	eventually(t, func() bool { return q.durable.Stats().Waiting == 6 }, "all wait")
 	close(proceed)
 	wg.Wait()
 	assert.Equal(t, queue.Counts{Due: 5}, count(t, q, "a"))

@@ -53,7 +53,7 @@ func TestQ1EveryGroupCommitIsSynced(t *testing.T) {
 	serve(t, q, "a", 4, r.done)
 	require.NoError(t, q.Enqueue(t.Context(), job("first", "elsewhere"))) // and the first housekeeping, which has nothing to do
 	require.NoError(t, q.Enqueue(t.Context(), job("second", "elsewhere")))
-	commits, syncs := q.durable.Commits(), witnessed.syncs(q.store.path+"-wal")
+	commits, syncs := q.durable.Stats().Commits, witnessed.syncs(q.store.path+"-wal")
 	var wg sync.WaitGroup
 	for e := range 8 {
 		wg.Go(func() {
@@ -65,7 +65,7 @@ func TestQ1EveryGroupCommitIsSynced(t *testing.T) {
 	wg.Wait()
 	r.await(t, 200)
 	eventually(t, func() bool { return count(t, q, "a") == queue.Counts{} }, "everything is settled")
-	commits, syncs = q.durable.Commits()-commits, witnessed.syncs(q.store.path+"-wal")-syncs
+	commits, syncs = q.durable.Stats().Commits-commits, witnessed.syncs(q.store.path+"-wal")-syncs
 	t.Logf("200 jobs stored and settled in %d commits, with %d syncs of the log", commits, syncs)
 	assert.GreaterOrEqual(t, int64(syncs), commits)
 	assert.Less(t, commits, int64(400), "calls share commits")

@@ -165,7 +165,7 @@ func TestPendingJobsAreNotInMemory(t *testing.T) {
 		}
 		require.NoError(t, q.Enqueue(t.Context(), all...))
 	}
-	held, _ := q.durable.InMemory("a")
+	held := q.durable.InMemory("a").Waiting
 	assert.LessOrEqual(t, held, durable.MostWindow)
 	assert.Equal(t, queue.Counts{Due: pending / 2, Later: pending / 2}, count(t, q, "a"))
 	require.NoError(t, l.Stop(t.Context()))

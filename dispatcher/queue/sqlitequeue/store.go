@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -320,7 +321,6 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 			Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[10]) != 0,
 		},
 		Ref:   &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), Name: text(v[8]), OrderKey: text(v[7])},
-		State: integer(v[1]),
 	}
 	if j.Event, err = readEvent(integer(v[11]), text(v[12])); err != nil {
 		j.Ref.Unreadable = "the stored event cannot be read: " + err.Error()
@@ -354,15 +354,6 @@ func (s *store) DeadLanes(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
-// LastDead implements durable.Store.
-func (s *store) LastDead(ctx context.Context) (num int64, err error) {
-	err = s.readers.inspect.read(ctx, func(c *conn) (err error) {
-		num, err = c.number("SELECT max(num) FROM dead")
-		return err
-	})
-	return num, err
-}
-
 // DeadLetters implements durable.Store.
 func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
 	limit := -1 // none
@@ -370,11 +361,7 @@ func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []q
 		limit = sel.Limit
 	}
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
-		last, err := c.number("SELECT max(num) FROM dead")
-		if err != nil {
-			return err
-		}
-		where, args, err := s.selected(sel, last)
+		where, args, err := s.selected(sel, math.MaxInt64)
 		if err != nil {
 			return err
 		}

@@ -210,7 +210,7 @@ func TestCancelledInTheCommitThatReleasedIt(t *testing.T) {
 
 	waiting := func(n int) {
 		t.Helper()
-		eventually(t, func() bool { return q.durable.Waiting() == n }, "they wait")
+		eventually(t, func() bool { return q.durable.Stats().Waiting == n }, "they wait")
 	}
 	held, release := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup

@@ -101,7 +101,7 @@ func (t *tx) Append(calls []*durable.Append) error {
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, t.room(a.Rows, a.Bytes)
 		if a.Refused == nil && a.Name == "" {
-			a.Refused = t.store.known.conflict(a.Whole)
+			a.Refused = t.store.known.conflict(a.Check)
 		}
 		if a.Refused != nil {
 			_, conflict := errors.AsType[*queue.ConflictError](a.Refused)
@@ -197,7 +197,7 @@ func (t *tx) put(j *durable.Job, seq int64) error {
 			due = durable.HeldBack
 		}
 	}
-	j.Ref.Num, j.Ref.Due, j.State = seq, due, due
+	j.Ref.Num, j.Ref.Due = seq, due
 	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers,
 		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, lane, due, seq, j.Generation, stamp(j.Enqueued), notBefore,
 		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.Name), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
@@ -205,30 +205,34 @@ func (t *tx) put(j *durable.Job, seq int64) error {
 }
 
 // Settle implements durable.Tx.
-func (t *tx) Settle(settlements []*durable.Settlement) error {
+func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job, err error) {
 	for _, s := range settlements {
 		if err := t.settle(s); err != nil {
-			return err
+			return nil, err
+		}
+		if s.RunsAgain() {
+			continue
+		}
+		if released, err = t.remove(released, s.Lane, s.Job); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return released, nil
 }
 
 func (t *tx) settle(s *durable.Settlement) (err error) {
-	s.Released = nil
 	lane, out := t.store.names.num(s.Lane), s.Outcome
 	counts := flag(out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero())
-	if s.Runs() {
-		s.State = durable.Now
+	if s.RunsAgain() {
+		s.Due = durable.Now
 		var notBefore any
 		if out.Delay > 0 {
-			s.State = later(t.now, out.Delay)
-			notBefore = s.State
+			s.Due = later(t.now, out.Delay)
+			notBefore = s.Due
 		}
-		s.Due = s.State
 		_, err = t.exec(`UPDATE job SET due = ?, not_before = ?, first_tried = CASE ?5 WHEN 1 THEN coalesce(first_tried, ?3) ELSE first_tried END,
 			attempt = attempt + ?5, pause = 1, name = CASE ?5 WHEN 1 THEN NULL ELSE name END WHERE lane = ?4 AND due = ?6 AND seq = ?7`,
-			s.State, notBefore, stamp(out.Began), lane, counts, s.Job.Due, s.Job.Num)
+			s.Due, notBefore, stamp(out.Began), lane, counts, s.Job.Due, s.Job.Num)
 		return err
 	}
 	if out.Action == queue.Dead {
@@ -241,46 +245,41 @@ func (t *tx) settle(s *durable.Settlement) (err error) {
 			return err
 		}
 		t.then = append(t.then, func() { t.store.dead.Add(1) })
-	} else {
-		t.drop(s.Job.Num)
+		return nil
 	}
-	s.Released, err = t.remove(s.Lane, lane, s.Job)
-	return err
+	t.drop(s.Job.Num)
+	return nil
 }
 
 // Remove implements durable.Tx.
 func (t *tx) Remove(lane string, jobs []*lanes.Ref) (released []*durable.Job, err error) {
-	num := t.store.names.num(lane)
 	for _, ref := range jobs {
 		t.drop(ref.Num)
-		next, err := t.remove(lane, num, ref)
-		if err != nil {
+		if released, err = t.remove(released, lane, ref); err != nil {
 			return nil, err
-		}
-		if next != nil {
-			released = append(released, next)
 		}
 	}
 	return released, nil
 }
 
-// remove takes a job out of its table, and lets the next of its order key go.
-func (t *tx) remove(lane string, num int64, ref *lanes.Ref) (released *durable.Job, err error) {
-	_, err = t.exec("DELETE FROM job WHERE lane = ? AND due = ? AND seq = ?", num, ref.Due, ref.Num)
+// remove takes a job out of its table, and lets the next of its order key go, which it appends to released.
+func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*durable.Job, error) {
+	num := t.store.names.num(lane)
+	_, err := t.exec("DELETE FROM job WHERE lane = ? AND due = ? AND seq = ?", num, ref.Due, ref.Num)
 	if err != nil || ref.OrderKey == "" {
-		return nil, err
+		return released, err
 	}
 	var next *durable.Job
 	var bad error
 	err = t.each(func(v []driverValue) bool { next, bad = readJob(v, lane); return false },
 		jobQuery+"WHERE lane = ? AND order_key = ? ORDER BY job.seq LIMIT 1", num, ref.OrderKey)
-	if err = errors.Join(err, bad); err != nil || next == nil || next.State != durable.HeldBack {
-		return nil, err
+	if err = errors.Join(err, bad); err != nil || next == nil || next.Ref.Due != durable.HeldBack {
+		return released, err
 	}
 	due := startAt(stamp(next.NotBefore), t.now)
 	_, err = t.exec("UPDATE job SET due = ? WHERE lane = ? AND due = ? AND seq = ?", due, num, next.Ref.Due, next.Ref.Num)
-	next.Ref.Due, next.State = due, due
-	return next, err
+	next.Ref.Due = due
+	return append(released, next), err
 }
 
 // Named implements durable.Tx.
@@ -310,8 +309,8 @@ func (t *tx) Unname(lane string, job *lanes.Ref) error {
 	return err
 }
 
-// LastNum implements durable.Tx.
-func (t *tx) LastNum() int64 { return t.store.seq }
+// LastDead implements durable.Tx.
+func (t *tx) LastDead() (int64, error) { return t.number("SELECT max(num) FROM dead") }
 
 // Follow implements durable.Tx.
 func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool) error {

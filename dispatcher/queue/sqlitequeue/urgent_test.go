@@ -59,8 +59,8 @@ func TestUrgentJobsGoFirst(t *testing.T) {
 				eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "u2 is due")
 				l = serve(t, q, "a", 0, newRan().done)
 				eventually(t, func() bool {
-					all, urgent := q.durable.InMemory("a")
-					return all >= min(window, plain) && urgent == 3
+					in := q.durable.InMemory("a")
+					return in.Waiting >= min(window, plain) && in.Urgent == 3
 				}, "they are in memory, whatever else is")
 				require.NoError(t, l.Stop(t.Context()))
 				ids := order(t, q, "a", time.Time{})
@@ -101,7 +101,7 @@ func TestAnUrgentJobOvertakesAFullWindow(t *testing.T) {
 	u.answer <- queue.Disposition{Action: queue.Retry, Delay: 20 * time.Millisecond, Began: time.Now()}
 	second := <-runs
 	eventually(t, func() bool { return count(t, q, "a").Later == 0 }, "its time has come")
-	eventually(t, func() bool { _, urgent := q.durable.InMemory("a"); return urgent == 1 }, "it was read")
+	eventually(t, func() bool { return q.durable.InMemory("a").Urgent == 1 }, "it was read")
 	second.answer <- queue.Disposition{Action: queue.Done}
 	u = <-runs
 	assert.Equal(t, "u", u.id)

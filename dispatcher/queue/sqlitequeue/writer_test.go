@@ -67,23 +67,23 @@ func TestOneBadChangeCostsItsOwnCommitOnly(t *testing.T) {
 	q := openWith(t, newPath(t), o)
 	require.NoError(t, q.Enqueue(t.Context(), job("first", "a"))) // and the first housekeeping
 	release := holdUp(t, q)
-	before := q.durable.Commits()
+	before := q.durable.Stats().Commits
 	var wg sync.WaitGroup
 	for n := range 100 {
 		wg.Go(func() { assert.NoError(t, q.Enqueue(context.Background(), job(fmt.Sprint("e", n), "a"))) })
 		if n == 50 {
-			eventually(t, func() bool { return q.durable.Waiting() == 51 }, "they wait in order")
+			eventually(t, func() bool { return q.durable.Stats().Waiting == 51 }, "they wait in order")
 			wg.Go(func() {
 				err := q.write(context.Background(), "fail", func(t *tx) error { return t.script("nonsense") })
 				assert.ErrorIs(t, err, ErrOther)
 			})
-			eventually(t, func() bool { return q.durable.Waiting() == 52 }, "the bad one is in the middle")
+			eventually(t, func() bool { return q.durable.Stats().Waiting == 52 }, "the bad one is in the middle")
 		}
 	}
-	eventually(t, func() bool { return q.durable.Waiting() == 101 }, "all wait")
+	eventually(t, func() bool { return q.durable.Stats().Waiting == 101 }, "all wait")
 	release()
 	wg.Wait()
-	assert.LessOrEqual(t, q.durable.Commits()-before, int64(4))
+	assert.LessOrEqual(t, q.durable.Stats().Commits-before, int64(4))
 	assert.Equal(t, queue.Counts{Due: 101}, count(t, q, "a"))
 }
 
@@ -93,10 +93,10 @@ func TestALargeCallHoldsUpNobody(t *testing.T) {
 	const large = 10 * chunk
 	q := newQueue(t)
 	all := jobs("large", large)
-	before := q.durable.Commits()
+	before := q.durable.Stats().Commits
 	done := make(chan error, 1)
 	go func() { done <- q.Enqueue(context.Background(), all...) }()
-	eventually(t, func() bool { return q.durable.Commits() > before }, "it has begun")
+	eventually(t, func() bool { return q.durable.Stats().Commits > before }, "it has begun")
 	others := 0
 	for stored := false; !stored; {
 		select {
@@ -143,10 +143,10 @@ func TestALargeCallInConflictStoresNothing(t *testing.T) {
 	release := holdUp(t, q)
 	done := make(chan error, 1)
 	go func() { done <- q.Enqueue(context.Background(), all...) }()
-	eventually(t, func() bool { return q.durable.Waiting() == 1 }, "the first part waits")
+	eventually(t, func() bool { return q.durable.Stats().Waiting == 1 }, "the first part waits")
 	late := make(chan error, 1)
 	go func() { late <- q.Enqueue(context.Background(), other(last)) }()
-	eventually(t, func() bool { return q.durable.Waiting() == 2 }, "the other call waits behind it")
+	eventually(t, func() bool { return q.durable.Stats().Waiting == 2 }, "the other call waits behind it")
 	release()
 	require.NoError(t, <-done)
 	require.ErrorAs(t, <-late, &conflict)

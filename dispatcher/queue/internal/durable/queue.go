@@ -27,7 +27,7 @@ type Config struct {
 	Chunk, Work int
 }
 
-// How much is read ahead. A lane has a window of between leastWindow and MostWindow jobs, all lanes together of about
+// How much is read ahead. A lane has a window of between LeastWindow and MostWindow jobs, all lanes together of about
 // windows.
 const (
 	LeastWindow = 16
@@ -52,8 +52,10 @@ type Queue struct {
 // lane is one route's share of a Queue.
 type lane struct {
 	name  string
-	total atomic.Int64               // jobs in the store
 	inner atomic.Pointer[lanes.Lane] // nil = it was never opened, and nothing of it is in memory
+
+	mu             sync.Mutex
+	total, running int // jobs in the store, and those of them that have started and have no outcome there
 
 	// The writer's:
 	held       map[int64]*lanes.Entry // jobs in memory, by number
@@ -67,12 +69,12 @@ var _ queue.Queue = (*Queue)(nil)
 func New(c Config) *Queue {
 	q := &Queue{Config: c, lanes: map[string]*lane{}}
 	q.most.Store(MostWindow)
-	q.writer = newWriter(q)
+	q.writer = &writer{queue: q, lastNum: c.LastNum, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	q.scheduler = lanes.New(c.Clock, lanes.Hooks{
 		Settle: q.settle, Start: q.start, Refill: q.writer.askLoad, Stepped: q.writer.signal, Window: q.Window,
 	})
 	for name, n := range c.Lanes {
-		q.lane(name).total.Store(int64(n))
+		q.lane(name).total = n
 	}
 	go q.writer.run()
 	return q
@@ -86,24 +88,51 @@ func (q *Queue) Window() int {
 // SetWindow sets the greatest window, which only tests need.
 func (q *Queue) SetWindow(n int) { q.most.Store(int64(n)) }
 
-// Commits is the number of transactions that were stored.
-func (q *Queue) Commits() int64 { return q.writer.commits.Load() }
-
-// Waiting is the number of calls that wait for a transaction.
-func (q *Queue) Waiting() int { return q.writer.len() }
-
-// InMemory is how many jobs of a lane wait in memory, and how many of them are urgent and may start.
-func (q *Queue) InMemory(name string) (all, urgent int) {
-	if l := q.find(name); l != nil && l.inner.Load() != nil {
-		return l.inner.Load().Waiting()
-	}
-	return 0, 0
+// Stats say what a queue does at the moment.
+type Stats struct {
+	Commits  int64 // transactions that were stored
+	Waiting  int   // calls that wait for one
+	Lanes    int   // that are in memory, whether or not anything is in them
+	Followed bool  // the store knows of all steps of the wall clock
 }
 
-// FollowsClock reports whether the store knows of all steps of the wall clock.
-func (q *Queue) FollowsClock() bool {
+// Stats says what the queue does at the moment.
+func (q *Queue) Stats() Stats {
 	_, steps := q.scheduler.Now()
-	return steps == q.steps.Load()
+	s := Stats{Commits: q.writer.commits.Load(), Lanes: len(q.all()), Followed: steps == q.steps.Load()}
+	q.writer.mu.Lock()
+	defer q.writer.mu.Unlock()
+	s.Waiting = len(q.writer.waiting)
+	return s
+}
+
+// InMemory is what is in memory of a lane.
+func (q *Queue) InMemory(name string) lanes.State {
+	if l := q.find(name); l != nil {
+		return l.state()
+	}
+	return lanes.State{}
+}
+
+// add changes the numbers of jobs, both at once.
+func (l *lane) add(total, running int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total += total
+	l.running += running
+}
+
+func (l *lane) count() (total, running int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total, l.running
+}
+
+func (l *lane) state() lanes.State {
+	if inner := l.inner.Load(); inner != nil {
+		return inner.State()
+	}
+	return lanes.State{}
 }
 
 // Now is what the wall clock shows, in Unix nanoseconds; not one that it was just set to, until the store has followed
@@ -145,7 +174,7 @@ func (q *Queue) all() []*lane {
 	for _, l := range q.lanes {
 		all = append(all, l)
 	}
-	return slices.Clip(all)
+	return all
 }
 
 // Open implements queue.Queue.
@@ -168,13 +197,24 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		return err
 	}
 	all := events(jobs)
-	c := &change{op: "store events", append: &Append{Whole: all}, whole: all, rest: all, scheduled: q.scheduledIn(ctx)}
-	c.nextPart(q.Chunk)
-	return q.writer.submit(ctx, c)
+	part, rest := cut(all, q.Chunk)
+	part.Check = all
+	c := &change{op: "store events", append: part, started: q.startedIn(ctx)}
+	if len(rest) > 0 {
+		c.large = newLargeCall(all)
+		defer q.writer.end(c.large)
+	}
+	for {
+		if err := q.writer.submit(ctx, c); err != nil || len(rest) == 0 {
+			return err
+		}
+		part, rest = cut(rest, q.Chunk)
+		c = &change{op: c.op, append: part, started: c.started}
+	}
 }
 
-// scheduledJob is the key under which the ctx of a handler has the scheduled job that it runs.
-type scheduledJob struct{}
+// startedKey is the key under which the ctx of a handler has the scheduled job that it runs.
+type startedKey struct{}
 
 type startedJob struct {
 	queue *Queue
@@ -182,22 +222,24 @@ type startedJob struct {
 	ref   *lanes.Ref
 }
 
-func (q *Queue) scheduledIn(ctx context.Context) *startedJob {
-	if s, ok := ctx.Value(scheduledJob{}).(*startedJob); ok && s.queue == q {
+func (q *Queue) startedIn(ctx context.Context) *startedJob {
+	if s, ok := ctx.Value(startedKey{}).(*startedJob); ok && s.queue == q {
 		return s
 	}
 	return nil
 }
 
-// start is the scheduler's hook. The times of a job that counts from this run move with the wall clock.
+// start is the scheduler's hook. The times of a job that counts from this run move with the wall clock, also by a step
+// that the store has not followed yet.
 func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job) context.Context {
+	q.lane(l.Name()).add(0, 1)
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
 	if ref.Name == "" {
 		return ctx
 	}
-	return context.WithValue(ctx, scheduledJob{}, &startedJob{q, l.Name(), ref})
+	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref})
 }
 
 // stepSince is how far the wall clock was set since a job of this run was read.
@@ -230,6 +272,7 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *qu
 	ref := e.Ref()
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
 		ref.NotTried()
+		q.lane(l.Name()).add(0, -1)
 		return out, false
 	}
 	s := &Settlement{Lane: l.Name(), Job: ref, Outcome: out}
@@ -237,16 +280,17 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *qu
 		s.ID = j.ID()
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := q.writer.submit(context.Background(), &change{op: "store an outcome", settle: s, work: 1})
+		err := q.writer.submit(context.Background(), &change{op: "store an outcome", settle: s})
 		if err == nil {
 			break
 		}
 		if errors.Is(err, q.ErrClosed) || !sleep(ctx, pause) {
+			q.lane(l.Name()).add(0, -1)
 			return queue.Disposition{Action: queue.Postpone}, false
 		}
 	}
 	out.Began = moved(out.Began, -q.stepSince(ref)) // as the entry's other times
-	return out, s.Runs() && s.State != Now
+	return out, s.RunsAgain() && s.Due != Now
 }
 
 // sleep reports whether ctx did not end.
@@ -266,19 +310,19 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e := newEvent([]queue.Job{j})
-	return q.writer.submit(ctx, &change{op: "store a scheduled event", work: workOf(1, len(e.Body)), apply: func(t *transaction) error {
-		a := &Append{Events: []*Event{e}, Name: key, Rows: 1, Bytes: len(e.Body)}
+	a, _ := cut(events([]queue.Job{j}), q.Chunk)
+	a.Name = key
+	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
 		if err := t.Append([]*Append{a}); err != nil {
 			return err
 		}
 		if a.Refused != nil {
 			return &refusal{a.Refused}
 		}
-		t.added(a.Stored)
+		t.fresh = append(t.fresh, a.Stored...)
 		_, err := t.cancel(q.lane(j.Route), key, a.Stored[0].Ref.Num)
 		return err
-	}})
+	})
 }
 
 // Cancel implements queue.Queue.
@@ -288,33 +332,27 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	}
 	l := q.find(lane)
 	if l == nil {
-		return false, q.over()
+		return false, q.writer.over()
 	}
 	var found bool
-	err := q.Write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
+	err := q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
 		found, err = t.cancel(l, key, 0)
 		return err
 	})
 	return err == nil && found, err // after an error found may still be written to
 }
 
-// over is ErrClosed once the queue is closed.
-func (q *Queue) over() error {
-	if q.writer.isClosed() {
-		return q.ErrClosed
-	}
-	return nil
-}
-
-// Write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A
-// failed transaction calls f again. A refusal of f, see Refuse, fails this call alone.
-func (q *Queue) Write(ctx context.Context, op string, work int, f func(*transaction) error) error {
+// write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A
+// failed transaction calls f again. A refusal of f fails this call alone.
+func (q *Queue) write(ctx context.Context, op string, work int, f func(*transaction) error) error {
 	return q.writer.submit(ctx, &change{op: op, apply: f, work: work})
 }
 
-// Change is Write for what the store's own package stores besides jobs.
+// Change is for what the store's own package stores besides jobs: it returns once f's change is durable, or when ctx is
+// done; then it may still get there, and f may still run. A failed transaction calls f again. An error from Refuse fails
+// this call alone.
 func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(Tx) error) error {
-	return q.Write(ctx, op, workOf(rows, bytes), func(t *transaction) error { return f(t.Tx) })
+	return q.write(ctx, op, workOf(rows, bytes), func(t *transaction) error { return f(t.Tx) })
 }
 
 // Refuse makes an error of a change that has changed nothing one that leaves the transaction alone.
@@ -330,7 +368,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		return nil, q.Store.Error("list lanes", err)
 	}
 	for _, l := range q.all() {
-		if inner := l.inner.Load(); l.total.Load() > 0 || inner != nil && inner.IsOpen() {
+		if total, _ := l.count(); total > 0 || l.state().Open {
 			names = append(names, l.name)
 		}
 	}
@@ -344,18 +382,14 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 		return c, err
 	}
 	l := q.find(name)
-	later, dead, err := q.Store.Count(ctx, name, q.Now())
+	c.Later, c.Dead, err = q.Store.Count(ctx, name, q.Now())
 	if err != nil {
-		return c, q.Store.Error("count jobs", err)
+		return queue.Counts{}, q.Store.Error("count jobs", err)
 	}
-	c = queue.Counts{Later: later, Dead: dead}
-	if l == nil {
-		return c, nil
+	if l != nil {
+		total, running := l.count()
+		c.Running, c.Due = running, max(total-running-c.Later, 0)
 	}
-	if inner := l.inner.Load(); inner != nil {
-		c.Running = inner.Running()
-	}
-	c.Due = max(int(l.total.Load())-c.Running-c.Later, 0)
 	return c, nil
 }
 
@@ -366,13 +400,13 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 	}
 	l := q.find(name)
 	if l == nil {
-		return 0, q.over()
+		return 0, q.writer.over()
 	}
 	for last := int64(0); ; {
 		purged, upTo := 0, last
-		err := q.Write(ctx, "purge a lane", 1, func(t *transaction) error {
+		err := q.write(ctx, "purge a lane", 1, func(t *transaction) error {
 			if upTo == 0 {
-				upTo = t.LastNum()
+				upTo = q.writer.lastNum
 			}
 			refs, err := t.Waiting(name, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })
 			if err != nil {
@@ -413,30 +447,29 @@ func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, gene
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	last, err := q.Store.LastDead(ctx)
-	if err != nil {
-		return 0, q.Store.Error(op, err)
-	}
-	for {
+	for last := int64(-1); s.Limit <= 0 || n < s.Limit; {
 		limit := q.Chunk
 		if s.Limit > 0 {
 			limit = min(limit, s.Limit-n)
 		}
-		if limit == 0 {
-			return n, nil
-		}
-		taken, after := 0, s
-		err := q.Write(ctx, op, 1, func(t *transaction) (err error) {
-			var added []*Job
-			taken, s.After, added, err = t.TakeDead(after, last, limit, generation)
-			t.added(added)
+		taken, after, upTo := 0, s, last
+		err := q.write(ctx, op, 1, func(t *transaction) (err error) {
+			if upTo < 0 {
+				if upTo, err = t.LastDead(); err != nil {
+					return err
+				}
+			}
+			var requeued []*Job
+			taken, after.After, requeued, err = t.TakeDead(s, upTo, limit, generation)
+			t.fresh = append(t.fresh, requeued...)
 			return err
 		})
 		if err != nil || taken == 0 {
 			return n, err
 		}
-		n += taken
+		n, s.After, last = n+taken, after.After, upTo
 	}
+	return n, nil
 }
 
 // Close stops the lanes that are open, as queue.Lane.Stop does when its ctx is done, and stores the outcomes that are
@@ -444,28 +477,15 @@ func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, gene
 func (q *Queue) Close() error {
 	past, cancel := context.WithCancel(context.Background())
 	cancel()
-	var errs []error
+	all := q.all()
+	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	for _, l := range q.all() {
-		if inner := l.inner.Load(); inner != nil && inner.IsOpen() {
-			wg.Go(func() {
-				err := inner.Stop(past)
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
-			})
+	for i, l := range all {
+		if l.state().Open {
+			wg.Go(func() { errs[i] = l.inner.Load().Stop(past) })
 		}
 	}
 	wg.Wait()
 	q.writer.close()
 	return errors.Join(errs...)
-}
-
-// LaneNames are the lanes that are in memory, whether or not anything is in them.
-func (q *Queue) LaneNames() (names []string) {
-	for _, l := range q.all() {
-		names = append(names, l.name)
-	}
-	return names
 }

@@ -29,30 +29,29 @@ type Store interface {
 	Count(ctx context.Context, lane string, now int64) (later, dead int, err error)
 	// DeadLanes lists the lanes with dead letters.
 	DeadLanes(ctx context.Context) ([]string, error)
-	// DeadLetters is queue.Queue's. LastDead is the greatest Seq there is.
+	// DeadLetters is queue.Queue's.
 	DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error)
-	LastDead(ctx context.Context) (int64, error)
 }
 
 // Tx is a transaction. After an error of any of its methods it is rolled back.
 type Tx interface {
 	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing.
 	Append(calls []*Append) error
-	// Settle applies outcomes of jobs that ran.
-	Settle(settlements []*Settlement) error
-	// Remove removes jobs of a lane. It returns those that their order keys held back and hold back no longer.
+	// Settle applies outcomes of jobs that ran, and Remove removes jobs of a lane. They return the jobs that these held
+	// back by their order keys.
+	Settle(settlements []*Settlement) (released []*Job, err error)
 	Remove(lane string, jobs []*lanes.Ref) (released []*Job, err error)
 	// Named finds the jobs of a lane that have a schedule key, Unname makes such a job one without.
 	Named(lane, key string) ([]*lanes.Ref, error)
 	Unname(lane string, job *lanes.Ref) error
-	// Waiting finds up to n jobs of a lane with numbers up to last (0 = all there are), those without skip. None of an
-	// order key comes after the one that it waits for.
+	// Waiting finds up to n jobs of a lane with numbers up to last, without those that skip names. None of an order key
+	// comes after the one that it waits for.
 	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
-	// LastNum is the number of the latest job.
-	LastNum() int64
-	// TakeDead removes up to n of the selected dead letters with a Seq up to last, and requeues them under a generation
-	// if that is not nil. It returns how many there were, and the last one's Seq.
-	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, added []*Job, err error)
+	// LastDead is the greatest Seq of a dead letter. TakeDead removes up to n of the selected dead letters with a Seq up
+	// to last, and requeues them under a generation if that is not nil. It returns how many there were, and the Seq of
+	// the last one.
+	LastDead() (int64, error)
+	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*Job, err error)
 	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a
 	// step back the ends of pauses after it, but not of jobs that are held in memory.
 	Follow(by, now, since int64, held func(lane string, num int64) bool) error
@@ -60,15 +59,13 @@ type Tx interface {
 	Rollback()
 }
 
-// Job is a job in a store.
+// Job is a job in a store. Its Ref.Due is Now, a time in Unix nanoseconds, or HeldBack.
 type Job struct {
 	queue.Job
 	Ref *lanes.Ref
-	// State says when it may start: Now, a time in Unix nanoseconds, or HeldBack.
-	State int64
 }
 
-// States of a Job that are no times.
+// When a job may start, apart from times.
 const (
 	Now      = int64(0)
 	HeldBack = int64(1<<63 - 1) // behind another job with its order key
@@ -86,12 +83,12 @@ type Event struct {
 // Append is what a call stores in one transaction.
 type Append struct {
 	Events []*Event
-	// Whole are the events of the whole call, none of which may be in conflict with what is known; nil = that was
-	// looked at.
-	Whole []*Event
+	// Check are events of which none may be in conflict with what is known: those of the whole call, of which Events may
+	// be the first part; nil for a later part.
+	Check []*Event
 	Name  string // schedule key of its only job, whose id is then neither looked up nor remembered
-	Bytes int
-	Rows  int
+	Rows  int    // jobs in Events
+	Bytes int    // of their events
 
 	Stored  []*Job // what was stored
 	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error
@@ -103,14 +100,11 @@ type Settlement struct {
 	Job     *lanes.Ref
 	ID      string // of the job; "" if its event is unreadable
 	Outcome queue.Disposition
-
-	State    int64 // of a job that is to run again; its Ref.Due is to be set to Due
-	Due      int64
-	Released *Job // which its order key has held back; nil = there is none
+	Due     int64 // set by Settle for a job that is to run again: Now or a time
 }
 
-// Runs reports whether the job is to run again.
-func (s *Settlement) Runs() bool {
+// RunsAgain reports whether the job is to run again.
+func (s *Settlement) RunsAgain() bool {
 	return s.Outcome.Action == queue.Retry || s.Outcome.Action == queue.Postpone
 }
 

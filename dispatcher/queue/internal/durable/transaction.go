@@ -13,8 +13,8 @@ type transaction struct {
 	Tx
 	queue           *Queue
 	settled         []*Settlement
-	fresh, released []*Job // new jobs, and those that an order key holds back no longer
-	gone            map[place]bool
+	fresh, released []*Job         // new jobs, and those that an order key holds back no longer
+	gone            map[place]bool // removed
 	taken           []taken
 	failed          *change
 }
@@ -27,12 +27,12 @@ type place struct {
 
 // taken is an entry that was taken out of its lane.
 type taken struct {
-	lane  *lane
+	lane  *lanes.Lane
 	entry *lanes.Entry
 }
 
 // apply does the batch's changes: outcomes, then apply in the order of the calls, then new events.
-func (t *transaction) apply(w *writer, batch []*change) error {
+func (t *transaction) apply(batch []*change) (err error) {
 	for _, c := range batch {
 		c.refused = nil
 		if c.settle != nil {
@@ -40,7 +40,7 @@ func (t *transaction) apply(w *writer, batch []*change) error {
 		}
 	}
 	if len(t.settled) > 0 {
-		if err := t.Settle(t.settled); err != nil {
+		if t.released, err = t.Settle(t.settled); err != nil {
 			return err
 		}
 	}
@@ -57,47 +57,31 @@ func (t *transaction) apply(w *writer, batch []*change) error {
 			return err
 		}
 	}
-	var calls []*change
+	var calls []*Append
 	for _, c := range batch {
-		switch {
-		case c.append == nil:
-		case len(c.rest) == 0 && c.append.Whole != nil: // all of the call, as nearly always
-			if c.refused = w.conflict(c); c.refused == nil {
-				calls = append(calls, c)
-			}
-		default: // whoever comes after it is to know of it
-			if err := t.appendCalls(calls); err != nil {
-				return err
-			}
-			calls = nil
-			if err := t.appendLarge(w, c); err != nil {
-				return err
-			}
+		if c.append == nil {
+			continue
+		}
+		if c.refused = t.queue.writer.conflict(c.append); c.refused == nil {
+			calls = append(calls, c.append)
 		}
 	}
-	return t.appendCalls(calls)
-}
-
-func (t *transaction) appendCalls(calls []*change) error {
 	if len(calls) == 0 {
 		return nil
 	}
-	all := make([]*Append, len(calls))
-	for i, c := range calls {
-		c.append.Stored, c.append.Refused = nil, nil
-		all[i] = c.append
-	}
-	if err := t.Append(all); err != nil {
+	if err := t.Append(calls); err != nil {
 		return err
 	}
-	for _, c := range calls {
-		c.refused = c.append.Refused
-		if c.refused != nil {
+	for _, c := range batch {
+		if c.append == nil || c.refused != nil {
 			continue
 		}
-		t.added(c.append.Stored)
-		if s := c.scheduled; s != nil {
-			if err := t.Unname(s.lane, s.ref); err != nil {
+		if c.refused = c.append.Refused; c.refused != nil {
+			continue
+		}
+		t.fresh = append(t.fresh, c.append.Stored...)
+		if c.started != nil {
+			if err := t.Unname(c.started.lane, c.started.ref); err != nil {
 				return err
 			}
 		}
@@ -105,40 +89,14 @@ func (t *transaction) appendCalls(calls []*change) error {
 	return nil
 }
 
-// appendLarge stores a part of a call. From the first one on, nobody else can store one of its ids with other data: a
-// call in conflict is refused before anything of it is stored.
-func (t *transaction) appendLarge(w *writer, c *change) error {
-	first := c.append.Whole != nil
-	if first {
-		c.refused = w.conflict(c)
-	}
-	if c.refused == nil {
-		if err := t.appendCalls([]*change{c}); err != nil {
-			return err
-		}
-	}
-	if first && c.refused == nil && !slices.Contains(w.large, c) { // or this transaction was tried before
-		w.large = append(w.large, c)
-	}
-	return nil
-}
-
-// added notes new jobs.
-func (t *transaction) added(jobs []*Job) { t.fresh = append(t.fresh, jobs...) }
-
-// cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only after a
-// crash, when the previous one had started and the key was used again.
+// cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only when the
+// previous one ran as the key was used again.
 func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err error) {
 	all, err := t.Named(l.name, key)
 	if err != nil {
 		return false, err
 	}
-	var refs []*lanes.Ref
-	for _, ref := range all {
-		if ref.Num != but && t.take(l, ref.Num, false) {
-			refs = append(refs, ref)
-		}
-	}
+	refs := slices.DeleteFunc(all, func(ref *lanes.Ref) bool { return ref.Num == but || !t.take(l, ref.Num, false) })
 	return len(refs) > 0, t.remove(l, refs)
 }
 
@@ -149,17 +107,18 @@ func (t *transaction) take(l *lane, num int64, evenStarted bool) bool {
 	if e == nil {
 		return true // and no load comes in between
 	}
-	if !l.inner.Load().Take(e, evenStarted) {
+	inner := l.inner.Load()
+	if !inner.Take(e, evenStarted) {
 		return false
 	}
-	t.taken = append(t.taken, taken{l, e})
+	t.taken = append(t.taken, taken{inner, e})
 	return true
 }
 
 // putBack undoes take.
 func (t *transaction) putBack() {
 	for _, k := range t.taken {
-		k.lane.inner.Load().Put(k.entry)
+		k.lane.Put(k.entry)
 	}
 }
 
@@ -170,6 +129,9 @@ func (t *transaction) remove(l *lane, refs []*lanes.Ref) error {
 	}
 	released, err := t.Remove(l.name, refs)
 	t.released = append(t.released, released...)
+	if t.gone == nil {
+		t.gone = map[place]bool{}
+	}
 	for _, ref := range refs {
 		t.gone[place{l.name, ref.Num}] = true
 	}
@@ -180,61 +142,56 @@ func (t *transaction) remove(l *lane, refs []*lanes.Ref) error {
 func (t *transaction) finish() {
 	for _, s := range t.settled {
 		l := t.queue.lane(s.Lane)
-		if s.Released != nil {
-			t.released = append(t.released, s.Released)
-		}
-		if !s.Runs() {
+		if !s.RunsAgain() {
 			delete(l.held, s.Job.Num)
-			l.total.Add(-1)
+			l.add(-1, -1)
 			continue
 		}
+		l.add(0, -1)
 		s.Job.Due = s.Due
 		if s.Outcome.Action == queue.Retry {
 			s.Job.Name = "" // it was tried, so that it can be cancelled no more
 		}
-		if s.State != Now {
+		if s.Due != Now {
 			delete(l.held, s.Job.Num)
-			l.inner.Load().StoredUntil(s.State)
+			l.inner.Load().StoredUntil(s.Due)
 		}
 	}
 	for at := range t.gone {
 		l := t.queue.lane(at.lane)
 		delete(l.held, at.num)
-		l.total.Add(-1)
+		l.add(-1, 0)
 	}
 	for _, j := range t.fresh {
-		l := t.queue.lane(j.Route)
-		l.total.Add(1)
-		t.handOver(l, j, func(inner *lanes.Lane, e *lanes.Entry) bool {
-			if !inner.Offer(e) {
-				return false
-			}
-			if !j.Urgent || j.OrderKey != "" {
-				l.cursor = j.Ref.Num
-			}
-			return true
-		})
+		t.queue.writer.lastNum = max(t.queue.writer.lastNum, j.Ref.Num)
+		t.queue.lane(j.Route).add(1, 0)
+		t.handOver(j, true)
 	}
 	for _, j := range t.released {
-		t.handOver(t.queue.lane(j.Route), j, func(inner *lanes.Lane, e *lanes.Entry) bool {
-			inner.Put(e) // however full the window is: a load does not find what is before the cursor
-			return true
-		})
+		t.handOver(j, false)
 	}
 }
 
-// handOver gives a job to its lane, by put, if it may start and the lane was opened.
-func (t *transaction) handOver(l *lane, j *Job, put func(*lanes.Lane, *lanes.Entry) bool) {
+// handOver gives a job to its lane if it may start and the lane was opened. A new one goes there only if it is its
+// turn, and the window has room; others have to, because a load does not find what is before the cursor.
+func (t *transaction) handOver(j *Job, isNew bool) {
+	l, num := t.queue.lane(j.Route), j.Ref.Num
 	inner := l.inner.Load()
 	switch {
-	case inner == nil || j.State == HeldBack || t.gone[place{l.name, j.Ref.Num}] || l.held[j.Ref.Num] != nil:
-	case j.State != Now:
-		inner.StoredUntil(j.State)
-	default:
-		e := t.queue.entry(j)
-		l.held[j.Ref.Num] = e
-		if !put(inner, e) {
-			delete(l.held, j.Ref.Num)
-		}
+	case inner == nil || j.Ref.Due == HeldBack || t.gone[place{l.name, num}] || l.held[num] != nil:
+		return
+	case j.Ref.Due != Now:
+		inner.StoredUntil(j.Ref.Due)
+		return
 	}
+	e := t.queue.entry(j)
+	switch {
+	case !isNew:
+		inner.Put(e)
+	case !inner.Offer(e):
+		return
+	case !j.Urgent || j.OrderKey != "":
+		l.cursor = num
+	}
+	l.held[num] = e
 }

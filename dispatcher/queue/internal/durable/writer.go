@@ -20,34 +20,30 @@ const (
 
 // writer is the one goroutine that uses the store.
 type writer struct {
-	queue *Queue
-	wake  chan struct{} // has room for one
-	ended chan struct{}
-
+	queue   *Queue
+	lastNum int64         // of the latest job; the goroutine's own
+	wake    chan struct{} // has room for one
+	ended   chan struct{}
 	commits atomic.Int64
-	large   []*change // calls that are stored in several transactions and have begun; the goroutine's own
 
 	mu      sync.Mutex
 	waiting []*change
-	loads   []string // lanes that are to be read
+	loads   []string     // lanes that are to be read
+	large   []*largeCall // that have begun
 	closed  bool
 }
 
 // change is what a call wants: one of append, settle and apply.
 type change struct {
-	op     string
-	append *Append
-	settle *Settlement
-	apply  func(*transaction) error
-	work   int
-
-	ctx       context.Context // of a call that may take several transactions
-	whole     []*Event        // of such a call
-	byKey     map[[16]byte]uint64
-	rest      []*Event    // what they store besides append
-	scheduled *startedJob // becomes one that has started
-	refused   error       // why this change alone was not made
-	done      chan error
+	op      string
+	append  *Append
+	settle  *Settlement
+	apply   func(*transaction) error
+	work    int         // of apply
+	large   *largeCall  // of which append is the first part
+	started *startedJob // whose handler appends
+	refused error       // why this change alone was not made
+	done    chan error
 }
 
 // refusal is the error of an apply that has changed nothing: it fails its own call and not the transaction.
@@ -58,31 +54,70 @@ func (r *refusal) Unwrap() error { return r.error }
 // workOf is the work of so many rows with so many bytes: a page's worth of bytes is as much as a row.
 func workOf(rows, bytes int) int { return rows + bytes/4096 }
 
-// nextPart cuts off what one transaction takes on, an event with all its jobs at least.
-func (c *change) nextPart(most int) {
-	a := &Append{Whole: c.append.Whole}
-	if len(c.append.Events) > 0 {
-		a.Whole = nil // the first part has looked
-	}
+func (a *Append) work() int { return workOf(a.Rows, a.Bytes) }
+
+// cut cuts off what one transaction takes on of a call, an event with all its jobs at least.
+func cut(all []*Event, most int) (first *Append, rest []*Event) {
+	first = &Append{}
 	n := 0
-	for ; n < len(c.rest); n++ {
-		rows, bytes := a.Rows+len(c.rest[n].Jobs), a.Bytes+len(c.rest[n].Body)
+	for ; n < len(all); n++ {
+		rows, bytes := first.Rows+len(all[n].Jobs), first.Bytes+len(all[n].Body)
 		if n > 0 && workOf(rows, bytes) > most {
 			break
 		}
-		a.Rows, a.Bytes = rows, bytes
+		first.Rows, first.Bytes = rows, bytes
 	}
-	a.Events, c.rest = c.rest[:n], c.rest[n:]
-	c.append, c.work = a, workOf(a.Rows, a.Bytes)
+	first.Events = all[:n]
+	return first, all[n:]
 }
 
-func newWriter(q *Queue) *writer {
-	return &writer{queue: q, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+// largeCall is a call that is stored in several transactions. From the first one on, nobody else can store one of its
+// ids with other data: a call in conflict is refused before anything of it is stored.
+type largeCall struct {
+	digests map[[16]byte]uint64 // of its events, by key
+	ended   bool
+}
+
+func newLargeCall(all []*Event) *largeCall {
+	l := &largeCall{digests: make(map[[16]byte]uint64, len(all))}
+	for _, e := range all {
+		l.digests[e.Key] = e.Digest
+	}
+	return l
+}
+
+func (w *writer) begin(l *largeCall) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !l.ended {
+		w.large = append(w.large, l)
+	}
+}
+
+func (w *writer) end(l *largeCall) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.ended = true
+	w.large = slices.DeleteFunc(w.large, func(other *largeCall) bool { return other == l })
+}
+
+// conflict finds an event whose id a large call stores with other data.
+func (w *writer) conflict(a *Append) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.large {
+		for _, e := range a.Check {
+			if digest, ok := l.digests[e.Key]; ok && digest != e.Digest {
+				return &queue.ConflictError{EventID: e.Jobs[0].Event.ID()}
+			}
+		}
+	}
+	return nil
 }
 
 // submit returns once a change is durable, with what Store.Error makes of its error, or when ctx is done.
 func (w *writer) submit(ctx context.Context, c *change) error {
-	c.ctx, c.done = ctx, make(chan error, 1)
+	c.done = make(chan error, 1)
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
@@ -109,16 +144,14 @@ func (w *writer) signal() {
 	}
 }
 
-func (w *writer) len() int {
+// over is ErrClosed once the queue is closed.
+func (w *writer) over() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.waiting)
-}
-
-func (w *writer) isClosed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.closed
+	if w.closed {
+		return w.queue.ErrClosed
+	}
+	return nil
 }
 
 // askLoad is the scheduler's hook, and called with the lane locked.
@@ -136,14 +169,14 @@ func (w *writer) run() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
-			w.followClock()
+			followErr := w.followClock()
 			batch, loads, closed := w.next()
 			if len(batch) > 0 {
 				w.commit(batch)
 				w.queue.Store.Housekeep(w.queue.Now())
 			}
 			for _, name := range loads {
-				w.load(w.queue.lane(name))
+				w.load(w.queue.lane(name), followErr)
 			}
 			if len(batch) == 0 && len(loads) == 0 {
 				if closed {
@@ -165,13 +198,25 @@ func (w *writer) close() {
 	<-w.ended
 }
 
-// next returns the changes of the next transaction, one at least if any waits, and the lanes to read then.
+// next returns the changes of the next transaction, one at least if any waits, and the lanes to read then. A large call
+// comes last, so that those after it know of it.
 func (w *writer) next() (batch []*change, loads []string, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n, work := 0, 0
-	for n < min(len(w.waiting), mostChanges) && (n == 0 || work+w.waiting[n].work <= w.queue.Work) {
-		work += w.waiting[n].work
+	for n < min(len(w.waiting), mostChanges) && (n == 0 || w.waiting[n-1].large == nil) {
+		c := w.waiting[n]
+		switch {
+		case c.append != nil:
+			work += c.append.work()
+		case c.settle != nil:
+			work++
+		default:
+			work += c.work
+		}
+		if n > 0 && work > w.queue.Work {
+			break
+		}
 		n++
 	}
 	batch, w.waiting = w.waiting[:n:n], w.waiting[n:]
@@ -180,9 +225,6 @@ func (w *writer) next() (batch []*change, loads []string, closed bool) {
 	}
 	n = min(len(w.loads), mostLoads)
 	loads, w.loads = w.loads[:n:n], w.loads[n:]
-	if len(w.loads) == 0 || w.closed {
-		w.loads = nil
-	}
 	return batch, loads, w.closed
 }
 
@@ -207,40 +249,22 @@ func (w *writer) commit(batch []*change) {
 		}
 	}
 	for _, c := range batch {
-		w.answer(c, err)
+		if err != nil {
+			c.done <- err
+		} else {
+			c.done <- c.refused
+		}
 	}
-}
-
-// answer answers a call, or has the next part of a large one wait.
-func (w *writer) answer(c *change, err error) {
-	if err == nil {
-		err = c.refused
-	}
-	if err == nil {
-		err = c.ctx.Err()
-	}
-	if err == nil && len(c.rest) > 0 {
-		c.nextPart(w.queue.Chunk)
-		w.mu.Lock()
-		w.waiting = append(w.waiting, c)
-		w.mu.Unlock()
-		return
-	}
-	if i := slices.Index(w.large, c); i >= 0 {
-		w.large = slices.Delete(w.large, i, i+1)
-	}
-	c.done <- err
 }
 
 // try stores a batch in one transaction, or changes nothing; failed is the change that failed, as far as that is known.
 func (w *writer) try(batch []*change) (failed *change, err error) {
-	wall := w.queue.Now()
-	tx, err := w.queue.Store.Begin(wall)
+	tx, err := w.queue.Store.Begin(w.queue.Now())
 	if err != nil {
 		return nil, err
 	}
-	t := &transaction{Tx: tx, queue: w.queue, gone: map[place]bool{}}
-	if err = t.apply(w, batch); err == nil {
+	t := &transaction{Tx: tx, queue: w.queue}
+	if err = t.apply(batch); err == nil {
 		err = t.Commit()
 	}
 	if err != nil {
@@ -250,34 +274,10 @@ func (w *writer) try(batch []*change) (failed *change, err error) {
 	}
 	w.commits.Add(1)
 	t.finish()
+	if last := batch[len(batch)-1]; last.large != nil && last.refused == nil {
+		w.begin(last.large)
+	}
 	return nil, nil
-}
-
-// conflict finds an event whose id a large call that has begun stores with other data.
-func (w *writer) conflict(c *change) error {
-	for _, large := range w.large {
-		if large == c {
-			continue
-		}
-		digests := large.digests()
-		for _, e := range c.append.Whole {
-			if digest, ok := digests[e.Key]; ok && digest != e.Digest {
-				return &queue.ConflictError{EventID: e.Jobs[0].Event.ID()}
-			}
-		}
-	}
-	return nil
-}
-
-// digests are those of the events of a large call, by key.
-func (c *change) digests() map[[16]byte]uint64 {
-	if c.byKey == nil {
-		c.byKey = make(map[[16]byte]uint64, len(c.whole))
-		for _, e := range c.whole {
-			c.byKey[e.Key] = e.Digest
-		}
-	}
-	return c.byKey
 }
 
 // entry makes the entry of a job that comes into memory.
@@ -287,14 +287,17 @@ func (q *Queue) entry(j *Job) *lanes.Entry {
 	return q.scheduler.NewEntry(&j.Job, j.Ref)
 }
 
-// load brings the next jobs of a lane into its window.
-func (w *writer) load(l *lane) {
+// load brings the next jobs of a lane into its window, unless err says that the store cannot be used.
+func (w *writer) load(l *lane, err error) {
 	inner := l.inner.Load()
-	room := inner.Room()
-	loaded, err := w.queue.Store.Load(l.name, LoadQuery{
-		Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: w.queue.Window(),
-		Held: func(num int64) bool { return l.held[num] != nil },
-	})
+	var loaded Loaded
+	if err == nil {
+		window := w.queue.Window()
+		loaded, err = w.queue.Store.Load(l.name, LoadQuery{
+			Now: w.queue.Now(), After: l.cursor, Room: max(window-inner.State().Waiting, 0), Urgent: window,
+			Held: func(num int64) bool { return l.held[num] != nil },
+		})
+	}
 	was := l.unreadable
 	l.unreadable = err != nil
 	if err != nil {
@@ -322,18 +325,19 @@ func (w *writer) load(l *lane) {
 
 // followClock moves what counts from a moment of this run by the step that the wall clock made: ages stay what they
 // are, and pauses after an attempt do not become longer. A time that was asked for as such stays. It comes before each
-// transaction, so that nothing is stored in between.
-func (w *writer) followClock() {
+// transaction, so that nothing is stored in between; after an error it is tried again.
+func (w *writer) followClock() error {
 	q := w.queue
 	wall, steps := q.scheduler.Now()
 	by := steps - q.steps.Load()
 	if by == 0 {
-		return
+		return nil
 	}
 	held := func(lane string, num int64) bool { return q.lane(lane).held[num] != nil }
 	_, err := w.try([]*change{{apply: func(t *transaction) error { return t.Follow(by, wall, q.LastNum, held) }}})
 	if err != nil {
-		return // and it is tried again
+		q.Store.Failed(err)
+		return err
 	}
 	q.steps.Store(steps)
 	q.Log.Warn("tocsin: the clock was set; the queue follows", "by", time.Duration(by))
@@ -342,4 +346,5 @@ func (w *writer) followClock() {
 			inner.Reload()
 		}
 	}
+	return nil
 }

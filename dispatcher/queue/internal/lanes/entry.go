@@ -14,7 +14,6 @@ import (
 type Entry struct {
 	event      event.Event
 	orderKey   string
-	name       string // a scheduled job's key; "" = none
 	generation int64
 	enqueued   int64 // stamp
 	firstTried int64 // stamp
@@ -22,12 +21,21 @@ type Entry struct {
 	headers    map[string]string
 	turn       int64         // grows with the order in which entries came to wait
 	age        *list.Element // in a lane that drops the oldest
-	ref        *Ref          // of a job in a store; nil = it is in memory only
+	ref        *Ref          // of a job in a store, or scheduled; nil = neither
 	attempt    int32
 	index      int32 // in the heap
 	place      place
+	prev, next *Entry // in a fifo
 	urgent     bool
 	wall       bool // due is what the wall clock shows then, not the clock
+}
+
+// key is that of a scheduled job in memory; "" = none.
+func (e *Entry) key() string {
+	if e.ref == nil {
+		return ""
+	}
+	return e.ref.key
 }
 
 // place says where an entry is.
@@ -42,9 +50,9 @@ const (
 )
 
 // fill makes e the entry of a job.
-func (c *clock) fill(e *Entry, j *queue.Job, name string) {
+func (c *clock) fill(e *Entry, j *queue.Job) {
 	*e = Entry{
-		event: j.Event, orderKey: j.OrderKey, name: name, generation: j.Generation, enqueued: c.stamp(j.Enqueued),
+		event: j.Event, orderKey: j.OrderKey, generation: j.Generation, enqueued: c.stamp(j.Enqueued),
 		firstTried: c.stamp(j.FirstTried), due: unset, headers: j.Headers,
 		attempt: int32(min(j.Attempt, math.MaxInt32)), urgent: j.Urgent && j.OrderKey == "",
 	}
@@ -83,4 +91,190 @@ func (c *clock) count(e *Entry, began time.Time) {
 	if e.firstTried == unset {
 		e.firstTried = c.stamp(began)
 	}
+}
+
+// arrivals is a queue of entries by value: the jobs that have come and may start at once, which most jobs do. They lie
+// side by side, because the one who adds and the one who takes are on different cores, and following pointers between
+// those costs more than all the rest of a delivery. What is to wait, to come back or to be found again gets an entry of
+// its own.
+type arrivals struct {
+	ring  []Entry // its length is a power of two
+	first int
+	n     int
+}
+
+// push returns the new last entry, to be filled.
+func (a *arrivals) push() *Entry {
+	if a.n == len(a.ring) {
+		a.resize(max(2*len(a.ring), 8))
+	}
+	e := &a.ring[(a.first+a.n)&(len(a.ring)-1)]
+	a.n++
+	return e
+}
+
+// pop moves the first entry, of which there must be one, to e.
+func (a *arrivals) pop(e *Entry) {
+	*e = a.ring[a.first]
+	a.ring[a.first] = Entry{}
+	a.first = (a.first + 1) & (len(a.ring) - 1)
+	a.n--
+	if len(a.ring) > smallCapacity && a.n < len(a.ring)/8 {
+		a.resize(len(a.ring) / 2)
+	}
+}
+
+func (a *arrivals) resize(n int) {
+	ring := make([]Entry, n)
+	end := min(a.first+a.n, len(a.ring))
+	k := copy(ring, a.ring[a.first:end])
+	copy(ring[k:], a.ring[:a.n-k])
+	a.ring, a.first = ring, 0
+}
+
+// fifo is a list of entries, linked through them.
+type fifo struct {
+	first, last *Entry
+	n           int
+	place       place
+}
+
+func (f *fifo) pushBack(e *Entry) {
+	e.prev, e.next = f.last, nil
+	f.link(e)
+}
+
+func (f *fifo) pushFront(e *Entry) {
+	e.prev, e.next = nil, f.first
+	f.link(e)
+}
+
+// link puts e between the entries that it points to.
+func (f *fifo) link(e *Entry) {
+	if e.prev == nil {
+		f.first = e
+	} else {
+		e.prev.next = e
+	}
+	if e.next == nil {
+		f.last = e
+	} else {
+		e.next.prev = e
+	}
+	f.n++
+	e.place = f.place
+}
+
+func (f *fifo) remove(e *Entry) {
+	if e.prev == nil {
+		f.first = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		f.last = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	f.n--
+	e.prev, e.next, e.place = nil, nil, nowhere
+}
+
+// pop removes and returns the first entry, or nil.
+func (f *fifo) pop() *Entry {
+	e := f.first
+	if e != nil {
+		f.remove(e)
+	}
+	return e
+}
+
+// each calls do for all entries in order.
+func (f *fifo) each(do func(*Entry)) {
+	for e := f.first; e != nil; e = e.next {
+		do(e)
+	}
+}
+
+// smallCapacity is what an empty heap may keep: a burst does not hold its memory for ever.
+const smallCapacity = 1024
+
+// heap orders entries by their due time. Four children a node halve the depth of a binary heap, and the time beside the
+// pointer saves a cache miss per comparison: with a million pending retries that is most of the cost.
+type heap []heapItem
+
+type heapItem struct {
+	due   int64
+	entry *Entry
+}
+
+func (h *heap) push(due int64, e *Entry) {
+	*h = append(*h, heapItem{due, e})
+	h.up(len(*h) - 1)
+	e.place = later
+}
+
+func (h *heap) remove(e *Entry) {
+	i, last := int(e.index), len(*h)-1
+	item := (*h)[last]
+	(*h)[last] = heapItem{}
+	*h = (*h)[:last]
+	if i < last {
+		(*h)[i] = item
+		h.down(h.up(i))
+	}
+	if cap(*h) > smallCapacity && last < cap(*h)/4 {
+		*h = append(make(heap, 0, cap(*h)/2), *h...)
+	}
+	e.place = nowhere
+}
+
+// update orders all anew by due.
+func (h heap) update(due func(*Entry) int64) {
+	for i := range h {
+		h[i].due = due(h[i].entry)
+	}
+	for i := len(h) - 1; i >= 0; i-- {
+		h.down(i)
+	}
+}
+
+func (h heap) set(i int, item heapItem) {
+	h[i] = item
+	item.entry.index = int32(i)
+}
+
+func (h heap) up(i int) int {
+	item := h[i]
+	for i > 0 {
+		parent := (i - 1) / 4
+		if h[parent].due <= item.due {
+			break
+		}
+		h.set(i, h[parent])
+		i = parent
+	}
+	h.set(i, item)
+	return i
+}
+
+func (h heap) down(i int) {
+	item := h[i]
+	for {
+		least := 4*i + 1
+		if least >= len(h) {
+			break
+		}
+		for c, end := least+1, min(least+4, len(h)); c < end; c++ {
+			if h[c].due < h[least].due {
+				least = c
+			}
+		}
+		if item.due <= h[least].due {
+			break
+		}
+		h.set(i, h[least])
+		i = least
+	}
+	h.set(i, item)
 }

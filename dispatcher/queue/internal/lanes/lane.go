@@ -204,20 +204,20 @@ func (l *Lane) isIdle() bool {
 func (l *Lane) addJob(j *queue.Job) {
 	if l.ages == nil && j.OrderKey == "" && j.NotBefore.IsZero() && !j.Urgent {
 		e := l.arrived.push()
-		l.s.clock.fill(e, j, "")
+		l.s.clock.fill(e, j)
 		l.enter(e, false)
 		return
 	}
 	e := new(Entry)
-	l.s.clock.fill(e, j, "")
+	l.s.clock.fill(e, j)
 	l.add(e)
 }
 
 // add puts a new entry where it waits.
 func (l *Lane) add(e *Entry) {
 	l.enter(e, false)
-	if e.name != "" {
-		l.named[e.name] = e
+	if key := e.key(); key != "" {
+		l.named[key] = e
 	}
 	if e.orderKey != "" {
 		if busy := l.keys[e.orderKey]; busy != nil {
@@ -290,14 +290,15 @@ func (l *Lane) list(e *Entry) *fifo {
 
 // comeBack puts an entry that ran back, as the oldest of those that wait.
 func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
-	if e.name != "" {
-		if out.Action == queue.Retry {
-			e.name = ""
-		} else if l.named[e.name] != nil { // replaced: one that was only postponed has not started
+	if key := e.key(); key != "" {
+		switch {
+		case out.Action == queue.Retry:
+			e.ref.key = ""
+		case l.named[key] != nil: // replaced: one that was only postponed has not started
 			l.finish(e)
 			return
-		} else {
-			l.named[e.name] = e
+		default:
+			l.named[key] = e
 		}
 	}
 	l.enter(e, true)
@@ -337,9 +338,19 @@ func (l *Lane) left(e *Entry) {
 		l.ages.Remove(e.age)
 		e.age = nil
 	}
-	if e.name != "" {
-		delete(l.named, e.name)
+	if key := e.key(); key != "" {
+		delete(l.named, key)
 	}
+}
+
+// remove takes an entry that has not started out of the lane.
+func (l *Lane) remove(e *Entry) {
+	l.leave(e)
+	l.finish(e)
+	l.refill()
+	l.setTimer()
+	l.startWorker()
+	l.notify()
 }
 
 // finish lets the next entry of e's order key go. e waits nowhere any more.

@@ -1,3 +1,6 @@
+// Package lanes is the scheduler of the queues in a process: which job of which lane runs next. It knows limits, order
+// keys, urgency, due times and Admit, and nothing of disks or networks. A queue in memory is this scheduler alone; a
+// durable one is this scheduler over a window of the jobs that it stores.
 package lanes
 
 import (
@@ -139,12 +142,7 @@ func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	} else if !l.room(nil) {
 		return false
 	}
-	e := new(Entry)
-	s.clock.fill(e, j, key)
-	l.add(e)
-	l.setTimer()
-	l.startWorker()
-	l.notify()
+	l.put(s.NewEntry(j, &Ref{key: key}))
 	return true
 }
 
@@ -161,11 +159,7 @@ func (s *Scheduler) Cancel(name, key string) bool {
 	if e == nil {
 		return false
 	}
-	l.leave(e)
-	l.finish(e)
-	l.setTimer()
-	l.startWorker()
-	l.notify()
+	l.remove(e)
 	return true
 }
 

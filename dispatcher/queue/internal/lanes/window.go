@@ -16,7 +16,7 @@ type Hooks struct {
 	// Start is called by the worker before a handler that gets j; the handler's ctx is what it returns. nil = as it is.
 	Start func(ctx context.Context, l *Lane, e *Entry, j *queue.Job) context.Context
 	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one
-	// in the store comes. It must not wait; whoever answers it calls Room and then Loaded.
+	// in the store comes. It must not wait; it is answered by Loaded.
 	Refill func(l *Lane)
 	// Stepped is called soon after the wall clock was set, while lanes are open. nil = nobody cares.
 	Stepped func()
@@ -33,7 +33,8 @@ type Ref struct {
 	Unreadable string // why the store's bytes are no event; the job is dead then
 	Steps      int64  // of the wall clock when the job was read
 
-	started bool // since it came into the lane; guarded by the lane
+	key     string // of a scheduled job, when there is no store
+	started bool   // since it came into the lane; guarded by the lane
 }
 
 // NotTried says that it was as if the job had not started.
@@ -52,7 +53,7 @@ func (e *Entry) Ref() *Ref { return e.ref }
 // NewEntry makes the entry of a job in a store.
 func (s *Scheduler) NewEntry(j *queue.Job, ref *Ref) *Entry {
 	e := new(Entry)
-	s.clock.fill(e, j, "")
+	s.clock.fill(e, j)
 	e.ref = ref
 	return e
 }
@@ -119,13 +120,6 @@ func (l *Lane) refill() {
 	}
 }
 
-// Room is how many more jobs fit into the window.
-func (l *Lane) Room() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return max(l.s.hooks.Window()-l.waiting, 0)
-}
-
 // Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, and when
 // the next of the others is due; 0 = there is none.
 func (l *Lane) Loaded(more bool, next int64) {
@@ -155,33 +149,21 @@ func (l *Lane) Take(e *Entry, evenStarted bool) bool {
 	if e.place == nowhere || e.ref.started && !evenStarted {
 		return false
 	}
-	l.leave(e)
-	l.finish(e)
-	l.refill()
-	l.startWorker()
-	l.notify()
+	l.remove(e)
 	return true
 }
 
-// Waiting is the number of jobs in the lane that have not started, and of the urgent ones among them that may.
-func (l *Lane) Waiting() (all, urgent int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting, l.ready[urgentFirst].n
+// State is what a lane holds at the moment.
+type State struct {
+	Open            bool
+	Waiting, Urgent int // jobs that have not started, and urgent ones among them that may
 }
 
-// Running is the number of handlers that run.
-func (l *Lane) Running() int {
+// State is what the lane holds.
+func (l *Lane) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.running
-}
-
-// IsOpen reports whether the lane is served.
-func (l *Lane) IsOpen() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.handler != nil
+	return State{l.handler != nil, l.waiting, l.ready[urgentFirst].n}
 }
 
 // storedDue reports whether the store has a job that is due by then.

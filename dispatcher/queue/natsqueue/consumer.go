@@ -37,7 +37,7 @@ const (
 type signal uint8
 
 const (
-	woken   signal = iota // the wish may have changed, or time has passed
+	woken   signal = iota // the goal may have changed, or time has passed
 	joined                // the servers have the consumer and were asked for messages
 	failed                // they did not answer, or refused
 	stalled               // messages may never come: no responders, no heartbeat, an unknown error
@@ -66,9 +66,9 @@ const (
 	linger = 100 * time.Millisecond
 	// updatePause is the least time between two changes of a consumer's limit.
 	updatePause = 50 * time.Millisecond
-	// pulled is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
+	// prefetch is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
 	// asking again.
-	pulled = 500
+	prefetch = 500
 	// rejoinPause is how long to wait before asking again after a first stall; mostRejoinPause after many.
 	rejoinPause     = 100 * time.Millisecond
 	mostRejoinPause = 2 * time.Second
@@ -191,7 +191,7 @@ func (c *consumer) pause() time.Duration {
 func (c *consumer) join(limit int) (time.Duration, signal) {
 	err := c.ensure(limit)
 	if err == nil {
-		err = c.ask()
+		err = c.pull()
 	}
 	if err == nil {
 		return 0, joined
@@ -260,17 +260,17 @@ func (c *consumer) ensure(limit int) error {
 	return err
 }
 
-// ask asks for messages.
-func (c *consumer) ask() error {
+// pull asks for messages.
+func (c *consumer) pull() error {
 	l := c.lane
 	l.mu.Lock()
 	l.leaving = false
 	l.mu.Unlock()
-	sign := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
+	heartbeat := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
 	var err error
 	c.messages, err = jsapi.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
-		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
-			jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(c.onError))
+		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(prefetch), jetstream.PullExpiry(4*heartbeat),
+			jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(c.onError))
 		if err == nil && ctx.Err() != nil { // nobody waits for it any more
 			messages.Stop()
 			return nil, ctx.Err()

@@ -197,8 +197,6 @@ func (q *Queue) latestDeadLetter(ctx context.Context) (int64, error) {
 func (q *Queue) removeDeadLetter(ctx context.Context, seq uint64) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	_, err := remove(ctx, q.dead, seq, func(ctx context.Context) (bool, error) {
-		return found(q.get(ctx, q.names.dead(), jsapi.Query{Seq: seq}))
-	})
+	_, err := q.remove(ctx, q.dead, q.names.dead(), seq)
 	return err
 }

@@ -50,13 +50,10 @@ type inFlight struct {
 }
 
 // add takes a message. It returns nil for one that is in flight already: its lease ran out, or its consumer was
-// made again, and the new delivery is the one to answer.
+// made again, and the new delivery is the one to acknowledge.
 func (f *inFlight) add(l *lane, msg jetstream.Msg, seq uint64) *delivery {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.all == nil {
-		f.all = map[uint64]*delivery{}
-	}
 	if d := f.all[seq]; d != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -74,38 +71,28 @@ func (f *inFlight) remove(d *delivery) {
 	delete(f.all, d.seq)
 }
 
-// of lists those of a lane's name.
-func (f *inFlight) of(lane string) []*delivery {
+// list returns the deliveries of a lane's name, or all if every is true.
+func (f *inFlight) list(lane string, every bool) []*delivery {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var some []*delivery
 	for _, d := range f.all {
-		if d.lane.name == lane {
+		if every || d.lane.name == lane {
 			some = append(some, d)
 		}
 	}
 	return some
 }
 
-func (f *inFlight) list() []*delivery {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	some := make([]*delivery, 0, len(f.all))
-	for _, d := range f.all {
-		some = append(some, d)
-	}
-	return some
-}
-
-// keepLeases renews the lease of everything in flight. A renewal that fails, because the connection is down, is
-// made up for by the next.
+// keepLeases renews the lease of everything in flight. If one fails because the connection is down,
+// the next follows in time.
 func (q *Queue) keepLeases() {
 	ticker := time.NewTicker(q.config.Lease / 3)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			for _, d := range q.inFlight.list() {
+			for _, d := range q.inFlight.list("", true) {
 				_ = d.latest().InProgress()
 			}
 		case <-q.ctx.Done():
@@ -114,22 +101,22 @@ func (q *Queue) keepLeases() {
 	}
 }
 
-// acknowledge removes the message for good. The answer is not waited for: if it is lost, the job runs again.
-func (q *Queue) acknowledge(d *delivery) { q.answers.add(answer{d: d, done: true}) }
+// acknowledge removes the message for good. It does not wait for the ack: if that is lost, the job runs again.
+func (q *Queue) acknowledge(d *delivery) { q.acks.add(ack{d: d, done: true}) }
 
 // release returns a message that was not run, or whose outcome cannot be stored, to the server, which delivers it again
 // after a delay.
-func (q *Queue) release(d *delivery, delay time.Duration) { q.answers.add(answer{d: d, delay: delay}) }
+func (q *Queue) release(d *delivery, delay time.Duration) { q.acks.add(ack{d: d, delay: delay}) }
 
-// answer is what is to be said to the server about a delivery.
-type answer struct {
+// ack is the acknowledgement of a delivery, or the opposite (NAK).
+type ack struct {
 	d     *delivery
 	done  bool
 	delay time.Duration // until it is delivered again, if it is not done
 }
 
-// send publishes an answer. The delivery is in flight until then.
-func (q *Queue) send(a answer) {
+// send publishes an ack. The delivery is in flight until then.
+func (q *Queue) send(a ack) {
 	q.inFlight.remove(a.d)
 	switch msg := a.d.latest(); {
 	case a.done:
@@ -144,48 +131,48 @@ func (q *Queue) send(a answer) {
 	}
 }
 
-// answers are sent in their order by one goroutine: the client's calls block while it connects again, and those who
-// answer hold locks or have a deadline. There are never more than deliveries.
-type answers struct {
+// acks are sent in their order by one goroutine: the client's calls block while it connects again, and those who
+// acknowledge hold locks or have a deadline. There are never more than deliveries.
+type acks struct {
 	wake chan struct{} // has room for one
 
 	mu     sync.Mutex
-	next   []answer
+	next   []ack
 	busy   bool            // one is being sent
 	paused int             // by so many calls of Purge
 	idle   []chan struct{} // closed once all are sent
 }
 
-func newAnswers() answers { return answers{wake: make(chan struct{}, 1)} }
+func newAcks() acks { return acks{wake: make(chan struct{}, 1)} }
 
-func (a *answers) add(one answer) {
+func (a *acks) add(one ack) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.next = append(a.next, one)
 	a.notify()
 }
 
-func (a *answers) notify() {
+func (a *acks) notify() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
-// pause keeps answers back, from the next one on, as long as it was called with more 1 than -1.
-func (a *answers) pause(n int) {
+// pause(1) keeps acks back, from the next one on, until pause(-1).
+func (a *acks) pause(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.paused += n
 	a.notify()
 }
 
-// take returns the next answer to be sent, once the one before has been.
-func (a *answers) take() (one answer, ok bool) {
+// take returns the next ack to be sent, once the one before has been.
+func (a *acks) take() (one ack, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.busy = len(a.next) > 0 && a.paused == 0; a.busy {
-		one, a.next[0] = a.next[0], answer{}
+		one, a.next[0] = a.next[0], ack{}
 		a.next = a.next[1:]
 		return one, true
 	}
@@ -195,18 +182,18 @@ func (a *answers) take() (one answer, ok bool) {
 		}
 		a.idle, a.next = nil, nil
 	}
-	return answer{}, false
+	return ack{}, false
 }
 
-// sendAnswers sends what is added until the queue is closed and nothing is left.
-func (q *Queue) sendAnswers() {
+// sendAcks sends what is added until the queue is closed and nothing is left.
+func (q *Queue) sendAcks() {
 	for {
-		if one, ok := q.answers.take(); ok {
+		if one, ok := q.acks.take(); ok {
 			q.send(one)
 			continue
 		}
 		select {
-		case <-q.answers.wake:
+		case <-q.acks.wake:
 		case <-q.ctx.Done():
 			return
 		}
@@ -214,7 +201,7 @@ func (q *Queue) sendAnswers() {
 }
 
 // sent returns a channel that is closed once all that was added has been sent.
-func (a *answers) sent() <-chan struct{} {
+func (a *acks) sent() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := make(chan struct{})
@@ -226,12 +213,12 @@ func (a *answers) sent() <-chan struct{} {
 	return c
 }
 
-// flush waits until the server has been told all answers so far. What it does not hear of runs again.
+// flush waits until the server has received all acks so far. A job whose ack is lost runs again.
 func (q *Queue) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	select {
-	case <-q.answers.sent():
+	case <-q.acks.sent():
 	case <-ctx.Done():
 		return
 	}

@@ -32,7 +32,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		stream jetstream.Stream
 		kind   string
 	}{{q.jobs, kindReady}, {q.jobs, kindLater}, {q.jobs, kindTimed}, {q.dead, kindDead}} {
-		subjects, err := held(ctx, in.stream, q.names.subject(in.kind, fullWildcard))
+		subjects, err := countBySubject(ctx, in.stream, q.names.subject(in.kind, fullWildcard))
 		if err != nil {
 			return nil, err
 		}
@@ -45,8 +45,8 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// held counts messages by subject.
-func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
+// countBySubject counts messages by subject.
+func countBySubject(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
 	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
@@ -61,8 +61,8 @@ func (q *Queue) countJobs(ctx context.Context, filter string) (int, error) {
 	return jsapi.Count(ctx, q.nc, q.names.jobs(), filter)
 }
 
-// standing is what the servers know of a lane.
-type standing struct {
+// serverState is what the servers know of a lane.
+type serverState struct {
 	ready  int   // messages whose time has come, those with workers included
 	out    int   // of these, delivered to workers
 	head   *head // of those, held up at the head of a strict lane until its time; nil = none
@@ -70,7 +70,7 @@ type standing struct {
 }
 
 // waiting is how many jobs are held up at the head: 0 or 1.
-func (s standing) waiting() int {
+func (s serverState) waiting() int {
 	if s.head != nil {
 		return 1
 	}
@@ -80,14 +80,14 @@ func (s standing) waiting() int {
 // elsewhere is how many of those that are out run in other processes, when this one has some in flight. What a
 // worker gave back is out, too, until another asks for messages; so while none does, nothing counts as running
 // elsewhere.
-func (s standing) elsewhere(here int) int {
+func (s serverState) elsewhere(here int) int {
 	if !s.served {
 		return 0
 	}
 	return max(s.out-s.waiting()-here, 0)
 }
 
-func (q *Queue) standing(ctx context.Context, lane string) (s standing, err error) {
+func (q *Queue) serverState(ctx context.Context, lane string) (s serverState, err error) {
 	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, wildcard)); err != nil {
 		return s, err
 	}
@@ -158,7 +158,7 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	defer cancel()
 	var c queue.Counts
 	t := token(lane)
-	s, err := q.standing(ctx, t)
+	s, err := q.serverState(ctx, t)
 	if err != nil {
 		return c, err
 	}
@@ -184,7 +184,7 @@ func (q *Queue) countHere(lane string) (working, idle, purged int) {
 		idle = len(l.held)
 		l.mu.Unlock()
 	}
-	all := q.inFlight.of(lane)
+	all := q.inFlight.list(lane, false)
 	for _, d := range all {
 		if d.isPurged() {
 			purged++
@@ -214,7 +214,7 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	s, err := q.pausedStanding(ctx, l, lane)
+	s, err := q.pausedState(ctx, l, lane)
 	if err != nil {
 		return n, err
 	}
@@ -226,7 +226,7 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if l != nil {
 		dropped = l.dropHeld()
 	}
-	for _, d := range q.inFlight.of(lane) { // and what was dropped, as long as it is not acknowledged
+	for _, d := range q.inFlight.list(lane, false) { // and what was dropped, as long as it is not acknowledged
 		if !d.setPurged() {
 			here++
 		}
@@ -241,7 +241,7 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 	if l != nil {
 		l.hold(1)
 	}
-	q.answers.pause(1)
+	q.acks.pause(1)
 	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
 	_, err = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
 		return q.js.PauseConsumer(ctx, q.names.jobs(), consumerName(token), until)
@@ -258,20 +258,20 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 				return q.js.ResumeConsumer(ctx, q.names.jobs(), consumerName(token))
 			})
 		}
-		q.answers.pause(-1)
+		q.acks.pause(-1)
 		if l != nil {
 			l.hold(-1)
 		}
 	}, err
 }
 
-// pausedStanding is the standing of a paused lane once what was delivered has arrived here, and what was acknowledged
+// pausedState is the state of a paused lane once what was delivered has arrived here, and what was acknowledged
 // has been removed: several replicas do that a moment later, in the order acknowledged.
-func (q *Queue) pausedStanding(ctx context.Context, l *lane, lane string) (standing, error) {
+func (q *Queue) pausedState(ctx context.Context, l *lane, lane string) (serverState, error) {
 	short, cancel := context.WithTimeout(ctx, arrivalTime)
 	defer cancel()
 	for {
-		s, err := q.standing(ctx, token(lane))
+		s, err := q.serverState(ctx, token(lane))
 		if err != nil || l == nil {
 			return s, err
 		}
@@ -293,7 +293,7 @@ func (q *Queue) pausedStanding(ctx context.Context, l *lane, lane string) (stand
 // arrivalTime bounds how long Purge waits for what is on its way: other workers may have what does not arrive.
 const arrivalTime = 200 * time.Millisecond
 
-// hold keeps the lane from starting jobs as long as it was called with more 1 than -1.
+// hold(1) keeps the lane from starting jobs until hold(-1).
 func (l *lane) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

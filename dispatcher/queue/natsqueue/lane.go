@@ -154,7 +154,7 @@ func (l *lane) warn(toDo string, err error) {
 	}
 }
 
-// recovered logs the end of what was complained about.
+// recovered logs the end of what was warned about.
 func (l *lane) recovered() {
 	l.mu.Lock()
 	warned := !l.warned.IsZero()
@@ -183,7 +183,7 @@ func (l *lane) work(d *delivery) {
 	defer l.worked()
 	job, err := l.read(d)
 	if err != nil {
-		l.q.unreadable(d, err)
+		l.q.setAside(d, err)
 		return
 	}
 	// A handler that panics, or ends its goroutine as testing's FailNow does, leaves this outcome standing.

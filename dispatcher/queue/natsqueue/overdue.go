@@ -126,7 +126,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 func (q *Queue) slots(ctx context.Context, lane string, before int64) (map[int64]bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	subjects, err := held(ctx, q.jobs, q.names.schedules(lane, wildcard))
+	subjects, err := countBySubject(ctx, q.jobs, q.names.schedules(lane, wildcard))
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,8 @@ type Config struct {
 	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory,
 	// about 0.2 KiB each.
 	IDWindow time.Duration
-	// Lease is after how long without a sign of life a worker's jobs are given to others; 0 = 30 s, at least 1 s.
-	// Workers give one every third of it, and ask after a server that says nothing every sixth.
+	// Lease is after how long without a heartbeat a worker's jobs are given to others; 0 = 30 s, at least 1 s.
+	// Workers send one every third of it, and expect one of the server every sixth.
 	Lease time.Duration
 	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
 	// election of a leader or a short cut is no error.
@@ -118,7 +118,7 @@ type Queue struct {
 	watch      watch
 	known      known
 	inFlight   inFlight
-	answers    answers
+	acks       acks
 	settingUp  chan struct{}   // has room for as many consumers as are set up at a time
 	ctx        context.Context // of what the Queue itself runs
 	end        context.CancelFunc
@@ -153,7 +153,8 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, known: newKnown(), answers: newAnswers(), settingUp: make(chan struct{}, maxSetUps),
+		lanes: map[string]*lane{}, known: newKnown(), inFlight: inFlight{all: map[uint64]*delivery{}},
+		removals: map[uint64]bool{}, acks: newAcks(), settingUp: make(chan struct{}, maxSetUps),
 	}
 	q.maxPayload.Store(nc.MaxPayload())
 	if err := q.readClock(ctx); err != nil {
@@ -161,7 +162,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
 	q.ended.Go(q.keepLeases)
-	q.ended.Go(q.sendAnswers)
+	q.ended.Go(q.sendAcks)
 	q.ended.Go(q.watchSchedules)
 	return q, nil
 }
@@ -251,12 +252,12 @@ func (c *clock) now() time.Time {
 	return c.servers.Add(time.Since(c.read))
 }
 
-// agreement is how far two clocks may be apart and count as one: less than anybody notices, more than a busy
+// agreement is how far two clocks may be apart and count as one: less than is noticeable, more than a busy
 // machine's delays make of clocks that agree.
 const agreement = 100 * time.Millisecond
 
-// heard takes a server's time, which is of some moment since asked.
-func (c *clock) heard(asked, server time.Time) {
+// observe takes a server's time, which is of some moment since asked.
+func (c *clock) observe(asked, server time.Time) {
 	half := time.Since(asked) / 2
 	now, known := server.Add(half), c.now()
 	if off := now.Sub(known).Abs(); off <= agreement+half {
@@ -278,7 +279,7 @@ func (q *Queue) readClock(ctx context.Context) error {
 		asked := time.Now()
 		info, err := q.jobs.Info(ctx)
 		if err == nil && !info.TimeStamp.IsZero() {
-			q.clock.heard(asked, info.TimeStamp)
+			q.clock.observe(asked, info.TimeStamp)
 		}
 		return struct{}{}, err
 	})

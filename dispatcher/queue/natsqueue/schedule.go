@@ -123,14 +123,14 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 
 // removeJob deletes a message of the stream of jobs and reports whether it was there.
 func (q *Queue) removeJob(ctx context.Context, seq uint64) (bool, error) {
-	return remove(ctx, q.jobs, seq, func(ctx context.Context) (bool, error) { return q.exists(ctx, seq) })
+	return q.remove(ctx, q.jobs, q.names.jobs(), seq)
 }
 
-// remove deletes a message, which may be gone already, and reports whether it was there.
-func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(context.Context) (bool, error)) (bool, error) {
+// remove deletes a message of a stream of that name, which may be gone already, and reports whether it was there.
+func (q *Queue) remove(ctx context.Context, s jetstream.Stream, name string, seq uint64) (bool, error) {
 	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if stays, err2 := exists(ctx); err2 == nil && !stays {
+		if stays, err2 := found(q.get(ctx, name, jsapi.Query{Seq: seq})); err2 == nil && !stays {
 			return false, nil
 		}
 	}
@@ -141,13 +141,10 @@ func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(con
 func (q *Queue) retryRemoval(seq uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.removals == nil {
-		q.removals = map[uint64]bool{}
-	}
 	q.removals[seq] = true
 }
 
-// removeCancelled removes what removeLater was given.
+// removeCancelled removes what retryRemoval was given.
 func (q *Queue) removeCancelled(ctx context.Context) {
 	q.mu.Lock()
 	var all []uint64

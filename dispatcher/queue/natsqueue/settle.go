@@ -44,7 +44,7 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 			log.Warn("tocsin: an outcome could not be stored; the job runs again", "error", err)
 			l.q.inFlight.remove(d)
 			return
-		case final(err) && time.Since(began) >= l.q.config.Timeout:
+		case isFinal(err) && time.Since(began) >= l.q.config.Timeout:
 			log.Error("tocsin: the NATS servers refuse to store an outcome; the job is released and runs again", "error", err)
 			l.q.release(d, releasePause)
 			return
@@ -55,8 +55,8 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 	}
 }
 
-// final reports whether err is the servers' own no.
-func final(err error) bool {
+// isFinal reports whether the servers refused, so that asking again does not help.
+func isFinal(err error) bool {
 	_, large := errors.AsType[*TooLargeError](err)
 	return large || jsapi.IsRefused(err)
 }
@@ -122,9 +122,9 @@ func (q *Queue) after(d time.Duration) time.Time {
 
 const unreadablePause = 30 * time.Second
 
-// unreadable deals with a message that is no job this version can read. One of a newer version is left to newer
-// workers; of any other nothing can be made, so it is kept among the dead letters as it is.
-func (q *Queue) unreadable(d *delivery, problem error) {
+// setAside deals with a message that is no job this version can read. One of a newer version is left to newer workers;
+// any other is kept among the dead letters as it is.
+func (q *Queue) setAside(d *delivery, problem error) {
 	l, msg := d.lane, d.latest()
 	q.config.Logger.Error("tocsin: a message of the queue cannot be read", "route", l.name, "seq", d.seq, "error", problem)
 	if errors.Is(problem, errNewer) {

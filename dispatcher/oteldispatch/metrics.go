@@ -107,58 +107,42 @@ func (s *meters) count(c metric.Int64Counter, f facts) {
 	}
 }
 
-// status are the instruments that are asked.
-type status struct {
-	meter    metric.Meter
-	queued   metric.Int64ObservableGauge
-	inFlight metric.Int64ObservableGauge
-	dead     metric.Int64ObservableGauge
-	failing  metric.Float64ObservableGauge
-}
-
-func newStatus(m metric.Meter) (status, error) {
-	s := status{meter: m}
-	var errs [4]error
-	s.queued, errs[0] = m.Int64ObservableGauge("tocsin.route.queued", metric.WithUnit("{delivery}"),
-		metric.WithDescription("Number of deliveries that wait, retries included."))
-	s.inFlight, errs[1] = m.Int64ObservableGauge("tocsin.route.in_flight", metric.WithUnit("{delivery}"),
-		metric.WithDescription("Number of sends running now."))
-	s.dead, errs[2] = m.Int64ObservableGauge("tocsin.route.dead_letters", metric.WithUnit("{delivery}"),
-		metric.WithDescription("Number of dead letters kept."))
-	s.failing, errs[3] = m.Float64ObservableGauge("tocsin.route.failing.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time since the first failed attempt after the last success; 0 when the route is not failing."))
-	return s, errors.Join(errs[:]...)
-}
-
 // Watch reports the Engine's Status as gauges, each time metrics are collected, until Unregister of what it returns. An
 // error is the MeterProvider's. The queue is asked within the collection's context; what it does not answer in that time
 // is left out, and the collection reports why.
 func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
-	s := &t.status
-	return s.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	unit := metric.WithUnit("{delivery}")
+	queued, err1 := t.meter.Int64ObservableGauge("tocsin.route.queued", unit,
+		metric.WithDescription("Number of deliveries that wait, retries included."))
+	inFlight, err2 := t.meter.Int64ObservableGauge("tocsin.route.in_flight", unit,
+		metric.WithDescription("Number of sends running now."))
+	dead, err3 := t.meter.Int64ObservableGauge("tocsin.route.dead_letters", unit,
+		metric.WithDescription("Number of dead letters kept."))
+	failing, err4 := t.meter.Float64ObservableGauge("tocsin.route.failing.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time since the first failed attempt after the last success; 0 when the route is not failing."))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	return t.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		routes, err := e.Status(ctx)
-		for _, route := range routes {
-			s.observe(o, route, time.Now())
+		for _, r := range routes {
+			route := metric.WithAttributes(semconv.MessagingDestinationName(r.Name))
+			observe := func(gauge metric.Int64Observable, n int) {
+				if n >= 0 { // else the queue cannot count
+					o.ObserveInt64(gauge, int64(n), route)
+				}
+			}
+			observe(queued, r.Queued)
+			observe(inFlight, r.InFlight)
+			observe(dead, r.Dead)
+			since := 0.0
+			if !r.FailingSince.IsZero() {
+				since = max(time.Since(r.FailingSince).Seconds(), 0)
+			}
+			o.ObserveFloat64(failing, since, route)
 		}
 		return err
-	}, s.queued, s.inFlight, s.dead, s.failing)
-}
-
-func (s *status) observe(o metric.Observer, r dispatcher.RouteStatus, now time.Time) {
-	route := metric.WithAttributes(semconv.MessagingDestinationName(r.Name))
-	for _, count := range []struct {
-		of metric.Int64ObservableGauge
-		n  int
-	}{{s.queued, r.Queued}, {s.inFlight, r.InFlight}, {s.dead, r.Dead}} {
-		if count.n >= 0 { // else the queue cannot count
-			o.ObserveInt64(count.of, int64(count.n), route)
-		}
-	}
-	failing := 0.0
-	if !r.FailingSince.IsZero() {
-		failing = max(now.Sub(r.FailingSince).Seconds(), 0)
-	}
-	o.ObserveFloat64(s.failing, failing, route)
+	}, queued, inFlight, dead, failing)
 }
 
 // facts are the attributes of a measurement; "" = absent.

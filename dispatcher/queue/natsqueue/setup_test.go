@@ -182,7 +182,7 @@ func TestNoJetStream(t *testing.T) {
 			nc := natstest.Connect(t, c.URL(), nats.UserInfo("worker", "password"))
 			began := time.Now()
 			_, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Replicas: 1, Timeout: time.Minute})
-			var none *natsqueue.NoJetStreamError
+			var none *natsqueue.ServerError
 			require.ErrorAs(t, err, &none)
 			require.Error(t, errors.Unwrap(none))
 			assert.Contains(t, err.Error(), "jetstream block")

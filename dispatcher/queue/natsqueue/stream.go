@@ -42,7 +42,7 @@ func haveJetStream(ctx context.Context, nc *nats.Conn) error {
 	})
 	_, answered := errors.AsType[*jetstream.APIError](err)
 	if here, _ := nc.ConnectedServerJetStream(); jsapi.IsNoJetStream(err) && (answered || !here) {
-		return &NoJetStreamError{Err: err}
+		return &ServerError{Err: err}
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func setUpError(stream string, err error) error {
 		return nil
 	}
 	if jsapi.IsNoJetStream(err) {
-		return &NoJetStreamError{Err: err}
+		return &ServerError{Err: err}
 	}
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }

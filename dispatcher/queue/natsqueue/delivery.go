@@ -134,93 +134,67 @@ func (q *Queue) send(a ack) {
 // acks are sent in their order by one goroutine: the client's calls block while it connects again, and those who
 // acknowledge hold locks or have a deadline. There are never more than deliveries.
 type acks struct {
-	wake chan struct{} // has room for one
-
-	mu     sync.Mutex
-	next   []ack
-	busy   bool            // one is being sent
-	paused int             // by so many calls of Purge
-	idle   []chan struct{} // closed once all are sent
+	mu      sync.Mutex
+	changed *sync.Cond
+	next    []ack
+	sending bool
+	paused  int // by so many calls of Purge
 }
 
-func newAcks() acks { return acks{wake: make(chan struct{}, 1)} }
+func newAcks() *acks {
+	a := new(acks)
+	a.changed = sync.NewCond(&a.mu)
+	return a
+}
 
-func (a *acks) add(one ack) {
+// change changes a and wakes who waits for that.
+func (a *acks) change(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.next = append(a.next, one)
-	a.notify()
+	f()
+	a.changed.Broadcast()
 }
 
-func (a *acks) notify() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-}
+func (a *acks) add(one ack) { a.change(func() { a.next = append(a.next, one) }) }
 
 // pause(1) keeps acks back, from the next one on, until pause(-1).
-func (a *acks) pause(n int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.paused += n
-	a.notify()
-}
-
-// take returns the next ack to be sent, once the one before has been.
-func (a *acks) take() (one ack, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.busy = len(a.next) > 0 && a.paused == 0; a.busy {
-		one, a.next[0] = a.next[0], ack{}
-		a.next = a.next[1:]
-		return one, true
-	}
-	if len(a.next) == 0 {
-		for _, c := range a.idle {
-			close(c)
-		}
-		a.idle, a.next = nil, nil
-	}
-	return ack{}, false
-}
+func (a *acks) pause(n int) { a.change(func() { a.paused += n }) }
 
 // sendAcks sends what is added until the queue is closed and nothing is left.
 func (q *Queue) sendAcks() {
-	for {
-		if one, ok := q.acks.take(); ok {
-			q.send(one)
-			continue
-		}
-		select {
-		case <-q.acks.wake:
-		case <-q.ctx.Done():
-			return
-		}
-	}
-}
-
-// sent returns a channel that is closed once all that was added has been sent.
-func (a *acks) sent() <-chan struct{} {
+	a := q.acks
+	defer context.AfterFunc(q.ctx, func() { a.change(func() {}) })()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := make(chan struct{})
-	if len(a.next) == 0 && !a.busy {
-		close(c)
-	} else {
-		a.idle = append(a.idle, c)
+	for {
+		for len(a.next) == 0 || a.paused > 0 {
+			if q.ctx.Err() != nil {
+				return
+			}
+			a.changed.Wait()
+		}
+		one := a.next[0]
+		a.next[0] = ack{}
+		a.next = a.next[1:]
+		a.sending = true
+		a.mu.Unlock()
+		q.send(one)
+		a.mu.Lock()
+		a.sending = false
+		a.changed.Broadcast()
 	}
-	return c
 }
 
 // flush waits until the server has received all acks so far. A job whose ack is lost runs again.
 func (q *Queue) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	select {
-	case <-q.acks.sent():
-	case <-ctx.Done():
-		return
+	a := q.acks
+	defer context.AfterFunc(ctx, func() { a.change(func() {}) })()
+	a.mu.Lock()
+	for (len(a.next) > 0 || a.sending) && ctx.Err() == nil {
+		a.changed.Wait()
 	}
+	a.mu.Unlock()
 	_, _ = jsapi.Once(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.nc.FlushWithContext(ctx) })
 }

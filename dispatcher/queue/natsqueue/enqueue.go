@@ -46,7 +46,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		return err
 	}
 	for i, c := range q.storeEach(ctx, msgs) {
-		if c.err == nil && c.duplicate && unconfirmed.has(jobs[i].Event) {
+		if _, unsure := unconfirmed[jobs[i].Event.ID()]; unsure && c.err == nil && c.duplicate {
 			c.err = q.compare(ctx, jobs[i].Event, c.seq)
 		}
 		if large, ok := errors.AsType[*TooLargeError](c.err); ok { // the limit is another server's, since a moment ago
@@ -54,13 +54,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		}
 		if c.err != nil {
 			// What was not stored must not be known, or the same call would be taken for a repetition next time.
-			q.known.remove(unconfirmed)
+			q.known.settle(unconfirmed, false)
 			return c.err
 		}
 	}
-	if len(unconfirmed) > 0 {
-		q.known.confirm(unconfirmed)
-	}
+	q.known.settle(unconfirmed, true)
 	return nil
 }
 
@@ -181,20 +179,14 @@ type knownEvent struct {
 	stored bool   // the servers confirmed it; otherwise a call is about it now
 }
 
-// unconfirmed are the events of a call that were not known to be stored when it began, by id; nil = none.
-type unconfirmed map[string]knownEvent
-
-func (u unconfirmed) has(e event.Event) bool {
-	_, ok := u[e.ID()]
-	return ok
-}
-
 func newKnown() known { return known{seed: maphash.MakeSeed(), latest: map[string]knownEvent{}} }
 
-// add remembers the events of jobs, or none if one is in conflict.
-func (k *known) add(jobs []queue.Job) (u unconfirmed, err error) {
+// add remembers the events of jobs, or none if one is in conflict. It returns those that are not known to be stored, by
+// id; nil = none.
+func (k *known) add(jobs []queue.Job) (map[string]knownEvent, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	var unconfirmed map[string]knownEvent
 	for i := range jobs {
 		e := jobs[i].Event
 		if i > 0 && e.SameAs(jobs[i-1].Event) {
@@ -209,41 +201,43 @@ func (k *known) add(jobs []queue.Job) (u unconfirmed, err error) {
 			k.latest[id] = before
 		}
 		if before.hash != now.hash {
-			k.drop(u)
+			k.forget(unconfirmed)
 			return nil, &queue.ConflictError{EventID: id}
 		}
 		if !before.stored {
-			if u == nil {
-				u = unconfirmed{}
+			if unconfirmed == nil {
+				unconfirmed = map[string]knownEvent{}
 			}
-			u[id] = now
+			unconfirmed[id] = now
 		}
 	}
 	if len(k.latest) > knownEvents {
 		k.previous, k.latest = k.latest, map[string]knownEvent{}
 	}
-	return u, nil
+	return unconfirmed, nil
 }
 
-// confirm remembers that the servers have the events of a call.
-func (k *known) confirm(u unconfirmed) {
+// settle remembers that the servers have the events of a call or, if it failed, forgets those that no other call has
+// stored.
+func (k *known) settle(unconfirmed map[string]knownEvent, stored bool) {
+	if len(unconfirmed) == 0 {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, e := range u {
+	if !stored {
+		k.forget(unconfirmed)
+		return
+	}
+	for id, e := range unconfirmed {
 		e.stored = true
 		k.latest[id] = e
 	}
 }
 
-// remove forgets the events of a call that failed, unless another call has stored them.
-func (k *known) remove(u unconfirmed) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.drop(u)
-}
-
-func (k *known) drop(u unconfirmed) {
-	for id, e := range u {
+// forget is called with k locked.
+func (k *known) forget(unconfirmed map[string]knownEvent) {
+	for id, e := range unconfirmed {
 		for _, m := range []map[string]knownEvent{k.latest, k.previous} {
 			if m[id] == e {
 				delete(m, id)

@@ -167,20 +167,15 @@ func (l *lane) recovered() {
 
 // prepare does what has to be done before a message may start, which takes a call of the server.
 func (l *lane) prepare(d *delivery, ready func(*delivery) bool) {
-	start := ready(d)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.working--
-	if start {
-		l.offer(d)
+	if !ready(d) {
+		d = nil
 	}
-	l.startNext()
-	l.signal()
+	l.worked(d)
 }
 
 // work runs one job.
 func (l *lane) work(d *delivery) {
-	defer l.worked()
+	defer l.worked(nil)
 	job, err := l.read(d)
 	if err != nil {
 		l.q.setAside(d, err)
@@ -206,10 +201,14 @@ func (l *lane) read(d *delivery) (queue.Job, error) {
 	return job, err
 }
 
-func (l *lane) worked() {
+// worked is called at the end of a goroutine with a message, which may start if it is given.
+func (l *lane) worked(prepared *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.working--
+	if prepared != nil {
+		l.offer(prepared)
+	}
 	l.startNext()
 	l.signal()
 }

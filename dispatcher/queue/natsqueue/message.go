@@ -3,12 +3,9 @@ package natsqueue
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,20 +36,12 @@ func (n naming) dead() string  { return string(n) + "-dead" }
 func (n naming) marks() string { return string(n) + "-marks" }
 
 func (n naming) subject(kind string, tokens ...string) string {
-	var b strings.Builder
-	b.WriteString(string(n))
-	b.WriteByte('.')
-	b.WriteString(kind)
-	for _, t := range tokens {
-		b.WriteByte('.')
-		b.WriteString(t)
-	}
-	return b.String()
+	return string(n) + "." + kind + "." + strings.Join(tokens, ".")
 }
 
 // timedOf is where the jobs of a key wait for their time, given where they are from then on.
 func (n naming) timedOf(ready string) string {
-	return n.subject(kindTimed, strings.TrimPrefix(ready, n.subject(kindReady)+"."))
+	return n.subject(kindTimed, strings.TrimPrefix(ready, string(n)+"."+kindReady+"."))
 }
 
 // The kinds of subjects.
@@ -101,8 +90,6 @@ func consumerName(token string) string {
 	return "=h" + digest(token)
 }
 
-const hexDigits = "0123456789ABCDEF"
-
 // token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
 // and two hexadecimal digits, the empty name as "=".
 func token(name string) string {
@@ -116,9 +103,7 @@ func token(name string) string {
 			b.WriteByte(c)
 			continue
 		}
-		b.WriteByte('=')
-		b.WriteByte(hexDigits[c>>4])
-		b.WriteByte(hexDigits[c&15])
+		fmt.Fprintf(&b, "=%02X", c)
 	}
 	return b.String()
 }
@@ -134,21 +119,17 @@ func untoken(t string) (string, error) {
 	if t == "=" {
 		return "", nil
 	}
-	var b []byte
-	for i := 0; i < len(t); i++ {
-		if t[i] != '=' {
-			b = append(b, t[i])
-			continue
-		}
-		var one [1]byte
-		if i+2 >= len(t) {
+	parts := strings.Split(t, "=")
+	b := []byte(parts[0])
+	for _, part := range parts[1:] {
+		if len(part) < 2 {
 			return "", errToken
 		}
-		if _, err := hex.Decode(one[:], []byte(t[i+1:i+3])); err != nil {
+		c, err := strconv.ParseUint(part[:2], 16, 8)
+		if err != nil {
 			return "", errToken
 		}
-		b = append(b, one[0])
-		i += 2
+		b = append(append(b, byte(c)), part[2:]...)
 	}
 	if name := string(b); token(name) == t {
 		return name, nil
@@ -201,11 +182,11 @@ func jobMessage(j *queue.Job) *nats.Msg {
 		h[headerOrderKey] = []string{url.QueryEscape(j.OrderKey)}
 	}
 	if len(j.Headers) > 0 {
-		var pairs []string
-		for _, name := range slices.Sorted(maps.Keys(j.Headers)) {
-			pairs = append(pairs, url.QueryEscape(name)+"="+url.QueryEscape(j.Headers[name]))
+		pairs := url.Values{}
+		for name, value := range j.Headers {
+			pairs.Set(name, value)
 		}
-		h[headerHeaders] = []string{strings.Join(pairs, "&")}
+		h[headerHeaders] = []string{pairs.Encode()}
 	}
 	return &nats.Msg{Header: h, Data: j.Event.JSON()}
 }
@@ -310,17 +291,14 @@ func (r *fields) time(name string) time.Time {
 }
 
 func (r *fields) pairs(name string) map[string]string {
-	s := r.header.Get(name)
-	if s == "" {
+	values, err := url.ParseQuery(r.header.Get(name))
+	r.bad = r.bad || err != nil
+	if len(values) == 0 {
 		return nil
 	}
-	pairs := map[string]string{}
-	for pair := range strings.SplitSeq(s, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		k, err := url.QueryUnescape(key)
-		v, err2 := url.QueryUnescape(value)
-		r.bad = r.bad || err != nil || err2 != nil
-		pairs[k] = v
+	pairs := make(map[string]string, len(values))
+	for key := range values {
+		pairs[key] = values.Get(key)
 	}
 	return pairs
 }
@@ -330,12 +308,7 @@ func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return append(b, '-')
 	}
-	b = append(strconv.AppendInt(b, t.Unix(), 10), '.')
-	nano := t.Nanosecond()
-	for unit := 100_000_000; unit > 0; unit /= 10 {
-		b = append(b, byte('0'+nano/unit%10))
-	}
-	return b
+	return fmt.Appendf(b, "%d.%09d", t.Unix(), t.Nanosecond())
 }
 
 func formatTime(t time.Time) string { return string(appendTime(nil, t)) }

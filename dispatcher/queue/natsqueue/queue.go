@@ -118,7 +118,7 @@ type Queue struct {
 	watch      watch
 	known      known
 	inFlight   inFlight
-	acks       acks
+	acks       *acks
 	settingUp  chan struct{}   // has room for as many consumers as are set up at a time
 	ctx        context.Context // of what the Queue itself runs
 	end        context.CancelFunc

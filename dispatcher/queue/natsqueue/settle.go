@@ -67,16 +67,14 @@ func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
 	ctx, cancel := l.q.bounded(context.Background())
 	defer cancel()
 	defer context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })()
-	switch out.Action {
-	case queue.Dead:
-		if err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason)); err != nil {
-			return err
-		}
-		l.q.acknowledge(d)
-		return nil
-	default:
+	if out.Action != queue.Dead {
 		return l.runAgain(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
 	}
+	err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason))
+	if err == nil {
+		l.q.acknowledge(d)
+	}
+	return err
 }
 
 // runAgain makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.

@@ -134,7 +134,7 @@ func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 			}
 			observe(queued, r.Queued)
 			observe(inFlight, r.InFlight)
-			observe(dead, r.Dead)
+			observe(dead, r.DeadLetters)
 			since := 0.0
 			if !r.FailingSince.IsZero() {
 				since = max(time.Since(r.FailingSince).Seconds(), 0)

@@ -49,8 +49,8 @@ type bodyInput struct {
 	secrets  []string       // in the order of Body.secrets; must not be modified
 }
 
-// maker returns what makes the bodies of b.
-func (b Body) maker() bodySource {
+// sourceOrEvent returns what makes the bodies of b.
+func (b Body) sourceOrEvent() bodySource {
 	if b.source == nil {
 		return eventBody{}
 	}
@@ -132,7 +132,7 @@ func (c Config) contentType() string {
 	if c.ContentType != "" {
 		return c.ContentType
 	}
-	value, _ := c.Body.maker().contentType()
+	value, _ := c.Body.sourceOrEvent().contentType()
 	return value
 }
 
@@ -140,7 +140,7 @@ func (c Config) contentType() string {
 func (c Config) validateBody() error {
 	var errs []error
 	if c.ContentType != "" {
-		if _, fixed := c.Body.maker().contentType(); fixed {
+		if _, fixed := c.Body.sourceOrEvent().contentType(); fixed {
 			errs = append(errs, configError(channel.CodeConflict, "ContentType", "is set beside a body that has one of its own", "remove one of them"))
 		}
 	}
@@ -158,7 +158,7 @@ func (c Config) validateBody() error {
 			errs = append(errs, configError(channel.CodeRange, bodySecret(i), tooShort, "give one that is long enough to be recognised in receipts"))
 		}
 	}
-	if wrong := c.Body.maker().validate(media); wrong != nil {
+	if wrong := c.Body.sourceOrEvent().validate(media); wrong != nil {
 		errs = append(errs, wrong)
 	}
 	return errors.Join(errs...)
@@ -201,7 +201,7 @@ func (b Body) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, b.outline()
 func (b Body) LogValue() slog.Value { return slog.StringValue(b.outline()) }
 
 func (b Body) outline() string {
-	return "webhook.Body(" + b.maker().kind() + ")"
+	return "webhook.Body(" + b.sourceOrEvent().kind() + ")"
 }
 
 // StaticBody is b, byte for byte, whatever the event; it is copied. It must be valid UTF-8, and JSON unless

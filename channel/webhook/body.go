@@ -32,8 +32,8 @@ type bodySource interface {
 	kind() string
 	// contentType is what bodies are unless Config says otherwise; when fixed is true it must not.
 	contentType() (value string, fixed bool)
-	// validate returns what is wrong with it when its bodies are sent as the given media type, or nil.
-	validate(mediaType string) *channel.ConfigError
+	// validate returns what is wrong with it when its bodies are sent as the given media type.
+	validate(mediaType string) error
 	// render makes r's body, and headers that belong to it.
 	render(ctx context.Context, in bodyInput, r *rendered) error
 	// mayHoldSecrets reports whether a body may hold secrets that whoever wrote the configuration has not written there
@@ -64,7 +64,7 @@ func (eventBody) kind() string { return "event" }
 
 func (eventBody) contentType() (string, bool) { return jsonType, false }
 
-func (eventBody) validate(string) *channel.ConfigError { return nil }
+func (eventBody) validate(string) error { return nil }
 
 func (eventBody) mayHoldSecrets(bool) bool { return true }
 
@@ -97,7 +97,7 @@ func (b *templateBody) contentType() (string, bool) {
 	return jsonType, false
 }
 
-func (b *templateBody) validate(mediaType string) *channel.ConfigError {
+func (b *templateBody) validate(mediaType string) error {
 	switch {
 	case b.template == nil:
 		return configError(channel.CodeMissing, "Body", "is a template that is nil", "compile one")
@@ -158,9 +158,7 @@ func (c Config) validateBody() error {
 			errs = append(errs, configError(channel.CodeRange, bodySecret(i), tooShort, "give one that is long enough to be recognised in receipts"))
 		}
 	}
-	if wrong := c.Body.sourceOrEvent().validate(media); wrong != nil {
-		errs = append(errs, wrong)
-	}
+	errs = append(errs, c.Body.sourceOrEvent().validate(media))
 	return errors.Join(errs...)
 }
 
@@ -214,7 +212,7 @@ func (b *staticBody) kind() string { return "static" }
 
 func (b *staticBody) contentType() (string, bool) { return jsonType, false }
 
-func (b *staticBody) validate(mediaType string) *channel.ConfigError {
+func (b *staticBody) validate(mediaType string) error {
 	if !utf8.Valid(b.content) {
 		return configError(channel.CodeInvalid, "Body", "is not valid UTF-8", "convert it")
 	}
@@ -270,7 +268,7 @@ func (b *funcBody) contentType() (string, bool) {
 	return b.media, false
 }
 
-func (b *funcBody) validate(string) *channel.ConfigError {
+func (b *funcBody) validate(string) error {
 	if b.f == nil {
 		return configError(channel.CodeMissing, "Body", "is a function that is nil", "give one")
 	}
@@ -302,7 +300,7 @@ func (alertBody) kind() string { return "alert" }
 
 func (alertBody) contentType() (string, bool) { return jsonType, false }
 
-func (alertBody) validate(string) *channel.ConfigError { return nil }
+func (alertBody) validate(string) error { return nil }
 
 func (alertBody) mayHoldSecrets(fromEvent bool) bool { return fromEvent }
 

@@ -155,7 +155,7 @@ func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (cha
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
 	source := b.sourceOrEvent()
-	if wrong := source.validate(k.media); wrong != nil {
+	if wrong, ok := errors.AsType[*channel.ConfigError](source.validate(k.media)); ok {
 		return channel.Receipt{}, k.renderError(wrong.Path, wrong.Problem)
 	}
 	return k.send(ctx, d, source)

@@ -84,10 +84,6 @@ var (
 	_ fmt.Formatter     = Channel{}
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
-// next delivery a connection, and on TLS a handshake.
-const senders = 256
-
 // New makes a Channel. The error joins a *channel.ConfigError for every problem found. Whether the guard allows the
 // destination shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
 func New(c Config) (*Channel, error) {
@@ -95,7 +91,7 @@ func New(c Config) (*Channel, error) {
 	u, urlErr := c.parsedURL()
 	header, templates, headerErr := c.fixedHeader()
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
-		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts,
 	})
 	if err := errors.Join(urlErr, c.validate(u), headerErr, c.Auth.validate(), relabel(clientErr)); err != nil {
 		if client != nil {

@@ -14,8 +14,7 @@ func isCredential(header string) bool {
 	return slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, textproto.CanonicalMIMEHeaderKey(header))
 }
 
-// verdicts tries again after the listed statuses. What is left is as webhook.DefaultVerdicts says, but final where that
-// would try again: the list is complete.
+// verdicts tries again after the listed statuses: success is judged elsewhere, and all others are permanent.
 func verdicts(words []string) func(status int) retry.Verdict {
 	if slices.Contains(words, "all") {
 		return webhook.RetryAllButSuccess
@@ -24,9 +23,6 @@ func verdicts(words []string) func(status int) retry.Verdict {
 		text := strconv.Itoa(status)
 		if slices.Contains(words, text) || slices.Contains(words, text[:1]+"xx") {
 			return retry.VerdictTransient
-		}
-		if v := webhook.DefaultVerdicts(status); v != retry.VerdictTransient {
-			return v
 		}
 		return retry.VerdictPermanent
 	}

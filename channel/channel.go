@@ -14,7 +14,7 @@ import (
 // Channel delivers events to one destination.
 type Channel interface {
 	// Send makes one attempt. It does not retry: it marks errors with retry.Permanent, retry.Throttle (the destination as
-	// a whole wants quiet), retry.Delay or retry.Postpone and leaves the rest unmarked (transient); an error that is
+	// a whole asks for a pause), retry.Delay or retry.Postpone and leaves the rest unmarked (transient); an error that is
 	// ErrGone says that the destination no longer exists. When a credential is refused it calls secret.Value.Expire and
 	// returns a transient error: the credential may have been rotated.
 	//

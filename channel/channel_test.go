@@ -120,7 +120,7 @@ func TestWithRetryKeepsQuietWhenTheDestinationAsksForIt(t *testing.T) {
 		_, err := c.Send(ctx, delivery(t))
 		require.ErrorIs(t, err, errBoom)
 		_, err = c.Send(ctx, delivery(t))
-		assert.ErrorIs(t, err, channel.ErrQuiet)
+		assert.ErrorIs(t, err, channel.ErrThrottled)
 	})
 }
 

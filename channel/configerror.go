@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ConfigError is one mistake in a configuration: where it is, what kind of mistake, what is wrong, and what to do. Every
-// package with a Config reports its mistakes in this type, all of them at once, joined with errors.Join; use
+// ConfigError is one mistake in a configuration: where it is, what kind of mistake, what is wrong, and what to do.
+// Every package with a Config reports its mistakes in this type, all of them at once, joined with errors.Join; use
 // [EditConfigErrors] to visit each. It never holds the value of a field, which might be a credential.
 type ConfigError struct {
 	// Package is the package whose configuration it is, such as "webhook".
@@ -57,7 +57,7 @@ func (e *ConfigError) Error() string {
 // order: a package that is configured through another one's Config says so where its own user wrote the value. Other
 // errors stay. nil stays nil.
 func EditConfigErrors(err error, edit func(*ConfigError)) error {
-	switch e := err.(type) { // walks the tree itself, join by join
+	switch e := err.(type) { //nolint:errorlint // walks the tree itself, join by join
 	case nil:
 		return nil
 	case *ConfigError:

@@ -28,8 +28,8 @@ type DedupOptions struct {
 	BreakGlass bool
 	// FailClosed postpones a delivery while the store fails; the default is to deliver, perhaps twice.
 	FailClosed bool
-	// OnStoreError is told of each failure of the store that did not become a delivery's error; nil = nobody. It is called
-	// from many goroutines at once and returns quickly. A dispatcher logs them unless it is set.
+	// OnStoreError is notified of each failure of the store that did not become a delivery's error; nil = nobody. It is
+	// called from many goroutines at once and returns quickly. A dispatcher logs them unless it is set.
 	OnStoreError func(*dedup.StoreError)
 }
 

@@ -21,21 +21,21 @@ func Chain(c Channel, mw ...Middleware) Channel {
 	return c
 }
 
-// ErrQuiet is the error of a delivery that was not tried, because the destination has asked for quiet (retry.Throttle)
-// and the policy or the context did not leave time to wait for the end of that.
-var ErrQuiet = errors.New("the destination asks for quiet")
+// ErrThrottled is the error of a delivery that was not tried, because the destination has asked for a pause
+// (retry.Throttle) and the policy or the context did not leave time to wait for the end of that.
+var ErrThrottled = errors.New("the destination asks for a pause")
 
 // WithRetry makes attempts as p says, sleeping in between in the caller's goroutine, and returns the last one's receipt
-// and error. While the destination wants quiet (retry.Throttle), the attempts of other deliveries wait as well. It is
-// for channels used without a dispatcher, which reschedules in its queue instead.
+// and error. While the destination asks for a pause (retry.Throttle), the attempts of other deliveries wait as well. It
+// is for channels used without a dispatcher, which reschedules in its queue instead.
 func WithRetry(p retry.Policy) Middleware {
 	return func(next Channel) Channel {
-		var quiet atomic.Pointer[time.Time] // until when; nil = not yet
+		var throttled atomic.Pointer[time.Time] // until when; nil = not yet
 		return Func(func(ctx context.Context, d Delivery) (Receipt, error) {
 			var receipt Receipt
 			err := retry.Do(ctx, p, func(ctx context.Context) error {
-				if until := quiet.Load(); until != nil && time.Now().Before(*until) {
-					return retry.Postpone(ErrQuiet, time.Until(*until))
+				if until := throttled.Load(); until != nil && time.Now().Before(*until) {
+					return retry.Postpone(ErrThrottled, time.Until(*until))
 				}
 				var err error
 				receipt, err = next.Send(ctx, d)
@@ -45,7 +45,7 @@ func WithRetry(p retry.Policy) Middleware {
 				}
 				if result.Throttled {
 					until := time.Now().Add(result.Delay)
-					quiet.Store(&until)
+					throttled.Store(&until)
 				}
 				return err
 			})

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type MemoryOptions struct {
 type Memory struct {
 	start  time.Time
 	seeds  [2]maphash.Seed
+	tokens atomic.Uint64
 	shards []*shard // a power of two of them
 }
 
@@ -60,7 +62,7 @@ func NewMemory(o MemoryOptions) *Memory {
 			size++
 		}
 		m.shards[i] = &shard{
-			max: size, token: uint64(i), stride: uint64(n),
+			max: size, tokens: &m.tokens,
 			inFlight: map[hash]lease{}, done: map[hash]instant{}, firstEnd: never,
 		}
 	}
@@ -105,7 +107,8 @@ func (m *Memory) locate(key string) (hash, *shard) {
 	return h, m.shards[h[0]&uint64(len(m.shards)-1)]
 }
 
-// now is read with the shard locked: ends then rise in the order of the commits, which is what makes expiry cheap.
+// now is read with the shard locked: with one window for all keys, ends rise in the order of the commits, and a key
+// enters the heap at its end without moving others.
 func (m *Memory) now() instant { return instant(time.Since(m.start)) }
 
 // instant is nanoseconds since the store was made.
@@ -128,8 +131,7 @@ type hash [2]uint64
 type shard struct {
 	mu       sync.Mutex
 	max      int
-	token    uint64 // of the next claim
-	stride   uint64 // tokens step by the number of shards and start at the shard's index: unique in the store
+	tokens   *atomic.Uint64 // of the store: the last token given out
 	inFlight map[hash]lease
 	done     map[hash]instant // when the window ends
 	expiries expiries         // of the keys done, and outdated ones of keys that were claimed again
@@ -156,8 +158,7 @@ func (s *shard) claim(h hash, d time.Duration, now instant) (Claim, error) {
 		return Claim{}, ErrFull
 	}
 	delete(s.done, h)
-	l = lease{token: strconv.FormatUint(s.token, 32), end: after(now, d)}
-	s.token += s.stride
+	l = lease{token: strconv.FormatUint(s.tokens.Add(1), 32), end: after(now, d)}
 	s.firstEnd = min(s.firstEnd, l.end)
 	s.inFlight[h] = l
 	return Claim{State: Acquired, Token: l.token}, nil

@@ -89,7 +89,7 @@ func TestDropOldest(t *testing.T) {
 		assert.Equal(t, "e-0", letters[0].Event.ID())
 		assert.Equal(t, "dropped: the backlog was full", letters[0].Reason)
 		assert.Len(t, b.log.lines(t, slog.LevelError), 3, "one line for each")
-		assert.EqualValues(t, 3, b.status("r").Died)
+		assert.EqualValues(t, 3, b.status("r").Dead)
 
 		b.setRoutes(dispatcher.Route{Name: "r", Channel: &rec, Concurrency: 1})
 		synctest.Wait()

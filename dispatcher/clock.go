@@ -12,6 +12,7 @@ import (
 // process began, or from another machine, have no better measure than the wall clock.
 type clock struct {
 	base    time.Time                  // with its monotonic part
+	wall    int64                      // base in Unix nanoseconds
 	moved   bool                       // the queue's times may have moved with the wall clock; see queue.Properties
 	current atomic.Pointer[clockEpoch] // the latest one
 
@@ -31,7 +32,8 @@ const (
 )
 
 func newClock(moved bool) *clock {
-	c := &clock{base: time.Now(), moved: moved, epochs: make([]clockEpoch, 1)}
+	now := time.Now()
+	c := &clock{base: now, wall: now.UnixNano(), moved: moved, epochs: make([]clockEpoch, 1)}
 	c.current.Store(&clockEpoch{})
 	return c
 }
@@ -39,7 +41,7 @@ func newClock(moved bool) *clock {
 // now returns the time, having noted whether the wall clock was set.
 func (c *clock) now() time.Time {
 	now := time.Now()
-	c.observe(now.Sub(c.base), now.Round(0).Sub(c.base.Round(0)))
+	c.observe(now.Sub(c.base), time.Duration(now.UnixNano()-c.wall))
 	return now
 }
 

@@ -36,10 +36,10 @@ const MaxNameLength = 100
 // reservedPrefix begins the names of lanes that are the library's own.
 const reservedPrefix = "tocsin."
 
-// bind makes routes ready to send, or reports everything that is wrong with them, in their order.
-func (e *Engine) bind(routes []Route) ([]*bound, error) {
+// activate makes routes ready to send, or reports everything that is wrong with them, in their order.
+func (e *Engine) activate(routes []Route) ([]*activeRoute, error) {
 	var errs []error
-	all := make([]*bound, len(routes))
+	all := make([]*activeRoute, len(routes))
 	seen := make(map[string]int, len(routes))
 	byName := make(map[string]*Route, len(routes))
 	for i := range routes {
@@ -52,7 +52,7 @@ func (e *Engine) bind(routes []Route) ([]*bound, error) {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
 			}
-			all[i] = newBound(&c, e.dedup, e.clock)
+			all[i] = c.activate(e.dedup, e.clock)
 		}
 		c.fallback(byName)
 		if first, twice := seen[r.Name]; !twice {
@@ -171,7 +171,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	}
 	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
 	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
-	if span, ends := asked(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
+	if span, ends := askPolicy(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
 		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %v, which cuts the retry policy: that goes on for up to %v", r.MaxAge, span),
 			"raise it, leave it out to follow the policy, or shorten the policy")
 	}

@@ -2,16 +2,149 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
+
+// deadDelivery is a delivery that is given up.
+type deadDelivery struct {
+	delivery channel.Delivery
+	reason   string
+	err      error     // of its last attempt; nil = it was not tried again
+	began    time.Time // when that began; zero likewise
+	tenant   string    // under which it is reported
+	fallback string    // which is to get it; "" = none
+	tries    int       // to give it to the fallback
+}
+
+const (
+	fallbackPause     = time.Second // until a fallback is offered a dead delivery again; it doubles
+	fallbackMaxPause  = time.Minute
+	maxAwaitsFallback = 10_000 // of a lane; a delivery beyond that is attempted once more
+)
+
+// giveUp ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no room,
+// or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the process
+// end meanwhile, a durable queue runs it again, which is another attempt, and it dies again.
+func (l *lane) giveUp(r *activeRoute, d *deadDelivery) queue.Disposition {
+	if d.tries == 0 {
+		d.tenant, d.fallback = r.reportTenant(d.delivery.Event), r.Protect.Fallback
+	}
+	problem, later := l.offer(d)
+	if !later {
+		l.logNoFallback(d, problem)
+		l.reportDead(r, d)
+		return queue.Disposition{Action: queue.Dead, Began: d.began, Reason: d.reason}
+	}
+	if d.tries == 0 {
+		l.engine.log.Warn("tocsin: a dead delivery waits for its fallback", AttrRoute, l.name, AttrFallback, d.fallback,
+			AttrEventID, d.delivery.Event.ID(), AttrReason, problem)
+	}
+	pause := min(fallbackPause<<min(d.tries, 10), fallbackMaxPause)
+	d.tries++
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.awaitsFallback == nil {
+		l.awaitsFallback = map[deliveryKey]*deadDelivery{}
+	}
+	if len(l.awaitsFallback) < maxAwaitsFallback {
+		l.awaitsFallback[deliveryKey{d.delivery.Event.ID(), d.delivery.Generation}] = d
+	}
+	return queue.Disposition{Action: queue.Postpone, Delay: pause}
+}
+
+// takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does not.
+func (l *lane) takeAwaiting(r *activeRoute, j *queue.Job) *deadDelivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.awaitsFallback) == 0 {
+		return nil
+	}
+	key := deliveryKey{j.Event.ID(), j.Generation}
+	d := l.awaitsFallback[key]
+	delete(l.awaitsFallback, key)
+	if d != nil && r.Tenant == d.tenant {
+		d.fallback = r.Protect.Fallback
+	}
+	return d
+}
+
+// clearAwaiting is called when what waits in the lane was removed.
+func (l *lane) clearAwaiting() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.awaitsFallback)
+}
+
+// offer gives a dead delivery to its fallback. It returns why that does not take it, "" = it has it or there is none,
+// and whether it may take it later.
+func (l *lane) offer(d *deadDelivery) (problem string, later bool) {
+	if d.fallback == "" {
+		return "", false
+	}
+	e := l.engine
+	to := e.table.Load().byName[d.fallback]
+	if to == nil {
+		return "does not exist", false
+	}
+	if problem := to.unfit(d.delivery.Event); problem != "" {
+		return problem, false
+	}
+	// The context of the attempt may have ended.
+	err := e.enqueue(context.Background(), []queue.Job{to.job(d.delivery.Event, d.delivery.Generation, e.clock.now())})
+	if err == nil {
+		e.fallbacks.Add(1)
+		return "", false
+	}
+	_, conflict := errors.AsType[*ConflictError](err)
+	return err.Error(), !conflict
+}
+
+// logNoFallback logs that a delivery is over without its fallback, if it is.
+func (l *lane) logNoFallback(d *deadDelivery, problem string) {
+	if problem != "" {
+		l.engine.log.Error("tocsin: the fallback does not take a dead delivery", AttrRoute, l.name, AttrFallback, d.fallback,
+			AttrEventID, d.delivery.Event.ID(), AttrReason, problem)
+	}
+}
+
+// reportDead counts, logs and reports a dead delivery. r is its route; nil = that was removed.
+func (l *lane) reportDead(r *activeRoute, d *deadDelivery) {
+	e := d.delivery.Event
+	if r != nil && r.takes(e.Tenant()) {
+		r.destination.record.died()
+	}
+	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, e.ID(),
+		AttrEventType, string(e.Type()), AttrAttempts, d.delivery.Attempt, AttrReason, d.reason)
+	l.engine.observers.notifySettled(&Settlement{Delivery: d.delivery, Tenant: d.tenant, Outcome: Dead, Reason: d.reason, Err: d.err})
+}
+
+// dropped is called by a full backlog with a delivery it gave up, which is over: its fallback is asked once.
+func (l *lane) dropped(j queue.Job) {
+	d := &deadDelivery{
+		delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt, Generation: j.Generation},
+		reason:   "dropped: the backlog was full",
+		tenant:   j.Event.Tenant(),
+	}
+	r := l.current.Load()
+	if r != nil {
+		l.takeAwaiting(r, &j) // if it waited for the fallback, it does so no more
+		d.tenant, d.fallback = r.reportTenant(j.Event), r.Protect.Fallback
+	}
+	l.reportDead(r, d)
+	problem, _ := l.offer(d)
+	l.logNoFallback(d, problem)
+}
 
 // DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a
 // Lane, those of another tenant are left out: the route's name may have passed to its tenant since they died.
 // errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	b := e.index.Load().named[s.Lane]
-	if b == nil {
+	r := e.table.Load().byName[s.Lane]
+	if r == nil {
 		return e.queue.DeadLetters(ctx, s)
 	}
 	limit := s.Limit
@@ -24,7 +157,7 @@ func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.De
 		full := limit > 0 && len(page) == s.Limit
 		for _, letter := range page {
 			s.After = letter.Seq
-			if b.takes(letter.Event.Tenant()) {
+			if r.takes(letter.Event.Tenant()) {
 				all = append(all, letter)
 			}
 		}
@@ -38,10 +171,10 @@ func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.De
 // RedeliverDead queues the selected dead letters again, as Redeliver does: one (IDs), all of a route since a time (Lane
 // and Since), or all. It reports how many.
 func (e *Engine) RedeliverDead(ctx context.Context, s queue.Selection) (int, error) {
-	if !e.accept.enter() {
+	if !e.calls.enter() {
 		return 0, ErrShutdown
 	}
-	defer e.accept.leave()
+	defer e.calls.leave()
 	return e.queue.Requeue(ctx, s, e.nextGeneration())
 }
 
@@ -53,8 +186,8 @@ func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error
 // Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
 func (e *Engine) Purge(ctx context.Context, route string) (int, error) {
 	n, err := e.queue.Purge(ctx, route)
-	if b := e.index.Load().named[route]; b != nil {
-		b.lane.forgetDeaths()
+	if r := e.table.Load().byName[route]; r != nil {
+		r.lane.clearAwaiting()
 	}
 	return n, err
 }

@@ -52,7 +52,7 @@ func TestDeadLetters(t *testing.T) {
 			assert.Equal(t, 1, l.Attempt)
 			assert.Equal(t, first.Deliveries()[i].ID(), l.ID())
 		}
-		assert.Equal(t, 4, b.status("first").Dead)
+		assert.Equal(t, 4, b.status("first").DeadLetters)
 		assert.Len(t, b.dead(queue.Selection{Limit: 3}), 3)
 		assert.Len(t, b.dead(queue.Selection{After: letters[1].Seq, Lane: "first"}), 2)
 	})
@@ -104,7 +104,7 @@ func TestRedeliveredDeadDiesAgain(t *testing.T) {
 			assert.Len(t, b.dead(queue.Selection{Lane: "first"}), 1-want)
 		}
 		assert.EqualValues(t, 1, b.status("first").Delivered)
-		assert.EqualValues(t, 2, b.status("first").Died)
+		assert.EqualValues(t, 2, b.status("first").Dead)
 	})
 }
 

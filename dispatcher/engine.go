@@ -1,9 +1,11 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,26 +28,26 @@ type Engine struct {
 	log       *slog.Logger
 	source    string
 	types     []event.Type // the host's own
-	unrouted  unrouted
-	index     atomic.Pointer[index]
+	table     atomic.Pointer[routeTable]
 
-	jobs sync.Pool // *[]queue.Job, kept for reuse because Dispatch is on the product's own path
-
-	// accept lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
-	accept     gate
-	generation atomic.Int64
-	fallbacks  atomic.Int64 // dead deliveries passed on so far
-	started    atomic.Bool  // Run was called
-	idle       sync.Once    // starts the time after which it is missed
-	drainBy    atomic.Pointer[time.Time]
-	lateEvents lateEvents
+	// calls lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
+	calls          gate
+	batches        sync.Pool    // of *[]queue.Job: they are a quarter of what Dispatch costs
+	generation     atomic.Int64 // of the latest redelivery
+	unrouted       atomic.Int64
+	unroutedLogged atomic.Pointer[time.Time]
+	fallbacks      atomic.Int64 // dead deliveries passed on so far
+	started        atomic.Bool  // Run was called
+	runExpected    sync.Once
+	drainUntil     atomic.Pointer[time.Time]
+	lateEvents     lateEvents
 
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
 	admin    chan struct{}
 	running  context.Context  // Run's; nil before
 	lanes    map[string]*lane // by route name, also of removed routes that still send
-	replaced []*bound         // routes that were replaced or removed and may still send
-	schedule queue.Lane
+	replaced []*activeRoute   // routes that were replaced or removed and may still send
+	schedule queue.Lane       // nil before Run, and without queue.Properties.Scheduling
 
 	finished chan struct{}  // closed when nothing runs any more, after the fields below were set
 	sending  map[string]int // sends that ignored the end of their context, by lane
@@ -54,17 +56,17 @@ type Engine struct {
 
 var _ Dispatcher = (*Engine)(nil)
 
-// New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered before Run,
-// but Dispatch already queues; if it does so for a minute, that is logged.
+// New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered
+// before Run, but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {
-	parts := errors.Join(checkPart("Queue", c.Queue), checkPart("DedupStore", c.DedupStore))
+	parts := errors.Join(checkPart("Queue", c.Queue), checkPart("DedupStore", c.DedupStore), checkSource(c.Source))
 	e := &Engine{
 		queue:    c.Queue,
 		dedup:    c.DedupStore,
 		log:      c.Logger,
 		source:   c.Source,
 		types:    slices.Clone(c.EventTypes),
-		accept:   gate{empty: make(chan struct{})},
+		calls:    gate{empty: make(chan struct{})},
 		admin:    make(chan struct{}, 1),
 		finished: make(chan struct{}),
 		lanes:    map[string]*lane{},
@@ -80,9 +82,9 @@ func New(c Config) (*Engine, error) {
 	}
 	promises := e.queue.Properties()
 	e.precision, e.clock = 2*promises.Precision, newClock(promises.MovedTimes)
-	e.observers = newObservers(c.Observers, e.log)
-	routes, err := e.bind(c.Routes)
-	if err := errors.Join(parts, checkSource(c.Source), err); err != nil {
+	e.observers = observers{slices.Clone(c.Observers), e.log}
+	routes, err := e.activate(c.Routes)
+	if err := errors.Join(parts, err); err != nil {
 		return nil, err
 	}
 	e.queue.Bound(ScheduleLane, queue.Bound{Jobs: maxScheduled})
@@ -92,121 +94,283 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// Dispatch implements Dispatcher.
-func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
-	if err := check(events); err != nil {
+// Run delivers until Shutdown, then it returns nil, or until ctx is done: then it cancels every send, returns when they
+// have returned, or queue.StopGrace later, and gives ctx's cause. What was not delivered stays in the queue. An Engine
+// runs once: a second Run is ErrRunning or ErrShutdown.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.start(ctx); err != nil {
 		return err
 	}
-	if !e.accept.enter() {
+	select {
+	case <-e.finished:
+	case <-ctx.Done():
+		if e.calls.close() {
+			e.stop(ctx)
+		} else {
+			<-e.finished // Shutdown runs, and sees that ctx is done
+		}
+	}
+	return e.cause
+}
+
+func (e *Engine) start(ctx context.Context) error {
+	if err := e.lock(ctx); err != nil {
+		return err
+	}
+	defer e.unlock()
+	if e.calls.isClosed() {
 		return ErrShutdown
 	}
-	defer e.accept.leave()
-	return e.fanOut(ctx, events)
-}
-
-func check(events []event.Event) error {
-	for i, ev := range events {
-		if ev.IsZero() {
-			return &EventError{Index: i, Err: errNoEvent}
-		}
+	if e.running != nil {
+		return ErrRunning
 	}
-	return nil
-}
-
-var errNoEvent = errors.New("its Type is empty: make events with event.New")
-
-// fanOut stores a job for each event and matching route.
-func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
-	pooled, _ := e.jobs.Get().(*[]queue.Job)
-	if pooled == nil {
-		pooled = new([]queue.Job)
-	}
-	batch := (*pooled)[:0]
-	defer func() {
-		if cap(batch) > maxPooledJobs {
-			return
-		}
-		clear(batch)
-		*pooled = batch[:0]
-		e.jobs.Put(pooled)
-	}()
-	var few [4]event.Event
-	unwanted := few[:0]
-	now := e.clock.now()
-	x := e.index.Load()
-	for _, ev := range events {
-		ev = ev.WithSource(e.source)
-		before := len(batch)
-		for _, b := range x.candidates(ev) {
-			if b.Events.Match(ev) {
-				batch = append(batch, queue.Job{})
-				j := &batch[len(batch)-1] // filled in place: a job is large
-				j.Event, j.Route, j.OrderKey, j.Enqueued, j.Urgent = ev, b.Name, b.orderKey(ev), now, b.isUrgent(ev)
-			}
-		}
-		if len(batch) == before {
-			unwanted = append(unwanted, ev)
-		}
-	}
-	if err := e.enqueue(ctx, batch); err != nil {
-		return named(err, events)
-	}
-	for _, ev := range unwanted {
-		e.missed(x, ev, now)
-	}
-	for _, notify := range e.observers.dispatched {
-		for i := 0; i < len(batch); {
-			n := 1
-			for i+n < len(batch) && batch[i+n].Event.ID() == batch[i].Event.ID() {
-				n++
-			}
-			notify(batch[i].Event, n)
-			i += n
-		}
-	}
-	return nil
-}
-
-// maxPooledJobs is the most jobs of a batch whose memory is kept for the next one.
-const maxPooledJobs = 1024
-
-func (e *Engine) enqueue(ctx context.Context, batch []queue.Job) error {
-	if len(batch) == 0 {
-		return ctx.Err()
-	}
-	if !e.started.Load() {
-		e.idle.Do(e.missRun)
-	}
-	return e.queue.Enqueue(ctx, batch...)
-}
-
-// runGrace is how long events may be queued before Run is missed.
-const runGrace = time.Minute
-
-// missRun logs that nothing delivers what is queued, unless Run is called soon. With a durable queue that can be meant:
-// another process may deliver.
-func (e *Engine) missRun() {
-	level := slog.LevelWarn
-	if e.queue.Properties().Durable {
-		level = slog.LevelInfo
-	}
-	time.AfterFunc(runGrace, func() {
-		if !e.started.Load() && !e.accept.isClosed() {
-			e.log.Log(context.Background(), level, "tocsin: events are queued but Run was not called: this process delivers nothing")
-		}
-	})
-}
-
-// named says which of the events a conflict is about.
-func named(err error, events []event.Event) error {
-	conflict, ok := errors.AsType[*ConflictError](err)
-	if !ok {
+	if err := e.openLanes(); err != nil {
+		e.stopLanes(ctx)
 		return err
 	}
-	for i, ev := range events {
-		if ev.ID() == conflict.EventID {
-			return &EventError{Index: i, ID: ev.ID(), Err: err}
+	e.running = ctx
+	e.started.Store(true)
+	return nil
+}
+
+func (e *Engine) openLanes() error {
+	if err := e.openSchedule(); err != nil {
+		return err
+	}
+	for _, l := range e.lanes {
+		if err := l.open(); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// Shutdown stops accepting events, delivers what is due, and lets Run return. With a deadline in ctx it also waits for
+// what comes due before that: retries, scheduled events, and what is postponed or held back by a rate or by the
+// receiver's own word. Without one it waits for what is paced by seconds, but for no retry. It does not wait for a
+// destination that is down: a lane whose breaker is open, or that may start nothing before the end, is left. When ctx
+// is done first, it cancels the sends that still run and waits for them up to queue.StopGrace. It lets calls of
+// Dispatch that are under way finish, whatever ctx says. A nil error says that nothing is left, as far as the queue can
+// tell (queue.Properties); otherwise *ShutdownError says what is. With a durable queue that is delivered after the next
+// start. To count it takes up to two seconds after ctx is done. A Shutdown after the first one, or after Run's context
+// ended, waits for that and reports the same.
+//
+// One that comes before Run has begun delivers nothing and reports all that was dispatched as left. A program that ends
+// at once, with Run in a goroutine that was only just started, therefore waits for its deliveries first:
+// Observer.Settled.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	if e.calls.close() {
+		e.drain(ctx)
+		e.stop(ctx)
+	}
+	if err := wait(ctx, e.finished); err != nil {
+		return err
+	}
+	return e.leftover(ctx)
+}
+
+// wait returns nil once done is closed, or ctx's error. When both are so, done counts.
+func wait(ctx context.Context, done <-chan struct{}) error {
+	if isDone(done) {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// lock takes the right to change lanes. A right that is free is given although ctx is done, so that what happens then
+// does not depend on chance.
+func (e *Engine) lock(ctx context.Context) error {
+	select {
+	case e.admin <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case e.admin <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Engine) unlock() { <-e.admin }
+
+// drainPatience is for how long a lane that may not start anything yet is waited for.
+func (e *Engine) drainPatience() time.Duration {
+	if until := e.drainUntil.Load(); until != nil {
+		return time.Until(*until)
+	}
+	return maxPaced
+}
+
+// drain waits for what is due, or comes due before ctx's deadline: first the schedule, which feeds the lanes.
+func (e *Engine) drain(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if e.lock(ctx) != nil {
+		return
+	}
+	defer e.unlock()
+	if e.running == nil {
+		return
+	}
+	defer context.AfterFunc(e.running, cancel)()
+	until, limited := ctx.Deadline()
+	if limited {
+		e.drainUntil.Store(&until)
+	}
+	if e.schedule != nil && e.schedule.Drain(ctx, until) != nil {
+		return
+	}
+	for before := int64(-1); before != e.fallbacks.Load(); { // what dies may go to a lane that was drained already
+		before = e.fallbacks.Load()
+		for _, l := range e.lanes {
+			if l.drain(ctx, until) != nil {
+				return
+			}
+		}
+	}
+}
+
+// stop ends all lanes and with that Run.
+func (e *Engine) stop(ctx context.Context) {
+	// A change of routes holds the lock for a moment only, so this does not wait long, whatever ctx says.
+	e.admin <- struct{}{}
+	defer e.unlock()
+	if e.running != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(e.running, cancel)()
+	}
+	e.sending = e.stopLanes(ctx)
+	if e.running != nil {
+		e.cause = context.Cause(e.running)
+	}
+	close(e.finished)
+}
+
+// stopLanes stops the lanes side by side, so that hanging sends cost one grace and not one each. It returns how many
+// sends of which lane ignored the end of their context.
+func (e *Engine) stopLanes(ctx context.Context) map[string]int {
+	var mu sync.Mutex
+	sending := map[string]int{}
+	var wg sync.WaitGroup
+	each := func(stop func(context.Context) error) {
+		wg.Go(func() {
+			if still, ok := errors.AsType[*queue.StillRunningError](stop(ctx)); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				sending[still.Lane] = still.Handlers
+			}
+		})
+	}
+	if e.schedule != nil {
+		each(e.schedule.Stop)
+	}
+	for _, l := range e.lanes {
+		each(l.stop)
+	}
+	wg.Wait()
+	return sending
+}
+
+// countGrace is how long a shutdown may count what it left after its context is done.
+const countGrace = 2 * time.Second
+
+// leftover counts what a shutdown leaves. Its context may be done already, but nobody counts later.
+func (e *Engine) leftover(ctx context.Context) error {
+	left := map[string]Left{}
+	for name, n := range e.sending {
+		left[name] = Left{Route: name, Sending: n}
+	}
+	err := &ShutdownError{Durable: e.queue.Properties().Durable}
+	if e.queue.Properties().Inspection {
+		counting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(countGrace, cancel) })()
+		names, failed := e.queue.Lanes(counting)
+		if failed != nil {
+			return failed
+		}
+		var counts []*queue.Counts
+		counts, err.Err = countLanes(counting, e.queue, names)
+		for i, c := range counts {
+			name := names[i]
+			switch {
+			case c == nil:
+				left[name] = Left{Route: name, Queued: -1, Sending: e.sending[name]}
+			case c.Waiting() > 0:
+				left[name] = Left{Route: name, Queued: c.Waiting(), Sending: e.sending[name]}
+			}
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	err.Left = slices.SortedFunc(maps.Values(left), func(a, b Left) int { return cmp.Compare(a.Route, b.Route) })
 	return err
 }
+
+// gate lets calls in until it is closed, and its closing waits until the last of them has left. Unlike with a read
+// lock, a call can try to enter again from inside while somebody closes it: an observer that dispatches must not block a
+// shutdown.
+type gate struct {
+	closed atomic.Bool // changed with mu held
+
+	mu    sync.Mutex
+	calls int           // inside
+	empty chan struct{} // closed when the gate is and the last call has left
+}
+
+// enter reports whether the call may go on; if so, it has to leave.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed.Load() {
+		return false
+	}
+	g.calls++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls--
+	if g.calls == 0 && g.closed.Load() {
+		close(g.empty)
+	}
+}
+
+// close refuses all later calls and waits for those inside. It reports whether it was the first, which alone waits.
+func (g *gate) close() bool {
+	g.mu.Lock()
+	if g.closed.Load() {
+		g.mu.Unlock()
+		return false
+	}
+	g.closed.Store(true)
+	if g.calls == 0 {
+		close(g.empty)
+	}
+	g.mu.Unlock()
+	<-g.empty
+	return true
+}
+
+func (g *gate) isClosed() bool { return g.closed.Load() }

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"math/bits"
 	"sync"
 	"time"
 )
@@ -14,64 +13,63 @@ type Rate struct {
 	Burst  int           // attempts that may start at once after a quiet time; 0 = 1
 }
 
+// interval is the time from one attempt to the next, of a Rate that has Events.
 func (r Rate) interval() time.Duration {
+	if r.Per <= 0 {
+		return time.Second / time.Duration(r.Events)
+	}
+	return r.Per / time.Duration(r.Events)
+}
+
+// tokenBucket spaces attempts: it holds up to Burst tokens, gains one each interval, and an attempt takes one. It
+// outlives a change of the rate.
+type tokenBucket struct {
+	mu     sync.Mutex
+	tokens int
+	next   time.Time // when the next token is gained, unless it is full; zero = nothing was taken yet
+}
+
+// take takes a token and returns 0, or returns how long until there is one.
+func (b *tokenBucket) take(r Rate) time.Duration {
 	if r.Events <= 0 {
 		return 0
 	}
-	per := r.Per
-	if per <= 0 {
-		per = time.Second
-	}
-	return per / time.Duration(r.Events)
-}
-
-// pacer spaces attempts by the generic cell rate algorithm (ITU-T I.371): one time says it all, and it outlives a
-// change of the rate.
-type pacer struct {
-	mu   sync.Mutex
-	base time.Time // where its times count from; zero = no attempt was asked for yet
-	full time.Time // when the next attempt would be due if all ran at the exact rate
-}
-
-// admit returns 0 and takes a turn, or how long until the next one.
-func (p *pacer) admit(r Rate) time.Duration { return p.turn(r, true) }
-
-// wait is how long until the next turn.
-func (p *pacer) wait(r Rate) time.Duration { return p.turn(r, false) }
-
-func (p *pacer) turn(r Rate, take bool) time.Duration {
-	interval := r.interval()
-	if interval <= 0 {
-		return 0
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.base.IsZero() {
-		p.base = time.Now()
-	}
-	// Times are what the monotonic clock shows, written as wall clock times: unlike durations they do not end after 292
-	// years, which a large burst at a slow rate exceeds.
-	now := p.base.Round(0).Add(time.Since(p.base))
-	if wait := p.full.Sub(ahead(now, interval, max(r.Burst, 1)-1)); wait > 0 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	interval, burst, now := r.interval(), max(r.Burst, 1), time.Now()
+	if wait := b.fill(interval, burst, now); wait > 0 {
 		return wait
 	}
-	if !take {
-		return 0
+	if b.tokens == burst {
+		b.next = now.Add(interval)
 	}
-	if p.full.Before(now) {
-		p.full = now
-	}
-	p.full = p.full.Add(interval)
+	b.tokens--
 	return 0
 }
 
-// ahead returns the time n intervals after t, or, rather than overflow, 36 billion years after.
-func ahead(t time.Time, interval time.Duration, n int) time.Time {
-	const limit = 1 << 60 // seconds
-	hi, lo := bits.Mul64(uint64(interval), uint64(n))
-	if hi >= uint64(time.Second) {
-		return time.Unix(t.Unix()+limit, 0)
+// wait is how long until there is a token.
+func (b *tokenBucket) wait(r Rate) time.Duration {
+	if r.Events <= 0 {
+		return 0
 	}
-	s, ns := bits.Div64(hi, lo, uint64(time.Second))
-	return time.Unix(t.Unix()+int64(min(s, limit)), int64(t.Nanosecond())+int64(ns))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fill(r.interval(), max(r.Burst, 1), time.Now())
+}
+
+// fill adds the tokens gained meanwhile and returns how long until there is one.
+func (b *tokenBucket) fill(interval time.Duration, burst int, now time.Time) time.Duration {
+	if late := now.Sub(b.next); late >= 0 {
+		gained := 1 + int64(late/interval)
+		if b.next.IsZero() || gained >= int64(burst)-int64(b.tokens) {
+			b.tokens = burst
+		} else {
+			b.tokens, b.next = b.tokens+int(gained), b.next.Add(time.Duration(gained)*interval)
+		}
+	}
+	b.tokens = min(b.tokens, burst)
+	if b.tokens > 0 {
+		return 0
+	}
+	return b.next.Sub(now)
 }

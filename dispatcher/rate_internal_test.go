@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever the numbers: as many attempts start at once as the burst says, then the next one is an interval away.
-func TestPacerWithAnyNumbers(t *testing.T) {
+func TestTokenBucketWithAnyNumbers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(300) {
@@ -26,22 +26,22 @@ func TestPacerWithAnyNumbers(t *testing.T) {
 			if interval <= 0 {
 				continue
 			}
-			var p pacer
+			var p tokenBucket
 			for i := range r.Burst {
-				require.Zero(t, p.admit(r), "seed %d: attempt %d of %+v", seed, i, r)
+				require.Zero(t, p.take(r), "seed %d: attempt %d of %+v", seed, i, r)
 			}
 			require.Equal(t, interval, p.wait(r), "seed %d: %+v", seed, r)
-			require.Equal(t, interval, p.admit(r))
+			require.Equal(t, interval, p.take(r))
 		}
 	})
 }
 
-func TestPacerWithTheLargestBurst(t *testing.T) {
+func TestTokenBucketWithTheLargestBurst(t *testing.T) {
 	t.Parallel()
 	r := Rate{Events: 1, Per: math.MaxInt64, Burst: math.MaxInt}
-	var p pacer
+	var p tokenBucket
 	for range 1000 {
-		require.Zero(t, p.admit(r))
+		require.Zero(t, p.take(r))
 	}
 	assert.Zero(t, p.wait(r))
 }

@@ -27,12 +27,10 @@ type Route struct {
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
 	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that has
 	// one (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not made.
-	Retry retry.Policy
-	// Timeout bounds one attempt through its context; 0 = 30 s, negative = none. Attempts that begin within a thousandth
-	// of it share a context, so it may end that much earlier.
-	Timeout     time.Duration
-	Concurrency int   // attempts at a time; 0 = 4; always 1 with Strict
-	Order       Order // of events dispatched from now on; zero = Parallel
+	Retry       retry.Policy
+	Timeout     time.Duration // bounds one attempt through its context; 0 = 30 s, negative = none
+	Concurrency int           // attempts at a time; 0 = 4; always 1 with Strict
+	Order       Order         // of events dispatched from now on; zero = Parallel
 	// Dedup suppresses identical deliveries within a window; zero = off. Its store is Config.DedupStore. A Key function of
 	// its own is asked within the tenant and the route, so it cannot suppress what another route or tenant gets.
 	Dedup   channel.DedupOptions
@@ -123,7 +121,7 @@ func (r Route) withDefaults() Route {
 	}
 	if r.MaxAge == 0 {
 		r.MaxAge = DefaultMaxAge
-		if span, ends := asked(r.Retry, retry.Span); ends {
+		if span, ends := askPolicy(r.Retry, retry.Span); ends {
 			r.MaxAge = max(r.MaxAge, sum(span, sum(span/4, time.Hour)))
 		}
 	}
@@ -133,6 +131,9 @@ func (r Route) withDefaults() Route {
 
 // takes reports whether the route is for events of this tenant.
 func (r *Route) takes(tenant string) bool { return r.Tenant == AnyTenant || r.Tenant == tenant }
+
+// wants reports whether the route takes e, if it takes its tenant's.
+func (r *Route) wants(e event.Event) bool { return r.Events.Match(e) && !r.isAbout(e) }
 
 // isAbout reports whether e, one of the library's own events, is about this route, which then must not get it: the news
 // that it fails would wait behind what fails, and fail too.

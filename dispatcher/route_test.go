@@ -95,7 +95,7 @@ func TestReceiverThatIsDownForAnHourLosesNothing(t *testing.T) {
 		for _, e := range all {
 			assert.Contains(t, got, e.ID())
 		}
-		assert.Zero(t, b.status("r").Died)
+		assert.Zero(t, b.status("r").Dead)
 		assert.Zero(t, b.status("r").Queued)
 	})
 }
@@ -293,6 +293,40 @@ func TestUseWrapsInOrder(t *testing.T) {
 		b.dispatch(notes(1)...)
 		synctest.Wait()
 		assert.Equal(t, []string{"outer", "inner"}, order)
+	})
+}
+
+// Each attempt has a deadline of its own, exactly Timeout after it began. Its context is over when it has returned, and
+// no other attempt's is.
+func TestEachAttemptHasADeadlineOfItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var contexts []context.Context
+		var long context.Context
+		c := channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
+			at, limited := ctx.Deadline()
+			assert.True(t, limited)
+			assert.Equal(t, 10*time.Second, time.Until(at))
+			if d.Event.ID() == "e-0" {
+				long = ctx
+				<-ctx.Done()
+				assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+				return channel.Receipt{}, nil
+			}
+			contexts = append(contexts, ctx)
+			return channel.Receipt{}, nil
+		})
+		b := start(t, dispatcher.Route{Name: "r", Channel: c, Timeout: 10 * time.Second, Concurrency: 2})
+		for i, e := range notes(4) {
+			b.dispatch(e)
+			advance(time.Millisecond)
+			require.Len(t, contexts, i)
+			require.NoError(t, long.Err(), "attempts that end meanwhile do not end this one")
+		}
+		for _, ctx := range contexts {
+			require.ErrorIs(t, ctx.Err(), context.Canceled)
+		}
+		b.setRoutes()
+		assert.Equal(t, 10*time.Second, time.Since(b.began), "nor does a change of routes")
 	})
 }
 

@@ -4,22 +4,83 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"github.com/tocsin-go/tocsin/event"
 )
+
+// routeTable is the routes in use. It is immutable.
+type routeTable struct {
+	all      []*activeRoute // in the order configured
+	byName   map[string]*activeRoute
+	byTenant map[string][]*activeRoute // enabled routes that take a tenant's events, of tenants that some route names
+	others   []*activeRoute            // those that take every other tenant's
+}
+
+func newRouteTable(routes []*activeRoute) *routeTable {
+	t := &routeTable{all: routes, byName: make(map[string]*activeRoute, len(routes)), byTenant: map[string][]*activeRoute{}}
+	for _, r := range routes {
+		t.byName[r.Name] = r
+		if r.Tenant != AnyTenant {
+			t.byTenant[r.Tenant] = nil
+		}
+	}
+	for _, r := range routes {
+		switch {
+		case r.State == Disabled:
+		case r.Tenant == AnyTenant:
+			t.others = append(t.others, r)
+			for tenant := range t.byTenant {
+				t.byTenant[tenant] = append(t.byTenant[tenant], r)
+			}
+		default:
+			t.byTenant[r.Tenant] = append(t.byTenant[r.Tenant], r)
+		}
+	}
+	return t
+}
+
+// takers lists the enabled routes that take events of a tenant, if their filters want them.
+func (t *routeTable) takers(tenant string) []*activeRoute {
+	if routes, known := t.byTenant[tenant]; known {
+		return routes
+	}
+	return t.others
+}
+
+// wanting lists the enabled routes that take e.
+func (t *routeTable) wanting(e event.Event) []*activeRoute {
+	return slices.DeleteFunc(slices.Clone(t.takers(e.Tenant())), func(r *activeRoute) bool { return !r.wants(e) })
+}
+
+// whyUnrouted finds the nearest miss of an event that no route takes.
+func (t *routeTable) whyUnrouted(e event.Event) Reason {
+	reason := NoType
+	for _, r := range t.all {
+		if !r.wants(e) {
+			continue
+		}
+		if r.takes(e.Tenant()) { // so it was not asked because it is disabled
+			return NoState
+		}
+		reason = NoTenant
+	}
+	return reason
+}
 
 // SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
 // their names, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
 // the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
-// destination was gone, or that was given up, is tried again, and one whose breaker is open, or whose receiver asked
-// for quiet, gets a probe at once. A name that passes to another tenant begins anew: what waits there for the other one
-// dies, and nothing of that is reported under the new tenant.
+// destination was gone, or that was disabled for failing, is tried again, and one whose breaker is open, or whose
+// receiver asked for no more requests, gets a probe at once. A name that passes to another tenant begins anew: what
+// waits there for the other one dies, and nothing of that is reported under the new tenant.
 //
 // SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
 // *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
-// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do not
-// call it from a channel or an observer: it would wait for itself.
+// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do
+// not call it from a channel or an observer: it would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
-	all, err := e.bind(routes)
+	all, err := e.activate(routes)
 	if err != nil {
 		return err
 	}
@@ -28,43 +89,46 @@ func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 		return err
 	}
 	var busy []string
-	for _, b := range replaced {
-		if wait(ctx, b.idle) != nil {
-			busy = append(busy, b.Name)
+	for _, r := range replaced {
+		if wait(ctx, r.idle) != nil {
+			busy = append(busy, r.Name)
 		}
 	}
-	e.forget(ctx)
+	e.removeLanes(ctx)
 	if busy != nil {
 		return &InUseError{Routes: slices.Compact(busy), Err: ctx.Err()}
 	}
 	return nil
 }
 
-func (e *Engine) replace(ctx context.Context, routes []*bound) ([]*bound, error) {
-	if e.accept.isClosed() { // asked before the lock too, which Shutdown keeps while it drains
+func (e *Engine) replace(ctx context.Context, routes []*activeRoute) ([]*activeRoute, error) {
+	if e.calls.isClosed() { // asked before the lock too, which Shutdown keeps while it drains
 		return nil, ErrShutdown
 	}
 	if err := e.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer e.unlock()
-	if e.accept.isClosed() {
+	if e.calls.isClosed() {
 		return nil, ErrShutdown
 	}
 	return e.install(routes)
 }
 
-// forget closes the lanes of removed routes once nothing sends there any more. The queue keeps what they hold.
-func (e *Engine) forget(ctx context.Context) {
+// removeLanes closes the lanes of removed routes once nothing sends there any more. The queue keeps what they hold.
+func (e *Engine) removeLanes(ctx context.Context) {
 	if e.lock(ctx) != nil {
 		return // the next change of routes does it
 	}
 	defer e.unlock()
-	e.replaced = slices.DeleteFunc(e.replaced, (*bound).isIdle)
-	busy := make(map[*lane]bool, len(e.replaced))
-	for _, b := range e.replaced {
-		busy[b.lane] = true
-	}
+	busy := map[*lane]bool{}
+	e.replaced = slices.DeleteFunc(e.replaced, func(r *activeRoute) bool {
+		if isDone(r.idle) {
+			return true
+		}
+		busy[r.lane] = true
+		return false
+	})
 	for name, l := range e.lanes {
 		if l.current.Load() == nil && !busy[l] {
 			_ = l.stop(ctx) // nothing sends there, so it does not wait
@@ -75,49 +139,47 @@ func (e *Engine) forget(ctx context.Context) {
 
 // install puts routes in force and returns all replaced ones that may still send, in the order of their names. Called
 // with admin held, or by New.
-func (e *Engine) install(all []*bound) ([]*bound, error) {
+func (e *Engine) install(all []*activeRoute) ([]*activeRoute, error) {
+	var opened []*lane
 	kept := make(map[string]bool, len(all))
-	for _, b := range all {
-		kept[b.Name] = true
-		b.lane = e.lanes[b.Name]
-		if b.lane == nil {
-			b.lane = &lane{name: b.Name, engine: e}
+	for _, r := range all {
+		kept[r.Name] = true
+		r.lane = e.lanes[r.Name]
+		if r.lane != nil {
+			continue
 		}
-	}
-	// Lanes that are new are opened before anything is changed, so an error leaves the old set in force.
-	for i, b := range all {
-		if e.running != nil && e.lanes[b.Name] == nil {
-			if err := b.lane.open(); err != nil {
-				for _, opened := range all[:i] {
-					if e.lanes[opened.Name] == nil {
-						_ = opened.lane.stop(context.Background()) // it has no route yet, so nothing runs
-					}
-				}
-				return nil, err
+		r.lane = &lane{name: r.Name, engine: e}
+		if e.running == nil {
+			continue
+		}
+		// Opened before anything is changed, so an error leaves the old set in force.
+		if err := r.lane.open(); err != nil {
+			for _, l := range opened {
+				_ = l.stop(context.Background()) // it has no route yet, so nothing runs
 			}
+			return nil, err
 		}
+		opened = append(opened, r.lane)
 	}
-	for _, b := range all {
-		e.lanes[b.Name] = b.lane
-		if old := b.lane.install(b); old != nil {
-			e.replaced = append(e.replaced, old)
+	for _, r := range all {
+		e.lanes[r.Name] = r.lane
+		if previous := r.lane.install(r); previous != nil {
+			e.replaced = append(e.replaced, previous)
 		}
 	}
 	for name, l := range e.lanes {
 		if !kept[name] {
-			if old := l.remove(); old != nil {
-				e.replaced = append(e.replaced, old)
+			if previous := l.remove(); previous != nil {
+				e.replaced = append(e.replaced, previous)
 			}
 		}
 	}
-	e.index.Store(newIndex(all))
-	if len(e.observers.routes.all) > 0 {
-		now := make([]Route, len(all))
-		for i, b := range all {
-			now[i] = b.Route
-		}
-		e.observers.routes.notify(&now)
+	e.table.Store(newRouteTable(all))
+	now := make([]Route, len(all))
+	for i, r := range all {
+		now[i] = r.Route
 	}
-	slices.SortStableFunc(e.replaced, func(a, b *bound) int { return cmp.Compare(a.Name, b.Name) })
+	e.observers.notifyRoutes(now)
+	slices.SortStableFunc(e.replaced, func(a, b *activeRoute) int { return cmp.Compare(a.Name, b.Name) })
 	return slices.Clone(e.replaced), nil
 }

@@ -28,19 +28,17 @@ const maxKeyLength = 255
 // A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked,
 // under a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
-	if err := check([]event.Event{ev}); err != nil {
+	if err := checkEvents(ev); err != nil {
 		return err
 	}
 	if key == "" || len(key) > maxKeyLength {
 		return &KeyError{Length: len(key)}
 	}
-	if !e.accept.enter() {
+	if !e.calls.enter() {
 		return ErrShutdown
 	}
-	defer e.accept.leave()
-	if !e.started.Load() {
-		e.idle.Do(e.missRun)
-	}
+	defer e.calls.leave()
+	e.expectRun()
 	return e.queue.Schedule(ctx, key, queue.Job{
 		Event: ev, Route: ScheduleLane, NotBefore: at, Enqueued: e.clock.now(), Urgent: isBreakGlass(ev),
 	})
@@ -53,7 +51,6 @@ func (e *Engine) Cancel(ctx context.Context, key string) (bool, error) {
 
 func (e *Engine) openSchedule() error {
 	if !e.queue.Properties().Scheduling {
-		e.schedule = noSchedule{}
 		return nil
 	}
 	lane, err := e.queue.Open(ScheduleLane, queue.LaneOptions{Limit: 1}, e.fire)
@@ -81,21 +78,11 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Disposition {
 	if e.lateEvents.note(j.Event.ID()) { // once: it comes again every second
 		e.log.Warn("tocsin: scheduled event waits", AttrEventID, j.Event.ID(), AttrError, err)
 	}
-	if full, ok := errors.AsType[*BacklogError](err); ok && len(full.Lanes) < e.lanesFor(j.Event) {
+	routes := e.table.Load().wanting(j.Event.WithSource(e.source))
+	if full, ok := errors.AsType[*BacklogError](err); ok && len(full.Lanes) < len(routes) { // some lane has it
 		return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: began}
 	}
 	return queue.Disposition{Action: queue.Postpone, Delay: time.Second}
-}
-
-// lanesFor counts the routes that want an event.
-func (e *Engine) lanesFor(ev event.Event) (n int) {
-	ev = ev.WithSource(e.source)
-	for _, b := range e.index.Load().candidates(ev) {
-		if b.Events.Match(ev) {
-			n++
-		}
-	}
-	return n
 }
 
 // lateEvents are the scheduled events that wait for room, as far as that was logged.
@@ -126,10 +113,3 @@ func (l *lateEvents) forget(id string) {
 	defer l.mu.Unlock()
 	delete(l.ids, id)
 }
-
-// noSchedule stands in when the queue cannot schedule.
-type noSchedule struct{}
-
-func (noSchedule) Limit(int)                              {}
-func (noSchedule) Drain(context.Context, time.Time) error { return nil }
-func (noSchedule) Stop(context.Context) error             { return nil }

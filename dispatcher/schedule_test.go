@@ -290,7 +290,7 @@ func TestQueueWithoutExtras(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 2)
 		s := b.status("r")
-		assert.Equal(t, []int{-1, -1, -1}, []int{s.Queued, s.InFlight, s.Dead})
+		assert.Equal(t, []int{-1, -1, -1}, []int{s.Queued, s.InFlight, s.DeadLetters})
 		assert.EqualValues(t, 2, s.Delivered)
 		require.NoError(t, b.Shutdown(ctx))
 	})

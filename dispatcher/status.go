@@ -1,62 +1,81 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/retry"
 )
 
 // RouteStatus is how one route is doing.
 type RouteStatus struct {
-	Name        string
-	Tenant      string
-	Destination string // where to, without secrets, as the channel tells it (channel.Addressed); "" = it does not
-	Events      string // the route's filter in words
-	State       State
-	Gone        bool // the destination no longer exists; the lane is paused until SetRoutes
-	GivenUp     bool // it failed for Protection.DisableAfter; the lane is paused until SetRoutes
+	Name         string
+	Tenant       string
+	Destination  string // where to, without secrets, as the channel tells it (channel.Addressed); "" = it does not
+	Events       string // the route's filter in words
+	State        State
+	Gone         bool // the destination no longer exists; the lane is paused until SetRoutes
+	AutoDisabled bool // it failed for Protection.DisableAfter; the lane is paused until SetRoutes
 	// OpenUntil is when the breaker, which is open, lets the next probe through; zero = it is closed, or off.
 	OpenUntil time.Time
-	// HeldUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it did
-	// not.
-	HeldUntil    time.Time
-	Queued       int // deliveries that wait, retries included; -1 when the queue cannot tell
-	InFlight     int // sends running now; -1 when the queue cannot tell
-	Dead         int // dead letters kept; -1 when the queue cannot tell
-	Delivered    int64
-	Skipped      int64     // suppressed as duplicates
-	Failed       int64     // failed attempts
-	Died         int64     // deliveries given up
-	FailingSince time.Time // first failed attempt since the last success, in this run of the program; zero = not failing
-	LastSuccess  time.Time // zero = none yet
-	LastError    string    // of the last failed attempt, also after a later success; "" = none yet
-	LastErrorAt  time.Time
+	// ThrottledUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it
+	// did not.
+	ThrottledUntil time.Time
+	Queued         int // deliveries that wait, retries included; -1 when the queue cannot tell
+	InFlight       int // sends running now; -1 when the queue cannot tell
+	DeadLetters    int // kept; -1 when the queue cannot tell
+	Delivered      int64
+	Skipped        int64     // suppressed as duplicates
+	Failed         int64     // failed attempts
+	Dead           int64     // deliveries given up
+	FailingSince   time.Time // first failed attempt since the last success, in this run of the program; zero = not failing
+	LastSuccess    time.Time // zero = none yet
+	LastError      string    // of the last failed attempt, also after a later success; "" = none yet
+	LastErrorAt    time.Time
 	// P50 and P99 are how long half and 99 % of the attempts took at most, to about an eighth, over the latest five to ten
-	// minutes in which there were any. Of a busy route, one of 16 successes is measured. 0 = none yet.
+	// minutes in which there were any. 0 = none yet.
 	P50, P99 time.Duration
 }
 
-// Condition says in one word or two how far the route is in use: "gone", "given up", "breaker open", "held" by the
-// receiver's own word, or its State.
+// Condition says in one word or two how far the route is in use: "gone", "auto-disabled", "breaker open", "throttled"
+// by the receiver's own word, or its State.
 func (s RouteStatus) Condition() string {
 	switch {
 	case s.State != Enabled:
 		return s.State.String()
 	case s.Gone:
 		return "gone"
-	case s.GivenUp:
-		return "given up"
+	case s.AutoDisabled:
+		return "auto-disabled"
 	case !s.OpenUntil.IsZero():
 		return "breaker open"
-	case !s.HeldUntil.IsZero():
-		return "held"
+	case !s.ThrottledUntil.IsZero():
+		return "throttled"
 	}
 	return s.State.String()
+}
+
+// Health says in words whether the route delivers: "OK", "failing since" a time, or "-" when it has made no attempt
+// yet.
+func (s RouteStatus) Health() string {
+	switch {
+	case !s.FailingSince.IsZero():
+		return "failing since " + s.FailingSince.UTC().Format(time.RFC3339)
+	case s.LastSuccess.IsZero():
+		return "-"
+	}
+	return "OK"
 }
 
 // Status describes every route, in the order configured. Counters and times begin with the route's first appearance in
@@ -64,21 +83,21 @@ func (s RouteStatus) Condition() string {
 // restart when that is durable. The queue is asked within ctx. What could not be counted is -1, and the error says why;
 // everything else is there all the same.
 func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
-	routes := e.index.Load().routes
+	routes := e.table.Load().all
 	all := make([]RouteStatus, len(routes))
 	names := make([]string, len(routes))
-	for i, b := range routes {
-		names[i] = b.Name
+	for i, r := range routes {
+		names[i] = r.Name
 		s := &all[i]
-		*s = RouteStatus{Name: b.Name, Tenant: b.Tenant, State: b.State, Queued: -1, InFlight: -1, Dead: -1,
-			Destination: b.destination(), Events: b.Events.String(),
-			OpenUntil: b.dest.hold.openUntil(), HeldUntil: b.dest.hold.quietUntil()}
-		b.lane.mu.Lock()
-		if b.lane.current.Load() == b {
-			s.Gone, s.GivenUp = b.lane.gone, b.lane.givenUp
+		*s = RouteStatus{Name: r.Name, Tenant: r.Tenant, State: r.State, Queued: -1, InFlight: -1, DeadLetters: -1,
+			Destination: r.address(), Events: r.Events.String()}
+		r.lane.mu.Lock()
+		if r.lane.current.Load() == r {
+			s.Gone, s.AutoDisabled = r.lane.gone, r.lane.autoDisabled
 		}
-		b.lane.mu.Unlock()
-		b.dest.record.fill(s)
+		r.lane.mu.Unlock()
+		s.OpenUntil, s.ThrottledUntil = r.destination.breaker.times()
+		r.destination.record.fill(s)
 	}
 	if !e.queue.Properties().Inspection {
 		return all, nil
@@ -86,7 +105,7 @@ func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 	counts, err := countLanes(ctx, e.queue, names)
 	for i, c := range counts {
 		if c != nil {
-			all[i].Queued, all[i].InFlight, all[i].Dead = c.Waiting(), c.Running, c.Dead
+			all[i].Queued, all[i].InFlight, all[i].DeadLetters = c.Waiting(), c.Running, c.Dead
 		}
 	}
 	return all, err
@@ -123,80 +142,95 @@ func countLanes(ctx context.Context, q queue.Queue, names []string) ([]*queue.Co
 	return counts, &CountError{Lanes: len(failed), Err: failed[0]}
 }
 
-// record is what a lane remembers of its attempts. A success, the hot case, touches two counters and perhaps the
-// durations.
-type record struct {
-	delivered, skipped, died atomic.Int64
-	lastSuccess              atomic.Int64 // Unix nanoseconds; 0 = none
-	failing                  atomic.Bool
-	took                     durations
+// statusWidth is how wide the table of WriteStatus may be: two columns are left for an indentation.
+const statusWidth = 118
 
-	mu           sync.Mutex
-	failed       int64
-	failingSince time.Time
-	downSince    time.Time // the first transient failure since the last success; zero = there was none
-	refused      int       // permanent failures since the last success
-	lastError    string
-	lastErrorAt  time.Time
-}
-
-// success returns for how many the duration of this one is to be counted; 0 = it need not be.
-func (r *record) success(at time.Time, skipped bool) uint32 {
-	if skipped {
-		r.skipped.Add(1)
-		return 0
-	}
-	weight := r.took.weight(r.delivered.Add(1))
-	r.lastSuccess.Store(at.UnixNano())
-	if r.failing.Load() {
-		r.mu.Lock()
-		r.failing.Store(false)
-		r.failingSince, r.downSince, r.refused = time.Time{}, time.Time{}, 0
-		r.mu.Unlock()
-	}
-	return weight
-}
-
-// refusals is how many deliveries a destination refuses, with no success in between, before that is its failure and not
-// theirs.
-const refusals = 10
-
-// failure counts a failed attempt. It returns since when the destination has been failing; zero = that is not known,
-// because the attempt was refused, and not enough were: a receiver that answers one event with a refusal is well.
-func (r *record) failure(at time.Time, took time.Duration, verdict retry.Verdict, err error) time.Time {
-	text := err.Error()
-	r.took.add(took, at, 1)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failed++
-	if r.failingSince.IsZero() {
-		r.failingSince = at
-	}
-	r.failing.Store(true)
-	r.lastError, r.lastErrorAt = text, at
-	if verdict == retry.VerdictTransient {
-		if r.downSince.IsZero() {
-			r.downSince = at
+// WriteStatus prints a table for people, a line for each route, at most 118 columns wide: what it is, how it is doing,
+// and what waits. Times are in UTC: of the last success, or since when it has been failing, and then its last error.
+// Names and errors are cut to fit, and what does not print in them is escaped, so that nothing can forge a line or move
+// the terminal's cursor. The table's form may change; programs use RouteStatus.
+func WriteStatus(w io.Writer, all []RouteStatus) error {
+	rows := [][]string{{"ROUTE", "TENANT", "DESTINATION", "EVENTS", "STATE", "HEALTH", "QUEUED", "DEAD", "P99", "LAST ERROR"}}
+	for _, s := range all {
+		health, lastError := s.Health(), ""
+		if !s.FailingSince.IsZero() {
+			health, lastError = "failing since "+stamp(s.FailingSince), printable(s.LastError)
+		} else if !s.LastSuccess.IsZero() {
+			health += " " + stamp(s.LastSuccess)
 		}
-	} else {
-		r.refused++
+		rows = append(rows, []string{printable(s.Name), printable(s.Tenant), printable(strings.TrimPrefix(s.Destination, "https://")), printable(s.Events),
+			s.Condition(), health, counted(s.Queued), counted(s.DeadLetters), rough(s.P99), lastError})
 	}
-	switch {
-	case r.refused >= refusals:
-		return r.failingSince
-	case verdict == retry.VerdictTransient:
-		return r.downSince
+	widths := columnWidths(rows, map[int]int{0: 8, 1: 6, 2: 12, 3: 8, 9: 16}) // the texts of any length
+	table := tabwriter.NewWriter(w, 0, 8, columnGap, ' ', 0)
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = shortened(cmp.Or(cell, "-"), widths[i])
+		}
+		b.WriteString(strings.Join(row, "\t") + "\n")
 	}
-	return time.Time{}
+	if _, err := io.WriteString(table, b.String()); err != nil {
+		return err
+	}
+	return table.Flush()
 }
 
-func (r *record) fill(s *RouteStatus) {
-	s.Delivered, s.Skipped, s.Died = r.delivered.Load(), r.skipped.Load(), r.died.Load()
-	if ns := r.lastSuccess.Load(); ns != 0 {
-		s.LastSuccess = time.Unix(0, ns)
+const columnGap = 2
+
+// columnWidths are the widths of the longest cells. The flexible columns are narrowed until a row fits, first the one
+// that is the most above the width given for it.
+func columnWidths(rows [][]string, flexible map[int]int) []int {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
 	}
-	s.P50, s.P99 = r.took.percentiles()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.Failed, s.FailingSince, s.LastError, s.LastErrorAt = r.failed, r.failingSince, r.lastError, r.lastErrorAt
+	total := (len(widths) - 1) * columnGap
+	for _, n := range widths {
+		total += n
+	}
+	columns := slices.Sorted(maps.Keys(flexible))
+	for ; total > statusWidth; total-- {
+		widest := slices.MaxFunc(columns, func(a, b int) int { return cmp.Compare(widths[a]-flexible[a], widths[b]-flexible[b]) })
+		widths[widest]--
+	}
+	return widths
+}
+
+// shortened returns at most n characters of text.
+func shortened(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}
+
+// printable escapes what does not print.
+func printable(text string) string {
+	quoted := strconv.QuoteToGraphic(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+func stamp(at time.Time) string { return at.UTC().Format("01-02 15:04") }
+
+// counted prints a number that may be unknown.
+func counted(n int) string {
+	if n < 0 {
+		return "?"
+	}
+	return strconv.Itoa(n)
+}
+
+// rough prints a duration with two digits, which is more than is known of it.
+func rough(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	unit := time.Duration(1)
+	for d/unit >= 100 {
+		unit *= 10
+	}
+	return fmt.Sprint(d.Round(unit))
 }

@@ -18,7 +18,7 @@ func ExampleWriteStatus() {
 		fmt.Println(err)
 	}
 	// Output:
-	// ROUTE    TENANT  DESTINATION  EVENTS     STATE    HEALTH                              QUEUED  SENDING  DEAD  P50   P99   LAST SUCCESS          LAST ERROR
-	// siem     -       -            *          enabled  OK                                  0       0        0     12ms  80ms  2026-11-25T20:00:00Z  -
-	// tickets  acme    -            request.*  enabled  failing since 2026-11-25T20:00:00Z  17      0        0     -     -     -                     -
+	// ROUTE    TENANT  DESTINATION  EVENTS     STATE    HEALTH                     QUEUED  DEAD  P99   LAST ERROR
+	// siem     -       -            *          enabled  OK 11-25 20:00             0       0     80ms  -
+	// tickets  acme    -            request.*  enabled  failing since 11-25 20:00  17      0     -     -
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,12 +43,12 @@ func TestWriteStatusGolden(t *testing.T) {
 	all := []dispatcher.RouteStatus{
 		{Name: "audit", Destination: "https://siem.example", Events: "*", Delivered: 12, Queued: 3, InFlight: 1, LastSuccess: at,
 			P50: 12_345_678, P99: 1_234_567_890},
-		{Name: "access requests of the whole platform", Tenant: dispatcher.AnyTenant, Events: "request.*|grant.*", State: dispatcher.Paused, Queued: 10_000, Dead: 7},
-		{Name: "tickets", Tenant: "acme", Events: "request.pending", FailingSince: at.Add(-time.Hour), Queued: -1, InFlight: -1, Dead: -1,
+		{Name: "access requests of the whole platform", Tenant: dispatcher.AnyTenant, Events: "request.*|grant.*", State: dispatcher.Paused, Queued: 10_000, DeadLetters: 7},
+		{Name: "tickets", Tenant: "acme", Events: "request.pending", FailingSince: at.Add(-time.Hour), Queued: -1, InFlight: -1, DeadLetters: -1,
 			LastError: "POST https://tickets.example: 503 Service Unavailable", LastErrorAt: at, P50: 8192, P99: 90 * time.Minute},
 		{Name: "öffnet später", OpenUntil: at, Events: "*"},
 		{Name: "gone", Gone: true, Events: "*"},
-		{Name: "given up", GivenUp: true, Events: "*"},
+		{Name: "auto-disabled", AutoDisabled: true, Events: "*"},
 		{Name: "off", State: dispatcher.Disabled, Gone: true, Events: "*"},
 		{Name: "evil\n\x1b[2Jname\ttab", Tenant: "a\u202eb", Destination: "x\r", Events: "*", FailingSince: at, LastErrorAt: at,
 			LastError: "line one\nforged  line\x07 \"quoted\" " + strings.Repeat("long ", 100)},
@@ -56,6 +57,9 @@ func TestWriteStatusGolden(t *testing.T) {
 	require.NoError(t, dispatcher.WriteStatus(&b, all))
 	assertGolden(t, "status.txt", b.String())
 	assert.Equal(t, len(all)+1, strings.Count(b.String(), "\n"), "a line each, whatever the names")
+	for line := range strings.Lines(b.String()) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(line), 120+1)
+	}
 }
 
 type noWriter struct{}

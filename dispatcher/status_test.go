@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 			synctest.Wait()
 		}
 		assert.Equal(t, dispatcher.RouteStatus{
-			Name: "z", Tenant: "t", Events: "*", Queued: 3, InFlight: 1, Dead: 1, Delivered: 1, Skipped: 1, Failed: 2, Died: 1,
+			Name: "z", Tenant: "t", Events: "*", Queued: 3, InFlight: 1, DeadLetters: 1, Delivered: 1, Skipped: 1, Failed: 2, Dead: 1,
 			FailingSince: b.began.Round(0), LastSuccess: b.began.Round(0), LastError: "receiver is down", LastErrorAt: b.began.Round(0),
 			P50: 8192, P99: 8192, // the lowest bucket
 		}, rounded(b.status("z")))
@@ -112,7 +112,7 @@ func TestStatusWithinItsContext(t *testing.T) {
 		require.Len(t, rows, 200)
 		for i, row := range rows {
 			assert.Equal(t, fmt.Sprint("r", i), row.Name)
-			assert.Equal(t, []int{-1, -1, -1}, []int{row.Queued, row.InFlight, row.Dead})
+			assert.Equal(t, []int{-1, -1, -1}, []int{row.Queued, row.InFlight, row.DeadLetters})
 		}
 	})
 }

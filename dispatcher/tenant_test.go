@@ -211,7 +211,7 @@ func TestRouteNamePassesToAnotherTenant(t *testing.T) {
 		for _, s := range b.seen.settledOf("r") {
 			assert.Equal(t, s.Delivery.Event.Tenant(), s.Tenant)
 		}
-		assert.Zero(t, b.status("r").Died, "nobody of this tenant's died")
+		assert.Zero(t, b.status("r").Dead, "nobody of this tenant's died")
 		letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "r"})
 		require.NoError(t, err)
 		assert.Empty(t, letters)

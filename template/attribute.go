@@ -131,13 +131,9 @@ func (c *cssState) feed(b byte) {
 // declaration or calls a function.
 func appendCSS(dst []byte, s string) []byte {
 	for _, r := range strings.ToValidUTF8(s, "") {
-		if isLetterOrDigit(r) || r >= 0xA0 || strings.ContainsRune(" #%.,-+_", r) {
+		if r >= 0xA0 || r < 0x80 && isAlphanumeric(byte(r)) || strings.ContainsRune(" #%.,-+_", r) {
 			dst = append(dst, string(r)...)
 		}
 	}
 	return dst
-}
-
-func isLetterOrDigit(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aymerick/raymond/ast"
 	"github.com/aymerick/raymond/lexer"
 )
 
@@ -201,8 +200,7 @@ func (c *grammarChecker) closeBlock(open lexer.Token, name string) {
 	c.close(end, lexer.TokenClose)
 }
 
-// expression checks: name, parameters, named parameters. It returns the name as raymond compares it with the closing
-// tag.
+// expression checks: name, parameters, named parameters. It returns the name, which the closing tag has to repeat.
 func (c *grammarChecker) expression(open lexer.Token) string {
 	name := c.name(open)
 	for !c.isPair() && c.is(lexer.TokenOpenSexpr, lexer.TokenBoolean, lexer.TokenNumber, lexer.TokenString, lexer.TokenData, lexer.TokenID) {
@@ -241,7 +239,7 @@ func (c *grammarChecker) param(open lexer.Token) {
 	c.calls--
 }
 
-// name checks a literal or a path and returns raymond's canonical form of it.
+// name checks a literal or a path and returns the text that a closing tag has to repeat.
 func (c *grammarChecker) name(open lexer.Token) string {
 	t := c.peek()
 	switch t.Kind {
@@ -254,13 +252,7 @@ func (c *grammarChecker) name(open lexer.Token) string {
 			c.fail(KindSyntax, t, excerpt(t.Val)+" is not a number", "")
 			return ""
 		}
-		c.next()
-		n, isInt := strconv.Atoi(t.Val)
-		if isInt == nil {
-			return ast.NewNumberLiteral(0, 0, float64(n), true, "").Canonical()
-		}
-		f, _ := strconv.ParseFloat(t.Val, 64)
-		return ast.NewNumberLiteral(0, 0, f, false, "").Canonical()
+		return c.next().Val
 	case lexer.TokenData:
 		c.next()
 		return c.path("@")

@@ -145,14 +145,14 @@ func findBuiltin(name string) (builtin, bool) {
 
 // ofText is a helper of one text.
 func ofText(f func(string) string) builtin {
-	return builtin{1, 1, false, func(m *machine, args []any) any { return m.limited(f(m.textOf(args[0]))) }}
+	return builtin{1, 1, false, func(m *machine, args []any) any { return m.helperText(f(m.textOf(args[0]))) }}
 }
 
 func escapedFor(o output) builtin {
 	return ofText(func(s string) string { return string(appendEscaped(nil, o, s)) })
 }
 
-func jsonOf(m *machine, args []any) any { return m.limited(string(m.appendJSON(nil, args[0], 0))) }
+func jsonOf(m *machine, args []any) any { return m.helperText(string(m.appendJSON(nil, args[0], 0))) }
 
 // builtinNames lists the built-in helpers and blocks, for suggestions.
 func builtinNames() []string {
@@ -178,7 +178,7 @@ func toData(v any) any {
 	return v
 }
 
-// textOf is the text a value has in a text template, paid for; "" when the steps do not suffice.
+// textOf is the text a value has in a text template, with its steps counted; "" when they do not suffice.
 func (m *machine) textOf(v any) string {
 	s, ok := v.(string)
 	if !ok {
@@ -190,9 +190,9 @@ func (m *machine) textOf(v any) string {
 	return s
 }
 
-// made is a text that a helper has made, paid for. It is no longer than an output may be: otherwise helpers within
-// helpers could make any length of a short value.
-func (m *machine) limited(text string) any {
+// helperText returns a text that a helper has made, with its steps counted. It is no longer than an output may be:
+// otherwise helpers within helpers could make any length of a short value.
+func (m *machine) helperText(text string) any {
 	if len(text) > m.t.limits.Output {
 		m.tooLong()
 	}
@@ -246,7 +246,7 @@ func joinList(m *machine, args []any) any {
 			return nil
 		}
 	}
-	return m.limited(string(out))
+	return m.helperText(string(out))
 }
 
 // truncate shortens a text to at most so many characters, the last of which is then an ellipsis.
@@ -274,7 +274,7 @@ func truncate(m *machine, args []any) any {
 	case n == 0:
 		return ""
 	}
-	return m.limited(text[:last] + "…")
+	return m.helperText(text[:last] + "…")
 }
 
 // date formats a time in UTC: epoch seconds with a fraction, or RFC 3339. The layout is Go's, RFC 3339 by default.
@@ -293,7 +293,7 @@ func date(m *machine, args []any) any {
 	if !m.countBytes(len(layout)) {
 		return nil
 	}
-	return m.limited(t.UTC().Format(layout))
+	return m.helperText(t.UTC().Format(layout))
 }
 
 // epochSeconds gives a time in whole seconds since 1970, those of the instant rounded down. What is no time is returned

@@ -36,7 +36,7 @@ func holdsTag(text string) bool {
 			return false
 		}
 		end := 0
-		for end < len(after) && (isLetter(after[end]) || end > 0 && after[end] >= '0' && after[end] <= '9') {
+		for end < len(after) && (isLetter(after[end]) || end > 0 && isDigit(after[end])) {
 			end++
 		}
 		if end > 0 && end < len(after) && (after[end] == '>' || after[end] == '/' || isHTMLBlank(after[end])) {
@@ -337,7 +337,7 @@ func (p *htmlPlace) same(o htmlPlace) bool {
 	return a == o
 }
 
-// join unites the ends of two branches; it reports false when they are in different places.
+// join merges the ends of two branches; it reports false when they are in different places.
 func (p *htmlPlace) join(o htmlPlace) bool {
 	a, b := *p, o
 	a.outer, b.outer = 0, 0

@@ -211,7 +211,7 @@ func (p *jsonPlace) between() bool {
 	return true
 }
 
-// join unites the ends of two branches; it reports false, and the level, when they differ.
+// join merges the ends of two branches; it reports false, and the level, when they differ.
 func (p *jsonPlace) join(o jsonPlace) (level int, ok bool) {
 	for i := range p.levels {
 		if i > p.last && i > o.last {
@@ -233,7 +233,7 @@ func (p *jsonPlace) join(o jsonPlace) (level int, ok bool) {
 	return 0, true
 }
 
-// joinForms unites what two branches make of a text. What may be a document in one is watched on; a document that began
+// joinForms merges what two branches make of a text. What may be a document in one is watched on; a document that began
 // in one branch only, and goes on behind it, is none.
 func joinForms(a, b jsonForm) (jsonForm, bool) {
 	begun := func(f jsonForm) bool { return f == formBracket || f == formBrace }

@@ -119,7 +119,7 @@ func (m *machine) truth(in *instruction) bool {
 	return m.isTrue(v)
 }
 
-// isTrue is isTrue of values, paid for.
+// isTrue is isTrue of values, with its steps counted.
 func (m *machine) isTrue(v any) bool {
 	if n, ok := v.(json.Number); ok && !m.countBytes(len(n)) {
 		return false
@@ -134,7 +134,7 @@ func (m *machine) isTruthy(v any) bool {
 }
 
 // countBytes counts the steps for n bytes that are read or written inside one instruction. What is short costs nothing:
-// the instruction has paid for it.
+// the step of the instruction covers it.
 func (m *machine) countBytes(n int) bool { return n < bytesPerStep || m.countSteps(n/bytesPerStep) }
 
 // countKeys counts the steps of sorting the keys of an object.

@@ -136,7 +136,7 @@ func isMacroName(s string) bool {
 }
 
 func isMacroByte(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.'
+	return isAlphanumeric(b) || b == '_' || b == '.'
 }
 
 // SessionMacros returns the macro names of session events, the form variables of remote-access products, with what they

@@ -91,7 +91,7 @@ func (m *machine) nested(in *instruction, v any) {
 
 // joinsJSON reports whether b could be part of a number or word of JSON that a neighbour prolongs.
 func joinsJSON(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '-' || b == '+'
+	return isAlphanumeric(b) || b == '.' || b == '-' || b == '+'
 }
 
 // appendText appends the text of a value: a list is joined by commas, an object is its JSON.
@@ -167,7 +167,7 @@ func (m *machine) appendJSON(dst []byte, v any, depth int) []byte {
 	return dst
 }
 
-// descend pays for one element of a list or object and bounds the depth and the length of the text so far.
+// descend counts the step of one element of a list or object and bounds the depth and the length of the text so far.
 func (m *machine) descend(length, depth int) bool {
 	if depth >= maxDataDepth {
 		m.fail(KindData, "the data is nested deeper than "+strconv.Itoa(maxDataDepth)+" levels", "", nil)
@@ -281,11 +281,9 @@ func appendHeader(dst []byte, s string) []byte {
 // appendURL keeps the unreserved characters of RFC 3986, section 2.3, and percent-encodes the rest.
 func appendURL(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
-		b := s[i]
-		switch {
-		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '.', b == '_', b == '~':
+		if b := s[i]; isAlphanumeric(b) || b == '-' || b == '.' || b == '_' || b == '~' {
 			dst = append(dst, b)
-		default:
+		} else {
 			dst = appendPercent(dst, b)
 		}
 	}

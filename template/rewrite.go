@@ -242,7 +242,7 @@ func (w *rewriter) word(afterOpen bool) {
 		end += size
 	}
 	name := w.src[w.pos:end]
-	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
+	if c := name[0]; c == '-' || isDigit(c) {
 		if n := numberLength(w.src[w.pos:]); n > 0 {
 			w.copyTo(w.pos + n)
 			return
@@ -265,7 +265,7 @@ func numberLength(s string) int {
 	}
 	digits := func() bool {
 		start := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		for i < len(s) && isDigit(s[i]) {
 			i++
 		}
 		return i > start
@@ -302,7 +302,7 @@ func isIdentifier(s string) bool {
 	case "", "this", "else", "as", "true", "false", "null", "undefined":
 		return false
 	}
-	return s[0] != '-' && (s[0] < '0' || s[0] > '9')
+	return s[0] != '-' && !isDigit(s[0])
 }
 
 // isBlank reports whether r is white space for handlebars.js: the \s of ECMAScript.

@@ -189,7 +189,7 @@ func (p *htmlPlace) valueOfURL() (output, *htmlFault) {
 	return outURL, nil
 }
 
-// joinURLs unites the ends of two branches in what is safe in both.
+// joinURLs merges the ends of two branches in what is safe in both.
 func joinURLs(a, b urlState) urlState {
 	either := func(states ...urlState) bool {
 		for _, s := range states {

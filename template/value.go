@@ -101,12 +101,10 @@ func listIndex(name string) int {
 	if name == "" || len(name) > 9 || len(name) > 1 && name[0] == '0' {
 		return -1
 	}
-	for i := 0; i < len(name); i++ {
-		if name[i] < '0' || name[i] > '9' {
-			return -1
-		}
+	n, err := strconv.Atoi(name)
+	if err != nil || !isDigit(name[0]) { // +1 and -1 are names too
+		return -1
 	}
-	n, _ := strconv.Atoi(name)
 	return n
 }
 
@@ -208,6 +206,8 @@ func isNumber(s string) bool {
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+func isAlphanumeric(b byte) bool { return isLetter(b) || isDigit(b) }
 
 // sortedKeys returns the keys of m in byte order.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

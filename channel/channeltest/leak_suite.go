@@ -1,12 +1,16 @@
 package channeltest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -30,7 +34,7 @@ type LeakSuite[C any] struct {
 	Text func(field, random string) string
 }
 
-// RunLeaks checks that no credential in a configuration comes out of the channel. It finds every secret.Value by
+// RunLeaks checks that no credential in a configuration leaves the channel. It finds every secret.Value by
 // reflection, in unexported fields too, and plants a text in it; one that cannot be planted fails the test. Then it
 // drives the channel through success, every class of error, sources that fail or panic, values that cannot be used, and
 // a panic in Send, and searches for the texts, in all encodings, in the errors, the receipts, the logs (package log and
@@ -109,7 +113,7 @@ type planted struct{ field, text string }
 func (s LeakSuite[C]) plant(t *testing.T, kind planting) leaks[C] {
 	t.Helper()
 	l := leaks[C]{config: s.Config()}
-	g := gardener{plant: func(field string) secret.Value {
+	g := planter{plant: func(field string) secret.Value {
 		random := rand.Text()
 		// These characters look different in every encoding, and may stand in a header, a path and a query.
 		text := "leak-" + random + "/+&~"
@@ -145,9 +149,9 @@ func (s LeakSuite[C]) drive(t *testing.T, a Answer, kind planting) {
 	}
 	if err == nil {
 		for what, r := range map[string]result{
-			"an attempt":                  tryOut(t, c, a, sample()),
-			"an attempt without an event": tryOut(t, c, a, channel.Delivery{}),
-			"an attempt that panics":      provoke(t, c),
+			"an attempt":                  attemptAny(t, c, a, sample()),
+			"an attempt without an event": attemptAny(t, c, a, channel.Delivery{}),
+			"an attempt that panics":      sendWithoutContext(t, c),
 		} {
 			l.search(t, "the error of "+what, printError(r.err)...)
 			l.search(t, "the receipt of "+what, printReceipt(r.receipt))
@@ -163,8 +167,8 @@ func (s LeakSuite[C]) drive(t *testing.T, a Answer, kind planting) {
 	l.search(t, "the log", logs.String())
 }
 
-// provoke calls Send without a context, which most channels answer with a panic somewhere deep inside.
-func provoke(t *testing.T, c channel.Channel) result {
+// sendWithoutContext calls Send without a context, which most channels answer with a panic somewhere deep inside.
+func sendWithoutContext(t *testing.T, c channel.Channel) result {
 	t.Helper()
 	done := make(chan result, 1)
 	go func() {
@@ -173,7 +177,7 @@ func provoke(t *testing.T, c channel.Channel) result {
 		r.receipt, r.err = channel.Recover(c).Send(missing, sample())
 		done <- r
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), sendTimeout)
 	defer cancel()
 	select {
 	case r := <-done:
@@ -191,4 +195,48 @@ func (l leaks[C]) search(t *testing.T, where string, texts ...string) {
 			t.Errorf("%s holds the value of %s (%s)", where, p.field, form)
 		}
 	}
+}
+
+// logCapture keeps what is logged, by the channel and by a host that logs all it gets.
+type logCapture struct {
+	mu     sync.Mutex
+	text   bytes.Buffer
+	logger []*slog.Logger
+}
+
+// captureLogs makes the default logger, and with it package log, write to a new capture until the test ends.
+func captureLogs(t *testing.T) *logCapture {
+	t.Helper()
+	l := &logCapture{}
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}
+	l.logger = []*slog.Logger{slog.New(slog.NewTextHandler(l, everything)), slog.New(slog.NewJSONHandler(l, everything))}
+	before, out, flags := slog.Default(), log.Writer(), log.Flags()
+	slog.SetDefault(l.logger[0])
+	t.Cleanup(func() {
+		slog.SetDefault(before)
+		log.SetOutput(out) // which SetDefault has changed and does not change back
+		log.SetFlags(flags)
+	})
+	return l
+}
+
+// log is what a host might do with what it has.
+func (l *logCapture) log(what string, v any, err error) {
+	for _, logger := range l.logger {
+		logger.Error("channeltest", "what", what, "value", v, "error", err)
+	}
+}
+
+// Write implements io.Writer.
+func (l *logCapture) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns what was logged so far.
+func (l *logCapture) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

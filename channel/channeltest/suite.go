@@ -1,11 +1,19 @@
+// Package channeltest helps to test code that uses or implements channel.Channel: [Recorder] is a fake destination for
+// tests of dispatching code, [Run] is the conformance suite for an own channel, and [RunLeaks] checks that none of its
+// credentials leaves it.
 package channeltest
 
 import (
+	"context"
+	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/event"
 )
 
 // Suite tells [Run] how to make the channel under test.
@@ -21,7 +29,7 @@ type Suite struct {
 	// all others, see [OneWay].
 	Unsupported []Answer
 	// Secrets are the values New plants in the channel's configuration: tokens, passwords, secret parts of a URL, each
-	// with at least 8 characters that occur nowhere else. None may come out of the channel.
+	// with at least 8 characters that occur nowhere else. None may leave the channel.
 	Secrets []string
 }
 
@@ -30,7 +38,7 @@ type Suite struct {
 // by its effects.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
-	s.check(t)
+	s.validate(t)
 	for _, r := range rules() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Cleanup(func() { // registered first, so that it comes after the other cleanups
@@ -53,7 +61,7 @@ func rules() []rule {
 	return slices.Concat(verdictRules(), cancellationRules(), eventRules(), receiptRules(), leakRules())
 }
 
-func (s Suite) check(t *testing.T) {
+func (s Suite) validate(t *testing.T) {
 	t.Helper()
 	if s.New == nil {
 		t.Fatal("Suite.New is nil: set it to a function that makes the channel")
@@ -89,4 +97,121 @@ func (s Suite) open(t *testing.T, a Answer) (channel.Channel, bool) {
 		})
 	}
 	return c, true
+}
+
+// Answer is a class of what a destination may do with an event.
+type Answer uint8
+
+// The classes. The verdict that the channel's error must have follows each.
+const (
+	Accepted    Answer = iota // takes the event: no error
+	Unavailable               // cannot take it now, for example HTTP 503: transient
+	Throttled                 // wants no other attempt before ThrottleDelay has passed: transient, with that delay
+	Rejected                  // will never take this event, for example HTTP 400: permanent
+	Gone                      // does not exist any more, for example HTTP 410: permanent, and channel.ErrGone
+	Silent                    // takes the connection, or the request, and never answers
+)
+
+// ThrottleDelay is what a [Throttled] destination asks for.
+const ThrottleDelay = 90 * time.Second
+
+func answers() []Answer { return []Answer{Accepted, Unavailable, Throttled, Rejected, Gone, Silent} }
+
+// OneWay lists the classes that a destination does not have when nothing comes back from it, for Unsupported: all but
+// Accepted. Send then returns without an answer to wait for.
+func OneWay() []Answer { return []Answer{Unavailable, Throttled, Rejected, Gone, Silent} }
+
+// String returns the name of the class.
+func (a Answer) String() string {
+	switch a {
+	case Accepted:
+		return "Accepted"
+	case Unavailable:
+		return "Unavailable"
+	case Throttled:
+		return "Throttled"
+	case Rejected:
+		return "Rejected"
+	case Gone:
+		return "Gone"
+	case Silent:
+		return "Silent"
+	}
+	return "Answer(" + strconv.Itoa(int(a)) + ")"
+}
+
+const (
+	sendTimeout   = 10 * time.Second      // for an attempt that is not cancelled
+	returnTimeout = 2 * time.Second       // for Send to return after its context is done
+	hangTime      = 50 * time.Millisecond // how long a silent destination is waited for
+)
+
+// result is what one attempt came to.
+type result struct {
+	receipt channel.Receipt
+	err     error
+}
+
+// attempt calls Send and guards the suite from what a broken channel does: a panic and a Send that outlives its context
+// fail the test instead of ending or hanging the process.
+func attempt(ctx context.Context, t *testing.T, c channel.Channel, d channel.Delivery) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		r.receipt, r.err = channel.Recover(c).Send(ctx, d)
+		done <- r
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		late := time.NewTimer(returnTimeout)
+		defer late.Stop()
+		select {
+		case r = <-done:
+		case <-late.C:
+			t.Errorf("Send has not returned %v after its context was done", returnTimeout)
+			return result{err: ctx.Err()}
+		}
+	}
+	if p, ok := errors.AsType[*channel.PanicError](r.err); ok {
+		t.Errorf("Send: %v", p)
+	}
+	return r
+}
+
+// succeed makes an attempt that has to succeed.
+func succeed(t *testing.T, c channel.Channel, d channel.Delivery) channel.Receipt {
+	t.Helper()
+	r := attempt(t.Context(), t, c, d)
+	if r.err != nil {
+		t.Errorf("the destination takes the event and Send of %v returned: %v", d.Event, r.err)
+	}
+	return r.receipt
+}
+
+// sample is a realistic delivery.
+func sample() channel.Delivery { return sampleOf(event.TypeRequestPending) }
+
+func sampleOf(typ event.Type) channel.Delivery {
+	e, _ := event.Sample(typ)
+	return channel.Delivery{Event: e, Route: "channeltest", Attempt: 1}
+}
+
+// request is a delivery of a new event with the given justification.
+func request(t *testing.T, justification string, m event.Meta) channel.Delivery {
+	t.Helper()
+	p, err := event.Decode[event.RequestPending](sample().Event)
+	if err != nil {
+		t.Fatalf("the sample cannot be decoded: %v", err)
+	}
+	p.Justification = justification
+	e, err := event.New(p, m)
+	if err != nil {
+		t.Fatalf("the event cannot be made: %v", err)
+	}
+	return channel.Delivery{Event: e, Route: "channeltest", Attempt: 1}
 }

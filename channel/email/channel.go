@@ -72,7 +72,7 @@ func New(c Config) (*Channel, error) {
 //
 // The receipt holds the message, also when it could not be sent, and the relay's last reply, without the credentials of
 // the configuration in any common encoding. Its Status is that reply's code. OutcomeUnknown is set when the message was
-// sent to its end and no answer came, Skipped when all recipients had got the mail by a redelivery meanwhile.
+// sent to its end and no answer came, Skipped when a redelivery has reached all recipients meanwhile.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	m := c.mailer()
 	if d.Event.IsZero() {
@@ -95,7 +95,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	return m.deliver(ctx, d, mail, s, credential, red)
 }
 
-// deliver sends a mail to those who have not got it.
+// deliver sends a mail to the recipients that do not have it yet.
 func (m *mailer) deliver(ctx context.Context, d channel.Delivery, mail *message, s *mailState, credential string, red redaction) (channel.Receipt, error) {
 	began := time.Now()
 	t := transaction{from: m.composer.from, message: mail.wire, shorter: mail.shorter, credential: credential}

@@ -23,7 +23,7 @@ const defaultTimeout = 30 * time.Second
 // Printing a Config shows the relay's address only.
 //
 // Addresses are local@domain: a local part of letters, digits, dots and !#$%&'*+-/=?^_`{|}~, without quotes; a host
-// name, which may be written in any script. Nothing else may stand beside the address.
+// name, which may be written in any script. Nothing else is allowed beside the address.
 //
 // Templates see the event's decoded form and may be shared by any number of channels. Those of the syntax
 // template.Macros are as good as Handlebars.
@@ -35,7 +35,7 @@ type Config struct {
 	FromName string
 	// ReplyTo is the address for answers. "" = From.
 	ReplyTo string
-	// To are recipients whom everybody sees in the header; Bcc are those whom nobody sees. An address that occurs twice
+	// To are recipients that the header shows; Bcc are recipients that it does not. An address that occurs twice
 	// gets one mail.
 	To, Bcc []string
 	// ToComputed are recipients named by the event: templates compiled for template.Text, each of which makes one address,
@@ -51,7 +51,7 @@ type Config struct {
 	// all the same, with what package notice says in that part's place. A mail that is larger than the relay says it takes
 	// is made shorter: text alone, of a title, a summary and a link.
 	Text, HTML *template.Template
-	// Domain is how we introduce ourselves to the relay (EHLO) and what stands in the Message-ID. "" = that of From.
+	// Domain is how we introduce ourselves to the relay (EHLO) and the domain of the Message-ID. "" = that of From.
 	Domain string
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
 	// one of its own that allows public addresses only.
@@ -59,9 +59,9 @@ type Config struct {
 	// Timeout is the time of one attempt, from looking the relay up to its last reply. 0 = 30 s. An earlier deadline of
 	// Send's context wins.
 	Timeout time.Duration
-	// Progress remembers who has got a mail that not all recipients have got. nil = a [Memory] of its own: give all
-	// channels, and what takes their place after a change of the configuration, the same one, and one in a store that
-	// outlives the process where mail must not come twice after a restart or from another worker.
+	// Progress remembers the recipients of a mail that was delivered to some of them only. nil = a [Memory] of its own:
+	// give all channels, and what takes their place after a change of the configuration, the same one, and one in a store
+	// that outlives the process where mail must not come twice after a restart or from another worker.
 	Progress Progress
 	// Logger gets a warning when Relay.TLS switches verification off or Progress cannot be read or stored. nil =
 	// slog.Default.

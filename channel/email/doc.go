@@ -9,20 +9,20 @@
 //
 // Each recipient has an outcome of its own: when the relay refuses one, the others get the mail all the same. Send then
 // returns an error that says which were refused. If one of them may succeed later (a 4yz reply, as greylisting gives),
-// the attempt counts as transient, and the next attempt is for those only that have not got the mail. A redelivery on
-// purpose is for those as well, those refused for good included; once all have the mail, a further one is for everybody
-// again.
+// the attempt counts as transient, and the next attempt is only for the recipients that do not have the mail yet. A
+// redelivery on purpose is for those as well, those refused for good included; once all have the mail, a further one is
+// for everybody again.
 //
 // [Config].Progress is where this is remembered. When the relay took the mail but its answer was lost, a recipient may
-// get it twice, with the same Message-ID, by which most mailboxes tell.
+// get it twice, with the same Message-ID, by which most mailboxes recognise it.
 //
 // # Queues and workers
 //
-// With the default [Memory] a mail goes to nobody twice as long as one process makes all attempts: any queue, one
+// With the default [Memory] no recipient gets a mail twice as long as one process makes all attempts: any queue, one
 // worker process, and one Memory that all channels of the process share, so that a change of the configuration does not
-// lose it. After a restart, or with several worker processes on one lane, a mail that some recipients have got is sent
-// to all of them again. With a Progress in a store that all workers share there is no such limit: queue and number of
-// workers do not matter.
+// lose it. After a restart, or with several worker processes on one lane, a mail that was delivered to some recipients
+// is sent to all of them again. With a Progress in a store that all workers share there is no such limit: queue and
+// number of workers do not matter.
 //
 // A computed recipient whose template makes nothing is left out, for example an approver that is not known yet. One
 // that is no address counts as refused for good. When no recipient is left, the delivery fails for good.

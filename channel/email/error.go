@@ -25,12 +25,12 @@ type Error struct {
 	Code     int       // of the relay's reply, RFC 5321; 0 = it is not about a reply
 	Enhanced string    // the reply's status code by RFC 3463, such as "5.1.1"; may be empty
 	Relay    string    // host:port
-	Refusals []Refusal // of KindRecipients: who has not got the mail
+	Refusals []Refusal // of KindRecipients: the recipients without the mail
 	detail   string    // safe to show; "" = none
 	cause    error     // one of the errors named above
 }
 
-// Refusal says that one recipient has not got the mail.
+// Refusal is one recipient that does not have the mail.
 type Refusal struct {
 	Recipient string // its place in Config, such as "To[1]"
 	Code      int    // of the relay's reply; 0 = what was computed is no address
@@ -89,7 +89,7 @@ type Kind = netguard.Kind
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
 	KindRender        Kind = "render"         // the mail cannot be made from this event
-	KindNoRecipient   Kind = "no_recipient"   // the event names nobody, or no valid address, and nobody else is configured
+	KindNoRecipient   Kind = "no_recipient"   // neither the event nor the configuration names a valid address
 	KindTooLarge      Kind = "too_large"      // the mail is larger than the relay says it takes
 	KindRenderTimeout Kind = "render_timeout" // the mail could not be made in time
 	KindSecret        Kind = "secret"         // a credential cannot be read or used; the error names where it comes from
@@ -147,8 +147,8 @@ func (s Stage) aboutMail() bool { return s == StageRcpt || s == StageData || s =
 
 const (
 	// relayPause is the least pause after an attempt that failed for a certificate, for lack of TLS, or because the relay
-	// refuses us: people correct that, so trying every few minutes is noise, and giving up would lose what could still be
-	// delivered.
+	// refuses us: an operator has to correct that, so an attempt every few minutes is useless, and a dead letter would be
+	// premature.
 	relayPause = time.Hour
 	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants to
 	// see a sender come back, but not at once, and takes the impatient for spammers.
@@ -176,7 +176,7 @@ func (m *mailer) failureError(ctx context.Context, f *failure, red redaction) er
 	n := netguard.Classify(ctx, "", "", f.err, f.outcomeUnknown())
 	e.Kind, e.cause = n.Kind, n
 	if errors.Is(n, netguard.ErrDestinationBlocked) {
-		// The error itself may be seen by whoever configured the relay, and must not tell this.
+		// Not in the error, which a tenant who configured the relay may see.
 		m.logger.WarnContext(ctx, "email may not connect to the relay", "relay", m.address, "detail", n.Detail())
 	}
 	switch n.Kind {
@@ -216,7 +216,7 @@ func (m *mailer) replyError(e *Error, r reply, red redaction) error {
 }
 
 // conclude makes the error for a mail of which each recipient has an outcome, nil if all have it, and stores what is to
-// be known later: of a mail that all got at once, nothing.
+// be known later: nothing of a mail that was delivered to all at once.
 func (m *mailer) conclude(ctx context.Context, d channel.Delivery, s *mailState, to []recipient) error {
 	e := &Error{Kind: KindRecipients, Stage: StageRcpt, Relay: m.address}
 	again, some := false, false

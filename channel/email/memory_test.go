@@ -124,8 +124,8 @@ func TestProgressThatFails(t *testing.T) {
 	ch = open(t, c)
 	store.broken = errors.New("down")
 	require.Error(t, send(sample(event.TypeRequestPending)))
-	assert.Contains(t, lines.String(), "cannot read who has got a mail")
-	assert.Contains(t, lines.String(), "cannot store who has got a mail")
+	assert.Contains(t, lines.String(), "cannot read the progress of a mail")
+	assert.Contains(t, lines.String(), "cannot store the progress of a mail")
 	require.NoError(t, send(sample(event.TypeRequestPending)), "to both")
 
 	store.broken, store.rows = nil, map[email.Key]string{}

@@ -141,7 +141,7 @@ func (l *composer) build(d channel.Delivery, to []recipient, subject, text, html
 		m.SetGenHeader("To", "undisclosed-recipients:;") // RFC 5322 section 3.4, an empty group
 	}
 	m.Subject(subject)
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's absence is to be answered
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office reply
 	if thread := threadID(d.Event, l.domain); thread != "" {
 		m.SetGenHeader(mail.HeaderInReplyTo, "<"+thread+">")
 		m.SetGenHeader(mail.HeaderReferences, "<"+thread+">")
@@ -184,15 +184,12 @@ func visible(to []recipient) []*netmail.Address {
 }
 
 func (l *composer) renderSubject(ctx context.Context, e event.Event, n notice.Notice) (string, error) {
-	subject := n.Title
-	if l.subject != nil {
-		made, err := l.subject.Render(ctx, nil, e.Decoded())
-		switch {
-		case err == nil:
-			subject = string(made)
-		case !exceedsLimits(err):
-			return "", &templateError{"Subject", err}
-		}
+	subject, ok, err := tryRender(ctx, "Subject", l.subject, e)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		subject = n.Title
 	}
 	if subject = oneLine(notice.Truncate(oneLine(subject), maxSubject)); subject == "" {
 		subject = string(e.Type()) // a mail without a subject looks like one that is not wanted
@@ -202,37 +199,40 @@ func (l *composer) renderSubject(ctx context.Context, e event.Event, n notice.No
 
 // renderBody makes the two forms; html is "" when there is none.
 func (l *composer) renderBody(ctx context.Context, e event.Event, n notice.Notice) (text, html string, err error) {
-	text = n.Text()
-	if l.text != nil {
-		out, err := l.text.Render(ctx, nil, e.Decoded())
-		switch {
-		case err == nil:
-			text = string(out)
-		case !exceedsLimits(err):
-			return "", "", &templateError{"Text", err}
-		}
+	text, ok, err := tryRender(ctx, "Text", l.text, e)
+	if err != nil {
+		return "", "", err
 	}
-	text = cleanText(text)
-	if l.html == nil && l.text != nil {
+	if !ok {
+		text = n.Text()
+	}
+	if text = cleanText(text); l.html == nil && l.text != nil {
 		return text, "", nil
 	}
-	var out []byte
-	if l.html != nil {
-		out, err = l.html.Render(ctx, nil, e.Decoded())
+	if html, ok, err = tryRender(ctx, "HTML", l.html, e); err == nil && !ok {
+		var page []byte
+		if page, err = l.page.Render(ctx, nil, pageData(n)); err != nil {
+			err = &templateError{"HTML", err}
+		}
+		html = string(page)
 	}
-	if l.html == nil || exceedsLimits(err) {
-		out, err = l.page.Render(ctx, nil, pageData(n))
-	}
-	if err != nil {
-		return "", "", &templateError{"HTML", err}
-	}
-	return text, cleanText(string(out)), nil
+	return text, cleanText(html), err
 }
 
-// exceedsLimits reports whether a template got beyond its limits, which is up to the event's data.
-func exceedsLimits(err error) bool {
-	r, ok := errors.AsType[*template.RenderError](err)
-	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
+// tryRender renders a template of Config. ok is false when there is none, or when it exceeds its limits, which is up to
+// the event's data.
+func tryRender(ctx context.Context, field string, t *template.Template, e event.Event) (text string, ok bool, err error) {
+	if t == nil {
+		return "", false, nil
+	}
+	out, err := t.Render(ctx, nil, e.Decoded())
+	if r, limits := errors.AsType[*template.RenderError](err); limits && (r.Kind == template.KindSize || r.Kind == template.KindSteps) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, &templateError{field, err}
+	}
+	return string(out), true, nil
 }
 
 // messageID is the same for all attempts, so that mailboxes recognise a repetition. A redelivery on purpose must not be
@@ -249,7 +249,7 @@ func messageID(d channel.Delivery, domain string) string {
 
 // threadID names the thread of an event's subject; "" = the event has none, or is a test. It is the id of a message
 // that does not exist, to which all of the thread refer: nothing need be remembered, and it does not matter which of
-// them arrives first. It is a digest, because a subject may be anything, and a tenant's name is nobody else's business.
+// them arrives first. It is a digest, because a subject may be anything, and a tenant's name is confidential.
 func threadID(e event.Event, domain string) string {
 	if e.Subject() == "" || e.IsTest() { // a test does not join what is real
 		return ""

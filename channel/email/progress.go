@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel/internal/recent"
 )
 
-// Progress remembers who has got a mail that not all of its recipients have got, so that the next attempt, or a
+// Progress remembers the recipients of a mail that was delivered to some of them only, so that the next attempt, or a
 // redelivery on purpose, is for the others only. [Memory] is one; one that all workers share is a table with the fields
 // of Key as its primary key, whose rows may go after some days. Implementations are safe for concurrent use.
 type Progress interface {
@@ -120,7 +120,7 @@ func (s *mailState) startAttempt(generation int64) (nothing bool) {
 	switch {
 	case s.Done && known: // a redelivery has brought it to the last ones meanwhile
 		return true
-	case s.Done: // all have it, and somebody wants them to get it once more
+	case s.Done: // all have it, and this is a redelivery
 		*s = mailState{stored: s.stored}
 	}
 	if !known {
@@ -159,7 +159,7 @@ func keyOf(d channel.Delivery) Key {
 	return Key{Tenant: d.Event.Tenant(), Route: d.Route, Delivery: d.ID()}
 }
 
-// load returns what is known of a mail's recipients. When that cannot be read, somebody may get it twice, which is
+// load returns what is known of a mail's recipients. When that cannot be read, a recipient may get it twice, which is
 // better than not at all.
 func (m *mailer) load(ctx context.Context, d channel.Delivery) *mailState {
 	s := &mailState{}
@@ -171,7 +171,7 @@ func (m *mailer) load(ctx context.Context, d channel.Delivery) *mailState {
 		s.stored = true
 	}
 	if err != nil {
-		m.logger.WarnContext(ctx, "email cannot read who has got a mail", "route", d.Route, "error", err)
+		m.logger.WarnContext(ctx, "email cannot read the progress of a mail", "route", d.Route, "error", err)
 	}
 	return s
 }
@@ -188,6 +188,6 @@ func (m *mailer) store(ctx context.Context, d channel.Delivery, s *mailState) {
 		err = m.progress.Put(ctx, keyOf(d), raw)
 	}
 	if err != nil {
-		m.logger.WarnContext(ctx, "email cannot store who has got a mail", "route", d.Route, "error", err)
+		m.logger.WarnContext(ctx, "email cannot store the progress of a mail", "route", d.Route, "error", err)
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// recipient is somebody to send to.
+// recipient is one address of a mail.
 type recipient struct {
 	field   string // of Config, for people: "To[2]"
 	address string // "" = what was computed is no address
 	hidden  bool   // not in the header
 }
 
-// key is what tells recipients apart. Local parts are case-sensitive in theory only.
+// key identifies a recipient. Local parts are case-sensitive in theory only.
 func (r recipient) key() string { return strings.ToLower(r.address) }
 
 // recipients are those of a Config.
@@ -65,15 +65,15 @@ func (r recipients) of(ctx context.Context, e event.Event) ([]recipient, error) 
 	}
 	for i, t := range r.computed {
 		field := fmt.Sprintf("ToComputed[%d]", i)
-		made, err := t.Render(ctx, nil, e.Decoded())
-		if err != nil && !exceedsLimits(err) {
-			return nil, &templateError{field, err}
+		text, ok, err := tryRender(ctx, field, t, e)
+		if err != nil {
+			return nil, err
 		}
-		if err != nil { // an address of a megabyte is none
+		if !ok { // an address of a megabyte is none
 			add(recipient{field: field})
 			continue
 		}
-		raw := strings.Trim(string(made), " \t\r\n") // around the template's tags; within an address nothing is corrected
+		raw := strings.Trim(text, " \t\r\n") // around the template's tags; within an address nothing is corrected
 		if raw == "" {
 			continue
 		}

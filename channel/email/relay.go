@@ -23,13 +23,13 @@ type Relay struct {
 	// Ports are those that Port may be. Empty = 25, 465, 587 and 2525.
 	Ports []int
 	// Mode says when the connection is encrypted. The zero value requires TLS: from the first byte on port 465, where
-	// nothing else is spoken (RFC 8314), and by STARTTLS on others.
+	// nothing else is used (RFC 8314), and by STARTTLS on others.
 	Mode TLSMode
 	// TLS says how the relay is verified, in every mode. The zero value verifies it with the system's roots.
 	TLS netguard.TLS
 	// Auth is how we log in: [Password], [OAuth], or the zero value for not at all.
 	Auth Auth
-	// AllowPlaintextAuth sends Auth also over a connection that is not encrypted, where anybody on the way can read it.
+	// AllowPlaintextAuth sends Auth also over a connection that is not encrypted, where it can be read on the way.
 	AllowPlaintextAuth bool
 }
 
@@ -40,7 +40,7 @@ type TLSMode uint8
 const (
 	TLSRequired      TLSMode = iota // STARTTLS; nothing is sent to a relay that does not offer it. Port 465: TLSImplicit
 	TLSImplicit                     // from the first byte, as on port 465
-	TLSOpportunistic                // STARTTLS if the relay offers it, else in clear: whoever sits in between decides
+	TLSOpportunistic                // STARTTLS if the relay offers it, else in clear; an attacker in between can choose
 	TLSNone                         // in clear
 )
 
@@ -148,7 +148,7 @@ func (a Auth) validate() error {
 	return nil
 }
 
-// codeFor tells a value that was not given from one that is wrong.
+// codeFor is the code for a value that is wrong or, if it is empty, missing.
 func codeFor(value string) channel.ConfigCode {
 	if value == "" {
 		return channel.CodeMissing

@@ -185,7 +185,7 @@ var errReplyTooLong = errors.New("the reply of the relay is too long")
 // cappedConn ends a reply that has no end: go-mail reads lines and replies of any length into memory.
 type cappedConn struct {
 	net.Conn
-	read int // since the last Write; one goroutine speaks with a relay at a time
+	read int // since the last Write; one goroutine uses a connection at a time
 }
 
 func (c *cappedConn) Read(p []byte) (int, error) {

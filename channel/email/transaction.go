@@ -22,7 +22,7 @@ type transaction struct {
 	last    reply // of the relay about the mail or a recipient; zero = none
 }
 
-// run makes the transaction, with nobody in to only as far as the relay's answer to the sender.
+// run makes the transaction; without recipients it ends with the relay's reply to the sender.
 func (t *transaction) run(ctx context.Context, p *pool, to []recipient) {
 	s, f := p.acquire(ctx, t.credential)
 	if f == nil {

@@ -23,15 +23,14 @@ type ClientOptions struct {
 	TLS       TLS
 	Proxy     *Proxy // nil = none; the environment is ignored
 	Timeouts  Timeouts
-	Senders   int    // how many requests run at a time; as many idle connections per host are kept, and at least 64
 	UserAgent string // product/version; "" = DefaultUserAgent
 }
 
 // Client sends HTTP/1.1 requests over guarded connections. It follows no redirect (a 3xx is an ordinary response),
 // keeps no cookie, does not read the environment, accepts at most 64 KiB of response header, decompresses nothing, and
-// never sends a request twice by itself. Clients of one Guard with equal TLS, proxy, phase limits and number of idle
-// connections share their connections; an idle one is checked before it is used, and where the system cannot tell how
-// it is, which is so on Windows, it is not used again. Safe for concurrent use.
+// never sends a request twice by itself. Clients of one Guard with equal TLS, proxy and phase limits share their
+// connections, of which up to 256 per host are kept idle for 90 seconds; an idle one is checked before it is used, and
+// where the system cannot tell how it is, which is so on Windows, it is not used again. Safe for concurrent use.
 type Client struct {
 	pool      *pool
 	limits    Limits
@@ -48,14 +47,10 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	timeouts, timeoutsErr := o.Timeouts.withDefaults()
 	config, tlsErr := o.TLS.Config()
 	proxy, proxyErr := newProxy(o.Proxy, g.resolver)
-	errs := []error{
+	if err := errors.Join(
 		channel.ConfigErrorsAt(o.Limits.Check(), pkg, "Limits"), channel.ConfigErrorsAt(tlsErr, pkg, "TLS"),
 		channel.ConfigErrorsAt(proxyErr, pkg, "Proxy"), channel.ConfigErrorsAt(timeoutsErr, pkg, "Timeouts"),
-	}
-	if o.Senders < 0 {
-		errs = append(errs, mistake(channel.CodeRange, "Senders", "is negative", "use 0 for the default"))
-	}
-	if err := errors.Join(errs...); err != nil {
+	); err != nil {
 		return nil, err
 	}
 	if o.UserAgent == "" {
@@ -64,7 +59,7 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	o.Limits.Ports, o.Limits.Methods = slices.Clone(o.Limits.Ports), slices.Clone(o.Limits.Methods)
 	c := &Client{limits: o.Limits, total: timeouts.Total, userAgent: []string{o.UserAgent}}
 	timeouts.Total = 0 // not a property of the connections
-	key := poolKey{tls: o.TLS.key(), timeouts: timeouts, idle: max(64, o.Senders)}
+	key := poolKey{tls: o.TLS.key(), timeouts: timeouts}
 	if proxy != nil {
 		key.proxy = proxy.key
 	}
@@ -72,10 +67,7 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	defer g.mu.Unlock()
 	p := g.pools[key]
 	if p == nil {
-		p = &pool{key: key, tls: config, proxy: proxy, timeouts: timeouts, guard: g}
-		if cert := o.TLS.ClientCertificate; cert != nil && cert.generation != nil {
-			p.generation = cert.generation()
-		}
+		p = &pool{key: key, tls: config, proxy: proxy, timeouts: timeouts, guard: g, maxIdle: maxIdlePerHost, generation: o.TLS.ClientCertificate.generation()}
 		if g.pools == nil {
 			g.pools = make(map[poolKey]*pool)
 		}
@@ -117,7 +109,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.Do(req.Context(), req)
 }
 
-// Do sends req once, within ctx; the request's own context is not looked at. Every error, also one met while reading
+// Do sends req once, within ctx; the request's own context is ignored. Every error, also one met while reading
 // the body, is an *Error. A status outside 200 to 599 is one too. The body must be closed; [ReadBody] does that. When
 // Do fails, and when the body is closed, nothing reads the request's body any more.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {

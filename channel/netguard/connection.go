@@ -88,5 +88,5 @@ func (c *connection) usable() bool {
 	return c.control(c.peek) == nil && c.peekEmpty
 }
 
-// drop closes the connection at once. The Close of TLS may wait for seconds to say goodbye.
+// drop closes the connection at once. The Close of TLS may wait for seconds to send its alert.
 func (c *connection) drop() { _ = c.tcp.Close() }

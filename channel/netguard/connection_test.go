@@ -170,7 +170,8 @@ func TestIdleConnectionsAreBoundedAndGrowOld(t *testing.T) {
 			_, _ = io.WriteString(conn, okResponse)
 		}
 	})
-	c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain, Senders: 70})
+	c := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain})
+	c.pool.maxIdle = 70
 	var senders sync.WaitGroup
 	for range inFlight {
 		senders.Go(func() {

@@ -85,11 +85,11 @@ func (e *Error) withTarget(method, target string) *Error {
 // refusal of an address or a name as it was configured, of kind [KindBlocked], is permanent: only a change of the
 // policy or of the configuration can help. Private networks, or a receiver on the same machine, need a Guard whose
 // [Profile] opens them. A name all of whose addresses are refused is of kind [KindDNS], has the text of a name that
-// does not exist, and is no more permanent than that: whoever may configure a destination must not read internal DNS
+// does not exist, and is no more permanent than that: a user who may configure a destination must not read internal DNS
 // from the difference.
 var ErrDestinationBlocked = errors.New("destination blocked by the outbound policy")
 
-// BlockedError is a refusal. Its text may be shown to whoever configured the destination: it names the host as
+// BlockedError is a refusal. Its text may be shown to the user who configured the destination: it names the host as
 // configured and never an address it resolved to, which would turn the product into a way to read internal DNS.
 type BlockedError struct {
 	Host string // as configured; "" when a socket address was checked without a name

@@ -13,6 +13,8 @@ import (
 const (
 	maxResponseHeader = 64 << 10
 	idleTimeout       = 90 * time.Second
+	expiryInterval    = 10 * time.Second // between looks for idle connections that are too old
+	maxIdlePerHost    = 256              // each sender that finds no idle connection pays for a handshake
 )
 
 // pool is the idle connections of all clients of a Guard that agree in TLS, proxy and time limits.
@@ -23,20 +25,19 @@ type pool struct {
 	proxy    *proxy
 	timeouts Timeouts
 	guard    *Guard
+	maxIdle  int // per host
 
-	mu           sync.Mutex
-	idle         map[connKey][]*connection // the one used last at the end
-	epoch        uint64                    // connections of an earlier one are not used again
-	generation   uint64                    // of the client certificate
-	timer        *time.Timer               // of closeExpired; nil = never needed
-	timerRunning bool                      // as it does while there are idle connections
+	mu         sync.Mutex
+	idle       map[connKey][]*connection // the one used last at the end
+	epoch      uint64                    // connections of an earlier one are not used again
+	generation uint64                    // of the client certificate
+	timer      *time.Timer               // of closeExpired; nil while nothing is idle
 }
 
 type poolKey struct {
 	tls      tlsKey
 	proxy    proxyKey
 	timeouts Timeouts
-	idle     int
 }
 
 // invalidate makes all further requests use new connections. Those in use are closed when their round trip is over.
@@ -66,8 +67,8 @@ func (p *pool) closeIdleLocked() {
 	clear(p.idle)
 	if p.timer != nil {
 		p.timer.Stop()
+		p.timer = nil
 	}
-	p.timerRunning = false
 }
 
 // getIdle returns an idle connection that can be used, or nil and the epoch for a new one.
@@ -85,11 +86,9 @@ func (p *pool) getIdle(key connKey) (*connection, uint64) {
 func (p *pool) popIdle(key connKey) (*connection, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.key.tls.certificate; c != nil && c.generation != nil {
-		if n := c.generation(); n != p.generation {
-			p.generation = n
-			p.invalidateLocked()
-		}
+	if n := p.key.tls.certificate.generation(); n != p.generation {
+		p.generation = n
+		p.invalidateLocked()
 	}
 	list := p.idle[key]
 	if len(list) == 0 {
@@ -107,7 +106,7 @@ func (p *pool) putIdle(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.idle[c.key]
-	if c.epoch != p.epoch || len(list) >= p.key.idle {
+	if c.epoch != p.epoch || len(list) >= p.maxIdle {
 		c.drop()
 		return
 	}
@@ -116,47 +115,34 @@ func (p *pool) putIdle(c *connection) {
 		p.idle = make(map[connKey][]*connection)
 	}
 	p.idle[c.key] = append(list, c)
-	if !p.timerRunning { // never postponed: a busy host would keep the connections to all others open
-		p.closeExpiredIn(idleTimeout)
+	if p.timer == nil { // never postponed: a busy host would keep the connections to all others open
+		p.timer = time.AfterFunc(idleTimeout, p.closeExpired)
 	}
 }
-
-// closeExpiredIn starts the timer.
-func (p *pool) closeExpiredIn(d time.Duration) {
-	p.timerRunning = true
-	if p.timer == nil {
-		p.timer = time.AfterFunc(d, p.closeExpired)
-		return
-	}
-	p.timer.Reset(d)
-}
-
-// minExpiryPause is the least time between two runs of closeExpired, each of which looks at every host.
-const minExpiryPause = time.Second
 
 // closeExpired closes what has been idle for too long.
 func (p *pool) closeExpired() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := time.Duration(0)
 	for key, list := range p.idle {
 		old := 0
 		for old < len(list) && time.Since(list[old].lastUsed) >= idleTimeout {
 			list[old].drop()
 			old++
 		}
-		if list = slices.Delete(list, 0, old); len(list) == 0 {
+		if p.idle[key] = slices.Delete(list, 0, old); old == len(list) {
 			delete(p.idle, key)
-			continue
-		}
-		p.idle[key] = list
-		if wait := idleTimeout - time.Since(list[0].lastUsed); next == 0 || wait < next {
-			next = max(wait, minExpiryPause)
 		}
 	}
-	if p.timerRunning = false; next > 0 {
-		p.closeExpiredIn(next)
+	if p.timer == nil {
+		return
 	}
+	if len(p.idle) == 0 {
+		p.timer.Stop()
+		p.timer = nil
+		return
+	}
+	p.timer.Reset(expiryInterval)
 }
 
 // connect makes a connection to the request's host, through the proxy of hop unless that is nil. ctx ends with the

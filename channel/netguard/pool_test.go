@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A host that is called all the time once put the sweeper off for all the others.
+// A host that is called all the time once postponed the timer for all the others.
 func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &pool{key: poolKey{idle: 64}}
+		p := &pool{maxIdle: 64}
 		open := func(host string) (*connection, <-chan struct{}) {
 			here, there := net.Pipe()
 			closed := make(chan struct{})
@@ -34,7 +34,7 @@ func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 			require.NotNil(t, c)
 			p.putIdle(c)
 		}
-		<-time.After(minExpiryPause)
+		<-time.After(expiryInterval)
 		synctest.Wait()
 		select {
 		case <-closed:
@@ -48,7 +48,7 @@ func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 		// The timer runs again for what comes later.
 		later, closed := open("later.example")
 		p.putIdle(later)
-		<-time.After(idleTimeout + minExpiryPause)
+		<-time.After(idleTimeout + expiryInterval)
 		synctest.Wait()
 		select {
 		case <-closed:

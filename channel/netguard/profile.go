@@ -25,11 +25,11 @@ type Profile struct {
 	// Loopback opens 127.0.0.0/8 and ::1. It is for tests, and for receivers on the same machine.
 	Loopback bool
 
-	// DangerouslyAllowMetadata opens the addresses at which clouds hand credentials to whoever asks: 169.254.0.0/16,
-	// 100.100.100.200, 192.0.0.192, 168.63.129.16; in IPv6 fd00:ec2::/32, fd20:ce::/32, fd00:c1::a9fe:0/112, fd00:42::42,
-	// fd00:a9fe:a9fe::/64, fd00:100::100:200 and every unique local address that ends with one of the IPv4 ones; and names
-	// such as metadata.google.internal. The only proper use is a Guard of its own for a client that fetches the host's own
-	// credentials; never set it where a destination can be configured.
+	// DangerouslyAllowMetadata opens the addresses at which clouds hand out credentials without asking for any:
+	// 169.254.0.0/16, 100.100.100.200, 192.0.0.192, 168.63.129.16; in IPv6 fd00:ec2::/32, fd20:ce::/32,
+	// fd00:c1::a9fe:0/112, fd00:42::42, fd00:a9fe:a9fe::/64, fd00:100::100:200 and every unique local address that ends
+	// with one of the IPv4 ones; and names such as metadata.google.internal. The only proper use is a Guard of its own for
+	// a client that fetches the host's own credentials; never set it where a destination can be configured.
 	DangerouslyAllowMetadata bool
 }
 
@@ -233,7 +233,7 @@ func isMetadata(a netip.Addr) (name string, ok bool) {
 	return "cloud metadata behind NAT64", slices.Contains(metadataIPv4, netip.AddrFrom4([4]byte(b[12:])))
 }
 
-// isMetadataName reports whether host is a name of a metadata service. It matters where somebody else resolves the
+// isMetadataName reports whether host is a name of a metadata service. It matters where another machine resolves the
 // name, as a proxy does. Sources, read 2026-11: metadata, .google.internal and .goog
 // https://docs.cloud.google.com/compute/docs/metadata/querying-metadata, the short one in older samples; instance-data:
 // EC2 scripts that predate the address, in the domain of a VPC

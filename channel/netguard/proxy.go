@@ -3,9 +3,10 @@ package netguard
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"hash/maphash"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -46,10 +47,8 @@ type proxyKey struct {
 	url, user, profile string
 	password           secret.Value
 	resolve            bool
-	environment        uint64 // digest of its httpproxy.Config, which may hold a password
+	environment        [sha256.Size]byte // digest of its httpproxy.Config, which may hold a password
 }
-
-var environmentSeed = maphash.MakeSeed() //nolint:gochecknoglobals // read-only
 
 // proxy is a Proxy ready for use; nil is none.
 type proxy struct {
@@ -74,7 +73,7 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 			errs = append(errs, mistake(channel.CodeConflict, "", "is given and to be taken from the environment", "choose one"))
 		}
 		environment := httpproxy.FromEnvironment()
-		made.key.environment = maphash.Comparable(environmentSeed, *environment)
+		made.key.environment = sha256.Sum256(fmt.Append(nil, *environment))
 		made.choose = environment.ProxyFunc()
 		return made, errors.Join(errs...)
 	}

@@ -177,7 +177,7 @@ func (t *roundTrip) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the round trip. The connection is kept if nothing is left on it and nobody has ended it.
+// Close ends the round trip. The connection is kept if nothing is left to read and the context has not ended.
 func (t *roundTrip) Close() error {
 	if !t.closed.Swap(true) {
 		t.finish(t.bodyRead.Load())
@@ -205,7 +205,7 @@ func (t *roundTrip) finish(well bool) {
 }
 
 // requestSent reports whether the socket has accepted the whole request. A large one may still be on its way, because
-// the receiver does not read it, or its writer just about to say that it is done, which is worth a moment.
+// the receiver does not read it, or its goroutine about to finish, which is worth a short wait.
 func (t *roundTrip) requestSent() bool {
 	if t.writeDone != nil {
 		moment := time.NewTimer(50 * time.Millisecond)

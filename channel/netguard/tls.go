@@ -141,11 +141,8 @@ func (t TLS) key() tlsKey {
 // ClientCertificate is what we show to servers that ask who we are. Make one with [CertificateFiles] or
 // [CertificateFunc]; it is safe for concurrent use and may be shared by channels.
 type ClientCertificate struct {
-	load func(context.Context) (*tls.Certificate, error)
-
-	// generation counts the changes seen; a Client makes new connections when it changes. nil if they cannot be seen.
-	generation func() uint64
-	problem    atomic.Pointer[channel.ConfigError]
+	load  func(context.Context) (*tls.Certificate, error)
+	files *certificateFiles // nil with a function
 }
 
 // CertificateFunc is a client certificate that f returns, once now, to validate it, and for every new connection.
@@ -176,22 +173,30 @@ func CertificateFiles(certFile, keyFile string) (*ClientCertificate, error) {
 
 func certificateFromFiles(certFile, keyFile string, interval time.Duration) (*ClientCertificate, error) {
 	f := &certificateFiles{cert: certFile, key: keyFile, interval: interval}
-	c := &ClientCertificate{}
-	f.report = c.problem.Store
-	c.load = func(context.Context) (*tls.Certificate, error) { pair, _ := f.current(); return pair, nil }
-	c.generation = func() uint64 { _, n := f.current(); return n }
-	if f.current(); f.pair == nil {
-		return nil, c.problem.Load()
+	if pair, _ := f.current(); pair == nil {
+		return nil, f.problem
 	}
-	return c, nil
+	load := func(context.Context) (*tls.Certificate, error) { pair, _ := f.current(); return pair, nil }
+	return &ClientCertificate{load, f}, nil
 }
 
 // Problem says why a changed pair of files is not used, as a *channel.ConfigError; nil if all is well.
 func (c *ClientCertificate) Problem() error {
-	if p := c.problem.Load(); p != nil {
-		return p
+	if c.files == nil {
+		return nil
 	}
-	return nil
+	c.files.mu.Lock()
+	defer c.files.mu.Unlock()
+	return c.files.problem
+}
+
+// generation counts the changes of the files; a Client makes new connections when it changes.
+func (c *ClientCertificate) generation() uint64 {
+	if c == nil || c.files == nil {
+		return 0
+	}
+	_, n := c.files.current()
+	return n
 }
 
 // forHandshake is called when a server asks for a certificate, also if there is none: that it asked says what a
@@ -225,13 +230,13 @@ var errMismatch = errors.New("does not belong to the key")
 type certificateFiles struct {
 	cert, key string
 	interval  time.Duration // between checks for changes
-	report    func(*channel.ConfigError)
 
-	mu    sync.Mutex
-	next  time.Time
-	infos [2]os.FileInfo
-	pair  *tls.Certificate
-	count uint64
+	mu      sync.Mutex
+	next    time.Time
+	infos   [2]os.FileInfo
+	pair    *tls.Certificate // the last good one
+	count   uint64           // of changes
+	problem error            // why the pair is not that of the files; a *channel.ConfigError
 }
 
 // current returns the last good pair, nil if there never was one, and how often it has changed.
@@ -249,7 +254,7 @@ func (f *certificateFiles) current() (*tls.Certificate, uint64) {
 		infos[1], err = os.Stat(f.key)
 	}
 	if err == nil && f.pair != nil && sameFile(infos[0], f.infos[0]) && sameFile(infos[1], f.infos[1]) {
-		f.report(nil)
+		f.problem = nil
 		return f.pair, f.count
 	}
 	var pair tls.Certificate
@@ -257,13 +262,13 @@ func (f *certificateFiles) current() (*tls.Certificate, uint64) {
 		pair, err = tls.LoadX509KeyPair(f.cert, f.key)
 	}
 	if err != nil {
-		f.report(pairError(err))
+		f.problem = pairError(err)
 		return f.pair, f.count
 	}
 	// The files may have changed again while they were read; infos is from before, so the next check notices.
 	f.infos, f.pair = infos, &pair
 	f.count++
-	f.report(nil)
+	f.problem = nil
 	return f.pair, f.count
 }
 
@@ -290,7 +295,7 @@ func verifyPair(pair *tls.Certificate) error {
 	return nil
 }
 
-func pairError(err error) *channel.ConfigError {
+func pairError(err error) error {
 	reason := "cannot be read, or does not belong to the key"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -99,19 +99,6 @@ func Origin(u *url.URL) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// LocationOrigin returns the origin of a redirect's Location header, resolved against the URL that was called, or "" if
-// there is none or it is not one. A Location may hold a credential in its path or query.
-func LocationOrigin(called *url.URL, location string) string {
-	if location == "" || called == nil {
-		return ""
-	}
-	u, err := called.Parse(location)
-	if err != nil || u.Host == "" || strings.ContainsFunc(u.Host, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return ""
-	}
-	return Origin(u)
-}
-
 // portOf returns the port that is used when the URL says port, which may be "".
 func portOf(scheme, port string) int {
 	if port == "" {

@@ -1,7 +1,6 @@
 package netguard
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 
@@ -296,18 +295,4 @@ func TestS26_HostAndPort(t *testing.T) {
 		_, problem := clean(raw)
 		require.NotEmpty(t, problem, raw)
 	}
-}
-
-func TestS22_LocationIsShownWithoutPath(t *testing.T) {
-	t.Parallel()
-	called, err := url.Parse("https://hooks.example.com/services/s3cret")
-	require.NoError(t, err)
-	for location, want := range map[string]string{
-		"https://u:p@evil.example:8443/x?token=s3cret": "https://evil.example:8443", "/login?s3cret": "https://hooks.example.com",
-		"//other.example/x": "https://other.example", "": "", "https://exa mple/": "", "%zz": "", "mailto:s3cret@example.com": "",
-	} {
-		assert.Equal(t, want, LocationOrigin(called, location), location)
-	}
-	assert.Empty(t, LocationOrigin(nil, "https://a/"))
-	assert.Empty(t, Origin(nil))
 }

@@ -26,7 +26,7 @@ func patternsOf(values []string) []pattern {
 		}
 	}
 	for _, value := range values {
-		plain := URLParts(value) != nil // nobody makes text of an address before encoding it
+		plain := urlParts(value) != nil // nobody makes text of an address before encoding it
 		for _, v := range expand(value) {
 			if len(v) < minLength {
 				continue
@@ -111,7 +111,7 @@ func expand(v string) []string {
 	if scheme, credential, ok := strings.Cut(t, " "); ok && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
 		all = append(all, strings.TrimSpace(credential))
 	}
-	return append(all, URLParts(v)...)
+	return append(all, urlParts(v)...)
 }
 
 // inJSON is v inside a JSON string, with or without what would be special in HTML escaped.
@@ -125,10 +125,10 @@ func inJSON(v string, escapeHTML bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
 }
 
-// URLParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such
+// urlParts lists the parts of an http or https URL that are as secret as the whole when the URL is a credential, such
 // as the address of a chat hook: its path with the query, the path, the query, and each path segment and query value.
 // It returns nil for anything that is not such a URL. Parts under 8 characters are left out.
-func URLParts(raw string) []string {
+func urlParts(raw string) []string {
 	if !strings.HasPrefix(raw, "https://") && !strings.HasPrefix(raw, "http://") {
 		return nil
 	}

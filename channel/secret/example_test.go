@@ -12,7 +12,7 @@ func ExampleURL() {
 		Text:  "https://hooks.example.com/services/{token}",
 		Masks: []secret.Mask{{Replacement: "{token}", Value: secret.Literal("T0123/B0456/abcdefgh")}},
 	}
-	fmt.Println(u.Check())
+	fmt.Println(u.Validate())
 	fmt.Println(u)
 	called, err := u.Expand(context.Background())
 	fmt.Println(called, err)

@@ -42,8 +42,8 @@ func newMatcher(patterns []pattern, longest int) *matcher {
 	return m
 }
 
-// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns, and
-// node 0 the empty one. The nodes are numbered level by level, so that the children of each have numbers in a row.
+// automaton is that of Aho and Corasick (Efficient string matching, CACM 18, 1975). A node is a beginning of patterns,
+// and node 0 the empty one. The nodes are numbered level by level, so that the children of each have numbers in a row.
 type automaton struct {
 	start    [256]int32 // the children of node 0
 	children []int32    // those of node n are children[n] to children[n+1]-1

@@ -11,7 +11,7 @@ import (
 // trimmed, percent-encoded, as forms write them, JSON-escaped, HTML-escaped (up to three times over, in any mixture),
 // in hexadecimal, in UTF-16, and within standard or URL-safe base64, such as a Basic authorization. Those three are
 // also found of what encoding/json, net/url and package html make of a value, but not of one another. For a value that
-// is an http URL its [URLParts] count too. The time it takes is linear in the length of the text.
+// is an http URL its its parts count too. The time it takes is linear in the length of the text.
 //
 // Values under 8 characters are not searched for: hide those by their place. A Redactor is immutable and safe for
 // concurrent use, shows nothing when printed, and does not allocate when it finds nothing in text without escapes. A
@@ -70,7 +70,7 @@ func (r *Redactor) Bytes(b []byte) []byte {
 	return replace(b, spans)
 }
 
-// Has tells whether b holds one of the secrets.
+// Has reports whether b holds one of the secrets.
 func (r *Redactor) Has(b []byte) bool { return search(r.known(), b) != nil }
 
 // Lookahead is how much more than it shows of a text that goes on Cut should be given.

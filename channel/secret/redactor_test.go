@@ -293,9 +293,9 @@ func TestS51_HookURLIsSecretInParts(t *testing.T) {
 	} {
 		assert.Equal(t, want, r.String(in))
 	}
-	assert.Nil(t, URLParts("not a url"))
-	assert.Nil(t, URLParts("https://exa mple/long-segment"))
-	assert.Contains(t, URLParts("http://user:pass-word@h/"), "pass-word")
+	assert.Nil(t, urlParts("not a url"))
+	assert.Nil(t, urlParts("https://exa mple/long-segment"))
+	assert.Contains(t, urlParts("http://user:pass-word@h/"), "pass-word")
 }
 
 func TestS50_SetFollowsRotation(t *testing.T) {

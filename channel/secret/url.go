@@ -28,10 +28,10 @@ type Mask struct {
 // String shows the URL with the replacements.
 func (u URL) String() string { return u.Text }
 
-// Check validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in
+// Validate validates the masks: at most 10; every replacement occurs in the text behind scheme, host and port, not in
 // them, and none within another, so that there is one way to read it. It does not validate the URL, which has to be
 // expanded for that. The error joins a *channel.ConfigError for each mistake.
-func (u URL) Check() error {
+func (u URL) Validate() error {
 	if len(u.Masks) == 0 {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (u URL) Update(next URL) (URL, error) {
 	if errs != nil {
 		return URL{}, errors.Join(errs...)
 	}
-	return merged, merged.Check()
+	return merged, merged.Validate()
 }
 
 func (u URL) mask(replacement string) (Mask, bool) {

@@ -16,7 +16,7 @@ func TestS51_URLShownHasTheReplacement(t *testing.T) {
 	u := URL{Text: "https://hooks.example.com/services/{team}/{token}?t={token}", Masks: []Mask{
 		{"{team}", Literal("T0123ABCD")}, {"{token}", Literal("{team}-51HxYz")},
 	}}
-	require.NoError(t, u.Check())
+	require.NoError(t, u.Validate())
 	called, err := u.Expand(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "https://hooks.example.com/services/T0123ABCD/{team}-51HxYz?t={team}-51HxYz", called,
@@ -26,7 +26,7 @@ func TestS51_URLShownHasTheReplacement(t *testing.T) {
 	assert.Len(t, u.Values(), 2)
 
 	plain := URL{Text: "https://example.com/"}
-	require.NoError(t, plain.Check())
+	require.NoError(t, plain.Validate())
 	called, err = plain.Expand(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "https://example.com/", called)
@@ -67,7 +67,7 @@ func TestS51_MaskRules(t *testing.T) {
 		"only in the query":     {URL{"https://a.example?t=TOKEN", []Mask{{"TOKEN", v}}}, ""},
 		"not absolute":          {URL{"/TOKEN", []Mask{{"TOKEN", v}}}, "does not begin with scheme and host"},
 	} {
-		err := c.u.Check()
+		err := c.u.Validate()
 		if c.err == "" {
 			require.NoError(t, err, name)
 			continue

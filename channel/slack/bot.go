@@ -20,16 +20,16 @@ import (
 // Bot posts to one channel as a Slack app, with chat.postMessage and chat.update.
 //
 // Everything about one subject, a request for example, stays together: the first event is a message, and each later one
-// brings that message up to date, so that it always shows how things stand, and replies to it with what is new. A reply
-// that somebody has to act on is shown in the channel as well. An event that came to be known late, and news about who
-// is in a session, only reply. When the message is gone or takes no replies, the event is a message of its own and
-// later ones follow that. Events without a subject, or that belong to no story, are messages of their own.
+// brings that message up to date, so that it always shows the current state, and replies to it with what is new. A
+// reply that calls for action is shown in the channel as well. An event that arrived late, and news about who is in a
+// session, only reply. When the message is gone or takes no replies, the event is a message of its own and later ones
+// follow that. Events without a subject, or that belong to no story, are messages of their own.
 //
 // This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events
 // may both become the first.
 //
 // Delivery is at least once. A delivery that was posted and comes again brings the message up to date and says nothing
-// new; only when an answer of Slack's was lost may a message stand there twice.
+// new; only when an answer of Slack's was lost may a message appear twice.
 //
 // Make it with [NewBot]. It is safe for concurrent use and printed without its configuration.
 type Bot struct {
@@ -143,7 +143,7 @@ func (b *Bot) followUp(ctx context.Context, d channel.Delivery, n notice.Notice,
 // storeTimeout is for storing a reference when there is no time left: without it the story would fall apart.
 const storeTimeout = time.Second
 
-// storeReference stores a reference. It is too late for an error: the message stands there, and trying again would
+// storeReference stores a reference. It is too late for an error: the message has been posted, and trying again would
 // repeat it.
 func (b *Bot) storeReference(ctx context.Context, k Key, ref Reference) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -153,7 +153,7 @@ func (b *Bot) storeReference(ctx context.Context, k Key, ref Reference) {
 	}
 }
 
-// headline is the body of a message that stands for its subject.
+// headline is the body of the message that represents its subject.
 func (b *Bot) headline(ctx context.Context, n notice.Notice, at place) func(composer) webhook.Body {
 	return func(c composer) webhook.Body { return c.body(ctx, n, at) }
 }
@@ -290,7 +290,7 @@ func (c BotConfig) method(name string) webhook.Config {
 		ContentType: "application/json; charset=utf-8",
 		Interpret:   readAPI,
 	}
-	if !c.Token.IsZero() { // which validate reports, in words that do not speak of a Scheme
+	if !c.Token.IsZero() { // which validate reports in words of this package
 		w.Auth = webhook.Scheme("Bearer", c.Token)
 	}
 	return c.withConnection(w)

@@ -28,7 +28,7 @@ func (c composer) builtIn() composer { return composer{logger: c.logger} }
 
 // body is the message about an event for the given place: the headline, or with a template what that makes. When the
 // event has too much or nothing for the template, or makes it fail, it is the headline as well; a test event gets the
-// error of a template that failed, since somebody waits to correct it.
+// error of a template that failed, since its author waits to correct it.
 func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Body {
 	return webhook.BodyFunc("", func(d channel.Delivery, _ []string) ([]byte, error) {
 		if c.template != nil {
@@ -69,7 +69,7 @@ func (c composer) render(ctx context.Context, d channel.Delivery, m message) ([]
 	return encode(m)
 }
 
-// exceedsLimits reports whether a template got beyond its limits, which is up to the event's data.
+// exceedsLimits reports whether a template exceeded its limits, which is up to the event's data.
 func exceedsLimits(err error) bool {
 	r, ok := errors.AsType[*template.RenderError](err)
 	return ok && (r.Kind == template.KindSize || r.Kind == template.KindSteps)
@@ -203,7 +203,7 @@ func broadcast(n notice.Notice) bool {
 	return n.Phase == notice.Opens || n.Severity >= notice.Error
 }
 
-// updatesHeadline reports whether the news says how the whole subject stands, so that it can take the headline's place.
+// updatesHeadline reports whether the news says the state of the whole subject, so that it can replace the headline.
 // Who came to a session is not what the session is about.
 func updatesHeadline(t event.Type) bool {
 	return t != event.TypeSessionMemberJoined && t != event.TypeSessionMemberLeft

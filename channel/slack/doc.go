@@ -1,5 +1,5 @@
-// Package slack delivers events to Slack as messages that somebody can act on: who, what, why, for how long, how things
-// stand, and a link to it.
+// Package slack delivers events to Slack as messages that somebody can act on: who, what, why, for how long, the
+// state, and a link to it.
 //
 // A [Webhook] needs no more than the URL of an incoming webhook. A [Bot] needs an app's token, and in return keeps
 // everything about one request together. What both post by default is made of a notice.Notice; [Options].Template

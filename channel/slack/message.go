@@ -30,7 +30,7 @@ type message struct {
 	place
 	Text   string `json:"text"` // for notifications and screen readers
 	Blocks blocks `json:"blocks,omitempty"`
-	// Unlike the others, chat.update by default links names and addresses in a text, which may be anybody's.
+	// Unlike the others, chat.update by default links names and addresses in a text, which may come from any user.
 	Parse string `json:"parse,omitempty"`
 	// Slack would fetch what a link leads to and show it.
 	UnfurlLinks *bool `json:"unfurl_links,omitempty"`
@@ -59,7 +59,7 @@ func newMessage(p place, n notice.Notice, b blocks) message {
 // fallback is what a notification on a phone says. A summary is short enough for any limit, escaped too.
 func fallback(n notice.Notice) string { return escape(severityIcon(n.Severity) + " " + n.Summary) }
 
-// headline is the message about an event that stands for its subject: all that somebody needs who has to act on it.
+// headline is the message about an event that represents its subject: all that is needed to act on it.
 func headline(n notice.Notice, t event.Type) blocks {
 	// Long texts first: who, what and until when matter more than the end of a long reason.
 	for _, limit := range [...]struct{ long, short int }{{maxText, 500}, {1500, 500}, {750, 250}, {300, 125}} {
@@ -148,7 +148,7 @@ type text struct {
 	Verbatim bool   `json:"verbatim,omitempty"` // no names and addresses become links that are not written as such
 }
 
-// plain is for text written by anybody: nothing in it has a meaning to Slack.
+// plain is for text of any origin: nothing in it has a meaning to Slack.
 func plain(s string, limit int) *text {
 	return &text{Type: "plain_text", Text: notice.TruncateUTF16(s, limit), Emoji: new(bool)}
 }
@@ -184,7 +184,7 @@ func (b blocks) facts(facts []notice.Fact, long, short int) blocks {
 }
 
 // link appends n's link. It is a link in a text and no button, because Slack sends the click on a button to the app and
-// shows a warning beside it when nobody there answers (github.com/slackapi/node-slack-sdk issue 869).
+// shows a warning beside it when the app does not answer (github.com/slackapi/node-slack-sdk issue 869).
 func (b blocks) link(n notice.Notice) blocks {
 	if n.Link == "" {
 		return b

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// ErrPaced is the error of a delivery that was not tried, because the last message was sent a moment ago or Slack asked
-// for a pause. It is marked with retry.Postpone and the time after which to come back.
+// ErrPaced is the error of a delivery that was not tried, because the last message was sent less than the interval ago
+// or Slack asked for a pause. It is marked with retry.Postpone and the time after which to come back.
 var ErrPaced = errors.New("slack: too soon after the last message")
 
 // defaultInterval is Slack's limit: one message a second and channel, with short bursts above it tolerated
@@ -22,7 +22,7 @@ const defaultInterval = time.Second
 // longestWait bounds what a delivery is put off for others that are waiting: some of them may never come.
 const longestWait = time.Minute
 
-// pacer keeps messages apart without making anybody wait here: whoever is too early is told when to come back.
+// pacer is a rate limiter that never waits: it returns after which time a delivery that is too early may be tried.
 type pacer struct {
 	interval   time.Duration // negative = none, but for the pauses that Slack asks for
 	mu         sync.Mutex

@@ -45,7 +45,7 @@ type MemoryOptions struct {
 
 // Memory is References within one process: after a restart the next event about each subject is a message of its own.
 // When it is full, the one that had no news for the longest time is removed. It has no goroutine and needs no closing.
-// Make one with NewMemory; a Key holds all that tells channels apart, so any number of them may share it.
+// Make one with NewMemory; a Key identifies the channel as well, so any number of them may share it.
 type Memory struct{ references *recent.Map[Key, Reference] }
 
 var _ References = (*Memory)(nil)

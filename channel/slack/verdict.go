@@ -35,7 +35,7 @@ func hookVerdict(code string) (retry.Verdict, bool) {
 }
 
 // hookIsGone reports whether an incoming webhook, its channel or its workspace is gone. An archived channel can be
-// opened again and a webhook be enabled, but not without somebody's doing. Until then nothing that is sent arrives.
+// opened again and a webhook be enabled, but only by an administrator. Until then nothing that is sent arrives.
 func hookIsGone(code string) bool {
 	switch code {
 	case "channel_is_archived", "channel_not_found", "no_team", "team_disabled":
@@ -111,7 +111,7 @@ func contentRefused(code string) bool {
 	return false
 }
 
-// isRateLimited reports whether Slack says that it has got too much.
+// isRateLimited reports whether Slack refuses because of its rate limit.
 func isRateLimited(code string) bool { return code == "ratelimited" || code == "rate_limited" }
 
 // maybeDone reports whether Slack may have done what it was asked before it failed.
@@ -182,7 +182,7 @@ func refusal(body []byte) (code string, ok bool) {
 	return code, true
 }
 
-// rateLimitPause is how long to leave Slack alone when only the body says that it has got too much.
+// rateLimitPause is how long to pause when only the body names the rate limit.
 func rateLimitPause(a webhook.Response, code string) time.Duration {
 	if isRateLimited(code) && a.Status != tooManyRequests && a.Header.Get("Retry-After") == "" {
 		return defaultInterval

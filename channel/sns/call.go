@@ -75,7 +75,7 @@ func (a *apiCall) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		a.duration = time.Since(began)
 		a.failure = netguard.Classify(req.Context(), req.Method, a.origin, err, false)
-		a.request = a.describeRequest(req.Header, wire) // also when nobody could be reached: it shows what was to be sent
+		a.request = a.describeRequest(req.Header, wire) // also without a connection: it shows what was to be sent
 		return nil, a.failure
 	}
 	a.request = a.describeRequest(req.Header, wire)
@@ -139,7 +139,7 @@ func (a *apiCall) receipt() channel.Receipt {
 	}
 }
 
-// retryAfter reads the header in which AWS services say, in milliseconds, how long to leave them alone (the SDK's retry
+// retryAfter reads the header in which AWS services say, in milliseconds, how long to wait (the SDK's retry
 // middleware). At most a day: a mistake of the other side must not put an event off for years.
 func retryAfter(header http.Header) time.Duration {
 	ms, err := strconv.ParseUint(header.Get("X-Amz-Retry-After"), 10, 63)

@@ -50,10 +50,6 @@ var (
 	_ channel.Checker = (*Channel)(nil)
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
-// next delivery a handshake.
-const senders = 256
-
 const copyARN = `copy it from the topic's page or from "aws sns list-topics"`
 
 // New makes a Channel. The error joins a *channel.ConfigError for every problem found. It connects to nothing: whether
@@ -70,7 +66,7 @@ func New(c Config) (*Channel, error) {
 	}
 	endpoint, endpointErr := c.endpoint(t.region)
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
-		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts,
 	})
 	credentials, credentialsErr := c.Credentials.source(t.region)
 	errs = append(errs, endpointErr, channel.ConfigErrorsAt(clientErr, pkg, ""), credentialsErr)
@@ -127,16 +123,16 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 }
 
 // Send makes one Publish request with d's event. It is a success when SNS has returned a message id, which is the
-// receipt's ProviderID. Failures are *Error values; those of SNS are judged by their code:
+// receipt's ProviderID. Failures are *Error values; those of SNS depend on their code:
 //
 //   - Throttled, Throttling, KMSThrottling and the like: retry.Throttle for one second or what SNS asks for
 //   - ExpiredToken, InvalidClientTokenId, SignatureDoesNotMatch, AuthorizationError and the like: transient, and the
-//     credentials are fetched anew for the next attempt; while our clock is minutes away from the server's, the next request
-//     is signed for the server's time
+//     credentials are fetched anew for the next attempt; while our clock is minutes away from the server's, the next
+//     request is signed for the server's time
 //   - NotFound, the topic does not exist: permanent, and channel.ErrGone
 //   - InvalidParameter and other answers of status 400 about the request itself: permanent
-//   - everything else, such as InternalError, EndpointDisabled, KMSDisabled, KMSNotFound and KMSAccessDenied, every 5xx and a
-//     redirect: transient
+//   - everything else, such as InternalError, EndpointDisabled, KMSDisabled, KMSNotFound and KMSAccessDenied, every 5xx
+//     and a redirect: transient
 //
 // One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and
 // after one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making the

@@ -19,7 +19,7 @@ import (
 // Config describes a topic and what is published to it. Everything but TopicARN may be left zero. Templates see the
 // event's decoded form and may be shared by any number of channels.
 //
-// Every event is published, whatever somebody wrote into it. The longest texts are cut, with a mark, until the message
+// Every event is published, whatever it contains. The longest texts are cut, with a mark, until the message
 // fits MaxSize: see event.Event.Shorten. When a template cannot make its part from an event, the message is the event's
 // JSON form without data and attributes, the group is the default, another part is left out, and the Logger gets a
 // warning. For a test event (see event.Event.ForTest) that is a permanent error of kind [KindRender] instead, and

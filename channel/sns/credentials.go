@@ -48,7 +48,7 @@ type part struct {
 
 func (c Credentials) isStatic() bool { return !c.id.IsZero() || !c.key.IsZero() || !c.token.IsZero() }
 
-// validate returns what is wrong as far as it is known without asking anybody.
+// validate returns what is wrong as far as it is known without asking a source.
 func (c Credentials) validate() error {
 	if c.provider != nil {
 		if c.provider() == nil {

@@ -8,7 +8,7 @@
 // # What subscribers get
 //
 // The message is the event's JSON form, or what Config.Body makes. Texts are cut when it would be larger than SNS
-// allows, and the JSON form lists them under "shortened". Beside it stand message attributes of type String, for
+// allows, and the JSON form lists them under "shortened". Beside it there are message attributes of type String, for
 // the filter policies of subscriptions:
 //
 //	delivery_id  channel.Delivery.ID: the same for all attempts, so that subscribers can drop repetitions

@@ -95,7 +95,7 @@ func text(k Kind) string {
 
 const (
 	// certificatePause is the least pause after an attempt that failed for a certificate: people renew certificates, so
-	// trying every few minutes is noise, and giving up would lose what a renewal could still deliver.
+	// an attempt every few minutes is useless, and a dead letter would be premature.
 	certificatePause = time.Hour
 	// throttlePause is the least pause after throttling. SNS mostly does not name one, and its quotas are per second.
 	throttlePause = time.Second
@@ -224,7 +224,7 @@ type refusal uint8
 const (
 	permanent      refusal = iota // the request will never be taken
 	retriable                     // another attempt may succeed
-	throttled                     // the same, and SNS wants to be left alone for a while
+	throttled                     // the same, and SNS asks for a pause
 	badCredentials                // the same, with new credentials
 	gone                          // there is no such topic
 )
@@ -254,7 +254,7 @@ func classify(status int, code string, skewed bool) refusal {
 		return gone
 	case "EndpointDisabled", "PlatformApplicationDisabled", "OptInRequired", "InvalidSecurity",
 		"KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired":
-		return retriable // about the account, which somebody can put right
+		return retriable // about the account, which an administrator can correct
 	}
 	switch status {
 	case http.StatusTooManyRequests:

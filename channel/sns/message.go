@@ -71,7 +71,7 @@ func (c *Channel) render(ctx context.Context, d channel.Delivery, field string, 
 }
 
 // withoutPart logs that a template failed for an event, which is published all the same. It is an error for a test
-// event, since somebody waits to correct the template, and when the context is done.
+// event, since its author waits to correct the template, and when the context is done.
 func (c *Channel) withoutPart(ctx context.Context, d channel.Delivery, field string, err error) error {
 	failed := c.templateError(ctx, field, err)
 	if d.Event.IsTest() || ctx.Err() != nil {
@@ -156,8 +156,8 @@ func attributeSize(in *sns.PublishInput) int {
 }
 
 // xmlText replaces what XML 1.0 cannot hold, and so not every subscription: SQS takes U+9, U+A, U+D, U+20 to U+D7FF,
-// U+E000 to U+FFFD and what is above U+FFFF (SendMessage, API reference). A message must not be lost because somebody
-// wrote another character into it.
+// U+E000 to U+FFFD and what is above U+FFFF (SendMessage, API reference). A message must not be lost because of another
+// character in it.
 func xmlText(s string) string {
 	foreign := func(r rune) bool {
 		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffe' || r == '\uffff'
@@ -204,7 +204,7 @@ func defaultGroup(d channel.Delivery) string {
 const longestToken = 128
 
 // deduplicationID names d for the five minutes in which SNS drops a message it has seen: the same for all attempts,
-// another one for each time somebody delivers it again on purpose. Delivery.ID has no dot, so no two deliveries share
+// another one for each redelivery on purpose. Delivery.ID has no dot, so no two deliveries share
 // one.
 func deduplicationID(d channel.Delivery) string {
 	id := d.ID()

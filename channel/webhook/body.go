@@ -36,8 +36,8 @@ type bodySource interface {
 	validate(mediaType string) *channel.ConfigError
 	// render makes r's body, and headers that belong to it.
 	render(ctx context.Context, in bodyInput, r *rendered) error
-	// mayHoldSecrets tells whether a body may hold secrets that whoever wrote the configuration has not written there openly.
-	// fromEvent says that the event holds one.
+	// mayHoldSecrets reports whether a body may hold secrets that whoever wrote the configuration has not written there
+	// openly. fromEvent says that the event holds one.
 	mayHoldSecrets(fromEvent bool) bool
 }
 
@@ -121,7 +121,7 @@ func (b *templateBody) render(ctx context.Context, in bodyInput, r *rendered) er
 			return err
 		}
 		r.body = made
-		return tooLong(len(made) > in.limit)
+		return limitSize(len(made), in.limit)
 	})
 }
 
@@ -167,7 +167,7 @@ func (c Config) validateBody() error {
 // bodySecret is the path of a secret in configuration errors.
 func bodySecret(i int) string { return fmt.Sprintf("Body.Secrets[%d]", i) }
 
-// isJSON tells whether a media type is JSON (RFC 6838 section 4.2.8).
+// isJSON reports whether a media type is JSON (RFC 6838 section 4.2.8).
 func isJSON(mediaType string) bool {
 	return mediaType == jsonType || strings.HasSuffix(mediaType, "+json")
 }

@@ -67,15 +67,15 @@ type Config struct {
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
 	// Verdicts says what every other status means: VerdictSuccess that the receiver has the event, VerdictTransient that
-	// another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the receiver is
-	// gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
+	// another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the receiver
+	// is gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
 	Verdicts func(status int) retry.Verdict
 	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
 	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
 	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
 	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
 	Interpret func(r Response, verdict retry.Verdict) Reading
-	// RateLimit says where the receiver writes how long it wants to be left alone, besides Retry-After.
+	// RateLimit says where the receiver writes how long to send it nothing, besides Retry-After.
 	RateLimit RateLimit
 	// Guard makes the connections and says which addresses are allowed; share one among the channels of a tenant. nil =
 	// one of its own that allows public addresses only.
@@ -130,8 +130,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Headers, Auth and
-// the connection. u is URL; nil = it has a problem.
+// validate returns every problem of a Config with its defaults filled in, besides those of URL, Masks, Headers, Auth
+// and the connection. u is URL; nil = it has a problem.
 func (c Config) validate(u *url.URL) error {
 	var errs []error
 	if u != nil {
@@ -175,7 +175,7 @@ func (c Config) parsedURL() (*url.URL, error) {
 	if err != nil {
 		return nil, relabel(err)
 	}
-	if err := c.maskedURL().Check(); err != nil {
+	if err := c.maskedURL().Validate(); err != nil {
 		return nil, relabel(err)
 	}
 	for _, m := range c.Masks {
@@ -236,6 +236,4 @@ func configError(code channel.ConfigCode, path, problem, remedy string) *channel
 }
 
 // relabel makes the configuration errors of another package in err this package's: their paths are the same here.
-func relabel(err error) error {
-	return channel.EditConfigErrors(err, func(e *channel.ConfigError) { e.Package = "webhook" })
-}
+func relabel(err error) error { return channel.ConfigErrorsAt(err, "webhook", "") }

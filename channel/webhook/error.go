@@ -19,7 +19,7 @@ import (
 type Kind = netguard.Kind
 
 // The kinds of a webhook's own. KindNoEvent, KindRender and KindTooLarge are permanent, and nothing was sent.
-// KindSecret and KindRenderTimeout and KindUnreadable are worth another attempt, and KindStatus, KindRedirect and
+// KindSecret, KindRenderTimeout and KindUnreadable are worth another attempt, and KindStatus, KindRedirect and
 // KindRefused are what [Config].Verdicts or Interpret say.
 const (
 	KindNoEvent       Kind = "no_event"       // the Delivery has no event
@@ -164,7 +164,8 @@ func (c *core) exchangeError(n *netguard.Error) error {
 	}
 }
 
-// incompleteError makes the error for a response with a success's status that Config.Interpret could not read to its end.
+// incompleteError makes the error for a response with a success's status that Config.Interpret could not read to its
+// end.
 func (c *core) incompleteError(answer response) error {
 	e := c.newError(KindUnreadable)
 	e.Status = answer.Status

@@ -3,11 +3,15 @@ package webhook
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 )
 
 // RetryAfter is retryAfter.
 func RetryAfter(value string, now time.Time) time.Duration { return retryAfter(value, now) }
+
+// LocationOrigin is locationOrigin.
+func LocationOrigin(called *url.URL, location string) string { return locationOrigin(called, location) }
 
 // Pause is RateLimit.pause.
 func Pause(l RateLimit, status int, header http.Header, now time.Time) time.Duration {

@@ -67,7 +67,7 @@ func (b *formBody) mayHoldSecrets(fromEvent bool) bool { return fromEvent }
 func (b *formBody) render(_ context.Context, in bodyInput, r *rendered) error {
 	return fit(in.data, func(data map[string]any) error {
 		r.body = []byte(b.form(in.delivery.Event, data).Encode())
-		return tooLong(len(r.body) > in.limit)
+		return limitSize(len(r.body), in.limit)
 	})
 }
 

@@ -35,8 +35,8 @@ type Header struct {
 	Template *template.Template
 }
 
-// Sensitive tells whether the header's value is write-only.
-func (h Header) Sensitive() bool { return !h.Secret.IsZero() }
+// sensitive reports whether the header's value is write-only.
+func (h Header) sensitive() bool { return !h.Secret.IsZero() }
 
 // Format prints the name only, whatever the verb.
 func (h Header) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.Name) }
@@ -46,8 +46,8 @@ func (h Header) LogValue() slog.Value { return slog.StringValue(h.Name) }
 
 const maxHeaderValue = 8 << 10
 
-// fixedHeader validates Headers and returns the header of every request, with canonical names, each value trimmed and in
-// a slice of its own. That of a sensitive header is secret.Redacted, that of one with a template is empty.
+// fixedHeader validates Headers and returns the header of every request, with canonical names, each value trimmed and
+// in a slice of its own. That of a sensitive header is secret.Redacted, that of one with a template is empty.
 func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 	var templates []headerTemplate
 	var errs []error
@@ -76,7 +76,7 @@ func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 		if problem != "" {
 			errs = append(errs, configError(channel.CodeInvalid, field+".Value", problem, "shorten or encode it"))
 		}
-		if h.Sensitive() {
+		if h.sensitive() {
 			literal, _ := literalOf(h.Secret)
 			if _, problem := headerValue(literal); problem != "" {
 				errs = append(errs, configError(channel.CodeInvalid, field+".Secret", problem, "shorten or encode it"))
@@ -117,7 +117,7 @@ func (h Header) validateTemplate(field string) error {
 	switch {
 	case h.Value != "":
 		return configError(channel.CodeConflict, field+".Value", "is set beside a template", "remove one of them")
-	case h.Sensitive():
+	case h.sensitive():
 		return configError(channel.CodeConflict, field+".Secret", "is set beside a template", "remove one of them")
 	case h.Template.Mode() != template.Header:
 		return configError(channel.CodeTemplate, field+".Template", "is not a template for headers", "compile it for headers")
@@ -146,7 +146,7 @@ func headerText(text string) string {
 	return value
 }
 
-// isToken tells whether s is a token in the sense of RFC 9110 section 5.6.2.
+// isToken reports whether s is a token in the sense of RFC 9110 section 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -158,7 +158,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// reserved tells whether a header of that canonical name is not the user's to set.
+// reserved reports whether a header of that canonical name is not the user's to set.
 func reserved(name string) bool {
 	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Webhook-") || slices.Contains([]string{
 		"Host", "Content-Type", "Content-Length", "Content-Encoding", "Accept-Encoding", "Transfer-Encoding", "Connection",
@@ -166,7 +166,7 @@ func reserved(name string) bool {
 	}, name)
 }
 
-// alwaysSensitive tells whether the values of that canonical name are credentials by definition.
+// alwaysSensitive reports whether the values of that canonical name are credentials by definition.
 func alwaysSensitive(name string) bool { return name == "Authorization" || name == "Cookie" }
 
 // UpdateHeaders returns next, to be saved in place of stored, with [secret.Kept] values taken from stored. Names are
@@ -187,10 +187,10 @@ func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error
 		old := known[strings.ToLower(h.Name)]
 		header := fmt.Sprintf("Headers[%d]", i)
 		switch {
-		case old.Sensitive() && !h.Sensitive():
+		case old.sensitive() && !h.sensitive():
 			errs = append(errs, configError(channel.CodeConflict, header, "was saved as sensitive, which cannot be undone", "give the value as a secret, or remove the header"))
 		case !h.Secret.IsKept():
-		case !old.Sensitive():
+		case !old.sensitive():
 			errs = append(errs, configError(channel.CodeStored, header+".Secret", "has no stored value to keep", "give the value"))
 		case !sameDestination:
 			errs = append(errs, configError(channel.CodeStored, header+".Secret", "cannot keep its stored value, because the destination has changed", "give the value again"))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// RateLimit says how a receiver that answers 429 writes how long it wants to be left alone, besides Retry-After, which
+// RateLimit says how a receiver that answers 429 writes how long to send it nothing, besides Retry-After, which
 // is always understood and comes first.
 type RateLimit uint8
 
@@ -23,7 +23,7 @@ const (
 
 const resetHeader = "X-Ratelimit-Reset"
 
-// pause returns how long the receiver wants to be left alone, at most maxRetryAfter; 0 when it does not say.
+// pause returns how long to send the receiver nothing, at most maxRetryAfter; 0 when it does not say.
 func (l RateLimit) pause(status int, header http.Header, now time.Time) time.Duration {
 	if v := header["Retry-After"]; len(v) > 0 {
 		if d := retryAfter(v[0], now); d > 0 {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/template"
@@ -92,4 +94,18 @@ func TestS49_ErrorsOfBodyFuncsHoldNoSecret(t *testing.T) {
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), key, name)
 		}
 	}
+}
+
+func TestS22_LocationIsShownWithoutPath(t *testing.T) {
+	t.Parallel()
+	called, err := url.Parse("https://hooks.example.com/services/s3cret")
+	require.NoError(t, err)
+	for location, want := range map[string]string{
+		"https://u:p@evil.example:8443/x?token=s3cret": "https://evil.example:8443", "/login?s3cret": "https://hooks.example.com",
+		"//other.example/x": "https://other.example", "": "", "https://exa mple/": "", "%zz": "", "mailto:s3cret@example.com": "",
+	} {
+		assert.Equal(t, want, webhook.LocationOrigin(called, location), location)
+	}
+	assert.Empty(t, webhook.LocationOrigin(nil, "https://a/"))
+	assert.Empty(t, netguard.Origin(nil))
 }

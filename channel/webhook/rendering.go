@@ -61,8 +61,8 @@ func (c *core) render(ctx context.Context, a *attempt) error {
 	for _, h := range c.templates {
 		err := c.renderText(ctx, h.field, h.value, in.data, func(text string) error {
 			value := headerText(text)
-			if len(value) > maxHeaderValue {
-				return errTooLong
+			if err := limitSize(len(value), maxHeaderValue); err != nil {
+				return err
 			}
 			a.values = append(a.values, value)
 			return nil
@@ -77,7 +77,7 @@ func (c *core) render(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// renderText gives what t makes of data to use, which tells errTooLong, or what is wrong with it as a *channel.ConfigError.
+// renderText passes what t makes of data to use, which returns errTooLong or a *channel.ConfigError.
 func (c *core) renderText(ctx context.Context, field string, t *template.Template, data map[string]any, use func(string) error) error {
 	err := fit(data, func(data map[string]any) error {
 		out, err := t.Render(ctx, nil, data)
@@ -112,8 +112,7 @@ func (c *core) data(d channel.Delivery) map[string]any {
 	return data
 }
 
-// renderedSecrets returns a redactor of what of a must not come out: the path and the sensitive headers. nil = there is
-// no such thing.
+// renderedSecrets returns a redactor of the rendered secrets: the path and the sensitive headers. nil = there are none.
 func (c *core) renderedSecrets(a *attempt) *secret.Redactor {
 	var secrets []string
 	if a.url != nil {

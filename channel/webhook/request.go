@@ -31,7 +31,7 @@ func (c Config) secrets(u *url.URL) *secret.Set {
 	}
 	for _, h := range c.Headers {
 		switch {
-		case h.Sensitive():
+		case h.sensitive():
 			values = append(values, h.Secret)
 		case alwaysSensitive(http.CanonicalHeaderKey(h.Name)):
 			values = append(values, secret.Literal(h.Value))
@@ -104,7 +104,7 @@ func (c *core) newTemplate(ctx context.Context) (*requestTemplate, error) {
 	}
 	t.request = &http.Request{Method: c.config.Method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	for _, h := range c.config.Headers {
-		if !h.Sensitive() {
+		if !h.sensitive() {
 			continue
 		}
 		revealed, err := h.Secret.Reveal(ctx)

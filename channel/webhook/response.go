@@ -7,9 +7,11 @@ import (
 	"compress/zlib"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -36,7 +38,7 @@ type Reading struct {
 	// Reason is the receiver's own code for a verdict other than success, such as "channel_not_found", for people. Take a
 	// code, not a sentence, from the response: it may quote the event. At most 100 characters of printable ASCII are kept.
 	Reason string
-	// RetryAfter is how long the receiver wants to be left alone, for VerdictTransient: nothing is sent to it meanwhile,
+	// RetryAfter is how long to send the receiver nothing, for VerdictTransient: nothing is sent to it meanwhile,
 	// see retry.Throttle. At most 24 hours count. 0 = what its headers say.
 	RetryAfter time.Duration
 	// ProviderID is the receiver's own id for what it took, for the receipt. It is left out when it is longer than 255
@@ -92,13 +94,26 @@ func redactHeader(r *secret.Redactor, resp *http.Response) {
 			case "Set-Cookie":
 				v = secret.Redacted
 			case "Location", "Content-Location", "Refresh":
-				if v = netguard.LocationOrigin(resp.Request.URL, v); v == "" {
+				if v = locationOrigin(resp.Request.URL, v); v == "" {
 					v = secret.Redacted
 				}
 			}
 			values[i] = r.String(v)
 		}
 	}
+}
+
+// locationOrigin returns the origin of a redirect's Location header, resolved against the URL that was called, or "" if
+// there is none or it is not one. A Location may hold a credential in its path or query.
+func locationOrigin(called *url.URL, location string) string {
+	if location == "" || called == nil {
+		return ""
+	}
+	u, err := called.Parse(location)
+	if err != nil || u.Host == "" || strings.ContainsFunc(u.Host, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return netguard.Origin(u)
 }
 
 // interpret says what a response means, by its status and Config.Interpret.

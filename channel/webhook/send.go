@@ -147,7 +147,7 @@ func (c *core) describe(a *attempt) *channel.Message {
 	return &a.sent
 }
 
-// dependsOnEvent tells whether more of a request comes from the event than its JSON.
+// dependsOnEvent reports whether more of a request comes from the event than its JSON.
 func (c *core) dependsOnEvent(source bodySource) bool {
 	return len(c.templates) > 0 || source.mayHoldSecrets(true) && !source.mayHoldSecrets(false)
 }

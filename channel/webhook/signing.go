@@ -15,9 +15,9 @@ import (
 
 // Signing says how requests are signed. The zero value is not at all. It is printed without its secrets.
 type Signing struct {
-	asked  bool
-	scheme signature.Scheme
-	keys   []SigningKey
+	enabled bool
+	scheme  signature.Scheme
+	keys    []SigningKey
 }
 
 // SigningKey is a secret that requests are signed with.
@@ -40,7 +40,7 @@ func Sign(s signature.Scheme, keys ...SigningKey) Signing {
 // validate returns what is wrong with s as far as it is known without asking a source.
 func (s Signing) validate() error {
 	switch {
-	case !s.asked:
+	case !s.enabled:
 		return nil
 	case !s.scheme.IsValid():
 		return configError(channel.CodeUnknown, "Sign", "has an unknown scheme", "use one of package signature")
@@ -110,10 +110,10 @@ func (s Signing) valid(keys []*signature.Key, now time.Time) []*signature.Key {
 	return left
 }
 
-// sign makes the signature of a, if one is asked for.
+// sign makes the signature of a, if it is enabled.
 func (c *core) sign(a *attempt, now time.Time) error {
 	s := c.config.Sign
-	if !s.asked {
+	if !s.enabled {
 		return nil
 	}
 	keys := s.valid(a.template.keys, now)
@@ -128,7 +128,7 @@ func (c *core) sign(a *attempt, now time.Time) error {
 
 // setSignature sets the headers of a's signature.
 func (s Signing) setSignature(header http.Header, a *attempt) {
-	if !s.asked {
+	if !s.enabled {
 		return
 	}
 	timestamp, signatures := s.scheme.Headers()

@@ -12,8 +12,9 @@ import (
 // errTooLong says that what was made is too long for its place.
 var errTooLong = errors.New("too long")
 
-func tooLong(is bool) error {
-	if is {
+// limitSize returns errTooLong when size is beyond limit.
+func limitSize(size, limit int) error {
+	if size > limit {
 		return errTooLong
 	}
 	return nil
@@ -21,15 +22,18 @@ func tooLong(is bool) error {
 
 // fit calls try with the data of an event. While what try makes of it does not fit into its place, or takes more steps
 // than a template has, it calls try again with the texts in data cut shorter, and with "-" for those that would change
-// a path: nobody's text keeps an event from being sent.
+// a path: no text of an event keeps it from being sent.
 func fit(data map[string]any, try func(data map[string]any) error) error {
 	err := try(data)
 	segments := false
 	for _, most := range [...]int{4096, 1024, 256, 64, 16} {
-		if !isMisfit(err) {
+		failed, _ := errors.AsType[*template.RenderError](err)
+		isSegment := failed != nil && failed.Kind == template.KindSegment
+		isLimit := failed != nil && (failed.Kind == template.KindSize || failed.Kind == template.KindSteps)
+		if !isSegment && !isLimit && !errors.Is(err, errTooLong) {
 			return err
 		}
-		segments = segments || isSegment(err)
+		segments = segments || isSegment
 		cut, _ := shortened(data, most, segments).(map[string]any)
 		for _, name := range [...]string{"tenant", "subject", "source"} {
 			if _, has := cut[name]; segments && !has { // events leave out what is empty
@@ -51,19 +55,8 @@ func shortEvent(e event.Event, size int) event.Event {
 	return short
 }
 
-func isMisfit(err error) bool {
-	failed, ok := errors.AsType[*template.RenderError](err)
-	return errors.Is(err, errTooLong) ||
-		ok && (failed.Kind == template.KindSize || failed.Kind == template.KindSteps || failed.Kind == template.KindSegment)
-}
-
-func isSegment(err error) bool {
-	failed, ok := errors.AsType[*template.RenderError](err)
-	return ok && failed.Kind == template.KindSegment
-}
-
-// shortened returns a copy of data with texts of at most the given number of characters; with segments, what is no good
-// segment of a path is "-".
+// shortened returns a copy of data with texts of at most the given number of characters; with segments, what cannot be
+// a segment of a path is "-".
 func shortened(data any, most int, segments bool) any {
 	switch v := data.(type) {
 	case map[string]any:

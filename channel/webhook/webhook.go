@@ -20,8 +20,8 @@
 //	always the same bytes                      StaticBody(b)
 //	anything else, or a credential in a body   BodyFunc(contentType, f, secrets...)
 //
-// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that answers
-// 200 {"ok": false} for a failure needs Interpret.
+// A receiver for which nothing but 200 counts has Success: []int{200} and Verdicts: RetryAllButSuccess. One that
+// answers 200 {"ok": false} for a failure needs Interpret.
 //
 // # Signatures
 //
@@ -84,10 +84,6 @@ var (
 	_ fmt.Formatter     = Channel{}
 )
 
-// senders is how many connections are kept for later requests: each sender that finds no place in the pool costs the
-// next delivery a connection, and on TLS a handshake.
-const senders = 256
-
 // New makes a Channel. The error joins a *channel.ConfigError for every problem found. Whether the guard allows the
 // destination shows when it is sent to; ask netguard.Guard.CheckHost to know what can be known before.
 func New(c Config) (*Channel, error) {
@@ -95,7 +91,7 @@ func New(c Config) (*Channel, error) {
 	u, urlErr := c.parsedURL()
 	header, templates, headerErr := c.fixedHeader()
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
-		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts, Senders: senders,
+		Limits: c.Limits, TLS: c.TLS, Proxy: c.Proxy, Timeouts: c.Timeouts,
 	})
 	if err := errors.Join(urlErr, c.validate(u), headerErr, c.Auth.validate(), relabel(clientErr)); err != nil {
 		if client != nil {
@@ -147,7 +143,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 // signed; the request then has no id.
 func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (channel.Receipt, error) {
 	k := c.core()
-	needsEvent := b.source == nil || k.config.Sign.asked || k.config.Path != nil || len(k.templates) > 0
+	needsEvent := b.source == nil || k.config.Sign.enabled || k.config.Path != nil || len(k.templates) > 0
 	switch {
 	case len(b.secrets) > 0:
 		return channel.Receipt{}, k.renderError("Body", "has secrets, which only Config.Body may have")

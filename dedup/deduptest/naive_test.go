@@ -60,7 +60,7 @@ func (n *naive) fold(key string) string {
 	return key
 }
 
-func (n *naive) check(ctx context.Context, key string, d time.Duration) error {
+func (n *naive) validateCall(ctx context.Context, key string, d time.Duration) error {
 	if !n.is("ignores ctx") && ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -74,7 +74,7 @@ func (n *naive) check(ctx context.Context, key string, d time.Duration) error {
 }
 
 func (n *naive) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
-	if err := n.check(ctx, key, lease); err != nil {
+	if err := n.validateCall(ctx, key, lease); err != nil {
 		if n.is("claims before it refuses") {
 			n.records[key] = record{dedup.InFlight, "", time.Now().Add(time.Minute)}
 		}
@@ -137,7 +137,7 @@ func (n *naive) owned(r record, token, anyToken, anyTime string) bool {
 }
 
 func (n *naive) Commit(ctx context.Context, key, token string, ttl time.Duration) error {
-	if err := n.check(ctx, key, ttl); err != nil {
+	if err := n.validateCall(ctx, key, ttl); err != nil {
 		return err
 	}
 	key = n.fold(key)
@@ -169,7 +169,7 @@ func (n *naive) Commit(ctx context.Context, key, token string, ttl time.Duration
 }
 
 func (n *naive) Release(ctx context.Context, key, token string) error {
-	if err := n.check(ctx, key, 1); err != nil {
+	if err := n.validateCall(ctx, key, 1); err != nil {
 		return err
 	}
 	key = n.fold(key)

@@ -192,7 +192,7 @@ func (r *restorer) checkMasks(settings, masks *value) {
 		paths["Text"] = settings.table[i].Name
 		u.Text = settings.text(paths["Text"])
 	}
-	r.made(settings, u.Check(), paths)
+	r.made(settings, u.Validate(), paths)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.

@@ -53,7 +53,7 @@ func (s *status) observe(o metric.Observer, r dispatcher.RouteStatus, now time.T
 	for _, count := range []struct {
 		of metric.Int64ObservableGauge
 		n  int
-	}{{s.queued, r.Queued}, {s.inFlight, r.InFlight}, {s.dead, r.Dead}} {
+	}{{s.queued, r.Queued}, {s.inFlight, r.InFlight}, {s.dead, r.DeadLetters}} {
 		if count.n >= 0 { // else the queue cannot tell
 			o.ObserveInt64(count.of, int64(count.n), route)
 		}

@@ -76,7 +76,7 @@ func TestWhatIsShown(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range routes {
 		assert.Equal(t, "OK", r.Health(), r.Name)
-		assert.Zero(t, r.Queued+r.InFlight+r.Dead, r.Name)
+		assert.Zero(t, r.Queued+r.InFlight+r.DeadLetters, r.Name)
 	}
 	dead, err := s.store.Query(ctx, history.Query{Tenant: dispatcher.AnyTenant, Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 	require.NoError(t, err)

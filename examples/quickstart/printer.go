@@ -63,7 +63,7 @@ func (p *printer) table(status []dispatcher.RouteStatus) {
 	w := tabwriter.NewWriter(p.out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "  route\tdelivered\tsuppressed\tfailed attempts\tdead\tstill queued")
 	for _, s := range status {
-		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%d\n", s.Name, s.Delivered, s.Skipped, s.Failed, s.Died, s.Queued)
+		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%d\n", s.Name, s.Delivered, s.Skipped, s.Failed, s.Dead, s.Queued)
 	}
 	_ = w.Flush()
 }

@@ -1,4 +1,4 @@
-// Package recent keeps what was put lately, within one process and within bounds.
+// Package recent keeps the latest entries of a process, bounded in number and age.
 package recent
 
 import (

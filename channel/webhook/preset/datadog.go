@@ -45,8 +45,8 @@ type datadog struct {
 
 func datadogEvent(m message) any {
 	d := datadog{
-		Title:       notice.TruncateUTF16(silent(m.Title), 100),
-		Text:        prose(m.Notice, 4000, silent),
+		Title:       notice.TruncateUTF16(withoutActions(m.Title), 100),
+		Text:        prose(m.Notice, 4000, withoutActions),
 		AlertType:   datadogAlert(m.Notice),
 		Priority:    "normal",
 		Aggregation: m.event.CorrelationID(100),
@@ -67,14 +67,14 @@ func datadogAlert(n notice.Notice) string {
 		return "error"
 	case n.Severity == notice.Warning:
 		return "warning"
-	case good(n):
+	case isGood(n):
 		return "success"
 	}
 	return "info"
 }
 
-// silent takes the meaning from what Datadog would act on: @ at the beginning of a word, and %%%.
-func silent(s string) string {
+// withoutActions takes the meaning from what Datadog would act on: @ at the beginning of a word, and %%%.
+func withoutActions(s string) string {
 	var b strings.Builder
 	before, percents := ' ', 0
 	for _, r := range s {
@@ -105,7 +105,7 @@ func tag(key, value string) string {
 }
 
 func readDatadog(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Status string `json:"status"`
 		Event  struct {
 			ID json.Number `json:"id"`

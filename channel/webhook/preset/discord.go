@@ -15,8 +15,7 @@ import (
 
 // Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host.
 // Unless it says something else, wait=true is added to it, because Discord otherwise reports success before a message
-// is saved; with it only an answer with the message's id is a success. A
-// webhook that was deleted is channel.ErrGone.
+// is saved; with it only an answer with the message's id is a success. A webhook that was deleted is channel.ErrGone.
 //
 // Nobody is mentioned whatever the text says, and Markdown in it is escaped, masked links included.
 //
@@ -32,7 +31,7 @@ func Discord(url string) webhook.Config {
 	if given.Has("wait") {
 		waits = given.Get("wait") == "true"
 	} else {
-		url = joined(url, "", "wait=true")
+		url = joinedURL(url, "", "wait=true")
 	}
 	c := webhook.Config{
 		URL:       url,
@@ -109,8 +108,8 @@ func discordMessage(m message) any {
 	return discord{[]discordEmbed{e}, discordMentions{[]string{}}}
 }
 
-// linkable tells whether Discord takes a link as embed.url: it refuses the whole message over a host of one label, such
-// as an intranet's "wiki".
+// linkable reports whether Discord takes a link as embed.url: it refuses the whole message over a host of one label,
+// such as an intranet's "wiki".
 func linkable(link string) bool {
 	u, err := neturl.Parse(link)
 	return err == nil && strings.Contains(strings.Trim(u.Hostname(), "."), ".")
@@ -124,7 +123,7 @@ func discordColour(n notice.Notice) int {
 		return 0xED4245
 	case n.Severity == notice.Warning:
 		return 0xFEE75C
-	case good(n):
+	case isGood(n):
 		return 0x57F287
 	}
 	return 0x5865F2
@@ -154,7 +153,7 @@ func discordEscapes() *strings.Replacer {
 }
 
 func readDiscord(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		ID         string  `json:"id"`
 		Code       int     `json:"code"`
 		RetryAfter float64 `json:"retry_after"`

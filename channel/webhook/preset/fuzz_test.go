@@ -33,8 +33,8 @@ func FuzzEscapes(f *testing.F) {
 		if c := withoutCode(s); codeTags.MatchString(c) {
 			t.Errorf("withoutCode(%q) = %q", s, c)
 		}
-		if q := silent(s); notifies.MatchString(q) {
-			t.Errorf("silent(%q) = %q", s, q)
+		if q := withoutActions(s); notifies.MatchString(q) {
+			t.Errorf("withoutActions(%q) = %q", s, q)
 		}
 		if g := tag("k", s); len(g) > 200 || !utf8.ValidString(g) || strings.ContainsAny(g, ", \n\"") {
 			t.Errorf("tag(%q) = %q", s, g)

@@ -23,7 +23,7 @@ import (
 // 255.
 func Jira(site string, auth webhook.Auth, project, issueType string) webhook.Config {
 	return webhook.Config{
-		URL:       joined(site, "/rest/api/3/issue", ""),
+		URL:       joinedURL(site, "/rest/api/3/issue", ""),
 		Auth:      auth,
 		Headers:   []webhook.Header{{Name: "Accept", Value: "application/json"}},
 		Body:      body(jiraRoom, func(m message) any { return jiraIssue(m, project, issueType) }),
@@ -98,7 +98,7 @@ func paragraph(s string, marks ...adf) adf {
 
 // readJira takes the name of the first field that Jira complains about.
 func readJira(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Key    string            `json:"key"`
 		Errors map[string]string `json:"errors"`
 	}](a)

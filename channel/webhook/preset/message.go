@@ -3,7 +3,9 @@ package preset
 import (
 	"bytes"
 	"encoding/json"
+	"html"
 	"iter"
+	"strings"
 	"unicode/utf16"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -89,8 +91,8 @@ func (m message) source() string {
 	return "tocsin"
 }
 
-// good tells whether the news is the good end of a story or a step towards it.
-func good(n notice.Notice) bool {
+// isGood reports whether the news is the good end of a story or a step towards it.
+func isGood(n notice.Notice) bool {
 	return n.Severity == notice.Info && (n.Phase == notice.Closes || n.Phase == notice.Updates)
 }
 
@@ -101,4 +103,41 @@ func units(s string) int {
 		n += utf16.RuneLen(r)
 	}
 	return n
+}
+
+// page is n as a small HTML document that mail programs of all ages can show.
+func page(n notice.Notice) string {
+	var b strings.Builder
+	b.WriteString(`<!DOCTYPE html><html><body style="font-family:sans-serif"><h2>` + text(n.Title) + `</h2><p>` + text(n.Summary) + `</p><table cellpadding="4">`)
+	for _, f := range n.Facts {
+		b.WriteString(`<tr><th align="left" valign="top">` + text(f.Label) + `</th><td>` + text(f.Value) + `</td></tr>`)
+	}
+	b.WriteString(`</table>`)
+	if n.Link != "" {
+		b.WriteString(`<p><a href="` + html.EscapeString(n.Link) + `">` + text(n.LinkText) + `</a></p>`)
+	}
+	b.WriteString(`</body></html>`)
+	return b.String()
+}
+
+// text is s as the content of an element.
+func text(s string) string {
+	return strings.ReplaceAll(html.EscapeString(s), "\n", "<br>")
+}
+
+// maxLines bounds what a text of nothing but line feeds makes of a message.
+const maxLines = 20
+
+// lines splits s into its lines that are not empty, at most maxLines: the last then holds the rest.
+func lines(s string) []string {
+	var all []string
+	for l := range strings.SplitSeq(s, "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			all = append(all, l)
+		}
+	}
+	if len(all) > maxLines {
+		all = append(all[:maxLines-1:maxLines-1], strings.Join(all[maxLines-1:], " "))
+	}
+	return all
 }

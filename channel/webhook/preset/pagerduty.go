@@ -93,14 +93,14 @@ func pagerDutyAction(m message) string {
 	switch {
 	case m.Phase == notice.Closes:
 		return "resolve"
-	case m.Phase == notice.Updates && lookedAt(m.event):
+	case m.Phase == notice.Updates && acknowledged(m.event):
 		return "acknowledge"
 	}
 	return "trigger"
 }
 
-// lookedAt tells whether a person has taken care of what e is about.
-func lookedAt(e event.Event) bool {
+// acknowledged reports whether a person has taken care of what e is about.
+func acknowledged(e event.Event) bool {
 	switch e.Type() {
 	case event.TypeAlertAcknowledged, event.TypeRequestApproved:
 		return true
@@ -113,7 +113,7 @@ func lookedAt(e event.Event) bool {
 }
 
 func readPagerDuty(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Status   string `json:"status"`
 		DedupKey string `json:"dedup_key"`
 	}](a)

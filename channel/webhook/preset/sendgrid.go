@@ -84,7 +84,7 @@ func sendGridMail(m message, from mail.Address, to []mail.Address) any {
 
 // readSendGrid takes the field that SendGrid complains about; its message may quote what is in it.
 func readSendGrid(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Errors []struct {
 			Field string `json:"field"`
 		} `json:"errors"`

@@ -23,7 +23,7 @@ import (
 // correlation fields (100); a rate limit's 429 has Retry-After.
 func ServiceNow(instance string, auth webhook.Auth) webhook.Config {
 	return webhook.Config{
-		URL:       joined(instance, "/api/now/table/incident", "sysparm_fields=sys_id,number"),
+		URL:       joinedURL(instance, "/api/now/table/incident", "sysparm_fields=sys_id,number"),
 		Auth:      auth,
 		Headers:   []webhook.Header{{Name: "Accept", Value: "application/json"}},
 		Body:      body(1<<20, serviceNowIncident),
@@ -71,7 +71,7 @@ var codeTag = regexp.MustCompile(`(?i)\[(/?code)`)
 func withoutCode(s string) string { return codeTag.ReplaceAllString(s, "[ $1") }
 
 func readServiceNow(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Result struct {
 			ID string `json:"sys_id"`
 		} `json:"result"`

@@ -21,7 +21,7 @@ import (
 // 403 (codes 1 to 7, 10 to 16) are final, 500 (8) and 503 (9, 18 to 23) are not.
 func Splunk(collector string, token secret.Value) webhook.Config {
 	return webhook.Config{
-		URL:       joined(collector, "/services/collector/event", ""),
+		URL:       joinedURL(collector, "/services/collector/event", ""),
 		Auth:      webhook.Scheme("Splunk", token),
 		Body:      body(1<<20, splunkEvent),
 		Success:   []int{http.StatusOK},
@@ -59,7 +59,7 @@ func splunkEvent(m message) any {
 // readSplunk believes the code rather than the status: 200 with another code than the number 0, or without one, is no
 // success.
 func readSplunk(a webhook.Response, v retry.Verdict) webhook.Reading {
-	said := answered[struct {
+	said := decode[struct {
 		Code *float64 `json:"code"` // not json.Number, which takes "0" as well
 	}](a)
 	r := webhook.Reading{Verdict: v}

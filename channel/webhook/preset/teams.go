@@ -2,7 +2,6 @@ package preset
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -121,25 +120,8 @@ func teamsColour(n notice.Notice) string {
 		return "Attention"
 	case n.Severity == notice.Warning:
 		return "Warning"
-	case good(n):
+	case isGood(n):
 		return "Good"
 	}
 	return "Accent"
-}
-
-// maxLines bounds what a text of nothing but line feeds makes of a message.
-const maxLines = 20
-
-// lines splits s into its lines that are not empty, at most maxLines: the last then holds the rest.
-func lines(s string) []string {
-	var all []string
-	for l := range strings.SplitSeq(s, "\n") {
-		if l = strings.TrimSpace(l); l != "" {
-			all = append(all, l)
-		}
-	}
-	if len(all) > maxLines {
-		all = append(all[:maxLines-1:maxLines-1], strings.Join(all[maxLines-1:], " "))
-	}
-	return all
 }

@@ -1,3 +1,12 @@
+// Package signature makes and checks the signatures by which a receiver of webhooks knows who sent a request and that
+// nobody changed it, in the styles of Standard Webhooks, GitHub, Stripe and Slack. All are HMAC-SHA256.
+//
+// A signature covers the bytes of a body, whatever they are: forms and plain text too. But libraries of Standard
+// Webhooks that return the parsed JSON of what they have checked refuse bodies that are no JSON; receivers of those
+// need a [Verifier] or a library that only checks.
+//
+// Senders need it through webhook.Sign only. A receiver written in Go makes a [Verifier] and asks it before it believes
+// anything in the request. The package imports nothing beyond the standard library.
 package signature
 
 import (
@@ -5,6 +14,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"strconv"
+	"time"
 )
 
 // Scheme is a style of signatures.
@@ -52,10 +62,10 @@ func (s Scheme) String() string {
 	return "Scheme(" + strconv.Itoa(int(s)) + ")"
 }
 
-// IsValid tells whether s is one of the constants.
+// IsValid reports whether s is one of the constants.
 func (s Scheme) IsValid() bool { return s >= Standard && s <= Slack }
 
-// Rotates tells whether a request can carry the signatures of several keys, as it has to while receivers change from
+// Rotates reports whether a request can carry the signatures of several keys, as it has to while receivers change from
 // one to the next.
 func (s Scheme) Rotates() bool { return s == Standard || s == Stripe }
 
@@ -129,4 +139,20 @@ func (s Scheme) decodeSum(text string) (sum [sha256.Size]byte, ok bool) {
 	}
 	decoded, err := decode(text)
 	return sum, err == nil && len(decoded) == len(sum) && copy(sum[:], decoded) == len(sum)
+}
+
+// Sign returns the values of the scheme's headers for a request, see [Scheme.Headers]: the timestamp, and a signature
+// by each key, in their order. id is that of the webhook-id header; the schemes besides Standard ignore it. at counts
+// in whole seconds. body is signed byte for byte. The keys must have been made for s, at least one, and at most one
+// unless s rotates.
+func (s Scheme) Sign(id string, at time.Time, body []byte, keys ...*Key) (timestamp, signatures string) {
+	timestamp = strconv.FormatInt(at.Unix(), 10)
+	var room [160]byte // for three keys
+	value := room[:0]
+	for i, k := range keys {
+		state := k.borrow()
+		value = s.appendSum(value, timestamp, state.compute(s, id, timestamp, body), i == 0)
+		k.giveBack(state)
+	}
+	return timestamp, string(value)
 }

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Tolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says
+// defaultTolerance is how far from now the timestamp of a request may be, in both directions, unless a Verifier says
 // otherwise.
-const Tolerance = 5 * time.Minute
+const defaultTolerance = 5 * time.Minute
 
-// Verifier tells whether requests come from who knows a secret. It is safe for concurrent use.
+// Verifier reports whether requests come from who knows a secret. It is safe for concurrent use.
 type Verifier struct {
 	scheme Scheme
 	keys   []*Key
-	// Tolerance is how far from Now the timestamp may be. 0 = the constant Tolerance; longer makes recorded requests
+	// Tolerance is how far from Now the timestamp may be. 0 = 5 minutes; longer makes recorded requests
 	// longer useful. GitHub's scheme has no timestamp.
 	Tolerance time.Duration
 	// Now is the clock. nil = time.Now.
@@ -110,7 +110,7 @@ func (v *Verifier) judge(timestamp string) Reason {
 	}
 	tolerance := v.Tolerance
 	if tolerance == 0 {
-		tolerance = Tolerance
+		tolerance = defaultTolerance
 	}
 	switch age := now().Sub(time.Unix(at, 0)); {
 	case age > tolerance:
@@ -172,3 +172,24 @@ func (s Scheme) parse(value string) (signatures [][sha256.Size]byte, timestamp s
 	}
 	return signatures, timestamp, len(signatures) > 0
 }
+
+// Reason says why a request is not to be trusted.
+type Reason string
+
+// The reasons.
+const (
+	Missing   Reason = "is missing"                          // a header that the scheme needs is not there
+	Malformed Reason = "is not of the scheme's form"         // or is there more than once
+	TooOld    Reason = "is too old"                          // the request may have been recorded, or a clock is wrong
+	TooNew    Reason = "is in the future"                    // a clock is wrong
+	Mismatch  Reason = "has no signature by one of the keys" // somebody else sent it, or it was changed
+)
+
+// Error says why a request is not to be trusted. It holds nothing of the request. Answer such a request with 401.
+type Error struct {
+	Reason Reason
+	Header string // the header in question
+}
+
+// Error returns header and reason.
+func (e *Error) Error() string { return "signature: " + e.Header + " " + string(e.Reason) }

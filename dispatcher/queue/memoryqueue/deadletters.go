@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
 )
 
 // deadLetters keeps the latest dead letters.
@@ -16,14 +15,6 @@ type deadLetters struct {
 	limit   int
 	seq     int64
 	letters []queue.DeadLetter // by Seq
-}
-
-// settle is the scheduler's hook.
-func (q *Queue) settle(_ context.Context, _ *lanes.Lane, _ *lanes.Entry, j *queue.Job, out queue.Disposition) (queue.Disposition, bool) {
-	if out.Action == queue.Dead {
-		q.dead.addFailed(*j, out)
-	}
-	return out, false
 }
 
 // addFailed adds a job whose outcome is Dead.

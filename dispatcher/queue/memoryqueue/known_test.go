@@ -53,13 +53,8 @@ func TestWindowForgets(t *testing.T) {
 		require.NoError(t, enqueue(i, "first"))
 	}
 	require.Equal(t, events, dues(t, m, "a"))
-	known := 0
-	for i := range m.known.shards {
-		s := &m.known.shards[i]
-		require.Len(t, s.index, len(s.ring))
-		known += len(s.index)
-	}
-	require.Equal(t, limit, known)
+	require.Len(t, m.known.index, limit)
+	require.Len(t, m.known.ring, limit)
 	for i := events - limit/2; i < events; i++ { // surely within
 		require.NoError(t, enqueue(i, "first"))
 		require.ErrorAs(t, enqueue(i, "other"), new(*queue.ConflictError))
@@ -71,11 +66,11 @@ func TestWindowForgets(t *testing.T) {
 	require.Equal(t, events+limit, dues(t, m, "a"))
 }
 
-// TestSmallestWindow: even a window of one event per shard makes repeats within a call safe.
+// TestSmallestWindow: even a window of one event makes repeats within a call safe.
 func TestSmallestWindow(t *testing.T) {
 	t.Parallel()
 	m := New(Options{IDWindow: 1})
-	assert.Equal(t, "about the latest 16 events", m.Properties().IDWindow)
+	assert.Equal(t, "about the latest 1 events", m.Properties().IDWindow)
 	j := queue.Job{Event: revoked("e", ""), Route: "a"}
 	require.NoError(t, m.Enqueue(t.Context(), j, j))
 	require.NoError(t, m.Enqueue(t.Context(), j))

@@ -14,7 +14,7 @@ import (
 // Options configure a Queue. The zero value is ready for use.
 type Options struct {
 	DeadLetters int // most dead letters kept; the oldest goes first; 0 = 1,000
-	IDWindow    int // about how many of the latest events have ids that are known; 0 = 65,536; at least 16
+	IDWindow    int // how many of the latest events have ids that are known; 0 = 65,536
 }
 
 // Queue promises order and isolation but not durability. It uses a goroutine per running handler and no other, and
@@ -35,7 +35,7 @@ func New(o Options) *Queue { return newQueue(o, lanes.System()) }
 
 func newQueue(o Options, clock func() lanes.Reading) *Queue {
 	q := &Queue{}
-	q.scheduler = lanes.New(clock, lanes.Hooks{Settle: q.settle})
+	q.scheduler = lanes.New(clock, lanes.Hooks{Dead: q.dead.addFailed})
 	q.dead.limit = orDefault(o.DeadLetters, 1000)
 	q.known.init(orDefault(o.IDWindow, 65_536))
 	return q
@@ -52,7 +52,7 @@ func orDefault(n, def int) int {
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
 		Precision:  10 * time.Millisecond,
-		IDWindow:   fmt.Sprintf("about the latest %d events", q.known.limit()),
+		IDWindow:   fmt.Sprintf("about the latest %d events", q.known.limit),
 		KeyedOrder: true,
 		Urgency:    true,
 		Bounded:    true,
@@ -93,14 +93,15 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 // enqueue stores jobs, names the lanes without room in full, and adds what was given up for others to dropped.
 func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropped) error {
 	var few [2]eventJobs
-	events, locked, err := q.known.begin(few[:0], jobs)
-	if err != nil {
+	events := q.known.group(few[:0], jobs)
+	q.known.mu.Lock()
+	defer q.known.mu.Unlock()
+	if err := q.known.conflict(events); err != nil {
 		return err
 	}
-	defer q.known.end(locked)
 	for i := range events {
 		e := &events[i]
-		e.open(&q.known)
+		q.known.open(e)
 		for i := range e.jobs {
 			j := &e.jobs[i]
 			lane := q.scheduler.Lane(j.Route)
@@ -117,7 +118,7 @@ func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropp
 				q.dead.add(queue.DeadLetter{Job: d.Job, Reason: "dropped: the backlog was full"})
 			}
 		}
-		e.close(&q.known)
+		q.known.close(e)
 	}
 	return nil
 }

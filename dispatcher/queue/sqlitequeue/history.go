@@ -87,66 +87,37 @@ var errNoEvent = errors.New("sqlitequeue: an entry of the history has no event")
 // stampOf is a time that is never NULL.
 func stampOf(t time.Time) int64 { return integer(stamp(t)) }
 
-// condition gathers the parts of a WHERE clause.
-type condition struct {
-	text string
-	args []any
-}
-
-func (c *condition) add(text string, arg any) {
-	c.text += " AND " + text
-	c.args = append(c.args, arg)
-}
-
-// selected is q as SQL.
-func selected(q history.Query) (condition, error) {
-	c := condition{text: "history.seq > 0"}
-	if !q.EveryTenant() {
-		c.add("tenant = ?", q.Tenant)
-	}
-	if q.Route != "" {
-		c.add("route = ?", q.Route)
-	}
-	if q.EventID != "" {
-		c.add("told IN (SELECT num FROM told WHERE id = ?)", q.EventID)
-	}
-	if q.Subject != "" {
-		c.add("subject = ?", q.Subject)
-	}
-	if q.Type != "" {
-		c.add("type = ?", string(q.Type))
-	}
-	if len(q.Outcomes) > 0 {
-		list, err := json.Marshal(q.Outcomes)
-		if err != nil {
-			return c, err
+// selected is q as a WHERE clause.
+func selected(q history.Query) (where string, args []any, err error) {
+	outcomes, err := json.Marshal(q.Outcomes)
+	where = "history.seq > 0"
+	for _, c := range [...]struct {
+		on   bool
+		text string
+		arg  any
+	}{
+		{!q.EveryTenant(), "tenant = ?", q.Tenant},
+		{q.Route != "", "route = ?", q.Route},
+		{q.EventID != "", "told IN (SELECT num FROM told WHERE id = ?)", q.EventID},
+		{q.Subject != "", "subject = ?", q.Subject},
+		{q.Type != "", "type = ?", string(q.Type)},
+		{len(q.Outcomes) > 0, "outcome IN (SELECT value FROM json_each(?))", string(outcomes)},
+		{q.Status != 0, "status = ?", int64(q.Status)},
+		{!q.Since.IsZero(), "time >= ?", stampOf(q.Since)},
+		{!q.Until.IsZero(), "time < ?", stampOf(q.Until)},
+		{q.Seq != 0, "history.seq = ?", q.Seq},
+		{q.Before != 0, "history.seq < ?", q.Before},
+	} {
+		if c.on {
+			where, args = where+" AND "+c.text, append(args, c.arg)
 		}
-		c.add("outcome IN (SELECT value FROM json_each(?))", string(list))
 	}
-	if q.Status != 0 {
-		c.add("status = ?", int64(q.Status))
-	}
-	if !q.Since.IsZero() {
-		c.add("time >= ?", stampOf(q.Since))
-	}
-	if !q.Until.IsZero() {
-		c.add("time < ?", stampOf(q.Until))
-	}
-	if q.Seq != 0 {
-		c.add("history.seq = ?", q.Seq)
-	}
-	if q.Before != 0 {
-		c.add("history.seq < ?", q.Before)
-	}
-	return c, nil
+	return where, args, err
 }
 
 // Query implements history.Store.
 func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Entry, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	where, err := selected(q)
+	where, args, err := selected(q)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +127,8 @@ func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Ent
 		// In two steps, of which the first can take long: it is one row for SQLite, so that it ends with ctx.
 		var chosen string
 		err := c.each(func(v []driverValue) bool { chosen = text(v[0]); return false },
-			`SELECT json_group_array(seq) FROM (SELECT seq FROM history WHERE `+where.text+` ORDER BY seq DESC LIMIT ?)`,
-			append(where.args, int64(q.Max()))...)
+			`SELECT json_group_array(seq) FROM (SELECT seq FROM history WHERE `+where+` ORDER BY seq DESC LIMIT ?)`,
+			append(args, int64(q.Max()))...)
 		if err != nil {
 			return err
 		}
@@ -190,9 +161,6 @@ func readEntry(v []driverValue) (e history.Entry, err error) {
 
 // Prune implements history.Store, a thousand entries at a time: after an error those of the number returned are gone.
 func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n int, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
 	if !before.IsZero() {
 		if n, err = s.remove(ctx, "time < ?", stampOf(before)); err != nil {
 			return n, err

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/history/historytest"
 )
@@ -106,7 +105,7 @@ func BenchmarkHistoryAppend(b *testing.B) {
 	for b.Loop() {
 		for i := range batch {
 			n++
-			batch[i] = history.Entry{Time: time.Now(), Route: fmt.Sprint("r", i%10), Event: kilobyte(fmt.Sprint("e", n/10)), Outcome: dispatcher.Delivered}
+			batch[i] = history.Entry{Time: time.Now(), Route: fmt.Sprint("r", i%10), Event: kilobyte(fmt.Sprint("e", n/10)), Outcome: "delivered"}
 		}
 		if err := s.Append(b.Context(), batch...); err != nil {
 			b.Fatal(err)

@@ -32,7 +32,7 @@ type Options struct {
 	clock func() time.Time // nil = time.Now
 }
 
-// Queue keeps jobs in a SQLite file: Enqueue, Open, Schedule, Cancel and inspection are as queue.Queue says. All methods are safe for concurrent use.
+// Queue keeps jobs in a SQLite file; its methods are as queue.Queue says. All are safe for concurrent use.
 //
 // When the file cannot be written the error is a *StoreError. A call of Enqueue of up to a thousand jobs and about 4
 // MiB, less on a disk below 512 MiB, is one transaction. More is stored in several, so that other calls are not held
@@ -43,14 +43,17 @@ type Options struct {
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
 // transaction: even if the process dies then, Cancel does not claim to have stopped it.
 type Queue struct {
-	queue.Queue                // what package durable makes of the store
-	durable     *durable.Queue // the same
-	store       *store
+	jobQueue                // what package durable makes of the store
+	durable  *durable.Queue // the same
+	store    *store
 
 	closing sync.Once
 	closed  error
 	leases  leases
 }
+
+// jobQueue keeps the embedded field out of reach.
+type jobQueue = queue.Queue
 
 // Open opens the queue in the file at path, which is created if there is none, and takes possession of it. ctx is for
 // opening only. The folder must be there, and on a local disk. Besides the file there are path-wal, path-shm and
@@ -97,7 +100,7 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 			Inspection: true,
 		},
 	})
-	return &Queue{Queue: jobs, durable: jobs, store: s}, nil
+	return &Queue{jobQueue: jobs, durable: jobs, store: s}, nil
 }
 
 func orDefault(n, otherwise int) int {

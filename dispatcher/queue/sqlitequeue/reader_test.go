@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -68,7 +67,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 func TestReadingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e"), Outcome: dispatcher.Delivered}))
+	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e"), Outcome: "delivered"}))
 	script(t, q, `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 		INSERT INTO history SELECT i, i, '', 'r', told, type, subject, outcome, 200, detail FROM n, (SELECT * FROM history WHERE seq = 1)`)
 	search := func(ctx context.Context) error {

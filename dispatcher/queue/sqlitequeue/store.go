@@ -31,7 +31,9 @@ type store struct {
 	conn    *conn // the writing one
 	readers *readers
 
-	names laneNames
+	mu    sync.Mutex
+	lanes map[string]int64 // their numbers in the file
+
 	known known
 	seq   int64        // of the latest event
 	dead  atomic.Int64 // dead letters
@@ -46,55 +48,30 @@ type store struct {
 
 var _ durable.Store = (*store)(nil)
 
-// laneNames are the lanes' numbers in the file.
-type laneNames struct {
-	mu    sync.Mutex
-	nums  map[string]int64
-	names map[int64]string
-	last  int64
+// lane is the number of a lane in the file; 0 = it has none.
+func (s *store) lane(name string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lanes[name]
 }
 
-func (l *laneNames) num(name string) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.nums[name]
-}
-
-func (l *laneNames) name(num int64) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.names[num]
-}
-
-func (l *laneNames) set(name string, num int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.nums[name], l.names[num], l.last = num, name, max(l.last, num)
-}
-
-func (l *laneNames) remove(name string, num int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.nums, name)
-	delete(l.names, num)
+func (s *store) setLane(name string, num int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes[name] = num
 }
 
 // restore reads what is kept in memory, and counts the jobs of each lane.
 func (s *store) restore(ctx context.Context) (jobs map[string]int, err error) {
-	jobs = map[string]int{}
-	s.names = laneNames{nums: map[string]int64{}, names: map[int64]string{}}
+	jobs, s.lanes = map[string]int{}, map[string]int64{}
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
 		err := c.each(func(row []driverValue) bool {
-			s.names.set(text(row[1]), integer(row[0]))
+			s.lanes[text(row[1])] = integer(row[0])
+			if n := int(integer(row[2])); n > 0 {
+				jobs[text(row[1])] = n
+			}
 			return true
-		}, "SELECT num, name FROM lane")
-		if err != nil {
-			return err
-		}
-		err = c.each(func(row []driverValue) bool {
-			jobs[s.names.name(integer(row[0]))] = int(integer(row[1]))
-			return true
-		}, "SELECT lane, count(*) FROM job GROUP BY lane")
+		}, "SELECT num, name, (SELECT count(*) FROM job WHERE lane = num) FROM lane")
 		if err != nil {
 			return err
 		}
@@ -235,7 +212,7 @@ const loadBytes = 4 << 20
 
 // Load implements durable.Store.
 func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, err error) {
-	num := s.names.num(lane)
+	num := s.lane(lane)
 	err = s.readers.loads.read(context.Background(), func(c *conn) error {
 		loaded = durable.Loaded{}
 		l := loading{conn: c, lane: lane, num: num, held: q.Held}
@@ -320,7 +297,7 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 			Route: lane, Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]), FirstTried: moment(v[5]),
 			Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[10]) != 0,
 		},
-		Ref:   &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), Name: text(v[8]), OrderKey: text(v[7])},
+		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), Name: text(v[8]), OrderKey: text(v[7])},
 	}
 	if j.Event, err = readEvent(integer(v[11]), text(v[12])); err != nil {
 		j.Ref.Unreadable = "the stored event cannot be read: " + err.Error()
@@ -330,7 +307,7 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 
 // Count implements durable.Store.
 func (s *store) Count(ctx context.Context, lane string, now int64) (later, dead int, err error) {
-	num := s.names.num(lane)
+	num := s.lane(lane)
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
 		n, err := c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", num, now, durable.HeldBack)
 		if err != nil {
@@ -347,9 +324,9 @@ func (s *store) Count(ctx context.Context, lane string, now int64) (later, dead 
 func (s *store) DeadLanes(ctx context.Context) (names []string, err error) {
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
-			names = append(names, s.names.name(integer(v[0])))
+			names = append(names, text(v[0]))
 			return true
-		}, "SELECT DISTINCT lane FROM dead")
+		}, "SELECT name FROM lane WHERE EXISTS (SELECT 1 FROM dead WHERE lane = lane.num)")
 	})
 	return names, err
 }
@@ -361,39 +338,26 @@ func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []q
 		limit = sel.Limit
 	}
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
-		where, args, err := s.selected(sel, math.MaxInt64)
-		if err != nil {
-			return err
+		all, err := s.selected(c, sel, math.MaxInt64, limit)
+		for _, d := range all {
+			found = append(found, d.DeadLetter)
 		}
-		var bad error
-		err = c.each(func(v []driverValue) bool {
-			var headers map[string]string
-			if headers, bad = decodeHeaders(blob(v[8])); bad != nil {
-				return false
-			}
-			d := queue.DeadLetter{
-				Job: queue.Job{
-					Route: s.names.name(integer(v[1])), Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]),
-					FirstTried: moment(v[5]), Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[9]) != 0,
-				},
-				Seq: integer(v[0]), Died: moment(v[10]), Reason: text(v[11]),
-			}
-			d.Event, _ = readEvent(integer(v[12]), text(v[13])) // the reason says that it cannot be read
-			found = append(found, d)
-			return true
-		}, `SELECT dead.num, lane, generation, enqueued, not_before, first_tried, attempt, order_key, headers, urgent, died, reason,
-			format, body FROM dead CROSS JOIN event ON event.seq = dead.seq WHERE `+where+` ORDER BY dead.num LIMIT ?`,
-			append(args, int64(limit))...)
-		return errors.Join(err, bad)
+		return err
 	})
 	return found, err
 }
 
-// selected is a selection of dead letters with numbers up to last as SQL.
-func (s *store) selected(sel queue.Selection, last int64) (where string, args []any, err error) {
-	where, args = "dead.num > ? AND dead.num <= ?", []any{sel.After, last}
+// deadLetter is a dead letter of the file. The Reason of one whose event cannot be read says so.
+type deadLetter struct {
+	queue.DeadLetter
+	ref *lanes.Ref // Num is that of its event
+}
+
+// selected reads up to limit of the selected dead letters with numbers up to last; below 0 = all.
+func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (all []deadLetter, err error) {
+	where, args := "dead.num > ? AND dead.num <= ?", []any{sel.After, last}
 	if sel.Lane != "" {
-		where, args = where+" AND lane = ?", append(args, s.names.num(sel.Lane)) // 0 is no lane's
+		where, args = where+" AND dead.lane = ?", append(args, s.lane(sel.Lane)) // 0 is no lane's
 	}
 	if !sel.Since.IsZero() {
 		where, args = where+" AND died >= ?", append(args, stamp(sel.Since))
@@ -401,11 +365,24 @@ func (s *store) selected(sel queue.Selection, last int64) (where string, args []
 	if sel.IDs != nil {
 		list, err := json.Marshal(sel.IDs)
 		if err != nil {
-			return "", nil, err
+			return nil, err
 		}
 		where, args = where+" AND job IN (SELECT value FROM json_each(?))", append(args, string(list))
 	}
-	return where, args, nil
+	var bad error
+	err = c.each(func(v []driverValue) bool {
+		var j *durable.Job
+		if j, bad = readJob(v, text(v[13])); bad != nil {
+			return false
+		}
+		all = append(all, deadLetter{
+			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), Died: moment(v[15]), Reason: text(v[16])}, j.Ref,
+		})
+		return true
+	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,
+		lane.name, dead.num, died, reason FROM dead CROSS JOIN event ON event.seq = dead.seq CROSS JOIN lane ON lane.num = dead.lane
+		WHERE `+where+` ORDER BY dead.num LIMIT ?`, append(args, int64(limit))...)
+	return all, errors.Join(err, bad)
 }
 
 // lastWritten is when the file was last written, by the wall clock of that moment; 0 = there is none.

@@ -2,6 +2,7 @@ package sqlitequeue
 
 import (
 	"errors"
+	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
@@ -140,39 +141,31 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 	if len(stored) == 0 {
 		return nil
 	}
-	seq, err := t.putEvent(e.Body, bodyFormat, len(stored))
+	t.store.seq++
+	_, err := t.exec("INSERT INTO event (seq, refs, format, body) VALUES (?, ?, ?, ?)", t.store.seq, int64(len(stored)), int64(bodyFormat), e.Body)
 	if err != nil {
 		return err
 	}
 	for _, j := range stored {
-		if err := t.put(j, seq); err != nil {
+		if err := t.put(j, t.store.seq); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// putEvent stores an event that refs jobs refer to, and returns its number.
-func (t *tx) putEvent(body string, format int64, refs int) (int64, error) {
-	t.store.seq++
-	seq := t.store.seq
-	_, err := t.exec("INSERT INTO event (seq, refs, format, body) VALUES (?, ?, ?, ?)", seq, int64(refs), format, body)
-	return seq, err
-}
-
 // lane returns the number of a lane, which is stored with its first job.
 func (t *tx) lane(name string) (int64, error) {
-	names := &t.store.names
-	if num := names.num(name); num != 0 {
+	if num := t.store.lane(name); num != 0 {
 		return num, nil
 	}
-	num := names.last + 1
-	if _, err := t.exec("INSERT INTO lane (num, name) VALUES (?, ?)", num, name); err != nil {
+	if _, err := t.exec("INSERT INTO lane (name) VALUES (?)", name); err != nil {
 		return 0, err
 	}
-	names.set(name, num)
-	t.undo = append(t.undo, func() { names.remove(name, num) })
-	return num, nil
+	num, err := t.number("SELECT last_insert_rowid()")
+	t.store.setLane(name, num)
+	t.undo = append(t.undo, func() { t.store.setLane(name, 0) })
+	return num, err
 }
 
 // startAt is the due of a job that nothing holds back.
@@ -185,7 +178,7 @@ func startAt(notBefore any, now int64) int64 {
 
 // put stores a new job of an event, behind the others of its order key.
 func (t *tx) put(j *durable.Job, seq int64) error {
-	lane := t.store.names.num(j.Route)
+	lane := t.store.lane(j.Route)
 	notBefore := stamp(j.NotBefore)
 	due := startAt(notBefore, t.now)
 	if j.OrderKey != "" {
@@ -221,7 +214,7 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 func (t *tx) settle(s *durable.Settlement) (err error) {
-	lane, out := t.store.names.num(s.Lane), s.Outcome
+	lane, out := t.store.lane(s.Lane), s.Outcome
 	counts := flag(out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero())
 	if s.RunsAgain() {
 		s.Due = durable.Now
@@ -264,7 +257,7 @@ func (t *tx) Remove(lane string, jobs []*lanes.Ref) (released []*durable.Job, er
 
 // remove takes a job out of its table, and lets the next of its order key go, which it appends to released.
 func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*durable.Job, error) {
-	num := t.store.names.num(lane)
+	num := t.store.lane(lane)
 	_, err := t.exec("DELETE FROM job WHERE lane = ? AND due = ? AND seq = ?", num, ref.Due, ref.Num)
 	if err != nil || ref.OrderKey == "" {
 		return released, err
@@ -284,12 +277,12 @@ func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*du
 
 // Named implements durable.Tx.
 func (t *tx) Named(lane, key string) ([]*lanes.Ref, error) {
-	return t.refs(func(int64) bool { return false }, -1, "lane = ? AND name = ?", t.store.names.num(lane), key)
+	return t.refs(func(int64) bool { return false }, -1, "lane = ? AND name = ?", t.store.lane(lane), key)
 }
 
 // Waiting implements durable.Tx. The youngest come first.
 func (t *tx) Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error) {
-	return t.refs(skip, n, "lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", t.store.names.num(lane), last)
+	return t.refs(skip, n, "lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", t.store.lane(lane), last)
 }
 
 // refs reads up to n jobs without those to skip; below 0 = all.
@@ -305,7 +298,7 @@ func (t *tx) refs(skip func(num int64) bool, n int, where string, args ...any) (
 
 // Unname implements durable.Tx.
 func (t *tx) Unname(lane string, job *lanes.Ref) error {
-	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", t.store.names.num(lane), job.Due, job.Num)
+	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", t.store.lane(lane), job.Due, job.Num)
 	return err
 }
 
@@ -320,11 +313,11 @@ func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool
 		var over []paused
 		before := now - by
 		err := t.each(func(v []driverValue) bool {
-			if p := (paused{integer(v[0]), integer(v[1]), integer(v[2])}); !held(t.store.names.name(p.lane), p.seq) {
+			if p := (paused{integer(v[0]), integer(v[1]), integer(v[2])}); !held(text(v[3]), p.seq) {
 				over = append(over, p)
 			}
 			return true
-		}, "SELECT lane, due, seq FROM job WHERE pause = 1 AND due > ? AND due <= ?", now, before)
+		}, "SELECT lane, due, seq, lane.name FROM job CROSS JOIN lane ON num = lane WHERE pause = 1 AND due > ? AND due <= ?", now, before)
 		if err != nil {
 			return err
 		}
@@ -343,50 +336,27 @@ func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool
 }
 
 // TakeDead implements durable.Tx.
-func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, added []*durable.Job, err error) {
-	where, args, err := t.store.selected(s, last)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	type deadLetter struct {
-		num, event, format int64
-		body               string
-		job                *durable.Job
-	}
-	var all []deadLetter
-	var bad error
-	err = t.each(func(v []driverValue) bool {
-		d := deadLetter{num: integer(v[13]), event: integer(v[0]), format: integer(v[11]), body: text(v[12])}
-		d.job, bad = readJob(v, t.store.names.name(integer(v[14])))
-		all = append(all, d)
-		return bad == nil
-	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,
-		dead.num, lane FROM dead CROSS JOIN event ON event.seq = dead.seq WHERE `+where+` ORDER BY dead.num LIMIT ?`,
-		append(args, int64(n))...)
-	if err = errors.Join(err, bad); err != nil {
-		return 0, 0, nil, err
-	}
+func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*durable.Job, err error) {
+	all, err := t.store.selected(t.conn, s, last, n)
 	for _, d := range all {
-		seq = d.num
-		if err := t.removeDead(d.num, d.event); err != nil {
-			return 0, 0, nil, err
+		event := d.ref.Num
+		seq = d.Seq
+		if err == nil && generation != nil {
+			j := &durable.Job{Job: d.Job, Ref: d.ref}
+			j.Generation, j.Attempt, j.Enqueued = *generation, 0, moment(t.now)
+			j.NotBefore, j.FirstTried = time.Time{}, time.Time{}
+			t.store.seq++
+			_, err = t.exec("INSERT INTO event (seq, refs, format, body) SELECT ?, 1, format, body FROM event WHERE seq = ?", t.store.seq, event)
+			if err == nil {
+				err = t.put(j, t.store.seq)
+			}
+			requeued = append(requeued, j)
 		}
-		if generation == nil {
-			continue
-		}
-		j := d.job
-		j.Generation, j.Attempt, j.Enqueued = *generation, 0, moment(t.now)
-		j.NotBefore, j.FirstTried = moment(nil), moment(nil)
-		num, err := t.putEvent(d.body, d.format, 1)
 		if err == nil {
-			err = t.put(j, num)
+			err = t.removeDead(d.Seq, event)
 		}
-		if err != nil {
-			return 0, 0, nil, err
-		}
-		added = append(added, j)
 	}
-	return len(all), seq, added, nil
+	return len(all), seq, requeued, err
 }
 
 // removeDead removes a dead letter.

@@ -114,7 +114,8 @@ func (s *fakeStore) queue(t *testing.T, clock func() lanes.Reading) *Queue {
 		Store: s, Log: slog.New(slog.DiscardHandler), Clock: clock, ErrClosed: errClosed, Lanes: counts, LastNum: last,
 		Chunk: 100, Work: 200,
 		Properties: queue.Properties{
-			Precision: 10 * time.Millisecond, IDWindow: "all", KeyedOrder: true, Urgency: true, MovedTimes: true,
+			Precision: 10 * time.Millisecond, IDWindow: "all", KeyedOrder: true, Urgency: true, Scheduling: true, Inspection: true,
+			MovedTimes: true,
 		},
 	})
 	t.Cleanup(func() { assert.NoError(t, q.Close()) })
@@ -190,8 +191,8 @@ func (j *fakeJob) copied() *Job {
 	return &Job{Job: j.Job.Job, Ref: &ref}
 }
 
-func (s *fakeStore) Count(_ context.Context, lane string, now int64) (later, dead int, err error) {
-	if err := s.ask("count"); err != nil {
+func (s *fakeStore) Count(ctx context.Context, lane string, now int64) (later, dead int, err error) {
+	if err := errors.Join(ctx.Err(), s.ask("count")); err != nil {
 		return 0, 0, err
 	}
 	s.mu.Lock()
@@ -209,16 +210,16 @@ func (s *fakeStore) Count(_ context.Context, lane string, now int64) (later, dea
 	return later, dead, nil
 }
 
-func (s *fakeStore) DeadLanes(context.Context) (names []string, err error) {
+func (s *fakeStore) DeadLanes(ctx context.Context) (names []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.dead {
 		names = append(names, d.Route)
 	}
-	return names, s.ask("dead lanes")
+	return names, errors.Join(ctx.Err(), s.ask("dead lanes"))
 }
 
-func (s *fakeStore) DeadLetters(_ context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
+func (s *fakeStore) DeadLetters(ctx context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.dead {
@@ -226,7 +227,7 @@ func (s *fakeStore) DeadLetters(_ context.Context, sel queue.Selection) (found [
 			found = append(found, d)
 		}
 	}
-	return found, s.ask("dead letters")
+	return found, errors.Join(ctx.Err(), s.ask("dead letters"))
 }
 
 // fakeTx changes the store at once and undoes that when it is rolled back.

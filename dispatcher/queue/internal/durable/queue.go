@@ -231,15 +231,15 @@ func (q *Queue) startedIn(ctx context.Context) *startedJob {
 
 // start is the scheduler's hook. The times of a job that counts from this run move with the wall clock, also by a step
 // that the store has not followed yet.
-func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job) context.Context {
+func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job) (context.Context, queue.Job) {
 	q.lane(l.Name()).add(0, 1)
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
 	if ref.Name == "" {
-		return ctx
+		return ctx, j
 	}
-	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref})
+	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
 }
 
 // stepSince is how far the wall clock was set since a job of this run was read.
@@ -268,7 +268,7 @@ const (
 // settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken
 // meanwhile, so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is
 // closed; an outcome that was not applied does not count.
-func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j *queue.Job, out queue.Disposition) (queue.Disposition, bool) {
+func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Disposition) (queue.Disposition, bool) {
 	ref := e.Ref()
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
 		ref.NotTried()
@@ -307,9 +307,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	a, _ := cut(events([]queue.Job{j}), q.Chunk)
 	a.Name = key
 	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
@@ -327,12 +324,9 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 
 // Cancel implements queue.Queue.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
 	l := q.find(lane)
 	if l == nil {
-		return false, q.writer.over()
+		return false, q.writer.over(ctx)
 	}
 	var found bool
 	err := q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
@@ -360,9 +354,6 @@ func Refuse(err error) error { return &refusal{err} }
 
 // Lanes implements queue.Queue.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	names, err := q.Store.DeadLanes(ctx)
 	if err != nil {
 		return nil, q.Store.Error("list lanes", err)
@@ -378,9 +369,6 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 
 // Count implements queue.Queue.
 func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err error) {
-	if err := ctx.Err(); err != nil {
-		return c, err
-	}
 	l := q.find(name)
 	c.Later, c.Dead, err = q.Store.Count(ctx, name, q.Now())
 	if err != nil {
@@ -395,12 +383,9 @@ func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err err
 
 // Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
 func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
 	l := q.find(name)
 	if l == nil {
-		return 0, q.writer.over()
+		return 0, q.writer.over(ctx)
 	}
 	for last := int64(0); ; {
 		purged, upTo := 0, last
@@ -424,9 +409,6 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 
 // DeadLetters implements queue.Queue. A dead letter whose event cannot be read has none.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	found, err := q.Store.DeadLetters(ctx, s)
 	return found, q.Store.Error("read dead letters", err)
 }
@@ -444,9 +426,6 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 
 // takeDead removes the selected dead letters, those that die meanwhile not.
 func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, generation *int64) (n int, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
 	for last := int64(-1); s.Limit <= 0 || n < s.Limit; {
 		limit := q.Chunk
 		if s.Limit > 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // Store keeps jobs. The writer calls Begin, Load, Failed and Housekeep, one at a time; the others may be called at any
-// time.
+// time, and return the error of a ctx that is done.
 type Store interface {
 	// Begin begins a transaction at a time of the wall clock, in Unix nanoseconds.
 	Begin(now int64) (Tx, error)

@@ -117,6 +117,9 @@ func (w *writer) conflict(a *Append) error {
 
 // submit returns once a change is durable, with what Store.Error makes of its error, or when ctx is done.
 func (w *writer) submit(ctx context.Context, c *change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c.done = make(chan error, 1)
 	w.mu.Lock()
 	if w.closed {
@@ -144,14 +147,14 @@ func (w *writer) signal() {
 	}
 }
 
-// over is ErrClosed once the queue is closed.
-func (w *writer) over() error {
+// over is ErrClosed once the queue is closed, or the error of ctx.
+func (w *writer) over(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return w.queue.ErrClosed
 	}
-	return nil
+	return ctx.Err()
 }
 
 // askLoad is the scheduler's hook, and called with the lane locked.

@@ -146,44 +146,37 @@ func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	return true
 }
 
+// with calls f with the lane of that name, locked, if there is one.
+func (s *Scheduler) with(name string, f func(l *Lane)) {
+	if l := s.find(name); l != nil {
+		defer s.release(l)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		f(l)
+	}
+}
+
 // Cancel removes the job with that key and reports whether there was one that had not started.
-func (s *Scheduler) Cancel(name, key string) bool {
-	l := s.find(name)
-	if l == nil {
-		return false
-	}
-	defer s.release(l)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.named[key]
-	if e == nil {
-		return false
-	}
-	l.remove(e)
-	return true
+func (s *Scheduler) Cancel(name, key string) (found bool) {
+	s.with(name, func(l *Lane) {
+		if e := l.named[key]; e != nil {
+			l.remove(e)
+			found = true
+		}
+	})
+	return found
 }
 
 // Purge removes what waits in a lane and reports how many jobs there were.
-func (s *Scheduler) Purge(name string) int {
-	l := s.find(name)
-	if l == nil {
-		return 0
-	}
-	defer s.release(l)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.purge()
+func (s *Scheduler) Purge(name string) (n int) {
+	s.with(name, func(l *Lane) { n = l.purge() })
+	return n
 }
 
 // Count is what waits and runs in a lane.
-func (s *Scheduler) Count(name string) queue.Counts {
-	l := s.find(name)
-	if l == nil {
-		return queue.Counts{}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count()
+func (s *Scheduler) Count(name string) (c queue.Counts) {
+	s.with(name, func(l *Lane) { c = l.count() })
+	return c
 }
 
 // Lanes lists the lanes that are open or hold something, in no order.

@@ -6,15 +6,17 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Settle at most. With Refill the lanes
+// Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Dead at most. With Refill the lanes
 // hold a window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
 type Hooks struct {
-	// Settle is called by the worker, without a lock, with each outcome before it is applied; it may take its time, and
-	// the place in the lane stays taken. It returns the outcome to apply, and whether the entry leaves the lane
-	// although that outcome is to run again. nil = apply it.
-	Settle func(ctx context.Context, l *Lane, e *Entry, j *queue.Job, out queue.Disposition) (apply queue.Disposition, leaves bool)
-	// Start is called by the worker before a handler that gets j; the handler's ctx is what it returns. nil = as it is.
-	Start func(ctx context.Context, l *Lane, e *Entry, j *queue.Job) context.Context
+	// Dead is called by the worker with each job whose outcome is Dead, before it is gone from its lane, and Settle with
+	// each outcome before it is applied. They are called without a lock and may take their time; the place in the lane
+	// stays taken. Settle returns the outcome to apply, and whether the entry leaves the lane although that outcome is to
+	// run again. nil = apply it.
+	Dead   func(j queue.Job, out queue.Disposition)
+	Settle func(ctx context.Context, l *Lane, e *Entry, j queue.Job, out queue.Disposition) (apply queue.Disposition, leaves bool)
+	// Start is called by the worker before a handler, which gets what it returns. nil = as it is.
+	Start func(ctx context.Context, l *Lane, e *Entry, j queue.Job) (context.Context, queue.Job)
 	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one
 	// in the store comes. It must not wait; it is answered by Loaded.
 	Refill func(l *Lane)

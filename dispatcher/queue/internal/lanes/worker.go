@@ -53,20 +53,23 @@ func (l *Lane) call(t *turn) (out queue.Disposition) {
 			out = panicOutcome()
 		}
 	}()
-	ctx := t.ctx
+	ctx, j := t.ctx, t.job
 	if start := l.s.hooks.Start; start != nil {
-		ctx = start(ctx, l, t.entry, &t.job)
+		ctx, j = start(ctx, l, t.entry, j)
 		if ref := t.entry.ref; ref.Unreadable != "" {
 			return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
 		}
 	}
-	return t.handler(ctx, t.job)
+	return t.handler(ctx, j)
 }
 
 // store makes the outcome durable where there is a store.
 func (l *Lane) store(t *turn) {
+	if dead := l.s.hooks.Dead; dead != nil && t.out.Action == queue.Dead {
+		dead(t.job, t.out)
+	}
 	if settle := l.s.hooks.Settle; settle != nil {
-		t.out, t.leaves = settle(t.ctx, l, t.entry, &t.job, t.out)
+		t.out, t.leaves = settle(t.ctx, l, t.entry, t.job, t.out)
 	}
 }
 

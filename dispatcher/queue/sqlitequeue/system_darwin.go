@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 package sqlitequeue
 
 import "syscall"
@@ -10,6 +8,5 @@ func space(folder string) (total, free int64, ok bool) {
 	if err := syscall.Statfs(folder, &s); err != nil {
 		return 0, 0, false
 	}
-	block := int64(s.Bsize) //nolint:unconvert // its type differs between platforms
-	return int64(s.Blocks) * block, int64(s.Bavail) * block, true
+	return int64(s.Blocks) * int64(s.Bsize), int64(s.Bavail) * int64(s.Bsize), true
 }

@@ -1,6 +1,13 @@
 package sqlitequeue
 
-import sys "golang.org/x/sys/windows"
+import (
+	"os"
+
+	sys "golang.org/x/sys/windows"
+)
+
+// links is how many names a file has, as far as is known.
+func links(os.FileInfo) int { return 1 }
 
 // space returns the size of the volume that a folder is on and what is free of it for this process, in bytes.
 func space(folder string) (total, free int64, ok bool) {

@@ -1,0 +1,217 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// activeRoute is a route in use, with its defaults filled in and its channel wrapped. A change of routes makes a new
+// one; the previous one lasts until its last send has returned.
+type activeRoute struct {
+	Route
+	lane        *lane
+	destination *destination
+	clock       *clock
+	sender      channel.Channel // the channel, wrapped
+
+	deadline    time.Duration // of the retry policy
+	hasDeadline bool
+
+	// The lane's mutex guards these.
+	sends    int // that run
+	replaced bool
+	idle     chan struct{} // closed once it is replaced and nothing sends
+}
+
+// destination is what is known about where a route sends: how attempts ended, whether more may start, and their pace.
+// The routes that follow each other under one name share it while their tenant is the same. Another tenant's begins
+// anew, and attempts that still run report to the one they began with: nothing of one tenant shows under another.
+type destination struct {
+	record  record
+	breaker breaker
+	rate    tokenBucket
+}
+
+// activate wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
+func (c *routeErrors) activate(store dedup.Store, clock *clock) *activeRoute {
+	r := &activeRoute{Route: c.route.withDefaults(), clock: clock, idle: make(chan struct{})}
+	r.deadline, r.hasDeadline = askPolicy(r.Retry, retry.Deadline)
+	r.sender = r.Channel
+	for i, mw := range slices.Backward(r.Use) {
+		var err error
+		if r.sender, err = wrap(r.sender, mw); err != nil {
+			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeInvalid, err.Error(), "correct that middleware")
+			return nil
+		}
+	}
+	if r.Dedup.Window > 0 {
+		r.sender = channel.WithDedup(store, scoped(r.Dedup))(r.sender)
+	}
+	r.sender = channel.Recover(r.sender)
+	return r
+}
+
+func wrap(c channel.Channel, mw channel.Middleware) (wrapped channel.Channel, err error) {
+	defer func() {
+		if recover() != nil {
+			wrapped, err = nil, errors.New("panics when it wraps the channel")
+		}
+	}()
+	if wrapped = mw(c); isNil(wrapped) {
+		return nil, errors.New("returns nil")
+	}
+	return wrapped, nil
+}
+
+// scoped makes the route's own key function, if it has one, speak for one tenant and route only: routes share a store,
+// and what one of them delivered must not be missing at another. An empty key stays empty, which suppresses nothing.
+func scoped(o channel.DedupOptions) channel.DedupOptions {
+	own := o.Key
+	if own == nil {
+		return o
+	}
+	o.Key = func(d channel.Delivery) string {
+		key := own(d)
+		if key == "" {
+			return ""
+		}
+		return dedup.Key([]byte(d.Event.Tenant()), []byte(d.Route), []byte(key))
+	}
+	return o
+}
+
+// withTimeout returns the context of one attempt.
+func (r *activeRoute) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.Timeout > 0 {
+		return context.WithTimeout(ctx, r.Timeout)
+	}
+	return ctx, func() {}
+}
+
+// address is what the channel says about where it sends; "" = nothing.
+func (r *activeRoute) address() (text string) {
+	defer func() {
+		if recover() != nil {
+			text = ""
+		}
+	}()
+	if a, ok := r.Channel.(channel.Addressed); ok {
+		return a.Destination()
+	}
+	return ""
+}
+
+// reportTenant is the tenant under which facts about e on this route are reported: the route's, or e's own when the
+// route, whose name has passed to another tenant while e waited, does not take it.
+func (r *activeRoute) reportTenant(e event.Event) string {
+	if r.takes(e.Tenant()) {
+		return r.Tenant
+	}
+	return e.Tenant()
+}
+
+// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name
+// of a route has passed to one while it waited.
+func (r *activeRoute) refuses(j *queue.Job, at time.Time) string {
+	switch {
+	case !r.takes(j.Event.Tenant()):
+		return "the route is for another tenant now"
+	case r.MaxAge > 0 && !j.Enqueued.IsZero() && r.clock.age(j.Enqueued, at) > r.MaxAge:
+		return fmt.Sprintf("older than the route's MaxAge of %v", r.MaxAge)
+	case r.hasDeadline && !j.FirstTried.IsZero() && r.clock.age(j.FirstTried, at) > r.deadline:
+		return fmt.Sprintf("later than the retry policy's end, %v after the first attempt", r.deadline)
+	}
+	return ""
+}
+
+// remaining is how long after the given time another attempt of j may still begin, by MaxAge and by the end of the
+// policy, which counts from the first attempt; zero = there was none. Negative = without end.
+func (r *activeRoute) remaining(j *queue.Job, first, at time.Time) (byAge, byPolicy time.Duration) {
+	byAge, byPolicy = -1, -1
+	if r.MaxAge > 0 && !j.Enqueued.IsZero() {
+		byAge = max(r.MaxAge-r.clock.age(j.Enqueued, at), 0)
+	}
+	if r.hasDeadline && !first.IsZero() {
+		byPolicy = max(r.deadline-r.clock.age(first, at), 0)
+	}
+	return byAge, byPolicy
+}
+
+// sooner returns the lesser of two durations of which a negative one is without end.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// askPolicy asks a policy what it knows about its end. One that panics knows nothing.
+func askPolicy(p retry.Policy, about func(retry.Policy) (time.Duration, bool)) (d time.Duration, ok bool) {
+	defer func() {
+		if recover() != nil {
+			d, ok = 0, false
+		}
+	}()
+	return about(p)
+}
+
+// nextPause asks the route's policy. One that panics must not cost the delivery, so the default takes its place.
+func (r *activeRoute) nextPause(f retry.Failure) (pause time.Duration, again bool) {
+	defer func() {
+		if recover() != nil {
+			pause, again = retry.Exponential{}.Next(f)
+		}
+	}()
+	return r.Retry.Next(f)
+}
+
+// again decides about another attempt after a transient failure: when, or why there is none.
+func (r *activeRoute) again(j *queue.Job, a *Attempt, result retry.Result, precision time.Duration) queue.Disposition {
+	first, now := j.FirstTried, a.Began.Add(a.Duration)
+	if first.IsZero() {
+		first = a.Began
+	}
+	n := a.Delivery.Attempt
+	pause, more := r.nextPause(retry.Failure{Attempt: n, Elapsed: r.clock.age(first, now), Err: a.Err})
+	byAge, byPolicy := r.remaining(j, first, now)
+	out := queue.Disposition{Action: queue.Dead, Began: a.Began}
+	switch {
+	case !more, byPolicy >= 0 && pause > byPolicy:
+		out.Reason = fmt.Sprintf("gave up after attempt %d: %v", n, a.Err)
+	case byAge >= 0 && pause > byAge:
+		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", r.MaxAge, n+1, a.Err)
+	default:
+		out.Action, out.Delay = queue.Retry, result.Pause(pause, sooner(byAge, byPolicy), precision)
+	}
+	return out
+}
+
+// throttle is how long the receiver's answer keeps the whole lane waiting; 0 = it does not. It is no longer than the
+// delivery that got the answer waits, so that an attempt of it still fits.
+func (r *activeRoute) throttle(result retry.Result, out queue.Disposition, precision time.Duration) time.Duration {
+	switch {
+	case !result.Throttled:
+		return 0
+	case out.Action == queue.Dead:
+		return result.Pause(0, r.MaxAge, precision)
+	case result.Delay == 0:
+		return out.Delay
+	}
+	return min(result.Delay, out.Delay)
+}
+
+// rests reports whether no attempt may start within that time, or none that a shutdown should wait for because the
+// destination is down.
+func (r *activeRoute) rests(within time.Duration) bool {
+	d := r.destination
+	return d.breaker.isOpen() || max(d.breaker.wait(), d.rate.wait(r.Rate)) > within
+}

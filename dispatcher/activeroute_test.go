@@ -1,0 +1,70 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func newActiveRoute() *activeRoute { return &activeRoute{idle: make(chan struct{})} }
+
+func (l *lane) replaceBy(r *activeRoute) *activeRoute {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.swap(r)
+}
+
+func acquired(l *lane) *activeRoute {
+	r, _ := l.acquire()
+	return r
+}
+
+func TestActiveRouteIsIdleWhenReplacedAndReleased(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lane{}
+		assert.Nil(t, acquired(l))
+		r := newActiveRoute()
+		assert.Nil(t, l.replaceBy(r))
+		assert.Same(t, r, acquired(l))
+		assert.Same(t, r, acquired(l))
+		l.release(r)
+		assert.Same(t, r, l.replaceBy(nil))
+		assert.False(t, isDone(r.idle))
+		l.release(r)
+		assert.True(t, isDone(r.idle))
+		assert.Nil(t, acquired(l))
+	})
+}
+
+// Once a route is idle nobody may hold it, whatever the moment at which it was replaced: its channel may be closed.
+func TestNobodyHoldsAnIdleRoute(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	var stop atomic.Bool
+	var held atomic.Int64
+	var wg sync.WaitGroup
+	l.replaceBy(newActiveRoute())
+	for range 3 {
+		wg.Go(func() {
+			for !stop.Load() {
+				r := acquired(l)
+				if isDone(r.idle) {
+					held.Add(1)
+				}
+				l.release(r)
+			}
+		})
+	}
+	for range 10_000 {
+		previous := l.replaceBy(newActiveRoute())
+		assert.NoError(t, wait(context.Background(), previous.idle))
+	}
+	stop.Store(true)
+	wg.Wait()
+	assert.Zero(t, held.Load())
+}

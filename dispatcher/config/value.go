@@ -126,7 +126,7 @@ func atoi(s string) (int, bool) {
 
 // origin is scheme, host and port of a URL as they are dialled, to be shown; "" = it has none.
 func origin(address string) string {
-	u, err := netguard.CheckURL("", address, netguard.Limits{AllowInsecureHTTP: true})
+	u, err := netguard.ParseURL("", address, netguard.Limits{AllowInsecureHTTP: true})
 	if err != nil {
 		return ""
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -19,9 +20,19 @@ type Document struct{ root *value }
 // version is that of the form of documents.
 const version = 1
 
-func documentFields(types Registry, caps Caps) *table {
+// documentTable is that of documents whose channels are of the types of r, besides those that are always there.
+func documentTable(r Registry) *table {
+	if len(r) == 0 {
+		return builtInTable()
+	}
+	return newDocumentTable(r.withBuiltIn())
+}
+
+var builtInTable = sync.OnceValue(func() *table { return newDocumentTable(builtInTypes()) }) //nolint:gochecknoglobals // read-only, and made when needed
+
+func newDocumentTable(types Registry) *table {
 	channels := Field{
-		Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems.",
+		Name: "channels", Kind: Variants, List: true, itemsCap: func(c Caps) int { return c.Channels }, Tag: "type", Doc: "How events reach people and systems.",
 		common: channelFields,
 	}
 	for _, name := range names(types) {
@@ -32,7 +43,7 @@ func documentFields(types Registry, caps Caps) *table {
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
 		channels,
-		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
+		{Name: "routes", Kind: Object, List: true, itemsCap: func(c Caps) int { return c.Routes }, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
 	}}
 }
 

@@ -33,7 +33,7 @@ func emailType() Type {
 			{Name: "text", Doc: "A template for the plain text. Default: what happened."},
 			{Name: "html", Doc: "A template for the HTML form. Default: what happened; none beside text."},
 			{Name: "domain", Doc: "How we introduce ourselves to the relay. Default: the sender's domain."},
-			{Name: "timeout", Kind: Duration, Min: 1, longest: capTimeout, Doc: "The time of one attempt. Default: 30s."},
+			{Name: "timeout", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "The time of one attempt. Default: 30s."},
 			{Name: "limits", Doc: "Name of the policy whose ports the relay may have, one of the host's. Default: the four ports above."},
 		}, tlsFields()),
 		Make: makeEmail,

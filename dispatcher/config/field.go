@@ -41,8 +41,9 @@ type Field struct {
 	optional   bool // a template that may make nothing
 	guards     bool // protects something, so that it is a mistake to have it without a value, which is as if it were not there
 
-	largest   func(Caps) int           // of a Number, in place of Max
-	longest   func(Caps) time.Duration // of a Duration, in place of Longest
+	numberCap func(Caps) int           // of a Number, in place of Max
+	timeCap   func(Caps) time.Duration // of a Duration, in place of Longest
+	itemsCap  func(Caps) int           // of a list, in place of MaxItems
 	common    []Field                  // that all Variants have
 	sharedTag *Field                   // of Variants: the tag, where tables are shared; see tag
 }
@@ -147,9 +148,12 @@ func (f *Field) items() *table {
 func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
 
 // maxItems is the largest number of items of a list; 0 = no bound.
-func (f *Field) maxItems() int {
-	if f.Kind == Masks {
+func (f *Field) maxItems(c Caps) int {
+	switch {
+	case f.Kind == Masks:
 		return secret.MaxMasks
+	case f.itemsCap != nil:
+		return f.itemsCap(c)
 	}
 	return f.MaxItems
 }
@@ -161,16 +165,16 @@ func (f *Field) isObject() bool {
 
 // maxNumber is the largest value of a Number; 0 = no bound.
 func (f *Field) maxNumber(c Caps) int {
-	if f.largest != nil {
-		return f.largest(c)
+	if f.numberCap != nil {
+		return f.numberCap(c)
 	}
 	return f.Max
 }
 
 // maxTime is the largest value of a Duration; 0 = no bound.
 func (f *Field) maxTime(c Caps) time.Duration {
-	if f.longest != nil {
-		return f.longest(c)
+	if f.timeCap != nil {
+		return f.timeCap(c)
 	}
 	return f.Longest
 }

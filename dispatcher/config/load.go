@@ -37,7 +37,7 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	caps := o.Caps.withDefaults()
 	types := o.Types.withBuiltIn()
 	r := reader{l.problems, o.References, caps, map[string]*regexp.Regexp{}}
-	root := r.readObject(n, nil, documentFields(types, caps), "")
+	root := r.readObject(n, nil, documentTable(o.Types), "")
 	if root == nil {
 		return nil, l.err()
 	}

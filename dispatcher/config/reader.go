@@ -110,7 +110,7 @@ func (r *reader) readList(n *node, f *Field, path string) *value {
 		return nil
 	}
 	v := &value{at: n.at, path: path, field: f, items: []*value{}}
-	if most := f.maxItems(); most > 0 && len(n.items) > most {
+	if most := f.maxItems(r.caps); most > 0 && len(n.items) > most {
 		r.add(n.items[most].at, indexed(path, most), channel.CodeRange, "is one too many", fmt.Sprintf("use at most %d", most))
 		return nil
 	}

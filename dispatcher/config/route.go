@@ -37,11 +37,11 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 			{Name: "longest", Kind: Duration, Min: 1, Doc: "The longest of growing pauses. Default: 15m."},
 			{Name: "schedule", Kind: Duration, List: true, MaxItems: 100, Doc: "The pause before each attempt, the first included, in place of the other fields."},
 		}},
-		{Name: "timeout", Kind: Duration, Min: 1, longest: capTimeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
-		{Name: "concurrency", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Concurrency }, Doc: "Attempts at a time. Default: 4."},
+		{Name: "timeout", Kind: Duration, Min: 1, timeCap: capTimeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
+		{Name: "concurrency", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.Concurrency }, Doc: "Attempts at a time. Default: 4."},
 		{Name: "order", Values: []string{"parallel", "by_subject", "strict"}, Doc: "Which deliveries wait for each other: none, those about the same subject, or all. Default: parallel."},
 		{Name: "dedup", Kind: Object, Doc: "Sends what is identical once. Default: off.", Fields: []Field{
-			{Name: "window", Kind: Duration, Min: 1, longest: func(c Caps) time.Duration { return c.Dedup }, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
+			{Name: "window", Kind: Duration, Min: 1, timeCap: func(c Caps) time.Duration { return c.Dedup }, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
 			{Name: "break_glass", Kind: Flag, Doc: "Whether break-glass requests are left out too. Default: false."},
 			{Name: "fail_closed", Kind: Flag, Doc: "Whether deliveries wait while the store fails. Default: false, they are made, perhaps twice."},
 		}},
@@ -51,7 +51,7 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
 		}},
 		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
-			{Name: "jobs", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
+			{Name: "jobs", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},
 		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h, or what retry needs to run to its end."},

@@ -6,8 +6,7 @@ import "strings"
 // ones. It is for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what
 // is wrong with a single field. What only the whole document shows, such as a name that is used twice, [Load] reports.
 func Schema(types Registry) []byte {
-	caps := Caps{}.withDefaults()
-	object := objectSchema(documentFields(types.withBuiltIn(), caps), "")
+	object := objectSchema(documentTable(types), "")
 	return indented(append([]written{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "Channels and routes of Tocsin"},
@@ -45,7 +44,7 @@ func fieldSchema(f *Field) []written {
 	if f.Required {
 		s = append(s, written{"minItems", 1})
 	}
-	if most := f.maxItems(); most > 0 {
+	if most := f.maxItems(Caps{}.withDefaults()); most > 0 {
 		s = append(s, written{"maxItems", most})
 	}
 	return s

@@ -30,7 +30,7 @@ func webhookType() Type {
 			bodyField(),
 			{Name: "vocabulary", Doc: "Whose words for types of events the receiver switches on: trigger (Created), access_request (AccessRequestCreated), application_access, or one of the host's. Templates, macros and forms have them as event_type. Default: the types themselves."},
 			{Name: "content_type", Doc: "Media type of the body. Default: that of the body."},
-			{Name: "max_body", Kind: Number, Min: 1, largest: func(c Caps) int { return c.MaxBody }, Doc: "The largest body in bytes. Texts of the event are cut shorter for it; what is still larger is not sent. Default: the preset's, or 1 MiB."},
+			{Name: "max_body", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.MaxBody }, Doc: "The largest body in bytes. Texts of the event are cut shorter for it; what is still larger is not sent. Default: the preset's, or 1 MiB."},
 			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
 			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: all that is no success, but what says that the request itself is wrong (400, 405, 406, 411, 413, 414, 415, 417, 422, 426, 431, 501, 505) and 410."},
 			{Name: "sign", Kind: Object, guards: true, Doc: "Signs requests.", Fields: []Field{
@@ -136,10 +136,10 @@ func tlsOf(s Settings) netguard.TLS {
 
 func timeoutsField() Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
-		{Name: "connect", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Name resolution and TCP. Default: 10s."},
-		{Name: "tls", Kind: Duration, Min: 1, longest: capTimeout, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Min: 1, longest: capTimeout, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Min: 1, longest: capTimeout, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "connect", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "Name resolution and TCP. Default: 10s."},
+		{Name: "tls", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "The TLS handshake. Default: 10s."},
+		{Name: "header", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "From the request to the header of the answer. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "Everything, the answer's body included. Default: 30s."},
 	}}
 }
 

@@ -104,7 +104,7 @@ func TestDocumentsShareTheTablesOfTheirFields(t *testing.T) { //nolint:parallelt
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	assert.Less(t, (after.HeapAlloc-before.HeapAlloc)/n, uint64(16<<10))
+	assert.Less(t, (after.HeapAlloc-before.HeapAlloc)/n, uint64(12<<10))
 	for _, set := range sets {
 		require.NoError(t, set.Close())
 	}

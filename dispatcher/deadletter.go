@@ -28,7 +28,7 @@ const (
 
 // giveUp ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no room,
 // or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the process
-// end meanwhile, a durable queue runs it again, which is another attempt, and it dies again.
+// end meanwhile, a durable queue runs it again, which makes another attempt before it is given up again.
 func (l *lane) giveUp(r *activeRoute, d *deadDelivery) queue.Disposition {
 	if d.tries == 0 {
 		d.tenant, d.fallback = r.reportTenant(d.delivery.Event), r.Protect.Fallback
@@ -140,7 +140,7 @@ func (l *lane) dropped(j queue.Job) {
 }
 
 // DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a
-// Lane, those of another tenant are left out: the route's name may have passed to its tenant since they died.
+// Lane, those of another tenant are left out: the route's name may have passed to its tenant since they were given up.
 // errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	r := e.table.Load().byName[s.Lane]

@@ -224,12 +224,9 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 	})
 }
 
-// ErrUncheckable is returned by Check for a channel that cannot tell without sending.
-var ErrUncheckable = errors.New("the route's channel cannot be asked without sending")
-
 // Check asks the channel of a route whether its relay or endpoint would accept a delivery now (channel.Checker), within
-// the route's Timeout and whatever its State: nil, or the reason in the relay's words. ErrUncheckable if the channel
-// cannot tell, a *RouteError if there is no such route. It changes nothing: neither the status nor the breaker.
+// the route's Timeout and whatever its State: nil, or the reason in the relay's words. errors.ErrUnsupported if the
+// channel cannot tell without sending, a *RouteError if there is no such route. Status and breaker do not change.
 func (e *Engine) Check(ctx context.Context, route string) error {
 	r := e.table.Load().byName[route]
 	if r != nil {
@@ -241,7 +238,7 @@ func (e *Engine) Check(ctx context.Context, route string) error {
 	defer r.lane.release(r)
 	checker, ok := r.Channel.(channel.Checker)
 	if !ok {
-		return ErrUncheckable
+		return errors.ErrUnsupported
 	}
 	check := channel.Func(func(ctx context.Context, _ channel.Delivery) (channel.Receipt, error) {
 		return channel.Receipt{}, checker.Check(ctx)

@@ -41,7 +41,7 @@ type RouteError struct {
 
 func (e *RouteError) Error() string { return fmt.Sprintf("route %q: %s", e.Route, e.Problem) }
 
-// InUseError says that routes were replaced but sends through their former channels have not returned: closing those
+// InUseError says that routes were replaced but sends through their previous channels have not returned: closing those
 // channels now would break them.
 type InUseError struct {
 	Routes []string
@@ -49,7 +49,7 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("the new routes are in force, but sends through the former channels of %s still run: %v",
+	return fmt.Sprintf("the new routes are in force, but sends through the previous channels of %s still run: %v",
 		strings.Join(quoted(e.Routes), ", "), e.Err)
 }
 
@@ -95,7 +95,7 @@ func (e *ShutdownError) Error() string {
 // Unwrap returns why the count is incomplete.
 func (e *ShutdownError) Unwrap() error { return e.Err }
 
-// CountError says that the queue did not tell what some lanes hold.
+// CountError says that what some lanes hold could not be counted.
 type CountError struct {
 	Lanes int   // how many
 	Err   error // why the first of them could not be counted

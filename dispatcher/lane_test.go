@@ -236,12 +236,12 @@ func TestGoneDestination(t *testing.T) {
 // A destination that turns out to be gone after its route was replaced says nothing about the new one.
 func TestGoneDestinationOfAFormerRoute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var former, later channeltest.Recorder
-		former.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+		var previous, later channeltest.Recorder
+		previous.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {
 			<-time.After(time.Minute)
 			return channel.Receipt{}, errors.Join(channel.ErrGone)
 		})
-		b := start(t, dispatcher.Route{Name: "r", Channel: &former, Timeout: -1})
+		b := start(t, dispatcher.Route{Name: "r", Channel: &previous, Timeout: -1})
 		b.dispatch(notes(1)...)
 		advance(time.Second)
 		b.setRoutes(dispatcher.Route{Name: "r", Channel: &later}) // returns when the old send has

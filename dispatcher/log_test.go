@@ -175,7 +175,7 @@ func TestLogOfABusyEngineHoldsNoPayloadSecretOrPath(t *testing.T) {
 	// What an operator would read in these cases, each at least once.
 	for _, message := range []string{"attempt failed", "delivery is dead", "destination is gone", "failed for too long", "breaker is open",
 		"an observer panicked", "the fallback does not take", "no route wants this event", "the dedup store fails",
-		"an alarm could not be dispatched", "the history loses entries"} {
+		"an alert could not be dispatched", "the history loses entries"} {
 		require.Eventually(t, func() bool { return strings.Contains(log.String(), message) }, time.Minute, 5*time.Millisecond, message)
 	}
 	down.mended.Store(true)

@@ -46,7 +46,7 @@ const (
 // Settlement is the end of a delivery.
 type Settlement struct {
 	Delivery channel.Delivery
-	// Tenant is the route's, as of an Attempt. Of a delivery that died because the route's name had passed to another
+	// Tenant is the route's, as of an Attempt. Of a delivery that is dead because the route's name had passed to another
 	// tenant, it is the event's: nothing of one tenant is reported under another.
 	Tenant  string
 	Outcome Outcome

@@ -37,16 +37,16 @@ type Route struct {
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
 	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or
-	// what Retry needs to run to its end, if it tells (retry.Span), and a quarter and an hour more. One that is set and
+	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is set and
 	// too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage. No
-	// pause that a receiver or a channel asks for makes a delivery die of it: such a pause is cut so that an attempt still
+	// pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt still
 	// fits.
 	//
 	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has
 	// from an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
 	MaxAge time.Duration
 	State  State // zero = Enabled
-	// Protect says what happens to the route when it keeps failing, and to what dies on it; zero = a breaker with
+	// Protect says what happens to the route when it keeps failing, and to what is given up; zero = a breaker with
 	// defaults.
 	Protect Protection
 	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.

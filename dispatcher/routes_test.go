@@ -45,16 +45,16 @@ func TestSetRoutesWaitsForFormerSends(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				former := &slow{takes: time.Minute}
-				b := start(t, dispatcher.Route{Name: "r", Channel: former})
+				previous := &slow{takes: time.Minute}
+				b := start(t, dispatcher.Route{Name: "r", Channel: previous})
 				b.dispatch(notes(3)...)
 				advance(20 * time.Second)
-				assert.EqualValues(t, 3, former.running.Load())
+				assert.EqualValues(t, 3, previous.running.Load())
 				b.setRoutes(next...)
 				assert.Equal(t, time.Minute, time.Since(b.began), "returns with the last send")
-				assert.Zero(t, former.running.Load())
+				assert.Zero(t, previous.running.Load())
 				advance(time.Hour)
-				assert.Len(t, former.Deliveries(), 3)
+				assert.Len(t, previous.Deliveries(), 3)
 				assert.Len(t, b.seen.settledOf("r"), 3, "the old sends count")
 			})
 		})
@@ -76,7 +76,7 @@ func TestSetRoutesWithContextDone(t *testing.T) {
 		require.True(t, ok, "%v", err)
 		assert.Equal(t, []string{"a", "b"}, busy.Routes)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, `former channels of "a", "b" still run`)
+		assert.ErrorContains(t, err, `previous channels of "a", "b" still run`)
 
 		b.dispatch(newNote(9, event.Meta{ID: "next"}))
 		synctest.Wait()
@@ -84,7 +84,7 @@ func TestSetRoutesWithContextDone(t *testing.T) {
 
 		assert.ErrorAs(t, b.SetRoutes(ctx, next), new(*dispatcher.InUseError), "asked again it says the same")
 		b.setRoutes(next...)
-		assert.Equal(t, time.Hour, time.Since(b.began), "and waits for all former channels, not only the latest ones")
+		assert.Equal(t, time.Hour, time.Since(b.began), "and waits for all previous channels, not only the latest ones")
 		assert.Zero(t, a.running.Load()+c.running.Load())
 		assert.Equal(t, 2, b.seen.results("b")[dispatcher.Delivered], "the removed route's sends ended in their own time")
 	})
@@ -253,15 +253,15 @@ func TestThousandChangesLeakNothing(t *testing.T) {
 func TestLaneOfARemovedRouteStaysWhileItSends(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var open atomic.Int32
-		former := &slow{takes: time.Minute}
+		previous := &slow{takes: time.Minute}
 		b := setupWith(t, dispatcher.Config{Queue: counting{memoryqueue.New(memoryqueue.Options{}), &open},
-			Routes: []dispatcher.Route{{Name: "r", Channel: former}}})
+			Routes: []dispatcher.Route{{Name: "r", Channel: previous}}})
 		b.run()
 		b.dispatch(notes(1)...)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorAs(t, b.SetRoutes(ctx, []dispatcher.Route{{Name: "r", Channel: former, Timeout: -1}}), new(*dispatcher.InUseError))
+		require.ErrorAs(t, b.SetRoutes(ctx, []dispatcher.Route{{Name: "r", Channel: previous, Timeout: -1}}), new(*dispatcher.InUseError))
 		require.ErrorAs(t, b.SetRoutes(ctx, nil), new(*dispatcher.InUseError))
 		assert.EqualValues(t, 2, open.Load(), "the route before the last one still sends")
 		advance(time.Minute)

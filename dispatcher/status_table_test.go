@@ -151,7 +151,7 @@ func TestStyle3RelayStatus(t *testing.T) {
 		require.NoError(t, b.Check(t.Context(), "mail"))
 		answer = errors.New("454 4.7.0 relay access denied")
 		require.EqualError(t, b.Check(t.Context(), "mail"), "454 4.7.0 relay access denied")
-		require.ErrorIs(t, b.Check(t.Context(), "hook"), dispatcher.ErrUncheckable)
+		require.ErrorIs(t, b.Check(t.Context(), "hook"), errors.ErrUnsupported)
 		require.ErrorAs(t, b.Check(t.Context(), "nobody"), new(*dispatcher.RouteError))
 		err := b.Check(t.Context(), "panics")
 		require.ErrorAs(t, err, new(*channel.PanicError))

@@ -7,7 +7,7 @@ import "time"
 type Bounded interface {
 	Policy
 	// Span returns how long after the first attempt the last of the first n attempts begins at the latest, if attempts
-	// take no time and nobody asks for a longer pause. false = there is no such time, or the policy does not know it.
+	// take no time and no error asks for a longer pause. false = there is no such time, or the policy does not know it.
 	Span(attempts int) (time.Duration, bool)
 	// Deadline returns how long after the first attempt began another one may begin at all, whatever delays it. false =
 	// the policy sets no such limit.
@@ -18,7 +18,7 @@ type Bounded interface {
 const Unlimited = int(^uint(0) >> 1)
 
 // Span returns how long after the first attempt the last attempt of p begins at the latest; see [Bounded]. false = p
-// has no end, or does not tell.
+// has no end, or does not know it.
 func Span(p Policy) (time.Duration, bool) { return spanOf(p, Unlimited) }
 
 // Deadline returns how long after the first attempt began another one may begin; see [Bounded]. false = p sets no such
@@ -107,7 +107,7 @@ func fits(d, elapsed, limit time.Duration) bool { return max(d, 0) <= limit-max(
 const maxMargin = 5 * time.Minute
 
 // Pause returns how long to wait before the next attempt: the policy's pause, or the longer one that the result asks
-// for. No pause that somebody asks for costs the delivery: it is cut so that an attempt still begins before what
+// for. No pause that is asked for costs the delivery: it is cut so that an attempt still begins before what
 // remains is over, by a tenth of that time, at least precision, at most 5 minutes. The policy's own pause is not cut. A
 // negative remaining is no end.
 func (r Result) Pause(policy, remaining, precision time.Duration) time.Duration {

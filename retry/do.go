@@ -4,84 +4,72 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/cenkalti/backoff/v4"
 )
 
-// Do calls f until it succeeds, fails for good, p gives up or ctx is done, sleeping in between. It returns nil or the
-// last attempt's error with its mark; when ctx ended the loop, that error joined with ctx's. A postponed attempt is
-// made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause that an error asks
-// for is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
+// timerPrecision is about how late a timer may be on a busy machine.
+const timerPrecision = 10 * time.Millisecond
+
+// Do calls f until it succeeds, fails permanently, p allows no other attempt or ctx is done, and sleeps in between. It
+// returns nil or the last attempt's error with its mark; when ctx ended the loop, that error joined with ctx's. A
+// postponed attempt is made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause
+// that an error asks for is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
 func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error {
-	schedule := &loop{ctx: ctx, policy: p}
-	schedule.limit, schedule.limited = Deadline(p)
-	var last error
-	// The schedule reads the verdict, because the library knows only its own PermanentError.
-	err := backoff.RetryNotify(func() error {
-		if schedule.attempt > 0 && schedule.limited && time.Since(schedule.began) > schedule.limit {
-			schedule.over = true
-			return last
-		}
-		if schedule.attempt == 0 {
-			schedule.began = time.Now() // a postponed attempt was none
-		}
-		last = f(ctx)
-		schedule.failed = last
-		return last
-	}, backoff.WithContext(schedule, ctx), nil)
-	if err != nil && ctx.Err() != nil && !errors.Is(last, ctx.Err()) {
-		return errors.Join(last, ctx.Err())
+	err := do(ctx, p, f)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return errors.Join(err, ctx.Err())
 	}
-	return last
+	return err
 }
 
-// loop turns a pure policy into the stateful BackOff the library's loop asks for; one per call of Do.
-type loop struct {
-	ctx     context.Context
-	policy  Policy
-	began   time.Time // of the first attempt that counts, or of one that may
-	attempt int       // counted ones made so far
-	failed  error
-	limit   time.Duration // of the policy, if limited
-	limited bool
-	over    bool // the policy's time was over when an attempt was to begin
+func do(ctx context.Context, p Policy, f func(ctx context.Context) error) error {
+	limit, limited := Deadline(p)
+	var began time.Time // of the first attempt that counts, or of one that may
+	attempt := 0        // counted ones made so far
+	for {
+		if attempt == 0 {
+			began = time.Now()
+		}
+		err := f(ctx)
+		result := Classify(ctx, err)
+		pause := result.Delay
+		switch result.Verdict {
+		case VerdictTransient:
+			attempt++
+			var again bool
+			if pause, again = p.Next(Failure{Attempt: attempt, Elapsed: time.Since(began), Err: err}); !again {
+				return err
+			}
+		case VerdictPostponed:
+			if attempt > 0 {
+				pause = 0
+			}
+		default:
+			return err
+		}
+		if attempt > 0 {
+			remaining := time.Duration(-1)
+			if limited {
+				remaining = max(limit-time.Since(began), 0)
+			}
+			pause = result.Pause(pause, remaining, timerPrecision)
+		}
+		if !sleep(ctx, pause) || attempt > 0 && limited && time.Since(began) > limit {
+			return err
+		}
+	}
 }
 
-func (l *loop) Reset() {}
-
-// remaining is how long another attempt may still begin; negative = without end.
-func (l *loop) remaining() time.Duration {
-	if !l.limited {
-		return -1
+// sleep reports whether d has passed before ctx was done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
 	}
-	return max(l.limit-time.Since(l.began), 0)
-}
-
-// timer is about how late a timer may be on a busy machine.
-const timer = 10 * time.Millisecond
-
-func (l *loop) NextBackOff() time.Duration {
-	if l.over {
-		return backoff.Stop
-	}
-	result := Classify(l.ctx, l.failed)
-	switch result.Verdict {
-	case VerdictPostponed:
-		if l.ctx.Err() != nil {
-			return backoff.Stop
-		}
-		if l.attempt == 0 {
-			return result.Delay
-		}
-		return result.Pause(0, l.remaining(), timer)
-	case VerdictTransient:
-		l.attempt++
-		d, ok := l.policy.Next(Failure{Attempt: l.attempt, Elapsed: time.Since(l.began), Err: l.failed})
-		if !ok {
-			return backoff.Stop
-		}
-		return result.Pause(d, l.remaining(), timer)
-	default:
-		return backoff.Stop
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

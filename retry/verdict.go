@@ -39,7 +39,7 @@ func (v Verdict) String() string {
 type Result struct {
 	Verdict Verdict
 	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a transient error,
-	// the wished pause after a postponed one. Never negative; 0 = no wish.
+	// the requested pause after a postponed one. Never negative; 0 = none was requested.
 	Delay time.Duration
 	// Throttled says that Delay is about the destination as a whole, not about this delivery: nothing else should be sent
 	// there before it is over.
@@ -67,10 +67,12 @@ func mark(err error, r Result) error {
 // err. Permanent(nil) is nil.
 func Permanent(err error) error { return mark(err, Result{Verdict: VerdictPermanent}) }
 
-// Delay marks err as transient with a wish of the other side: not sooner than d from now (Retry-After, RFC 9110
+// Delay marks err as transient with the receiver's request: not sooner than d from now (Retry-After, RFC 9110
 // section 10.2.3). The policy's own pause counts when it is longer. No pause costs the delivery: it is cut so that an
 // attempt fits before its end ([Result.Pause]). A negative d counts as 0. Delay(nil, d) is nil.
-func Delay(err error, d time.Duration) error { return mark(err, Result{Verdict: VerdictTransient, Delay: d}) }
+func Delay(err error, d time.Duration) error {
+	return mark(err, Result{Verdict: VerdictTransient, Delay: d})
+}
 
 // Throttle marks err as transient with a limit of the destination's own: it asks for no request at all before d has
 // passed (429 Too Many Requests, 503 with Retry-After, a provider's rate limit). A dispatcher holds the whole route for

@@ -134,7 +134,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	return k.send(ctx, d, k.config.Body.maker())
+	return k.send(ctx, d, k.config.Body.sourceOrEvent())
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b
@@ -150,8 +150,8 @@ func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (cha
 	case d.Event.IsZero() && needsEvent:
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	source := b.maker()
-	if wrong := source.validate(k.media); wrong != nil {
+	source := b.sourceOrEvent()
+	if wrong, ok := errors.AsType[*channel.ConfigError](source.validate(k.media)); ok {
 		return channel.Receipt{}, k.renderError(wrong.Path, wrong.Problem)
 	}
 	return k.send(ctx, d, source)

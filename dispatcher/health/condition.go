@@ -12,26 +12,26 @@ import (
 type condition struct {
 	failing atomic.Bool // since is set; a success of a healthy route, the hot case, looks at nothing else
 
-	name    string
-	owner   string // the route's tenant
-	tenant  string // of the events about it
-	held    bool   // disabled or paused by the host: no news
-	alert   Alert
-	failure event.RouteFailure // Since is zero while it is healthy
+	name     string
+	owner    string // the route's tenant
+	tenant   string // of the events about it
+	inactive bool   // disabled or paused by the host: nothing is reported
+	alert    Alert
+	failure  event.RouteFailure // Since is zero while it is healthy
 
-	began    time.Time // as failure.Since, but not fooled when the clock is set
-	disabled bool      // by the library, until the next change of routes
-	told     bool      // it was reported, so that its recovery is news
-	alarmed  time.Time // when it was last reported as failing; zero = it was not
-	counted  int       // failed attempts up to then
-	recent   time.Time // when the last attempt failed
-	looked   time.Time // when something was last seen to wait for it
+	began       time.Time // as failure.Since, by the monotonic clock
+	disabled    bool      // by the library, until the next change of routes
+	reported    bool      // so that its recovery is, too
+	lastReport  time.Time // when it was last reported as failing; zero = it was not
+	counted     int       // failed attempts up to then
+	lastFailure time.Time // when the last attempt failed
+	lastWaiting time.Time // when deliveries were last seen waiting for it
 }
 
 // apply takes over what a change of routes says.
 func (c *condition) apply(r dispatcher.Route, a Alert) {
 	c.alert = a
-	c.held = r.State != dispatcher.Enabled
+	c.inactive = r.State != dispatcher.Enabled
 	c.disabled = false
 	c.tenant = r.Tenant
 	if r.Tenant == dispatcher.AnyTenant {
@@ -49,37 +49,37 @@ func (c *condition) fail(a dispatcher.Attempt) {
 	c.failure.Attempts++
 	c.failure.LastError = a.Err.Error()
 	c.failure.FailedID, c.failure.FailedType = a.Delivery.Event.ID(), a.Delivery.Event.Type()
-	c.recent = a.Began.Add(a.Duration)
+	c.lastFailure = a.Began.Add(a.Duration)
 }
 
-// heal forgets the failure. It returns what it was and whether that had been reported.
-func (c *condition) heal() (event.RouteFailure, bool) {
-	was, told := c.failure, c.told && !c.alert.Off
+// recovered ends the failure. It returns what it was and whether that had been reported.
+func (c *condition) recovered() (event.RouteFailure, bool) {
+	was, reported := c.failure, c.reported && !c.alert.Off
 	c.failing.Store(false)
-	c.failure, c.told, c.alarmed, c.counted = event.RouteFailure{}, false, time.Time{}, 0
-	return was, told
+	c.failure, c.reported, c.lastReport, c.counted = event.RouteFailure{}, false, time.Time{}, 0
+	return was, reported
 }
 
 // due returns when to report it as failing next; zero = as things stand, never.
 func (c *condition) due() time.Time {
 	switch {
-	case !c.failing.Load() || c.held || c.alert.Off:
+	case !c.failing.Load() || c.inactive || c.alert.Off:
 		return time.Time{}
-	case c.alarmed.IsZero():
+	case c.lastReport.IsZero():
 		return c.began.Add(c.alert.After)
 	case c.alert.Resend >= 0:
-		return c.alarmed.Add(c.alert.Resend)
+		return c.lastReport.Add(c.alert.Resend)
 	case c.disabled:
 		return time.Time{}
 	}
 	// It is not reported again, but its end is.
-	return latest(c.alarmed, c.looked, c.recent).Add(DefaultResend)
+	return latest(c.lastReport, c.lastWaiting, c.lastFailure).Add(DefaultResend)
 }
 
-// isDoubtful reports whether it may not be failing any more, because nothing was tried since the last report. What is
-// due is then news only if something still waits for the route.
-func (c *condition) isDoubtful() bool {
-	return !c.alarmed.IsZero() && !c.disabled && (c.failure.Attempts == c.counted || c.alert.Resend < 0)
+// mayHaveRecovered reports whether it may not be failing any more, because nothing was tried since the last report. It
+// is then reported again only if something still waits for the route.
+func (c *condition) mayHaveRecovered() bool {
+	return !c.lastReport.IsZero() && !c.disabled && (c.failure.Attempts == c.counted || c.alert.Resend < 0)
 }
 
 func latest(times ...time.Time) (last time.Time) {
@@ -91,8 +91,8 @@ func latest(times ...time.Time) (last time.Time) {
 	return last
 }
 
-// alarm returns the news that it is failing, and counts the next pause from now.
-func (c *condition) alarm(now time.Time) event.ChannelFailing {
-	c.told, c.alarmed, c.counted = true, now, c.failure.Attempts
+// report returns the event that it is failing, and counts the next pause from now.
+func (c *condition) report(now time.Time) event.ChannelFailing {
+	c.reported, c.lastReport, c.counted = true, now, c.failure.Attempts
 	return event.ChannelFailing{RouteFailure: c.failure}
 }

@@ -16,7 +16,7 @@ import (
 
 // A webhook that is down is reported to the mail route, which takes the library's own events.
 func ExampleMonitor() {
-	told := make(chan struct{})
+	notified := make(chan struct{})
 	hook := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
 		return channel.Receipt{}, errors.New("connection refused")
 	})
@@ -24,7 +24,7 @@ func ExampleMonitor() {
 		failing, err := event.Decode[event.ChannelFailing](d.Event)
 		if err == nil {
 			fmt.Printf("route %s is failing: %s\n", failing.Route, failing.LastError)
-			close(told)
+			close(notified)
 		}
 		return channel.Receipt{}, nil
 	})
@@ -51,7 +51,7 @@ func ExampleMonitor() {
 	if err := engine.Dispatch(ctx, event.Must(event.GrantActive{}, event.Meta{})); err != nil {
 		fmt.Println(err)
 	}
-	<-told
+	<-notified
 	stop()
 	running.Wait()
 	// Output: route siem is failing: connection refused

@@ -29,7 +29,7 @@ func TestStyle3FailureMailOnlyAfterAlertAfter(t *testing.T) {
 		hook.fail(errDown)
 		b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: 30 * m}},
 			dispatcher.Route{Name: "hook", Channel: &hook, Order: dispatcher.Strict, Retry: retry.Fixed{Interval: 4 * m}},
-			alarms("mail", &mail))
+			alertRoute("mail", &mail))
 		e := b.dispatch("")
 		advance(10*m - s)
 		assert.Empty(t, b.news(&mail), "not yet")
@@ -39,7 +39,7 @@ func TestStyle3FailureMailOnlyAfterAlertAfter(t *testing.T) {
 			Route: "hook", Since: event.At(b.began), Attempts: 3, LastError: "receiver is down", FailedID: e.ID(), FailedType: "access.granted",
 		}}, only[event.ChannelFailing](t, &mail))
 		advance(61 * m)
-		hook.mend()
+		hook.fix()
 		advance(h)
 		assert.Equal(t, []string{
 			"channel_failing hook @ 10m0s", "channel_failing hook @ 40m0s", "channel_failing hook @ 1h10m0s",
@@ -62,12 +62,12 @@ func TestStyle3NoFailureMailWhenItHealsFirst(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		b := start(t, health.Options{Alert: health.Alert{After: 10 * m}},
-			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}}, alarms("mail", &mail))
+			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}}, alertRoute("mail", &mail))
 		for range 5 { // nine minutes of failure each
 			hook.fail(errDown)
 			b.dispatch("")
 			advance(9*m - s)
-			hook.mend()
+			hook.fix()
 			advance(m)
 		}
 		advance(24 * h)
@@ -81,7 +81,7 @@ func TestAlertPerRouteWithADefaultForAll(t *testing.T) {
 		var mail channeltest.Recorder
 		down := new(receiver)
 		down.fail(errDown)
-		routes := []dispatcher.Route{alarms("mail", &mail)}
+		routes := []dispatcher.Route{alertRoute("mail", &mail)}
 		for _, name := range []string{"default", "early", "once", "at once", "off"} {
 			routes = append(routes, dispatcher.Route{Name: name, Channel: down, Retry: retry.Fixed{Interval: m}})
 		}
@@ -104,7 +104,7 @@ func TestSetChangesAlerts(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		hook.fail(errDown)
-		b := start(t, health.Options{}, dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}}, alarms("mail", &mail))
+		b := start(t, health.Options{}, dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}}, alertRoute("mail", &mail))
 		b.dispatch("")
 		advance(m)
 		b.monitor.Set(health.Alert{After: 2 * m, Resend: 24 * h}, nil)
@@ -114,7 +114,7 @@ func TestSetChangesAlerts(t *testing.T) {
 		assert.Equal(t, []string{"channel_failing hook @ 2m0s", "channel_failing hook @ 12m0s"}, b.news(&mail))
 		b.monitor.Set(health.Alert{Off: true}, nil)
 		advance(h)
-		hook.mend()
+		hook.fix()
 		advance(h)
 		assert.Len(t, b.news(&mail), 2, "nothing more of a route that is off, its recovery included")
 	})
@@ -126,7 +126,7 @@ func TestGoneDestinationIsReportedAtOnce(t *testing.T) {
 		var mail channeltest.Recorder
 		hook.fail(retry.Permanent(fmt.Errorf("hook was deleted: %w", channel.ErrGone)))
 		route := dispatcher.Route{Name: "hook", Channel: &hook, Concurrency: 1}
-		b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: h}}, route, alarms("mail", &mail))
+		b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: h}}, route, alertRoute("mail", &mail))
 		e := b.dispatch("")
 		b.dispatch("")
 		synctest.Wait()
@@ -139,25 +139,25 @@ func TestGoneDestinationIsReportedAtOnce(t *testing.T) {
 		for _, d := range mail.Deliveries() {
 			assert.Contains(t, string(d.Event.Data()), "destination is gone", "each says why")
 		}
-		hook.mend()
-		b.setRoutes(route, alarms("mail", &mail))
+		hook.fix()
+		b.setRoutes(route, alertRoute("mail", &mail))
 		synctest.Wait()
 		assert.Equal(t, "channel_recovered hook @ 2h0m0s", b.news(&mail)[3])
 	})
 }
 
-// A destination that is gone and mended before "alert after" was reported, so its recovery is news.
+// A destination that is gone and fixed before "alert after" was reported, so its recovery is, too.
 func TestGoneDestinationThatIsMended(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		hook.fail(channel.ErrGone)
 		route := dispatcher.Route{Name: "hook", Channel: &hook}
-		b := start(t, health.Options{}, route, alarms("mail", &mail))
+		b := start(t, health.Options{}, route, alertRoute("mail", &mail))
 		b.dispatch("")
 		advance(m)
-		hook.mend()
-		b.setRoutes(route, alarms("mail", &mail))
+		hook.fix()
+		b.setRoutes(route, alertRoute("mail", &mail))
 		advance(24 * h)
 		assert.Equal(t, []string{"channel_disabled hook @ 0s", "channel_recovered hook @ 1m0s"}, b.news(&mail))
 	})
@@ -168,7 +168,7 @@ func TestRouteThatWasGivenUpIsReported(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		hook.fail(errDown)
-		b := start(t, health.Options{Alert: health.Alert{After: h, Resend: -1}}, alarms("mail", &mail), dispatcher.Route{
+		b := start(t, health.Options{Alert: health.Alert{After: h, Resend: -1}}, alertRoute("mail", &mail), dispatcher.Route{
 			Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: 10 * m}, Protect: dispatcher.Protection{DisableAfter: 30 * m}})
 		b.dispatch("")
 		advance(24 * h)
@@ -177,13 +177,13 @@ func TestRouteThatWasGivenUpIsReported(t *testing.T) {
 	})
 }
 
-// While a breaker is open there are few attempts, and the alarms come all the same.
+// While a breaker is open there are few attempts, and the alerts come all the same.
 func TestAlarmsOfARouteWhoseBreakerIsOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		hook.fail(errDown)
-		b := start(t, health.Options{Alert: health.Alert{After: 20 * m, Resend: 20 * m}}, alarms("mail", &mail), dispatcher.Route{
+		b := start(t, health.Options{Alert: health.Alert{After: 20 * m, Resend: 20 * m}}, alertRoute("mail", &mail), dispatcher.Route{
 			Name: "hook", Channel: &hook, Retry: retry.Never{},
 			Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 2, Pause: 15 * m}}})
 		for range 20 {
@@ -200,7 +200,7 @@ func TestQuietRouteIsReportedOnce(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
 		hook.fail(retry.Permanent(errDown))
-		b := start(t, health.Options{}, dispatcher.Route{Name: "hook", Channel: &hook}, alarms("mail", &mail))
+		b := start(t, health.Options{}, dispatcher.Route{Name: "hook", Channel: &hook}, alertRoute("mail", &mail))
 		b.dispatch("")
 		advance(48 * h)
 		assert.Equal(t, []string{"channel_failing hook @ 5m0s", "channel_recovered hook @ 1h5m0s"}, b.news(&mail))
@@ -231,7 +231,7 @@ func TestNothingWaitsAnyMore(t *testing.T) {
 				var hook receiver
 				var mail channeltest.Recorder
 				hook.fail(errDown)
-				b := start(t, health.Options{Alert: health.Alert{Resend: tc.resend}}, alarms("mail", &mail),
+				b := start(t, health.Options{Alert: health.Alert{Resend: tc.resend}}, alertRoute("mail", &mail),
 					dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Schedule{0, m, 10 * h, 10 * h}})
 				b.dispatch("")
 				advance(2 * m)
@@ -254,7 +254,7 @@ func TestPostponedAndSkippedSayNothing(t *testing.T) {
 		later := channeltest.Fail(retry.Postpone(errDown, h))
 		hook.Script(later, later, later, nil)
 		b := start(t, health.Options{Alert: health.Alert{After: -1}},
-			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}, Dedup: channel.DedupOptions{Window: 24 * h}}, alarms("mail", &mail))
+			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}, Dedup: channel.DedupOptions{Window: 24 * h}}, alertRoute("mail", &mail))
 		b.dispatch("")
 		advance(3 * h)
 		assert.Empty(t, b.news(&mail))
@@ -295,13 +295,13 @@ func TestStyle2AlarmsCarryTheTenantOfTheFailingRoute(t *testing.T) {
 	})
 }
 
-// Two alarm routes that fail tell each other so, at the pace of their alerts and no faster, and never themselves.
+// Two routes for alerts that fail report each other, at the pace of their alerts and no faster, and never themselves.
 func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		one, two := new(receiver), new(receiver)
 		one.fail(errDown)
 		two.fail(errDown)
-		first, second := alarms("one", one), alarms("two", two)
+		first, second := alertRoute("one", one), alertRoute("two", two)
 		first.Retry, second.Retry = retry.Never{}, retry.AtMost(2, retry.Fixed{Interval: m})
 		b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: h, Dead: true}}, first, second,
 			dispatcher.Route{Name: "hook", Channel: one, Retry: retry.Never{}})
@@ -309,26 +309,26 @@ func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
 		advance(24 * h)
 		assert.Less(t, len(one.Deliveries())+len(two.Deliveries()), 200)
 		for name, r := range map[string]*receiver{"one": one, "two": two} {
-			assert.NotEmpty(t, r.Deliveries(), "%s is told of the others", name)
+			assert.NotEmpty(t, r.Deliveries(), "%s gets the alerts about the others", name)
 			for _, d := range r.Deliveries() {
 				assert.NotEqual(t, d.Route, d.Event.Subject(), "about itself")
 				if dead, err := event.Decode[event.DeliveryDead](d.Event); err == nil {
-					assert.Equal(t, event.Type("access.granted"), dead.FailedType, "the death of an alarm is no news")
+					assert.Equal(t, event.Type("access.granted"), dead.FailedType, "a dead alert is not reported")
 				}
 			}
 		}
-		two.mend()
+		two.fix()
 		advance(2 * h)
 		assert.Contains(t, fmt.Sprint(b.news(&two.Recorder)), "channel_failing one", "and the one that works again hears of the other")
 	})
 }
 
-// The only alarm route fails: there is nobody to tell, and nothing piles up.
+// The only route for alerts fails: nobody can be notified, and nothing piles up.
 func TestOnlyAlarmRouteFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mail := new(receiver)
 		mail.fail(errDown)
-		route := alarms("mail", mail)
+		route := alertRoute("mail", mail)
 		route.Events = event.Any(event.Types("tocsin.*"), event.Types("*"))
 		route.Retry = retry.Fixed{Interval: m}
 		b := start(t, health.Options{Alert: health.Alert{After: m, Resend: m, Dead: true}}, route)
@@ -351,7 +351,7 @@ func TestDeliveryDeadOnRequest(t *testing.T) {
 			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}},
 			dispatcher.Route{Name: "silent", Channel: &hook, Tenant: "t", Retry: retry.Never{}},
 			dispatcher.Route{Name: "full", Channel: &full, Tenant: "u", State: dispatcher.Paused, Backlog: dispatcher.Backlog{Jobs: 1, Overflow: dispatcher.DropOldest}},
-			alarms("mail", &mail))
+			alertRoute("mail", &mail))
 		e := b.dispatch("")
 		advance(m)
 		dead := only[event.DeliveryDead](t, &mail)
@@ -387,16 +387,16 @@ func TestRoutesThatChange(t *testing.T) {
 				hook.fail(errDown)
 				var mail channeltest.Recorder
 				route := dispatcher.Route{Name: "hook", Channel: hook, Retry: retry.Fixed{Interval: m}}
-				b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: h}}, route, alarms("mail", &mail))
+				b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: h}}, route, alertRoute("mail", &mail))
 				b.dispatch("")
 				advance(5 * m)
 				changed := route
 				tc.change(&changed)
-				b.setRoutes(changed, alarms("mail", &mail))
+				b.setRoutes(changed, alertRoute("mail", &mail))
 				advance(2 * h)
 				assert.Equal(t, tc.want, b.news(&mail))
 				if changed.State != dispatcher.Enabled {
-					b.setRoutes(route, alarms("mail", &mail))
+					b.setRoutes(route, alertRoute("mail", &mail))
 					synctest.Wait()
 					assert.Equal(t, []string{"channel_failing hook @ 2h5m0s"}, b.news(&mail), "enabled again, it still fails, and has for long")
 				}
@@ -405,7 +405,7 @@ func TestRoutesThatChange(t *testing.T) {
 	}
 }
 
-// What cannot be dispatched is logged, and tried again; an alarm that one lane has no room for does not hold up others.
+// What cannot be dispatched is logged, and tried again; an alert that one lane has no room for does not hold up others.
 func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec dispatchertest.Recorder
@@ -433,7 +433,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		failed("b")
 		advance(h)
 		assert.Len(t, rec.Events(), 1, "the lanes with room have it")
-		assert.Equal(t, 3, log.count(t, "tocsin: an alarm could not be dispatched"))
+		assert.Equal(t, 3, log.count(t, "tocsin: an alert could not be dispatched"))
 		stop()
 		require.ErrorIs(t, <-ran, context.Canceled)
 
@@ -443,7 +443,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		go func() { ran <- monitor.Run(t.Context(), &rec) }()
 		synctest.Wait()
 		assert.Len(t, rec.Events(), 1001)
-		assert.Equal(t, 1, log.count(t, "tocsin: alarms were lost: too many waited"))
+		assert.Equal(t, 1, log.count(t, "tocsin: alerts were lost: too many waited"))
 		rec.Fail(dispatcher.ErrShutdown)
 		o.Disabled(dispatcher.Disablement{Route: "a", Reason: errDown})
 		require.NoError(t, <-ran, "nothing more can be said")

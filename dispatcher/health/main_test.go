@@ -28,14 +28,14 @@ var errDown = errors.New("receiver is down")
 
 const s, m, h = time.Second, time.Minute, time.Hour
 
-// receiver is a channel whose destination can be broken and mended.
+// receiver is a channel whose destination can be broken and fixed.
 type receiver struct {
 	channeltest.Recorder
 	err atomic.Pointer[error]
 }
 
 func (r *receiver) fail(err error) { r.err.Store(&err) }
-func (r *receiver) mend()          { r.err.Store(nil) }
+func (r *receiver) fix()           { r.err.Store(nil) }
 
 func (r *receiver) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	receipt, err := r.Recorder.Send(ctx, d)
@@ -106,7 +106,7 @@ func (b *bundle) setRoutes(routes ...dispatcher.Route) {
 	require.NoError(b.t, b.SetRoutes(b.t.Context(), routes))
 }
 
-// news lists what a route for alarms got, as "type route @ time since the start".
+// news lists what a route for alerts got, as "type route @ time since the start".
 func (b *bundle) news(r *channeltest.Recorder) []string {
 	var all []string
 	for _, d := range r.Deliveries() {
@@ -157,8 +157,8 @@ func (l *logbook) count(t *testing.T, msg string) int {
 	return n
 }
 
-// alarms is a route that takes the library's own events.
-func alarms(name string, c channel.Channel) dispatcher.Route {
+// alertRoute is a route that takes the library's own events.
+func alertRoute(name string, c channel.Channel) dispatcher.Route {
 	return dispatcher.Route{Name: name, Channel: c, Events: event.Types("tocsin.*"), Tenant: dispatcher.AnyTenant}
 }
 

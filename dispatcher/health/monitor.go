@@ -32,11 +32,11 @@ import (
 type Monitor struct {
 	log    *slog.Logger
 	routes atomic.Pointer[map[string]*condition] // replaced as a whole
-	wake   chan struct{}                         // asks Run to look
+	wake   chan struct{}                         // makes Run check what is due
 
 	mu      sync.Mutex
 	options Options
-	nextDue time.Time // when Run will look by itself; zero = it will not
+	nextDue time.Time // when Run checks by itself; zero = it does not
 	outbox  []event.Event
 	lost    int // events that the outbox had no room for
 }
@@ -103,7 +103,7 @@ func (m *Monitor) attempted(a dispatcher.Attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a.Verdict == retry.VerdictSuccess {
-		if was, told := c.heal(); told {
+		if was, reported := c.recovered(); reported {
 			m.post(c, event.ChannelRecovered{RouteFailure: was})
 			m.signal()
 		}
@@ -122,7 +122,7 @@ func (m *Monitor) disabled(d dispatcher.Disablement) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.disabled, c.told = true, true
+	c.disabled, c.reported = true, true
 	m.post(c, event.ChannelDisabled{RouteFailure: c.failure, Reason: d.Reason.Error()})
 	m.signal()
 }
@@ -138,13 +138,13 @@ func (m *Monitor) settled(s dispatcher.Settlement) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.alert.Dead && !isOwn(s.Delivery.Event.Type()) {
-		m.post(c, deathOf(c, s))
+		m.post(c, deadEvent(c, s))
 		m.signal()
 	}
 }
 
-// isOwn reports whether t is one of the library's own events. That one of them died is not reported: two alarm routes
-// that both fail would tell each other about it for ever.
+// isOwn reports whether t is one of the library's own events. A dead one is not reported: two routes for alerts that
+// both fail would report each other without end.
 func isOwn(t event.Type) bool {
 	switch t {
 	case event.TypeChannelFailing, event.TypeChannelRecovered, event.TypeChannelDisabled, event.TypeDeliveryDead:
@@ -153,7 +153,7 @@ func isOwn(t event.Type) bool {
 	return false
 }
 
-func deathOf(c *condition, s dispatcher.Settlement) event.DeliveryDead {
+func deadEvent(c *condition, s dispatcher.Settlement) event.DeliveryDead {
 	d := event.DeliveryDead{RouteFailure: c.failure, DeliveryID: s.Delivery.ID(), Reason: s.Reason}
 	d.Route, d.FailedID, d.FailedType = c.name, s.Delivery.Event.ID(), s.Delivery.Event.Type()
 	d.LastError = ""
@@ -163,31 +163,31 @@ func deathOf(c *condition, s dispatcher.Settlement) event.DeliveryDead {
 	return d
 }
 
-// report posts the news about c that is due. Called with m locked.
+// report posts what is due about c. Called with m locked.
 func (m *Monitor) report(c *condition, now time.Time, waiting map[string]int) {
 	n, counted := waiting[c.name]
 	switch {
-	case c.isDoubtful() && counted && n == 0:
-		if was, told := c.heal(); told {
+	case c.mayHaveRecovered() && counted && n == 0:
+		if was, reported := c.recovered(); reported {
 			m.post(c, event.ChannelRecovered{RouteFailure: was, Untried: true})
 		}
-	case c.alarmed.IsZero() || c.alert.Resend >= 0:
-		m.post(c, c.alarm(now))
+	case c.lastReport.IsZero() || c.alert.Resend >= 0:
+		m.post(c, c.report(now))
 	default:
-		c.looked = now
+		c.lastWaiting = now
 	}
 }
 
-// waiting is how many deliveries wait for each route or are being sent, when that is to be known; routes that nobody
-// can tell of are left out.
+// waiting counts the deliveries that wait for each route or are being sent, if any route may have recovered; routes
+// whose deliveries cannot be counted are left out.
 func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[string]int {
 	engine, ok := d.(interface {
 		Status(ctx context.Context) ([]dispatcher.RouteStatus, error)
 	})
-	if !ok || !m.anyDoubtful(now) {
+	if !ok || !m.anyMayHaveRecovered(now) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	routes, err := engine.Status(ctx)
 	if err != nil {
@@ -202,21 +202,21 @@ func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time
 	return waiting
 }
 
-// countPatience is how long counting may take: Run has other things to do.
-const countPatience = 5 * time.Second
+// countTimeout bounds counting, which Run waits for.
+const countTimeout = 5 * time.Second
 
-func (m *Monitor) anyDoubtful(now time.Time) bool {
+func (m *Monitor) anyMayHaveRecovered(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range *m.routes.Load() {
-		if due := c.due(); !due.IsZero() && !due.After(now) && c.isDoubtful() {
+		if due := c.due(); !due.IsZero() && !due.After(now) && c.mayHaveRecovered() {
 			return true
 		}
 	}
 	return false
 }
 
-// signal makes Run look. Called with m locked, or not.
+// signal makes Run check what is due. Called with m locked, or not.
 func (m *Monitor) signal() {
 	select {
 	case m.wake <- struct{}{}:
@@ -237,7 +237,7 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 		case <-timer.C:
 		case <-m.wake:
 		}
-		next := m.look(ctx, d, time.Now())
+		next := m.check(ctx, d, time.Now())
 		again, err := m.send(ctx, d)
 		if errors.Is(err, dispatcher.ErrShutdown) {
 			return nil
@@ -252,8 +252,8 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 	}
 }
 
-// look posts what is due and returns when something is due next; zero = nothing is.
-func (m *Monitor) look(ctx context.Context, d dispatcher.Dispatcher, now time.Time) time.Time {
+// check posts what is due and returns when something is due next; zero = nothing is.
+func (m *Monitor) check(ctx context.Context, d dispatcher.Dispatcher, now time.Time) time.Time {
 	waiting := m.waiting(ctx, d, now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -269,4 +269,54 @@ func (m *Monitor) look(ctx context.Context, d dispatcher.Dispatcher, now time.Ti
 		}
 	}
 	return m.nextDue
+}
+
+const (
+	maxOutbox   = 1000             // events that wait to be dispatched
+	outboxPause = 10 * time.Second // until those that could not be are tried again
+)
+
+// post puts an event about c into the outbox, for Run to dispatch next. Called with m locked.
+func (m *Monitor) post(c *condition, p event.Payload) {
+	if len(m.outbox) >= maxOutbox {
+		m.lost++
+		return
+	}
+	e, err := event.New(p, event.Meta{Tenant: c.tenant})
+	if err != nil { // the texts are those of errors, and names were checked, so this does not happen
+		m.log.Error("tocsin: an alert could not be made", dispatcher.AttrRoute, c.name, dispatcher.AttrError, err)
+		return
+	}
+	m.outbox = append(m.outbox, e)
+}
+
+// send dispatches what is in the outbox, each event for itself. It reports whether something has to be tried again, or
+// why nothing can be dispatched any more.
+func (m *Monitor) send(ctx context.Context, d dispatcher.Dispatcher) (again bool, err error) {
+	m.mu.Lock()
+	all, lost := m.outbox, m.lost
+	m.outbox, m.lost = nil, 0
+	m.mu.Unlock()
+	if lost > 0 {
+		m.log.Warn("tocsin: alerts were lost: too many waited", dispatcher.AttrLost, lost)
+	}
+	var kept []event.Event
+	for _, e := range all {
+		err := d.Dispatch(ctx, e)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, dispatcher.ErrShutdown) {
+			return false, err
+		}
+		m.log.Warn("tocsin: an alert could not be dispatched", dispatcher.AttrEventID, e.ID(),
+			dispatcher.AttrEventType, string(e.Type()), dispatcher.AttrRoute, e.Subject(), dispatcher.AttrError, err)
+		if _, full := errors.AsType[*dispatcher.BacklogError](err); !full {
+			kept = append(kept, e)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outbox = append(kept, m.outbox...)
+	return len(kept) > 0, nil
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Alert says when a route's failure is news. The zero value is the defaults.
+// Alert says when a route's failure is reported. The zero value is the defaults.
 type Alert struct {
 	// After is how long a route must have been failing, without a success in between, before it is reported; 0 =
 	// DefaultAfter, negative = at the first failed attempt.
@@ -13,12 +13,12 @@ type Alert struct {
 	// Resend is the pause between reports while the failure lasts; 0 = DefaultResend, negative = it is reported once. A
 	// failure lasts while attempts fail or something waits for the route. When nothing does, the next report, or one after
 	// DefaultResend, is that it recovered untried (event.ChannelRecovered), as far as the Dispatcher that Run is given can
-	// tell what waits: an Engine can.
+	// count what waits: an Engine can.
 	Resend time.Duration
 	// Off reports neither failing nor recovery. A route that is disabled because its destination is gone is reported all
 	// the same.
 	Off bool
-	// Dead also reports each delivery that dies (event.DeliveryDead), except those of the library's own events.
+	// Dead also reports each dead delivery (event.DeliveryDead), except those of the library's own events.
 	Dead bool
 }
 

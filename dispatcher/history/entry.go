@@ -9,23 +9,23 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Entry is one line of a route's history: an attempt, or the death of a delivery. A delivery that fails three times and
-// dies has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it (event.Event's
+// Entry is one line of a route's history: an attempt, or that a delivery is dead. One that fails three times and is given
+// up has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it (event.Event's
 // MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
 //
 // It holds the event and both messages, so it is as confidential as the events are. It holds no credential: channels
 // redact, and Error is what their errors print.
 type Entry struct {
 	Seq      int64         `json:"seq"`      // given by the store: from 1, increasing in the order of Append, never used twice
-	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery died
+	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery was given up
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
 	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
-	// any tenant. Of a delivery that died because the route's name had passed to another tenant, it is the event's.
+	// any tenant. Of a delivery that is dead because the route's name had passed to another tenant, it is the event's.
 	Tenant     string             `json:"tenant"`
 	Route      string             `json:"route"`
 	Event      event.Event        `json:"event"`                // its Type is the trigger
 	Generation int64              `json:"generation,omitempty"` // not 0 = delivered again on purpose
-	Attempt    int                `json:"attempt"`              // 1 for the first; of a death, the attempts made
+	Attempt    int                `json:"attempt"`              // 1 for the first; of a dead delivery, the attempts made
 	Outcome    dispatcher.Outcome `json:"outcome"`
 	Verdict    string             `json:"verdict,omitempty"` // retry.Verdict in words; "" = nothing was attempted
 	Error      string             `json:"error,omitempty"`   // "" = none
@@ -42,13 +42,13 @@ type Entry struct {
 // DeliveryID is the idempotency key that the receiver saw (webhook-id).
 func (e Entry) DeliveryID() string { return channel.Delivery{Event: e.Event, Route: e.Route}.ID() }
 
-// Redeliverer is what Redeliver needs of a dispatcher.Engine.
-type Redeliverer interface {
+// redeliverer is a *dispatcher.Engine.
+type redeliverer interface {
 	Redeliver(ctx context.Context, ev event.Event, routes ...string) error
 }
 
 // Redeliver gives the entry's event to the entry's route again, on purpose: with the route as it is now, as a new
-// generation of the same delivery. What Engine.Redeliver refuses is refused here.
-func (e Entry) Redeliver(ctx context.Context, to Redeliverer) error {
+// generation of the same delivery. to is the Engine. What Engine.Redeliver refuses is refused here.
+func (e Entry) Redeliver(ctx context.Context, to redeliverer) error {
 	return to.Redeliver(ctx, e.Event, e.Route)
 }

@@ -7,23 +7,20 @@ import (
 	"time"
 )
 
-// DefaultMemoryEntries is how many entries a Memory keeps unless told otherwise.
-const DefaultMemoryEntries = 10_000
-
 // Memory is a Store in this process. What it holds is lost with it. A query looks at every entry from the newest on.
 type Memory struct {
 	mu      sync.Mutex
 	limit   int
 	seq     int64
-	entries []Entry // by Seq; the first ones are let go from the front
+	entries []Entry // by Seq; the oldest first
 }
 
 var _ Store = (*Memory)(nil)
 
-// NewMemory returns an empty store that keeps the newest entries, this many; 0 or less = DefaultMemoryEntries.
+// NewMemory returns an empty store that keeps the newest entries, this many; 0 or less = 10,000.
 func NewMemory(entries int) *Memory {
 	if entries <= 0 {
-		entries = DefaultMemoryEntries
+		entries = 10_000
 	}
 	return &Memory{limit: entries}
 }
@@ -44,7 +41,7 @@ func (m *Memory) Append(ctx context.Context, entries ...Entry) error {
 	return nil
 }
 
-// keep lets the oldest go, down to n.
+// keep removes the oldest, down to n.
 func (m *Memory) keep(n int) {
 	surplus := max(len(m.entries)-n, 0)
 	clear(m.entries[:surplus])

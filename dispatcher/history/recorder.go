@@ -1,5 +1,5 @@
 // Package history keeps what was tried: every attempt with its time, trigger, redacted request and response, duration
-// and error, and every death of a delivery, for people to look at and to deliver again.
+// and error, and every dead delivery, for people to look at and to deliver again.
 //
 //	store := history.NewMemory(0)
 //	recorder, err := history.NewRecorder(store, history.Options{})
@@ -72,9 +72,9 @@ type Recorder struct {
 	closed bool
 	buffer chan Entry
 
-	lost     atomic.Int64
-	told     time.Time // when losses were last logged
-	toldLost int64
+	lost       atomic.Int64
+	logged     time.Time // when losses were last logged
+	loggedLost int64     // how many were by then
 
 	abort context.CancelFunc // ends what the writer is waiting for
 	ended chan struct{}
@@ -279,8 +279,8 @@ func (r *Recorder) prune(ctx context.Context) {
 // report logs losses, at most once a minute.
 func (r *Recorder) report() {
 	lost := r.lost.Load()
-	if now := time.Now(); lost > r.toldLost && now.Sub(r.told) >= lossPause {
-		r.told, r.toldLost = now, lost
+	if now := time.Now(); lost > r.loggedLost && now.Sub(r.logged) >= lossPause {
+		r.logged, r.loggedLost = now, lost
 		r.options.Logger.Warn("tocsin: the history loses entries", dispatcher.AttrLost, lost)
 	}
 }

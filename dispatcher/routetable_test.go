@@ -78,8 +78,8 @@ func TestAnyTenantIsAWordForRoutesOnly(t *testing.T) {
 // A name can pass to another tenant while deliveries wait under it. They are not the new one's.
 func TestQueuedDeliveriesDoNotFollowANameToAnotherTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var former, later channeltest.Recorder
-		b := start(t, dispatcher.Route{Name: "slack", Channel: &former, Tenant: "a", State: dispatcher.Paused})
+		var previous, later channeltest.Recorder
+		b := start(t, dispatcher.Route{Name: "slack", Channel: &previous, Tenant: "a", State: dispatcher.Paused})
 		b.dispatch(newNote(1, event.Meta{ID: "secret-of-a", Tenant: "a"}))
 		b.setRoutes(dispatcher.Route{Name: "slack", Channel: &later, Tenant: "b"})
 		b.dispatch(newNote(2, event.Meta{ID: "of-b", Tenant: "b"}))
@@ -91,11 +91,11 @@ func TestQueuedDeliveriesDoNotFollowANameToAnotherTenant(t *testing.T) {
 		assert.Equal(t, "secret-of-a", letters[0].Event.ID())
 		assert.Equal(t, "the route is for another tenant now", letters[0].Reason)
 
-		b.setRoutes(dispatcher.Route{Name: "slack", Channel: &former, Tenant: "a"})
+		b.setRoutes(dispatcher.Route{Name: "slack", Channel: &previous, Tenant: "a"})
 		_, err = b.RedeliverDead(context.Background(), everyDead)
 		require.NoError(t, err)
 		synctest.Wait()
-		assertIDs(t, []string{"secret-of-a"}, former.Deliveries(), "it is not lost either")
+		assertIDs(t, []string{"secret-of-a"}, previous.Deliveries(), "it is not lost either")
 	})
 }
 

@@ -66,16 +66,16 @@ type Channel struct {
 
 // core is what a Channel is made of.
 type core struct {
-	config    Config // with its defaults
-	origin    string
-	media     string           // type of the body, without parameters
-	header    http.Header      // of every request; sensitive values are secret.Redacted
-	templates []headerTemplate // of the headers that have one
-	shown     channel.Message  // what receipts show of every request: the start line, and a header that is not modified
-	proxy     secret.Value     // the proxy's password
-	secrets   *secret.Set
-	current   atomic.Pointer[requestTemplate]
-	client    *netguard.Client
+	config        Config // with its defaults
+	origin        string
+	media         string           // type of the body, without parameters
+	header        http.Header      // of every request; sensitive values are secret.Redacted
+	templates     []headerTemplate // of the headers that have one
+	shown         channel.Message  // what receipts show of every request: the start line, and a header that is not modified
+	proxyPassword secret.Value     // zero = none
+	secrets       *secret.Set
+	current       atomic.Pointer[requestTemplate]
+	client        *netguard.Client
 }
 
 var (
@@ -102,7 +102,7 @@ func New(c Config) (*Channel, error) {
 	k := &core{config: c, origin: netguard.Origin(u), header: header, templates: templates, client: client}
 	k.media, _, _ = mime.ParseMediaType(c.contentType()) // it has been validated
 	if c.Proxy != nil {
-		k.proxy = c.Proxy.Password
+		k.proxyPassword = c.Proxy.Password
 	}
 	k.secrets = c.secrets(u)
 	k.shown = c.shownRequest(k.origin, header)

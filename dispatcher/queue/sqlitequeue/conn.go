@@ -177,21 +177,10 @@ func blob(v driver.Value) []byte {
 	return b
 }
 
-// pragma reads a setting.
+// pragma reads a setting, or sets it and reads what it is then.
 func (c *conn) pragma(name string) (value string, err error) {
-	rows, ok := c.raw.(driver.QueryerContext)
-	if !ok {
-		return "", errDriver
-	}
-	r, err := rows.QueryContext(context.Background(), "PRAGMA "+name, nil)
-	if err != nil {
-		return "", err
-	}
-	row := make([]driver.Value, len(r.Columns()))
-	if err := r.Next(row); err != nil {
-		return "", errors.Join(err, r.Close())
-	}
-	return fmt.Sprint(row[0]), r.Close()
+	err = c.each(func(row []driver.Value) bool { value = fmt.Sprint(row[0]); return false }, "PRAGMA "+name)
+	return value, err
 }
 
 // readers are the reading connections, apart by how long they may be busy: who looks for one row does not wait for who

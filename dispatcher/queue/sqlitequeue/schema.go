@@ -3,7 +3,6 @@ package sqlitequeue
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -149,11 +148,8 @@ func migrate(c *conn, path string, steps []string) error {
 }
 
 func schemaVersion(c *conn) (int, error) {
-	value, err := c.pragma("user_version")
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(value)
+	n, err := c.number("PRAGMA user_version")
+	return int(n), err
 }
 
 // openWriter opens the writing connection and brings the schema up to date.

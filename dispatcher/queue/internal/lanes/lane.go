@@ -65,7 +65,7 @@ const (
 func newLane(s *Scheduler, name string) *Lane {
 	return &Lane{
 		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
-		ready: [2]fifo{{place: readyUrgent}, {place: ready}},
+		ready: [2]fifo{{place: ready}, {place: ready}},
 		keys:  map[string]*orderKey{}, named: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, next: unset},
 	}
 }
@@ -320,7 +320,7 @@ func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 // leave takes a waiting entry out of where it waits.
 func (l *Lane) leave(e *Entry) {
 	switch e.place {
-	case ready, readyUrgent:
+	case ready:
 		l.list(e).remove(e)
 	case later:
 		l.later.remove(e)
@@ -419,7 +419,7 @@ func (l *Lane) purge() int {
 			delete(l.keys, key)
 		}
 	}
-	l.ready, l.arrived = [2]fifo{{place: readyUrgent}, {place: ready}}, arrivals{}
+	l.ready, l.arrived = [2]fifo{{place: ready}, {place: ready}}, arrivals{}
 	l.later = nil
 	l.waiting = 0
 	clear(l.named)

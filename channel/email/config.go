@@ -128,7 +128,7 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.outline()) }
 
 func (c Config) outline() string {
 	r := c.Relay.withDefaults()
-	host, err := netguard.CheckHost("Relay.Host", r.Host)
+	host, err := netguard.ParseHost("Relay.Host", r.Host)
 	if err != nil {
 		return "email.Config(invalid Relay.Host)"
 	}

@@ -30,7 +30,7 @@ type dialer struct {
 func newDialer(c *Config, hello string) (*dialer, error) {
 	r := c.Relay
 	d := &dialer{guard: c.Guard, mode: r.Mode, auth: r.Auth, plaintext: r.AllowPlaintextAuth, hello: hello, unverified: r.TLS.InsecureSkipVerify}
-	host, err := netguard.CheckHost("Relay.Host", r.Host)
+	host, err := netguard.ParseHost("Relay.Host", r.Host)
 	d.host, d.address = host, joinPort(host, r.Port)
 	config, tlsErr := r.TLS.Config()
 	if config != nil && config.ServerName == "" {

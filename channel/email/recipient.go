@@ -127,7 +127,7 @@ func isAtom(r rune) bool {
 // parseHostName validates a host name that is no IP address and returns it with A-labels. Mail knows neither a dot at
 // the end nor underscores (RFC 5321, section 2.3.5).
 func parseHostName(raw string) (name, problem string) {
-	name, err := netguard.CheckHost("", raw)
+	name, err := netguard.ParseHost("", raw)
 	if n, ok := errors.AsType[*channel.ConfigError](err); ok {
 		return "", n.Problem
 	}

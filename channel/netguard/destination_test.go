@@ -77,7 +77,7 @@ func FuzzDestinationsAreComparedAsDialled(f *testing.F) {
 	f.Add("https://a.example/%2f?", "https://a.example/%2F?")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		called := func(raw string) (dialled, requested string, ok bool) {
-			u, err := CheckURL("url", raw, Limits{AllowInsecureHTTP: true})
+			u, err := ParseURL("url", raw, Limits{AllowInsecureHTTP: true})
 			if err != nil {
 				return "", "", false
 			}

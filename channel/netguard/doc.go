@@ -3,7 +3,7 @@
 // failures by kind, without the URL.
 //
 // A [Guard] holds the operator's policy, a [Profile]. HTTP channels take a [Client] from it, others its DialContext.
-// What a user configures, a URL for example, is validated with [CheckURL] and a [Limits] value; that is for early,
+// What a user configures, a URL for example, is validated with [ParseURL] and a [Limits] value; that is for early,
 // clear messages and for policy. What protects the network is the check at dial time, because a name can resolve to
 // another address a moment later.
 //

@@ -10,12 +10,12 @@ import (
 	"github.com/tocsin-go/tocsin/channel/netguard"
 )
 
-func ExampleCheckURL() {
-	u, err := netguard.CheckURL("url", "https://Bücher.example/hook?q=a b", netguard.Limits{})
+func ExampleParseURL() {
+	u, err := netguard.ParseURL("url", "https://Bücher.example/hook?q=a b", netguard.Limits{})
 	fmt.Println(u, err)
-	u, err = netguard.CheckURL("url", "https://Bücher.example/hook?q=a'b", netguard.Limits{})
+	u, err = netguard.ParseURL("url", "https://Bücher.example/hook?q=a'b", netguard.Limits{})
 	fmt.Println(u, err)
-	_, err = netguard.CheckURL("url", "https://example.com:8443/hook", netguard.Limits{Ports: []int{443}})
+	_, err = netguard.ParseURL("url", "https://example.com:8443/hook", netguard.Limits{Ports: []int{443}})
 	fmt.Println(err)
 	// Output:
 	// <nil> url has a space at character 32; remove it, or write %20

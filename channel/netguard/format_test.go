@@ -21,7 +21,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	options := ClientOptions{Proxy: &proxy}
 	one := newClient(t, g, options)
 	environment := newClient(t, g, ClientOptions{Proxy: &Proxy{FromEnvironment: true}})
-	u, err := CheckURL("url", "https://hooks.example/", Limits{})
+	u, err := ParseURL("url", "https://hooks.example/", Limits{})
 	require.NoError(t, err)
 	h, failure := one.pool.proxy.urlFor(t.Context(), u)
 	require.Nil(t, failure)

@@ -45,20 +45,20 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
-// What CheckURL accepts is accepted by net/url with the same parts, is stable, and sends no surprise over the wire.
-func FuzzCheckURL(f *testing.F) {
+// What ParseURL accepts is accepted by net/url with the same parts, is stable, and sends no surprise over the wire.
+func FuzzParseURL(f *testing.F) {
 	for _, c := range urlTable {
 		f.Add(c.raw)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		u, err := CheckURL("url", raw, Limits{AllowInsecureHTTP: true})
+		u, err := ParseURL("url", raw, Limits{AllowInsecureHTTP: true})
 		if err != nil {
 			if len(raw) > 12 && strings.Contains(err.Error(), raw) {
 				t.Fatalf("the error holds the URL: %v", err)
 			}
 			return
 		}
-		again, err := CheckURL("url", u.String(), Limits{AllowInsecureHTTP: true})
+		again, err := ParseURL("url", u.String(), Limits{AllowInsecureHTTP: true})
 		if err != nil {
 			if len(u.String()) > maxURL { // escaping makes it longer
 				return
@@ -85,9 +85,9 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-// What CheckHost accepts is what IDNA's Lookup profile makes of it, but for underscores, for hyphens and for a dot at
+// What ParseHost accepts is what IDNA's Lookup profile makes of it, but for underscores, for hyphens and for a dot at
 // the end.
-func FuzzCheckHost(f *testing.F) {
+func FuzzParseHost(f *testing.F) {
 	for _, c := range urlTable {
 		host, _, _ := strings.Cut(strings.TrimPrefix(c.raw, "https://"), "/")
 		f.Add(host)
@@ -95,11 +95,11 @@ func FuzzCheckHost(f *testing.F) {
 	f.Add("a.\u00ad")
 	f.Add("0a.\u05d0")
 	f.Fuzz(func(t *testing.T, raw string) {
-		host, err := CheckHost("host", raw)
+		host, err := ParseHost("host", raw)
 		if err != nil || strings.Contains(host, ":") {
 			return
 		}
-		if again, err := CheckHost("host", host); err != nil || again != host {
+		if again, err := ParseHost("host", host); err != nil || again != host {
 			t.Fatalf("%q gave %q, which gives %q, %v", raw, host, again, err)
 		}
 		if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {

@@ -88,7 +88,7 @@ func TestS2_RebindingIsBlocked(t *testing.T) {
 	target := named(t, server.URL, "rebind.example")
 	g := newGuard(t, Profile{}, resolver)
 
-	u, err := CheckURL("url", target, plain)
+	u, err := ParseURL("url", target, plain)
 	require.NoError(t, err)
 	require.NoError(t, g.CheckHost(u.Hostname()))
 	addrs, err := resolver.LookupNetIP(t.Context(), "ip", u.Hostname())

@@ -12,11 +12,11 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
-// CheckHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name
+// ParseHost validates a host as a user writes it, without a port, and returns the form to store, show and dial: a name
 // in lower case with IDNA's A-labels, an IPv4 address, or an IPv6 address without brackets. Labels of a name may hold
 // underscores, and a dot at the end stays: it keeps a resolver from trying its search list. It does not ask whether the
 // host may be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError without the host.
-func CheckHost(field, raw string) (string, error) {
+func ParseHost(field, raw string) (string, error) {
 	host, bracketed := raw, strings.HasPrefix(raw, "[") && strings.HasSuffix(raw, "]")
 	if bracketed {
 		host = raw[1 : len(raw)-1]

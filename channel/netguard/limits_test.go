@@ -33,7 +33,7 @@ func TestS9_Ports(t *testing.T) {
 	} {
 		require.NoError(t, c.limits.Check(), name)
 		for raw, want := range c.urls {
-			_, err := CheckURL("url", raw, c.limits)
+			_, err := ParseURL("url", raw, c.limits)
 			assert.Equal(t, want, err == nil, "%s: %s: %v", name, raw, err)
 		}
 	}

@@ -85,7 +85,7 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 	return made, errors.Join(errs...)
 }
 
-// parseProxyURL is CheckURL with what is particular to proxies.
+// parseProxyURL is ParseURL with what is particular to proxies.
 func parseProxyURL(raw string) (*url.URL, error) {
 	const field, form = "URL", "write it as http://host:port"
 	switch scheme, _, ok := strings.Cut(raw, "://"); {
@@ -96,7 +96,7 @@ func parseProxyURL(raw string) (*url.URL, error) {
 	case !strings.EqualFold(scheme, "http"):
 		return nil, mistake(channel.CodeInvalid, field, "has a scheme other than http", form+"; proxies that speak SOCKS, or TLS with us, are not supported")
 	}
-	u, err := CheckURL(field, raw, Limits{AllowInsecureHTTP: true})
+	u, err := ParseURL(field, raw, Limits{AllowInsecureHTTP: true})
 	if err != nil {
 		return nil, channel.EditConfigErrors(err, func(e *channel.ConfigError) {
 			if e.Package = pkg; strings.Contains(raw, "@") {
@@ -201,7 +201,7 @@ func (c *Client) proxyFor(ctx context.Context, req *http.Request, deadline time.
 	// The proxy would make an address of a host such as 127.1 or ①②⑦.⓪.⓪.①.
 	host := req.URL.Hostname()
 	if clean, reason := cleanHost(host, false); reason != "" || clean != host {
-		return nil, &Error{Kind: KindRequest, reason: "the host must be in the form CheckURL returns"}
+		return nil, &Error{Kind: KindRequest, reason: "the host must be in the form ParseURL returns"}
 	}
 	// What a proxy connects to for http is the Host, not the URL that is checked here.
 	if req.Host != "" && req.Host != req.URL.Host {

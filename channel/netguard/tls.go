@@ -64,7 +64,7 @@ func (t TLS) Config() (*tls.Config, error) {
 		c.RootCAs = roots
 	}
 	if t.ServerName != "" {
-		name, err := CheckHost("ServerName", t.ServerName)
+		name, err := ParseHost("ServerName", t.ServerName)
 		errs = append(errs, channel.ConfigErrorsAt(err, pkg, ""))
 		c.ServerName = name
 	}

@@ -149,7 +149,7 @@ func TestTLSWithUnusualNames(t *testing.T) {
 	for host, want := range map[string]string{
 		"my_host.example": "my_host.example", "my_host.example.": "my_host.example", "ab--cd.example": "ab--cd.example", "ab--cd.example.": "ab--cd.example",
 	} {
-		u, err := CheckURL("url", named(t, server.URL, host), Limits{})
+		u, err := ParseURL("url", named(t, server.URL, host), Limits{})
 		require.NoError(t, err)
 		_, err = do(t, client, post(t, u.String(), "x"))
 		require.NoError(t, err, host)

@@ -13,12 +13,12 @@ import (
 
 const maxURL = 8 << 10
 
-// CheckURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
+// ParseURL validates a URL as a user writes it and returns it as it will be called: scheme and host in lower case, the
 // host in its A-label form, the query escaped. It accepts absolute https URLs (and http, if limits allow it) of at most
 // 8 KiB without user info, fragment, spaces, backslashes and invisible characters. It does not ask whether the host may
 // be connected to; see [Guard.CheckHost]. The error is a *channel.ConfigError with the field and the reason, never the
 // URL.
-func CheckURL(field, raw string, limits Limits) (*url.URL, error) {
+func ParseURL(field, raw string, limits Limits) (*url.URL, error) {
 	fail := func(problem, remedy string) (*url.URL, error) {
 		return nil, mistakeAt(field, channel.CodeInvalid, problem, remedy)
 	}
@@ -164,7 +164,7 @@ func SameDestination(a, b string) bool {
 
 // destination is the one form that all ways to write a URL have in common. Path and query may be a credential.
 func destination(raw string) (string, error) {
-	u, err := CheckURL("", raw, Limits{AllowInsecureHTTP: true})
+	u, err := ParseURL("", raw, Limits{AllowInsecureHTTP: true})
 	if err != nil {
 		return "", err
 	}

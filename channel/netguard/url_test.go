@@ -212,11 +212,11 @@ func TestS16_S17_S18_S20_URLs(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(urlTable), 100)
 	for _, c := range urlTable {
-		u, err := CheckURL("webhook url", c.raw, Limits{})
+		u, err := ParseURL("webhook url", c.raw, Limits{})
 		if c.called != "" {
 			if assert.NoError(t, err, c.raw) {
 				assert.Equal(t, c.called, u.String(), c.raw)
-				again, err := CheckURL("url", u.String(), Limits{})
+				again, err := ParseURL("url", u.String(), Limits{})
 				if assert.NoError(t, err, "what is called is accepted again: %s", u) {
 					assert.Equal(t, u, again)
 				}
@@ -242,20 +242,20 @@ func TestS21_ErrorsNeverHoldTheURL(t *testing.T) {
 		"%s", "https://h/\\%s", "https://%s..h/", "https://h/%s\x00", "https://%%%s/", "https://-%s/", "https://u:%s@h/",
 	} {
 		raw := strings.ReplaceAll(strings.ReplaceAll(template, "%%", "%"), "%s", planted)
-		_, err := CheckURL("url", raw, Limits{})
+		_, err := ParseURL("url", raw, Limits{})
 		require.Error(t, err, raw)
 		assert.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(planted))
-		_, err = CheckHost("host", planted+"!")
+		_, err = ParseHost("host", planted+"!")
 		assert.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(planted))
 	}
 }
 
 func TestS19_InsecureHTTP(t *testing.T) {
 	t.Parallel()
-	u, err := CheckURL("url", "HTTP://Example.com:8080/x", Limits{AllowInsecureHTTP: true})
+	u, err := ParseURL("url", "HTTP://Example.com:8080/x", Limits{AllowInsecureHTTP: true})
 	require.NoError(t, err)
 	assert.Equal(t, "http://example.com:8080/x", u.String())
-	_, err = CheckURL("url", "ftp://example.com/", Limits{AllowInsecureHTTP: true})
+	_, err = ParseURL("url", "ftp://example.com/", Limits{AllowInsecureHTTP: true})
 	require.Error(t, err)
 }
 
@@ -264,12 +264,12 @@ func TestS17_HostsAreMappedForDialling(t *testing.T) {
 	for raw, want := range map[string]string{
 		"Smtp.Example.COM": "smtp.example.com", "bücher.example": "xn--bcher-kva.example", "::1": "::1", "[2001:DB8::1]": "2001:db8::1", "10.0.0.1": "10.0.0.1",
 	} {
-		got, err := CheckHost("smtp_host", raw)
+		got, err := ParseHost("smtp_host", raw)
 		require.NoError(t, err, raw)
 		assert.Equal(t, want, got)
 	}
 	for _, raw := range []string{"", "smtp.example.com:25", "a b", "127.1", "①.1.1.1", "fe80::1%lo", "[::1", "::1]x", "a/b", "user@host", "host.\r\n", "0\xff", "xn--0-q10i"} {
-		_, err := CheckHost("smtp_host", raw)
+		_, err := ParseHost("smtp_host", raw)
 		var e *channel.ConfigError
 		require.ErrorAs(t, err, &e, raw)
 	}

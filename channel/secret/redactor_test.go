@@ -445,3 +445,37 @@ func TestAFormOfJSONIsSearchedAsBoth(t *testing.T) {
 	got := NewRedactor(value).String("body=" + url.QueryEscape(jsonText(value, true)) + "&x=1")
 	assert.Equal(t, "body=%22"+Redacted+"%22&x=1", got)
 }
+
+// What the automaton finds is what a search for one pattern after the other finds.
+func TestTheAutomatonFindsWhatANaiveSearchFinds(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	text := func(n int, alphabet string) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = alphabet[random.IntN(len(alphabet))]
+		}
+		return string(b)
+	}
+	for range 2000 {
+		var patterns []pattern
+		for range 1 + random.IntN(6) {
+			patterns = append(patterns, pattern{text: text(minLength+random.IntN(4), "ab ")})
+		}
+		searched := text(random.IntN(60), "ab+ ")
+		for range random.IntN(4) {
+			p := patterns[random.IntN(len(patterns))].text
+			searched += text(random.IntN(5), "ab+xyz") + p + p[:random.IntN(len(p))]
+		}
+		var want []span
+		for _, p := range patterns {
+			for i := range searched {
+				if strings.HasPrefix(strings.ReplaceAll(searched[i:], "+", " "), p.text) {
+					want = append(want, span{i, i + len(p.text)})
+				}
+			}
+		}
+		got := find(newMatcher(slices.Clone(patterns), 0), searched, nil)
+		require.Equal(t, join(want), join(got), "%q in %q", patterns, searched)
+	}
+}

@@ -112,7 +112,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	if raw == "" { // without a region, which is reported already
 		return nil, nil
 	}
-	u, err := netguard.CheckURL("Endpoint", raw, c.Limits)
+	u, err := netguard.ParseURL("Endpoint", raw, c.Limits)
 	if err != nil {
 		return nil, channel.ConfigErrorsAt(err, pkg, "")
 	}

@@ -32,8 +32,8 @@ type bodySource interface {
 	kind() string
 	// contentType is what bodies are unless Config says otherwise; when fixed is true it must not.
 	contentType() (value string, fixed bool)
-	// validate returns what is wrong with it when its bodies are sent as the given media type, or nil.
-	validate(mediaType string) *channel.ConfigError
+	// validate returns what is wrong with it when its bodies are sent as the given media type.
+	validate(mediaType string) error
 	// render makes r's body, and headers that belong to it.
 	render(ctx context.Context, in bodyInput, r *rendered) error
 	// mayHoldSecrets reports whether a body may hold secrets that whoever wrote the configuration has not written there
@@ -49,8 +49,8 @@ type bodyInput struct {
 	secrets  []string       // in the order of Body.secrets; must not be modified
 }
 
-// maker returns what makes the bodies of b.
-func (b Body) maker() bodySource {
+// sourceOrEvent returns what makes the bodies of b.
+func (b Body) sourceOrEvent() bodySource {
 	if b.source == nil {
 		return eventBody{}
 	}
@@ -64,7 +64,7 @@ func (eventBody) kind() string { return "event" }
 
 func (eventBody) contentType() (string, bool) { return jsonType, false }
 
-func (eventBody) validate(string) *channel.ConfigError { return nil }
+func (eventBody) validate(string) error { return nil }
 
 func (eventBody) mayHoldSecrets(bool) bool { return true }
 
@@ -97,7 +97,7 @@ func (b *templateBody) contentType() (string, bool) {
 	return jsonType, false
 }
 
-func (b *templateBody) validate(mediaType string) *channel.ConfigError {
+func (b *templateBody) validate(mediaType string) error {
 	switch {
 	case b.template == nil:
 		return configError(channel.CodeMissing, "Body", "is a template that is nil", "compile one")
@@ -132,7 +132,7 @@ func (c Config) contentType() string {
 	if c.ContentType != "" {
 		return c.ContentType
 	}
-	value, _ := c.Body.maker().contentType()
+	value, _ := c.Body.sourceOrEvent().contentType()
 	return value
 }
 
@@ -140,7 +140,7 @@ func (c Config) contentType() string {
 func (c Config) validateBody() error {
 	var errs []error
 	if c.ContentType != "" {
-		if _, fixed := c.Body.maker().contentType(); fixed {
+		if _, fixed := c.Body.sourceOrEvent().contentType(); fixed {
 			errs = append(errs, configError(channel.CodeConflict, "ContentType", "is set beside a body that has one of its own", "remove one of them"))
 		}
 	}
@@ -158,9 +158,7 @@ func (c Config) validateBody() error {
 			errs = append(errs, configError(channel.CodeRange, bodySecret(i), tooShort, "give one that is long enough to be recognised in receipts"))
 		}
 	}
-	if wrong := c.Body.maker().validate(media); wrong != nil {
-		errs = append(errs, wrong)
-	}
+	errs = append(errs, c.Body.sourceOrEvent().validate(media))
 	return errors.Join(errs...)
 }
 
@@ -201,7 +199,7 @@ func (b Body) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, b.outline()
 func (b Body) LogValue() slog.Value { return slog.StringValue(b.outline()) }
 
 func (b Body) outline() string {
-	return "webhook.Body(" + b.maker().kind() + ")"
+	return "webhook.Body(" + b.sourceOrEvent().kind() + ")"
 }
 
 // StaticBody is b, byte for byte, whatever the event; it is copied. It must be valid UTF-8, and JSON unless
@@ -214,7 +212,7 @@ func (b *staticBody) kind() string { return "static" }
 
 func (b *staticBody) contentType() (string, bool) { return jsonType, false }
 
-func (b *staticBody) validate(mediaType string) *channel.ConfigError {
+func (b *staticBody) validate(mediaType string) error {
 	if !utf8.Valid(b.content) {
 		return configError(channel.CodeInvalid, "Body", "is not valid UTF-8", "convert it")
 	}
@@ -270,7 +268,7 @@ func (b *funcBody) contentType() (string, bool) {
 	return b.media, false
 }
 
-func (b *funcBody) validate(string) *channel.ConfigError {
+func (b *funcBody) validate(string) error {
 	if b.f == nil {
 		return configError(channel.CodeMissing, "Body", "is a function that is nil", "give one")
 	}
@@ -302,7 +300,7 @@ func (alertBody) kind() string { return "alert" }
 
 func (alertBody) contentType() (string, bool) { return jsonType, false }
 
-func (alertBody) validate(string) *channel.ConfigError { return nil }
+func (alertBody) validate(string) error { return nil }
 
 func (alertBody) mayHoldSecrets(fromEvent bool) bool { return fromEvent }
 

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -52,22 +53,22 @@ func (b *cloudEvents) contentType() (string, bool) {
 	return "application/cloudevents+json; charset=utf-8", true // the JavaScript SDK takes it in this very form only
 }
 
-func (b *cloudEvents) validate(string) *channel.ConfigError {
-	switch {
-	case b.options.Source == "":
-		return configError(channel.CodeMissing, "Body", "is CloudEvents without a source", "set it, for example to the product's address")
-	case uriReference(b.options.Source) != b.options.Source:
-		return configError(channel.CodeInvalid, "Body", "is CloudEvents with a source that is not a URI reference", "percent-encode what is special in it")
+func (b *cloudEvents) validate(string) error {
+	var errs []error
+	if b.options.Source == "" {
+		errs = append(errs, configError(channel.CodeMissing, "Body", "is CloudEvents without a source", "set it, for example to the product's address"))
+	} else if uriReference(b.options.Source) != b.options.Source {
+		errs = append(errs, configError(channel.CodeInvalid, "Body", "is CloudEvents with a source that is not a URI reference", "percent-encode what is special in it"))
 	}
 	names := make(map[string]bool)
 	for _, given := range b.options.Attributes {
 		name := attributeName(given)
 		if problem := problemOf(name, names[name]); problem != "" {
-			return configError(channel.CodeInvalid, "Body", "is CloudEvents with an attribute that "+problem, "rename or leave it out")
+			errs = append(errs, configError(channel.CodeInvalid, "Body", "is CloudEvents with an attribute that "+problem, "rename or leave it out"))
 		}
 		names[name] = true
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // attributeName reduces a name to what CloudEvents allow.

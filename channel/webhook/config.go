@@ -30,7 +30,7 @@ import (
 // Path and [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as
 // one whose JSON is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
 type Config struct {
-	// URL is where events are sent: absolute, as [netguard.CheckURL] describes. Required. Its path and query are treated
+	// URL is where events are sent: absolute, as [netguard.ParseURL] describes. Required. Its path and query are treated
 	// as secrets, unless it has Masks.
 	URL string
 	// Masks are up to 10 secret parts of URL: it holds and shows their replacements, and what is called has their values,
@@ -171,7 +171,7 @@ func (c Config) maskedURL() secret.URL { return secret.URL{Text: c.URL, Masks: c
 // parsedURL validates URL and Masks as far as that is possible without asking a source, and returns the URL with the
 // replacements.
 func (c Config) parsedURL() (*url.URL, error) {
-	u, err := netguard.CheckURL("URL", c.URL, c.Limits)
+	u, err := netguard.ParseURL("URL", c.URL, c.Limits)
 	if err != nil {
 		return nil, relabel(err)
 	}
@@ -187,7 +187,7 @@ func (c Config) parsedURL() (*url.URL, error) {
 	if err != nil {
 		return nil, relabel(err)
 	}
-	if _, err := netguard.CheckURL("URL", called, c.Limits); err != nil {
+	if _, err := netguard.ParseURL("URL", called, c.Limits); err != nil {
 		return nil, configError(channel.CodeInvalid, "Masks", "have a value that makes a URL that is not valid", "percent-encode what is special in the values")
 	}
 	return u, nil

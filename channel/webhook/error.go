@@ -155,7 +155,7 @@ func (c *core) exchangeError(n *netguard.Error) error {
 	case netguard.KindBlocked, netguard.KindRequest:
 		return retry.Permanent(e)
 	case netguard.KindProxy: // which may want another password
-		c.proxy.Expire()
+		c.proxyPassword.Expire()
 		return e
 	case netguard.KindTLSCert, netguard.KindTLSClientCert:
 		return retry.Delay(e, certificatePause)

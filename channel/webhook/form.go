@@ -53,7 +53,7 @@ func (b *formBody) kind() string { return "form" }
 
 func (b *formBody) contentType() (string, bool) { return "application/x-www-form-urlencoded", true }
 
-func (b *formBody) validate(string) *channel.ConfigError {
+func (b *formBody) validate(string) error {
 	for name, path := range b.options.Variables {
 		if name == "" || path == "" {
 			return configError(channel.CodeMissing, "Body", "is a form with a variable without a name or path", "give both, or remove it")

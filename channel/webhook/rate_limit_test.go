@@ -2,12 +2,12 @@ package webhook_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -63,6 +63,82 @@ func FuzzRateLimit(f *testing.F) {
 		got := webhook.Pause(webhook.RateLimit(form%5), 429, http.Header{"X-Ratelimit-Reset": {value}}, time.Unix(unix, 0))
 		if got < 0 || got > 24*time.Hour {
 			t.Fatalf("%d: %q at %d: %v", form, value, unix, got)
+		}
+	})
+}
+
+func TestS33_RetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"120":                             2 * time.Minute,
+		"0":                               0,
+		"1.5":                             1500 * time.Millisecond,
+		".25":                             250 * time.Millisecond,
+		" 3\t":                            3 * time.Second,
+		"007":                             7 * time.Second,
+		"86400":                           24 * time.Hour,
+		"86401":                           24 * time.Hour,
+		"9000000000":                      24 * time.Hour,
+		"9999999999":                      24 * time.Hour, // more than a Duration holds
+		"9223372036.9":                    24 * time.Hour,
+		"99999999999999999999":            24 * time.Hour,
+		"1" + zeros(400):                  24 * time.Hour,
+		"90000":                           24 * time.Hour, // 90 seconds as milliseconds
+		"60000":                           60000 * time.Second,
+		"-1":                              0,
+		"+1":                              0,
+		"1e3":                             0,
+		"0x10":                            0,
+		"1_000":                           0,
+		"1,5":                             0,
+		"1.5.5":                           0,
+		".":                               0,
+		"NaN":                             0,
+		"Inf":                             0,
+		"infinity":                        0,
+		"":                                0,
+		" ":                               0,
+		"soon":                            0,
+		"120 seconds":                     0,
+		"Sun, 01 Mar 2026 12:02:00 GMT":   2 * time.Minute,
+		"Sunday, 01-Mar-26 12:02:00 GMT":  2 * time.Minute,
+		"Sun Mar  1 12:02:00 2026":        2 * time.Minute,
+		"Sun, 01 Mar 2026 11:59:59 GMT":   0,
+		"Sun, 01 Mar 2026 12:00:00 GMT":   0,
+		"Sun, 01 Mar 2099 12:00:00 GMT":   24 * time.Hour,
+		"Mon, 01 Jan 9999 00:00:00 GMT":   24 * time.Hour,
+		"Sun, 31 Feb 2026 12:02:00 GMT":   0,
+		"2026-03-01T12:02:00Z":            0,
+		"Sun, 01 Mar 2026 12:02:00 +0100": 0,
+	} {
+		assert.Equal(t, want, webhook.RetryAfter(value, now), "%.40q", value)
+	}
+}
+
+func zeros(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = '0'
+	}
+	return string(b)
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"120", "1.5", "-1", "NaN", "Sun, 01 Mar 2026 12:02:00 GMT", "1e400", "٣", "999999999999999999999"} {
+		f.Add(seed, int64(1772366400))
+	}
+	f.Fuzz(func(t *testing.T, value string, unix int64) {
+		now := time.Unix(unix, 0)
+		got := webhook.RetryAfter(value, now)
+		if got < 0 || got > 24*time.Hour {
+			t.Fatalf("%q at %v: %v", value, now, got)
+		}
+		if digits := strings.Trim(value, "0123456789") == ""; digits && (got > 0) != (strings.Trim(value, "0") != "") {
+			t.Fatalf("%q are seconds, however many, and give %v", value, got)
+		}
+		if got > 0 && value[0] == '-' {
+			t.Fatalf("%q is negative and gives %v", value, got)
 		}
 	})
 }

@@ -147,7 +147,7 @@ func withPath(origin, path string, l netguard.Limits) (*url.URL, error) {
 		return nil, configError(channel.CodeInvalid, "Path", "does not begin with exactly one slash",
 			"begin it with one, and let what may be empty not fill the first segment")
 	}
-	u, err := netguard.CheckURL("Path", origin+path, l)
+	u, err := netguard.ParseURL("Path", origin+path, l)
 	return u, relabel(err)
 }
 

@@ -98,7 +98,7 @@ func (c *core) newTemplate(ctx context.Context) (*requestTemplate, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := netguard.CheckURL("URL", called, c.config.Limits)
+	u, err := netguard.ParseURL("URL", called, c.config.Limits)
 	if err != nil {
 		return nil, &secret.SourceError{Source: c.config.maskSources(), Reason: "makes a URL that is not valid"}
 	}

@@ -66,16 +66,16 @@ type Channel struct {
 
 // core is what a Channel is made of.
 type core struct {
-	config    Config // with its defaults
-	origin    string
-	media     string           // type of the body, without parameters
-	header    http.Header      // of every request; sensitive values are secret.Redacted
-	templates []headerTemplate // of the headers that have one
-	shown     channel.Message  // what receipts show of every request: the start line, and a header that is not modified
-	proxy     secret.Value     // the proxy's password
-	secrets   *secret.Set
-	current   atomic.Pointer[requestTemplate]
-	client    *netguard.Client
+	config        Config // with its defaults
+	origin        string
+	media         string           // type of the body, without parameters
+	header        http.Header      // of every request; sensitive values are secret.Redacted
+	templates     []headerTemplate // of the headers that have one
+	shown         channel.Message  // what receipts show of every request: the start line, and a header that is not modified
+	proxyPassword secret.Value     // zero = none
+	secrets       *secret.Set
+	current       atomic.Pointer[requestTemplate]
+	client        *netguard.Client
 }
 
 var (
@@ -102,7 +102,7 @@ func New(c Config) (*Channel, error) {
 	k := &core{config: c, origin: netguard.Origin(u), header: header, templates: templates, client: client}
 	k.media, _, _ = mime.ParseMediaType(c.contentType()) // it has been validated
 	if c.Proxy != nil {
-		k.proxy = c.Proxy.Password
+		k.proxyPassword = c.Proxy.Password
 	}
 	k.secrets = c.secrets(u)
 	k.shown = c.shownRequest(k.origin, header)
@@ -134,7 +134,7 @@ func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt
 	if d.Event.IsZero() {
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	return k.send(ctx, d, k.config.Body.maker())
+	return k.send(ctx, d, k.config.Body.sourceOrEvent())
 }
 
 // SendWith is Send with another body, for channels built on a webhook whose requests depend on more than the event. b
@@ -150,8 +150,8 @@ func (c *Channel) SendWith(ctx context.Context, d channel.Delivery, b Body) (cha
 	case d.Event.IsZero() && needsEvent:
 		return channel.Receipt{}, retry.Permanent(k.newError(KindNoEvent))
 	}
-	source := b.maker()
-	if wrong := source.validate(k.media); wrong != nil {
+	source := b.sourceOrEvent()
+	if wrong, ok := errors.AsType[*channel.ConfigError](source.validate(k.media)); ok {
 		return channel.Receipt{}, k.renderError(wrong.Path, wrong.Problem)
 	}
 	return k.send(ctx, d, source)

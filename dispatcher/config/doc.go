@@ -73,7 +73,8 @@
 //
 // # Errors
 //
-// Everything that is wrong is reported at once, each with file, line, column, field and what to do:
+// Everything that is wrong is reported at once, each as an [Error]: a channel.ConfigError with file, line and column,
+// whose path leads through the document, with what to do and a code for programs:
 //
 //	routes.yaml:6:5: channels[0].headres is not a field; did you mean headers?
 //	routes.yaml:8:45: routes[0].timeout has no unit; write a number and a unit, such as 90s, 15m or 2h, or none
@@ -82,7 +83,7 @@
 // a value that might be a credential. A field without a value (null) is as if it were not there, unless it protects
 // something, such as ca_certificate or sign.
 //
-// [Set.Findings] tells what loads and is probably a mistake, such as a path in a template that no event of its routes
+// [Set.Findings] lists what loads and is probably a mistake, such as a path in a template that no event of its routes
 // has.
 //
 // All functions may be called concurrently, and so may all methods but [Set.Close].

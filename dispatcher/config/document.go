@@ -1,9 +1,16 @@
 package config
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // Document is a configuration as it was read, to be shown and kept. It is immutable and printed without its contents.
@@ -12,25 +19,27 @@ type Document struct{ root *value }
 // version is that of the form of documents.
 const version = 1
 
-func documentFields(types Registry, caps Caps) []Field {
-	return []Field{
+func documentFields(types Registry, caps Caps) *table {
+	channels := Field{
+		Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems.",
+		common: channelFields,
+	}
+	for _, name := range names(types) {
+		channels.Variants = append(channels.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: types[name].Fields})
+	}
+	channels.sharedTag = channels.tag()
+	return &table{own: []Field{
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
-		channelsField(types, caps),
-		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields(caps)},
-	}
+		channels,
+		{Name: "routes", Kind: Object, List: true, MaxItems: caps.Routes, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
+	}}
 }
 
-func channelsField(types Registry, caps Caps) Field {
-	common := []Field{
-		{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
-		{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
-	}
-	f := Field{Name: "channels", Kind: Variants, List: true, MaxItems: caps.Channels, Tag: "type", Doc: "How events reach people and systems."}
-	for _, name := range names(types) {
-		f.Variants = append(f.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: append(common[:len(common):len(common)], types[name].Fields...)})
-	}
-	return f
+//nolint:gochecknoglobals // read-only table
+var channelFields = []Field{
+	{Name: "name", Required: true, Max: 100, Doc: "Name of the channel: unique, at most 100 characters."},
+	{Name: "network", Destination: true, Doc: "Name of the network policy that says which addresses may be called: public, or one of the host's. Default: public."},
 }
 
 // JSON writes the document as JSON. Secrets given as text, and what may be one in a URL, are shown as [redacted];
@@ -49,16 +58,155 @@ func (d *Document) YAML() []byte {
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store,
 // which encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {
-	r := revealer{ctx: ctx}
-	b := indented(writer{r.reveal}.object(d.root))
-	if r.err != nil {
-		return nil, r.err
+	var errs []error
+	b := indented(writer{func(v secret.Value) string {
+		text, err := v.Reveal(ctx)
+		errs = append(errs, err)
+		return text
+	}}.object(d.root))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
-// String tells nothing, because a Document may hold secrets.
+// String shows nothing, because a Document may hold secrets.
 func (d *Document) String() string { return "config.Document" }
 
 // GoString is String.
 func (d *Document) GoString() string { return d.String() }
+
+// written is a field in the form in which all formats show it.
+type written struct {
+	name  string
+	value any // string, bool, int, []any or []written
+}
+
+// writer turns values into what is written of them.
+type writer struct {
+	reveal func(secret.Value) string // nil = secrets are hidden
+}
+
+func (w writer) object(v *value) []written {
+	fields := []written{}
+	masked := len(v.masked()) > 0
+	for _, f := range v.fields {
+		fields = append(fields, written{f.name(), w.value(f, masked)})
+	}
+	return fields
+}
+
+// masked lists the masks of an object.
+func (v *value) masked() []*value {
+	if v == nil {
+		return nil
+	}
+	for _, f := range v.fields {
+		if f.field.Kind == Masks {
+			return f.items
+		}
+	}
+	return nil
+}
+
+// value writes v. masked says that an address in it is not secret.
+func (w writer) value(v *value, masked bool) any {
+	switch {
+	case v.items != nil:
+		items := make([]any, len(v.items))
+		for i, item := range v.items {
+			items[i] = w.value(item, masked)
+		}
+		return items
+	case v.table != nil:
+		return w.object(v)
+	}
+	switch data := v.data.(type) {
+	case credential:
+		return w.credential(data)
+	case time.Duration:
+		if data < 0 {
+			return v.field.Word
+		}
+		return writeDuration(data)
+	case string:
+		if v.field.Kind == Address && !masked && w.reveal == nil {
+			return shownAddress(data)
+		}
+		return data
+	default:
+		return data
+	}
+}
+
+func (w writer) credential(c credential) string {
+	switch {
+	case c.reference != "":
+		return c.reference
+	case w.reveal == nil:
+		return secret.Redacted
+	}
+	text := w.reveal(c.value)
+	if text == secret.Redacted || strings.Contains(text, ":") || variable.MatchString(strings.TrimSpace(text)) { // it would be read as something else
+		text = literalPrefix + text
+	}
+	return text
+}
+
+// indented writes v as JSON.
+func indented(v any) []byte {
+	var compact, b bytes.Buffer
+	writeJSON(&compact, v)
+	_ = json.Indent(&b, compact.Bytes(), "", "  ") // it is valid
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+func writeJSON(b *bytes.Buffer, v any) {
+	switch v := v.(type) {
+	case []written:
+		b.WriteByte('{')
+		for i, f := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, f.name)
+			b.WriteByte(':')
+			writeJSON(b, f.value)
+		}
+		b.WriteByte('}')
+	case []any:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, item)
+		}
+		b.WriteByte(']')
+	default:
+		e := json.NewEncoder(b)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(v) // text, numbers and flags always can be
+		b.Truncate(b.Len() - 1)
+	}
+}
+
+func yamlNode(v any) *yaml.Node {
+	n := &yaml.Node{}
+	switch v := v.(type) {
+	case []written:
+		n.Kind, n.Tag = yaml.MappingNode, "!!map"
+		for _, f := range v {
+			n.Content = append(n.Content, yamlNode(f.name), yamlNode(f.value))
+		}
+	case []any:
+		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		for _, item := range v {
+			n.Content = append(n.Content, yamlNode(item))
+		}
+	default:
+		_ = n.Encode(v) // text, numbers and flags always can be
+	}
+	return n
+}

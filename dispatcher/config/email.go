@@ -12,7 +12,7 @@ import (
 // maxRecipients is what the schema says; package email counts all kinds of recipients together.
 const maxRecipients = 10
 
-func emailType(caps Caps) Type {
+func emailType() Type {
 	return Type{
 		Doc: "Mail through an SMTP relay.",
 		Fields: slices.Concat([]Field{
@@ -33,11 +33,14 @@ func emailType(caps Caps) Type {
 			{Name: "text", Doc: "A template for the plain text. Default: what happened."},
 			{Name: "html", Doc: "A template for the HTML form. Default: what happened; none beside text."},
 			{Name: "domain", Doc: "How we introduce ourselves to the relay. Default: the sender's domain."},
-			{Name: "timeout", Kind: Duration, Min: 1, Longest: caps.Timeout, Doc: "The time of one attempt. Default: 30s."},
+			{Name: "timeout", Kind: Duration, Min: 1, longest: capTimeout, Doc: "The time of one attempt. Default: 30s."},
 			{Name: "limits", Doc: "Name of the policy whose ports the relay may have, one of the host's. Default: the four ports above."},
 		}, tlsFields()),
-		Make:    makeEmail,
-		Paths:   mailPaths(),
+		Make: makeEmail,
+		Paths: map[string]string{
+			"Relay.Host": "smtp_host", "Relay.Port": "smtp_port", "Relay.Mode": "smtp_tls", "Relay.Auth": "smtp_password", "Relay.TLS": "ca_certificate",
+			"From": "from_address", "To": "to_addresses", "Bcc": "bcc_addresses", "ToComputed": "to_templates",
+		},
 		partial: true,
 	}
 }
@@ -75,7 +78,7 @@ func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 	}
 	errs = append(errs, mailTemplates(s, &c))
 	mail, err := email.New(c)
-	return made(mail, err, errs...)
+	return finish(mail, err, errs...)
 }
 
 // mailTemplates compiles the templates of s into c.
@@ -92,12 +95,4 @@ func mailTemplates(s Settings, c *email.Config) error {
 	o.Mode = template.HTML
 	c.HTML, errs[3] = s.Template("html", o)
 	return errors.Join(errs[:]...)
-}
-
-// mailPaths are the fields of documents that those of an email.Config are made of, where the name is another one.
-func mailPaths() map[string]string {
-	return map[string]string{
-		"Relay.Host": "smtp_host", "Relay.Port": "smtp_port", "Relay.Mode": "smtp_tls", "Relay.Auth": "smtp_password", "Relay.TLS": "ca_certificate",
-		"From": "from_address", "To": "to_addresses", "Bcc": "bcc_addresses", "ToComputed": "to_templates",
-	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
-// Error is one mistake in a document: a channel.ConfigError with its position. Its Path leads through the document, such
-// as "channels[2].headers[0].name"; "" = the document. It quotes names of fields, routes and channels, but no other
-// value, which might be a credential. [Load] joins one for each mistake, in the order of the document.
+// Error is one mistake in a document: a channel.ConfigError with its position. Its Path leads through the document,
+// such as "channels[2].headers[0].name"; "" = the document. It quotes names of fields, routes and channels, but no
+// other value, which might be a credential. [Load] joins one for each mistake, in the order of the document.
 type Error struct {
 	File         string // as it was given to Load
 	Line, Column int    // from 1, Column in characters; 0 = not about a place
@@ -61,7 +61,7 @@ type problems struct {
 
 // add notes a mistake.
 func (p *problems) add(at position, path string, code channel.ConfigCode, problem, remedy string) {
-	p.append(newError(at, path, code, problem, remedy))
+	p.addError(newError(at, path, code, problem, remedy))
 }
 
 // report adds a mistake in v.
@@ -69,7 +69,7 @@ func (p *problems) report(v *value, code channel.ConfigCode, problem, remedy str
 	p.add(v.at, v.path, code, problem, remedy)
 }
 
-func (p *problems) append(e *Error) {
+func (p *problems) addError(e *Error) {
 	if len(p.all) == maxProblems {
 		p.more++
 		return
@@ -78,10 +78,10 @@ func (p *problems) append(e *Error) {
 	p.all = append(p.all, e)
 }
 
-// made reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
-// channel.ConfigError of another package where documents have that field, as paths say. Neither is reported about a field
-// that is known to be wrong already, because that was left out of what was made.
-func (p *problems) made(v *value, err error, paths map[string]string) {
+// addAll reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
+// channel.ConfigError of another package where documents have that field, as paths say. Neither is reported about a
+// field that is known to be wrong already, because that was left out of what was made.
+func (p *problems) addAll(v *value, err error, paths map[string]string) {
 	var own, others []*Error
 	for _, each := range flatten(err) {
 		if e, ok := errors.AsType[*Error](each); ok {
@@ -96,17 +96,17 @@ func (p *problems) made(v *value, err error, paths map[string]string) {
 	for _, errs := range [][]*Error{own, others} {
 		errs = slices.DeleteFunc(errs, func(e *Error) bool { return p.around(e.Path, v.path) })
 		for _, e := range errs {
-			p.append(e)
+			p.addError(e)
 		}
 	}
 }
 
-// within tells whether something at or below path is wrong.
+// within reports whether something at or below path is wrong.
 func (p *problems) within(path string) bool {
 	return p.more > 0 || slices.ContainsFunc(p.all, func(e *Error) bool { return isBelow(e.Path, path) })
 }
 
-// around tells whether something at, below or above path is wrong, other than the whole of what is at top.
+// around reports whether something at, below or above path is wrong, other than the whole of what is at top.
 func (p *problems) around(path, top string) bool {
 	return p.within(path) || slices.ContainsFunc(p.all, func(e *Error) bool { return isBelow(path, e.Path) && isBelow(e.Path, top) && e.Path != top })
 }
@@ -154,7 +154,7 @@ func join(path, name string) string {
 
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
-// isBelow tells whether a path is another one, or that of something in it.
+// isBelow reports whether a path is another one, or that of something in it.
 func isBelow(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
@@ -163,9 +163,9 @@ func isBelow(path, other string) bool {
 // hump is the end of a word in a Go name, such as that of ContentType before its T.
 var hump = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
-// documentPath turns the path to a field of a Go Config, such as "Headers[3].Name", into the path to the field that it is
-// made of. That has the same name in lower case with underscores, unless names says otherwise, of the field or of
-// what it is in.
+// documentPath turns the path to a field of a Go Config, such as "Headers[3].Name", into the path to the field that
+// it is made of. That has the same name in lower case with underscores, unless names says otherwise, of the field or
+// of what it is in.
 func documentPath(path string, names map[string]string) string {
 	end := len(path)
 	for end > 0 {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,11 @@ type Field struct {
 	mayBeEmpty bool // a Text of which "" is a value
 	optional   bool // a template that may make nothing
 	guards     bool // protects something, so that it is a mistake to have it without a value, which is as if it were not there
+
+	largest   func(Caps) int           // of a Number, in place of Max
+	longest   func(Caps) time.Duration // of a Duration, in place of Longest
+	common    []Field                  // that all Variants have
+	sharedTag *Field                   // of Variants: the tag, where tables are shared; see tag
 }
 
 // Variant is one of several forms of an object.
@@ -69,76 +75,138 @@ const (
 	Variants
 )
 
-// maskFields and headerFields are the fields of the items of Masks and Headers.
-func maskFields() []Field {
-	return []Field{
+//nolint:gochecknoglobals // read-only tables: those of the items of Masks and Headers
+var (
+	maskFields = []Field{
 		{Name: "replacement", Required: true, Max: 100, Doc: "What stands in the URL and is shown, such as {token}."},
 		{Name: "value", Kind: Secret, Required: true, Doc: "What is called in its place, percent-encoded where a URL needs it."},
 	}
-}
-
-func headerFields() []Field {
-	return []Field{
+	headerFields = []Field{
 		{Name: "name", Required: true, Doc: "Name of the header, unique without regard to case."},
 		{Name: "value", verbatim: true, mayBeEmpty: true, Doc: "Its value, which everybody who sees the configuration can read."},
 		{Name: "secret", Kind: Secret, Doc: "The value of a sensitive header, in place of value. Once saved, it stays sensitive."},
 		{Name: "template", Doc: "A Handlebars template that makes the value from the event, in place of value."},
 	}
+)
+
+// table lists the fields of an object: of Variants, their tag and what they have in common; and its own. Documents
+// share what is in it.
+type table struct {
+	tag         *Field
+	common, own []Field
 }
 
-// items are the fields of the objects that f holds, if it is not a Variant.
-func (f *Field) items() []Field {
-	switch f.Kind {
-	case Masks:
-		return maskFields()
-	case Headers:
-		return headerFields()
-	default:
-		return f.Fields
+// all goes through the fields in the order in which they are written.
+func (t *table) all() iter.Seq[*Field] {
+	return func(yield func(*Field) bool) {
+		if t == nil || t.tag != nil && !yield(t.tag) {
+			return
+		}
+		for _, fields := range [][]Field{t.common, t.own} {
+			for i := range fields {
+				if !yield(&fields[i]) {
+					return
+				}
+			}
+		}
 	}
 }
 
-// isList tells whether f holds a list.
+// named finds a field by its name.
+func (t *table) named(name string) *Field {
+	for f := range t.all() {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// names lists the names of the fields.
+func (t *table) names() []string {
+	var all []string
+	for f := range t.all() {
+		all = append(all, f.Name)
+	}
+	return all
+}
+
+// items is the table of the objects that f holds, if it is not a Variant.
+func (f *Field) items() *table {
+	switch f.Kind {
+	case Masks:
+		return &table{own: maskFields}
+	case Headers:
+		return &table{own: headerFields}
+	default:
+		return &table{own: f.Fields}
+	}
+}
+
+// isList reports whether f holds a list.
 func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
 
-// most is the largest number of items of a list; 0 = no bound.
-func (f *Field) most() int {
+// maxItems is the largest number of items of a list; 0 = no bound.
+func (f *Field) maxItems() int {
 	if f.Kind == Masks {
 		return secret.MaxMasks
 	}
 	return f.MaxItems
 }
 
-// isObject tells whether what f holds, or each of its items, is an object.
+// isObject reports whether what f holds, or each of its items, is an object.
 func (f *Field) isObject() bool {
 	return f.Kind == Masks || f.Kind == Headers || f.Kind == Object || f.Kind == Variants
 }
 
-// variant returns the table of the variant of that name, its tag included.
-func (f *Field) variant(name string) []Field {
-	table := []Field{f.tag()}
-	for _, v := range f.Variants {
-		if v.Name == name {
-			table = append(table, v.Fields...)
-		}
+// maxNumber is the largest value of a Number; 0 = no bound.
+func (f *Field) maxNumber(c Caps) int {
+	if f.largest != nil {
+		return f.largest(c)
 	}
-	return table
+	return f.Max
+}
+
+// maxTime is the largest value of a Duration; 0 = no bound.
+func (f *Field) maxTime(c Caps) time.Duration {
+	if f.longest != nil {
+		return f.longest(c)
+	}
+	return f.Longest
+}
+
+// variant returns the table of the variant of that name.
+func (f *Field) variant(name string) *table {
+	t := &table{tag: f.tag(), common: f.common}
+	if i := slices.IndexFunc(f.Variants, func(v Variant) bool { return v.Name == name }); i >= 0 {
+		t.own = f.Variants[i].Fields
+	}
+	return t
 }
 
 // tag is the field that tells the variants apart.
-func (f *Field) tag() Field {
+func (f *Field) tag() *Field {
+	if f.sharedTag != nil {
+		return f.sharedTag
+	}
 	names := make([]string, len(f.Variants))
 	docs := make([]string, len(f.Variants))
 	for i, v := range f.Variants {
 		names[i], docs[i] = v.Name, v.Name+": "+v.Doc
 	}
-	return Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
+	return &Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
 }
 
-// field finds a field by its name.
-func field(table []Field, name string) *Field {
-	if i := slices.IndexFunc(table, func(f Field) bool { return f.Name == name }); i >= 0 {
-		return &table[i]
+// makeTags makes the tags of all Variants once, for tables that many documents share.
+func makeTags(fields []Field) {
+	for i := range fields {
+		f := &fields[i]
+		makeTags(f.Fields)
+		for _, v := range f.Variants {
+			makeTags(v.Fields)
+		}
+		if f.Kind == Variants {
+			f.sharedTag = f.tag()
+		}
 	}
-	return nil
 }

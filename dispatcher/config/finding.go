@@ -77,7 +77,7 @@ func (s *Set) Findings(ctx context.Context) []Finding {
 		return nil
 	}
 	for _, channel := range channels.items {
-		f.look(channel, channel.text("name"))
+		f.inspect(channel, channel.text("name"))
 	}
 	slices.SortStableFunc(f.all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Template.Line, b.Template.Line), cmp.Compare(a.Template.Column, b.Template.Column))
@@ -95,8 +95,8 @@ type finder struct {
 	templates int // so far
 }
 
-// look goes through the fields of a channel.
-func (f *finder) look(v *value, channel string) {
+// inspect goes through the fields of a channel.
+func (f *finder) inspect(v *value, channel string) {
 	if f.ctx.Err() != nil || len(f.all) > maxFindings {
 		return
 	}
@@ -113,13 +113,8 @@ func (f *finder) look(v *value, channel string) {
 			f.add(v, Warning, template.Finding{Message: "the secret ends with a line break, which is part of it", Hint: "write it in one line, or behind |- in place of |"})
 		}
 	}
-	for _, item := range v.items {
-		f.look(item, channel)
-	}
-	for _, field := range v.table {
-		if inner := v.fields[field.Name]; inner != nil {
-			f.look(inner, channel)
-		}
+	for _, inner := range slices.Concat(v.items, v.fields) {
+		f.inspect(inner, channel)
 	}
 }
 
@@ -171,7 +166,7 @@ func (f *finder) add(v *value, severity Severity, found template.Finding) {
 }
 
 // takenBy lists the types of which there are examples and which a channel gets from its routes, or, if no route
-// names it, from one that takes every lifecycle event. complete tells that there are no other types.
+// names it, from one that takes every lifecycle event. complete says that there are no other types.
 func (f *finder) takenBy(channel string) (types []event.Type, complete bool) {
 	filters := f.set.filters[channel]
 	if filters == nil {

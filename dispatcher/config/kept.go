@@ -17,33 +17,37 @@ type restorer struct {
 }
 
 const (
-	nothingStored = "has no stored value to keep"
-	moved         = "cannot keep its stored value, because the destination has changed"
+	nothingStored  = "has no stored value to keep"
+	newDestination = "cannot keep its stored value, because the destination has changed"
 )
 
 // restore fills in the secrets of a channel from the stored one of the same name and type, which may be nil.
 func (p *problems) restore(next, stored *value) {
-	r := restorer{p, stored != nil && sameDestination(next, stored, next.table)}
+	r := restorer{p, stored != nil && sameDestination(next, stored)}
 	r.object(next, stored)
 }
 
 // sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they
 // are dialled.
-func sameDestination(next, stored *value, table []Field) bool {
-	return !slices.ContainsFunc(table, func(f Field) bool {
+func sameDestination(next, stored *value) bool {
+	for f := range next.table.all() {
 		a, b := next.get(f.Name), stored.get(f.Name)
+		same := true
 		switch {
 		case f.Destination && f.Kind == Address && !f.List:
-			return !sameAddress(a, b) || !sameMasks(next, stored)
+			same = sameAddress(a, b) && sameMasks(next, stored)
 		case f.Destination && f.Kind == Variants && a.text(f.Tag) != b.text(f.Tag):
-			return true
+			same = false
 		case f.Destination && f.Kind != Variants:
-			return !equal(a, b)
+			same = equal(a, b)
 		case a != nil && b != nil && f.isObject() && !f.isList():
-			return !sameDestination(a, b, a.table)
+			same = sameDestination(a, b)
 		}
-		return false
-	})
+		if !same {
+			return false
+		}
+	}
+	return true
 }
 
 // sameAddress compares URLs, the stored one also as it was shown.
@@ -54,12 +58,12 @@ func sameAddress(next, stored *value) bool {
 	return keepsAddress(next, stored) || netguard.SameDestination(next.data.(string), stored.data.(string))
 }
 
-// keepsAddress tells whether the address next is the stored one as it was shown.
+// keepsAddress reports whether the address next is the stored one as it was shown.
 func keepsAddress(next, stored *value) bool {
 	return next != nil && stored != nil && next.data == shownAddress(stored.data.(string))
 }
 
-// sameMasks tells whether the masks of a URL make the same of it as the stored ones. A value that is given again
+// sameMasks reports whether the masks of a URL make the same of it as the stored ones. A value that is given again
 // counts as another one even if it is equal, or whoever may edit but not read could try out what it is.
 func sameMasks(next, stored *value) bool {
 	mine, before := next.masked(), stored.masked()
@@ -87,24 +91,12 @@ func equal(a, b *value) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	if a.data != b.data || len(a.fields) != len(b.fields) || !slices.EqualFunc(a.items, b.items, equal) {
-		return false
-	}
-	for name, f := range a.fields {
-		if !equal(f, b.fields[name]) {
-			return false
-		}
-	}
-	return true
+	return a.data == b.data && a.name() == b.name() && slices.EqualFunc(a.items, b.items, equal) && slices.EqualFunc(a.fields, b.fields, equal)
 }
 
 func (r *restorer) object(next, stored *value) {
-	for _, f := range next.table {
-		v := next.get(f.Name)
-		if v == nil {
-			continue
-		}
-		old := stored.get(f.Name)
+	for _, v := range next.fields {
+		f, old := v.field, stored.get(v.name())
 		switch {
 		case f.Kind == Address && !f.List:
 			r.address(v, old, len(next.masked()) > 0)
@@ -126,19 +118,15 @@ func (r *restorer) object(next, stored *value) {
 }
 
 func (r *restorer) secret(v, old *value) {
-	c, _ := v.data.(credential)
-	if !c.value.IsKept() {
+	if !dataOf[credential](v).value.IsKept() {
 		return
 	}
-	stored, ok := credential{}, false
-	if old != nil {
-		stored, ok = old.data.(credential)
-	}
+	stored := dataOf[credential](old)
 	switch {
-	case !ok:
+	case stored == (credential{}):
 		r.report(v, channel.CodeStored, nothingStored, "give the value")
 	case !r.same:
-		r.report(v, channel.CodeStored, moved, "give the value again")
+		r.report(v, channel.CodeStored, newDestination, "give the value again")
 	default:
 		v.data = stored
 	}
@@ -146,15 +134,14 @@ func (r *restorer) secret(v, old *value) {
 
 // address puts the stored URL in place of one as it was shown. Not beside masks: with those, all of it would be shown.
 func (r *restorer) address(v, old *value, masked bool) {
-	text, _ := v.data.(string)
 	switch {
-	case !strings.Contains(text, secret.Redacted):
+	case !strings.Contains(dataOf[string](v), secret.Redacted):
 	case masked:
 		r.report(v, channel.CodeStored, "is not shown in full, so that it cannot have masks", "give the whole URL, with the replacements in it")
 	case old == nil:
 		r.report(v, channel.CodeStored, nothingStored, "give the whole URL")
 	case !keepsAddress(v, old):
-		r.report(v, channel.CodeStored, moved, "give the whole URL, or leave it as it was shown")
+		r.report(v, channel.CodeStored, newDestination, "give the whole URL, or leave it as it was shown")
 	default:
 		v.data = old.data
 	}
@@ -166,8 +153,8 @@ func (r *restorer) masks(next, stored *value, field string) {
 	if r.within(mine.path) {
 		return
 	}
-	if !r.same && r.keeps(mine) && stored.get(field) != nil {
-		r.report(mine, channel.CodeStored, moved, "give the values again")
+	if !r.same && firstKept(mine) != nil && stored.get(field) != nil {
+		r.report(mine, channel.CodeStored, newDestination, "give the values again")
 		return
 	}
 	for _, m := range mine.items {
@@ -182,17 +169,19 @@ func (r *restorer) masks(next, stored *value, field string) {
 		}
 		v.data = old.get("value").data
 	}
-	r.checkMasks(next, mine)
+	r.validateMasks(next, mine)
 }
 
-// checkMasks reports what package secret says about masks.
-func (r *restorer) checkMasks(settings, masks *value) {
+// validateMasks reports what package secret says about masks.
+func (r *restorer) validateMasks(settings, masks *value) {
 	u, paths := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
-	if i := slices.IndexFunc(settings.table, func(f Field) bool { return f.Kind == Address }); i >= 0 {
-		paths["Text"] = settings.table[i].Name
-		u.Text = settings.text(paths["Text"])
+	for f := range settings.table.all() {
+		if f.Kind == Address && !f.List {
+			paths["Text"], u.Text = f.Name, settings.text(f.Name)
+			break
+		}
 	}
-	r.made(settings, u.Validate(), paths)
+	r.addAll(settings, u.Validate(), paths)
 }
 
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
@@ -205,27 +194,24 @@ func (r *restorer) headers(next, stored *value, field string) {
 	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
 		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
 		if err != nil {
-			r.made(next, err, map[string]string{"Headers[0]": indexed(field, i)})
+			r.addAll(next, err, map[string]string{"Headers[0]": indexed(field, i)})
 			continue
 		}
 		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
-			s.data = storedCredential(stored.get(field), "name", merged[0].Name, "secret", merged[0].Secret)
+			s.data = storedCredential(stored.get(field), merged[0])
 		}
 	}
 }
 
-// storedCredential finds how a stored value was written.
-func storedCredential(list *value, key, name, field string, v secret.Value) credential {
-	for _, item := range list.items {
-		if c, ok := item.get(field), strings.EqualFold(item.text(key), name); ok && c != nil && c.data.(credential).value == v {
+// storedCredential finds how the value of a stored header was written.
+func storedCredential(headers *value, h webhook.Header) credential {
+	for _, item := range headers.items {
+		if c, ok := item.get("secret"), strings.EqualFold(item.text("name"), h.Name); ok && c != nil && c.data.(credential).value == h.Secret {
 			return c.data.(credential)
 		}
 	}
-	return credential{value: v}
+	return credential{value: h.Secret}
 }
-
-// keeps tells whether there is a placeholder in v.
-func (r *restorer) keeps(v *value) bool { return firstKept(v) != nil }
 
 // unnamed refuses placeholders in a list, whose items have nothing to be recognised by.
 func (r *restorer) unnamed(v *value) {
@@ -234,6 +220,7 @@ func (r *restorer) unnamed(v *value) {
 	}
 }
 
+// firstKept finds a placeholder in v; nil = there is none.
 func firstKept(v *value) *value {
 	switch data := v.data.(type) {
 	case credential:
@@ -245,16 +232,9 @@ func firstKept(v *value) *value {
 			return v
 		}
 	}
-	for _, item := range v.items {
-		if kept := firstKept(item); kept != nil {
+	for _, inner := range slices.Concat(v.items, v.fields) {
+		if kept := firstKept(inner); kept != nil {
 			return kept
-		}
-	}
-	for _, f := range v.table {
-		if inner := v.fields[f.Name]; inner != nil {
-			if kept := firstKept(inner); kept != nil {
-				return kept
-			}
 		}
 	}
 	return nil

@@ -195,7 +195,7 @@ func TestChannelsAreClosed(t *testing.T) {
 func TestHostileDocumentsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, src, want string }{
-		"large":          {"a.yaml", "x: " + strings.Repeat("y", config.DefaultMaxSize), "has more than 1048576 bytes"},
+		"large":          {"a.yaml", "x: " + strings.Repeat("y", 1<<20), "has more than 1048576 bytes"},
 		"deep YAML flow": {"a.yaml", "x: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "nested too deeply"},
 		"deep YAML":      {"a.yaml", "x:\n" + strings.Repeat("- ", 5000) + "y", "nested too deeply"},
 		"deep JSON":      {"a.json", `{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", "nested too deeply"},

@@ -38,7 +38,7 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 		return c, s.Mistake("url", channel.CodeMissing, "is missing", "give it: every customer of "+product+" has one of their own")
 	}
 	if !p.v.complete() {
-		return c, nil // which has been said
+		return c, nil // which is reported already
 	}
 	switch product {
 	case "datadog":
@@ -53,9 +53,9 @@ func presetOf(p, s Settings) (webhook.Config, error) {
 	case "discord":
 		return preset.Discord(address), nil
 	case "jira":
-		return preset.Jira(address, auth(s.Object("auth")), p.Text("project"), p.Text("issue_type")), nil
+		return preset.Jira(address, authOf(s.Object("auth")), p.Text("project"), p.Text("issue_type")), nil
 	case "servicenow":
-		return preset.ServiceNow(address, auth(s.Object("auth"))), nil
+		return preset.ServiceNow(address, authOf(s.Object("auth"))), nil
 	case "splunk":
 		return preset.Splunk(address, p.Secret("token")), nil
 	case "teams":

@@ -10,7 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// Reference finds a secret by what follows the colon of a reference. Its error's text is shown, so it holds no secret.
+// Reference finds a secret by what follows the colon of a reference. Its error's text is shown, so it holds no
+// secret.
 type Reference func(name string) (secret.Value, error)
 
 // Env is the Reference for environment variables, see [secret.Env]. A document whose writer may use it can send any
@@ -39,8 +40,8 @@ const literalPrefix = "literal:"
 // orLiteral ends the remedies for what looks like a reference.
 const orLiteral = ", or begin it with " + literalPrefix + " if it is one"
 
-// secret reads a credential.
-func (r *reader) secret(s string) (any, *channel.ConfigError) {
+// readSecret reads a credential.
+func (r *reader) readSecret(s string) (any, *channel.ConfigError) {
 	scheme, name, ok := strings.Cut(s, ":")
 	switch {
 	case s == "":
@@ -62,7 +63,7 @@ func (r *reader) secret(s string) (any, *channel.ConfigError) {
 		}
 		return credential{v, s}, nil
 	}
-	if wrong := r.lookalike(s); wrong != nil {
+	if wrong := r.refuseLookalike(s); wrong != nil {
 		return nil, wrong
 	}
 	return credential{value: secret.Literal(s)}, nil
@@ -71,9 +72,9 @@ func (r *reader) secret(s string) (any, *channel.ConfigError) {
 // variable is what other programs' configurations have for a variable: alone, or with braces anywhere in a text.
 var variable = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$|^\$\([^()]*\)$|^%[A-Za-z_][A-Za-z0-9_]*%$|\$\{[A-Za-z_][^{}]*\}|^\{\{.*\}\}$`)
 
-// lookalike says why s, which is not a reference, is not taken for a secret either: whoever wrote it meant one,
+// refuseLookalike says why s, which is not a reference, is not taken for a secret either: whoever wrote it meant one,
 // and would have its name sent in place of the secret.
-func (r *reader) lookalike(s string) *channel.ConfigError {
+func (r *reader) refuseLookalike(s string) *channel.ConfigError {
 	if variable.MatchString(strings.TrimSpace(s)) {
 		return mistake(channel.CodeInvalid, "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it"+orLiteral)
 	}
@@ -105,9 +106,9 @@ func otherReferences() []string {
 	}
 }
 
-// reference says that text which is no secret looks like a reference to one; nil = it does not. It would be sent as
-// it is.
-func (r *reader) reference(s string) *channel.ConfigError {
+// refuseReference says that text which is no secret looks like a reference to one; nil = it does not. It would be
+// sent as it is.
+func (r *reader) refuseReference(s string) *channel.ConfigError {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(s), ":")
 	kind := strings.ToLower(scheme)
 	if variable.MatchString(strings.TrimSpace(s)) || ok && (slices.Contains([]string{"env", "file"}, kind) || r.references[kind] != nil) {

@@ -2,8 +2,9 @@ package config
 
 import (
 	"errors"
-	"io"
 	"log/slog"
+	"maps"
+	"sync"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/email"
@@ -31,27 +32,21 @@ type Type struct {
 	// that name in lower case with underscores.
 	Paths map[string]string
 
-	// partial tells that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
+	// partial says that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
 	partial bool
 }
 
-// made ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says, and
+// finish ends a Make: it joins what is wrong with the fields of a document and what the channel's own package says, and
 // closes a channel that is not to be used.
-func made(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
+func finish(c channel.Channel, err error, fields ...error) (channel.Channel, error) {
 	if err != nil {
 		return nil, errors.Join(append(fields, err)...)
 	}
 	if problem := errors.Join(fields...); problem != nil {
-		closeChannel(c)
+		_ = closeChannel(c) // it never sent anything
 		return nil, problem
 	}
 	return c, nil
-}
-
-func closeChannel(c channel.Channel) {
-	if closer, ok := c.(io.Closer); ok {
-		_ = closer.Close() // it never sent anything
-	}
 }
 
 // channel makes a channel, also of a type that cannot.
@@ -79,11 +74,17 @@ type Environment struct {
 	Logger     *slog.Logger
 }
 
-// withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
-func (r Registry) withBuiltIn(caps Caps) Registry {
-	all := Registry{"webhook": webhookType(caps), "slack": slackType(caps), "email": emailType(caps)}
-	for name, t := range r {
-		all[name] = t
+var builtInTypes = sync.OnceValue(func() Registry { //nolint:gochecknoglobals // read-only, and made when needed
+	types := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
+	for _, t := range types {
+		makeTags(t.Fields)
 	}
+	return types
+})
+
+// withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
+func (r Registry) withBuiltIn() Registry {
+	all := maps.Clone(builtInTypes())
+	maps.Copy(all, r)
 	return all
 }

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -153,4 +154,49 @@ func TestListsOfAddressesAreNotKept(t *testing.T) {
 	o.Stored = set.Document
 	_, err := config.Load("b.json", shown, o)
 	require.ErrorContains(t, err, "channels[0].urls[0] cannot be kept, because items of this list have no names; give the value again")
+}
+
+// A type's mistakes are reported where the document has them: those of its own, and those of the Go Config that it makes,
+// by Type.Paths or by the field's own name; what documents have no field for is about the nearest field around it.
+func TestMistakesOfAGoConfigAreWhereTheDocumentHasThem(t *testing.T) {
+	t.Parallel()
+	mistake := func(path string) error {
+		return &channel.ConfigError{Package: "relay", Path: path, Code: channel.CodeRange, Problem: "is wrong", Remedy: "correct it"}
+	}
+	relay := config.Type{
+		Fields: []config.Field{
+			{Name: "relay_host", Doc: "The host."},
+			{Name: "max_size", Kind: config.Number, Doc: "A size."},
+			{Name: "rules", Kind: config.Object, List: true, Doc: "Rules.", Fields: []config.Field{{Name: "from_name", Doc: "A name."}}},
+		},
+		Paths: map[string]string{"Relay": "relay_host", "Filter.Rules": "rules"},
+		Make: func(s config.Settings, _ config.Environment) (channel.Channel, error) {
+			return nil, errors.Join(
+				s.Mistake("rules[0].from_name", channel.CodeConflict, "is not allowed", "remove it"),
+				mistake("Relay.Host"), mistake("MaxSize"), mistake("Filter.Rules[1].FromName"), mistake("Filter.Rules[0].FromName"),
+			)
+		},
+	}
+	_, err := config.Load("a.yaml", []byte(`channels:
+  - type: relay
+    name: a
+    relay_host: x
+    rules:
+      - from_name: b
+      - {}
+`), config.Options{Types: config.Registry{"relay": relay}})
+	assert.EqualError(t, err, `a.yaml:2:5: channels[0].max_size is wrong; correct it
+a.yaml:4:17: channels[0].relay_host is wrong; correct it
+a.yaml:6:20: channels[0].rules[0].from_name is not allowed; remove it
+a.yaml:7:9: channels[0].rules[1].from_name is wrong; correct it`)
+	found := listed(err)
+	require.Len(t, found, 4)
+	assert.Equal(t, channel.CodeConflict, found[2].Code)
+	assert.Equal(t, channel.CodeRange, found[3].Code)
+
+	relay.Make = func(config.Settings, config.Environment) (channel.Channel, error) {
+		return nil, mistake("Dialer.Timeout")
+	}
+	_, err = config.Load("a.yaml", []byte("channels: [{type: relay, name: a}]"), config.Options{Types: config.Registry{"relay": relay}})
+	assert.EqualError(t, err, "a.yaml:1:12: channels[0] is wrong; correct it")
 }

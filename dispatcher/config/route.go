@@ -1,15 +1,20 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-func routeFields(caps Caps) []Field {
+var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // read-only, and made when needed
 	return slices.Concat([]Field{
 		{Name: "name", Required: true, Max: dispatcher.MaxNameLength, Doc: "Name of the route: unique, at most 100 characters."},
 		{Name: "channel", Required: true, Doc: "Name of the channel that delivers."},
@@ -32,11 +37,11 @@ func routeFields(caps Caps) []Field {
 			{Name: "longest", Kind: Duration, Min: 1, Doc: "The longest of growing pauses. Default: 15m."},
 			{Name: "schedule", Kind: Duration, List: true, MaxItems: 100, Doc: "The pause before each attempt, the first included, in place of the other fields."},
 		}},
-		{Name: "timeout", Kind: Duration, Min: 1, Longest: caps.Timeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
-		{Name: "concurrency", Kind: Number, Min: 1, Max: caps.Concurrency, Doc: "Attempts at a time. Default: 4."},
+		{Name: "timeout", Kind: Duration, Min: 1, longest: capTimeout, Word: "none", Doc: "The time of one attempt. Default: 30s."},
+		{Name: "concurrency", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Concurrency }, Doc: "Attempts at a time. Default: 4."},
 		{Name: "order", Values: []string{"parallel", "by_subject", "strict"}, Doc: "Which deliveries wait for each other: none, those about the same subject, or all. Default: parallel."},
 		{Name: "dedup", Kind: Object, Doc: "Sends what is identical once. Default: off.", Fields: []Field{
-			{Name: "window", Kind: Duration, Min: 1, Longest: caps.Dedup, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
+			{Name: "window", Kind: Duration, Min: 1, longest: func(c Caps) time.Duration { return c.Dedup }, Required: true, Doc: "How long after a delivery an identical one is left out, such as 2h."},
 			{Name: "break_glass", Kind: Flag, Doc: "Whether break-glass requests are left out too. Default: false."},
 			{Name: "fail_closed", Kind: Flag, Doc: "Whether deliveries wait while the store fails. Default: false, they are made, perhaps twice."},
 		}},
@@ -46,26 +51,27 @@ func routeFields(caps Caps) []Field {
 			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
 		}},
 		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
-			{Name: "jobs", Kind: Number, Min: 1, Max: caps.Backlog, Doc: "The most deliveries that wait. Default: 10000."},
+			{Name: "jobs", Kind: Number, Min: 1, largest: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
 		}},
 		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h, or what retry needs to run to its end."},
 		alertsField(),
 	}, protectionFields())
-}
+})
 
 // routePaths are the fields of documents that those of a dispatcher.Route are made of, where the name is another one.
 var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} //nolint:gochecknoglobals // read-only table
 
-// route makes the route that s describes.
-func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
-	events, err := f.of(s)
+// routeOf makes the route that s describes.
+func routeOf(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
+	events, err := f.forRoute(s)
 	var policy retry.Policy
 	var retryErr error
 	if s.Has("retry") {
-		policy, retryErr = retrying(s.Object("retry"))
+		policy, retryErr = retryPolicy(s.Object("retry"))
 	}
-	protect, protectErr := protection(s)
+	protect, protectErr := protectionOf(s)
+	once, rate, backlog := s.Object("dedup"), s.Object("rate"), s.Object("backlog")
 	r := dispatcher.Route{
 		Name:        s.Text("name"),
 		Channel:     c,
@@ -75,20 +81,156 @@ func route(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
 		Timeout:     s.Duration("timeout"),
 		Concurrency: s.Number("concurrency"),
 		Order:       map[string]dispatcher.Order{"by_subject": dispatcher.BySubject, "strict": dispatcher.Strict}[s.Text("order")],
-		Dedup:       dedup(s.Object("dedup")),
+		Dedup:       channel.DedupOptions{Window: once.Duration("window"), BreakGlass: once.Flag("break_glass", false), FailClosed: once.Flag("fail_closed", false)},
+		Rate:        dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")},
+		Backlog:     dispatcher.Backlog{Jobs: backlog.Number("jobs"), Overflow: map[string]dispatcher.Overflow{"drop_oldest": dispatcher.DropOldest}[backlog.Text("overflow")]},
 		MaxAge:      s.Duration("max_age"),
 		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
 		Protect:     protect,
 	}
-	rate, backlog := s.Object("rate"), s.Object("backlog")
-	r.Rate = dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")}
-	r.Backlog.Jobs = backlog.Number("jobs")
-	if backlog.Text("overflow") == "drop_oldest" {
-		r.Backlog.Overflow = dispatcher.DropOldest
-	}
 	return r, errors.Join(err, retryErr, protectErr)
 }
 
-func dedup(s Settings) channel.DedupOptions {
-	return channel.DedupOptions{Window: s.Duration("window"), BreakGlass: s.Flag("break_glass", false), FailClosed: s.Flag("fail_closed", false)}
+// retryPolicy makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
+// count, duration, both or neither.
+func retryPolicy(s Settings) (retry.Policy, error) {
+	var errs []error
+	beside := func(field string, others ...string) {
+		for _, other := range others {
+			if s.Has(field) && s.Has(other) {
+				errs = append(errs, s.Mistake(other, channel.CodeConflict, "is set beside "+field, "remove one of them"))
+			}
+		}
+	}
+	beside("schedule", "count", "interval", "duration", "initial", "longest")
+	beside("interval", "initial", "longest")
+	if s.Has("schedule") && len(s.Durations("schedule")) == 0 {
+		errs = append(errs, s.Mistake("schedule", channel.CodeMissing, "is empty", "list the pause before each attempt, the first included, such as [0s, 5s, 5m]"))
+	}
+	if s.Has("initial") && s.Has("longest") && s.Duration("longest") < s.Duration("initial") {
+		errs = append(errs, s.Mistake("longest", channel.CodeConflict, "is shorter than initial", "raise it"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if s.Has("schedule") {
+		return retry.Schedule(s.Durations("schedule")), nil
+	}
+	var p retry.Policy = retry.Exponential{Initial: s.Duration("initial"), Max: s.Duration("longest")}
+	if s.Has("interval") {
+		p = retry.Fixed{Interval: s.Duration("interval"), For: s.Duration("duration")}
+	} else if s.Has("duration") {
+		p = retry.Within(s.Duration("duration"), p)
+	}
+	if s.Has("count") {
+		p = retry.AtMost(1+s.Number("count"), p)
+	}
+	return p, nil
+}
+
+func protectionFields() []Field {
+	return []Field{
+		{Name: "breaker", Kind: Object, Doc: "Lets one attempt through at growing intervals while the destination fails, instead of one for everything that waits. Default: on, with the defaults below.", Fields: []Field{
+			{Name: "failures", Kind: Number, Min: 1, Doc: "How many deliveries fail in a row before it opens. Default: 10."},
+			{Name: "pause", Kind: Duration, Min: 1, Doc: "The first pause; it doubles with every failure after. Default: 30s."},
+			{Name: "max_pause", Kind: Duration, Min: 1, Doc: "The longest pause. Default: 15m."},
+			{Name: "off", Kind: Flag, Doc: "Whether there is none. Default: false."},
+		}},
+		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
+		{Name: "fallback", Doc: "Name of the route that gets what this one could not deliver. Default: none."},
+	}
+}
+
+// protectionOf makes what s describes.
+func protectionOf(s Settings) (dispatcher.Protection, error) {
+	b := s.Object("breaker")
+	var err error
+	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
+		err = b.Mistake("max_pause", channel.CodeConflict, "is shorter than the first pause of "+writeDuration(pause), "raise it")
+	}
+	breaker := dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")}
+	if b.Flag("off", false) {
+		breaker.Failures = -1
+		for _, field := range []string{"failures", "pause", "max_pause"} {
+			if b.Has(field) {
+				err = errors.Join(err, b.Mistake(field, channel.CodeConflict, "is set beside off", "remove one of them"))
+			}
+		}
+	}
+	return dispatcher.Protection{
+		Breaker:      breaker,
+		DisableAfter: s.Duration("disable_after"),
+		Fallback:     s.Text("fallback"),
+	}, err
+}
+
+func alertsField() Field {
+	return Field{Name: "alerts", Kind: Object, Doc: "Notifies people when this route fails.", Fields: []Field{
+		{Name: "after", Kind: Duration, Min: 1, Word: "at_once", Doc: "How long it has to fail first; nobody is notified when it succeeds before. Default: 5m."},
+		{Name: "resend", Kind: Duration, Min: 1, Word: "never", Doc: "How often people are notified again while it fails. Default: 1h."},
+		{Name: "off", Kind: Flag, Doc: "Notifies nobody, unless the destination is gone. Default: false."},
+		{Name: "dead_letters", Kind: Flag, Doc: "Notifies of each dead letter as well. Default: false."},
+		{Name: "to", List: true, MaxItems: 100, Doc: "Names of routes that notify people, such as one to an e-mail contact, whatever their events. Default: those whose events name tocsin.*."},
+	}}
+}
+
+// alerts collects the alerts of a document, and lets the routes that they name take them.
+type alerts struct {
+	*problems
+	tenant  string            // of routes that name none
+	routes  map[string]*value // all of the document, by name
+	all     map[string]health.Alert
+	failing map[string]map[string]bool // routes that fail, by the route that notifies
+}
+
+// add adds the alerts of a route.
+func (a *alerts) add(route *value) {
+	v := route.get("alerts")
+	if v == nil {
+		return
+	}
+	s, name := Settings{v}, route.text("name")
+	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
+	for i, to := range s.Texts("to") {
+		at := v.get("to").items[i]
+		switch contact := a.routes[to]; {
+		case contact == nil:
+			a.report(at, channel.CodeUnknown, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
+		case contact == route:
+			a.report(at, channel.CodeConflict, "is the route itself, which cannot notify anybody when it fails", "name another route")
+		case !mayNotify(a.tenantOf(contact), a.tenantOf(route)):
+			a.report(at, channel.CodeForbidden, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
+		default:
+			if a.failing[to] == nil {
+				a.failing[to] = map[string]bool{}
+			}
+			a.failing[to][name] = true
+		}
+	}
+}
+
+func (a *alerts) tenantOf(route *value) string {
+	if route.has("tenant") {
+		return route.text("tenant")
+	}
+	return a.tenant
+}
+
+// mayNotify reports whether a route for the tenant contact gets the alarms about a route for the tenant failing:
+// those about one for all tenants have none.
+func mayNotify(contact, failing string) bool {
+	if failing == dispatcher.AnyTenant {
+		failing = ""
+	}
+	return contact == dispatcher.AnyTenant || contact == failing
+}
+
+// extend lets r take the alarms about the routes that name it.
+func (a *alerts) extend(r *dispatcher.Route) {
+	failing := a.failing[r.Name]
+	if failing == nil {
+		return
+	}
+	alarms := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
+	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
 }

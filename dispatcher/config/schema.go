@@ -7,18 +7,18 @@ import "strings"
 // is wrong with a single field. What only the whole document shows, such as a name that is used twice, [Load] reports.
 func Schema(types Registry) []byte {
 	caps := Caps{}.withDefaults()
-	object := objectSchema(documentFields(types.withBuiltIn(caps), caps), "")
+	object := objectSchema(documentFields(types.withBuiltIn(), caps), "")
 	return indented(append([]written{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "Channels and routes of Tocsin"},
 	}, object...))
 }
 
-func objectSchema(table []Field, doc string) []written {
+func objectSchema(t *table, doc string) []written {
 	var properties []written
 	var required []any
-	for _, f := range table {
-		properties = append(properties, written{f.Name, fieldSchema(&f)})
+	for f := range t.all() {
+		properties = append(properties, written{f.Name, fieldSchema(f)})
 		if f.Required {
 			required = append(required, f.Name)
 		}
@@ -45,7 +45,7 @@ func fieldSchema(f *Field) []written {
 	if f.Required {
 		s = append(s, written{"minItems", 1})
 	}
-	if most := f.most(); most > 0 {
+	if most := f.maxItems(); most > 0 {
 		s = append(s, written{"maxItems", most})
 	}
 	return s
@@ -58,8 +58,8 @@ func oneSchema(f *Field, doc string) []written {
 		return described(doc, written{"type", "boolean"})
 	case Number:
 		s := described(doc, written{"type", "integer"}, written{"minimum", f.Min})
-		if f.Max > 0 {
-			s = append(s, written{"maximum", f.Max})
+		if most := f.maxNumber(Caps{}.withDefaults()); most > 0 {
+			s = append(s, written{"maximum", most})
 		}
 		return s
 	case Duration:
@@ -121,7 +121,7 @@ func variantSchema(f *Field, doc string) []written {
 		})
 	}
 	return described(doc, written{"type", "object"}, written{"required", []any{f.Tag}},
-		written{"properties", []written{{f.Tag, fieldSchema(&tag)}}}, written{"allOf", all})
+		written{"properties", []written{{f.Tag, fieldSchema(tag)}}}, written{"allOf", all})
 }
 
 func texts(all []string) []any {

@@ -8,7 +8,7 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-func slackType(caps Caps) Type {
+func slackType() Type {
 	return Type{
 		Doc: "A channel of Slack: by an incoming webhook (url), or by an app (token and channel), which updates its messages.",
 		Fields: slices.Concat([]Field{
@@ -22,7 +22,7 @@ func slackType(caps Caps) Type {
 			{Name: "format", Values: []string{"mrkdwn", "json"}, Doc: "What the template makes: Slack's text, or the whole message. Default: mrkdwn."},
 			{Name: "interval", Kind: Duration, Min: 1, Word: "none", Doc: "The least time between two messages. Default: 1s; none = no pause."},
 			limitsField(),
-			timeoutsField(caps),
+			timeoutsField(),
 		}, tlsFields()),
 		Make:    makeSlack,
 		Paths:   map[string]string{"TLS": "ca_certificate"},
@@ -43,7 +43,7 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 	hook, app := s.Has("url"), s.Has("token") || s.Has("channel")
 	if app && !hook {
 		bot, err := slack.NewBot(slack.BotConfig{Token: s.Secret("token"), Channel: s.Text("channel"), API: s.Text("api"), Separate: s.Flag("separate", false), References: e.References, Options: options})
-		return made(bot, err, templateErr)
+		return finish(bot, err, templateErr)
 	}
 	var urlErr error
 	switch {
@@ -53,5 +53,5 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 		urlErr = s.Mistake("url", channel.CodeMissing, "is missing", "give the incoming webhook's url, or an app's token and channel")
 	}
 	incoming, err := slack.NewWebhook(slack.WebhookConfig{URL: s.Text("url"), Masks: s.Masks("masks"), Options: options})
-	return made(incoming, err, templateErr, urlErr)
+	return finish(incoming, err, templateErr, urlErr)
 }

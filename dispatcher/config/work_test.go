@@ -87,6 +87,29 @@ func TestLoadingCostsInProportionToTheDocument(t *testing.T) { //nolint:parallel
 	}
 }
 
+// Many documents share what describes their fields: one with a channel and a route keeps what is in it, and little else.
+func TestDocumentsShareTheTablesOfTheirFields(t *testing.T) { //nolint:paralleltest // counts what the whole process keeps
+	const n = 200
+	src := []byte(hook("headers: [{name: X-Source, value: pam}]\nauth: {kind: bearer, token: not-a-real-token}", "retry: {count: 3}"))
+	sets := make([]*config.Set, n+1)
+	var before, after runtime.MemStats
+	for i := range sets {
+		set, err := config.Load("a.yaml", src, config.Options{})
+		require.NoError(t, err)
+		sets[i] = set
+		if i == 0 { // what all share is there from now on
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	assert.Less(t, (after.HeapAlloc-before.HeapAlloc)/n, uint64(16<<10))
+	for _, set := range sets {
+		require.NoError(t, set.Close())
+	}
+}
+
 // An alias counts as what it stands for.
 func TestAliasesCountAsWhatTheyStandFor(t *testing.T) {
 	t.Parallel()

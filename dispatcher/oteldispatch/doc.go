@@ -40,7 +40,7 @@
 //	tocsin.delivery.verdict         success, transient, permanent or postponed; absent when nothing was attempted
 //	tocsin.delivery.skipped         true if dedup suppressed it
 //	tocsin.delivery.outcome_unknown true if the destination may have acted although it gave no answer
-//	tocsin.delivery.outcome         done, retry, postpone or dead
+//	tocsin.delivery.action          done, retry, postpone or dead
 //	tocsin.delivery.retry_delay     seconds until the next attempt; absent = at once, or when the lane opens
 //	tocsin.response.status          HTTP status or SMTP reply code
 //
@@ -55,14 +55,14 @@
 //	messaging.process.duration           s           attempts: operation, route, event type, verdict, error.type
 //	tocsin.dispatched                    {event}     accepted, by calls without an error: event type
 //	tocsin.unrouted                      {event}     wanted by no route: event type, tocsin.reason (type, tenant, state)
-//	tocsin.settled                       {delivery}  ended: route, event type, tocsin.result (delivered, skipped, dead)
+//	tocsin.settled                       {delivery}  ended: route, event type, tocsin.outcome (delivered, skipped, dead)
 //	tocsin.route.queued                  {delivery}  gauge: wait, retries included: route
 //	tocsin.route.in_flight               {delivery}  gauge: sends running now: route
 //	tocsin.route.dead_letters            {delivery}  gauge: kept: route
 //	tocsin.route.failing.duration        s           gauge: since the first failure after the last success; 0 = not failing: route
 //
 // The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed
-// set: there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot tell
+// set: there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot count
 // are absent.
 //
 // # Error types
@@ -71,7 +71,7 @@
 // timeout, canceled, untried (given up without an attempt), backlog, conflict; a netguard.Kind such as dns, blocked or
 // tls_cert; or _OTHER.
 //
-// # What is never told
+// # What is never exported
 //
 // No attribute, name or status holds text of an error, an address or URL, or anything of an event but its type, its id
 // and, when asked for, its tenant. That holds for channels of third parties too, because nothing they return is copied

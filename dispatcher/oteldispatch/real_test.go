@@ -161,7 +161,7 @@ func TestManyAtOnce(t *testing.T) {
 	told := b.series()
 	for route := range 3 {
 		assert.Contains(t, told, fmt.Sprintf(
-			"tocsin.settled [{delivery}] {messaging.destination.name=route-%d, tocsin.event.type=request.approved, tocsin.result=delivered} %d\n",
+			"tocsin.settled [{delivery}] {messaging.destination.name=route-%d, tocsin.event.type=request.approved, tocsin.outcome=delivered} %d\n",
 			route, producers*each))
 	}
 	assert.Contains(t, told, fmt.Sprintf("tocsin.dispatched [{event}] {tocsin.event.type=request.approved} %d\n", producers*each))

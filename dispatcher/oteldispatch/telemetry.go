@@ -29,10 +29,10 @@ type Config struct {
 // its part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing.
 type Telemetry struct {
 	tracer     trace.Tracer
+	meter      metric.Meter
 	propagator propagation.TextMapPropagator
 	tenants    bool
 	meters     meters
-	status     status
 }
 
 // New returns a Telemetry. An error is one of the MeterProvider, which refuses an instrument.
@@ -48,15 +48,12 @@ func New(c Config) (*Telemetry, error) {
 	}
 	t := &Telemetry{
 		tracer:     c.TracerProvider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
+		meter:      c.MeterProvider.Meter(scope, metric.WithSchemaURL(semconv.SchemaURL)),
 		propagator: c.Propagator,
 		tenants:    c.Tenants,
 	}
-	meter := c.MeterProvider.Meter(scope, metric.WithSchemaURL(semconv.SchemaURL))
 	var err error
-	if t.meters, err = newMeters(meter, c.Tenants); err != nil {
-		return nil, err
-	}
-	if t.status, err = newStatus(meter); err != nil {
+	if t.meters, err = newMeters(t.meter, c.Tenants); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -78,13 +75,13 @@ const (
 	keyEventID        = attribute.Key("tocsin.event.id")
 	keyTenant         = attribute.Key("tocsin.tenant")
 	keyReason         = attribute.Key("tocsin.reason")
-	keyResult         = attribute.Key("tocsin.result")
+	keyOutcome        = attribute.Key("tocsin.outcome")
 	keyAttempt        = attribute.Key("tocsin.delivery.attempt")
 	keyRedelivery     = attribute.Key("tocsin.delivery.redelivery")
 	keyVerdict        = attribute.Key("tocsin.delivery.verdict")
 	keySkipped        = attribute.Key("tocsin.delivery.skipped")
 	keyOutcomeUnknown = attribute.Key("tocsin.delivery.outcome_unknown")
-	keyOutcome        = attribute.Key("tocsin.delivery.outcome")
+	keyAction         = attribute.Key("tocsin.delivery.action")
 	keyRetryDelay     = attribute.Key("tocsin.delivery.retry_delay")
 	keyStatus         = attribute.Key("tocsin.response.status")
 )

@@ -38,13 +38,13 @@ func main() {
 	}
 }
 
-// outcome is what the receiver saw.
-type outcome struct {
+// summary is what the receiver saw.
+type summary struct {
 	Dispatched, Arrived, Twice int
 	Pause                      time.Duration
 }
 
-func run(ctx context.Context, out io.Writer) (outcome, error) {
+func run(ctx context.Context, out io.Writer) (summary, error) {
 	began := time.Now()
 	say := func(format string, args ...any) {
 		fmt.Fprintf(out, "%6.2fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
@@ -53,34 +53,34 @@ func run(ctx context.Context, out io.Writer) (outcome, error) {
 	defer to.Close()
 	dir, err := os.MkdirTemp("", "tocsin-cluster-")
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	defer os.RemoveAll(dir)
 	servers, urls, err := startNodes(ctx, dir)
 	defer stopAll(servers)
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	say("three NATS servers run")
 	nc, err := connect(urls)
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	defer nc.Close()
 	q, err := openQueue(ctx, nc)
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	defer q.Close()
 	// This process only dispatches: its Engine never runs, so it needs the routes and no working channel.
-	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes(notHere())})
+	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes(dispatchOnly())})
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	working, err := startWorkers(ctx, urls, to.URL)
 	defer stopAll(working)
 	if err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
 	say("two workers deliver; %d events are dispatched, one every %v", events, pace)
 
@@ -91,7 +91,7 @@ func run(ctx context.Context, out io.Writer) (outcome, error) {
 		case events / 4:
 			leader, err := leaderOf(ctx, nc)
 			if err != nil {
-				return outcome{}, err
+				return summary{}, err
 			}
 			servers[leader].kill()
 			say("kill -9 of server %d, which led the stream, after %d events; %d have arrived", leader, n, to.arrived())
@@ -103,7 +103,7 @@ func run(ctx context.Context, out io.Writer) (outcome, error) {
 		e := event.Must(event.GrantRevoked{Reason: "example"}, event.Meta{Subject: fmt.Sprintf("grant-%d", n)})
 		for err = engine.Dispatch(ctx, e); err != nil; err = engine.Dispatch(ctx, e) {
 			if ctx.Err() != nil {
-				return outcome{}, err
+				return summary{}, err
 			}
 			say("dispatched again: %v", err)
 		}
@@ -111,12 +111,12 @@ func run(ctx context.Context, out io.Writer) (outcome, error) {
 	}
 	say("all are dispatched")
 	if err := to.wait(ctx, events); err != nil {
-		return outcome{}, fmt.Errorf("%d of %d events arrived: %w", to.arrived(), events, err)
+		return summary{}, fmt.Errorf("%d of %d events arrived: %w", to.arrived(), events, err)
 	}
 	if err := drained(ctx, q); err != nil {
-		return outcome{}, err
+		return summary{}, err
 	}
-	o := outcome{Dispatched: events, Arrived: to.arrived(), Twice: to.repeated(), Pause: to.pause()}
+	o := summary{Dispatched: events, Arrived: to.arrived(), Twice: to.repeated(), Pause: to.pause()}
 	say("%d of %d events arrived, %d of them more than once; the longest pause was %v",
 		o.Arrived, o.Dispatched, o.Twice, o.Pause.Round(10*time.Millisecond))
 	return o, engine.Shutdown(ctx)
@@ -138,7 +138,7 @@ func leaderOf(ctx context.Context, nc *nats.Conn) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := js.Stream(ctx, natsqueue.DefaultName+"-jobs")
+	s, err := js.Stream(ctx, "tocsin-jobs")
 	if err != nil {
 		return 0, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -71,9 +70,4 @@ func freePorts(n int) ([]string, error) {
 		}
 	}
 	return nil, errors.New("no free ports")
-}
-
-// store is where a server keeps its files: below one folder, which is removed at the end.
-func store(dir string, number int) string {
-	return dir + string(os.PathSeparator) + strconv.Itoa(number)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -117,7 +119,7 @@ func startNodes(ctx context.Context, dir string) ([]*process, string, error) {
 	}
 	clients, routePorts := strings.Join(ports[:nodes], ","), strings.Join(ports[nodes:], ",")
 	all, err := startAll(nodes, func(i int) (*process, error) {
-		return start(ctx, "node", fmt.Sprint(i), clients, routePorts, store(dir, i))
+		return start(ctx, "node", strconv.Itoa(i), clients, routePorts, filepath.Join(dir, strconv.Itoa(i)))
 	})
 	urls := make([]string, nodes)
 	for i := range urls {

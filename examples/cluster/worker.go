@@ -18,8 +18,8 @@ func routes(c channel.Channel) []dispatcher.Route {
 	return []dispatcher.Route{{Name: routeName, Channel: c, Concurrency: 8}}
 }
 
-// notHere is the channel of a process that only dispatches.
-func notHere() channel.Channel {
+// dispatchOnly is the channel of a process that only dispatches.
+func dispatchOnly() channel.Channel {
 	return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
 		return channel.Receipt{}, errors.New("this process does not deliver")
 	})

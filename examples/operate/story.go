@@ -116,13 +116,13 @@ func (s *story) sumUp(ctx context.Context) error {
 	}
 	slices.Reverse(all) // the newest comes first
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "  TIME\tROUTE\tTRIGGER\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
+	fmt.Fprint(w, "  TIME\tROUTE\tEVENT\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
 	for _, e := range all {
 		request, _, _ := strings.Cut(e.Reason, ": ") // of a dead letter, without the error
 		if e.Request != nil {
-			request = e.Request.Start
+			request = strings.Replace(e.Request.Start, s.systems.URL, "http://…", 1)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Route, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05"), e.Route, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
 	}
 	return w.Flush()
 }

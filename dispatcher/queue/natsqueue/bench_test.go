@@ -107,7 +107,7 @@ func benchQueue(b *testing.B, nodes, lanes, fanOut int) {
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = lane.Stop(context.Background()) })
 	}
-	awaitConsumers(b, nc, natsqueue.DefaultName+"-jobs", lanes)
+	awaitConsumers(b, nc, "tocsin-jobs", lanes)
 	produce(b, lanes, fanOut, &done, func(e event.Event, to []int) {
 		jobs := make([]queue.Job, len(to))
 		for i, lane := range to {
@@ -127,7 +127,7 @@ func benchFloor(b *testing.B, nodes, lanes, fanOut int) {
 	b.Cleanup(js.CleanupPublisher)
 	_, err = js.CreateStream(b.Context(), jetstream.StreamConfig{
 		Name: "floor", Subjects: []string{"floor.>"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
-		Replicas: nodes, Duplicates: natsqueue.DefaultIDWindow,
+		Replicas: nodes, Duplicates: 5 * time.Minute,
 	})
 	require.NoError(b, err)
 	var done atomic.Int64
@@ -213,7 +213,7 @@ func BenchmarkIdleLanes(b *testing.B) {
 					require.NoError(b, err)
 					b.Cleanup(func() { _ = lane.Stop(context.Background()) })
 				}
-				awaitConsumers(b, nc, natsqueue.DefaultName+"-jobs", lanes)
+				awaitConsumers(b, nc, "tocsin-jobs", lanes)
 				b.ReportMetric(time.Since(began).Seconds(), "s-to-open")
 				b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(lanes), "goroutines/lane")
 				const watched = 3 * time.Second

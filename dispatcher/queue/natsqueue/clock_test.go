@@ -21,7 +21,7 @@ func TestClockIsTheServers(t *testing.T) {
 				<-time.After(took / 2)
 				at := servers()
 				<-time.After(took / 2)
-				c.heard(asked, at)
+				c.observe(asked, at)
 			}
 			near := func(within time.Duration) {
 				t.Helper()

@@ -8,27 +8,27 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
-// A lane's use of its consumer at the servers is one state machine, and use is the only one that changes the state.
+// A lane's use of its consumer at the servers is one state machine, and serve is the only one that changes the state.
 // Whatever the servers do, a lane that is to be served ends up serving: from each state every signal leads to
 // serving, or to joining, which goes on until the servers have the consumer and were asked for its messages.
 type state uint8
 
 const (
-	away      state = iota // no messages are asked for: the lane is paused, or Admit makes it wait
+	idle      state = iota // no messages are asked for: the lane is paused, or Admit makes it wait
 	joining                // the servers are asked for the consumer, and then for its messages
 	serving                // messages are asked for
 	lingering              // as serving, though none may start: a pause as short as that costs nothing
 	stopped                // the lane is closed
 )
 
-// wish is what the lane is to do.
-type wish uint8
+// goal is what the lane is to do.
+type goal uint8
 
 const (
-	toServe wish = iota
+	toServe goal = iota
 	toRest
 	toStop
 )
@@ -37,24 +37,24 @@ const (
 type signal uint8
 
 const (
-	woken   signal = iota // the wish may have changed, or time has passed
+	woken   signal = iota // the goal may have changed, or time has passed
 	joined                // the servers have the consumer and were asked for messages
 	failed                // they did not answer, or refused
-	doubted               // messages may never come: nobody heard the request, no sign of life, an error nobody foresaw
+	stalled               // messages may never come: no responders, no heartbeat, an unknown error
 	ended                 // the client has stopped asking: the consumer was deleted
-	tired                 // the lane has lingered for long enough
+	expired               // the lane has lingered for long enough
 )
 
 // next is the state after a signal.
-func next(s state, w wish, e signal) state {
-	lost := e == doubted || e == ended
+func next(s state, w goal, e signal) state {
+	lost := e == stalled || e == ended
 	switch {
 	case w == toStop || s == stopped:
 		return stopped
-	case w == toRest && (s == serving || s == lingering) && !lost && e != tired:
+	case w == toRest && (s == serving || s == lingering) && !lost && e != expired:
 		return lingering
 	case w == toRest:
-		return away
+		return idle
 	case s == joining && e == joined, (s == serving || s == lingering) && !lost:
 		return serving
 	}
@@ -66,14 +66,14 @@ const (
 	linger = 100 * time.Millisecond
 	// updatePause is the least time between two changes of a consumer's limit.
 	updatePause = 50 * time.Millisecond
-	// pulled is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
+	// prefetch is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
 	// asking again.
-	pulled = 500
-	// rejoinPause is how long to wait before asking again after a first doubt; mostRejoinPause after many.
+	prefetch = 500
+	// rejoinPause is how long to wait before asking again after a first stall; mostRejoinPause after many.
 	rejoinPause     = 100 * time.Millisecond
 	mostRejoinPause = 2 * time.Second
-	// steady is how long a lane must have served before a doubt counts as the first one again.
-	steady = 10 * time.Second
+	// stableTime is how long a lane must have served before a stall counts as the first one again.
+	stableTime = 10 * time.Second
 	// leaveTime bounds how long the last messages on their way are waited for.
 	leaveTime = time.Second
 )
@@ -87,23 +87,23 @@ type consumer struct {
 	updated  time.Time                // when
 	entered  time.Time                // when the state was
 	failures int                      // in a row
-	doubts   atomic.Pointer[doubt]
+	stalls   atomic.Pointer[stall]
 }
 
-// doubt is an error about messages that were asked for.
-type doubt struct {
+// stall is an error about messages that were asked for.
+type stall struct {
 	about jetstream.ConsumeContext
 	err   error
 }
 
-// use runs the state machine. It ends with the lane.
-func (l *lane) use() {
+// serve runs the state machine. It ends with the lane.
+func (l *lane) serve() {
 	defer close(l.ended)
 	c := consumer{lane: l}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for s, e := away, woken; ; {
-		w, limit := l.wish()
+	for s, e := idle, woken; ; {
+		w, limit := l.goal()
 		before := s
 		if s = next(s, w, e); s != before {
 			c.entered = time.Now()
@@ -111,20 +111,20 @@ func (l *lane) use() {
 		var wait time.Duration // until the next look, if nothing happens; 0 = for ever
 		switch s {
 		case stopped:
-			c.leave()
+			c.giveBack()
 			return
-		case away:
-			c.leave()
+		case idle:
+			c.giveBack()
 		case joining:
 			if before == serving || before == lingering {
-				wait = c.lost(e)
+				wait = c.abandon(e)
 				break
 			}
 			if wait, e = c.join(limit); e == joined {
 				continue
 			}
 		case serving:
-			wait = c.follow(limit)
+			wait = c.updateLimit(limit)
 		case lingering:
 			wait = max(linger-time.Since(c.entered), time.Millisecond)
 		}
@@ -132,8 +132,8 @@ func (l *lane) use() {
 	}
 }
 
-// wish says what the lane is to do, and its limit.
-func (l *lane) wish() (wish, int) {
+// goal says what the lane is to do, and its limit.
+func (l *lane) goal() (goal, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -158,27 +158,27 @@ func (c *consumer) await(timer *time.Timer, wait time.Duration, s state) signal 
 	case <-c.lane.wake:
 	case <-timer.C:
 		if s == lingering {
-			return tired
+			return expired
 		}
 	case <-closed:
 		c.messages = nil
 		return ended
 	}
-	if d := c.doubts.Load(); d != nil && d.about == c.messages && c.messages != nil {
-		return doubted
+	if d := c.stalls.Load(); d != nil && d.about == c.messages && c.messages != nil {
+		return stalled
 	}
 	return woken
 }
 
-// lost ends what was asked for without an answer, and says how long to wait before asking again.
-func (c *consumer) lost(e signal) time.Duration {
+// abandon ends what was asked for without an answer, and says how long to wait before asking again.
+func (c *consumer) abandon(e signal) time.Duration {
 	c.failures++
 	if c.messages != nil {
 		c.messages.Drain() // ends by itself
 		c.messages = nil
 	}
-	if d := c.doubts.Swap(nil); d != nil && e == doubted && c.failures > 2 {
-		c.lane.complain("receive messages", d.err)
+	if d := c.stalls.Swap(nil); d != nil && e == stalled && c.failures > 2 {
+		c.lane.warn("receive messages", d.err)
 	}
 	return c.pause()
 }
@@ -191,38 +191,38 @@ func (c *consumer) pause() time.Duration {
 func (c *consumer) join(limit int) (time.Duration, signal) {
 	err := c.ensure(limit)
 	if err == nil {
-		err = c.ask()
+		err = c.pull()
 	}
 	if err == nil {
 		return 0, joined
 	}
 	c.failures++
-	c.lane.complain("ask for messages", err)
+	c.lane.warn("ask for messages", err)
 	return c.pause(), failed
 }
 
-// follow gives the consumer the lane's limit, if it is another.
-func (c *consumer) follow(limit int) time.Duration {
+// updateLimit gives the consumer the lane's limit, if it is another.
+func (c *consumer) updateLimit(limit int) time.Duration {
 	if c.limit == limit {
-		return c.settleDown()
+		return c.resetFailures()
 	}
 	if left := updatePause - time.Since(c.updated); left > 0 {
 		return left
 	}
 	if err := c.ensure(limit); err != nil {
 		c.failures++
-		c.lane.complain("set the limit", err)
+		c.lane.warn("set the limit", err)
 		return c.pause()
 	}
 	return 0
 }
 
-// settleDown forgets what went wrong once the lane has been served for a while, and says how long that takes.
-func (c *consumer) settleDown() time.Duration {
+// resetFailures forgets what went wrong once the lane has been served for a while, and says how long that takes.
+func (c *consumer) resetFailures() time.Duration {
 	if c.failures == 0 {
 		return 0
 	}
-	if left := steady - time.Since(c.entered); left > 0 {
+	if left := stableTime - time.Since(c.entered); left > 0 {
 		return left
 	}
 	c.failures = 0
@@ -235,15 +235,15 @@ func (c *consumer) settleDown() time.Duration {
 func (c *consumer) ensure(limit int) error {
 	l := c.lane
 	select {
-	case l.q.setUps <- struct{}{}:
-		defer func() { <-l.q.setUps }()
+	case l.q.settingUp <- struct{}{}:
+		defer func() { <-l.q.settingUp }()
 	case <-l.ctx.Done():
 		return l.ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.q.config.Timeout)
 	defer cancel()
 	if c.limit == limit {
-		there, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		there, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 			return l.q.js.Consumer(ctx, l.q.names.jobs(), l.consumer)
 		})
 		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -251,7 +251,7 @@ func (c *consumer) ensure(limit int) error {
 			return err
 		}
 	}
-	made, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	made, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return l.q.js.CreateOrUpdateConsumer(ctx, l.q.names.jobs(), l.q.consumerConfig(l, limit))
 	})
 	if err == nil {
@@ -260,17 +260,17 @@ func (c *consumer) ensure(limit int) error {
 	return err
 }
 
-// ask asks for messages.
-func (c *consumer) ask() error {
+// pull asks for messages.
+func (c *consumer) pull() error {
 	l := c.lane
 	l.mu.Lock()
 	l.leaving = false
 	l.mu.Unlock()
-	sign := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
+	heartbeat := min(max(l.q.config.Lease/6, time.Second/2), 30*time.Second)
 	var err error
-	c.messages, err = ask.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
-		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(pulled), jetstream.PullExpiry(4*sign),
-			jetstream.PullHeartbeat(sign), jetstream.ConsumeErrHandler(c.hear))
+	c.messages, err = jsapi.Once(l.ctx, func(ctx context.Context) (jetstream.ConsumeContext, error) {
+		messages, err := c.handle.Consume(l.receive, jetstream.PullMaxMessages(prefetch), jetstream.PullExpiry(4*heartbeat),
+			jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(c.onError))
 		if err == nil && ctx.Err() != nil { // nobody waits for it any more
 			messages.Stop()
 			return nil, ctx.Err()
@@ -280,19 +280,19 @@ func (c *consumer) ask() error {
 	return err
 }
 
-// hear is called with what goes wrong while messages are asked for. The client itself asks again when the
-// consumer's leader changes. All else is a doubt: a consumer that is gone, or has just been made and is not known
-// to every server yet, is heard of as no responders, or not at all.
-func (c *consumer) hear(about jetstream.ConsumeContext, err error) {
+// onError is called with what goes wrong while messages are asked for. The client itself asks again when the
+// consumer's leader changes. All else is a stall: a consumer that is gone, or has just been made and is not known
+// to every server yet, shows as no responders, or not at all.
+func (c *consumer) onError(about jetstream.ConsumeContext, err error) {
 	if errors.Is(err, jetstream.ErrConsumerLeadershipChanged) {
 		return
 	}
-	c.doubts.Store(&doubt{about: about, err: err})
-	c.lane.poke()
+	c.stalls.Store(&stall{about: about, err: err})
+	c.lane.wakeUp()
 }
 
-// leave asks for no more messages and gives back what the lane holds.
-func (c *consumer) leave() {
+// giveBack asks for no more messages and gives back what the lane holds.
+func (c *consumer) giveBack() {
 	l := c.lane
 	l.mu.Lock()
 	l.leaving = true

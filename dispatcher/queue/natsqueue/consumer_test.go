@@ -12,31 +12,31 @@ func TestNextState(t *testing.T) {
 	t.Parallel()
 	type row = map[signal]state
 	always := func(s state) row {
-		return row{woken: s, joined: s, failed: s, doubted: s, ended: s, tired: s}
+		return row{woken: s, joined: s, failed: s, stalled: s, ended: s, expired: s}
 	}
-	table := map[wish]map[state]row{
+	table := map[goal]map[state]row{
 		toServe: {
-			away:      always(joining),
-			joining:   {woken: joining, joined: serving, failed: joining, doubted: joining, ended: joining, tired: joining},
-			serving:   {woken: serving, joined: serving, failed: serving, doubted: joining, ended: joining, tired: serving},
-			lingering: {woken: serving, joined: serving, failed: serving, doubted: joining, ended: joining, tired: serving},
+			idle:      always(joining),
+			joining:   {woken: joining, joined: serving, failed: joining, stalled: joining, ended: joining, expired: joining},
+			serving:   {woken: serving, joined: serving, failed: serving, stalled: joining, ended: joining, expired: serving},
+			lingering: {woken: serving, joined: serving, failed: serving, stalled: joining, ended: joining, expired: serving},
 			stopped:   always(stopped),
 		},
 		toRest: {
-			away:      always(away),
-			joining:   always(away),
-			serving:   {woken: lingering, joined: lingering, failed: lingering, doubted: away, ended: away, tired: away},
-			lingering: {woken: lingering, joined: lingering, failed: lingering, doubted: away, ended: away, tired: away},
+			idle:      always(idle),
+			joining:   always(idle),
+			serving:   {woken: lingering, joined: lingering, failed: lingering, stalled: idle, ended: idle, expired: idle},
+			lingering: {woken: lingering, joined: lingering, failed: lingering, stalled: idle, ended: idle, expired: idle},
 			stopped:   always(stopped),
 		},
 		toStop: {
-			away: always(stopped), joining: always(stopped), serving: always(stopped), lingering: always(stopped),
+			idle: always(stopped), joining: always(stopped), serving: always(stopped), lingering: always(stopped),
 			stopped: always(stopped),
 		},
 	}
 	for w := toServe; w <= toStop; w++ {
-		for s := away; s <= stopped; s++ {
-			for e := woken; e <= tired; e++ {
+		for s := idle; s <= stopped; s++ {
+			for e := woken; e <= expired; e++ {
 				assert.Equal(t, table[w][s][e], next(s, w, e), "state %d, wish %d, signal %d", s, w, e)
 			}
 		}

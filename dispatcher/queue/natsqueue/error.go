@@ -4,15 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
-
-// ConfigError says what is wrong with a Config.
-type ConfigError struct{ Field, Problem, Remedy string }
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("natsqueue: Config.%s %s: %s", e.Field, e.Problem, e.Remedy)
-}
 
 // VersionError says that a stream was set up by a newer version of this package, or by somebody else.
 type VersionError struct {
@@ -27,23 +20,23 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("natsqueue: stream %q has version %s, this program knows %d: update the program", e.Stream, e.Found, setupVersion)
 }
 
-// ServerError says that the server cannot do what the queue needs.
-type ServerError struct{ Version string }
+// ServerError says that the servers cannot do what the queue needs: they have no message schedules, or serve no
+// JetStream to the account of the connection.
+type ServerError struct {
+	Version string // of the server that has no message schedules
+	Err     error  // what the servers that serve no JetStream said; nil = they do
+}
 
 func (e *ServerError) Error() string {
+	if e.Err != nil {
+		return "natsqueue: the NATS servers serve no JetStream to this account: add a jetstream block to their configuration and " +
+			"enable it for the account: " + e.Err.Error()
+	}
 	return fmt.Sprintf("natsqueue: NATS server %s has no message schedules: use version %s or newer", e.Version, leastServer)
 }
 
-// NoJetStreamError says that the servers serve no JetStream to the account of the connection.
-type NoJetStreamError struct{ Err error }
-
-func (e *NoJetStreamError) Error() string {
-	return "natsqueue: the NATS servers serve no JetStream to this account: add a jetstream block to their configuration and " +
-		"enable it for the account: " + e.Err.Error()
-}
-
 // Unwrap returns what the servers said.
-func (e *NoJetStreamError) Unwrap() error { return e.Err }
+func (e *ServerError) Unwrap() error { return e.Err }
 
 // TooLargeError says that an event is larger than the server lets a message be. Nothing of its call was stored.
 type TooLargeError struct {
@@ -76,7 +69,7 @@ type StoreError struct {
 
 func (e *StoreError) Error() string {
 	remedy := ""
-	if ask.Full(e.Err) {
+	if jsapi.IsFull(e.Err) {
 		remedy = ": make room, or raise the limit of the servers, the account or the stream"
 	}
 	return fmt.Sprintf("natsqueue: not confirmed within %v; asking again is safe: %v%s", e.After.Round(time.Millisecond), e.Err, remedy)

@@ -7,7 +7,7 @@ import (
 
 // RepublishAll publishes every schedule again, overdue or not.
 func RepublishAll(ctx context.Context, q *Queue) {
-	slots, err := q.slots(ctx, anything, slotOf(time.Now().Add(time.Hour)))
+	slots, err := q.slots(ctx, wildcard, slotOf(time.Now().Add(time.Hour)))
 	if err != nil {
 		return
 	}

@@ -167,7 +167,7 @@ func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 // refuse makes the streams refuse messages longer than that; -1 = none.
 func refuse(t *testing.T, nc *nats.Conn, longest int32) {
 	t.Helper()
-	refuseIn(t, nc, natsqueue.DefaultName, longest)
+	refuseIn(t, nc, "tocsin", longest)
 }
 
 // refuseIn is refuse for the queue of a name.

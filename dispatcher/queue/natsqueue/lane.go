@@ -23,9 +23,11 @@ type lane struct {
 	admit    func() time.Duration
 	ctx      context.Context // of the handlers
 	abort    context.CancelFunc
-	running  atomic.Int32  // handlers
-	wake     chan struct{} // makes use look again; has room for one
-	ended    chan struct{} // closed when use has
+	running  atomic.Int32 // handlers
+	// acknowledged is the number of the message that was acknowledged last.
+	acknowledged atomic.Uint64
+	wake         chan struct{} // makes serve look again; has room for one
+	ended        chan struct{} // closed when serve has returned
 
 	mu         sync.Mutex
 	limit      int
@@ -34,9 +36,10 @@ type lane struct {
 	held       []*delivery // not started
 	working    int         // goroutines with a message: preparing it, running it, settling it
 	admitTimer *time.Timer
+	holds      int  // calls of Purge, during which nothing starts
 	waiting    bool // Admit said not before the timer
 	resting    bool // and that is so far off that the lane is left to other workers meanwhile
-	complained time.Time
+	warned     time.Time
 	changed    chan struct{}
 }
 
@@ -87,18 +90,18 @@ func (l *lane) offer(d *delivery) {
 		return
 	}
 	l.held = append(l.held, d)
-	l.kick()
+	l.startNext()
 }
 
-// kick starts what may start. Called with the lane locked.
-func (l *lane) kick() {
-	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped {
+// startNext starts what may start. Called with the lane locked.
+func (l *lane) startNext() {
+	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped && l.holds == 0 {
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
 				l.waiting, l.resting = true, wait > restFrom
-				l.admitTimer = time.AfterFunc(wait, l.askAgain)
+				l.admitTimer = time.AfterFunc(wait, l.admitAgain)
 				if l.resting {
-					l.poke()
+					l.wakeUp()
 				}
 				return
 			}
@@ -111,19 +114,19 @@ func (l *lane) kick() {
 	}
 }
 
-// askAgain is called when Admit is to be asked again.
-func (l *lane) askAgain() {
+// admitAgain is called when Admit is to be asked again.
+func (l *lane) admitAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.resting {
-		l.poke()
+		l.wakeUp()
 	}
 	l.waiting, l.resting = false, false
-	l.kick()
+	l.startNext()
 }
 
-// forgetWait forgets what Admit said. Called with the lane locked.
-func (l *lane) forgetWait() {
+// clearWait forgets what Admit said. Called with the lane locked.
+func (l *lane) clearWait() {
 	l.waiting, l.resting = false, false
 	if l.admitTimer != nil {
 		l.admitTimer.Stop()
@@ -131,19 +134,19 @@ func (l *lane) forgetWait() {
 	}
 }
 
-// complainPause is the least time between two warnings about a lane that say why its jobs wait.
-const complainPause = time.Minute
+// warnPause is the least time between two warnings about a lane that say why its jobs wait.
+const warnPause = time.Minute
 
-// complain logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
+// warn logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
 // as it lasts.
-func (l *lane) complain(toDo string, err error) {
+func (l *lane) warn(toDo string, err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
 	l.mu.Lock()
-	quiet := !l.complained.IsZero() && time.Since(l.complained) < complainPause
+	quiet := !l.warned.IsZero() && time.Since(l.warned) < warnPause
 	if !quiet {
-		l.complained = time.Now()
+		l.warned = time.Now()
 	}
 	l.mu.Unlock()
 	if !quiet {
@@ -151,55 +154,42 @@ func (l *lane) complain(toDo string, err error) {
 	}
 }
 
-// recovered logs the end of what was complained about.
+// recovered logs the end of what was warned about.
 func (l *lane) recovered() {
 	l.mu.Lock()
-	complained := !l.complained.IsZero()
-	l.complained = time.Time{}
+	warned := !l.warned.IsZero()
+	l.warned = time.Time{}
 	l.mu.Unlock()
-	if complained {
+	if warned {
 		l.q.config.Logger.Info("tocsin: the lane is served again", "route", l.name)
 	}
 }
 
 // prepare does what has to be done before a message may start, which takes a call of the server.
 func (l *lane) prepare(d *delivery, ready func(*delivery) bool) {
-	start := ready(d)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.working--
-	if start {
-		l.offer(d)
+	if !ready(d) {
+		d = nil
 	}
-	l.kick()
-	l.signal()
+	l.worked(d)
 }
 
 // work runs one job.
 func (l *lane) work(d *delivery) {
-	defer l.worked()
+	defer l.worked(nil)
 	job, err := l.read(d)
 	if err != nil {
-		l.q.unreadable(d, err)
+		l.q.setAside(d, err)
 		return
 	}
-	// A handler that ends its goroutine, as testing's FailNow does, leaves this outcome standing.
+	// A handler that panics, or ends its goroutine as testing's FailNow does, leaves this outcome standing.
 	out := queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
-	defer func() { l.settle(d, job, out) }()
 	l.running.Add(1)
-	defer l.running.Add(-1)
-	out = run(l.ctx, l.handler, job)
-}
-
-// run contains a handler's panic.
-func run(ctx context.Context, h queue.Handler, j queue.Job) (out queue.Disposition) {
-	began := time.Now()
 	defer func() {
-		if recover() != nil {
-			out = queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: began}
-		}
+		_ = recover()
+		l.running.Add(-1)
+		l.settle(d, job, out)
 	}()
-	return h(ctx, j)
+	out = l.handler(l.ctx, job)
 }
 
 func (l *lane) read(d *delivery) (queue.Job, error) {
@@ -211,11 +201,15 @@ func (l *lane) read(d *delivery) (queue.Job, error) {
 	return job, err
 }
 
-func (l *lane) worked() {
+// worked is called at the end of a goroutine with a message, which may start if it is given.
+func (l *lane) worked(prepared *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.working--
-	l.kick()
+	if prepared != nil {
+		l.offer(prepared)
+	}
+	l.startNext()
 	l.signal()
 }
 
@@ -224,14 +218,14 @@ func (l *lane) Limit(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = n
-	l.forgetWait()
-	l.kick()
+	l.clearWait()
+	l.startNext()
 	l.signal()
-	l.poke()
+	l.wakeUp()
 }
 
-// poke makes use look again.
-func (l *lane) poke() {
+// wakeUp makes serve look again.
+func (l *lane) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -283,7 +277,7 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 func (l *lane) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	l.stopped = true
-	l.forgetWait()
+	l.clearWait()
 	held := l.held
 	l.held = nil
 	l.signal()
@@ -291,26 +285,26 @@ func (l *lane) Stop(ctx context.Context) error {
 	for _, d := range held {
 		l.q.release(d, 0)
 	}
-	l.poke()
+	l.wakeUp()
 	defer l.q.forget(l)
 	defer func() { <-l.ended }()
 	defer l.abort()
-	if l.quiet(ctx) {
+	if l.awaitIdle(ctx) {
 		l.q.flush(ctx)
 		return nil
 	}
 	l.abort()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), queue.StopGrace)
 	defer cancel()
-	if l.quiet(grace) {
+	if l.awaitIdle(grace) {
 		l.q.flush(grace)
 		return nil
 	}
 	return &queue.StillRunningError{Lane: l.name, Handlers: int(l.running.Load())}
 }
 
-// quiet waits until nothing works, and reports whether that came before ctx was done.
-func (l *lane) quiet(ctx context.Context) bool {
+// awaitIdle waits until nothing works, and reports whether that came before ctx was done.
+func (l *lane) awaitIdle(ctx context.Context) bool {
 	for {
 		l.mu.Lock()
 		idle, changed := l.working == 0, l.change()

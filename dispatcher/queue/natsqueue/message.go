@@ -1,11 +1,11 @@
 package natsqueue
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +15,142 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
+
+// naming makes the names of streams, consumers and subjects from Config.Name. It belongs to the stored form: another
+// naming needs another version.
+//
+//	<name>.ready.<lane>.job     jobs whose time has come, in the order stored
+//	<name>.ready.<lane>.<key>   scheduled jobs whose time has come, so that Cancel finds them
+//	<name>.later.<lane>.<job>.<attempt>.<slot>  jobs with a later time: a message schedule each
+//	<name>.timed.<lane>.<key>.<number>.<slot>   scheduled jobs with a later time: a message schedule each
+//	<name>.head.<lane>          attempts of the job that holds up a strict lane
+//	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
+//	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
+//
+// Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those
+// of a time are found without reading the others.
+type naming string
+
+func (n naming) jobs() string  { return string(n) + "-jobs" }
+func (n naming) dead() string  { return string(n) + "-dead" }
+func (n naming) marks() string { return string(n) + "-marks" }
+
+func (n naming) subject(kind string, tokens ...string) string {
+	return string(n) + "." + kind + "." + strings.Join(tokens, ".")
+}
+
+// timedOf is where the jobs of a key wait for their time, given where they are from then on.
+func (n naming) timedOf(ready string) string {
+	return n.subject(kindTimed, strings.TrimPrefix(ready, string(n)+"."+kindReady+"."))
+}
+
+// The kinds of subjects.
+const (
+	kindReady = "ready"
+	kindLater = "later"
+	kindTimed = "timed"
+	kindHead  = "head"
+	kindDead  = "dead"
+	kindMark  = "mark"
+)
+
+const (
+	plainJob     = "job" // the last token of a job that no key names; shorter than any digest
+	wildcard     = "*"
+	fullWildcard = ">"
+)
+
+// slotLength is how long a slot of time is.
+const slotLength = 10 * time.Second
+
+// slotOf numbers the slot a time lies in.
+func slotOf(at time.Time) int64 { return at.Unix() / int64(slotLength/time.Second) }
+
+// slotToken is the last token of the subjects of schedules in a slot.
+func slotToken(slot int64) string { return strconv.FormatInt(slot, 10) }
+
+// slotIn is the slot in the subject of a schedule.
+func slotIn(subject string) (int64, error) {
+	return strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+}
+
+// schedules is the filter for the message schedules of a lane in a slot; either may be anything.
+func (n naming) schedules(lane, slot string) string {
+	return string(n) + "." + wildcard + "." + lane + "." + wildcard + "." + wildcard + "." + slot
+}
+
+// longestConsumer keeps the names of consumers, which are files at the server, well below its limit of 255.
+const longestConsumer = 120
+
+// consumerName names the consumer of a lane.
+func consumerName(token string) string {
+	if len(token) <= longestConsumer {
+		return token
+	}
+	return "=h" + digest(token)
+}
+
+// token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
+// and two hexadecimal digits, the empty name as "=".
+func token(name string) string {
+	if name == "" {
+		return "="
+	}
+	var b strings.Builder
+	for i := range len(name) {
+		c := name[i]
+		if isPlain(c) {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "=%02X", c)
+	}
+	return b.String()
+}
+
+func isPlain(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}
+
+var errToken = errors.New("not a token this package writes")
+
+// untoken is the inverse of token. It takes nothing that token does not write, so a name has one token.
+func untoken(t string) (string, error) {
+	if t == "=" {
+		return "", nil
+	}
+	parts := strings.Split(t, "=")
+	b := []byte(parts[0])
+	for _, part := range parts[1:] {
+		if len(part) < 2 {
+			return "", errToken
+		}
+		c, err := strconv.ParseUint(part[:2], 16, 8)
+		if err != nil {
+			return "", errToken
+		}
+		b = append(append(b, byte(c)), part[2:]...)
+	}
+	if name := string(b); token(name) == t {
+		return name, nil
+	}
+	return "", errToken
+}
+
+// laneOf is the lane in the third token of a subject of this package.
+func laneOf(subject string) (string, error) {
+	parts := strings.SplitN(subject, ".", 4)
+	if len(parts) < 3 {
+		return "", errToken
+	}
+	return untoken(parts[2])
+}
+
+// digest shortens a key or an id to a token of 24 characters: 144 bits of SHA-256.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:18])
+}
 
 // A job is a message whose payload is the event's JSON, byte for byte, and whose other fields are headers. The
 // server drops headers of its own when a message schedule fires; these it keeps. The lane is in the subject. Text
@@ -46,11 +182,11 @@ func jobMessage(j *queue.Job) *nats.Msg {
 		h[headerOrderKey] = []string{url.QueryEscape(j.OrderKey)}
 	}
 	if len(j.Headers) > 0 {
-		var pairs []string
-		for _, name := range slices.Sorted(maps.Keys(j.Headers)) {
-			pairs = append(pairs, url.QueryEscape(name)+"="+url.QueryEscape(j.Headers[name]))
+		pairs := url.Values{}
+		for name, value := range j.Headers {
+			pairs.Set(name, value)
 		}
-		h[headerHeaders] = []string{strings.Join(pairs, "&")}
+		h[headerHeaders] = []string{pairs.Encode()}
 	}
 	return &nats.Msg{Header: h, Data: j.Event.JSON()}
 }
@@ -98,7 +234,7 @@ const urgent = "urgent"
 func (n numbers) String() string {
 	b := strconv.AppendInt(make([]byte, 0, 96), format, 10)
 	for _, t := range [...]time.Time{n.enqueued, n.notBefore, n.firstTried} {
-		b = appendStamp(append(b, ' '), t)
+		b = appendTime(append(b, ' '), t)
 	}
 	b = strconv.AppendInt(append(b, ' '), int64(n.attempt), 10)
 	b = strconv.AppendInt(append(b, ' '), n.generation, 10)
@@ -122,7 +258,7 @@ func readNumbers(s string) (n numbers, err error) {
 	}
 	bad := false
 	for i, t := range [...]*time.Time{&n.enqueued, &n.notBefore, &n.firstTried} {
-		if *t, err = unstamp(part[1+i]); err != nil {
+		if *t, err = parseTime(part[1+i]); err != nil {
 			bad = true
 		}
 	}
@@ -149,43 +285,35 @@ func (r *fields) text(name string) string {
 }
 
 func (r *fields) time(name string) time.Time {
-	t, err := unstamp(r.header.Get(name))
+	t, err := parseTime(r.header.Get(name))
 	r.bad = r.bad || err != nil
 	return t
 }
 
 func (r *fields) pairs(name string) map[string]string {
-	s := r.header.Get(name)
-	if s == "" {
+	values, err := url.ParseQuery(r.header.Get(name))
+	r.bad = r.bad || err != nil
+	if len(values) == 0 {
 		return nil
 	}
-	pairs := map[string]string{}
-	for pair := range strings.SplitSeq(s, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		k, err := url.QueryUnescape(key)
-		v, err2 := url.QueryUnescape(value)
-		r.bad = r.bad || err != nil || err2 != nil
-		pairs[k] = v
+	pairs := make(map[string]string, len(values))
+	for key := range values {
+		pairs[key] = values.Get(key)
 	}
 	return pairs
 }
 
-// appendStamp writes a time as Unix seconds and nine digits; "-" is the zero time.
-func appendStamp(b []byte, t time.Time) []byte {
+// appendTime writes a time as Unix seconds and nine digits; "-" is the zero time.
+func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return append(b, '-')
 	}
-	b = append(strconv.AppendInt(b, t.Unix(), 10), '.')
-	nano := t.Nanosecond()
-	for unit := 100_000_000; unit > 0; unit /= 10 {
-		b = append(b, byte('0'+nano/unit%10))
-	}
-	return b
+	return fmt.Appendf(b, "%d.%09d", t.Unix(), t.Nanosecond())
 }
 
-func stamp(t time.Time) string { return string(appendStamp(nil, t)) }
+func formatTime(t time.Time) string { return string(appendTime(nil, t)) }
 
-func unstamp(s string) (time.Time, error) {
+func parseTime(s string) (time.Time, error) {
 	if s == "-" {
 		return time.Time{}, nil
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // Q6: an outcome that the servers refuse, for good or for lack of room, does not keep its worker: it is logged, and
@@ -81,7 +81,7 @@ func TestErrorsOfAFullStorageAndOfRefusals(t *testing.T) {
 	err := q.Enqueue(t.Context(), jobFor("lane", "a"))
 	var unsure *natsqueue.StoreError
 	require.ErrorAs(t, err, &unsure)
-	assert.True(t, ask.Full(unsure.Err))
+	assert.True(t, jsapi.IsFull(unsure.Err))
 	assert.Contains(t, err.Error(), "make room")
 	room()
 	refuseIn(t, s.direct, s.config.Name, 1)

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A server whose time has come to write a scheduled message marks the schedule as being written. When its own
@@ -95,7 +95,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 	var among map[int64]bool
 	if !w.known(over) {
 		var err error
-		if among, err = q.slots(ctx, anything, over); err != nil {
+		if among, err = q.slots(ctx, wildcard, over); err != nil {
 			return
 		}
 	}
@@ -115,7 +115,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 	switch {
 	case found == 0:
 		w.logged = time.Time{}
-	case w.logged.IsZero() || time.Since(w.logged) >= complainPause:
+	case w.logged.IsZero() || time.Since(w.logged) >= warnPause:
 		w.logged = time.Now()
 		q.config.Logger.Warn("tocsin: the NATS servers did not start jobs whose time had come, as when their storage is full",
 			"overdue", found, "published_again", again, "error", problem)
@@ -126,7 +126,7 @@ func (q *Queue) checkSlots(ctx context.Context) {
 func (q *Queue) slots(ctx context.Context, lane string, before int64) (map[int64]bool, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	subjects, err := held(ctx, q.jobs, q.names.schedules(lane, anything))
+	subjects, err := countBySubject(ctx, q.jobs, q.names.schedules(lane, wildcard))
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +145,8 @@ func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, e
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: q.names.schedules(anything, slotToken(slot))})
-		if ask.IsNotFound(err) {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(wildcard, slotToken(slot))})
+		if jsapi.IsNotFound(err) {
 			return found, stored, nil
 		}
 		if err != nil {
@@ -157,7 +157,7 @@ func (q *Queue) republish(ctx context.Context, slot int64) (found, stored int, e
 		switch err := q.replace(ctx, m); {
 		case err == nil:
 			stored++
-		case ask.IsConflict(err): // it was written just now, or another process was faster
+		case jsapi.IsConflict(err): // it was written just now, or another process was faster
 		default:
 			return found, stored, err
 		}
@@ -175,8 +175,8 @@ func (q *Queue) replace(ctx context.Context, m *jetstream.RawStreamMsg) error {
 
 // dueBefore reports whether a lane has schedules of times before one, by the servers' clock.
 func (q *Queue) dueBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
-	filter := q.names.schedules(lane, anything)
-	if some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter})); !some || err != nil {
+	filter := q.names.schedules(lane, wildcard)
+	if some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter})); !some || err != nil {
 		return false, err
 	}
 	last := slotOf(end)
@@ -193,13 +193,13 @@ func (q *Queue) dueBefore(ctx context.Context, lane string, end time.Time) (bool
 	}
 	for _, slot := range slots {
 		filter := q.names.schedules(lane, slotToken(slot))
-		if some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter})); some || err != nil {
+		if some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter})); some || err != nil {
 			return some, err
 		}
 	}
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: q.names.schedules(lane, slotToken(last))})
-		if ask.IsNotFound(err) {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: q.names.schedules(lane, slotToken(last))})
+		if jsapi.IsNotFound(err) {
 			return false, nil
 		}
 		if err != nil {

@@ -2,7 +2,12 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +15,89 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
+
+// Config configures a Queue. Replicas is required; the zero value of every other field is its default.
+type Config struct {
+	// Name begins the names of the queue's streams and subjects, so that several can share an account: letters,
+	// digits, "-" and "_", at most 32. "" = "tocsin".
+	Name string
+	// Replicas is on how many servers each job is stored: 1, 3 or 5. It has no default, because it decides what
+	// survives: see the package comment. Changing it changes the streams.
+	Replicas int
+	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory,
+	// about 0.2 KiB each.
+	IDWindow time.Duration
+	// Lease is after how long without a heartbeat a worker's jobs are given to others; 0 = 30 s, at least 1 s.
+	// Workers send one every third of it, and expect one of the server every sixth.
+	Lease time.Duration
+	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
+	// election of a leader or a short cut is no error.
+	Timeout time.Duration
+	// KeepDead is how long dead letters are kept; 0 = 30 days, negative = until they are discarded.
+	KeepDead time.Duration
+	// Logger gets what delays jobs and has no caller: servers that do not answer or refuse, overdue jobs, messages
+	// that cannot be read. nil = slog.Default.
+	Logger *slog.Logger
+}
+
+const (
+	defaultName     = "tocsin"
+	defaultIDWindow = 5 * time.Minute
+	defaultLease    = 30 * time.Second
+	defaultTimeout  = 10 * time.Second
+	defaultKeepDead = 30 * 24 * time.Hour
+
+	longestName = 32
+)
+
+// withDefaults returns c with its defaults, and all mistakes in it as joined *channel.ConfigErrors.
+func (c Config) withDefaults() (Config, error) {
+	if c.Name == "" {
+		c.Name = defaultName
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	var errs []error
+	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
+		errs = append(errs, &channel.ConfigError{Package: "natsqueue", Path: path, Code: code, Problem: problem, Remedy: remedy})
+	}
+	if len(c.Name) > longestName {
+		bad("Name", channel.CodeRange, "is too long", "use at most 32 characters")
+	}
+	if strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 || !isPlain(byte(r)) }) {
+		bad("Name", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		code := channel.CodeInvalid
+		if c.Replicas == 0 {
+			code = channel.CodeMissing
+		}
+		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers jobs are stored")
+	}
+	for _, d := range []struct {
+		path       string
+		field      *time.Duration
+		least, def time.Duration
+	}{
+		{"IDWindow", &c.IDWindow, time.Second, defaultIDWindow},
+		{"Lease", &c.Lease, time.Second, defaultLease},
+		{"Timeout", &c.Timeout, 0, defaultTimeout},
+		{"KeepDead", &c.KeepDead, math.MinInt64, defaultKeepDead},
+	} {
+		if *d.field == 0 {
+			*d.field = d.def
+		}
+		if *d.field < d.least {
+			bad(d.path, channel.CodeRange, fmt.Sprintf("is below %v", d.least), fmt.Sprintf("use 0 for the default of %v", d.def))
+		}
+	}
+	return c, errors.Join(errs...)
+}
 
 // Queue is a queue.Queue on JetStream. Any number of processes may use it at a time, each with a Queue of its own.
 type Queue struct {
@@ -33,8 +118,8 @@ type Queue struct {
 	watch      watch
 	known      known
 	inFlight   inFlight
-	answers    answers
-	setUps     chan struct{}   // has room for as many consumers as are set up at a time
+	acks       *acks
+	settingUp  chan struct{}   // has room for as many consumers as are set up at a time
 	ctx        context.Context // of what the Queue itself runs
 	end        context.CancelFunc
 	ended      sync.WaitGroup
@@ -44,7 +129,7 @@ var _ queue.Queue = (*Queue)(nil)
 
 // New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
 // addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
-// Errors are a *ConfigError, *NoJetStreamError, *ServerError, *VersionError, or JetStream's own.
+// Errors are joined *channel.ConfigErrors, a *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -53,7 +138,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	if version := nc.ConnectedServerVersion(); tooOld(version) {
 		return nil, &ServerError{Version: version}
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ask.Timeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(jsapi.Timeout), jetstream.WithPublishAsyncMaxPending(maxPublishing))
 	if err != nil {
 		return nil, fmt.Errorf("natsqueue: %w", err)
 	}
@@ -68,7 +153,8 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, known: newKnown(), answers: newAnswers(), setUps: make(chan struct{}, maxSetUps),
+		lanes: map[string]*lane{}, known: newKnown(), inFlight: inFlight{all: map[uint64]*delivery{}},
+		removals: map[uint64]bool{}, acks: newAcks(), settingUp: make(chan struct{}, maxSetUps),
 	}
 	q.maxPayload.Store(nc.MaxPayload())
 	if err := q.readClock(ctx); err != nil {
@@ -76,7 +162,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
 	q.ended.Go(q.keepLeases)
-	q.ended.Go(func() { q.answers.publish(q.ctx) })
+	q.ended.Go(q.sendAcks)
 	q.ended.Go(q.watchSchedules)
 	return q, nil
 }
@@ -122,7 +208,7 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 	}
 	l := newLane(q, name, o, h)
 	q.lanes[name] = l
-	go l.use()
+	go l.serve()
 	return l, nil
 }
 
@@ -145,4 +231,57 @@ func (q *Queue) lane(name string) *lane {
 // bounded gives a call the queue's timeout.
 func (q *Queue) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, q.config.Timeout)
+}
+
+// clock is the servers' time, which decides when a schedule fires. The processes of a queue may disagree with it
+// and with each other: a delay is counted from the servers' now, and whether a job has come too early is judged by
+// it. Between two readings it goes on with this process's monotonic clock, so that setting the wall clock moves
+// nothing.
+type clock struct {
+	mu      sync.Mutex
+	read    time.Time // when it was read, for its monotonic part
+	servers time.Time // what it was then
+}
+
+// newClock begins with a wall clock, until the servers' is known.
+func newClock(wall time.Time) *clock { return &clock{read: time.Now(), servers: wall.Round(0)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.servers.Add(time.Since(c.read))
+}
+
+// agreement is how far two clocks may be apart and count as one: less than is noticeable, more than a busy
+// machine's delays make of clocks that agree.
+const agreement = 100 * time.Millisecond
+
+// observe takes a server's time, which is of some moment since asked.
+func (c *clock) observe(asked, server time.Time) {
+	half := time.Since(asked) / 2
+	now, known := server.Add(half), c.now()
+	if off := now.Sub(known).Abs(); off <= agreement+half {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read, c.servers = time.Now(), now.Round(0)
+}
+
+// until is how long it is to a time of the servers' clock.
+func (c *clock) until(at time.Time) time.Duration { return at.Sub(c.now()) }
+
+// readClock asks the leader of the stream of jobs, whose clock fires its schedules.
+func (q *Queue) readClock(ctx context.Context) error {
+	ctx, cancel := q.bounded(ctx)
+	defer cancel()
+	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) {
+		asked := time.Now()
+		info, err := q.jobs.Info(ctx)
+		if err == nil && !info.TimeStamp.IsZero() {
+			q.clock.observe(asked, info.TimeStamp)
+		}
+		return struct{}{}, err
+	})
+	return err
 }

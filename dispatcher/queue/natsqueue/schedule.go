@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // A scheduled job has a random number. Whoever starts it and whoever cancels it write the number to the stream of
@@ -23,7 +23,7 @@ const (
 )
 
 // leastMarkAge is how long a mark is kept at least: long after the message of a cancelled job has been removed.
-const leastMarkAge = DefaultIDWindow
+const leastMarkAge = defaultIDWindow
 
 // Schedule implements queue.Queue. The id of j is not looked at.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
@@ -78,7 +78,7 @@ func (q *Queue) keySubjects(lane, key string) (timed, ready string) {
 // cancelBefore cancels the jobs of a key; those stored before a number only, if it is not 0. First those whose time
 // has not come: one that comes meanwhile is found by then among the others.
 func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uint64) (bool, error) {
-	waiting, err := q.cancelAll(ctx, timed+"."+allBelow, below)
+	waiting, err := q.cancelAll(ctx, timed+"."+fullWildcard, below)
 	if err != nil {
 		return waiting, err
 	}
@@ -90,8 +90,8 @@ func (q *Queue) cancelBefore(ctx context.Context, timed, ready string, below uin
 func (q *Queue) cancelAll(ctx context.Context, subjects string, below uint64) (bool, error) {
 	some := false
 	for seq := uint64(1); ; {
-		m, err := q.get(ctx, q.names.jobs(), ask.Query{Seq: seq, NextOf: subjects})
-		if ask.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
+		m, err := q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq, NextOf: subjects})
+		if jsapi.IsNotFound(err) || err == nil && below > 0 && m.Sequence >= below {
 			return some, nil
 		}
 		if err != nil {
@@ -115,7 +115,7 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 	}
 	removed, err := q.removeJob(ctx, m.Sequence)
 	if err != nil {
-		q.removeLater(m.Sequence) // or it would start when its mark is gone
+		q.retryRemoval(m.Sequence) // or it would start when its mark is gone
 		return false, err
 	}
 	return own || removed, nil
@@ -123,31 +123,28 @@ func (q *Queue) cancelJob(ctx context.Context, m *jetstream.RawStreamMsg) (bool,
 
 // removeJob deletes a message of the stream of jobs and reports whether it was there.
 func (q *Queue) removeJob(ctx context.Context, seq uint64) (bool, error) {
-	return remove(ctx, q.jobs, seq, func(ctx context.Context) (bool, error) { return q.exists(ctx, seq) })
+	return q.remove(ctx, q.jobs, q.names.jobs(), seq)
 }
 
-// remove deletes a message, which may be gone already, and reports whether it was there.
-func remove(ctx context.Context, s jetstream.Stream, seq uint64, exists func(context.Context) (bool, error)) (bool, error) {
-	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
+// remove deletes a message of a stream of that name, which may be gone already, and reports whether it was there.
+func (q *Queue) remove(ctx context.Context, s jetstream.Stream, name string, seq uint64) (bool, error) {
+	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.DeleteMsg(ctx, seq) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if stays, err2 := exists(ctx); err2 == nil && !stays {
+		if stays, err2 := found(q.get(ctx, name, jsapi.Query{Seq: seq})); err2 == nil && !stays {
 			return false, nil
 		}
 	}
 	return err == nil, err
 }
 
-// removeLater has the message of a cancelled job removed as soon as a server answers.
-func (q *Queue) removeLater(seq uint64) {
+// retryRemoval has the message of a cancelled job removed as soon as a server answers.
+func (q *Queue) retryRemoval(seq uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.removals == nil {
-		q.removals = map[uint64]bool{}
-	}
 	q.removals[seq] = true
 }
 
-// removeCancelled removes what removeLater was given.
+// removeCancelled removes what retryRemoval was given.
 func (q *Queue) removeCancelled(ctx context.Context) {
 	q.mu.Lock()
 	var all []uint64
@@ -165,9 +162,9 @@ func (q *Queue) removeCancelled(ctx context.Context) {
 	}
 }
 
-// begin says whether a worker may start the scheduled job with this number. One that was started before may: its
+// claimStart says whether a worker may start the scheduled job with this number. One that was started before may: its
 // worker did not settle it.
-func (q *Queue) begin(ctx context.Context, d *delivery, number string) (bool, error) {
+func (q *Queue) claimStart(ctx context.Context, d *delivery, number string) (bool, error) {
 	_, what, err := q.mark(ctx, number, started)
 	if err != nil || what == started {
 		return err == nil, err
@@ -185,21 +182,21 @@ func (q *Queue) mark(ctx context.Context, number, what string) (own bool, is str
 		Data:    []byte(what + " " + rand.Text()), // tells our own writing, whose confirmation was lost, from another's
 	}
 	began := time.Now()
-	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
+	for pause := jsapi.MinPause; ; pause = min(2*pause, jsapi.MaxPause) {
 		err := q.store(ctx, m)
 		if err == nil {
 			return true, what, nil
 		}
-		if !ask.IsConflict(err) {
+		if !jsapi.IsConflict(err) {
 			return false, "", err
 		}
-		other, err := q.get(ctx, q.names.marks(), ask.Query{LastOf: m.Subject})
+		other, err := q.get(ctx, q.names.marks(), jsapi.Query{LastOf: m.Subject})
 		if err == nil {
 			is, _, _ = strings.Cut(string(other.Data), " ")
 			return string(other.Data) == string(m.Data), is, nil
 		}
 		// The other's is still on its way through the replicas, or its time has just run out.
-		if !ask.IsNotFound(err) || !ask.Rest(ctx, pause) {
+		if !jsapi.IsNotFound(err) || !jsapi.Sleep(ctx, pause) {
 			return false, "", &StoreError{After: time.Since(began), Err: err}
 		}
 	}

@@ -3,10 +3,14 @@ package natsqueue
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // releasePause is after how long a job whose outcome cannot be stored is delivered again. Until then it counts
@@ -31,7 +35,7 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 	}
 	log := l.q.config.Logger.With("route", l.name, "event_id", j.Event.ID(), "attempt", j.Attempt)
 	began := time.Now()
-	for pause := ask.LeastWait; ; pause = min(2*pause, ask.MostWait) {
+	for pause := jsapi.MinPause; ; pause = min(2*pause, jsapi.MaxPause) {
 		err := l.apply(d, j, out)
 		switch {
 		case err == nil:
@@ -40,21 +44,21 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 			log.Warn("tocsin: an outcome could not be stored; the job runs again", "error", err)
 			l.q.inFlight.remove(d)
 			return
-		case final(err) && time.Since(began) >= l.q.config.Timeout:
+		case isFinal(err) && time.Since(began) >= l.q.config.Timeout:
 			log.Error("tocsin: the NATS servers refuse to store an outcome; the job is released and runs again", "error", err)
 			l.q.release(d, releasePause)
 			return
-		case pause == ask.LeastWait:
+		case pause == jsapi.MinPause:
 			log.Warn("tocsin: an outcome is not stored yet", "error", err)
 		}
-		ask.Rest(l.ctx, pause)
+		jsapi.Sleep(l.ctx, pause)
 	}
 }
 
-// final reports whether err is the servers' own no.
-func final(err error) bool {
+// isFinal reports whether the servers refused, so that asking again does not help.
+func isFinal(err error) bool {
 	_, large := errors.AsType[*TooLargeError](err)
-	return large || ask.Refused(err)
+	return large || jsapi.IsRefused(err)
 }
 
 func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
@@ -63,28 +67,26 @@ func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
 	ctx, cancel := l.q.bounded(context.Background())
 	defer cancel()
 	defer context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })()
-	switch out.Action {
-	case queue.Dead:
-		if err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason)); err != nil {
-			return err
-		}
-		l.q.acknowledge(d)
-		return nil
-	default:
-		return l.again(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
+	if out.Action != queue.Dead {
+		return l.runAgain(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
 	}
+	err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason))
+	if err == nil {
+		l.q.acknowledge(d)
+	}
+	return err
 }
 
-// again makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.
+// runAgain makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.
 // Any other is stored again, behind those that wait, and its old message acknowledged after that: a crash in
 // between repeats the job, and loses nothing.
-func (l *lane) again(ctx context.Context, d *delivery, j queue.Job, delay time.Duration, postponed bool) error {
+func (l *lane) runAgain(ctx context.Context, d *delivery, j queue.Job, delay time.Duration, postponed bool) error {
 	j.NotBefore = time.Time{}
 	if delay > 0 {
 		j.NotBefore = l.q.after(delay)
 	}
 	if l.isStrict(j.OrderKey) {
-		stayed, err := l.q.holdUp(ctx, l, d, &j)
+		stayed, err := l.q.keepAtHead(ctx, l, d, &j)
 		if stayed || err != nil {
 			return err
 		}
@@ -118,9 +120,9 @@ func (q *Queue) after(d time.Duration) time.Time {
 
 const unreadablePause = 30 * time.Second
 
-// unreadable deals with a message that is no job this version can read. One of a newer version is left to newer
-// workers; of any other nothing can be made, so it is kept among the dead letters as it is.
-func (q *Queue) unreadable(d *delivery, problem error) {
+// setAside deals with a message that is no job this version can read. One of a newer version is left to newer workers;
+// any other is kept among the dead letters as it is.
+func (q *Queue) setAside(d *delivery, problem error) {
 	l, msg := d.lane, d.latest()
 	q.config.Logger.Error("tocsin: a message of the queue cannot be read", "route", l.name, "seq", d.seq, "error", problem)
 	if errors.Is(problem, errNewer) {
@@ -134,4 +136,123 @@ func (q *Queue) unreadable(d *delivery, problem error) {
 		return
 	}
 	q.acknowledge(d)
+}
+
+// A strict lane has at most one message out, and the job that is to be retried stays that message until its time
+// has come: nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are
+// kept beside it, for whichever worker gets it next.
+
+// headerHead has the number of the message that waits.
+const headerHead = "Tocsin-Head"
+
+// head is what is kept of the job that holds up a strict lane.
+type head struct {
+	seq uint64 // of its message
+	numbers
+}
+
+// keepAtHead keeps a job at the head of its lane until its NotBefore. false = its message was purged meanwhile.
+func (q *Queue) keepAtHead(ctx context.Context, l *lane, d *delivery, j *queue.Job) (bool, error) {
+	m := &nats.Msg{Subject: q.names.subject(kindHead, l.token), Header: nats.Header{
+		jetstream.MsgRollup: {jetstream.MsgRollupSubject},
+		headerJob:           {numbersOf(j).String()},
+		headerHead:          {strconv.FormatUint(d.seq, 10)},
+	}}
+	if err := q.store(ctx, m); err != nil {
+		return false, err
+	}
+	if stays, err := q.exists(ctx, d.seq); !stays || err != nil {
+		return false, err
+	}
+	wait := time.Duration(0)
+	if !j.NotBefore.IsZero() {
+		wait = max(q.clock.until(j.NotBefore), 0)
+	}
+	q.release(d, wait)
+	return true, nil
+}
+
+// headOf reads what is kept for a lane; nil = nothing.
+func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
+	m, err := q.get(ctx, q.names.jobs(), jsapi.Query{LastOf: q.names.subject(kindHead, lane)})
+	if jsapi.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	seq, err := strconv.ParseUint(m.Header.Get(headerHead), 10, 64)
+	if err != nil {
+		return nil, errCorrupt
+	}
+	n, err := readNumbers(m.Header.Get(headerJob))
+	return &head{seq: seq, numbers: n}, err
+}
+
+// preparation says what has to be done before a message may start; nil = nothing. Called with the lane locked.
+func (l *lane) preparation(msg jetstream.Msg, meta *jetstream.MsgMetadata) func(*delivery) bool {
+	headers := msg.Headers()
+	// The first message of a consumer may have been delivered before, by the lane's previous consumer.
+	again := meta.NumDelivered > 1 || meta.Sequence.Consumer == 1
+	number, ordered := headers.Get(headerNumber), again && l.limit <= 1 && headers.Get(headerOrderKey) != ""
+	n, _ := readNumbers(headers.Get(headerJob)) // work finds what is wrong with it
+	notBefore := n.notBefore
+	if !notBefore.After(meta.Timestamp) {
+		notBefore = time.Time{} // by the servers' clock its time had come when it was written
+	}
+	if number == "" && !ordered && !l.q.isLater(notBefore) {
+		return nil
+	}
+	return func(d *delivery) bool {
+		ctx, cancel := l.q.bounded(l.ctx)
+		defer cancel()
+		start, err := true, error(nil)
+		if number != "" {
+			start, err = l.q.claimStart(ctx, d, number)
+		}
+		if err == nil && start && ordered {
+			var s *head
+			if s, err = l.q.headOf(ctx, l.token); err == nil && s != nil && s.seq == d.seq {
+				d.state, notBefore = s, s.notBefore
+			}
+		}
+		if err != nil {
+			l.warn("prepare a job", err)
+			l.q.release(d, preparePause)
+			return false
+		}
+		return start && l.awaitTime(ctx, d, notBefore)
+	}
+}
+
+// preparePause is how long a message waits that could not be prepared.
+const preparePause = time.Second
+
+// shortWait is how long a message that came before its time is kept; others are put off.
+const shortWait = time.Second
+
+// awaitTime waits until a message's time has come. Longer than a moment it puts the message off: it came that early
+// because a message schedule cannot be as late, or because somebody set the servers' clock.
+func (l *lane) awaitTime(ctx context.Context, d *delivery, notBefore time.Time) bool {
+	if !l.q.isLater(notBefore) {
+		return true
+	}
+	wait := l.q.clock.until(notBefore)
+	if wait <= shortWait && jsapi.Sleep(l.ctx, wait) {
+		return true
+	}
+	job, err := l.read(d)
+	if err != nil {
+		return true // work finds the same
+	}
+	if d.state != nil {
+		l.q.release(d, wait)
+		return false
+	}
+	if l.q.store(ctx, l.q.message(&job, followID(&job, d.seq))) != nil {
+		l.q.release(d, preparePause)
+		return false
+	}
+	l.q.acknowledge(d)
+	return false
 }

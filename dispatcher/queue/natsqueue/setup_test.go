@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
@@ -40,10 +41,15 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		{"Timeout", natsqueue.Config{Replicas: 1, Timeout: -1}},
 	} {
 		_, err := natsqueue.New(t.Context(), nc, c.config)
-		var bad *natsqueue.ConfigError
+		var bad *channel.ConfigError
 		require.ErrorAs(t, err, &bad)
-		assert.Equal(t, c.field, bad.Field)
+		assert.Equal(t, c.field, bad.Path)
+		assert.Equal(t, "natsqueue", bad.Package)
 	}
+	_, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Name: "a.b", Lease: 1, Timeout: -1})
+	var paths []string
+	_ = channel.EditConfigErrors(err, func(e *channel.ConfigError) { paths = append(paths, e.Path) })
+	assert.Equal(t, []string{"Name", "Replicas", "Lease", "Timeout"}, paths, "every mistake at once")
 }
 
 func TestSetUpIsVersioned(t *testing.T) {
@@ -176,7 +182,7 @@ func TestNoJetStream(t *testing.T) {
 			nc := natstest.Connect(t, c.URL(), nats.UserInfo("worker", "password"))
 			began := time.Now()
 			_, err := natsqueue.New(t.Context(), nc, natsqueue.Config{Replicas: 1, Timeout: time.Minute})
-			var none *natsqueue.NoJetStreamError
+			var none *natsqueue.ServerError
 			require.ErrorAs(t, err, &none)
 			require.Error(t, errors.Unwrap(none))
 			assert.Contains(t, err.Error(), "jetstream block")

@@ -16,7 +16,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// This file puts a witness between SQLite and the operating system: a VFS that passes everything on and remembers which
+// This file puts a witness between SQLite and the operating system: a VFS that passes everything on and count which
 // writes were followed by a sync. What was not would be lost with the power.
 
 // witnessed is the state of all files opened through the witness. SQLite knows one VFS per name and process, so it is

@@ -9,22 +9,22 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 )
 
-// known remembers which lanes got which of the latest events, so that enqueueing again is safe, also after a restart.
+// known count which lanes got which of the latest events, so that enqueueing again is safe, also after a restart.
 // It is looked up in memory; the file has a row per group commit, which is read at the start and costs next to nothing
 // beside the jobs. The writing goroutine owns it.
 type known struct {
-	limit     int
-	sights    map[knownKey]sight
-	batches   []knownBatch // the oldest first
-	remembers int          // keys in all batches
-	batch     int64        // number of the latest
+	limit   int
+	seen    map[knownKey]seenEvent
+	batches []knownBatch // the oldest first
+	count   int          // keys in all batches
+	batch   int64        // number of the latest
 }
 
 // knownKey is a digest of an event's id and a generation.
 type knownKey = [16]byte
 
-// sight is what is known of an event: a digest that tells other data, and the numbers of the lanes that got it.
-type sight struct {
+// seenEvent is what is known of an event: a digest that tells other data, and the numbers of the lanes that got it.
+type seenEvent struct {
 	digest uint64
 	batch  int64 // the latest that says all of this
 	lanes  []int64
@@ -35,17 +35,17 @@ type knownBatch struct {
 	keys []knownKey
 }
 
-// conflict finds an event in groups whose id is known with other data, or comes with two kinds of it.
-func (k *known) conflict(groups []*durable.Event) error {
+// conflict finds an event whose id is known with other data, or comes with two kinds of it.
+func (k *known) conflict(events []*durable.Event) error {
 	var met map[knownKey]uint64
-	if len(groups) > 1 {
-		met = make(map[knownKey]uint64, len(groups))
+	if len(events) > 1 {
+		met = make(map[knownKey]uint64, len(events))
 	}
-	for i := range groups {
-		e := groups[i]
-		s, seen := k.sights[e.Key]
+	for i := range events {
+		e := events[i]
+		s, known := k.seen[e.Key]
 		digest, again := met[e.Key]
-		if seen && s.digest != e.Digest || again && digest != e.Digest {
+		if known && s.digest != e.Digest || again && digest != e.Digest {
 			return &queue.ConflictError{EventID: e.Jobs[0].Event.ID()}
 		}
 		if met != nil {
@@ -55,31 +55,31 @@ func (k *known) conflict(groups []*durable.Event) error {
 	return nil
 }
 
-func (k *known) has(key knownKey, lane int64) bool { return slices.Contains(k.sights[key].lanes, lane) }
+func (k *known) has(key knownKey, lane int64) bool { return slices.Contains(k.seen[key].lanes, lane) }
 
 // add notes in t that a lane gets an event.
 func (k *known) add(t *tx, e *durable.Event, lane int64) {
-	before, seen := k.sights[e.Key]
-	now := sight{digest: e.Digest, batch: k.batch + 1, lanes: append(slices.Clip(before.lanes), lane)}
-	k.sights[e.Key] = now
+	before, known := k.seen[e.Key]
+	now := seenEvent{digest: e.Digest, batch: k.batch + 1, lanes: append(slices.Clip(before.lanes), lane)}
+	k.seen[e.Key] = now
 	if before.batch != now.batch {
 		t.met = append(t.met, e.Key)
 	}
 	t.undo = append(t.undo, func() {
-		if seen {
-			k.sights[e.Key] = before
+		if known {
+			k.seen[e.Key] = before
 		} else {
-			delete(k.sights, e.Key)
+			delete(k.seen, e.Key)
 		}
 	})
 }
 
-// store writes what t has met, and forgets the oldest for it.
+// store writes what t has added, and forgets the oldest for it.
 func (k *known) store(t *tx) error {
 	if len(t.met) == 0 {
 		return nil
 	}
-	gone, kept := 0, k.remembers+len(t.met)
+	gone, kept := 0, k.count+len(t.met)
 	for gone < len(k.batches) && kept-len(k.batches[gone].keys) >= k.limit {
 		kept -= len(k.batches[gone].keys)
 		gone++
@@ -99,15 +99,15 @@ func (k *known) store(t *tx) error {
 			k.forget(b)
 		}
 		k.batches = append(slices.Delete(k.batches, 0, gone), knownBatch{num, met})
-		k.batch, k.remembers = num, kept
+		k.batch, k.count = num, kept
 	})
 	return nil
 }
 
 func (k *known) forget(b knownBatch) {
 	for _, key := range b.keys {
-		if k.sights[key].batch == b.num { // else a later one has it as well
-			delete(k.sights, key)
+		if k.seen[key].batch == b.num { // else a later one has it as well
+			delete(k.seen, key)
 		}
 	}
 }
@@ -121,7 +121,7 @@ var errKnown = errors.New("the window of known ids is damaged")
 func (k *known) encode(keys []knownKey) []byte {
 	b := append(make([]byte, 0, 1+27*len(keys)), knownFormat)
 	for _, key := range keys {
-		s := k.sights[key]
+		s := k.seen[key]
 		b = binary.BigEndian.AppendUint64(append(b, key[:]...), s.digest)
 		b = binary.AppendUvarint(b, uint64(len(s.lanes)))
 		for _, lane := range s.lanes {
@@ -144,7 +144,7 @@ func (k *known) decode(num int64, b []byte) error {
 			return errKnown
 		}
 		copy(key[:], b)
-		s := sight{digest: binary.BigEndian.Uint64(b[len(key):]), batch: num}
+		s := seenEvent{digest: binary.BigEndian.Uint64(b[len(key):]), batch: num}
 		b = b[len(key)+8:]
 		lanes, ok := cutNumber(&b)
 		if !ok || lanes > uint64(len(b)) { // a lane has a byte at least
@@ -157,18 +157,18 @@ func (k *known) decode(num int64, b []byte) error {
 			}
 			s.lanes = append(s.lanes, int64(lane))
 		}
-		k.sights[key] = s
+		k.seen[key] = s
 		batch.keys = append(batch.keys, key)
 	}
 	k.batches = append(k.batches, batch)
-	k.remembers += len(batch.keys)
+	k.count += len(batch.keys)
 	k.batch = num
 	return nil
 }
 
 // load reads the window of a file.
 func (k *known) load(c *conn) error {
-	k.sights = map[knownKey]sight{}
+	k.seen = map[knownKey]seenEvent{}
 	var bad error
 	err := c.each(func(row []driverValue) bool {
 		bad = k.decode(integer(row[0]), blob(row[1]))

@@ -103,9 +103,9 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	return &Queue{jobQueue: jobs, durable: jobs, store: s}, nil
 }
 
-func orDefault(n, otherwise int) int {
+func orDefault(n, def int) int {
 	if n <= 0 {
-		return otherwise
+		return def
 	}
 	return n
 }

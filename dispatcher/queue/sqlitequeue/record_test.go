@@ -58,6 +58,7 @@ func TestSlackReferencesOutlastARestart(t *testing.T) {
 func TestRecordsEnd(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
+	require.NoError(t, q.write(t.Context(), "test", func(*tx) error { return nil }), "the first housekeeping comes with this one")
 	refs := q.SlackReferences(20 * time.Millisecond)
 	require.NoError(t, refs.Put(t.Context(), slack.Key{}, slack.Reference{TS: "1"}))
 	eventually(t, func() bool {

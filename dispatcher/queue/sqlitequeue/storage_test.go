@@ -126,7 +126,7 @@ func TestQ2TheWindowIsBounded(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		assert.LessOrEqual(t, len(q.store.known.sights), limit)
+		assert.LessOrEqual(t, len(q.store.known.seen), limit)
 		assert.LessOrEqual(t, rowsOf(t, q, "known"), int64(limit))
 		before := rowsOf(t, q, "job")
 		require.NoError(t, q.Enqueue(t.Context(), all[events-limit/2:]...))

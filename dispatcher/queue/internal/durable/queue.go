@@ -276,7 +276,7 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j que
 		return out, false
 	}
 	s := &Settlement{Lane: l.Name(), Job: ref, Outcome: out}
-	if !j.Event.IsZero() {
+	if out.Action == queue.Dead && !j.Event.IsZero() {
 		s.ID = j.ID()
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {

@@ -98,7 +98,7 @@ type Append struct {
 type Settlement struct {
 	Lane    string
 	Job     *lanes.Ref
-	ID      string // of the job; "" if its event is unreadable
+	ID      string // of a dead job; "" if its event is unreadable
 	Outcome queue.Disposition
 	Due     int64 // set by Settle for a job that is to run again: Now or a time
 }

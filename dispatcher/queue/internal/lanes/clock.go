@@ -38,7 +38,8 @@ type clock struct {
 	back    atomic.Int64 // sum of backward steps
 	skew    atomic.Int64 // wall - elapsed since the last step
 
-	mu sync.Mutex // guards a step
+	mu    sync.Mutex   // guards a step
+	steps atomic.Int64 // how many there were
 }
 
 func newClock(read func() Reading) *clock {
@@ -73,10 +74,8 @@ func (c *clock) step(r Reading) {
 		return // somebody else has noticed
 	}
 	c.skew.Add(step)
+	c.steps.Add(1)
 }
-
-// stepped changes with each step.
-func (c *clock) stepped() [2]int64 { return [2]int64{c.forward.Load(), c.back.Load()} }
 
 // after is d from now. The greatest duration, which means never, does not wrap round.
 func (c *clock) after(d time.Duration) int64 { return add(c.now(), int64(d)) }

@@ -42,11 +42,11 @@ func (e *Entry) key() string {
 type place uint8
 
 const (
-	nowhere  place = iota // with a worker, or not in the lane any more
-	ready                 // may start
-	hurried               // may start before those
-	later                 // in the heap
-	follower              // behind another entry with its order key
+	nowhere     place = iota // with a worker, or not in the lane any more
+	ready                    // may start
+	readyUrgent              // may start before those
+	later                    // in the heap
+	follower                 // behind another entry with its order key
 )
 
 // fill makes e the entry of a job.

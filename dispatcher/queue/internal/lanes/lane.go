@@ -32,7 +32,7 @@ type Lane struct {
 	workers, running int
 	starting         bool
 	heldUntil        int64         // Admit said not before; unset = free
-	changed          chan struct{} // closed at the next change; nil = nobody waits for one
+	changed          chan struct{} // closed at the next change; nil = none waits for one
 
 	waiting             int                  // jobs that have not started
 	ready               [2]fifo              // those that may start: the urgent ones and the others
@@ -46,9 +46,9 @@ type Lane struct {
 	stored stored
 
 	timer   *time.Timer
-	wakeAt  int64    // when the timer fires; unset = not at all
-	woke    int64    // when it last did
-	stepped [2]int64 // of the clock, as far as later knows
+	wakeAt  int64 // when the timer fires; unset = not at all
+	woke    int64 // when it last did
+	stepped int64 // of the clock, as far as later knows
 }
 
 // orderKey is a busy key: one entry of it may start, waits for its time or runs, the others follow.
@@ -64,8 +64,8 @@ const (
 
 func newLane(s *Scheduler, name string) *Lane {
 	return &Lane{
-		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.stepped(),
-		ready: [2]fifo{{place: hurried}, {place: ready}},
+		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
+		ready: [2]fifo{{place: readyUrgent}, {place: ready}},
 		keys:  map[string]*orderKey{}, named: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, next: unset},
 	}
 }
@@ -320,7 +320,7 @@ func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 // leave takes a waiting entry out of where it waits.
 func (l *Lane) leave(e *Entry) {
 	switch e.place {
-	case ready, hurried:
+	case ready, readyUrgent:
 		l.list(e).remove(e)
 	case later:
 		l.later.remove(e)
@@ -419,7 +419,7 @@ func (l *Lane) purge() int {
 			delete(l.keys, key)
 		}
 	}
-	l.ready, l.arrived = [2]fifo{{place: hurried}, {place: ready}}, arrivals{}
+	l.ready, l.arrived = [2]fifo{{place: readyUrgent}, {place: ready}}, arrivals{}
 	l.later = nil
 	l.waiting = 0
 	clear(l.named)

@@ -26,7 +26,7 @@ type Scheduler struct {
 	watching sync.Mutex // taken after a lane's
 	open     int        // lanes
 	watch    *time.Timer
-	stepped  [2]int64 // of the clock, as far as lanes know
+	stepped  int64 // of the clock, as far as lanes know
 }
 
 // New makes a scheduler without lanes. read is System's, or what a test says.
@@ -37,7 +37,7 @@ func New(read func() Reading, hooks Hooks) *Scheduler {
 // Dropped is a job that was given up for lack of room, and who is to be notified once no lock is held.
 type Dropped struct {
 	Job    queue.Job
-	Notify func(queue.Job) // nil = nobody
+	Notify func(queue.Job) // nil = none
 }
 
 // Lane returns the lane of that name, made on first use.
@@ -222,7 +222,7 @@ func (s *Scheduler) lookAtClock() {
 	s.clock.now()
 	s.watching.Lock()
 	before := s.stepped
-	s.stepped = s.clock.stepped()
+	s.stepped = s.clock.steps.Load()
 	stepped := s.stepped != before
 	if s.open > 0 {
 		s.watch.Reset(watchEvery)

@@ -20,7 +20,7 @@ type Hooks struct {
 	// Refill is called, with the lane locked, once a lane has few jobs left and the store more, or when the time of one
 	// in the store comes. It must not wait; it is answered by Loaded.
 	Refill func(l *Lane)
-	// Stepped is called soon after the wall clock was set, while lanes are open. nil = nobody cares.
+	// Stepped is called soon after the wall clock was set, while lanes are open. nil = none.
 	Stepped func()
 	// Window is how many jobs may wait in a lane.
 	Window func() int

@@ -193,7 +193,7 @@ func (l *Lane) promote() {
 
 // followClock notices that the wall clock was set.
 func (l *Lane) followClock() {
-	if stepped := l.s.clock.stepped(); stepped != l.stepped {
+	if stepped := l.s.clock.steps.Load(); stepped != l.stepped {
 		l.stepped = stepped
 		l.later.update(l.s.clock.due)
 	}

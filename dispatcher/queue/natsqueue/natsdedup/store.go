@@ -1,3 +1,14 @@
+// Package natsdedup keeps the keys of package dedup in a JetStream key-value bucket, so that a route's window holds
+// across all workers: what one has delivered, another does not.
+//
+// Each claim and commit is one confirmed write that succeeds only if the key is as it was last seen. Leases and
+// windows are judged by the clocks of the processes, which therefore must agree to well within a lease; the servers
+// remove a key a second or two after its time. A key is stored as its SHA-256, never as it is.
+//
+// A bucket that somebody else made is refused and left as it is.
+//
+// With Replicas 3 the keys survive the loss of a server; they are kept in files, with the same limits as package
+// natsqueue describes.
 package natsdedup
 
 import (
@@ -15,8 +26,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // Config configures a Store. Replicas is required; the zero value of every other field is its default.
@@ -26,18 +38,10 @@ type Config struct {
 	Timeout  time.Duration // bounds a call whose ctx has no earlier deadline; 0 = 5 s
 }
 
-// Defaults of Config.
 const (
-	DefaultBucket  = "tocsin-dedup"
-	DefaultTimeout = 5 * time.Second
+	defaultBucket  = "tocsin-dedup"
+	defaultTimeout = 5 * time.Second
 )
-
-// ConfigError says what is wrong with a Config.
-type ConfigError struct{ Field, Problem, Remedy string }
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("natsdedup: Config.%s %s: %s", e.Field, e.Problem, e.Remedy)
-}
 
 // BucketError says that a bucket is not one of this package, or one of a newer version. It was not changed.
 type BucketError struct {
@@ -61,17 +65,17 @@ type Store struct {
 
 var _ dedup.Store = (*Store)(nil)
 
-// New makes the bucket, or finds it, and returns the store. The errors are a *ConfigError, a *BucketError for a
-// bucket of somebody else, which is left as it is, or JetStream's own.
+// New makes the bucket, or finds it, and returns the store. The errors are joined *channel.ConfigErrors, a *BucketError
+// for a bucket of somebody else, which is left as it is, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Bucket == "" {
-		c.Bucket = DefaultBucket
+		c.Bucket = defaultBucket
 	}
 	if c.Timeout <= 0 {
-		c.Timeout = DefaultTimeout
+		c.Timeout = defaultTimeout
 	}
-	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
-		return nil, &ConfigError{"Replicas", "is not 1, 3 or 5", "say on how many servers keys are stored"}
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -79,57 +83,36 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: %w", err)
 	}
-	if !bucketName.MatchString(c.Bucket) {
-		return nil, &ConfigError{"Bucket", "has other characters", `use letters, digits, "-" and "_"`}
+	_, err = jsapi.EnsureStream(ctx, js, bucket(c), func(have, want jetstream.StreamConfig) bool { return have.Replicas == want.Replicas })
+	if version, ok := errors.AsType[*jsapi.VersionError](err); ok {
+		return nil, &BucketError{Bucket: c.Bucket, Found: version.Found}
 	}
-	if err := setUp(ctx, js, c); err != nil {
-		return nil, err
+	if jsapi.IsNoJetStream(err) {
+		return nil, fmt.Errorf("natsdedup: bucket %q: the NATS servers serve no JetStream to this account: add a jetstream block to "+
+			"their configuration and enable it for the account: %w", c.Bucket, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
 	}
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
 }
 
-// setUp makes the bucket, or gives it the replicas of c if it is one of this package.
-func setUp(ctx context.Context, js jetstream.JetStream, c Config) error {
-	want := bucket(c)
-	have, err := find(ctx, js, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return setUpError(c, err)
+func (c Config) validate() error {
+	var errs []error
+	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
+		errs = append(errs, &channel.ConfigError{Package: "natsdedup", Path: path, Code: code, Problem: problem, Remedy: remedy})
+	}
+	if !bucketName.MatchString(c.Bucket) {
+		bad("Bucket", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		code := channel.CodeInvalid
+		if c.Replicas == 0 {
+			code = channel.CodeMissing
 		}
-		have, err = find(ctx, js, want.Name) // another process was faster, with another configuration
+		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers keys are stored")
 	}
-	if err != nil {
-		return setUpError(c, err)
-	}
-	found := have.Metadata[versionKey]
-	if version, err := strconv.Atoi(found); err != nil || version > bucketVersion {
-		return &BucketError{Bucket: c.Bucket, Found: found}
-	}
-	if have.Replicas == want.Replicas { // an update disturbs a stream that is in use, even one that changes nothing
-		return nil
-	}
-	_, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
-	return setUpError(c, err)
-}
-
-func find(ctx context.Context, js jetstream.JetStream, name string) (jetstream.StreamConfig, error) {
-	s, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, name) })
-	if err != nil {
-		return jetstream.StreamConfig{}, err
-	}
-	return s.CachedInfo().Config, nil
-}
-
-func setUpError(c Config, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ask.NoJetStream(err):
-		return fmt.Errorf("natsdedup: bucket %q: the NATS servers serve no JetStream to this account: add a jetstream block to "+
-			"their configuration and enable it for the account: %w", c.Bucket, err)
-	}
-	return fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
+	return errors.Join(errs...)
 }
 
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
@@ -142,15 +125,12 @@ func bucket(c Config) jetstream.StreamConfig {
 		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
 		Storage: jetstream.FileStorage, Replicas: c.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
-		Metadata: map[string]string{versionKey: strconv.Itoa(bucketVersion)},
+		Metadata: map[string]string{jsapi.VersionKey: strconv.Itoa(bucketVersion)},
 	}
 }
 
-// versionKey is where a bucket says which version of this package made it, and bucketVersion is this one's.
-const (
-	versionKey    = "tocsin.version"
-	bucketVersion = 1
-)
+// bucketVersion is the version of buckets this package makes.
+const bucketVersion = 1
 
 // Claim implements dedup.Store.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (dedup.Claim, error) {
@@ -167,7 +147,7 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 		if err == nil {
 			return acquired(seq, own), nil
 		}
-		if !ask.IsConflict(err) {
+		if !jsapi.IsConflict(err) {
 			return dedup.Claim{}, err
 		}
 		found, seq, err := s.last(ctx, subject)
@@ -185,7 +165,7 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 			return dedup.Claim{State: state, Remaining: left}, nil
 		}
 		// It is at an end. When what refused us is still on its way through the replicas, this reads the one before.
-		if seq == last && !ask.Rest(ctx, readPause) {
+		if seq == last && !jsapi.Sleep(ctx, readPause) {
 			return dedup.Claim{}, ctx.Err()
 		}
 		last = seq
@@ -225,7 +205,7 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 	defer cancel()
 	for {
 		_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
-		if !ask.IsConflict(err) {
+		if !jsapi.IsConflict(err) {
 			return err
 		}
 		found, seq, err := s.last(ctx, s.subject(key))
@@ -233,7 +213,7 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 			return err
 		}
 		// What refused us may still be on its way through the replicas, and be our own.
-		if seq != own.seq || !ask.Rest(ctx, readPause) {
+		if seq != own.seq || !jsapi.Sleep(ctx, readPause) {
 			return dedup.ErrLost
 		}
 	}
@@ -245,7 +225,7 @@ func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + de
 // with a server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may
 // last.
 func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
-	ack, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
+	ack, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
 		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
 			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(max(ttl, s.timeout))))
 	})
@@ -268,10 +248,10 @@ func rounded(d time.Duration) time.Duration {
 // last reads the last entry of a subject and its number from the leader. One that is not there is at an end, with
 // number 0.
 func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
-	m, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return ask.Message(ctx, s.js.Conn(), "KV_"+s.bucket, ask.Query{LastOf: subject})
+	m, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return jsapi.Message(ctx, s.js.Conn(), "KV_"+s.bucket, jsapi.Query{LastOf: subject})
 	})
-	if ask.IsNotFound(err) {
+	if jsapi.IsNotFound(err) {
 		return entry{}, 0, nil
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dedup/deduptest"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
@@ -66,7 +67,7 @@ func TestWindowHoldsAcrossWorkersAndTheLossOfAServer(t *testing.T) {
 	for i := range 20 {
 		once(fmt.Sprintf("before %d", i))
 	}
-	leader := c.LeaderOf("KV_" + natsdedup.DefaultBucket)
+	leader := c.LeaderOf("KV_tocsin-dedup")
 	require.GreaterOrEqual(t, leader, 0)
 	c.Stop(leader)
 	for i := range 20 {
@@ -117,7 +118,7 @@ func TestCallsOutliveTheLossOfTheirServer(t *testing.T) {
 	}
 	for range 2 {
 		reach(rounds.Load() + 50)
-		leader := c.LeaderOf("KV_" + natsdedup.DefaultBucket)
+		leader := c.LeaderOf("KV_tocsin-dedup")
 		require.GreaterOrEqual(t, leader, 0)
 		c.Stop(leader)
 		reach(rounds.Load() + 50)
@@ -134,7 +135,7 @@ func TestLostAnswers(t *testing.T) {
 	proxy, direct := natstest.NewProxy(t, c.URL()), natstest.Connect(t, c.URL())
 	s, err := natsdedup.New(t.Context(), natstest.Connect(t, proxy.URL()), natsdedup.Config{Replicas: 1, Timeout: time.Minute})
 	require.NoError(t, err)
-	written := func() uint64 { return natstest.State(t, direct, "KV_"+natsdedup.DefaultBucket).LastSeq }
+	written := func() uint64 { return natstest.State(t, direct, "KV_tocsin-dedup").LastSeq }
 	unanswered := func(call func() error) {
 		proxy.CutAnswers()
 		before, done := written(), make(chan error, 1)
@@ -172,9 +173,9 @@ func TestKeysGoAfterTheirTime(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Commit(t.Context(), fmt.Sprint(i), claim.Token, 100*time.Millisecond))
 	}
-	require.Eventually(t, func() bool { return natstest.State(t, nc, "KV_"+natsdedup.DefaultBucket).Msgs == 0 },
+	require.Eventually(t, func() bool { return natstest.State(t, nc, "KV_tocsin-dedup").Msgs == 0 },
 		30*time.Second, 50*time.Millisecond)
-	assert.EqualValues(t, 100, natstest.State(t, nc, "KV_"+natsdedup.DefaultBucket).LastSeq, "a claim and a commit each")
+	assert.EqualValues(t, 100, natstest.State(t, nc, "KV_tocsin-dedup").LastSeq, "a claim and a commit each")
 }
 
 func TestConfigErrorNamesTheField(t *testing.T) {
@@ -184,10 +185,14 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 		"Replicas": {}, "Bucket": {Bucket: "a.b", Replicas: 1},
 	} {
 		_, err := natsdedup.New(t.Context(), nc, c)
-		var bad *natsdedup.ConfigError
+		var bad *channel.ConfigError
 		require.ErrorAs(t, err, &bad)
-		assert.Equal(t, field, bad.Field)
+		assert.Equal(t, field, bad.Path)
+		assert.Equal(t, "natsdedup", bad.Package)
 	}
+	_, err := natsdedup.New(t.Context(), nc, natsdedup.Config{Bucket: "a.b"})
+	require.ErrorContains(t, err, "Bucket")
+	require.ErrorContains(t, err, "Replicas", "every mistake at once")
 }
 
 // The longest durations mean for ever, and must not wrap round to the past.
@@ -212,7 +217,7 @@ func TestBucketOfSomebodyElseIsLeftAlone(t *testing.T) {
 	nc := natstest.Connect(t, natstest.New(t, 1).URL())
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	config := jetstream.KeyValueConfig{Bucket: natsdedup.DefaultBucket, History: 5, Description: "somebody else's"}
+	config := jetstream.KeyValueConfig{Bucket: "tocsin-dedup", History: 5, Description: "somebody else's"}
 	kv, err := js.CreateKeyValue(t.Context(), config)
 	require.NoError(t, err)
 	for n := range 5 {
@@ -222,7 +227,7 @@ func TestBucketOfSomebodyElseIsLeftAlone(t *testing.T) {
 	_, err = natsdedup.New(t.Context(), nc, natsdedup.Config{Replicas: 1})
 	var foreign *natsdedup.BucketError
 	require.ErrorAs(t, err, &foreign)
-	assert.Equal(t, natsdedup.DefaultBucket, foreign.Bucket)
+	assert.Equal(t, "tocsin-dedup", foreign.Bucket)
 	assert.Contains(t, err.Error(), "Config.Bucket")
 	history, err := kv.History(t.Context(), "key")
 	require.NoError(t, err)

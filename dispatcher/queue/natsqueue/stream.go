@@ -11,15 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to
 // its own, and refuses a newer one.
 const setupVersion = 1
-
-// versionKey is where a stream says which version it has.
-const versionKey = "tocsin.version"
 
 // leastServer is the first version with message schedules.
 const leastServer = "2.12"
@@ -31,21 +28,21 @@ type streams struct{ jobs, dead, marks jetstream.Stream }
 // change in a moment. When nobody answers and the server that is connected says that it has JetStream, it may be
 // starting: setUp goes on asking.
 func haveJetStream(ctx context.Context, nc *nats.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, jsapi.Timeout)
 	defer cancel()
-	_, err := ask.Until(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) {
 		var answer struct {
 			Error *jetstream.APIError `json:"error"`
 		}
-		err := ask.Call(ctx, nc, "INFO", nil, &answer)
+		err := jsapi.Call(ctx, nc, "INFO", nil, &answer)
 		if err == nil && answer.Error != nil {
 			err = answer.Error
 		}
 		return struct{}{}, err
 	})
 	_, answered := errors.AsType[*jetstream.APIError](err)
-	if here, _ := nc.ConnectedServerJetStream(); ask.NoJetStream(err) && (answered || !here) {
-		return &NoJetStreamError{Err: err}
+	if here, _ := nc.ConnectedServerJetStream(); jsapi.IsNoJetStream(err) && (answered || !here) {
+		return &ServerError{Err: err}
 	}
 	return nil
 }
@@ -69,7 +66,9 @@ func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, erro
 	return s, nil
 }
 
-func metadata() map[string]string { return map[string]string{versionKey: strconv.Itoa(setupVersion)} }
+func metadata() map[string]string {
+	return map[string]string{jsapi.VersionKey: strconv.Itoa(setupVersion)}
+}
 
 func jobsConfig(c Config) jetstream.StreamConfig {
 	n := naming(c.Name)
@@ -77,7 +76,7 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Name:        n.jobs(),
 		Description: "Tocsin: deliveries that wait",
 		Subjects: []string{
-			n.subject(kindReady, allBelow), n.subject(kindLater, allBelow), n.subject(kindTimed, allBelow), n.subject(kindHead, anything),
+			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard), n.subject(kindHead, wildcard),
 		},
 		Retention:         jetstream.WorkQueuePolicy,
 		Storage:           jetstream.FileStorage,
@@ -93,16 +92,20 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 
 func deadConfig(c Config) jetstream.StreamConfig {
 	n := naming(c.Name)
+	window := c.IDWindow
+	if c.KeepDead > 0 {
+		window = min(window, c.KeepDead) // which bounds it
+	}
 	return jetstream.StreamConfig{
 		Name:        n.dead(),
 		Description: "Tocsin: deliveries that were given up",
-		Subjects:    []string{n.subject(kindDead, allBelow)},
+		Subjects:    []string{n.subject(kindDead, fullWildcard)},
 		Storage:     jetstream.FileStorage,
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
 		AllowDirect: true, // to count
 		MaxAge:      max(c.KeepDead, 0),
-		Duplicates:  shortest(c.IDWindow, c.KeepDead),
+		Duplicates:  window,
 		Metadata:    metadata(),
 	}
 }
@@ -113,7 +116,7 @@ func marksConfig(c Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              n.marks(),
 		Description:       "Tocsin: scheduled jobs that were started or cancelled",
-		Subjects:          []string{n.subject(kindMark, anything)},
+		Subjects:          []string{n.subject(kindMark, wildcard)},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
 		MaxAge:            max(c.IDWindow, leastMarkAge),
@@ -125,46 +128,21 @@ func marksConfig(c Config) jetstream.StreamConfig {
 
 // recreateMarks makes the stream of marks again: a single server that restarts does not even know its name any more.
 func (q *Queue) recreateMarks(ctx context.Context) {
-	_, _ = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
-}
-
-// shortest is the smaller of a window and how long messages are kept, which bounds it; limits below 1 are none.
-func shortest(window, kept time.Duration) time.Duration {
-	if kept > 0 {
-		return min(window, kept)
-	}
-	return window
+	_, _ = jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
 }
 
 // ensure makes one stream, or updates it if it is not as wanted.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	find := func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) }
-	stream, err := ask.Until(ctx, find)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.CreateStream(ctx, want) })
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return stream, setUpError(want.Name, err)
-		}
-		stream, err = ask.Until(ctx, find) // another process was faster, with another configuration
+	stream, err := jsapi.EnsureStream(ctx, js, want, same)
+	if version, ok := errors.AsType[*jsapi.VersionError](err); ok {
+		return nil, &VersionError{Stream: want.Name, Found: version.Found}
 	}
-	if err != nil {
-		return nil, setUpError(want.Name, err)
-	}
-	have := stream.CachedInfo().Config
-	found := have.Metadata[versionKey]
-	if version, err := strconv.Atoi(found); err != nil || version > setupVersion {
-		return nil, &VersionError{Stream: want.Name, Found: found}
-	}
-	if same(have, want) {
-		return stream, nil
-	}
-	stream, err = ask.Until(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
 	return stream, setUpError(want.Name, err)
 }
 
 // same compares what Config decides; the rest goes with the version.
 func same(have, want jetstream.StreamConfig) bool {
-	return have.Metadata[versionKey] == want.Metadata[versionKey] && have.Replicas == want.Replicas &&
+	return have.Metadata[jsapi.VersionKey] == want.Metadata[jsapi.VersionKey] && have.Replicas == want.Replicas &&
 		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect
 }
 
@@ -172,8 +150,8 @@ func setUpError(stream string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ask.NoJetStream(err) {
-		return &NoJetStreamError{Err: err}
+	if jsapi.IsNoJetStream(err) {
+		return &ServerError{Err: err}
 	}
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }
@@ -184,7 +162,7 @@ func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:           l.consumer,
 		Description:       "Tocsin: a lane",
-		FilterSubject:     q.names.subject(kindReady, l.token, anything),
+		FilterSubject:     q.names.subject(kindReady, l.token, wildcard),
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		AckPolicy:         jetstream.AckExplicitPolicy,
 		AckWait:           q.config.Lease,

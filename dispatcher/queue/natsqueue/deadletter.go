@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // deadMessage is the dead letter of a job whose message has that number.
@@ -21,7 +21,7 @@ func (q *Queue) deadMessage(j *queue.Job, seq uint64, died time.Time, reason str
 	m := jobMessage(j)
 	m.Subject = q.names.subject(kindDead, token(j.Route), digest(j.ID()))
 	m.Header[jetstream.MsgIDHeader] = []string{followID(j, seq)}
-	m.Header[headerDied] = []string{stamp(died)}
+	m.Header[headerDied] = []string{formatTime(died)}
 	m.Header[headerReason] = []string{url.QueryEscape(strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""))}
 	return m
 }
@@ -34,13 +34,13 @@ func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg
 	id := "corrupt@" + strconv.FormatUint(seq, 10)
 	return &nats.Msg{
 		Subject: q.names.subject(kindDead, l.token, digest(id)),
-		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDied: {stamp(time.Now())}},
+		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDied: {formatTime(time.Now())}},
 		Data:    msg.Data(),
 	}
 }
 
-// readLetter is the inverse of deadMessage.
-func readLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
+// readDeadLetter is the inverse of deadMessage.
+func readDeadLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 	lane, err := laneOf(m.Subject)
 	if err != nil {
 		return queue.DeadLetter{}, err
@@ -66,17 +66,17 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	lane := anything
+	lane := wildcard
 	if s.Lane != "" {
 		lane = token(s.Lane)
 	}
 	if s.IDs == nil {
-		return q.letters(ctx, q.names.subject(kindDead, lane, anything), s, nil)
+		return q.deadLetters(ctx, q.names.subject(kindDead, lane, wildcard), s, nil)
 	}
 	var all []queue.DeadLetter
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(s.IDs))) {
 		var err error
-		if all, err = q.letters(ctx, q.names.subject(kindDead, lane, digest(id)), s, all); err != nil {
+		if all, err = q.deadLetters(ctx, q.names.subject(kindDead, lane, digest(id)), s, all); err != nil {
 			return nil, err
 		}
 	}
@@ -87,19 +87,19 @@ func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.Dea
 	return all, nil
 }
 
-// letters appends the selected dead letters of some subjects, in their order, until there are s.Limit.
-func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection, all []queue.DeadLetter) ([]queue.DeadLetter, error) {
+// deadLetters appends the selected dead letters of some subjects, in their order, until there are s.Limit.
+func (q *Queue) deadLetters(ctx context.Context, subjects string, s queue.Selection, all []queue.DeadLetter) ([]queue.DeadLetter, error) {
 	had := 0
 	for next := uint64(max(s.After, 0)) + 1; s.Limit <= 0 || had < s.Limit; {
-		m, err := q.letter(ctx, subjects, next)
-		if ask.IsNotFound(err) {
+		m, err := q.deadLetter(ctx, subjects, next)
+		if jsapi.IsNotFound(err) {
 			return all, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		next = m.Sequence + 1
-		letter, err := readLetter(m)
+		letter, err := readDeadLetter(m)
 		if err != nil {
 			q.config.Logger.Error("tocsin: a dead letter cannot be read", "subject", m.Subject, "error", err)
 			continue
@@ -112,16 +112,16 @@ func (q *Queue) letters(ctx context.Context, subjects string, s queue.Selection,
 	return all, nil
 }
 
-// letter reads the first message of some subjects from a number on.
-func (q *Queue) letter(ctx context.Context, subjects string, from uint64) (*jetstream.RawStreamMsg, error) {
+// deadLetter reads the first message of some subjects from a number on.
+func (q *Queue) deadLetter(ctx context.Context, subjects string, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	return q.get(ctx, q.names.dead(), ask.Query{Seq: from, NextOf: subjects})
+	return q.get(ctx, q.names.dead(), jsapi.Query{Seq: from, NextOf: subjects})
 }
 
 // Requeue implements queue.Queue. A letter is removed after its job was stored; a crash in between leaves both.
 func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
-	return q.each(ctx, s, func(ctx context.Context, letters []queue.DeadLetter) error {
+	return q.removeEach(ctx, s, func(ctx context.Context, letters []queue.DeadLetter) error {
 		msgs := make([]*nats.Msg, len(letters))
 		for i, l := range letters {
 			j := queue.Job{
@@ -144,16 +144,16 @@ func requeueID(j *queue.Job, seq int64) string {
 
 // Discard implements queue.Queue.
 func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
-	return q.each(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
+	return q.removeEach(ctx, s, func(context.Context, []queue.DeadLetter) error { return nil })
 }
 
-// each removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
+// removeEach removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
 // What dies after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
-func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
+func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	latest, err := q.latestLetter(ctx)
+	latest, err := q.latestDeadLetter(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -172,7 +172,7 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 			return removed, err
 		}
 		for _, l := range letters {
-			if err := q.removeLetter(ctx, uint64(l.Seq)); err != nil {
+			if err := q.removeDeadLetter(ctx, uint64(l.Seq)); err != nil {
 				return removed, err
 			}
 			removed++
@@ -183,22 +183,20 @@ func (q *Queue) each(ctx context.Context, s queue.Selection, f func(context.Cont
 	}
 }
 
-// latestLetter is the number of the dead letter that was stored last.
-func (q *Queue) latestLetter(ctx context.Context) (int64, error) {
+// latestDeadLetter is the number of the dead letter that was stored last.
+func (q *Queue) latestDeadLetter(ctx context.Context) (int64, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
+	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
 	if err != nil {
 		return 0, err
 	}
 	return int64(info.State.LastSeq), nil
 }
 
-func (q *Queue) removeLetter(ctx context.Context, seq uint64) error {
+func (q *Queue) removeDeadLetter(ctx context.Context, seq uint64) error {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	_, err := remove(ctx, q.dead, seq, func(ctx context.Context) (bool, error) {
-		return found(q.get(ctx, q.names.dead(), ask.Query{Seq: seq}))
-	})
+	_, err := q.remove(ctx, q.dead, q.names.dead(), seq)
 	return err
 }

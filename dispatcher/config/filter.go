@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -53,15 +52,8 @@ func newFilters(o Options, s *suggester) filters {
 	return f
 }
 
-// vocabularies are those that documents may name.
-func vocabularies(o Options) map[string]event.Vocabulary {
-	all := event.Vocabularies()
-	maps.Copy(all, o.Vocabularies)
-	return all
-}
-
-// of makes the filter of a route.
-func (f filters) of(route Settings) (event.Filter, error) {
+// forRoute makes the filter of a route.
+func (f filters) forRoute(route Settings) (event.Filter, error) {
 	wanted, err := f.named(route)
 	errs := []error{err}
 	if rules := route.Objects("rules"); len(rules) > 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/ask"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // Lanes implements queue.Queue. Open lanes are those of this process; what lanes hold is seen by all. Its cost
@@ -32,7 +32,7 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 		stream jetstream.Stream
 		kind   string
 	}{{q.jobs, kindReady}, {q.jobs, kindLater}, {q.jobs, kindTimed}, {q.dead, kindDead}} {
-		subjects, err := held(ctx, in.stream, q.names.subject(in.kind, allBelow))
+		subjects, err := countBySubject(ctx, in.stream, q.names.subject(in.kind, fullWildcard))
 		if err != nil {
 			return nil, err
 		}
@@ -45,9 +45,9 @@ func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// held counts messages by subject.
-func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
-	info, err := ask.Until(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+// countBySubject counts messages by subject.
+func countBySubject(ctx context.Context, s jetstream.Stream, filter string) (map[string]uint64, error) {
+	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
@@ -58,11 +58,11 @@ func held(ctx context.Context, s jetstream.Stream, filter string) (map[string]ui
 
 // countJobs counts messages of the stream of jobs.
 func (q *Queue) countJobs(ctx context.Context, filter string) (int, error) {
-	return ask.Count(ctx, q.nc, q.names.jobs(), filter)
+	return jsapi.Count(ctx, q.nc, q.names.jobs(), filter)
 }
 
-// standing is what the servers know of a lane.
-type standing struct {
+// serverState is what the servers know of a lane.
+type serverState struct {
 	ready  int   // messages whose time has come, those with workers included
 	out    int   // of these, delivered to workers
 	head   *head // of those, held up at the head of a strict lane until its time; nil = none
@@ -70,7 +70,7 @@ type standing struct {
 }
 
 // waiting is how many jobs are held up at the head: 0 or 1.
-func (s standing) waiting() int {
+func (s serverState) waiting() int {
 	if s.head != nil {
 		return 1
 	}
@@ -80,18 +80,18 @@ func (s standing) waiting() int {
 // elsewhere is how many of those that are out run in other processes, when this one has some in flight. What a
 // worker gave back is out, too, until another asks for messages; so while none does, nothing counts as running
 // elsewhere.
-func (s standing) elsewhere(here int) int {
+func (s serverState) elsewhere(here int) int {
 	if !s.served {
 		return 0
 	}
 	return max(s.out-s.waiting()-here, 0)
 }
 
-func (q *Queue) standing(ctx context.Context, lane string) (s standing, err error) {
-	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, anything)); err != nil {
+func (q *Queue) serverState(ctx context.Context, lane string) (s serverState, err error) {
+	if s.ready, err = q.countJobs(ctx, q.names.subject(kindReady, lane, wildcard)); err != nil {
 		return s, err
 	}
-	c, err := ask.Until(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return q.js.Consumer(ctx, q.names.jobs(), consumerName(lane))
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -135,8 +135,8 @@ func (q *Queue) due(ctx context.Context, lane string, end time.Time) (bool, erro
 
 // readyBefore reports whether a lane has jobs whose time has come, unless they are held up until after end.
 func (q *Queue) readyBefore(ctx context.Context, lane string, end time.Time) (bool, error) {
-	filter := q.names.subject(kindReady, lane, anything)
-	some, err := found(q.get(ctx, q.names.jobs(), ask.Query{Seq: 1, NextOf: filter}))
+	filter := q.names.subject(kindReady, lane, wildcard)
+	some, err := found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: filter}))
 	if !some || err != nil {
 		return false, err
 	}
@@ -158,17 +158,17 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	defer cancel()
 	var c queue.Counts
 	t := token(lane)
-	s, err := q.standing(ctx, t)
+	s, err := q.serverState(ctx, t)
 	if err != nil {
 		return c, err
 	}
-	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, anything)); err != nil {
+	if c.Later, err = q.countJobs(ctx, q.names.schedules(t, wildcard)); err != nil {
 		return c, err
 	}
-	if c.Dead, err = ask.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, anything)); err != nil {
+	if c.Dead, err = jsapi.Count(ctx, q.nc, q.names.dead(), q.names.subject(kindDead, t, wildcard)); err != nil {
 		return c, err
 	}
-	working, idle, purged := q.share(lane)
+	working, idle, purged := q.countHere(lane)
 	elsewhere := s.elsewhere(working - purged + idle)
 	c.Running = working + elsewhere
 	c.Later += s.waiting()
@@ -176,27 +176,27 @@ func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
 	return c, nil
 }
 
-// share counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
+// countHere counts what this process has in flight of a lane: with a handler, not started, and, of all, those whose
 // message Purge removed.
-func (q *Queue) share(lane string) (working, idle, purged int) {
+func (q *Queue) countHere(lane string) (working, idle, purged int) {
 	if l := q.lane(lane); l != nil {
 		l.mu.Lock()
 		idle = len(l.held)
 		l.mu.Unlock()
 	}
-	all := q.inFlight.of(lane)
+	all := q.inFlight.list(lane, false)
 	for _, d := range all {
-		d.mu.Lock()
-		if d.purged {
+		if d.isPurged() {
 			purged++
 		}
-		d.mu.Unlock()
 	}
 	return max(len(all)-idle, 0), idle, purged
 }
 
 // Purge implements queue.Queue. The messages of running jobs go too: they finish, and come back if they are to be
-// retried, but one whose process dies meanwhile does not run again.
+// retried, but one whose process dies meanwhile does not run again. To tell what runs from what waits, the lane's
+// consumer is paused meanwhile, for all workers; if this process dies then, for twice Config.Timeout. What other
+// processes run is known from the servers, which can be a moment behind.
 func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -204,51 +204,132 @@ func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
 	t := token(lane)
-	n, err := q.purge(ctx, q.names.schedules(t, anything))
+	n, err := q.purge(ctx, q.names.schedules(t, wildcard))
 	if err != nil {
 		return n, err
 	}
-	s, err := q.standing(ctx, t)
+	l := q.lane(lane)
+	resume, err := q.pauseLane(ctx, l, t)
+	defer resume()
 	if err != nil {
 		return n, err
 	}
-	working, idle, before := q.share(lane)
-	running := working - before + s.elsewhere(working-before+idle)
-	purged, err := q.purge(ctx, q.names.subject(kindReady, t, anything))
+	s, err := q.pausedState(ctx, l, lane)
 	if err != nil {
 		return n, err
 	}
-	if l := q.lane(lane); l != nil {
-		l.dropHeld()
+	purged, err := q.purge(ctx, q.names.subject(kindReady, t, wildcard))
+	if err != nil {
+		return n, err
 	}
-	for _, d := range q.inFlight.of(lane) {
-		d.mu.Lock()
-		d.purged = true
-		d.mu.Unlock()
+	dropped, here := 0, 0
+	if l != nil {
+		dropped = l.dropHeld()
 	}
+	for _, d := range q.inFlight.list(lane, false) { // and what was dropped, as long as it is not acknowledged
+		if !d.setPurged() {
+			here++
+		}
+	}
+	running := here - dropped + s.elsewhere(here)
 	return n + max(purged-running, 0), nil
 }
 
-// dropHeld forgets what was delivered and not started.
-func (l *lane) dropHeld() {
+// pauseLane keeps the lane of that token, which is l if it is open here, from starting jobs and from being delivered
+// more, and keeps acknowledgements back, until the function it returns is called.
+func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume func(), err error) {
+	if l != nil {
+		l.hold(1)
+	}
+	q.acks.pause(1)
+	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
+	_, err = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+		return q.js.PauseConsumer(ctx, q.names.jobs(), consumerName(token), until)
+	})
+	paused := err == nil
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		err = nil
+	}
+	return func() {
+		if paused {
+			ctx, cancel := q.bounded(context.WithoutCancel(ctx))
+			defer cancel()
+			_, _ = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+				return q.js.ResumeConsumer(ctx, q.names.jobs(), consumerName(token))
+			})
+		}
+		q.acks.pause(-1)
+		if l != nil {
+			l.hold(-1)
+		}
+	}, err
+}
+
+// pausedState is the state of a paused lane once what was delivered has arrived here, and what was acknowledged
+// has been removed: several replicas do that a moment later, in the order acknowledged.
+func (q *Queue) pausedState(ctx context.Context, l *lane, lane string) (serverState, error) {
+	short, cancel := context.WithTimeout(ctx, arrivalTime)
+	defer cancel()
+	for {
+		s, err := q.serverState(ctx, token(lane))
+		if err != nil || l == nil {
+			return s, err
+		}
+		working, idle, purged := q.countHere(lane)
+		settled := working+idle-purged >= s.out-s.waiting()
+		if last := l.acknowledged.Load(); settled && last > 0 {
+			there, err := q.exists(ctx, last)
+			if err != nil {
+				return s, err
+			}
+			settled = !there
+		}
+		if settled || !jsapi.Sleep(short, arrivalTime/20) {
+			return s, nil
+		}
+	}
+}
+
+// arrivalTime bounds how long Purge waits for what is on its way: other workers may have what does not arrive.
+const arrivalTime = 200 * time.Millisecond
+
+// hold(1) keeps the lane from starting jobs until hold(-1).
+func (l *lane) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range l.held {
-		l.q.acknowledge(d)
-	}
-	l.held = nil
+	l.holds += n
+	l.startNext()
 	l.signal()
+}
+
+// dropHeld acknowledges what was delivered and not started, and reports how many. What was purged before it was held
+// counted as running then.
+func (l *lane) dropHeld() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var counted []*delivery
+	n := 0
+	for _, d := range l.held {
+		if d.isPurged() {
+			counted = append(counted, d)
+			continue
+		}
+		l.q.acknowledge(d)
+		n++
+	}
+	l.held = counted
+	return n
 }
 
 // purge removes the messages of subjects and says how many. Stream.Purge of the client does not say.
 func (q *Queue) purge(ctx context.Context, filter string) (int, error) {
-	return ask.Once(ctx, func(ctx context.Context) (int, error) {
+	return jsapi.Once(ctx, func(ctx context.Context) (int, error) {
 		var answer struct {
 			Error   *jetstream.APIError `json:"error"`
 			Success bool                `json:"success"`
 			Purged  int                 `json:"purged"`
 		}
-		err := ask.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
+		err := jsapi.Call(ctx, q.nc, "STREAM.PURGE."+q.names.jobs(), map[string]string{"filter": filter}, &answer)
 		switch {
 		case err != nil:
 			return 0, err

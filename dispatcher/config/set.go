@@ -2,35 +2,78 @@ package config
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/secret"
-	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
 )
+
+// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is
+// running any more, for example after SetRoutes has returned.
+type Set struct {
+	Routes   []dispatcher.Route
+	Alerts   map[string]health.Alert // by route, for the health.Monitor
+	Document *Document
+
+	channels []*sharedChannel
+	byName   map[string]*sharedChannel
+
+	env Environment // of channels that name no network, for a Set that replaces this one
+
+	// For Findings.
+	file    string
+	samples []event.Event
+	types   []event.Type              // all that there are
+	filters map[string][]event.Filter // by channel
+}
+
+var _ io.Closer = (*Set)(nil)
+
+// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
+func (s *Set) Close() error {
+	var errs []error
+	for _, c := range s.channels {
+		errs = append(errs, c.release())
+	}
+	s.channels = nil
+	return errors.Join(errs...)
+}
+
+// String counts channels and routes, because a Set may hold secrets.
+func (s *Set) String() string {
+	return fmt.Sprintf("config.Set(%d channels, %d routes)", len(s.channels), len(s.Routes))
+}
+
+// GoString is String.
+func (s *Set) GoString() string { return s.String() }
 
 // sharedChannel is a channel of one Set, or of several that took each other's place. The last one that is closed
 // closes it.
 type sharedChannel struct {
 	channel.Channel
 
-	users atomic.Int32
-	made  *value // the description it was made of
-	env   Environment
+	users  atomic.Int32
+	source *value // the description it was made of
+	env    Environment
 }
 
-func share(c channel.Channel, made *value, env Environment) *sharedChannel {
-	s := &sharedChannel{Channel: c, made: made, env: env}
+func newSharedChannel(c channel.Channel, source *value, env Environment) *sharedChannel {
+	s := &sharedChannel{Channel: c, source: source, env: env}
 	s.users.Store(1)
 	return s
 }
 
-// join adds a Set that uses the channel. It returns false when the channel is closed.
-func (s *sharedChannel) join() bool {
+// acquire adds a Set that uses the channel. It returns false when the channel is closed.
+func (s *sharedChannel) acquire() bool {
 	for {
 		n := s.users.Load()
 		if n == 0 {
@@ -42,11 +85,15 @@ func (s *sharedChannel) join() bool {
 	}
 }
 
-func (s *sharedChannel) leave() error {
+func (s *sharedChannel) release() error {
 	if s.users.Add(-1) > 0 {
 		return nil
 	}
-	if closer, ok := s.Channel.(io.Closer); ok {
+	return closeChannel(s.Channel)
+}
+
+func closeChannel(c channel.Channel) error {
+	if closer, ok := c.(io.Closer); ok {
 		return closer.Close()
 	}
 	return nil
@@ -59,7 +106,7 @@ func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
 		return nil
 	}
 	before := l.options.Previous.byName[v.text("name")]
-	if before == nil || !sameChannel(v, before.made) || !sameEnvironment(env, before.env) || !before.join() {
+	if before == nil || !sameChannel(v, before.source) || !sameEnvironment(env, before.env) || !before.acquire() {
 		return nil
 	}
 	return before
@@ -71,31 +118,13 @@ func sameChannel(v, before *value) bool {
 	if v == nil || before == nil {
 		return v == before
 	}
-	if len(v.items) != len(before.items) || len(v.fields) != len(before.fields) || (v.field == nil) != (before.field == nil) {
-		return false
-	}
 	a, isSecret := v.data.(credential)
 	b, wasSecret := before.data.(credential)
-	switch {
-	case isSecret != wasSecret:
+	if v.name() != before.name() || isSecret != wasSecret || isSecret && !sameCredential(a, b) || !isSecret && v.data != before.data {
 		return false
-	case isSecret && !sameCredential(a, b):
-		return false
-	case !isSecret && v.data != before.data:
-		return false
-	}
-	for i := range v.items {
-		if !sameChannel(v.items[i], before.items[i]) {
-			return false
-		}
-	}
-	for name, f := range v.fields {
-		if !sameChannel(f, before.fields[name]) {
-			return false
-		}
 	}
 	v.compiled = before.compiled
-	return true
+	return slices.EqualFunc(v.items, before.items, sameChannel) && slices.EqualFunc(v.fields, before.fields, sameChannel)
 }
 
 // sameCredential compares secrets as they are written. The values of one reference are the same if they are read
@@ -126,24 +155,4 @@ func sameEnvironment(a, b Environment) bool {
 // sameStore compares stores, which may be of any type.
 func sameStore(a, b any) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.TypeOf(a).Comparable() && a == b)
-}
-
-// stores are what channels remember beyond one attempt: the host's, those of the Set that is replaced, or new ones.
-func stores(o Options) (slack.References, email.Progress) {
-	references, progress := o.SlackReferences, o.MailProgress
-	if o.Previous != nil {
-		if references == nil {
-			references = o.Previous.references
-		}
-		if progress == nil {
-			progress = o.Previous.progress
-		}
-	}
-	if references == nil {
-		references = slack.NewMemory(slack.MemoryOptions{})
-	}
-	if progress == nil {
-		progress = email.NewMemory(email.MemoryOptions{})
-	}
-	return references, progress
 }

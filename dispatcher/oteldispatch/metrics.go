@@ -1,0 +1,214 @@
+package oteldispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// meters are the instruments that record each call.
+type meters struct {
+	tenants    bool
+	series     *series
+	operation  metric.Float64Histogram
+	messages   metric.Int64Counter
+	consumed   metric.Int64Counter
+	processed  metric.Float64Histogram
+	dispatched metric.Int64Counter
+	unrouted   metric.Int64Counter
+	settled    metric.Int64Counter
+}
+
+func newMeters(m metric.Meter, tenants bool) (meters, error) {
+	// What the conventions advise for both durations.
+	seconds := metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+	operation, err1 := messagingconv.NewClientOperationDuration(m, seconds)
+	messages, err2 := messagingconv.NewClientSentMessages(m)
+	consumed, err3 := messagingconv.NewClientConsumedMessages(m)
+	processed, err4 := messagingconv.NewProcessDuration(m, seconds)
+	dispatched, err5 := m.Int64Counter("tocsin.dispatched", metric.WithUnit("{event}"),
+		metric.WithDescription("Number of events accepted for at least one route."))
+	unrouted, err6 := m.Int64Counter("tocsin.unrouted", metric.WithUnit("{event}"),
+		metric.WithDescription("Number of events that no route wanted."))
+	settled, err7 := m.Int64Counter("tocsin.settled", metric.WithUnit("{delivery}"),
+		metric.WithDescription("Number of deliveries that ended."))
+	return meters{
+		tenants:    tenants,
+		series:     new(series),
+		operation:  operation.Inst(),
+		messages:   messages.Inst(),
+		consumed:   consumed.Inst(),
+		processed:  processed.Inst(),
+		dispatched: dispatched,
+		unrouted:   unrouted,
+		settled:    settled,
+	}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+}
+
+// about begins the facts of what concerns an event.
+func (s *meters) about(e event.Event) facts {
+	f := facts{eventType: string(e.Type())}
+	if s.tenants {
+		f.tenant = e.Tenant()
+	}
+	return f
+}
+
+// sent records jobs that were handed to the queue, or that it refused.
+func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, err error, took time.Duration) {
+	failure := queueError(err)
+	if s.operation.Enabled(ctx) {
+		f := facts{operation: operation, operationType: "send", failure: failure}
+		s.operation.Record(ctx, took.Seconds(), s.series.of(f).record...)
+	}
+	if !s.messages.Enabled(ctx) {
+		return
+	}
+	full, partly := errors.AsType[*queue.BacklogError](err)
+	for i := range jobs {
+		j := &jobs[i]
+		f := s.about(j.Event)
+		f.operation, f.route, f.failure = operation, j.Route, failure
+		if partly && !slices.Contains(full.Lanes, j.Route) { // which got its job
+			f.failure = ""
+		}
+		s.messages.Add(ctx, 1, s.series.of(f).add...)
+	}
+}
+
+// attempted records an attempt and its error.type.
+func (s *meters) attempted(a *dispatcher.Attempt, failure string) {
+	f := s.about(a.Delivery.Event)
+	f.operation, f.route, f.failure = deliver, a.Delivery.Route, failure
+	if s.consumed.Enabled(a.Context) {
+		s.consumed.Add(a.Context, 1, s.series.of(f).add...)
+	}
+	if s.processed.Enabled(a.Context) {
+		f.operationType, f.verdict = "process", a.Verdict.String()
+		s.processed.Record(a.Context, a.Duration.Seconds(), s.series.of(f).record...)
+	}
+}
+
+// count adds one to c, unless nobody collects it.
+func (s *meters) count(c metric.Int64Counter, f facts) {
+	if ctx := context.Background(); c.Enabled(ctx) {
+		c.Add(ctx, 1, s.series.of(f).add...)
+	}
+}
+
+// Watch reports the Engine's Status as gauges, each time metrics are collected, until Unregister of what it returns. An
+// error is the MeterProvider's. The queue is asked within the collection's context; what it does not answer in that time
+// is left out, and the collection reports why.
+func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
+	unit := metric.WithUnit("{delivery}")
+	queued, err1 := t.meter.Int64ObservableGauge("tocsin.route.queued", unit,
+		metric.WithDescription("Number of deliveries that wait, retries included."))
+	inFlight, err2 := t.meter.Int64ObservableGauge("tocsin.route.in_flight", unit,
+		metric.WithDescription("Number of sends running now."))
+	dead, err3 := t.meter.Int64ObservableGauge("tocsin.route.dead_letters", unit,
+		metric.WithDescription("Number of dead letters kept."))
+	failing, err4 := t.meter.Float64ObservableGauge("tocsin.route.failing.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time since the first failed attempt after the last success; 0 when the route is not failing."))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	return t.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		routes, err := e.Status(ctx)
+		for _, r := range routes {
+			route := metric.WithAttributes(semconv.MessagingDestinationName(r.Name))
+			observe := func(gauge metric.Int64Observable, n int) {
+				if n >= 0 { // else the queue cannot count
+					o.ObserveInt64(gauge, int64(n), route)
+				}
+			}
+			observe(queued, r.Queued)
+			observe(inFlight, r.InFlight)
+			observe(dead, r.DeadLetters)
+			since := 0.0
+			if !r.FailingSince.IsZero() {
+				since = max(time.Since(r.FailingSince).Seconds(), 0)
+			}
+			o.ObserveFloat64(failing, since, route)
+		}
+		return err
+	}, queued, inFlight, dead, failing)
+}
+
+// facts are the attributes of a measurement; "" = absent.
+type facts struct {
+	operation     string
+	operationType string
+	route         string
+	eventType     string
+	tenant        string
+	verdict       string
+	reason        string
+	outcome       string
+	failure       string
+}
+
+func (f facts) set() attribute.Set {
+	all := make([]attribute.KeyValue, 0, 9)
+	add := func(key attribute.Key, value string) {
+		if value != "" {
+			all = append(all, key.String(value))
+		}
+	}
+	if f.operation != "" {
+		add(semconv.MessagingSystemKey, system)
+	}
+	add(semconv.MessagingOperationNameKey, f.operation)
+	add(semconv.MessagingOperationTypeKey, f.operationType)
+	add(semconv.MessagingDestinationNameKey, f.route)
+	add(keyEventType, f.eventType)
+	add(keyTenant, f.tenant)
+	add(keyVerdict, f.verdict)
+	add(keyReason, f.reason)
+	add(keyOutcome, f.outcome)
+	add(semconv.ErrorTypeKey, f.failure)
+	return attribute.NewSet(all...)
+}
+
+// options are facts as the instruments take them.
+type options struct {
+	add    []metric.AddOption
+	record []metric.RecordOption
+}
+
+// maxSeries bounds what a series remembers: a host with many tenants pays with time rather than with memory.
+const maxSeries = 4096
+
+// series remembers the options for facts, because making them costs more than the measurement.
+type series struct {
+	mu    sync.RWMutex
+	known map[facts]options
+}
+
+func (s *series) of(f facts) options {
+	s.mu.RLock()
+	o, ok := s.known[f]
+	s.mu.RUnlock()
+	if ok {
+		return o
+	}
+	set := metric.WithAttributeSet(f.set())
+	o = options{add: []metric.AddOption{set}, record: []metric.RecordOption{set}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= maxSeries {
+		s.known = map[facts]options{}
+	}
+	s.known[f] = o
+	return o
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,7 +49,7 @@ func (e *Engine) activate(routes []Route) ([]*activeRoute, error) {
 	for i, r := range routes {
 		c := routeErrors{route: &r, index: i}
 		c.validate(e.queue, e.types)
-		if c.errs == nil {
+		if !isNil(r.Channel) && !slices.ContainsFunc(r.Use, func(mw channel.Middleware) bool { return mw == nil }) {
 			if r.Dedup.OnStoreError == nil {
 				r.Dedup.OnStoreError = e.storeFailed(r.Name)
 			}

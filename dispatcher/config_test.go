@@ -193,6 +193,17 @@ func TestAllProblemsInFixedOrder(t *testing.T) {
 	}
 }
 
+// A middleware's mistake is reported beside the route's others.
+func TestMistakesOfMiddlewareAndRoute(t *testing.T) {
+	t.Parallel()
+	_, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: new(channeltest.Recorder), Order: 9,
+		Use: []channel.Middleware{func(channel.Channel) channel.Channel { return nil }}}}})
+	all := configErrors(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, "Routes[0].Order", all[0].Path)
+	assert.Equal(t, "Routes[0].Use[0]", all[1].Path)
+}
+
 func TestFailedSetRoutesChangesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		first, second := new(channeltest.Recorder), new(channeltest.Recorder)

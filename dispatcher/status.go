@@ -158,8 +158,9 @@ func WriteStatus(w io.Writer, all []RouteStatus) error {
 		} else if !s.LastSuccess.IsZero() {
 			health += " " + stamp(s.LastSuccess)
 		}
-		rows = append(rows, []string{printable(s.Name), printable(s.Tenant), printable(strings.TrimPrefix(s.Destination, "https://")), printable(s.Events),
-			s.Condition(), health, counted(s.Queued), counted(s.DeadLetters), rough(s.P99), lastError})
+		destination := printable(strings.TrimPrefix(s.Destination, "https://"))
+		rows = append(rows, []string{printable(s.Name), printable(s.Tenant), destination, printable(s.Events), s.Condition(),
+			health, counted(s.Queued), counted(s.DeadLetters), rough(s.P99), lastError})
 	}
 	widths := columnWidths(rows, map[int]int{0: 8, 1: 6, 2: 12, 3: 8, 9: 16}) // the texts of any length
 	table := tabwriter.NewWriter(w, 0, 8, columnGap, ' ', 0)

@@ -48,7 +48,7 @@ func TestDeadLetters(t *testing.T) {
 			assert.Equal(t, notes(4)[i].ID(), l.Event.ID(), "the earliest first")
 			assert.Equal(t, "first", l.Route)
 			assert.Equal(t, "permanent failure: receiver is down", l.Reason)
-			assert.True(t, l.Died.Equal(b.began.Add(time.Duration(i)*time.Minute)))
+			assert.True(t, l.At.Equal(b.began.Add(time.Duration(i)*time.Minute)))
 			assert.Equal(t, 1, l.Attempt)
 			assert.Equal(t, first.Deliveries()[i].ID(), l.ID())
 		}

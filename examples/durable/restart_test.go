@@ -144,7 +144,7 @@ func TestDeadLettersOutlastARestart(t *testing.T) {
 	}{
 		{"one", queue.Selection{IDs: []string{letters[0].ID()}}, 1},
 		{"several", queue.Selection{IDs: []string{letters[1].ID(), letters[2].ID(), "unknown"}}, 2},
-		{"all of a route since a time", queue.Selection{Lane: "a", Since: letters[4].Died}, 2},
+		{"all of a route since a time", queue.Selection{Lane: "a", Since: letters[4].At}, 2},
 		{"none that is not there any more", queue.Selection{IDs: []string{letters[0].ID()}}, 0},
 		{"the rest", queue.Selection{}, 7},
 	} {

@@ -32,7 +32,7 @@ func (d *deadLetters) add(l queue.DeadLetter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.seq++
-	l.Seq, l.Died = d.seq, time.Now()
+	l.Seq, l.At = d.seq, time.Now()
 	if len(d.letters) >= d.limit {
 		d.letters[0] = queue.DeadLetter{}
 		d.letters = d.letters[1:]

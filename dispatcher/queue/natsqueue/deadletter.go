@@ -50,7 +50,7 @@ func readDeadLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 		return queue.DeadLetter{}, err
 	}
 	r := fields{header: m.Header}
-	letter := queue.DeadLetter{Job: j, Seq: int64(m.Sequence), Died: r.time(headerDied), Reason: r.text(headerReason)}
+	letter := queue.DeadLetter{Job: j, Seq: int64(m.Sequence), At: r.time(headerDied), Reason: r.text(headerReason)}
 	if r.bad {
 		return queue.DeadLetter{}, errCorrupt
 	}

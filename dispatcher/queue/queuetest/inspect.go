@@ -168,14 +168,14 @@ func lettersRule(p *probe) {
 	var got []string
 	for n, letter := range all {
 		got = append(got, letter.Event.ID())
-		if n > 0 && (letter.Seq <= all[n-1].Seq || letter.Died.Before(all[n-1].Died)) {
-			p.fail("dead letter %d has Seq %d and died %v, the one before %d and %v", n, letter.Seq, letter.Died, all[n-1].Seq, all[n-1].Died)
+		if n > 0 && (letter.Seq <= all[n-1].Seq || letter.At.Before(all[n-1].At)) {
+			p.fail("dead letter %d has Seq %d and died %v, the one before %d and %v", n, letter.Seq, letter.At, all[n-1].Seq, all[n-1].At)
 		}
 		if letter.Reason != "reason "+letter.Event.ID() {
 			p.fail("dead letter %s has reason %q", letter.ID(), letter.Reason)
 		}
-		if letter.Died.Before(began.Add(-time.Millisecond)) || letter.Died.After(time.Now().Add(time.Millisecond)) {
-			p.fail("dead letter %s died at %v, which is not when it did", letter.ID(), letter.Died)
+		if letter.At.Before(began.Add(-time.Millisecond)) || letter.At.After(time.Now().Add(time.Millisecond)) {
+			p.fail("dead letter %s died at %v, which is not when it did", letter.ID(), letter.At)
 		}
 	}
 	if strings.Join(got, " ") != "e1 e2 e3 e4 e5" {
@@ -184,7 +184,7 @@ func lettersRule(p *probe) {
 	keyed.Attempt, keyed.FirstTried, keyed.NotBefore = 1, all[0].FirstTried, all[0].NotBefore
 	p.identical(keyed, all[0].Job)
 	for _, s := range []queue.Selection{
-		{Lane: "a"}, {Lane: "none"}, {Since: all[2].Died}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
+		{Lane: "a"}, {Lane: "none"}, {Since: all[2].At}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
 		{IDs: []string{all[4].ID(), all[0].ID(), "none"}}, {IDs: []string{}}, {Limit: 2}, {Limit: 9},
 		{Lane: "a", After: all[0].Seq, Limit: 2}, {Lane: "b", IDs: []string{all[0].ID()}},
 	} {
@@ -291,11 +291,11 @@ func sinceRule(p *probe) {
 	}
 	all := p.letters(queue.Selection{})
 	a.q.Limit(0)
-	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].Died}, 5); n != 2 || err != nil {
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].At}, 5); n != 2 || err != nil {
 		p.fail("Requeue of the 2 that died in lane a since a time: %d, %v", n, err)
 	}
 	p.counts("a", queue.Counts{Due: 2, Dead: 1})
-	if n, err := p.q.Discard(p.ctx, queue.Selection{Since: all[3].Died}); n != 2 || err != nil {
+	if n, err := p.q.Discard(p.ctx, queue.Selection{Since: all[3].At}); n != 2 || err != nil {
 		p.fail("Discard of the 2 that died in any lane since a time: %d, %v", n, err)
 	}
 	var left []string

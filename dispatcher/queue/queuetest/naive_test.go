@@ -212,7 +212,7 @@ func (n *naive) bury(j *naiveJob, reason string) {
 	if n.is("dead without a reason") {
 		reason = ""
 	}
-	letter := queue.DeadLetter{Job: j.Job, Seq: n.seq, Died: time.Now(), Reason: reason}
+	letter := queue.DeadLetter{Job: j.Job, Seq: n.seq, At: time.Now(), Reason: reason}
 	n.dead = append(n.dead, letter)
 	if n.is("lists the latest first") {
 		slices.SortFunc(n.dead, func(a, b queue.DeadLetter) int { return int(b.Seq - a.Seq) })

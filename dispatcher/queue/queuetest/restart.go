@@ -93,9 +93,9 @@ func deadRestartRule(p *probe) {
 	}
 	for n, was := range []queue.DeadLetter{before[0], before[3]} {
 		p.identical(was.Job, letters[n].Job)
-		if letters[n].Seq != was.Seq || !letters[n].Died.Equal(was.Died) || letters[n].Reason != was.Reason {
-			p.fail("dead letter %s is %d, %v, %q after a restart, was %d, %v, %q", was.ID(), letters[n].Seq, letters[n].Died,
-				letters[n].Reason, was.Seq, was.Died, was.Reason)
+		if letters[n].Seq != was.Seq || !letters[n].At.Equal(was.At) || letters[n].Reason != was.Reason {
+			p.fail("dead letter %s is %d, %v, %q after a restart, was %d, %v, %q", was.ID(), letters[n].Seq, letters[n].At,
+				letters[n].Reason, was.Seq, was.At, was.Reason)
 		}
 	}
 	p.counts("purged", queue.Counts{})

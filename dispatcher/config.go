@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -82,7 +83,7 @@ func checkSource(source string) error {
 	return err
 }
 
-func configError(path string, code channel.ConfigCode, problem, remedy string) error {
+func configError(path string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: "dispatcher", Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
@@ -109,10 +110,11 @@ type routeErrors struct {
 
 // add reports a field by its path below the route. Documents reach most fields, so the words name none of Go.
 func (c *routeErrors) add(path string, code channel.ConfigCode, problem, remedy string) {
+	e := configError(fmt.Sprintf("Routes[%d].%s", c.index, path), code, problem, remedy)
 	if path != "Name" {
-		problem = fmt.Sprintf("of route %q %s", clip(c.route.Name), problem)
+		e.Of = fmt.Sprintf("route %q", clip(c.route.Name))
 	}
-	c.errs = append(c.errs, configError(fmt.Sprintf("Routes[%d].%s", c.index, path), code, problem, remedy))
+	c.errs = append(c.errs, e)
 }
 
 func (c *routeErrors) notNegative(path string, n int64, remedy string) {
@@ -173,7 +175,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
 	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
 	if span, ends := askPolicy(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
-		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %v, which cuts the retry policy: that goes on for up to %v", r.MaxAge, span),
+		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %s, which cuts the retry policy: that goes on for up to %s", writeDuration(r.MaxAge), writeDuration(span)),
 			"raise it, leave it out to follow the policy, or shorten the policy")
 	}
 	c.protection()
@@ -182,6 +184,11 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeMissing, "is nil", "remove it")
 		}
 	}
+}
+
+// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
+func writeDuration(d time.Duration) string {
+	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }
 
 // clip keeps an overlong name readable in an error.

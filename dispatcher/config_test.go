@@ -102,7 +102,8 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 			assert.Equal(t, "Routes[1]."+tc.field, all[0].Path)
 			assert.NotEmpty(t, all[0].Code)
 			if tc.field != "Name" {
-				assert.Contains(t, all[0].Problem, `of route "spoilt"`)
+				assert.Equal(t, `route "spoilt"`, all[0].Of)
+				assert.NotContains(t, all[0].Problem, "spoilt")
 			}
 			assert.ErrorContains(t, err, tc.says)
 			assert.ErrorContains(t, err, "Routes[1]")

@@ -170,7 +170,7 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 		"negative pause": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{MaxPause: -1}})},
 			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is negative; leave it out for the default of 15 min`}},
 		"pauses": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour, MaxPause: time.Minute}})},
-			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is 1m0s, shorter than the first pause of 1h0m0s; raise it`}},
+			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is 1m, shorter than the first pause of 1h; raise it`}},
 		"disable after": {[]dispatcher.Route{route("r", dispatcher.Protection{DisableAfter: -1})},
 			[]string{`dispatcher: Routes[0].Protect.DisableAfter of route "r" is negative; leave it out for never`}},
 		"unknown": {[]dispatcher.Route{route("r", fallback("nobody"))},

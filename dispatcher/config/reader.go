@@ -342,14 +342,7 @@ func notZero(f *Field) string {
 	return "give a longer time, or leave it out for the default"
 }
 
-// writeDuration is the shortest form that reads as d.
+// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
 func writeDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }

@@ -63,8 +63,8 @@ type Config struct {
 	// give all channels, and what takes their place after a change of the configuration, the same one, and one in a store
 	// that outlives the process where mail must not come twice after a restart or from another worker.
 	Progress Progress
-	// Logger gets a warning when Relay.TLS switches verification off or Progress cannot be read or stored. nil =
-	// slog.Default.
+	// Logger gets a warning when Relay.TLS switches verification off, when Progress cannot be read or stored, and when
+	// the Guard refuses the relay, with the address. nil = slog.Default.
 	Logger *slog.Logger
 }
 

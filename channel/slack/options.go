@@ -45,8 +45,8 @@ type Options struct {
 	// Timeouts limit the phases of each request and the whole of it, the template included. A deadline of Send's context
 	// that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, or an event is not
-	// posted as the template says. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, an event is not
+	// posted as the template says, or the Guard refuses the destination. nil = slog.Default.
 	Logger *slog.Logger
 }
 

@@ -62,7 +62,8 @@ type Config struct {
 	// Timeouts limit the phases of a request; Total also covers making the message and fetching the credentials. A
 	// deadline of Send's context that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off, and when a template fails. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, when a template fails, and when the Guard refuses the
+	// endpoint, with the address. nil = slog.Default.
 	Logger *slog.Logger
 }
 

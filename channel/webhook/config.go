@@ -91,7 +91,8 @@ type Config struct {
 	Timeouts netguard.Timeouts
 	// MaxResponse is how many bytes of a response body the receipt keeps, at most 1 MiB. 0 = 64 KiB.
 	MaxResponse int
-	// Logger gets a warning when TLS switches verification off. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, and when the Guard refuses the destination, with the
+	// address. nil = slog.Default.
 	Logger *slog.Logger
 }
 

@@ -75,15 +75,15 @@ func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 	}
 }
 
-func checkSource(source string) error {
+func validateSource(source string) error {
 	err := event.Meta{Source: source}.Validate()
 	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
-		return configError("Source", channel.CodeInvalid, invalid.Problem, invalid.Remedy)
+		return configError(channel.CodeInvalid, "Source", invalid.Problem, invalid.Remedy)
 	}
 	return err
 }
 
-func configError(path string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: "dispatcher", Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
@@ -93,12 +93,12 @@ func isNil(v any) bool {
 	return v == nil || (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
-// checkPart reports a part of a Config that is set to a nil of some type, which would panic later.
-func checkPart(path string, part any) error {
+// validatePart reports a part of a Config that is set to a nil of some type, which would panic later.
+func validatePart(path string, part any) error {
 	if part == nil || !isNil(part) {
 		return nil
 	}
-	return configError(path, channel.CodeMissing, fmt.Sprintf("is a nil %T", part), "set one that works, or leave it out")
+	return configError(channel.CodeMissing, path, fmt.Sprintf("is a nil %T", part), "set one that works, or leave it out")
 }
 
 // routeErrors collects what is wrong with one route.
@@ -110,7 +110,7 @@ type routeErrors struct {
 
 // add reports a field by its path below the route. Documents reach most fields, so the words name none of Go.
 func (c *routeErrors) add(path string, code channel.ConfigCode, problem, remedy string) {
-	e := configError(fmt.Sprintf("Routes[%d].%s", c.index, path), code, problem, remedy)
+	e := configError(code, fmt.Sprintf("Routes[%d].%s", c.index, path), problem, remedy)
 	if path != "Name" {
 		e.Of = fmt.Sprintf("route %q", clip(c.route.Name))
 	}

@@ -59,7 +59,7 @@ var _ Dispatcher = (*Engine)(nil)
 // New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered
 // before Run, but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {
-	parts := errors.Join(checkPart("Queue", c.Queue), checkPart("DedupStore", c.DedupStore), checkSource(c.Source))
+	parts := errors.Join(validatePart("Queue", c.Queue), validatePart("DedupStore", c.DedupStore), validateSource(c.Source))
 	e := &Engine{
 		queue:    c.Queue,
 		dedup:    c.DedupStore,

@@ -246,17 +246,17 @@ func (c BotConfig) withDefaults() BotConfig {
 func (c BotConfig) validate() error {
 	errs := []error{c.Options.validate()}
 	if c.Token.IsZero() {
-		errs = append(errs, mistake(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
+		errs = append(errs, configError(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
 	}
 	if !isChannelID(c.Channel) {
 		code := channel.CodeInvalid
 		if c.Channel == "" {
 			code = channel.CodeMissing
 		}
-		errs = append(errs, mistake(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
+		errs = append(errs, configError(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
 	}
 	if strings.ContainsAny(c.API, "?#") {
-		errs = append(errs, mistake(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
+		errs = append(errs, configError(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
 	}
 	return errors.Join(errs...)
 }

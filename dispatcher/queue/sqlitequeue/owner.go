@@ -136,12 +136,12 @@ func (o *owner) watch() error {
 		}
 		o.files = append(o.files, watchedFile{o.path + suffix, info})
 	}
-	return o.check()
+	return o.verify()
 }
 
-// check reports a file that is no longer where it was: what is written to it then is lost with this process. It costs a
+// verify reports a file that is no longer where it was: what is written to it then is lost with this process. It costs a
 // few microseconds.
-func (o *owner) check() error {
+func (o *owner) verify() error {
 	for i, f := range o.files {
 		info, err := os.Stat(f.path)
 		if err != nil || !os.SameFile(info, f.info) {

@@ -179,7 +179,7 @@ func (q *Queue) close() error {
 	err := errors.Join(q.durable.Close(), q.store.readers.close())
 	moved := q.store.moved
 	if moved == nil {
-		moved = q.store.owner.check()
+		moved = q.store.owner.verify()
 	}
 	// The last one to be closed moves the log into the file.
 	return errors.Join(err, storeError("close", errors.Join(moved, q.store.conn.close())), storeError("close", q.store.owner.release()))

@@ -34,7 +34,7 @@ func (t *tx) Commit() error {
 		return err
 	}
 	// Before anything is acknowledged: is it where a restart looks for it?
-	if t.store.moved = t.store.owner.check(); t.store.moved != nil {
+	if t.store.moved = t.store.owner.verify(); t.store.moved != nil {
 		return t.store.moved
 	}
 	for _, f := range t.then {

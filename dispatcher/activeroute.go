@@ -186,7 +186,7 @@ func (r *activeRoute) again(j *queue.Job, a *Attempt, result retry.Result, preci
 	out := queue.Disposition{Action: queue.Dead, Began: a.Began}
 	switch {
 	case !more, byPolicy >= 0 && pause > byPolicy:
-		out.Reason = fmt.Sprintf("gave up after attempt %d: %v", n, a.Err)
+		out.Reason = fmt.Sprintf("retries exhausted after attempt %d: %v", n, a.Err)
 	case byAge >= 0 && pause > byAge:
 		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %s at attempt %d: %v", writeDuration(r.MaxAge), n+1, a.Err)
 	default:

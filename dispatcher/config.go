@@ -140,7 +140,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 		c.add("Channel", channel.CodeMissing, "is nil", "set the channel that delivers")
 	} else if isNil(r.Channel) {
 		c.add("Channel", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Channel),
-			"set the channel that delivers; was the error of its constructor looked at?")
+			"set the channel that delivers; check the error of its constructor")
 	}
 	if r.Retry != nil && isNil(r.Retry) {
 		c.add("Retry", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")

@@ -182,7 +182,7 @@ func (t *routeTable) chosen(ev event.Event, names []string) ([]*activeRoute, err
 		r := t.byName[name]
 		problem := "does not exist"
 		if r != nil {
-			problem = r.unfit(ev)
+			problem = r.mismatch(ev)
 		}
 		if problem != "" {
 			errs = append(errs, &RouteError{Route: name, Problem: problem})

@@ -236,7 +236,7 @@ func (e *Engine) drain(ctx context.Context) {
 	if e.schedule != nil && e.schedule.Drain(ctx, until) != nil {
 		return
 	}
-	for before := int64(-1); before != e.fallbacks.Load(); { // what is given up may go to a lane that was drained already
+	for before := int64(-1); before != e.fallbacks.Load(); { // what is dead may go to a lane that was drained already
 		before = e.fallbacks.Load()
 		for _, l := range e.lanes {
 			if l.drain(ctx, until) != nil {

@@ -62,7 +62,7 @@ func TestNamedPausesDoNotKill(t *testing.T) {
 }
 
 // Whatever is asked for, in whatever order: an attempt begins neither after MaxAge nor after the policy's end, and the
-// delivery dies only once the policy's own pause does not fit any more.
+// delivery is dead only once the policy's own pause does not fit any more.
 func TestNamedPausesKeepTheEnd(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
-// Protection says what happens to a route that keeps failing, and to deliveries that are given up. The zero value is a
+// Protection says what happens to a route that keeps failing, and to dead deliveries. The zero value is a
 // breaker with defaults and nothing else.
 type Protection struct {
 	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for everything
@@ -19,7 +19,7 @@ type Protection struct {
 	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor
 	// notice it, unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
-	// Fallback names the route that gets the deliveries this one gives up, for whatever reason, as new ones: whatever its
+	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever its
 	// filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant. Fallbacks may
 	// follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
 	//

@@ -158,7 +158,7 @@ const (
 	KindProtocol       Kind = "protocol"        // the answer is not proper HTTP
 	KindReset          Kind = "reset"           // the connection was reset
 	KindEOF            Kind = "eof"             // the connection was closed before the answer was complete
-	KindCanceled       Kind = "canceled"        // the caller gave up
+	KindCanceled       Kind = "canceled"        // the caller cancelled
 )
 
 // CertProblem says what is wrong with a server certificate. Certificates get renewed, so none is permanent.

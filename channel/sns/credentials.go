@@ -30,7 +30,7 @@ func Static(accessKeyID, secretAccessKey, sessionToken secret.Value) Credentials
 	return Credentials{id: accessKeyID, key: secretAccessKey, token: sessionToken}
 }
 
-// Provider are credentials of the host's own making. p is asked with every attempt, from many goroutines at once: put
+// Provider are credentials of the host's own. p is asked with every attempt, from many goroutines at once: put
 // one that is slow into an aws.CredentialsCache, which is invalidated when SNS refuses what it holds.
 func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}

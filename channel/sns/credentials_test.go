@@ -293,7 +293,7 @@ func TestProvidersOfTheHost(t *testing.T) {
 	}
 }
 
-// A cache of the host is told to forget what SNS does not take, be it worth a retry or not.
+// A cache of the host has to forget what SNS does not take, be it worth a retry or not.
 func TestACacheOfTheHostIsInvalidated(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int64{

@@ -70,7 +70,7 @@ func TestS3_S5_S11_TheDefaultGuardRefusesInternalAddresses(t *testing.T) {
 	}
 }
 
-// What the name resolves to is judged for every connection, and is not told: the error would read internal DNS for
+// What the name resolves to is judged for every connection, and is not shown: the error would read internal DNS for
 // whoever may configure a webhook.
 func TestS2_S11_RebindingIsRefusedWithoutTheAddress(t *testing.T) {
 	t.Parallel()

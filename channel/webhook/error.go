@@ -101,7 +101,7 @@ func statusLine(status int) string {
 }
 
 // certificatePause is the least pause after an attempt that failed for a certificate, the receiver's or ours: people
-// renew certificates, so trying every few minutes is noise, and giving up would lose what a renewal could still
+// renew certificates, so trying every few minutes is noise, and a dead letter would lose what a renewal could still
 // deliver.
 const certificatePause = time.Hour
 

@@ -17,7 +17,7 @@ import (
 // redact, and Error is what their errors print.
 type Entry struct {
 	Seq      int64         `json:"seq"`      // given by the store: from 1, increasing in the order of Append, never used twice
-	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery was given up
+	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery became dead
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
 	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
 	// any tenant. Of a delivery that is dead because the route's name had passed to another tenant, it is the event's.

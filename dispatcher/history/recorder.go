@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 
 const (
 	maxBatch   = 256             // entries in one Append
-	maxTries   = 10              // of one Append, before its entries are given up
+	maxTries   = 10              // of one Append, before its entries are lost
 	retryPause = time.Second     // between those
 	prunePause = 5 * time.Minute // between removals by age
 	lossPause  = time.Minute     // between two log lines about losses
@@ -104,7 +104,7 @@ func (r *Recorder) Observer() dispatcher.Observer {
 func (r *Recorder) Lost() int64 { return r.lost.Load() }
 
 // Close stores what is in the buffer and ends the Recorder; later entries are lost. When ctx is done first, what is
-// left is given up: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
+// left is lost: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {

@@ -48,7 +48,7 @@ type Counts struct {
 // Waiting is the number of jobs that have not started.
 func (c Counts) Waiting() int { return c.Due + c.Later }
 
-// DeadLetter is a job that was given up.
+// DeadLetter is a job that is not run again, kept as evidence.
 type DeadLetter struct {
 	Job
 	Seq    int64     // increases with each dead letter; the cursor for Selection.After

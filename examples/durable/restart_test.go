@@ -127,7 +127,7 @@ func TestDeadLettersOutlastARestart(t *testing.T) {
 	p := launch(t, file, routes(&down)...)
 	for n := range 6 {
 		require.NoError(t, p.Dispatch(t.Context(), grants(n, n+1)...))
-		soon(t, func() bool { return p.status("a").DeadLetters == n+1 && p.status("b").DeadLetters == n+1 }, "both died")
+		soon(t, func() bool { return p.status("a").DeadLetters == n+1 && p.status("b").DeadLetters == n+1 }, "both are dead")
 	}
 	assert.Nil(t, p.end())
 

@@ -27,9 +27,9 @@ func main() {
 	}
 }
 
-// run plays the story, printing to out, and returns it, for a test to look at what really arrived.
-func run(ctx context.Context, out io.Writer) (*story, error) {
-	s := &story{out: out, systems: newReceivers(), changed: newChanges()}
+// run runs the scenario, printing to out, and returns it, for a test to look at what really arrived.
+func run(ctx context.Context, out io.Writer) (*scenario, error) {
+	s := &scenario{out: out, systems: newReceivers(), changed: newChanges()}
 	defer s.systems.Close()
 	var err error
 	if s.mailbox, err = relay.New(); err != nil {

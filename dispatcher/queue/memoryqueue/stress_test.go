@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStress: 64 producers, lanes that fail, retry, die and are paused, stopped and opened again, under -race: each job
+// TestStress: 64 producers, lanes that fail, retry, become dead and are paused, stopped and opened again, under -race: each job
 // is settled once per lane, and afterwards the queue is as empty as a new one.
 func TestStress(t *testing.T) {
 	t.Parallel()

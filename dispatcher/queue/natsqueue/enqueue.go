@@ -62,11 +62,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	return nil
 }
 
-// spare is what a job's message may gain when it is retried or dies: the time and target of a schedule, or a reason.
+// spare is what a job's message may gain when it is retried or dead: the time and target of a schedule, or a reason.
 const spare = 8 << 10
 
 // fits refuses a job that the server would not take, or would take now and not when it is to be retried or has
-// died: its worker could never be rid of it.
+// dead: its worker could never be rid of it.
 func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
 	limit := q.maxPayload.Load()
 	size := len(m.Data) + spare

@@ -168,7 +168,7 @@ func (j *journal) apply(n *naive, c change) {
 		if at >= 0 {
 			n.jobs = slices.Delete(n.jobs, at, at+1)
 		}
-	case "bury":
+	case "dead":
 		if n.defect == "forgets the dead at restart" {
 			return
 		}
@@ -203,8 +203,8 @@ func (j *journal) remove(k *naiveJob) {
 	}
 }
 
-func (j *journal) bury(l queue.DeadLetter) {
-	j.write(change{Op: "bury", Seq: l.Seq, Job: store(l.Job), At: l.At, Why: l.Reason})
+func (j *journal) markDead(l queue.DeadLetter) {
+	j.write(change{Op: "dead", Seq: l.Seq, Job: store(l.Job), At: l.At, Why: l.Reason})
 }
 
 func (j *journal) raise(l queue.DeadLetter) {

@@ -41,7 +41,7 @@ type Options struct {
 // stored all the same.
 //
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
-// transaction: even if the process dies then, Cancel does not claim to have stopped it.
+// transaction: even if the process ends then, Cancel does not claim to have stopped it.
 type Queue struct {
 	jobQueue                // what package durable makes of the store
 	durable  *durable.Queue // the same

@@ -370,7 +370,7 @@ func (l *Lane) finish(e *Entry) {
 	l.place(busy.head)
 }
 
-// room makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
+// room makes room for one more job and reports whether there is. A job that is dropped for it is added to dropped,
 // which is nil where none may be.
 func (l *Lane) room(dropped *[]Dropped) bool {
 	most := l.bound.Jobs

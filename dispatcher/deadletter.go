@@ -26,9 +26,9 @@ const (
 	maxAwaitsFallback = 10_000 // of a lane; a delivery beyond that is attempted once more
 )
 
-// markDead ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no room,
-// or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the process
-// end meanwhile, a durable queue runs it again, which makes another attempt before it is dead again.
+// markDead ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no
+// room, or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the
+// process end meanwhile, a durable queue runs it again, which makes another attempt before it is dead again.
 func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 	if d.tries == 0 {
 		d.tenant, d.fallback = r.reportTenant(d.delivery.Event), r.Protect.Fallback
@@ -56,7 +56,8 @@ func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 	return queue.Disposition{Action: queue.Postpone, Delay: pause}
 }
 
-// takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does not.
+// takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does
+// not.
 func (l *lane) takeAwaiting(r *activeRoute, j *queue.Job) *deadDelivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -327,8 +327,8 @@ func (e *Engine) leftover(ctx context.Context) error {
 }
 
 // gate lets calls in until it is closed, and its closing waits until the last of them has left. Unlike with a read
-// lock, a call can try to enter again from inside while somebody closes it: an observer that dispatches must not block a
-// shutdown.
+// lock, a call can try to enter again from inside while somebody closes it: an observer that dispatches must not block
+// a shutdown.
 type gate struct {
 	closed atomic.Bool // changed with mu held
 

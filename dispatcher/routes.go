@@ -121,8 +121,8 @@ func (t *routeTable) whyUnrouted(e event.Event) Reason {
 // SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
 // *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
-// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do
-// not call it from a channel or an observer: it would wait for itself.
+// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed.
+// Do not call it from a channel or an observer: it would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	all, err := e.activate(routes)
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// TestSlackKeepsALifecycleInOneThread: with Order BySubject and several workers each lifecycle becomes one message with its
-// news below it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route
+// TestSlackKeepsALifecycleInOneThread: with Order BySubject and several workers each lifecycle becomes one message with
+// its news below it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route
 // allows no retry.
 func TestSlackKeepsALifecycleInOneThread(t *testing.T) {
 	t.Parallel()

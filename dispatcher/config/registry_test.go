@@ -156,8 +156,9 @@ func TestListsOfAddressesAreNotKept(t *testing.T) {
 	require.ErrorContains(t, err, "channels[0].urls[0] cannot be kept, because items of this list have no names; give the value again")
 }
 
-// A type's mistakes are reported where the document has them: those of its own, and those of the Go Config that it makes,
-// by Type.Paths or by the field's own name; what documents have no field for is about the nearest field around it.
+// A type's mistakes are reported where the document has them: those of its own, and those of the Go Config that it
+// makes, by Type.Paths or by the field's own name; what documents have no field for is about the nearest field around
+// it.
 func TestMistakesOfAGoConfigAreWhereTheDocumentHasThem(t *testing.T) {
 	t.Parallel()
 	relayError := func(path string) error {

@@ -9,9 +9,9 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Entry is one line of a route's history: an attempt, or that a delivery is dead. One that fails three times and is given
-// up has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it (event.Event's
-// MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
+// Entry is one line of a route's history: an attempt, or that a delivery is dead. One that fails three times and
+// becomes dead has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it
+// (event.Event's MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
 //
 // It holds the event and both messages, so it is as confidential as the events are. It holds no credential: channels
 // redact, and Error is what their errors print.

@@ -149,7 +149,7 @@ func (r *Recorder) attempted(a dispatcher.Attempt) {
 	if a.Err != nil {
 		e.Error = valid(a.Err.Error())
 	}
-	r.put(e)
+	r.enqueue(e)
 }
 
 func (r *Recorder) settled(s dispatcher.Settlement) {
@@ -163,7 +163,7 @@ func (r *Recorder) settled(s dispatcher.Settlement) {
 	if s.Err != nil {
 		e.Error = valid(s.Err.Error())
 	}
-	r.put(e)
+	r.enqueue(e)
 }
 
 // valid returns text as every store can keep it.
@@ -180,7 +180,7 @@ func (r *Recorder) capped(m *channel.Message) *channel.Message {
 	return &shorter
 }
 
-func (r *Recorder) put(e Entry) {
+func (r *Recorder) enqueue(e Entry) {
 	e.Time = e.Time.UTC()
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -91,8 +91,8 @@ type Lane interface {
 // StopGrace is how long Stop waits for handlers whose context it has cancelled.
 const StopGrace = time.Second
 
-// Handler runs one job. ctx ends when the lane is stopped and Stop waits no longer. A panic counts as Retry after a second,
-// as does runtime.Goexit.
+// Handler runs one job. ctx ends when the lane is stopped and Stop waits no longer. A panic counts as Retry after a
+// second, as does runtime.Goexit.
 type Handler func(ctx context.Context, j Job) Disposition
 
 // Action says what becomes of a job.

@@ -1,6 +1,6 @@
 // Operate loads a YAML document with a route in the style of each of five privileged-access products and runs it
-// against receivers on this machine. One of them fails until a contact gets a mail, works again, and gets what it missed;
-// then the status table and the history are printed. Nothing to install, nothing leaves the machine.
+// against receivers on this machine. One of them fails until a contact gets a mail, works again, and gets what it
+// missed; then the status table and the history are printed. Nothing to install, nothing leaves the machine.
 package main
 
 import (

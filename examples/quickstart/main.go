@@ -36,8 +36,8 @@ func main() {
 // metadata is where many clouds hand credentials to whoever asks from within.
 const metadata = "http://169.254.169.254/latest/meta-data/"
 
-// run runs the scenario, printing to out, and returns the receivers, for a test to look at what really arrived. Observers are
-// notified of what the printer prints.
+// run runs the scenario, printing to out, and returns the receivers, for a test to look at what really arrived.
+// Observers are notified of what the printer prints.
 func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*receivers, error) {
 	r := &receivers{
 		chat:    newReceiver(always(http.StatusOK)),

@@ -36,8 +36,8 @@ func TestQ10RequeueWithTheSameGenerationLosesNothing(t *testing.T) {
 	}
 }
 
-// Q10: what becomes dead again while Requeue is at work, as in a lane that another worker serves, is neither lost nor requeued
-// without an end.
+// Q10: what becomes dead again while Requeue is at work, as in a lane that another worker serves, is neither lost nor
+// requeued without an end.
 func TestQ10RequeueLeavesWhatBecomesDeadMeanwhile(t *testing.T) {
 	t.Parallel()
 	const jobs = 300 // more than a page

@@ -54,11 +54,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		}
 		if c.err != nil {
 			// What was not stored must not be known, or the same call would be taken for a repetition next time.
-			q.known.settle(unconfirmed, false)
+			q.known.confirm(unconfirmed, false)
 			return c.err
 		}
 	}
-	q.known.settle(unconfirmed, true)
+	q.known.confirm(unconfirmed, true)
 	return nil
 }
 
@@ -217,9 +217,9 @@ func (k *known) add(jobs []queue.Job) (map[string]knownEvent, error) {
 	return unconfirmed, nil
 }
 
-// settle remembers that the servers have the events of a call or, if it failed, forgets those that no other call has
+// confirm remembers that the servers have the events of a call or, if it failed, forgets those that no other call has
 // stored.
-func (k *known) settle(unconfirmed map[string]knownEvent, stored bool) {
+func (k *known) confirm(unconfirmed map[string]knownEvent, stored bool) {
 	if len(unconfirmed) == 0 {
 		return
 	}

@@ -343,8 +343,8 @@ func (q *Queue) write(ctx context.Context, op string, work int, f func(*transact
 }
 
 // Change is for what the store's own package stores besides jobs: it returns once f's change is durable, or when ctx is
-// done; then it may still get there, and f may still run. A failed transaction calls f again. An error from Refuse fails
-// this call alone.
+// done; then it may still get there, and f may still run. A failed transaction calls f again. An error from Refuse
+// fails this call alone.
 func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(Tx) error) error {
 	return q.write(ctx, op, workOf(rows, bytes), func(t *transaction) error { return f(t.Tx) })
 }

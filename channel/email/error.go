@@ -75,7 +75,7 @@ func (e *Error) what() string {
 		}
 		return "not delivered to " + strings.Join(refused, ", ")
 	default:
-		return text(e.Kind)
+		return kindText(e.Kind)
 	}
 }
 
@@ -100,8 +100,8 @@ const (
 	KindRecipients    Kind = "recipients"     // not all recipients have the mail, see Error.Refusals
 )
 
-// text describes a kind that has neither a reply nor an error of package netguard.
-func text(k Kind) string {
+// kindText describes a kind that has neither a reply nor an error of package netguard.
+func kindText(k Kind) string {
 	switch k {
 	case KindNoEvent:
 		return "there is no event to send"

@@ -39,7 +39,7 @@ func (e *Error) Error() string {
 	if n, ok := errors.AsType[*netguard.Error](e.cause); ok {
 		return n.Error() // which begins in the same way
 	}
-	what := text(e.Kind)
+	what := kindText(e.Kind)
 	if e.Kind == KindRefused || e.Kind == KindRedirect {
 		what = "answered " + strconv.Itoa(e.Status)
 		if words := http.StatusText(e.Status); words != "" {
@@ -73,8 +73,8 @@ const (
 	KindRedirect      Kind = "redirect"       // the answer is a 3xx, which is not followed
 )
 
-// text describes a kind that has neither a status nor an error of package netguard.
-func text(k Kind) string {
+// kindText describes a kind that has neither a status nor an error of package netguard.
+func kindText(k Kind) string {
 	switch k {
 	case KindNoEvent:
 		return "there is no event to publish"

@@ -191,7 +191,7 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// closedLoop dispatches all to ten routes of which some hang for ever, at most inFlight events ahead of the slowest
+// closedLoop dispatches all to ten routes of which some hang forever, at most inFlight events ahead of the slowest
 // healthy route, and returns how long that took and how late the latest healthy delivery was.
 func closedLoop(b *testing.B, all []event.Event, hanging int) (took, latest time.Duration) {
 	b.Helper()
@@ -250,7 +250,7 @@ func isBacklog(err error) bool {
 }
 
 // BenchmarkIsolation compares the healthy routes' closed-loop throughput per route with and without routes that hang
-// for ever, interleaved in one run.
+// forever, interleaved in one run.
 func BenchmarkIsolation(b *testing.B) {
 	for _, hanging := range []int{1, 5, 9} {
 		b.Run(fmt.Sprintf("hanging=%d", hanging), func(b *testing.B) {

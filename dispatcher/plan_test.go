@@ -41,7 +41,7 @@ func TestNamedPausesDoNotKill(t *testing.T) {
 		"postponed for longer than MaxAge":  {dispatcher.Route{MaxAge: 30 * m}, retry.Postpone(errDown, h), 26 * m, 30 * m},
 		"past the end of the policy":        {dispatcher.Route{Retry: retry.Within(15*m, retry.Exponential{})}, retry.Delay(errDown, 30*m), 13 * m, 15 * m},
 		"past the end of the policy, whole": {dispatcher.Route{Retry: retry.Fixed{Interval: m, For: 15 * m}}, retry.Throttle(errDown, 30*m), 13 * m, 15 * m},
-		"for ever, without end":             {dispatcher.Route{MaxAge: -1}, retry.Delay(errDown, 26*h), 26 * h, 26 * h},
+		"forever, without end":              {dispatcher.Route{MaxAge: -1}, retry.Delay(errDown, 26*h), 26 * h, 26 * h},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestMaxAgeThatCutsThePlan(t *testing.T) {
 		"a duration": {retry.Fixed{Interval: h, For: 72 * h}, 24 * h,
 			`dispatcher: Routes[0].MaxAge of route "r" is 24h, which cuts the retry policy: that goes on for up to 72h; raise it, leave it out to follow the policy, or shorten the policy`},
 		"as long as the plan":        {retry.Fixed{Interval: h, For: 72 * h}, 72 * h, ""},
-		"for ever":                   {retry.Fixed{Interval: h, For: 72 * h}, -1, ""},
+		"forever":                    {retry.Fixed{Interval: h, For: 72 * h}, -1, ""},
 		"a policy without end":       {retry.Exponential{}, time.Second, ""},
 		"a policy of the host's":     {panicky{}, time.Second, ""},
 		"a policy that panics asked": {panickyPlan{}, time.Second, ""},

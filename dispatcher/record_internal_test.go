@@ -51,7 +51,7 @@ func TestPercentiles(t *testing.T) {
 	assert.InEpsilon(t, float64(all[len(all)*99/100]), float64(p99), 0.15)
 }
 
-// Percentiles are of the latest minutes: a receiver that was slow last night is not slow for ever.
+// Percentiles are of the latest minutes: a receiver that was slow last night is not slow forever.
 func TestPercentilesForget(t *testing.T) {
 	t.Parallel()
 	var h durations

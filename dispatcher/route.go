@@ -36,7 +36,7 @@ type Route struct {
 	Dedup   channel.DedupOptions
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
-	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or
+	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = forever. 0 = 24 h, or
 	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is set
 	// and too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage.
 	// No pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt still

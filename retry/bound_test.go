@@ -127,7 +127,7 @@ func TestLongestDurationsDoNotOverflow(t *testing.T) {
 	}{
 		"fixed":                 {retry.Fixed{Interval: longest}, true},
 		"fixed for a time":      {retry.Fixed{Interval: longest, For: time.Hour}, false},
-		"fixed for ever":        {retry.Fixed{Interval: time.Hour, For: longest}, true},
+		"fixed forever":         {retry.Fixed{Interval: time.Hour, For: longest}, true},
 		"within":                {retry.Within(time.Hour, retry.Fixed{Interval: longest}), false},
 		"exponential":           {retry.Exponential{Initial: longest, Max: longest, Jitter: 1}, true},
 		"exponential, far out":  {retry.Exponential{Max: longest, Multiplier: 1e300, Jitter: 1}, true},

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run calls Do with a function that returns answers one after the other (the last one for ever) and reports when, since
+// run calls Do with a function that returns answers one after the other (the last one forever) and reports when, since
 // the start, each call was made.
 func run(ctx context.Context, p retry.Policy, answers ...error) (calls []time.Duration, err error) {
 	began := time.Now()

@@ -13,7 +13,7 @@ import (
 const (
 	maxResponseHeader = 64 << 10
 	idleTimeout       = 90 * time.Second
-	expiryInterval    = 10 * time.Second // between looks for idle connections that are too old
+	expiryInterval    = 10 * time.Second // between removals of idle connections that are too old
 	maxIdlePerHost    = 256              // each sender that finds no idle connection pays for a handshake
 )
 

@@ -103,7 +103,7 @@ func (f filters) named(s Settings) (event.Filter, error) {
 }
 
 // patterns translates what a field names into patterns of event types, and reports what is wrong with it. A type that
-// nobody makes is a mistake as well: its route would be silent for ever.
+// nobody makes is a mistake as well: its route would be silent forever.
 func (f filters) patterns(s Settings, field string) ([]string, error) {
 	var errs []error
 	texts := s.Texts(field)

@@ -226,7 +226,7 @@ func TestStoreThatFails(t *testing.T) {
 		store.set(full, nil)
 		send()
 		advance(time.Minute)
-		assert.EqualValues(t, 1, b.recorder.Lost(), "but not for ever")
+		assert.EqualValues(t, 1, b.recorder.Lost(), "but not forever")
 		store.set(nil, nil)
 		send()
 		assert.Len(t, query(t, store, everything()), 2)
@@ -290,7 +290,7 @@ func TestRetention(t *testing.T) {
 		"by age":         {history.Options{MaxAge: 10 * time.Hour}, 2, 48, 20, 22},
 		"by default age": {history.Options{}, 1, 24 * 60, 720, 722},
 		"by count":       {history.Options{Entries: 50, MaxAge: -1}, 3, 100, 50, 55},
-		"for ever":       {history.Options{Entries: -1, MaxAge: -1}, 1, 24 * 60, 1440, 1440},
+		"forever":        {history.Options{Entries: -1, MaxAge: -1}, 1, 24 * 60, 1440, 1440},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -127,7 +127,7 @@ func openQueue(ctx context.Context, nc *nats.Conn) (*natsqueue.Queue, error) {
 	return natsqueue.New(ctx, nc, natsqueue.Config{Replicas: nodes, Lease: lease, Timeout: 30 * time.Second})
 }
 
-// connect reconnects for ever, whichever server is there.
+// connect reconnects forever, whichever server is there.
 func connect(urls string) (*nats.Conn, error) {
 	return nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second))
 }

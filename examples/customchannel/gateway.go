@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// gateway is the other end: a TCP server that answers as scripted, one answer per connection, the last one for ever.
+// gateway is the other end: a TCP server that answers as scripted, one answer per connection, the last one forever.
 type gateway struct {
 	net.Listener
 	mu      sync.Mutex

@@ -25,7 +25,7 @@ const (
 	// Standard is version 1 of https://www.standardwebhooks.com: "id.timestamp.body", in webhook-signature beside
 	// webhook-id and webhook-timestamp. It is the one to choose where there is a choice.
 	Standard Scheme = iota + 1
-	// GitHub is the body alone, in X-Hub-Signature-256: a recorded request can be sent again for ever. See
+	// GitHub is the body alone, in X-Hub-Signature-256: a recorded request can be sent again forever. See
 	// https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries.
 	GitHub
 	// Stripe is "timestamp.body", in Stripe-Signature together with the timestamp. See

@@ -108,7 +108,7 @@ func (l *lane) serve() {
 		if s = next(s, w, e); s != before {
 			c.entered = time.Now()
 		}
-		var wait time.Duration // until the next look, if nothing happens; 0 = for ever
+		var wait time.Duration // until the next poll, if nothing happens; 0 = forever
 		switch s {
 		case stopped:
 			c.giveBack()

@@ -65,8 +65,8 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 // spare is what a job's message may gain when it is retried or dead: the time and target of a schedule, or a reason.
 const spare = 8 << 10
 
-// fits refuses a job that the server would not take, or would take now and not when it is to be retried or has
-// dead: its worker could never be rid of it.
+// fits refuses a job that the server would not take, or would take now and not when it is to be retried or is
+// dead: its worker could never settle it.
 func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
 	limit := q.maxPayload.Load()
 	size := len(m.Data) + spare

@@ -128,7 +128,7 @@ type Queue struct {
 var _ queue.Queue = (*Queue)(nil)
 
 // New sets the queue's streams up, or finds them, and returns the queue. nc brings credentials, TLS, and the
-// addresses of the servers; it should reconnect for ever (nats.MaxReconnects(-1)), and the Queue does not close it.
+// addresses of the servers; it should reconnect forever (nats.MaxReconnects(-1)), and the Queue does not close it.
 // Errors are joined *channel.ConfigErrors, a *ServerError, *VersionError, or JetStream's own.
 func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	c, err := c.withDefaults()

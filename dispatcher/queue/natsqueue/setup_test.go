@@ -106,7 +106,7 @@ func TestEventThatIsTooLarge(t *testing.T) {
 }
 
 // An event that the server just takes leaves no room for what a retry or a dead letter adds to its message. It must not
-// keep its worker for ever: Enqueue refuses what could not be settled.
+// keep its worker forever: Enqueue refuses what could not be settled.
 func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10

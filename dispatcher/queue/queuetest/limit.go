@@ -183,7 +183,7 @@ func admitRule(p *probe) {
 	p.enqueue(p.jobs("a", 6)...)
 	l.expectNone("although Admit said to wait")
 	if n := g.asked.Load() - asked; n < 1 || n > 20 {
-		p.fail("Admit was asked %d times while it said to wait for ever", n)
+		p.fail("Admit was asked %d times while it said to wait forever", n)
 	}
 	g.wait.Store(0)
 	l.expectNone("although Admit had said to wait, and the limit was not set")

@@ -64,7 +64,7 @@ func (n *naive) locked(f func()) {
 func (n *naive) Properties() queue.Properties {
 	return queue.Properties{
 		Durable: n.journal != nil || n.is("promises to be durable"), Precision: 10 * time.Millisecond,
-		IDWindow: "for ever", KeyedOrder: true, Urgency: true, Bounded: true, Scheduling: true,
+		IDWindow: "forever", KeyedOrder: true, Urgency: true, Bounded: true, Scheduling: true,
 		Inspection: !n.is("inspects although it says it cannot"),
 	}
 }

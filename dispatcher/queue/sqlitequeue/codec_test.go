@@ -17,7 +17,7 @@ func TestQ3HeadersComeBack(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, h, back)
 	}
-	assert.Equal(t, encodeHeaders(map[string]string{"a": "1", "b": "2"}), []byte("\x01\x02\x01a\x011\x01b\x012"), "the stored form is for ever")
+	assert.Equal(t, encodeHeaders(map[string]string{"a": "1", "b": "2"}), []byte("\x01\x02\x01a\x011\x01b\x012"), "the stored form is forever")
 }
 
 func FuzzHeaders(f *testing.F) {

@@ -25,7 +25,7 @@ const (
 // Options configure a Queue. The zero value is ready for use.
 type Options struct {
 	DeadLetters int           // most dead letters kept; the oldest goes first; 0 = DefaultDeadLetters, 10,000
-	DeadAge     time.Duration // how long one is kept; 0 = DefaultDeadAge, 30 days; negative = for ever
+	DeadAge     time.Duration // how long one is kept; 0 = DefaultDeadAge, 30 days; negative = forever
 	IDWindow    int           // about how many of the latest events have ids that are known; 0 = DefaultIDWindow, 65,536
 	Logger      *slog.Logger  // notified when the file cannot be used, and when it can again; nil = slog.Default
 

@@ -195,7 +195,7 @@ func (f *fifo) each(do func(*Entry)) {
 	}
 }
 
-// smallCapacity is what an empty heap may keep: a burst does not hold its memory for ever.
+// smallCapacity is what an empty heap may keep: a burst does not hold its memory forever.
 const smallCapacity = 1024
 
 // heap orders entries by their due time. Four children a node halve the depth of a binary heap, and the time beside the

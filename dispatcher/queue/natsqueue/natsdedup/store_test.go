@@ -195,7 +195,7 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 	require.ErrorContains(t, err, "Replicas", "every mistake at once")
 }
 
-// The longest durations mean for ever, and must not wrap round to the past.
+// The longest durations mean forever, and must not wrap round to the past.
 func TestLongestWindowDoesNotOverflow(t *testing.T) {
 	t.Parallel()
 	s, err := natsdedup.New(t.Context(), natstest.Connect(t, natstest.New(t, 1).URL()), natsdedup.Config{Replicas: 1})

@@ -211,7 +211,7 @@ func (c *Cluster) LeaderOf(stream string) int {
 	return -1
 }
 
-// Connect connects to a URL, reconnects for ever, and closes the connection at the end of the test.
+// Connect connects to a URL, reconnects forever, and closes the connection at the end of the test.
 func Connect(t testing.TB, url string, more ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := Dial(url, more...)

@@ -202,10 +202,10 @@ func (l *Lane) isIdle() bool {
 
 // addJob puts a new job where it waits.
 func (l *Lane) addJob(j *queue.Job) {
-	if l.ages == nil && j.OrderKey == "" && j.NotBefore.IsZero() && !j.Urgent {
-		e := l.arrived.push()
-		l.s.clock.fill(e, j)
-		l.enter(e, false)
+	if l.ages == nil && isArrival(j) {
+		l.waiting++
+		l.lastTurn++
+		l.arrived.push(arrival{j.Event, j.Generation, j.Enqueued, j.Headers, l.lastTurn})
 		return
 	}
 	e := new(Entry)
@@ -274,9 +274,8 @@ func (l *Lane) makeReady(e *Entry) {
 // done to what waits.
 func (l *Lane) moveArrived() {
 	for l.arrived.n > 0 {
-		e := new(Entry)
-		l.arrived.pop(e)
-		l.ready[others].pushBack(e)
+		a := l.arrived.pop()
+		l.ready[others].pushBack(l.s.clock.entry(&a))
 	}
 }
 

@@ -38,7 +38,7 @@ func (l *Lane) work() {
 type turn struct {
 	busy    bool   // there is a job
 	entry   *Entry // its entry; nil = own
-	own     Entry  // of a job that was among those that have arrived
+	own     arrival
 	job     queue.Job
 	handler queue.Handler
 	ctx     context.Context
@@ -53,12 +53,13 @@ func (l *Lane) call(t *turn) (out queue.Disposition) {
 			out = panicOutcome()
 		}
 	}()
-	ctx, j := t.ctx, t.job
-	if start := l.s.hooks.Start; start != nil {
-		ctx, j = start(ctx, l, t.entry, j)
-		if ref := t.entry.ref; ref.Unreadable != "" {
-			return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
-		}
+	start := l.s.hooks.Start
+	if start == nil {
+		return t.handler(t.ctx, t.job)
+	}
+	ctx, j := start(t.ctx, l, t.entry, t.job)
+	if ref := t.entry.ref; ref.Unreadable != "" {
+		return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
 	}
 	return t.handler(ctx, j)
 }
@@ -99,7 +100,7 @@ func (l *Lane) next(t *turn, first bool) bool {
 	if t.entry != nil {
 		t.job = l.s.clock.job(t.entry, l.name)
 	} else {
-		t.job = l.s.clock.job(&t.own, l.name)
+		t.job = t.own.newJob(l.name)
 	}
 	return true
 }
@@ -132,7 +133,7 @@ func (l *Lane) take(t *turn) bool {
 		}
 		return true
 	}
-	l.arrived.pop(&t.own)
+	t.own = l.arrived.pop()
 	l.waiting-- // nobody knows it by name or age
 	return true
 }
@@ -148,8 +149,7 @@ func (l *Lane) settle(t *turn) {
 		return
 	}
 	if e == nil {
-		e = new(Entry)
-		*e = t.own
+		e = l.s.clock.entry(&t.own)
 	}
 	if t.out.Action == queue.Retry {
 		l.s.clock.count(e, t.out.Began)

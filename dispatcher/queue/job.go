@@ -39,8 +39,8 @@ func (j Job) ID() string {
 
 // Counts are the jobs of a lane by state.
 type Counts struct {
-	Due     int // could start now, if lane and order let them
-	Later   int // have a later time
+	Due     int // could start now, if lane and order let them, or wait behind another of their order key, whatever their time
+	Later   int // the others: wait for their time only
 	Running int
 	Dead    int
 }

@@ -288,8 +288,8 @@ func (l *Lane) readyList(e *Entry) *fifo {
 	return &l.ready[others]
 }
 
-// comeBack puts an entry that ran back, as the oldest of those that wait. One that a store has to keep until a later time
-// does not: it leaves the lane, and add gets it again.
+// comeBack puts an entry that ran back, as the oldest of those that wait. One that a store keeps until a later time
+// does not come here: it leaves the lane, and add gets it again.
 func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 	if key := e.scheduleKey(); key != "" {
 		switch {
@@ -354,7 +354,7 @@ func (l *Lane) remove(e *Entry) {
 	l.notify()
 }
 
-// releaseOrderKey lets the next entry of e's order key go, if it has one. e is with no worker and waits nowhere any more.
+// releaseOrderKey lets the next entry of e's order key go. e does not run, and waits nowhere any more.
 func (l *Lane) releaseOrderKey(e *Entry) {
 	if e.orderKey == "" {
 		return

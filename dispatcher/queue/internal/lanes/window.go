@@ -22,8 +22,8 @@ type Hooks struct {
 	Refill func(l *Lane)
 	// Stepped is called soon after the wall clock was set, while lanes are open. nil = none.
 	Stepped func()
-	// Window is how many jobs may wait in a lane. An entry that waits for something else than its turn counts as well: what
-	// holds entries for long has to enlarge the window, or they keep all others out.
+	// Window is how many jobs may wait in a lane. Entries that wait for something else than their turn count as well:
+	// what holds them for long has to enlarge the window, or they keep all others out.
 	Window func() int
 }
 

@@ -236,7 +236,7 @@ func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queu
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
-	if ref.Name == "" {
+	if ref.ScheduleKey == "" {
 		return ctx, j
 	}
 	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
@@ -308,7 +308,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	a, _ := cut(events([]queue.Job{j}), q.Chunk)
-	a.Name = key
+	a.ScheduleKey = key
 	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
 		if err := t.Append([]*Append{a}); err != nil {
 			return err

@@ -30,8 +30,8 @@ type Entry struct {
 	wall       bool // due is what the wall clock shows then, not the clock
 }
 
-// key is that of a scheduled job in memory; "" = none.
-func (e *Entry) key() string {
+// scheduleKey is that of a scheduled job in memory; "" = none.
+func (e *Entry) scheduleKey() string {
 	if e.ref == nil {
 		return ""
 	}

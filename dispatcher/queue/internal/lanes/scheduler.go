@@ -136,9 +136,9 @@ func (s *Scheduler) Requeue(jobs ...queue.Job) {
 func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	l := s.lock(j.Route)
 	defer l.mu.Unlock()
-	if old := l.named[key]; old != nil {
-		l.leave(old)
-		l.finish(old)
+	if old := l.scheduled[key]; old != nil {
+		l.takeOut(old)
+		l.releaseOrderKey(old)
 	} else if !l.room(nil) {
 		return false
 	}
@@ -159,7 +159,7 @@ func (s *Scheduler) with(name string, f func(l *Lane)) {
 // Cancel removes the job with that key and reports whether there was one that had not started.
 func (s *Scheduler) Cancel(name, key string) (found bool) {
 	s.with(name, func(l *Lane) {
-		if e := l.named[key]; e != nil {
+		if e := l.scheduled[key]; e != nil {
 			l.remove(e)
 			found = true
 		}

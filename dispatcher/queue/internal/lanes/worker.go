@@ -50,7 +50,7 @@ type turn struct {
 func (l *Lane) call(t *turn) (out queue.Disposition) {
 	defer func() {
 		if recover() != nil {
-			out = panicOutcome()
+			out = panicDisposition()
 		}
 	}()
 	start := l.s.hooks.Start
@@ -74,8 +74,8 @@ func (l *Lane) store(t *turn) {
 	}
 }
 
-// panicOutcome is the outcome of a handler that did not return.
-func panicOutcome() queue.Disposition {
+// panicDisposition is that of a handler that did not return.
+func panicDisposition() queue.Disposition {
 	return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
@@ -126,7 +126,7 @@ func (l *Lane) take(t *turn) bool {
 		t.entry = l.ready[others].pop()
 	}
 	if e := t.entry; e != nil {
-		l.left(e)
+		l.removeWaiting(e)
 		if e.ref != nil {
 			e.ref.started = true
 			l.refill()
@@ -144,7 +144,7 @@ func (l *Lane) settle(t *turn) {
 	e := t.entry
 	if t.leaves || t.out.Action == queue.Done || t.out.Action == queue.Dead {
 		if e != nil {
-			l.finish(e)
+			l.releaseOrderKey(e)
 		}
 		return
 	}
@@ -159,7 +159,7 @@ func (l *Lane) settle(t *turn) {
 
 // abandon settles the job of a worker whose goroutine ends.
 func (l *Lane) abandon(t *turn) {
-	t.out = panicOutcome()
+	t.out = panicDisposition()
 	l.store(t)
 	l.mu.Lock()
 	defer l.mu.Unlock()

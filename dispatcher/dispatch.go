@@ -52,7 +52,7 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	taken := make([]int, len(events)) // by how many routes
 	for i, ev := range events {
 		ev = ev.WithSource(e.source)
-		routes := table.takers(ev.Tenant())
+		routes := table.takers(ev)
 		jobs = slices.Grow(jobs, len(routes))
 		for _, r := range routes {
 			if r.wants(ev) {

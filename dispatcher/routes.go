@@ -3,53 +3,97 @@ package dispatcher
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// routeTable is the routes in use. It is immutable.
+// routeTable is the routes in use. It is immutable but for what it learns about types.
 type routeTable struct {
 	all      []*activeRoute // in the order configured
 	byName   map[string]*activeRoute
-	byTenant map[string][]*activeRoute // enabled routes that take a tenant's events, of tenants that some route names
-	others   []*activeRoute            // those that take every other tenant's
+	byTenant map[string]*takers // of tenants that some route names
+	others   *takers            // of every other tenant's events
 }
 
+// takers are the enabled routes that take the events of one tenant.
+type takers struct {
+	routes []*activeRoute
+	mu     sync.Mutex // of learn
+	byType atomic.Pointer[map[event.Type][]*activeRoute]
+}
+
+// maxIndexedTypes bounds what takers learn; for a host that invents types without end every filter is asked.
+const maxIndexedTypes = 512
+
 func newRouteTable(routes []*activeRoute) *routeTable {
-	t := &routeTable{all: routes, byName: make(map[string]*activeRoute, len(routes)), byTenant: map[string][]*activeRoute{}}
+	t := &routeTable{
+		all: routes, byName: make(map[string]*activeRoute, len(routes)), byTenant: map[string]*takers{}, others: newTakers(),
+	}
 	for _, r := range routes {
 		t.byName[r.Name] = r
-		if r.Tenant != AnyTenant {
-			t.byTenant[r.Tenant] = nil
+		if r.Tenant != AnyTenant && t.byTenant[r.Tenant] == nil {
+			t.byTenant[r.Tenant] = newTakers()
 		}
 	}
 	for _, r := range routes {
 		switch {
 		case r.State == Disabled:
 		case r.Tenant == AnyTenant:
-			t.others = append(t.others, r)
-			for tenant := range t.byTenant {
-				t.byTenant[tenant] = append(t.byTenant[tenant], r)
+			t.others.routes = append(t.others.routes, r)
+			for _, of := range t.byTenant {
+				of.routes = append(of.routes, r)
 			}
 		default:
-			t.byTenant[r.Tenant] = append(t.byTenant[r.Tenant], r)
+			of := t.byTenant[r.Tenant]
+			of.routes = append(of.routes, r)
 		}
 	}
 	return t
 }
 
-// takers lists the enabled routes that take events of a tenant, if their filters want them.
-func (t *routeTable) takers(tenant string) []*activeRoute {
-	if routes, known := t.byTenant[tenant]; known {
+func newTakers() *takers {
+	t := &takers{}
+	t.byType.Store(&map[event.Type][]*activeRoute{})
+	return t
+}
+
+// takers lists the enabled routes that take events of e's tenant and type, if their filters want them.
+func (t *routeTable) takers(e event.Event) []*activeRoute {
+	of := t.byTenant[e.Tenant()]
+	if of == nil {
+		of = t.others
+	}
+	if routes, known := (*of.byType.Load())[e.Type()]; known {
 		return routes
 	}
-	return t.others
+	return of.learn(e.Type())
+}
+
+// learn asks all routes once about a type, so that those for other types cost an event nothing.
+func (t *takers) learn(typ event.Type) []*activeRoute {
+	var routes []*activeRoute
+	for _, r := range t.routes {
+		if r.Events.MatchType(typ) {
+			routes = append(routes, r)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known := *t.byType.Load(); len(known) < maxIndexedTypes {
+		more := maps.Clone(known)
+		more[typ] = routes
+		t.byType.Store(&more)
+	}
+	return routes
 }
 
 // wanting lists the enabled routes that take e.
 func (t *routeTable) wanting(e event.Event) []*activeRoute {
-	return slices.DeleteFunc(slices.Clone(t.takers(e.Tenant())), func(r *activeRoute) bool { return !r.wants(e) })
+	return slices.DeleteFunc(slices.Clone(t.takers(e)), func(r *activeRoute) bool { return !r.wants(e) })
 }
 
 // whyUnrouted finds the nearest miss of an event that no route takes.

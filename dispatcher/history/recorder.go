@@ -6,7 +6,9 @@
 //	defer recorder.Close(context.Background())
 //	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
 //
-//	failed, err := store.Query(ctx, history.Query{Tenant: tenant, Route: "tickets", Outcomes: []dispatcher.Outcome{dispatcher.Failed}})
+//	failed, err := store.Query(ctx, history.Query{
+//		Tenant: tenant, Route: "tickets", Outcomes: []dispatcher.Outcome{dispatcher.Failed},
+//	})
 //	err = failed[0].Redeliver(ctx, engine)
 package history
 

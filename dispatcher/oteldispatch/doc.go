@@ -59,7 +59,7 @@
 //	tocsin.route.queued                  {delivery}  gauge: wait, retries included: route
 //	tocsin.route.in_flight               {delivery}  gauge: sends running now: route
 //	tocsin.route.dead_letters            {delivery}  gauge: kept: route
-//	tocsin.route.failing.duration        s           gauge: since the first failure after the last success; 0 = not failing: route
+//	tocsin.route.failing.duration        s           gauge: since the first failure after a success; 0 = none: route
 //
 // The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed
 // set: there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot count

@@ -1,7 +1,7 @@
 // Package natsqueue is a queue.Queue on NATS JetStream, for hosts that outgrow one process: the queue is kept by
 // the servers, any number of processes dispatch, and any number of workers share the lanes.
 //
-//	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.UserCredentials(file)) // TLS and credentials are the connection's
+//	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.UserCredentials(file)) // with TLS and credentials
 //	q, err := natsqueue.New(ctx, nc, natsqueue.Config{Replicas: 3})
 //	engine, err := dispatcher.New(dispatcher.Config{Queue: q, Routes: routes})
 //

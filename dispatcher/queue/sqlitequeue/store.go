@@ -220,7 +220,7 @@ func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, e
 		if err != nil {
 			return err
 		}
-		loaded.Jobs = first
+		loaded.Jobs, loaded.Urgent = first, !allFirst
 		if q.Room == 0 {
 			loaded.More = true
 			loaded.Next, err = c.number(`SELECT due FROM `+byUrgency+` WHERE lane = ? AND urgent = 1 AND order_key IS NULL AND due > ? AND due < ?
@@ -239,7 +239,7 @@ func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, e
 			loaded.Cursor = now[n-1].Ref.Num
 		}
 		loaded.Jobs = append(append(loaded.Jobs, late...), now...)
-		loaded.More = !allFirst || !allLate || !allNow
+		loaded.More = !allLate || !allNow
 		loaded.Next, err = c.number("SELECT due FROM job WHERE lane = ? AND due > ? AND due < ? ORDER BY due LIMIT 1",
 			num, q.Now, durable.HeldBack)
 		return err

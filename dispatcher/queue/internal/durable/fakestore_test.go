@@ -148,9 +148,9 @@ func (s *fakeStore) Load(lane string, q LoadQuery) (l Loaded, err error) {
 	defer s.mu.Unlock()
 	byDue := slices.Clone(s.jobs[lane])
 	sort.SliceStable(byDue, func(i, j int) bool { return byDue[i].Ref.Due < byDue[j].Ref.Due })
-	add := func(j *fakeJob, room *int) {
+	add := func(j *fakeJob, room *int, more *bool) {
 		if *room--; *room < 0 {
-			l.More = true
+			*more = true
 			return
 		}
 		l.Jobs = append(l.Jobs, j.copied())
@@ -170,12 +170,12 @@ func (s *fakeStore) Load(lane string, q LoadQuery) (l Loaded, err error) {
 					l.Next = due
 				}
 			case first(j):
-				add(j, &q.Urgent)
+				add(j, &q.Urgent, &l.Urgent)
 			case due > Now:
 				now--
-				add(j, &late)
+				add(j, &late, &l.More)
 			case j.Ref.Num > q.After:
-				add(j, &now)
+				add(j, &now, &l.More)
 			}
 		}
 	}

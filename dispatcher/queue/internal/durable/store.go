@@ -122,6 +122,7 @@ type Loaded struct {
 	Jobs   []*Job // in the order to start
 	Cursor int64  // the next After
 	More   bool   // there are more that may start
+	Urgent bool   // there are more urgent ones
 	Next   int64  // when the next one with a later time is due; 0 = there is none. Without room that of urgent ones
 }
 

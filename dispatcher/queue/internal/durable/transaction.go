@@ -115,9 +115,9 @@ func (t *transaction) take(l *lane, num int64, evenStarted bool) bool {
 	return true
 }
 
-// putBack undoes take.
+// putBack undoes take. A purge takes the youngest first.
 func (t *transaction) putBack() {
-	for _, k := range t.taken {
+	for _, k := range slices.Backward(t.taken) {
 		k.lane.Put(k.entry)
 	}
 }

@@ -66,7 +66,7 @@ func newLane(s *Scheduler, name string) *Lane {
 	return &Lane{
 		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
 		ready:     [2]fifo{{place: ready}, {place: ready}},
-		orderKeys: map[string]*orderKey{}, scheduled: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, next: unset},
+		orderKeys: map[string]*orderKey{}, scheduled: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, first: s.hooks.Refill != nil, next: unset},
 	}
 }
 
@@ -370,9 +370,9 @@ func (l *Lane) releaseOrderKey(e *Entry) {
 	l.place(busy.head)
 }
 
-// room makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
+// makeRoom makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
 // which is nil where none may be.
-func (l *Lane) room(dropped *[]Dropped) bool {
+func (l *Lane) makeRoom(dropped *[]Dropped) bool {
 	most := l.bound.Jobs
 	if most <= 0 {
 		most = queue.DefaultBacklog

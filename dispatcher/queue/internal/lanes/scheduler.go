@@ -112,7 +112,7 @@ func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 		l = l.s.lock(l.name)
 	}
 	defer l.mu.Unlock()
-	if !l.room(dropped) {
+	if !l.makeRoom(dropped) {
 		return false
 	}
 	l.addJob(j)
@@ -139,7 +139,7 @@ func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	if old := l.scheduled[key]; old != nil {
 		l.takeOut(old)
 		l.releaseOrderKey(old)
-	} else if !l.room(nil) {
+	} else if !l.makeRoom(nil) {
 		return false
 	}
 	l.put(s.NewEntry(j, &Ref{key: key}))

@@ -67,8 +67,8 @@ func (r *record) failure(a *Attempt) time.Time {
 	return time.Time{}
 }
 
-// died counts a delivery that was given up.
-func (r *record) died() {
+// countDead counts a dead delivery.
+func (r *record) countDead() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dead++

@@ -90,7 +90,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	return nil
 }
 
-// enqueue stores jobs, names the lanes without room in full, and adds what was given up for others to dropped.
+// enqueue stores jobs, names the lanes without room in full, and adds what was dropped for others to dropped.
 func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropped) error {
 	var few [2]eventJobs
 	events := q.known.group(few[:0], jobs)

@@ -376,7 +376,7 @@ func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (a
 			return false
 		}
 		all = append(all, deadLetter{
-			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), Died: moment(v[15]), Reason: text(v[16])}, j.Ref,
+			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), At: moment(v[15]), Reason: text(v[16])}, j.Ref,
 		})
 		return true
 	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,

@@ -34,7 +34,7 @@ func (t *tx) Commit() error {
 		return err
 	}
 	// Before anything is acknowledged: is it where a restart looks for it?
-	if t.store.moved = t.store.owner.check(); t.store.moved != nil {
+	if t.store.moved = t.store.owner.verify(); t.store.moved != nil {
 		return t.store.moved
 	}
 	for _, f := range t.then {
@@ -147,7 +147,7 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 		return err
 	}
 	for _, j := range stored {
-		if err := t.put(j, t.store.seq); err != nil {
+		if err := t.insertJob(j, t.store.seq); err != nil {
 			return err
 		}
 	}
@@ -176,8 +176,8 @@ func startAt(notBefore any, now int64) int64 {
 	return durable.Now
 }
 
-// put stores a new job of an event, behind the others of its order key.
-func (t *tx) put(j *durable.Job, seq int64) error {
+// insertJob stores a new job of an event, behind the others of its order key.
+func (t *tx) insertJob(j *durable.Job, seq int64) error {
 	lane := t.store.lane(j.Route)
 	notBefore := stamp(j.NotBefore)
 	due := startAt(notBefore, t.now)
@@ -348,7 +348,7 @@ func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (
 			t.store.seq++
 			_, err = t.exec("INSERT INTO event (seq, refs, format, body) SELECT ?, 1, format, body FROM event WHERE seq = ?", t.store.seq, event)
 			if err == nil {
-				err = t.put(j, t.store.seq)
+				err = t.insertJob(j, t.store.seq)
 			}
 			requeued = append(requeued, j)
 		}

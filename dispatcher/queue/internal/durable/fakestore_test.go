@@ -392,7 +392,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 			before := t.s.dead
 			t.undo = append(t.undo, func() { t.s.dead = before })
 			t.s.lastSeq++
-			d := queue.DeadLetter{Job: j.Job.Job, Seq: t.s.lastSeq, Died: time.Unix(0, t.now), Reason: out.Reason}
+			d := queue.DeadLetter{Job: j.Job.Job, Seq: t.s.lastSeq, At: time.Unix(0, t.now), Reason: out.Reason}
 			t.s.dead = append(slices.Clip(before), d)
 		}
 		released = t.remove(released, s.Lane, s.Job.Num)

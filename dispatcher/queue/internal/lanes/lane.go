@@ -370,7 +370,7 @@ func (l *Lane) releaseOrderKey(e *Entry) {
 	l.place(busy.head)
 }
 
-// makeRoom makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
+// makeRoom makes room for one more job and reports whether there is. A job that is dropped for it is added to dropped,
 // which is nil where none may be.
 func (l *Lane) makeRoom(dropped *[]Dropped) bool {
 	most := l.bound.Jobs

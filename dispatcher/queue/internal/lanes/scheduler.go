@@ -34,7 +34,7 @@ func New(read func() Reading, hooks Hooks) *Scheduler {
 	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), hooks: hooks, lanes: map[string]*Lane{}}
 }
 
-// Dropped is a job that was given up for lack of room, and who is to be notified once no lock is held.
+// Dropped is a job that was dropped for lack of room, and who is to be notified once no lock is held.
 type Dropped struct {
 	Job    queue.Job
 	Notify func(queue.Job) // nil = none
@@ -104,7 +104,7 @@ func (s *Scheduler) Bound(name string, b queue.Bound) {
 	s.release(l)
 }
 
-// Add puts j into its lane. It reports whether there was room; a job that was given up for it is added to dropped.
+// Add puts j into its lane. It reports whether there was room; a job that was dropped for it is added to dropped.
 func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 	l.mu.Lock()
 	if l.removed {

@@ -89,7 +89,7 @@ func (l *Lane) next(t *turn, first bool) bool {
 	if first {
 		l.starting = false
 	}
-	t.busy = l.take(t)
+	t.busy = l.startNext(t)
 	if !t.busy {
 		l.workers--
 		l.notify()
@@ -105,8 +105,8 @@ func (l *Lane) next(t *turn, first bool) bool {
 	return true
 }
 
-// take gives t the next job to run and reports whether there is one.
-func (l *Lane) take(t *turn) bool {
+// startNext gives t the next job to run and reports whether there is one.
+func (l *Lane) startNext(t *turn) bool {
 	if l.readyNow() == 0 && len(l.later) > 0 {
 		l.promote()
 	}

@@ -39,8 +39,8 @@ func (j Job) ID() string {
 
 // Counts are the jobs of a lane by state.
 type Counts struct {
-	Due     int // could start now, if lane and order let them
-	Later   int // have a later time
+	Due     int // could start now, if lane and order let them; behind another of their order key whatever their time
+	Later   int // wait for their time and nothing else
 	Running int
 	Dead    int
 }

@@ -82,31 +82,6 @@ func (d *deadLetters) pick(s queue.Selection) []queue.DeadLetter {
 	return picked
 }
 
-// Lanes implements queue.Queue.
-func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
-	names := q.scheduler.Lanes()
-	for _, letter := range q.dead.list(queue.Selection{}) {
-		names = append(names, letter.Route)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), ctx.Err()
-}
-
-// Count implements queue.Queue.
-func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
-	c := q.scheduler.Count(lane)
-	c.Dead = q.dead.count(lane)
-	return c, ctx.Err()
-}
-
-// Purge implements queue.Queue.
-func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	return q.scheduler.Purge(lane), nil
-}
-
 // DeadLetters implements queue.Queue.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	return q.dead.list(s), ctx.Err()

@@ -3,7 +3,6 @@ package memoryqueue
 import (
 	"context"
 	"fmt"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
 

@@ -43,8 +43,6 @@ func newNaive(d defect) *naive {
 	return &naive{defect: d, lanes: map[string]*naiveLane{}, ids: map[string]bool{}, facts: map[string]event.Event{}}
 }
 
-var ()
-
 func (n *naive) is(d ...defect) bool { return slices.Contains(d, n.defect) }
 
 // locked runs f with the queue locked and, with a journal, up to date; not once the journal is closed.

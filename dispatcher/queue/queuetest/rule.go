@@ -27,6 +27,9 @@ func (r rule) run(p *probe) string {
 	return ""
 }
 
+// rules is the table of what a queue promises. The numbers group them: Q1 storing, Q2 ids, Q3 content, Q4 times, Q5
+// concurrency, Q6 dispositions, Q7 order, Q8 Stop, Q9 leases, Q10 inspection, Q11 schedules, Q12 processes, Q13 crowds.
+// TestRejectsDefects fails for a rule that no defect of the naive queue breaks.
 func rules() []rule {
 	return []rule{
 		{"hooks", "a queue that declares itself durable shows it: Suite.Reopen and Suite.Process are set", nil, hooksRule},

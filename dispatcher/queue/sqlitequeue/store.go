@@ -220,7 +220,7 @@ func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, e
 		if err != nil {
 			return err
 		}
-		loaded.Jobs = first
+		loaded.Jobs, loaded.Urgent = first, !allFirst
 		if q.Room == 0 {
 			loaded.More = true
 			loaded.Next, err = c.number(`SELECT due FROM `+byUrgency+` WHERE lane = ? AND urgent = 1 AND order_key IS NULL AND due > ? AND due < ?
@@ -239,7 +239,7 @@ func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, e
 			loaded.Cursor = now[n-1].Ref.Num
 		}
 		loaded.Jobs = append(append(loaded.Jobs, late...), now...)
-		loaded.More = !allFirst || !allLate || !allNow
+		loaded.More = !allLate || !allNow
 		loaded.Next, err = c.number("SELECT due FROM job WHERE lane = ? AND due > ? AND due < ? ORDER BY due LIMIT 1",
 			num, q.Now, durable.HeldBack)
 		return err
@@ -297,7 +297,7 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 			Route: lane, Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]), FirstTried: moment(v[5]),
 			Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[10]) != 0,
 		},
-		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), Name: text(v[8]), OrderKey: text(v[7])},
+		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), ScheduleKey: text(v[8]), OrderKey: text(v[7])},
 	}
 	if j.Event, err = readEvent(integer(v[11]), text(v[12])); err != nil {
 		j.Ref.Unreadable = "the stored event cannot be read: " + err.Error()

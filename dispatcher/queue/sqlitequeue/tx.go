@@ -101,7 +101,7 @@ func (t *tx) room(rows, bytes int) error {
 func (t *tx) Append(calls []*durable.Append) error {
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, t.room(a.Rows, a.Bytes)
-		if a.Refused == nil && a.Name == "" {
+		if a.Refused == nil && a.ScheduleKey == "" {
 			a.Refused = t.store.known.conflict(a.Check)
 		}
 		if a.Refused != nil {
@@ -129,13 +129,13 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 		if err != nil {
 			return err
 		}
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			if t.store.known.has(e.Key, lane) {
 				continue
 			}
 			t.store.known.add(t, e, lane)
 		}
-		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{Name: a.Name, OrderKey: j.OrderKey}})
+		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}})
 	}
 	stored := a.Stored[first:]
 	if len(stored) == 0 {
@@ -193,7 +193,7 @@ func (t *tx) insertJob(j *durable.Job, seq int64) error {
 	j.Ref.Num, j.Ref.Due = seq, due
 	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers,
 		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, lane, due, seq, j.Generation, stamp(j.Enqueued), notBefore,
-		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.Name), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
+		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.ScheduleKey), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
 	return err
 }
 
@@ -275,8 +275,8 @@ func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*du
 	return append(released, next), err
 }
 
-// Named implements durable.Tx.
-func (t *tx) Named(lane, key string) ([]*lanes.Ref, error) {
+// Scheduled implements durable.Tx.
+func (t *tx) Scheduled(lane, key string) ([]*lanes.Ref, error) {
 	return t.refs(func(int64) bool { return false }, -1, "lane = ? AND name = ?", t.store.lane(lane), key)
 }
 
@@ -296,8 +296,8 @@ func (t *tx) refs(skip func(num int64) bool, n int, where string, args ...any) (
 	return all, err
 }
 
-// Unname implements durable.Tx.
-func (t *tx) Unname(lane string, job *lanes.Ref) error {
+// ClearScheduleKey implements durable.Tx.
+func (t *tx) ClearScheduleKey(lane string, job *lanes.Ref) error {
 	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", t.store.lane(lane), job.Due, job.Num)
 	return err
 }

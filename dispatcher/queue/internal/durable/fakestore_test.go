@@ -148,9 +148,9 @@ func (s *fakeStore) Load(lane string, q LoadQuery) (l Loaded, err error) {
 	defer s.mu.Unlock()
 	byDue := slices.Clone(s.jobs[lane])
 	sort.SliceStable(byDue, func(i, j int) bool { return byDue[i].Ref.Due < byDue[j].Ref.Due })
-	add := func(j *fakeJob, room *int) {
+	add := func(j *fakeJob, room *int, more *bool) {
 		if *room--; *room < 0 {
-			l.More = true
+			*more = true
 			return
 		}
 		l.Jobs = append(l.Jobs, j.copied())
@@ -170,12 +170,12 @@ func (s *fakeStore) Load(lane string, q LoadQuery) (l Loaded, err error) {
 					l.Next = due
 				}
 			case first(j):
-				add(j, &q.Urgent)
+				add(j, &q.Urgent, &l.Urgent)
 			case due > Now:
 				now--
-				add(j, &late)
+				add(j, &late, &l.More)
 			case j.Ref.Num > q.After:
-				add(j, &now)
+				add(j, &now, &l.More)
 			}
 		}
 	}
@@ -267,7 +267,7 @@ func (t *fakeTx) Append(calls []*Append) error {
 	}
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, nil
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			a.Refused = t.s.conflict(a.Check)
 		}
 		if a.Refused != nil {
@@ -299,7 +299,7 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 		k = &fakeKnown{digest: e.Digest, lanes: map[string]bool{}}
 	}
 	for _, j := range e.Jobs {
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			if k.lanes[j.Route] {
 				continue
 			}
@@ -310,13 +310,13 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 				}
 			})
 		}
-		a.Stored = append(a.Stored, t.put(j, a.Name))
+		a.Stored = append(a.Stored, t.put(j, a.ScheduleKey))
 	}
 }
 
 // put stores a new job of the latest number.
 func (t *fakeTx) put(j queue.Job, name string) *Job {
-	f := &fakeJob{Job: Job{Job: j, Ref: &lanes.Ref{Num: t.s.lastNum, Name: name, OrderKey: j.OrderKey, Due: t.startAt(j)}}}
+	f := &fakeJob{Job: Job{Job: j, Ref: &lanes.Ref{Num: t.s.lastNum, ScheduleKey: name, OrderKey: j.OrderKey, Due: t.startAt(j)}}}
 	if j.OrderKey != "" && slices.ContainsFunc(t.s.jobs[j.Route], func(o *fakeJob) bool { return o.OrderKey == j.OrderKey }) {
 		f.Ref.Due = HeldBack
 	}
@@ -380,7 +380,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 					j.NotBefore = time.Unix(0, j.Ref.Due)
 				}
 				if out.Action == queue.Retry {
-					j.Ref.Name = ""
+					j.Ref.ScheduleKey = ""
 				}
 				s.Due = j.Ref.Due
 			}
@@ -432,20 +432,20 @@ func (t *fakeTx) remove(released []*Job, lane string, num int64) []*Job {
 	return released
 }
 
-func (t *fakeTx) Named(lane, key string) (refs []*lanes.Ref, err error) {
+func (t *fakeTx) Scheduled(lane, key string) (refs []*lanes.Ref, err error) {
 	for _, j := range t.s.jobs[lane] {
-		if j.Ref.Name == key {
+		if j.Ref.ScheduleKey == key {
 			refs = append(refs, j.copied().Ref)
 		}
 	}
-	return refs, t.s.ask("named")
+	return refs, t.s.ask("scheduled")
 }
 
-func (t *fakeTx) Unname(lane string, ref *lanes.Ref) error {
+func (t *fakeTx) ClearScheduleKey(lane string, ref *lanes.Ref) error {
 	if _, j := t.find(lane, ref.Num); j != nil {
-		t.change(j, func() { j.Ref.Name = "" })
+		t.change(j, func() { j.Ref.ScheduleKey = "" })
 	}
-	return t.s.ask("unname")
+	return t.s.ask("clear schedule key")
 }
 
 func (t *fakeTx) Waiting(lane string, last int64, n int, skip func(int64) bool) (refs []*lanes.Ref, err error) {

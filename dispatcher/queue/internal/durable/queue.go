@@ -179,6 +179,9 @@ func (q *Queue) all() []*lane {
 
 // Open implements queue.Queue.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	if err := q.writer.over(context.Background()); err != nil {
+		return nil, err
+	}
 	l := q.lane(name)
 	if l.inner.CompareAndSwap(nil, q.scheduler.Lane(name)) {
 		q.opened.Add(1)
@@ -236,7 +239,7 @@ func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queu
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
-	if ref.Name == "" {
+	if ref.ScheduleKey == "" {
 		return ctx, j
 	}
 	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
@@ -276,6 +279,9 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j que
 		return out, false
 	}
 	s := &Settlement{Lane: l.Name(), Job: ref, Outcome: out}
+	if out.Action == queue.Retry && out.Delay <= 0 && l.State().More {
+		s.Outcome.Delay = 1 // it leaves the window, or jobs that fail at once would keep it from those in the store
+	}
 	if out.Action == queue.Dead && !j.Event.IsZero() {
 		s.ID = j.ID()
 	}
@@ -308,7 +314,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	a, _ := cut(events([]queue.Job{j}), q.Chunk)
-	a.Name = key
+	a.ScheduleKey = key
 	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
 		if err := t.Append([]*Append{a}); err != nil {
 			return err

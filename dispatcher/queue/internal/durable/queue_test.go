@@ -414,6 +414,19 @@ func TestStepsOfTheClock(t *testing.T) {
 		from := time.Now()
 		assert.Less(t, <-ages, time.Minute)
 		assert.Less(t, time.Since(from), 4*time.Second)
+
+		paused = job("paused")
+		paused.Generation, paused.Enqueued = 1, wall()
+		require.NoError(t, q.Enqueue(t.Context(), paused))
+		assert.Less(t, <-ages, time.Second)
+		s.setFault(failing("follow"))
+		step(-day)
+		from = time.Now()
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
+		assert.False(t, q.Stats().Followed)
+		s.setFault(nil)
+		assert.Less(t, <-ages, time.Minute)
+		assert.Less(t, time.Since(from), 5*time.Second, "the store follows later when it could not")
 	})
 }
 
@@ -434,6 +447,8 @@ func TestClose(t *testing.T) {
 		_, err := q.Purge(t.Context(), "a")
 		require.ErrorIs(t, err, errClosed)
 		_, err = q.Cancel(t.Context(), "none", "key")
+		require.ErrorIs(t, err, errClosed)
+		_, err = q.Open("b", queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 		require.ErrorIs(t, err, errClosed)
 		assert.Len(t, s.jobs["a"], 1)
 	})

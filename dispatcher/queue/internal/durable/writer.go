@@ -23,6 +23,7 @@ type writer struct {
 	queue   *Queue
 	lastNum int64         // of the latest job; the goroutine's own
 	wake    chan struct{} // has room for one
+	again   *time.Timer   // the goroutine's own; nil = it was not needed
 	ended   chan struct{}
 	commits atomic.Int64
 
@@ -295,9 +296,9 @@ func (w *writer) load(l *lane, err error) {
 	inner := l.inner.Load()
 	var loaded Loaded
 	if err == nil {
-		window := w.queue.Window()
+		room, urgent := inner.Room()
 		loaded, err = w.queue.Store.Load(l.name, LoadQuery{
-			Now: w.queue.Now(), After: l.cursor, Room: max(window-inner.State().Waiting, 0), Urgent: window,
+			Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: urgent,
 			Held: func(num int64) bool { return l.held[num] != nil },
 		})
 	}
@@ -323,7 +324,16 @@ func (w *writer) load(l *lane, err error) {
 		}
 	}
 	l.cursor = max(l.cursor, loaded.Cursor)
-	inner.Loaded(loaded.More, loaded.Next)
+	inner.Loaded(loaded.More, loaded.Urgent, loaded.Next)
+}
+
+// tryAgain wakes the goroutine after a pause, once however often it is called.
+func (w *writer) tryAgain() {
+	if w.again == nil {
+		w.again = time.AfterFunc(lastPause, w.signal)
+		return
+	}
+	w.again.Reset(lastPause)
 }
 
 // followClock moves what counts from a moment of this run by the step that the wall clock made: ages stay what they
@@ -340,6 +350,7 @@ func (w *writer) followClock() error {
 	_, err := w.try([]*change{{apply: func(t *transaction) error { return t.Follow(by, wall, q.LastNum, held) }}})
 	if err != nil {
 		q.Store.Failed(err)
+		w.tryAgain()
 		return err
 	}
 	q.steps.Store(steps)

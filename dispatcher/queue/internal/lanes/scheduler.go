@@ -112,7 +112,7 @@ func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 		l = l.s.lock(l.name)
 	}
 	defer l.mu.Unlock()
-	if !l.room(dropped) {
+	if !l.makeRoom(dropped) {
 		return false
 	}
 	l.addJob(j)
@@ -136,10 +136,10 @@ func (s *Scheduler) Requeue(jobs ...queue.Job) {
 func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	l := s.lock(j.Route)
 	defer l.mu.Unlock()
-	if old := l.named[key]; old != nil {
-		l.leave(old)
-		l.finish(old)
-	} else if !l.room(nil) {
+	if old := l.scheduled[key]; old != nil {
+		l.takeOut(old)
+		l.releaseOrderKey(old)
+	} else if !l.makeRoom(nil) {
 		return false
 	}
 	l.put(s.NewEntry(j, &Ref{key: key}))
@@ -159,7 +159,7 @@ func (s *Scheduler) with(name string, f func(l *Lane)) {
 // Cancel removes the job with that key and reports whether there was one that had not started.
 func (s *Scheduler) Cancel(name, key string) (found bool) {
 	s.with(name, func(l *Lane) {
-		if e := l.named[key]; e != nil {
+		if e := l.scheduled[key]; e != nil {
 			l.remove(e)
 			found = true
 		}

@@ -22,20 +22,21 @@ type Hooks struct {
 	Refill func(l *Lane)
 	// Stepped is called soon after the wall clock was set, while lanes are open. nil = none.
 	Stepped func()
-	// Window is how many jobs may wait in a lane.
+	// Window is how many jobs may wait in a lane. Entries that wait for something else than their turn count as well:
+	// what holds them for long has to enlarge the window, or they keep all others out.
 	Window func() int
 }
 
 // Ref is what the keeper of an entry's job knows of it.
 type Ref struct {
-	Num        int64  // of the job in the store; grows with the order enqueued
-	Due        int64  // the store's form of when it may start
-	Name       string // its schedule key
-	OrderKey   string
-	Unreadable string // why the store's bytes are no event; the job is dead then
-	Steps      int64  // of the wall clock when the job was read
+	Num         int64  // of the job in the store; grows with the order enqueued
+	Due         int64  // the store's form of when it may start
+	ScheduleKey string // "" = none, or used up by an attempt
+	OrderKey    string
+	Unreadable  string // why the store's bytes are no event; the job is dead then
+	Steps       int64  // of the wall clock when the job was read
 
-	key     string // of a scheduled job, when there is no store
+	key     string // the schedule key, by which the lane itself finds the job when there is no store
 	started bool   // since it came into the lane; guarded by the lane
 }
 
@@ -45,6 +46,7 @@ func (r *Ref) NotTried() { r.started = false }
 // stored is what a lane knows of its jobs that are only in the store.
 type stored struct {
 	more  bool  // there may be some that could start
+	first bool  // there may be urgent ones among them
 	next  int64 // when the next of the others is due: what the wall clock shows then; unset = there is none
 	asked bool  // Refill was called and not answered
 }
@@ -77,17 +79,37 @@ func (l *Lane) put(e *Entry) {
 }
 
 // Offer adds a new entry that is the last of its store's, unless others in the store have to go first or the window is
-// full. An urgent one is always added.
+// full. Urgent ones have a window of their own.
 func (l *Lane) Offer(e *Entry) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !e.urgent && (l.stored.more || l.waiting >= l.s.hooks.Window()) {
-		l.stored.more = true
+	room, urgentRoom := l.room()
+	left := &l.stored.more
+	if e.urgent {
+		left, room = &l.stored.first, urgentRoom
+	}
+	if *left || room == 0 {
+		*left = true
 		l.refill()
 		return false
 	}
 	l.put(e)
 	return true
+}
+
+// leastUrgent is the least window of urgent jobs: they are few, and do not wait for a load.
+const leastUrgent = 16
+
+// Room is how many more jobs the window takes, and how many more urgent ones, which it takes however full it is.
+func (l *Lane) Room() (room, urgent int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.room()
+}
+
+func (l *Lane) room() (room, urgent int) {
+	window := l.s.hooks.Window()
+	return max(window-l.waiting, 0), max(max(window, leastUrgent)-l.ready[urgentFirst].n, 0)
 }
 
 // StoredUntil notes that the store has a job that is due when the wall clock shows that many Unix nanoseconds.
@@ -115,19 +137,23 @@ func (l *Lane) reload() {
 	}
 }
 
-// refill asks for more when few are left.
+// refill asks for more when few are left: of all jobs, or of the urgent ones.
 func (l *Lane) refill() {
-	if l.stored.more && !l.stored.asked && l.waiting <= l.s.hooks.Window()/4 {
+	if l.stored.asked || !l.stored.more && !l.stored.first {
+		return
+	}
+	few := l.s.hooks.Window() / 4
+	if l.stored.more && l.waiting <= few || l.stored.first && l.ready[urgentFirst].n <= few {
 		l.reload()
 	}
 }
 
-// Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, and when
-// the next of the others is due; 0 = there is none.
-func (l *Lane) Loaded(more bool, next int64) {
+// Loaded answers a Refill: the lane now has what fits. It says whether the store has more that could start, urgent ones
+// or others, and when the next with a later time is due; 0 = there is none.
+func (l *Lane) Loaded(more, urgent bool, next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stored.asked, l.stored.more, l.stored.next = false, more, unset
+	l.stored.asked, l.stored.more, l.stored.first, l.stored.next = false, more, urgent, unset
 	if next != 0 {
 		l.stored.next = next
 	}
@@ -158,19 +184,20 @@ func (l *Lane) Take(e *Entry, evenStarted bool) bool {
 // State is what a lane holds at the moment.
 type State struct {
 	Open            bool
-	Waiting, Urgent int // jobs that have not started, and urgent ones among them that may
+	Waiting, Urgent int  // jobs that have not started, and urgent ones among them that may
+	More            bool // the store may have others that could start
 }
 
 // State is what the lane holds.
 func (l *Lane) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return State{l.handler != nil, l.waiting, l.ready[urgentFirst].n}
+	return State{l.handler != nil, l.waiting, l.ready[urgentFirst].n, l.stored.more || l.stored.first}
 }
 
 // storedDue reports whether the store has a job that is due by then.
 func (l *Lane) storedDue(at int64) bool {
-	return l.stored.more || l.stored.next != unset && l.s.clock.at(l.stored.next) <= at
+	return l.stored.more || l.stored.first || l.stored.next != unset && l.s.clock.at(l.stored.next) <= at
 }
 
 // Now is what the wall clock shows, and the sum of the steps that it made since the scheduler was made.

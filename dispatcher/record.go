@@ -82,8 +82,8 @@ func (r *record) fill(s *RouteStatus) {
 	s.P50, s.P99 = r.durations.percentile(50), r.durations.percentile(99)
 }
 
-// durations counts how long attempts took in a histogram with four buckets for each doubling. It remembers the latest five to ten
-// minutes in which there were attempts.
+// durations counts how long attempts took in a histogram with four buckets for each doubling. It remembers the latest
+// five to ten minutes in which there were attempts.
 type durations struct {
 	began            time.Time // of latest
 	latest, previous *histogram

@@ -37,7 +37,7 @@ func ExampleRun() {
 	_ = func(t *testing.T) { // func TestConformance(t *testing.T)
 		channeltest.Run(t, channeltest.Suite{
 			New: func(_ *testing.T, answer channeltest.Answer) channel.Channel {
-				return honest(answer) // connects to a fake destination that gives this answer
+				return honest(answer) // connects to a fake destination that gives this response
 			},
 			Secrets: []string{"the-token-in-the-configuration"},
 		})

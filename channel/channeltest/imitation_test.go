@@ -46,7 +46,7 @@ func honest(a channeltest.Answer) channel.Func {
 	}
 }
 
-// suiteOf makes a suite of a function that returns the channel for an answer.
+// suiteOf makes a suite of a function that returns the channel for a response.
 func suiteOf(open func(a channeltest.Answer) channel.Func) channeltest.Suite {
 	return channeltest.Suite{
 		New:     func(_ *testing.T, a channeltest.Answer) channel.Channel { return open(a) },

@@ -54,7 +54,7 @@ func RunLeaks[C any](t *testing.T, s LeakSuite[C]) {
 	}
 	for _, a := range answers() {
 		if slices.Contains(s.Unsupported, a) {
-			t.Logf("not checked: the destination is declared to have no answer of class %s", a)
+			t.Logf("not checked: the destination is declared to have no response of class %s", a)
 			continue
 		}
 		t.Run("literal, "+a.String(), func(t *testing.T) { s.drive(t, a, literal) })

@@ -82,7 +82,7 @@ func (s Suite) validate(t *testing.T) {
 func (s Suite) open(t *testing.T, a Answer) (channel.Channel, bool) {
 	t.Helper()
 	if slices.Contains(s.Unsupported, a) {
-		t.Logf("not checked: the destination is declared to have no answer of class %s", a)
+		t.Logf("not checked: the destination is declared to have no response of class %s", a)
 		return nil, false
 	}
 	c := s.New(t, a)
@@ -118,7 +118,7 @@ const ThrottleDelay = 90 * time.Second
 func answers() []Answer { return []Answer{Accepted, Unavailable, Throttled, Rejected, Gone, Silent} }
 
 // OneWay lists the classes that a destination does not have when nothing comes back from it, for Unsupported: all but
-// Accepted. Send then returns without an answer to wait for.
+// Accepted. Send then returns without a response to wait for.
 func OneWay() []Answer { return []Answer{Unavailable, Throttled, Rejected, Gone, Silent} }
 
 // String returns the name of the class.

@@ -190,7 +190,7 @@ func (c *Client) complete(req *http.Request) *http.Request {
 		r.Header["User-Agent"] = c.userAgent
 	}
 	if !encoded {
-		r.Header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
+		r.Header["Accept-Encoding"] = []string{"identity"} // a response worth compressing is not worth reading
 	}
 	return &r
 }

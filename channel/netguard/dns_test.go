@@ -12,8 +12,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// answerFunc returns the addresses of a name; ok false is no answer at all, and no addresses mean that there is no such
-// name.
+// answerFunc returns the addresses of a name; ok false is no response at all, and no addresses mean that there is no
+// such name.
 type answerFunc func(name string) (addrs []netip.Addr, ok bool)
 
 // newResolver starts a DNS server on loopback and returns a resolver that asks it and nobody else. Names have no dot at
@@ -96,7 +96,7 @@ func dnsReply(question []byte, answer answerFunc) []byte {
 	return reply
 }
 
-// fixedNames answers from a table; "" as an address gives no answer.
+// fixedNames answers from a table; "" as an address gives no response.
 func fixedNames(table map[string][]string) answerFunc {
 	return func(name string) (addrs []netip.Addr, ok bool) {
 		for _, text := range table[name] {

@@ -32,11 +32,11 @@ func (b *interrupted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestS32_EarlyResponse has a server that hangs up, perhaps after an answer, without having read the request, which
-// makes that a reset, while the client still writes. That an answer outlives the reset is a property of Linux.
+// TestS32_EarlyResponse has a server that hangs up, perhaps after a response, without having read the request, which
+// makes that a reset, while the client still writes. That a response outlives the reset is a property of Linux.
 func TestS32_EarlyResponse(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{"an answer": "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "none": "", "half an answer": "HTTP/1.1 40"} {
+	for name, answer := range map[string]string{"a response": "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "none": "", "half a response": "HTTP/1.1 40"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gone := make(chan struct{})
@@ -50,7 +50,7 @@ func TestS32_EarlyResponse(t *testing.T) {
 			req := post(t, server.url, "")
 			req.Body, req.ContentLength = io.NopCloser(&interrupted{[][]byte{half, half}, gone}), largeBody
 			resp, err := newClient(t, loopbackGuard(t), ClientOptions{Limits: plain}).RoundTrip(req)
-			if name != "an answer" {
+			if name != "a response" {
 				e := requireKind(t, err, KindReset)
 				assert.False(t, e.OutcomeUnknown, "it has not got all of the request")
 				return

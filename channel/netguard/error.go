@@ -14,7 +14,7 @@ type Error struct {
 	Method string      // "" when a connection was made, not a request
 	Target string      // scheme://host[:port], or host:port for a connection
 
-	// OutcomeUnknown is set when the request had been written and no answer came: the receiver may have acted on it. A
+	// OutcomeUnknown is set when the request had been written and no response came: the receiver may have acted on it. A
 	// retry is right, and may make it act twice.
 	OutcomeUnknown bool
 
@@ -57,7 +57,7 @@ func (e *Error) Unwrap() error { return e.cause }
 func (e *Error) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
 
 // Detail is for the operator's log only: it may name resolved addresses and the contents of certificates. It never
-// holds the URL or bytes of the answer. Channels log it when a destination is refused.
+// holds the URL or bytes of the response. Channels log it when a destination is refused.
 func (e *Error) Detail() string {
 	if e.detail == nil {
 		return ""
@@ -155,9 +155,9 @@ const (
 	KindHeaderTimeout  Kind = "header_timeout"  // no response header in time
 	KindBodyTimeout    Kind = "body_timeout"    // the total time ended while the response body was read
 	KindTotalTimeout   Kind = "total_timeout"   // the total time ended before the response header
-	KindProtocol       Kind = "protocol"        // the answer is not proper HTTP
+	KindProtocol       Kind = "protocol"        // the response is not proper HTTP
 	KindReset          Kind = "reset"           // the connection was reset
-	KindEOF            Kind = "eof"             // the connection was closed before the answer was complete
+	KindEOF            Kind = "eof"             // the connection was closed before the response was complete
 	KindCanceled       Kind = "canceled"        // the caller cancelled
 )
 
@@ -210,10 +210,10 @@ func (k Kind) text() string {
 	case KindReset:
 		return "the connection was reset"
 	case KindEOF:
-		return "the connection was closed before the answer was complete"
+		return "the connection was closed before the response was complete"
 	case KindCanceled:
 		return "canceled"
 	default:
-		return "the answer is not valid"
+		return "the response is not valid"
 	}
 }

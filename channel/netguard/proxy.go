@@ -264,7 +264,7 @@ func (h *proxyHop) tunnel(ctx context.Context, conn net.Conn, target string, lim
 	err := req.Write(conn)
 	var resp *http.Response
 	if err == nil {
-		resp, err = http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxResponseHeader)), req) //nolint:bodyclose // the answer to CONNECT has none
+		resp, err = http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxResponseHeader)), req) //nolint:bodyclose // the response to CONNECT has none
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -218,7 +218,7 @@ func TestS10_ProxyConnect(t *testing.T) {
 	}
 }
 
-// That the proxy wants to know us is no answer of the destination, which would be final.
+// That the proxy wants to know us is no response of the destination, which would be final.
 func TestS10_ProxyThatWantsOtherCredentials(t *testing.T) {
 	t.Parallel()
 	proxy := newTestProxy(t, "")

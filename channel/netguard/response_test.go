@@ -221,6 +221,6 @@ func TestS49_BodyErrorsAreSafe(t *testing.T) {
 	e := requireKind(t, err, KindEOF)
 	assert.Equal(t, "short", string(data), "what came before the error is kept")
 	assert.False(t, e.OutcomeUnknown, "the status is known")
-	assert.Equal(t, "POST "+server.url+": the connection was closed before the answer was complete", err.Error())
+	assert.Equal(t, "POST "+server.url+": the connection was closed before the response was complete", err.Error())
 	require.NoError(t, errors.Unwrap(err))
 }

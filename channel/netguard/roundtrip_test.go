@@ -125,8 +125,8 @@ func TestNothingIsSentForACallerThatHasGone(t *testing.T) {
 	assert.Zero(t, hits.Load())
 }
 
-// What a server sends beyond its answer is neither taken for the next one nor written to the log, where net/http would
-// quote it. Not parallel, because the log is the process's.
+// What a server sends beyond its response is neither taken for the next one nor written to the log, where net/http
+// would quote it. Not parallel, because the log is the process's.
 func TestS32_S49_NothingBeyondTheAnswerIsUsedOrLogged(t *testing.T) {
 	var logged bytes.Buffer
 	before := log.Writer()

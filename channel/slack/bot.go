@@ -29,7 +29,7 @@ import (
 // may both become the first.
 //
 // Delivery is at least once. A delivery that was posted and comes again brings the message up to date and says nothing
-// new; only when an answer of Slack's was lost may a message appear twice.
+// new; only when a response of Slack's was lost may a message appear twice.
 //
 // Make it with [NewBot]. It is safe for concurrent use and printed without its configuration.
 type Bot struct {

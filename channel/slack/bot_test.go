@@ -138,7 +138,7 @@ func TestStoriesAreKeptApart(t *testing.T) {
 	assert.Len(t, w.read(), 5)
 }
 
-// A repeated delivery says nothing new, whether the first time went well or an answer of Slack's was lost before the
+// A repeated delivery says nothing new, whether the first time went well or a response of Slack's was lost before the
 // reply.
 func TestARepeatedDeliverySaysNothingNew(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ import (
 	"github.com/tocsin-go/tocsin/template"
 )
 
-// serve starts Slack as it answers in the given class. It repeats all it was sent wherever an answer has room for it.
+// serve starts Slack as it answers in the given class. It repeats all it was sent wherever a response has room for it.
 func serve(t *testing.T, a channeltest.Answer) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

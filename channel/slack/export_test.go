@@ -14,7 +14,7 @@ func Message(e event.Event) []byte {
 	return raw
 }
 
-// Readers are what reads Slack's answers.
+// Readers are what reads Slack's responses.
 func Readers() []func(webhook.Response, retry.Verdict) webhook.Reading {
 	return []func(webhook.Response, retry.Verdict) webhook.Reading{readHook, readAPI}
 }

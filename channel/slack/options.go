@@ -50,7 +50,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// largestAnswer is enough for an answer of the Web API, which repeats the message in Slack's own, longer words.
+// largestAnswer is enough for a response of the Web API, which repeats the message in Slack's own, longer words.
 const largestAnswer = 256 << 10
 
 func (o Options) withDefaults() Options {

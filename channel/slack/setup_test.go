@@ -219,7 +219,7 @@ func (w *workspace) find(ts any) *post {
 	return w.posts[i]
 }
 
-// next sets the answers to the next requests.
+// next sets the responses to the next requests.
 func (w *workspace) next(answers ...answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

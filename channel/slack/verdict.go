@@ -13,7 +13,7 @@ import (
 
 const tooManyRequests = http.StatusTooManyRequests
 
-// hookVerdict says what an incoming webhook means by an answer's text. Sources: the list of
+// hookVerdict says what an incoming webhook means by a response's text. Sources: the list of
 // https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks (read 2026-11), and that of
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks as several clients repeat it. Those about
 // attachments, blocks and rates at the end are seen in practice only.
@@ -134,7 +134,7 @@ func notEditable(code string) bool {
 	return code == "cant_update_message" || code == "edit_window_closed" || code == "block_mismatch"
 }
 
-// readHook reads an answer of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's
+// readHook reads a response of an incoming webhook: "ok", or a word that says what is wrong. Servers with Slack's
 // interface answer a success with anything; what they answer with a 2xx is a refusal only if it says so.
 func readHook(a webhook.Response, v retry.Verdict) webhook.Reading {
 	said := string(bytes.TrimSpace(a.Body))
@@ -165,8 +165,8 @@ func readHook(a webhook.Response, v retry.Verdict) webhook.Reading {
 	return webhook.Reading{Verdict: v, Gone: hookIsGone(said), Reason: said, RetryAfter: rateLimitPause(a, said), OutcomeUnknown: maybeDone(said)}
 }
 
-// unexpected is the reason of what is no answer of Slack's.
-const unexpected = "unexpected answer"
+// unexpected is the reason of what is no response of Slack's.
+const unexpected = "unexpected response"
 
 // refusal reads {"ok":false}, {"success":false} and their like, with the code if there is one.
 func refusal(body []byte) (code string, ok bool) {
@@ -190,7 +190,7 @@ func rateLimitPause(a webhook.Response, code string) time.Duration {
 	return 0
 }
 
-// readAPI reads an answer of the Web API, which says in its body whether it did what it was asked
+// readAPI reads a response of the Web API, which says in its body whether it did what it was asked
 // (https://docs.slack.dev/apis/web-api#evaluating-responses).
 func readAPI(a webhook.Response, v retry.Verdict) webhook.Reading {
 	var said struct {

@@ -185,21 +185,21 @@ func TestOtherAnswersOfTheAPI(t *testing.T) {
 		want meaning
 		id   string
 	}{
-		"taken":                      {answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}, taken, "1503435956.000247"},
-		"taken with a warning":       {answer{status: 200, body: `{"ok":true,"ts":"1.2","warning":"superfluous_charset"}`}, taken, "1.2"},
-		"not JSON":                   {answer{status: 200, body: `<html>Log in</html>`}, perhaps, ""},
-		"not an object":              {answer{status: 200, body: `"ok"`}, perhaps, ""},
-		"neither ok nor error":       {answer{status: 200, body: `{}`}, perhaps, ""},
-		"an error that is no code":   {answer{status: 200, body: `{"ok":false,"error":"Priya Nair\nis not allowed"}`}, perhaps, ""},
-		"429":                        {answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`}, again, ""},
-		"429 with an empty body":     {answer{status: 429, body: "\n"}, again, ""},
-		"503":                        {answer{status: 503, body: `<html>`}, again, ""},
-		"500 fatal_error":            {answer{status: 500, body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
-		"404":                        {answer{status: 404, body: `<html>`}, again, ""},
-		"401 invalid_auth":           {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, again, ""},
-		"ok with a status of error":  {answer{status: 503, body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
-		"an answer that breaks off":  {answer{hangUp: true}, perhaps, ""},
-		"an answer of another shape": {answer{status: 200, body: `{"ok":"yes"}`}, perhaps, ""},
+		"taken":                       {answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}, taken, "1503435956.000247"},
+		"taken with a warning":        {answer{status: 200, body: `{"ok":true,"ts":"1.2","warning":"superfluous_charset"}`}, taken, "1.2"},
+		"not JSON":                    {answer{status: 200, body: `<html>Log in</html>`}, perhaps, ""},
+		"not an object":               {answer{status: 200, body: `"ok"`}, perhaps, ""},
+		"neither ok nor error":        {answer{status: 200, body: `{}`}, perhaps, ""},
+		"an error that is no code":    {answer{status: 200, body: `{"ok":false,"error":"Priya Nair\nis not allowed"}`}, perhaps, ""},
+		"429":                         {answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`}, again, ""},
+		"429 with an empty body":      {answer{status: 429, body: "\n"}, again, ""},
+		"503":                         {answer{status: 503, body: `<html>`}, again, ""},
+		"500 fatal_error":             {answer{status: 500, body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
+		"404":                         {answer{status: 404, body: `<html>`}, again, ""},
+		"401 invalid_auth":            {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, again, ""},
+		"ok with a status of error":   {answer{status: 503, body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
+		"a response that breaks off":  {answer{hangUp: true}, perhaps, ""},
+		"a response of another shape": {answer{status: 200, body: `{"ok":"yes"}`}, perhaps, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -310,7 +310,7 @@ func FuzzAnswer(f *testing.F) {
 			if status == 429 && r.Verdict != retry.VerdictTransient {
 				t.Fatalf("429: %+v", r)
 			}
-			if strings.ContainsAny(strings.ReplaceAll(r.Reason, "unexpected answer", ""), " \n<>\"") {
+			if strings.ContainsAny(strings.ReplaceAll(r.Reason, "unexpected response", ""), " \n<>\"") {
 				t.Fatalf("a reason that is no code: %q", r.Reason)
 			}
 		}

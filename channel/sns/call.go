@@ -27,7 +27,7 @@ type apiCall struct {
 	proxy    string // the proxy's password
 	redactor *secret.Redactor
 
-	status   int           // 0 = there was no answer
+	status   int           // 0 = there was no response
 	pause    time.Duration // that SNS asks for
 	failure  *netguard.Error
 	duration time.Duration
@@ -54,10 +54,10 @@ func (a *apiCall) apply(o *sns.Options) {
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return a.signing, nil })
 }
 
-// maxResponse is how much of an answer is read. Those of SNS have about a thousand bytes.
+// maxResponse is how much of a response is read. Those of SNS have about a thousand bytes.
 const maxResponse = 64 << 10
 
-// Do sends the request of the SDK and reads the answer to its end.
+// Do sends the request of the SDK and reads the response to its end.
 func (a *apiCall) Do(req *http.Request) (*http.Response, error) {
 	wire, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -96,7 +96,7 @@ func (a *apiCall) describeRequest(header http.Header, wire []byte) *channel.Mess
 	return &channel.Message{Start: http.MethodPost + " " + a.origin, Header: shown, Body: a.redactor.Bytes(wire)}
 }
 
-// readResponse reads the answer for the receipt, and returns it once more for the SDK.
+// readResponse reads the response for the receipt, and returns it once more for the SDK.
 func (a *apiCall) readResponse(resp *http.Response, began time.Time) (*http.Response, error) {
 	body, cut, err := netguard.ReadBody(resp, maxResponse+secret.Lookahead)
 	a.duration, a.status = time.Since(began), resp.StatusCode

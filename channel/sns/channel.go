@@ -130,17 +130,17 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 //     credentials are fetched anew for the next attempt; while our clock is minutes away from the server's, the next
 //     request is signed for the server's time
 //   - NotFound, the topic does not exist: permanent, and channel.ErrGone
-//   - InvalidParameter and other answers of status 400 about the request itself: permanent
+//   - InvalidParameter and other responses of status 400 about the request itself: permanent
 //   - everything else, such as InternalError, EndpointDisabled, KMSDisabled, KMSNotFound and KMSAccessDenied, every 5xx
 //     and a redirect: transient
 //
-// One without an answer, or without credentials to sign with, is transient, but a refused destination is permanent, and
-// after one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making the
-// message and fetching the credentials included.
+// One without a response, or without credentials to sign with, is transient, but a refused destination is permanent,
+// and after one over a certificate the next attempt waits for an hour. Config.Timeouts.Total limits all of it, making
+// the message and fetching the credentials included.
 //
-// The receipt holds the request as it was written, or was to be written, and the answer, without the credentials and
+// The receipt holds the request as it was written, or was to be written, and the response, without the credentials and
 // the signature. Without credentials to sign with the request is the message alone. OutcomeUnknown is set when the
-// request was written and no proper answer came.
+// request was written and no proper response came.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	if ctx.Err() != nil {
 		return channel.Receipt{}, c.contextError(ctx)

@@ -219,7 +219,7 @@ func parseTopic(raw string) (t topic, problem string) {
 	return topic{arn: raw, region: a.Region, fifo: fifo}, ""
 }
 
-// partition returns the partition that a region is in. A wrong one is never the topic's, and its answers would come
+// partition returns the partition that a region is in. A wrong one is never the topic's, and its responses would come
 // late and about something else. Source: the SDK's own table, internal/endpoints/awsrulesfn/partitions.json, read
 // 2026-11.
 func partition(region string) string {

@@ -108,7 +108,7 @@ func TestS47_S52_NoSecretLeaks(t *testing.T) {
 	})
 }
 
-// An answer that repeats what it was sent where the channel looks for something.
+// A response that repeats what it was sent where the channel looks for something.
 func TestS50_NoSecretComesBackAsAnIDOrACode(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{

@@ -23,10 +23,10 @@ import (
 // exchange, the *netguard.BlockedError of a refused destination, the *secret.SourceError of missing credentials, and
 // the *template.RenderError or *template.JSONError of a KindRender; errors.Is finds channel.ErrGone,
 // netguard.ErrDestinationBlocked, context.Canceled and context.DeadlineExceeded where they apply. The SDK's own error,
-// which quotes the answer, cannot be reached.
+// which quotes the response, cannot be reached.
 type Error struct {
 	Kind   Kind
-	Status int    // of the answer; 0 = there was none
+	Status int    // of the response; 0 = there was none
 	Code   string // SNS's error code, such as "AuthorizationError"; "" = there was none that looks like one
 	Origin string // of the endpoint: scheme://host or scheme://host:port
 
@@ -70,7 +70,7 @@ const (
 	KindRenderTimeout Kind = "render_timeout" // … in time
 	KindSecret        Kind = "secret"         // there are no credentials to sign with
 	KindRefused       Kind = "refused"        // SNS answered with an error
-	KindRedirect      Kind = "redirect"       // the answer is a 3xx, which is not followed
+	KindRedirect      Kind = "redirect"       // the response is a 3xx, which is not followed
 )
 
 // kindText describes a kind that has neither a status nor an error of package netguard.
@@ -87,7 +87,7 @@ func kindText(k Kind) string {
 	case netguard.KindRequest:
 		return "the request cannot be made"
 	case netguard.KindProtocol:
-		return "the answer is not one of SNS"
+		return "the response is not one of SNS"
 	default:
 		return string(k)
 	}
@@ -166,7 +166,7 @@ func (c *Channel) networkError(ctx context.Context, n *netguard.Error) error {
 		return retry.Permanent(e)
 	case netguard.KindTLSCert, netguard.KindTLSClientCert:
 		return retry.Delay(e, certificatePause)
-	case netguard.KindProxy: // its answer may have been that it does not know the password
+	case netguard.KindProxy: // its response may have been that it does not know the password
 		c.core.proxy.Expire()
 		return e
 	default:
@@ -174,7 +174,7 @@ func (c *Channel) networkError(ctx context.Context, n *netguard.Error) error {
 	}
 }
 
-// refusalError makes the error for an answer that is not a success.
+// refusalError makes the error for a response that is not a success.
 func (c *Channel) refusalError(call *apiCall, err error) error {
 	e := c.newError(KindRefused)
 	e.Status = call.status
@@ -216,13 +216,13 @@ func (c *Channel) expireCredentials() {
 	c.core.proxy.Expire()
 }
 
-// isCode reports whether s looks like an error code of AWS, which is the only thing of an answer that may be in an
+// isCode reports whether s looks like an error code of AWS, which is the only thing of a response that may be in an
 // error.
 func isCode(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) && r != '.' })
 }
 
-// refusal is what an answer that is not a success means for later attempts.
+// refusal is what a response that is not a success means for later attempts.
 type refusal uint8
 
 const (
@@ -233,7 +233,7 @@ const (
 	gone                          // there is no such topic
 )
 
-// classify says what to make of an answer that is not a success. Only what is about the request itself is permanent:
+// classify says what to make of a response that is not a success. Only what is about the request itself is permanent:
 // losing a notice costs more than asking again. Codes are those of the Publish action and of "Common
 // errors" in the Amazon SNS API reference (Version 2010-03-31) and of the SDK's tables; only those are listed whose
 // status, which is mostly 400 or 403, says something else. skewed means that the SDK has seen that our clock is wrong

@@ -43,7 +43,7 @@ func TestS67_OneAttemptIsOneRequest(t *testing.T) {
 }
 
 // dropper is a server below HTTP that answers the first request of a connection and closes the connection when the
-// second has come, or with early set before that, or in the middle of its answer.
+// second has come, or with early set before that, or in the middle of its response.
 type dropper struct {
 	early, midway bool
 
@@ -120,7 +120,7 @@ func (d *dropper) seen() int {
 // On a kept-alive connection that breaks with the second request, neither net/http nor the SDK sends it again.
 func TestS27_S35_ABrokenConnectionIsNoSecondRequest(t *testing.T) {
 	t.Parallel()
-	for name, d := range map[string]*dropper{"before the answer": {}, "in the request": {early: true}, "in the answer": {midway: true}} {
+	for name, d := range map[string]*dropper{"before the response": {}, "in the request": {early: true}, "in the response": {midway: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ch := open(t, sns.Config{Endpoint: d.serve(t)})
@@ -176,7 +176,7 @@ func TestNothingListens(t *testing.T) {
 	assert.Contains(t, string(receipt.Request.Body), "Action=Publish", "what was to be sent")
 }
 
-// An answer is read up to a limit, whatever its length.
+// A response is read up to a limit, whatever its length.
 func TestS31_ALongAnswerIsCut(t *testing.T) {
 	t.Parallel()
 	ch := open(t, sns.Config{Endpoint: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -170,7 +170,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 	assert.Empty(t, elsewhere.seen())
 }
 
-// An answer that says 200 and is not one of SNS's is no success: whoever gave it may have taken the message or not.
+// A response that says 200 and is not one of SNS's is no success: whoever gave it may have taken the message or not.
 func TestS35_AnAnswerWithoutAMessageIDIsUnknown(t *testing.T) {
 	t.Parallel()
 	for name, xml := range map[string]string{
@@ -194,7 +194,8 @@ func TestS35_AnAnswerWithoutAMessageIDIsUnknown(t *testing.T) {
 	}
 }
 
-// When our clock is wrong SNS refuses the signature. The answer tells the time, and the next attempt is signed for it.
+// When our clock is wrong SNS refuses the signature. The response tells the time, and the next attempt is signed for
+// it.
 func TestAWrongClockHealsWithTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	aws := newCloud()

@@ -71,7 +71,7 @@ type Config struct {
 	// is gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
 	Verdicts func(status int) retry.Verdict
 	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
-	// it took. It is given each answer with its verdict by Success and Verdicts, and must be a pure function. When the
+	// it took. It is given each response with its verdict by Success and Verdicts, and must be a pure function. When the
 	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
 	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
 	Interpret func(r Response, verdict retry.Verdict) Reading

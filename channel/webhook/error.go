@@ -45,7 +45,7 @@ func kindText(k Kind) string {
 	case KindTooLarge:
 		return "the body is larger than MaxBody allows, nothing was sent"
 	case KindUnreadable:
-		return "the answer cannot be decoded"
+		return "the response cannot be decoded"
 	case KindSecret:
 		return "a credential is not available"
 	default:
@@ -61,7 +61,7 @@ func kindText(k Kind) string {
 // they apply. The network's own error, which may quote the URL, cannot be reached.
 type Error struct {
 	Kind   Kind
-	Status int    // of the answer; 0 = there was none
+	Status int    // of the response; 0 = there was none
 	Method string // of the request
 	Origin string // scheme://host or scheme://host:port
 	Reason string // the receiver's own code, as Config.Interpret read it; "" = none

@@ -96,7 +96,7 @@ func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 		header["User-Agent"] = []string{netguard.DefaultUserAgent}
 	}
 	header["Content-Type"] = []string{c.contentType()}
-	header["Accept-Encoding"] = []string{"identity"} // an answer worth compressing is not worth reading
+	header["Accept-Encoding"] = []string{"identity"} // a response worth compressing is not worth reading
 	return header, templates, errors.Join(errs...)
 }
 

@@ -68,7 +68,7 @@ func (p phase) open(t *testing.T, limits netguard.Timeouts) *webhook.Channel {
 	return newChannel(t, webhook.Config{URL: p.url + "/T0P-S3CRET", Guard: guardOf(t, p.addresses), Timeouts: limits, Interpret: wantsAll})
 }
 
-// wantsAll needs the whole body to know what an answer means.
+// wantsAll needs the whole body to know what a response means.
 func wantsAll(a webhook.Response, v retry.Verdict) webhook.Reading {
 	if a.Truncated && v == retry.VerdictSuccess {
 		v = retry.VerdictPermanent
@@ -157,7 +157,7 @@ func resolver(t *testing.T, answer func(query []byte) []byte) *net.Resolver {
 			}
 		}
 	}()
-	// Package net goes on waiting for an answer, for seconds, when a lookup is over: the test's end has to end that too.
+	// Package net goes on waiting for a response, for seconds, when a lookup is over: the test's end has to end that too.
 	over, end := context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		end()

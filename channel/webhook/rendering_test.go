@@ -36,7 +36,7 @@ func unsent(t *testing.T, kind webhook.Kind, requests <-chan received, receipt c
 	assert.Empty(t, requests)
 }
 
-// shown asserts that a receipt holds a request that was not sent, as far as it was made, and no answer.
+// shown asserts that a receipt holds a request that was not sent, as far as it was made, and no response.
 func shown(t *testing.T, receipt channel.Receipt) {
 	t.Helper()
 	require.NotNil(t, receipt.Request)

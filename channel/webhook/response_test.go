@@ -122,7 +122,7 @@ func TestInterpretIsGivenTheAnswer(t *testing.T) {
 	assert.Equal(t, secret.Redacted, seen.Header.Get("Set-Cookie"))
 }
 
-// An answer with a good status that breaks off is shown to who may know from its header or its beginning.
+// A response with a good status that breaks off is shown to who may know from its header or its beginning.
 func TestInterpretIsAskedAboutHalfASuccess(t *testing.T) {
 	t.Parallel()
 	for status, unknown := range map[string]bool{"200 OK": true, "500 Internal Server Error": false} {
@@ -221,7 +221,7 @@ func TestAnAnswerThatCannotBeDecodedIsNoSuccessForWhoNeedsIt(t *testing.T) {
 		c := webhook.Config{URL: answerWith(t, 200, http.Header{"Content-Encoding": {tc.header}}, tc.body), Interpret: wantsAll}
 		receipt, err := newChannel(t, c).Send(t.Context(), sample())
 		assert.Equal(t, webhook.KindUnreadable, failure(t, err).Kind, name)
-		assert.ErrorContains(t, err, "the answer cannot be decoded", name)
+		assert.ErrorContains(t, err, "the response cannot be decoded", name)
 		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict, name)
 		assert.True(t, receipt.OutcomeUnknown, name)
 		assert.True(t, receipt.Response.Truncated, name)

@@ -161,7 +161,7 @@ func TestSendJudgesTheStatus(t *testing.T) {
 			assert.Equal(t, retry.Result{Verdict: tc.want, Throttled: tc.status == 429}, retry.Classify(t.Context(), err))
 			assert.Equal(t, tc.status, receipt.Status)
 			assert.NotNil(t, receipt.Request)
-			assert.False(t, receipt.OutcomeUnknown, "there was an answer")
+			assert.False(t, receipt.OutcomeUnknown, "there was a response")
 			if err == nil {
 				return
 			}

@@ -8,7 +8,7 @@ import (
 
 // DefaultVerdicts tries again after everything that says nothing about the event itself, because losing a notice costs
 // more than asking again: a receiver that is being deployed, or whose credentials are being rotated, answers 404, 401
-// or a redirect as readily as 503. Permanent are the answers about the request as such: 400, 405, 406, 411, 413, 414,
+// or a redirect as readily as 503. Permanent are the responses about the request as such: 400, 405, 406, 411, 413, 414,
 // 415, 417, 422, 426, 431, 501 and 505; and 410, which means that the receiver is gone, as the Standard Webhooks
 // specification says. Redirects are never followed. To deviate from it, wrap it:
 //
@@ -38,6 +38,6 @@ func RetryServerErrors(status int) retry.Verdict {
 	return retry.VerdictPermanent
 }
 
-// RetryAllButSuccess tries again after every answer that is not a success, for receivers that must not miss an event
+// RetryAllButSuccess tries again after every response that is not a success, for receivers that must not miss an event
 // whatever they answered meanwhile.
 func RetryAllButSuccess(int) retry.Verdict { return retry.VerdictTransient }

@@ -1,5 +1,5 @@
 // Package webhook delivers events to any HTTP receiver: it sends the event's JSON form, or what a [Body] makes of it,
-// signs it if a receiver wants to know who sent it (see [Sign]), and judges the answer by its status, or by what a
+// signs it if a receiver wants to know who sent it (see [Sign]), and judges the response by its status, or by what a
 // receiver puts into it (see [Config].Interpret).
 //
 // One Send is one HTTP/1.1 request over a connection that a netguard.Guard has judged. Redirects are not followed, the
@@ -118,17 +118,17 @@ func New(c Config) (*Channel, error) {
 // up to 24 hours, a longer one is cut to that: with 429, or 503 and a time, for all deliveries (retry.Throttle),
 // otherwise for this one. After 401, 403 and 407 the credentials are asked for again at the next attempt.
 //
-// Failures are *Error values. One without an answer is transient, but a refused destination is permanent, and after one
-// over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a permanent
-// error. Config.Timeouts.Total covers all of an attempt: the credentials, what templates make, the signature and the
-// exchange.
+// Failures are *Error values. One without a response is transient, but a refused destination is permanent, and after
+// one over a certificate the next attempt waits for an hour. A request that cannot be made from the event is a
+// permanent error. Config.Timeouts.Total covers all of an attempt: the credentials, what templates make, the signature
+// and the exchange.
 //
-// The receipt holds the request, also one that was not sent, as far as it was made, and the answer up to
-// Config.MaxResponse, decoded if it is in gzip or deflate; an answer in another Content-Encoding is not kept. They are
+// The receipt holds the request, also one that was not sent, as far as it was made, and the response up to
+// Config.MaxResponse, decoded if it is in gzip or deflate; a response in another Content-Encoding is not kept. They are
 // without the secrets of the configuration: neither where they were sent nor, if they have at least 8 characters, where
 // else they occur in whatever common encoding. But what whoever wrote the configuration has written openly, in a
 // header's Value, a static body or a template, is shown as it was written. OutcomeUnknown is set when the request was
-// written and the answer did not come, or not to its end though Config.Interpret needs that.
+// written and the response did not come, or not to its end though Config.Interpret needs that.
 func (c *Channel) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
 	k := c.core()
 	if d.Event.IsZero() {

@@ -79,8 +79,8 @@ func TestS32_BadAnswersFailInTime(t *testing.T) {
 	}
 }
 
-// A receiver that answers 2xx has taken the event, whatever becomes of the rest of its answer: sent again it would come
-// twice.
+// A receiver that answers 2xx has taken the event, whatever becomes of the rest of its response: sent again it would
+// come twice.
 func TestASuccessNeedNotComeToItsEnd(t *testing.T) {
 	t.Parallel()
 	endless := serveRaw(t, func(ctx context.Context, _ int, conn net.Conn) {
@@ -112,7 +112,7 @@ func TestASuccessNeedNotComeToItsEnd(t *testing.T) {
 	}
 }
 
-// The status decides when the answer is a refusal, even when it is not complete.
+// The status decides when the response is a refusal, even when it is not complete.
 func TestS32_RefusalWithHalfABody(t *testing.T) {
 	t.Parallel()
 	hook := newChannel(t, webhook.Config{URL: answerRaw(t, "HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nhalf")})
@@ -194,7 +194,7 @@ func TestS31_EndlessAnswerIsCutOff(t *testing.T) {
 	}
 }
 
-// An answer that unpacks to 200 MiB, though nobody asked for compression, is decoded as far as it is kept. Not
+// A response that unpacks to 200 MiB, though nobody asked for compression, is decoded as far as it is kept. Not
 // parallel: it measures the allocations of the process.
 func TestS31_CompressedAnswerIsDecodedOnlyAsFarAsItIsKept(t *testing.T) {
 	var member bytes.Buffer
@@ -298,7 +298,7 @@ func TestS27_NoSilentResend(t *testing.T) {
 			requests.Add(1)
 			ids <- req.Header.Get("webhook-id")
 			if n == 2 {
-				return // the second request of each connection gets no answer
+				return // the second request of each connection gets no response
 			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		}

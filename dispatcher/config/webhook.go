@@ -138,8 +138,8 @@ func timeoutsField() Field {
 	return Field{Name: "timeouts", Kind: Object, Doc: "Limits of the phases of an attempt.", Fields: []Field{
 		{Name: "connect", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "Name resolution and TCP. Default: 10s."},
 		{Name: "tls", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "The TLS handshake. Default: 10s."},
-		{Name: "header", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "From the request to the header of the answer. Default: 15s."},
-		{Name: "total", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "Everything, the answer's body included. Default: 30s."},
+		{Name: "header", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "From the request to the header of the response. Default: 15s."},
+		{Name: "total", Kind: Duration, Min: 1, timeCap: capTimeout, Doc: "Everything, the response's body included. Default: 30s."},
 	}}
 }
 

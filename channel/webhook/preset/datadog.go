@@ -22,7 +22,7 @@ import (
 //
 // Sources, read 2026-11: docs.datadoghq.com, "Post an event" v1, and DataDog's API clients (aggregation_key of 100
 // characters, alert types, 18 hours); events are limited to 4000 characters and their titles, in v2, to 100. Recalled:
-// 202; X-RateLimit-Reset is in seconds from now; "status": "ok" in the answer; %%% begins Markdown; @ notifies.
+// 202; X-RateLimit-Reset is in seconds from now; "status": "ok" in the response; %%% begins Markdown; @ notifies.
 func Datadog(key secret.Value) webhook.Config {
 	return webhook.Config{
 		URL:       "https://api.datadoghq.com/api/v1/events",

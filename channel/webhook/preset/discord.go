@@ -15,7 +15,7 @@ import (
 
 // Discord posts an embed to a channel's webhook. url is the webhook's address, a secret as a whole behind the host.
 // Unless it says something else, wait=true is added to it, because Discord otherwise reports success before a message
-// is saved; with it only an answer with the message's id is a success. A webhook that was deleted is channel.ErrGone.
+// is saved; with it only a response with the message's id is a success. A webhook that was deleted is channel.ErrGone.
 //
 // Nobody is mentioned whatever the text says, and Markdown in it is escaped, masked links included.
 //

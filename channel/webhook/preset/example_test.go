@@ -22,7 +22,7 @@ import (
 )
 
 // sent sends the event with c and returns what arrives, with a receiver on this machine in place of the product, which
-// answers status and, of its answer, what presets ask for.
+// answers status and, of its response, what presets ask for.
 func sent(c webhook.Config, e event.Event, status int) string {
 	var arrived bytes.Buffer
 	u, _ := url.Parse(c.URL)

@@ -14,7 +14,7 @@ import (
 // 400, which is final.
 //
 // Jira has no idempotency key. The issue carries the property "tocsin" with the ids of delivery and event and the
-// subject, by which a duplicate can be recognised; after an answer that leaves open whether an issue was created, the
+// subject, by which a duplicate can be recognised; after a response that leaves open whether an issue was created, the
 // receipt says so.
 //
 // Sources, read 2026-11: developer.atlassian.com, Jira REST API v3, "Create issue" (fields, properties) and "Rate

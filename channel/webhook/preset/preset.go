@@ -66,16 +66,16 @@ func content(a webhook.Response) []byte { return bytes.TrimPrefix(a.Body, []byte
 func isJSON(a webhook.Response) bool { return json.Valid(content(a)) }
 
 // expected makes a success of anybody but the product no success: a page, or nothing, from whoever stands before it. ok
-// says that the answer has the product's form. The product may have taken the event all the same.
+// says that the response has the product's form. The product may have taken the event all the same.
 func expected(r webhook.Reading, ok bool) webhook.Reading {
 	if r.Verdict == retry.VerdictSuccess && !ok {
-		r.Verdict, r.Reason, r.OutcomeUnknown = retry.VerdictTransient, "unexpected answer", true
+		r.Verdict, r.Reason, r.OutcomeUnknown = retry.VerdictTransient, "unexpected response", true
 	}
 	return r
 }
 
 // created is expected for products that answer with the id of what they made, and make another one when they are asked
-// again. An answer that has lost its body on the way is therefore a success, since 201 is nobody else's.
+// again. A response that has lost its body on the way is therefore a success, since 201 is nobody else's.
 func created(a webhook.Response, r webhook.Reading) webhook.Reading {
 	return expected(r, r.ProviderID != "" || a.Truncated || len(a.Body) == 0)
 }

@@ -24,7 +24,7 @@ func foreignAnswers() []string {
 	}
 }
 
-// otherJSON is JSON that is no answer of the products that have a form of their own.
+// otherJSON is JSON that is no response of the products that have a form of their own.
 func otherJSON() []string {
 	return []string{
 		"null", "true", "[]", "{}", `"success"`, "0", `{"ok":true}`, `{"code":"0"}`, `{"code":"7"}`, `{"code":null}`, `{"code":[0]}`,
@@ -32,7 +32,7 @@ func otherJSON() []string {
 	}
 }
 
-// TestOnlyTheProductsAnswerIsASuccess: every preset with every answer, under each of its statuses of success.
+// TestOnlyTheProductsAnswerIsASuccess: every preset with every response, under each of its statuses of success.
 func TestOnlyTheProductsAnswerIsASuccess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, p product) {

@@ -43,7 +43,7 @@ type product struct {
 	secret []string // the credentials in config
 	check  func(t *testing.T, e event.Event, body []byte)
 	taken  answer // what the product answers when it takes an event
-	id     string // the product's own id in that answer
+	id     string // the product's own id in that response
 	fixed  []string
 }
 
@@ -157,7 +157,7 @@ type received struct {
 	body   []byte
 }
 
-// receive starts a receiver that gives every request the answer a and passes on what it got.
+// receive starts a receiver that gives every request the response a and passes on what it got.
 func receive(t testing.TB, a answer) (string, <-chan received) {
 	t.Helper()
 	requests := make(chan received, 1)

@@ -52,8 +52,8 @@ func NewVerifier(s Scheme, secrets ...string) (*Verifier, error) {
 // the tolerance, and an *Error otherwise. body is what was received, byte for byte: read all of it, with a limit,
 // before parsing any. Signatures are compared in constant time.
 //
-// The same request may come again within the tolerance: a sender repeats what it got no answer to. With Standard, what
-// has the same webhook-id is the same, and needs to be acted on once.
+// The same request may come again within the tolerance: a sender repeats what it got no response to. With Standard,
+// what has the same webhook-id is the same, and needs to be acted on once.
 func (v *Verifier) Verify(header http.Header, body []byte) error {
 	timeHeader, signatureHeader := v.scheme.Headers()
 	value, err := only(header, signatureHeader)

@@ -72,6 +72,6 @@
 //
 // # Memory
 //
-// Of the jobs that wait, a window of at most 512 per lane is in memory, and as many urgent ones; less when there are very
-// many lanes. There is one goroutine for the file, and one for each handler that runs.
+// Of the jobs that wait, a window of at most 512 per lane is in memory, and as many urgent ones; less when there are
+// very many lanes. There is one goroutine for the file, and one for each handler that runs.
 package sqlitequeue

@@ -121,8 +121,8 @@ func (c *clock) entry(a *arrival) *Entry {
 }
 
 // arrivals is a queue of jobs by value. They lie side by side and are small, because the one who adds and the one who
-// takes are on different cores, and following pointers between those costs more than all the rest of a delivery. What is
-// to wait, to come back or to be found again becomes an Entry.
+// takes are on different cores, and following pointers between those costs more than all the rest of a delivery. What
+// is to wait, to come back or to be found again becomes an Entry.
 type arrivals struct {
 	ring  []arrival // its length is a power of two
 	first int

@@ -209,8 +209,8 @@ func (e *Engine) lock(ctx context.Context) error {
 
 func (e *Engine) unlock() { <-e.admin }
 
-// drainPatience is for how long a lane that may not start anything yet is waited for.
-func (e *Engine) drainPatience() time.Duration {
+// drainTimeout is for how long a lane that may not start anything yet is waited for.
+func (e *Engine) drainTimeout() time.Duration {
 	if until := e.drainUntil.Load(); until != nil {
 		return time.Until(*until)
 	}

@@ -178,7 +178,7 @@ func (l *lane) limit() int {
 	r := l.current.Load()
 	switch {
 	case r == nil || r.State != Enabled || l.gone || l.autoDisabled,
-		l.engine.calls.isClosed() && r.rests(l.engine.drainPatience()):
+		l.engine.calls.isClosed() && r.rests(l.engine.drainTimeout()):
 		return 0
 	case r.Order == Strict:
 		return 1 // also for a queue that orders whole lanes only

@@ -44,7 +44,7 @@ func TestConforms(t *testing.T) {
 				// the suite puts two units apart, are further apart than the precision.
 				Unit:     500 * time.Millisecond,
 				Slack:    10 * time.Second,
-				Patience: patience,
+				Timeout:  patience,
 				Lease:    lease,
 				Crowd:    1000,
 				Parallel: true,

@@ -16,7 +16,7 @@ func (p *probe) counts(name string, want queue.Counts) {
 		return
 	}
 	var got queue.Counts
-	deadline := time.Now().Add(p.s.Patience)
+	deadline := time.Now().Add(p.s.Timeout)
 	for {
 		var err error
 		got, err = p.q.Count(p.ctx, name)

@@ -126,7 +126,7 @@ func (l *lane) halt() error {
 	if halted {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.p.s.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), l.p.s.Timeout)
 	defer cancel()
 	return l.q.Stop(ctx)
 }
@@ -185,13 +185,13 @@ func (t *tally) distinct() int {
 // await waits for n different jobs, of which none may have run twice.
 func (t *tally) await(p *probe, n int) {
 	p.tb.Helper()
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	for t.distinct() < n {
 		select {
 		case <-t.changed:
 		case <-timer.C:
-			p.fail("%d of %d jobs ran within %v", t.distinct(), n, p.s.Patience)
+			p.fail("%d of %d jobs ran within %v", t.distinct(), n, p.s.Timeout)
 		}
 	}
 	t.once(p)

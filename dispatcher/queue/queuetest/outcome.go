@@ -104,7 +104,7 @@ func panicRule(p *probe) {
 		}
 		p.timely("the job whose handler "+crash.name, crashed.Add(time.Second), c.at)
 		c.done()
-		ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
+		ctx, cancel := context.WithTimeout(p.ctx, p.s.Timeout)
 		p.must("Drain", l.q.Drain(ctx, time.Time{}))
 		cancel()
 	}

@@ -99,12 +99,12 @@ func (p *probe) reopen() {
 // wait returns once c is closed or has a value, and fails after the suite's patience.
 func wait[T any](p *probe, c <-chan T, what string) (v T) {
 	p.tb.Helper()
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	select {
 	case v = <-c:
 	case <-timer.C:
-		p.fail("%s: not within %v", what, p.s.Patience)
+		p.fail("%s: not within %v", what, p.s.Timeout)
 	}
 	return v
 }
@@ -131,10 +131,10 @@ func inBackground(f func() error) <-chan error {
 // until asks again and again, until ok or the suite's patience ends.
 func (p *probe) until(what string, ok func() bool) {
 	p.tb.Helper()
-	deadline := time.Now().Add(p.s.Patience)
+	deadline := time.Now().Add(p.s.Timeout)
 	for !ok() {
 		if time.Now().After(deadline) {
-			p.fail("%s: not within %v", what, p.s.Patience)
+			p.fail("%s: not within %v", what, p.s.Timeout)
 		}
 		<-time.After(p.s.Unit / 10)
 	}

@@ -196,7 +196,7 @@ func (p *probe) start(role, store string) *child {
 // read gives each line to f until f is content or the child has ended; it reports whether f was.
 func (p *probe) read(c *child, f func(verb, id string) bool) bool {
 	p.tb.Helper()
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	for {
 		select {
@@ -212,7 +212,7 @@ func (p *probe) read(c *child, f func(verb, id string) bool) bool {
 				return true
 			}
 		case <-timer.C:
-			p.fail("the child process did not go on within %v", p.s.Patience)
+			p.fail("the child process did not go on within %v", p.s.Timeout)
 		}
 	}
 }
@@ -272,7 +272,7 @@ func (p *probe) killOnce(after int) {
 		}
 		return ids
 	}
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	for len(lost()) > 0 {
 		select {
@@ -282,7 +282,7 @@ func (p *probe) killOnce(after int) {
 			p.fail("of %d acknowledged jobs %d did not run after kill -9, such as %s", len(acked), len(ids), ids[0])
 		}
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
+	ctx, cancel := context.WithTimeout(p.ctx, p.s.Timeout)
 	defer cancel()
 	p.must("Drain", l.q.Drain(ctx, time.Time{}))
 	l.stop()
@@ -324,7 +324,7 @@ func keyedKillRule(p *probe) {
 	p.q = p.s.Process.Open(p.t, store)
 	t := newTally()
 	l := p.openWith(childLane, queue.LaneOptions{Limit: childLimit}, t.done)
-	ctx, cancel := context.WithTimeout(p.ctx, p.s.Patience)
+	ctx, cancel := context.WithTimeout(p.ctx, p.s.Timeout)
 	defer cancel()
 	p.must("Drain", l.q.Drain(ctx, time.Time{}))
 	l.stop()
@@ -355,7 +355,7 @@ func ownerRule(p *probe) {
 	p.q = p.s.Process.Open(p.t, store)
 	c := p.start(roleShare, store)
 	defer c.kill()
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	select {
 	case line := <-c.lines:
@@ -363,7 +363,7 @@ func ownerRule(p *probe) {
 			p.fail("a second process could open the store: it says %q", line)
 		}
 	case <-timer.C:
-		p.fail("a second process neither opened the store nor was refused within %v", p.s.Patience)
+		p.fail("a second process neither opened the store nor was refused within %v", p.s.Timeout)
 	}
 	p.enqueue(p.job("a"))
 	p.open("a", 1).expect("e1").done()
@@ -387,7 +387,7 @@ func sharedRule(p *probe) {
 	for _, j := range all {
 		p.enqueue(j)
 	}
-	timer := time.NewTimer(p.s.Patience)
+	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	for len(theirs)+t.distinct() < jobs {
 		select {
@@ -398,7 +398,7 @@ func sharedRule(p *probe) {
 			theirs[strings.TrimPrefix(line, "ran ")]++
 		case <-t.changed:
 		case <-timer.C:
-			p.fail("%d of %d jobs ran here and %d in the other process, within %v", t.distinct(), jobs, len(theirs), p.s.Patience)
+			p.fail("%d of %d jobs ran here and %d in the other process, within %v", t.distinct(), jobs, len(theirs), p.s.Timeout)
 		}
 	}
 	_ = c.stdin.Close()

@@ -31,8 +31,8 @@ type Suite struct {
 	Unit time.Duration
 	// Slack is how much later than Properties.Precision something may be on a busy machine. 0 = DefaultSlack.
 	Slack time.Duration
-	// Patience is how long the suite waits for what must happen. 0 = DefaultPatience.
-	Patience time.Duration
+	// Timeout is how long the suite waits for what must happen. 0 = DefaultTimeout.
+	Timeout time.Duration
 	// Lease is after how long without a sign of life the queue takes a job from a process. The suite stalls a handler for
 	// twice as long. 0 = no lease runs out while the process lives.
 	Lease time.Duration
@@ -48,10 +48,10 @@ type Suite struct {
 
 // Defaults of Suite.
 const (
-	DefaultUnit     = 50 * time.Millisecond
-	DefaultSlack    = 2 * time.Second
-	DefaultPatience = 30 * time.Second
-	DefaultCrowd    = 2000
+	DefaultUnit    = 50 * time.Millisecond
+	DefaultSlack   = 2 * time.Second
+	DefaultTimeout = 30 * time.Second
+	DefaultCrowd   = 2000
 )
 
 // Run checks a queue against the rules, a sub-test for each.
@@ -76,7 +76,7 @@ func (s Suite) withDefaults() Suite {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&s.Unit, DefaultUnit}, {&s.Slack, DefaultSlack}, {&s.Patience, DefaultPatience}} {
+	}{{&s.Unit, DefaultUnit}, {&s.Slack, DefaultSlack}, {&s.Timeout, DefaultTimeout}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}

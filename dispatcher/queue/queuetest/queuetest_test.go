@@ -35,7 +35,7 @@ func openChild(store string) (queue.Queue, func() error, error) {
 func inMemory(d defect) Suite {
 	return Suite{
 		New:   func(*testing.T) queue.Queue { return newNaive(d) },
-		Slack: time.Nanosecond, Patience: time.Minute, Crowd: 200, Bubble: synctest.Test,
+		Slack: time.Nanosecond, Timeout: time.Minute, Crowd: 200, Bubble: synctest.Test,
 	}
 }
 
@@ -59,7 +59,7 @@ func durable(d defect) Suite {
 			Open:   open,
 			Shared: true,
 		},
-		Unit: 30 * time.Millisecond, Slack: time.Second, Patience: 10 * time.Second, Crowd: 200,
+		Unit: 30 * time.Millisecond, Slack: time.Second, Timeout: 10 * time.Second, Crowd: 200,
 	}
 }
 

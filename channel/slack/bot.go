@@ -60,7 +60,9 @@ func NewBot(c BotConfig) (*Bot, error) {
 		post: post, channel: c.Channel, separate: c.Separate, references: c.References, token: c.Token,
 		composer: c.composer(), pacer: pacer{interval: c.Interval}, logger: c.Logger,
 	}
-	c.Logger = slog.New(slog.DiscardHandler) // one warning about TLS is enough
+	if c.TLS.InsecureSkipVerify {
+		c.Logger = slog.New(slog.DiscardHandler) // one warning about it is enough
+	}
 	if b.update, err = webhook.New(c.method("chat.update")); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (e *Engine) fire(ctx context.Context, j queue.Job) queue.Disposition {
 	began := time.Now()
 	err := e.fanOut(ctx, []event.Event{j.Event})
 	if err == nil {
-		e.lateEvents.forget(j.Event.ID())
+		e.lateEvents.remove(j.Event.ID())
 		return queue.Disposition{Action: queue.Done}
 	}
 	if _, conflict := errors.AsType[*ConflictError](err); conflict {
@@ -108,7 +108,7 @@ func (l *lateEvents) note(id string) bool {
 	return true
 }
 
-func (l *lateEvents) forget(id string) {
+func (l *lateEvents) remove(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.ids, id)

@@ -94,7 +94,7 @@ func (n *naive) Claim(ctx context.Context, key string, lease time.Duration) (ded
 		taken = now.Before(r.end) || n.is("windows never end")
 	}
 	if taken {
-		if n.is("a look prolongs the lease") && r.state == dedup.InFlight || n.is("a look prolongs the window") && r.state == dedup.Done {
+		if n.is("a refused claim prolongs the lease") && r.state == dedup.InFlight || n.is("a refused claim prolongs the window") && r.state == dedup.Done {
 			r.end = now.Add(lease)
 			n.records[key] = r
 		}
@@ -110,7 +110,7 @@ func (n *naive) Claim(ctx context.Context, key string, lease time.Duration) (ded
 		}
 		return c, nil
 	}
-	if n.is("looks and takes apart") {
+	if n.is("reads and claims apart") {
 		n.letOthersIn()
 	}
 	n.counter++

@@ -26,7 +26,7 @@ func rules() []rule {
 		{"lease", "when the lease ends the key is free, and the late owner gets ErrLost without harm to its successor", leaseRule},
 		{"late", "from the moment the lease ends the token is lost, also if nobody else has claimed the key", lateRule},
 		{"window", "a committed key is free again when its time to live ends; Commit ends the lease", windowRule},
-		{"looking", "claiming a taken key prolongs neither the lease nor the window", lookingRule},
+		{"refused-claim", "claiming a taken key prolongs neither the lease nor the window", refusedClaimRule},
 		{"remaining", "Remaining is positive, shrinks with time, and is zero with Acquired", remainingRule},
 		{"tokens", "only the token of the claim settles it, and no token is given out twice", tokensRule},
 		{"context", "with ctx done a call returns ctx's error and changes nothing", contextRule},
@@ -107,7 +107,7 @@ func windowRule(p *probe) {
 	p.claim("short window", p.long, dedup.Done)
 }
 
-func lookingRule(p *probe) {
+func refusedClaimRule(p *probe) {
 	token := p.acquire("done", p.long)
 	p.commit("done", token, p.unit)
 	p.acquire("in flight", p.unit)

@@ -101,7 +101,7 @@ func (k *knownEvents) open(e *eventJobs) {
 		e.lanes = known.lanes
 	} else {
 		e.lanes = make([]uint64, 0, len(e.jobs))
-		k.remember(e.knownEvent)
+		k.add(e.knownEvent)
 	}
 	if len(e.lanes)+len(e.jobs) > fewLanes {
 		e.many = make(map[uint64]struct{}, len(e.lanes)+len(e.jobs))
@@ -139,8 +139,8 @@ func (k *knownEvents) find(key uint64) *knownEvent {
 	return &k.ring[i]
 }
 
-// remember puts a new event into the ring, where it takes the place of the oldest.
-func (k *knownEvents) remember(e knownEvent) {
+// add puts a new event into the ring, where it takes the place of the oldest.
+func (k *knownEvents) add(e knownEvent) {
 	at := len(k.ring)
 	if at < k.limit {
 		k.ring = append(k.ring, e)

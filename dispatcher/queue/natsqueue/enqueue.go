@@ -201,7 +201,7 @@ func (k *known) add(jobs []queue.Job) (map[string]knownEvent, error) {
 			k.latest[id] = before
 		}
 		if before.hash != now.hash {
-			k.forget(unconfirmed)
+			k.remove(unconfirmed)
 			return nil, &queue.ConflictError{EventID: id}
 		}
 		if !before.stored {
@@ -226,7 +226,7 @@ func (k *known) confirm(unconfirmed map[string]knownEvent, stored bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !stored {
-		k.forget(unconfirmed)
+		k.remove(unconfirmed)
 		return
 	}
 	for id, e := range unconfirmed {
@@ -235,8 +235,8 @@ func (k *known) confirm(unconfirmed map[string]knownEvent, stored bool) {
 	}
 }
 
-// forget is called with k locked.
-func (k *known) forget(unconfirmed map[string]knownEvent) {
+// remove is called with k locked.
+func (k *known) remove(unconfirmed map[string]knownEvent) {
 	for id, e := range unconfirmed {
 		for _, m := range []map[string]knownEvent{k.latest, k.previous} {
 			if m[id] == e {

@@ -286,7 +286,7 @@ func (l *lane) Stop(ctx context.Context) error {
 		l.q.release(d, 0)
 	}
 	l.wakeUp()
-	defer l.q.forget(l)
+	defer l.q.removeLane(l)
 	defer func() { <-l.ended }()
 	defer l.abort()
 	if l.awaitIdle(ctx) {

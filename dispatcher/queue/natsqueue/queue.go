@@ -212,8 +212,8 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 	return l, nil
 }
 
-// forget makes room for the lane to be opened again.
-func (q *Queue) forget(l *lane) {
+// removeLane makes room for the lane to be opened again.
+func (q *Queue) removeLane(l *lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lanes[l.name] == l {

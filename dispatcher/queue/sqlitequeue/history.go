@@ -185,16 +185,16 @@ func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n 
 func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
 	most := s.queue.store.volume.chunk()
 	for {
-		var seqs, told []int64
+		var seqs, events []int64
 		err := s.queue.write(ctx, "prune history", func(t *tx) error {
-			seqs, told = nil, nil
+			seqs, events = nil, nil
 			err := t.each(func(v []driverValue) bool {
-				seqs, told = append(seqs, integer(v[0])), append(told, integer(v[1]))
+				seqs, events = append(seqs, integer(v[0])), append(events, integer(v[1]))
 				return true
 			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(most))
 			for i := range seqs {
 				if err == nil {
-					err = t.forget(seqs[i], told[i])
+					err = t.deleteEntry(seqs[i], events[i])
 				}
 			}
 			return err
@@ -209,14 +209,14 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 	}
 }
 
-// forget removes an entry, and its event with the last one that is about it.
-func (t *tx) forget(seq, told int64) error {
+// deleteEntry removes an entry, and its event with the last one that is about it.
+func (t *tx) deleteEntry(seq, event int64) error {
 	if _, err := t.exec("DELETE FROM history WHERE seq = ?", seq); err != nil {
 		return err
 	}
-	gone, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", told)
-	if err == nil && gone == 0 {
-		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", told)
+	deleted, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", event)
+	if err == nil && deleted == 0 {
+		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", event)
 	}
 	return err
 }

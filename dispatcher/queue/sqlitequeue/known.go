@@ -96,7 +96,7 @@ func (k *known) store(t *tx) error {
 	met := t.met
 	t.then = append(t.then, func() {
 		for _, b := range k.batches[:gone] {
-			k.forget(b)
+			k.remove(b)
 		}
 		k.batches = append(slices.Delete(k.batches, 0, gone), knownBatch{num, met})
 		k.batch, k.count = num, kept
@@ -104,7 +104,7 @@ func (k *known) store(t *tx) error {
 	return nil
 }
 
-func (k *known) forget(b knownBatch) {
+func (k *known) remove(b knownBatch) {
 	for _, key := range b.keys {
 		if k.seen[key].batch == b.num { // else a later one has it as well
 			delete(k.seen, key)

@@ -211,14 +211,14 @@ func (s *Scheduler) opened(n int) {
 	case s.open == 0:
 		s.watch.Stop()
 	case s.watch == nil:
-		s.watch = time.AfterFunc(watchEvery, s.lookAtClock)
+		s.watch = time.AfterFunc(watchEvery, s.checkClock)
 	case n > 0 && s.open == 1:
 		s.watch.Reset(watchEvery)
 	}
 }
 
-// lookAtClock wakes all lanes when the clock was set or the machine has slept: their timers know nothing of it.
-func (s *Scheduler) lookAtClock() {
+// checkClock wakes all lanes when the clock was set or the machine has slept: their timers know nothing of it.
+func (s *Scheduler) checkClock() {
 	s.clock.now()
 	s.watching.Lock()
 	before := s.stepped

@@ -79,13 +79,13 @@ func (k *known) store(t *tx) error {
 	if len(t.met) == 0 {
 		return nil
 	}
-	gone, kept := 0, k.count+len(t.met)
-	for gone < len(k.batches) && kept-len(k.batches[gone].keys) >= k.limit {
-		kept -= len(k.batches[gone].keys)
-		gone++
+	evicted, kept := 0, k.count+len(t.met)
+	for evicted < len(k.batches) && kept-len(k.batches[evicted].keys) >= k.limit {
+		kept -= len(k.batches[evicted].keys)
+		evicted++
 	}
-	if gone > 0 {
-		if _, err := t.exec("DELETE FROM known WHERE num <= ?", k.batches[gone-1].num); err != nil {
+	if evicted > 0 {
+		if _, err := t.exec("DELETE FROM known WHERE num <= ?", k.batches[evicted-1].num); err != nil {
 			return err
 		}
 	}
@@ -95,10 +95,10 @@ func (k *known) store(t *tx) error {
 	}
 	met := t.met
 	t.then = append(t.then, func() {
-		for _, b := range k.batches[:gone] {
+		for _, b := range k.batches[:evicted] {
 			k.remove(b)
 		}
-		k.batches = append(slices.Delete(k.batches, 0, gone), knownBatch{num, met})
+		k.batches = append(slices.Delete(k.batches, 0, evicted), knownBatch{num, met})
 		k.batch, k.count = num, kept
 	})
 	return nil

@@ -55,8 +55,8 @@ func (t *tx) Rollback() {
 // finish writes what the changes have in common.
 func (t *tx) finish() error {
 	for seq, n := range t.drops {
-		gone, err := t.exec("DELETE FROM event WHERE seq = ? AND refs <= ?", seq, n)
-		if err == nil && gone == 0 {
+		deleted, err := t.exec("DELETE FROM event WHERE seq = ? AND refs <= ?", seq, n)
+		if err == nil && deleted == 0 {
 			_, err = t.exec("UPDATE event SET refs = refs - ? WHERE seq = ?", n, seq)
 		}
 		if err != nil {

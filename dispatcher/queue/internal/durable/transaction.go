@@ -14,7 +14,7 @@ type transaction struct {
 	queue           *Queue
 	settled         []*Settlement
 	fresh, released []*Job          // new jobs, and those that an order key holds back no longer
-	gone            map[jobNum]bool // removed
+	removed         map[jobNum]bool // removed
 	taken           []taken
 	failed          *change
 }
@@ -129,11 +129,11 @@ func (t *transaction) remove(l *lane, refs []*lanes.Ref) error {
 	}
 	released, err := t.Remove(l.name, refs)
 	t.released = append(t.released, released...)
-	if t.gone == nil {
-		t.gone = map[jobNum]bool{}
+	if t.removed == nil {
+		t.removed = map[jobNum]bool{}
 	}
 	for _, ref := range refs {
-		t.gone[jobNum{l.name, ref.Num}] = true
+		t.removed[jobNum{l.name, ref.Num}] = true
 	}
 	return err
 }
@@ -157,7 +157,7 @@ func (t *transaction) finish() {
 			l.inner.Load().StoredUntil(s.Due)
 		}
 	}
-	for at := range t.gone {
+	for at := range t.removed {
 		l := t.queue.lane(at.lane)
 		delete(l.held, at.num)
 		l.add(-1, 0)
@@ -178,7 +178,7 @@ func (t *transaction) handOver(j *Job, isNew bool) {
 	l, num := t.queue.lane(j.Route), j.Ref.Num
 	inner := l.inner.Load()
 	switch {
-	case inner == nil || j.Ref.Due == HeldBack || t.gone[jobNum{l.name, num}] || l.held[num] != nil:
+	case inner == nil || j.Ref.Due == HeldBack || t.removed[jobNum{l.name, num}] || l.held[num] != nil:
 		return
 	case j.Ref.Due != Now:
 		inner.StoredUntil(j.Ref.Due)

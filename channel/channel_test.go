@@ -327,18 +327,18 @@ func (broken) Claim(context.Context, string, time.Duration) (dedup.Claim, error)
 
 func TestWithDedupWhileTheStoreFails(t *testing.T) {
 	t.Parallel()
-	t.Run("delivers and tells", func(t *testing.T) {
+	t.Run("delivers and notifies", func(t *testing.T) {
 		t.Parallel()
-		var told []error
+		var notified []error
 		rec := new(channeltest.Recorder)
 		c := channel.Chain(rec, channel.WithDedup(broken{}, channel.DedupOptions{
-			Window: time.Hour, OnStoreError: func(err *dedup.StoreError) { told = append(told, err) },
+			Window: time.Hour, OnStoreError: func(err *dedup.StoreError) { notified = append(notified, err) },
 		}))
 		_, err := c.Send(t.Context(), delivery(t))
 		require.NoError(t, err)
 		assert.Len(t, rec.Deliveries(), 1)
-		require.Len(t, told, 1)
-		assert.ErrorIs(t, told[0], errBoom)
+		require.Len(t, notified, 1)
+		assert.ErrorIs(t, notified[0], errBoom)
 	})
 	t.Run("or postpones", func(t *testing.T) {
 		t.Parallel()

@@ -13,6 +13,8 @@ type ConfigError struct {
 	Package string
 	// Path leads from the Config to the field, such as "URL", "Relay.Host" or "Headers[3].Name". "" = the whole.
 	Path string
+	// Of names what has the field, where its name says more than Path: such as `route "audit"`. "" = Path says enough.
+	Of string
 	// Code is the kind of mistake, for programs. Codes are stable.
 	Code ConfigCode
 	// Problem is what is wrong, in words that follow the path.
@@ -37,7 +39,7 @@ const (
 	CodeStored    ConfigCode = "stored"    // stands for a stored secret that cannot be kept: give the value again
 )
 
-// Error returns package, path, problem and remedy in one line.
+// Error returns package, path, what has the field, problem and remedy in one line.
 func (e *ConfigError) Error() string {
 	var b strings.Builder
 	if e.Package != "" {
@@ -45,6 +47,9 @@ func (e *ConfigError) Error() string {
 	}
 	if e.Path != "" {
 		b.WriteString(e.Path + " ")
+	}
+	if e.Of != "" {
+		b.WriteString("of " + e.Of + " ")
 	}
 	b.WriteString(e.Problem)
 	if e.Remedy != "" {

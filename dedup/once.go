@@ -14,7 +14,8 @@ const storeTimeout = 5 * time.Second
 //
 //   - In flight elsewhere: f does not run; the error is *InFlightError.
 //   - f succeeds: the key is committed for o.Window; err is nil. If that commit fails, err is nil all the same: an
-//     error would have delivered work repeated, which is what this package is there to prevent. A repeat is then possible.
+//     error would have delivered work repeated, which is what this package is there to prevent. A repeat is then
+//     possible.
 //   - f fails: the key is released and f's error is returned as it is. A panic in f releases the key and goes on.
 //   - The claim fails: f runs without one, or with o.FailClosed the error is *StoreError. If ctx is done by then, f
 //     does not run and the error is *StoreError in either case.

@@ -126,9 +126,9 @@ func (r *activeRoute) refuses(j *queue.Job, at time.Time) string {
 	case !r.takes(j.Event.Tenant()):
 		return "the route is for another tenant now"
 	case r.MaxAge > 0 && !j.Enqueued.IsZero() && r.clock.age(j.Enqueued, at) > r.MaxAge:
-		return fmt.Sprintf("older than the route's MaxAge of %v", r.MaxAge)
+		return fmt.Sprintf("older than the route's MaxAge of %s", writeDuration(r.MaxAge))
 	case r.hasDeadline && !j.FirstTried.IsZero() && r.clock.age(j.FirstTried, at) > r.deadline:
-		return fmt.Sprintf("later than the retry policy's end, %v after the first attempt", r.deadline)
+		return fmt.Sprintf("later than the retry policy's end, %s after the first attempt", writeDuration(r.deadline))
 	}
 	return ""
 }
@@ -186,9 +186,9 @@ func (r *activeRoute) again(j *queue.Job, a *Attempt, result retry.Result, preci
 	out := queue.Disposition{Action: queue.Dead, Began: a.Began}
 	switch {
 	case !more, byPolicy >= 0 && pause > byPolicy:
-		out.Reason = fmt.Sprintf("gave up after attempt %d: %v", n, a.Err)
+		out.Reason = fmt.Sprintf("retries exhausted after attempt %d: %v", n, a.Err)
 	case byAge >= 0 && pause > byAge:
-		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %v at attempt %d: %v", r.MaxAge, n+1, a.Err)
+		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %s at attempt %d: %v", writeDuration(r.MaxAge), n+1, a.Err)
 	default:
 		out.Action, out.Delay = queue.Retry, result.Pause(pause, sooner(byAge, byPolicy), precision)
 	}

@@ -51,13 +51,13 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 	if awaits {
 		if d := l.takeAwaiting(r, &j); d != nil {
 			l.inconclusive(r, began)
-			return l.giveUp(r, d)
+			return l.markDead(r, d)
 		}
 	}
 	if reason := r.refuses(&j, began); reason != "" {
 		a.Delivery.Attempt = j.Attempt
 		l.inconclusive(r, began)
-		return l.giveUp(r, &deadDelivery{delivery: a.Delivery, reason: reason})
+		return l.markDead(r, &deadDelivery{delivery: a.Delivery, reason: reason})
 	}
 	r.send(&a)
 	if a.Err != nil {
@@ -145,7 +145,7 @@ func (l *lane) failed(r *activeRoute, j *queue.Job, a *Attempt) queue.Dispositio
 		l.disableAfter(r, failing, a.Err)
 	}
 	if out.Action == queue.Dead {
-		return l.giveUp(r, &deadDelivery{delivery: a.Delivery, reason: out.Reason, err: a.Err, began: a.Began})
+		return l.markDead(r, &deadDelivery{delivery: a.Delivery, reason: out.Reason, err: a.Err, began: a.Began})
 	}
 	return out
 }

@@ -70,8 +70,8 @@ func (b *breaker) started(timeout time.Duration) {
 func sum(a, b time.Duration) time.Duration { return a + min(b, math.MaxInt64-a) }
 
 // succeeded takes a success of an attempt that began then. It closes the breaker. A receiver that asked for no more
-// requests meanwhile is obeyed, unless this was the probe. It reports whether the breaker was open, and whether attempts
-// had to wait.
+// requests meanwhile is obeyed, unless this was the probe. It reports whether the breaker was open, and whether
+// attempts had to wait.
 func (b *breaker) succeeded(began time.Time) (closed, freed bool) {
 	if !b.active.Load() {
 		return false, false
@@ -154,8 +154,8 @@ func latest(a, b time.Time) time.Time {
 // isProbe tells the probe from attempts that were under way when the wait began.
 func (b *breaker) isProbe(began time.Time) bool { return !b.probe.IsZero() && !began.Before(b.probe) }
 
-// inconclusive takes an attempt that says nothing about the destination. It reports whether that was the probe; the next
-// attempt then is one.
+// inconclusive takes an attempt that says nothing about the destination. It reports whether that was the probe; the
+// next attempt then is one.
 func (b *breaker) inconclusive(began time.Time) bool {
 	if !b.active.Load() {
 		return false

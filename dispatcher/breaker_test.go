@@ -166,7 +166,7 @@ func TestBreakerProbeThatWasNotTried(t *testing.T) {
 			advance(30 * time.Second)
 			b.dispatch(newNote(9, event.Meta{ID: "young"}))
 			advance(30 * time.Second)
-			assert.Equal(t, 3, b.seen.results("r")[dispatcher.Dead], "they died in the pause")
+			assert.Equal(t, 3, b.seen.results("r")[dispatcher.Dead], "they became dead in the pause")
 			assert.Equal(t, 1, b.seen.results("r")[dispatcher.Delivered], "and the next one was the probe")
 		})
 	})
@@ -275,15 +275,15 @@ func TestDisableAfterPureFailure(t *testing.T) {
 		all := notes(4)
 		b.dispatch(all[0])
 		advance(55 * time.Minute)
-		flaky.mended.Store(true)
+		flaky.fixed.Store(true)
 		advance(5 * time.Minute)
 		assert.Empty(t, b.seen.disabledRoutes(), "a success in time")
-		flaky.mended.Store(false)
+		flaky.fixed.Store(false)
 		b.dispatch(all[1], all[2])
 		advance(59 * time.Minute)
 		assert.Empty(t, b.seen.disabledRoutes())
 		advance(time.Minute)
-		assert.Equal(t, []string{"r"}, b.seen.disabledRoutes(), "told once")
+		assert.Equal(t, []string{"r"}, b.seen.disabledRoutes(), "notified once")
 		failing, ok := errors.AsType[*dispatcher.FailingError](b.seen.disabledFor()[0])
 		require.True(t, ok)
 		assert.True(t, failing.Since.Equal(b.began.Add(time.Hour)))
@@ -305,7 +305,7 @@ func TestDisableAfterPureFailure(t *testing.T) {
 		advance(31 * time.Minute)
 		assert.Equal(t, "auto-disabled", b.status("r").Condition())
 		assert.True(t, b.status("r").FailingSince.Equal(b.began.Add(time.Hour)), "and forgets nothing")
-		flaky.mended.Store(true)
+		flaky.fixed.Store(true)
 		b.setRoutes(route)
 		advance(time.Hour)
 		assert.EqualValues(t, 3, b.status("r").Delivered)
@@ -378,10 +378,10 @@ func TestBreakerByDefaultAndBadEvents(t *testing.T) {
 }
 
 // breakable is a channel that fails until it works.
-type breakable struct{ mended atomic.Bool }
+type breakable struct{ fixed atomic.Bool }
 
 func (b *breakable) Send(context.Context, channel.Delivery) (channel.Receipt, error) {
-	if b.mended.Load() {
+	if b.fixed.Load() {
 		return channel.Receipt{}, nil
 	}
 	return channel.Receipt{}, errDown
@@ -445,7 +445,7 @@ func TestThrottle(t *testing.T) {
 		"no time: the policy's pause":      {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(0)}, []time.Duration{0, 2 * m, 2 * m, 2 * m, 2 * m}},
 		"a shorter time than the policy's": {dispatcher.Route{Retry: every}, []channeltest.Step{throttle(s)}, []time.Duration{0, s, s, s, 2 * m}},
 		"never for more than an hour":      {dispatcher.Route{}, []channeltest.Step{throttle(24 * h)}, []time.Duration{0, h, h, h, h}},
-		"of a delivery that dies":          {dispatcher.Route{Retry: retry.Never{}}, []channeltest.Step{throttle(m)}, []time.Duration{0, m, m, m}},
+		"of a delivery that is dead":       {dispatcher.Route{Retry: retry.Never{}}, []channeltest.Step{throttle(m)}, []time.Duration{0, m, m, m}},
 		"without a breaker": {dispatcher.Route{Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: -1}}},
 			[]channeltest.Step{throttle(m)}, []time.Duration{0, m, m, m, m}},
 		"it fits into what is left": {dispatcher.Route{MaxAge: 10 * m}, []channeltest.Step{throttle(h)}, []time.Duration{0, 9 * m, 9 * m, 9 * m, 9 * m}},
@@ -480,7 +480,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-// A success that was under way when the receiver asked for quiet does not lift that; SetRoutes lets a probe through.
+// A success that was under way when the receiver asked for a pause does not lift that; SetRoutes lets a probe through.
 func TestThrottleOutlivesAnEarlierSuccess(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder

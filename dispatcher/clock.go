@@ -7,8 +7,8 @@ import (
 )
 
 // clock tells how old a time is that was taken from the wall clock of this process and has been through a queue that
-// does not keep its monotonic part. The wall clock can be set meanwhile, or have been wrong: ages by it alone would give
-// deliveries up too early, or after years. So it notes each step of the wall clock it sees. Times from before the
+// does not keep its monotonic part. The wall clock can be set meanwhile, or have been wrong: ages by it alone would
+// end deliveries too early, or after years. So it notes each step of the wall clock it sees. Times from before the
 // process began, or from another machine, have no better measure than the wall clock.
 type clock struct {
 	base    time.Time                  // with its monotonic part

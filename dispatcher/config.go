@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,15 +75,15 @@ func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
 	}
 }
 
-func checkSource(source string) error {
+func validateSource(source string) error {
 	err := event.Meta{Source: source}.Validate()
 	if invalid, ok := errors.AsType[*event.InvalidError](err); ok {
-		return configError("Source", channel.CodeInvalid, invalid.Problem, invalid.Remedy)
+		return configError(channel.CodeInvalid, "Source", invalid.Problem, invalid.Remedy)
 	}
 	return err
 }
 
-func configError(path string, code channel.ConfigCode, problem, remedy string) error {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: "dispatcher", Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
@@ -92,12 +93,12 @@ func isNil(v any) bool {
 	return v == nil || (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
-// checkPart reports a part of a Config that is set to a nil of some type, which would panic later.
-func checkPart(path string, part any) error {
+// validatePart reports a part of a Config that is set to a nil of some type, which would panic later.
+func validatePart(path string, part any) error {
 	if part == nil || !isNil(part) {
 		return nil
 	}
-	return configError(path, channel.CodeMissing, fmt.Sprintf("is a nil %T", part), "set one that works, or leave it out")
+	return configError(channel.CodeMissing, path, fmt.Sprintf("is a nil %T", part), "set one that works, or leave it out")
 }
 
 // routeErrors collects what is wrong with one route.
@@ -109,10 +110,11 @@ type routeErrors struct {
 
 // add reports a field by its path below the route. Documents reach most fields, so the words name none of Go.
 func (c *routeErrors) add(path string, code channel.ConfigCode, problem, remedy string) {
+	e := configError(code, fmt.Sprintf("Routes[%d].%s", c.index, path), problem, remedy)
 	if path != "Name" {
-		problem = fmt.Sprintf("of route %q %s", clip(c.route.Name), problem)
+		e.Of = fmt.Sprintf("route %q", clip(c.route.Name))
 	}
-	c.errs = append(c.errs, configError(fmt.Sprintf("Routes[%d].%s", c.index, path), code, problem, remedy))
+	c.errs = append(c.errs, e)
 }
 
 func (c *routeErrors) notNegative(path string, n int64, remedy string) {
@@ -138,7 +140,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 		c.add("Channel", channel.CodeMissing, "is nil", "set the channel that delivers")
 	} else if isNil(r.Channel) {
 		c.add("Channel", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Channel),
-			"set the channel that delivers; was the error of its constructor looked at?")
+			"set the channel that delivers; check the error of its constructor")
 	}
 	if r.Retry != nil && isNil(r.Retry) {
 		c.add("Retry", channel.CodeMissing, fmt.Sprintf("is a nil %T", r.Retry), "leave it out for the default")
@@ -173,7 +175,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
 	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
 	if span, ends := askPolicy(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
-		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %v, which cuts the retry policy: that goes on for up to %v", r.MaxAge, span),
+		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %s, which cuts the retry policy: that goes on for up to %s", writeDuration(r.MaxAge), writeDuration(span)),
 			"raise it, leave it out to follow the policy, or shorten the policy")
 	}
 	c.protection()
@@ -182,6 +184,11 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeMissing, "is nil", "remove it")
 		}
 	}
+}
+
+// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
+func writeDuration(d time.Duration) string {
+	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }
 
 // clip keeps an overlong name readable in an error.

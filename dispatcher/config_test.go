@@ -102,7 +102,8 @@ func TestConfigErrorNamesTheField(t *testing.T) {
 			assert.Equal(t, "Routes[1]."+tc.field, all[0].Path)
 			assert.NotEmpty(t, all[0].Code)
 			if tc.field != "Name" {
-				assert.Contains(t, all[0].Problem, `of route "spoilt"`)
+				assert.Equal(t, `route "spoilt"`, all[0].Of)
+				assert.NotContains(t, all[0].Problem, "spoilt")
 			}
 			assert.ErrorContains(t, err, tc.says)
 			assert.ErrorContains(t, err, "Routes[1]")
@@ -285,9 +286,9 @@ func TestConfigErrorsOfTypedNils(t *testing.T) {
 		want   string
 	}{
 		"channel": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: pointer}}},
-			`dispatcher: Routes[0].Channel of route "r" is a nil *channeltest.Recorder; set the channel that delivers; was the error of its constructor looked at?`},
+			`dispatcher: Routes[0].Channel of route "r" is a nil *channeltest.Recorder; set the channel that delivers; check the error of its constructor`},
 		"function": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: sends}}},
-			`dispatcher: Routes[0].Channel of route "r" is a nil channel.Func; set the channel that delivers; was the error of its constructor looked at?`},
+			`dispatcher: Routes[0].Channel of route "r" is a nil channel.Func; set the channel that delivers; check the error of its constructor`},
 		"policy": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: (*retry.Exponential)(nil)}}},
 			`dispatcher: Routes[0].Retry of route "r" is a nil *retry.Exponential; leave it out for the default`},
 		"empty schedule": {dispatcher.Config{Routes: []dispatcher.Route{{Name: "r", Channel: ok, Retry: retry.Schedule(nil)}}}, ""},

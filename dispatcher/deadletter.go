@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// deadDelivery is a delivery that is given up.
+// deadDelivery is a delivery that is not attempted again.
 type deadDelivery struct {
 	delivery channel.Delivery
 	reason   string
@@ -26,10 +26,10 @@ const (
 	maxAwaitsFallback = 10_000 // of a lane; a delivery beyond that is attempted once more
 )
 
-// giveUp ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no room,
-// or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the process
-// end meanwhile, a durable queue runs it again, which makes another attempt before it is given up again.
-func (l *lane) giveUp(r *activeRoute, d *deadDelivery) queue.Disposition {
+// markDead ends a delivery of r. It is over only when its fallback, if it has one, has it: while the fallback has no
+// room, or the queue cannot store anything, the delivery stays in the queue, and is not attempted again. Should the
+// process end meanwhile, a durable queue runs it again, which makes another attempt before it is dead again.
+func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 	if d.tries == 0 {
 		d.tenant, d.fallback = r.reportTenant(d.delivery.Event), r.Protect.Fallback
 	}
@@ -56,7 +56,8 @@ func (l *lane) giveUp(r *activeRoute, d *deadDelivery) queue.Disposition {
 	return queue.Disposition{Action: queue.Postpone, Delay: pause}
 }
 
-// takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does not.
+// takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does
+// not.
 func (l *lane) takeAwaiting(r *activeRoute, j *queue.Job) *deadDelivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +91,7 @@ func (l *lane) offer(d *deadDelivery) (problem string, later bool) {
 	if to == nil {
 		return "does not exist", false
 	}
-	if problem := to.unfit(d.delivery.Event); problem != "" {
+	if problem := to.mismatch(d.delivery.Event); problem != "" {
 		return problem, false
 	}
 	// The context of the attempt may have ended.
@@ -115,14 +116,14 @@ func (l *lane) logNoFallback(d *deadDelivery, problem string) {
 func (l *lane) reportDead(r *activeRoute, d *deadDelivery) {
 	e := d.delivery.Event
 	if r != nil && r.takes(e.Tenant()) {
-		r.destination.record.died()
+		r.destination.record.countDead()
 	}
 	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, e.ID(),
 		AttrEventType, string(e.Type()), AttrAttempts, d.delivery.Attempt, AttrReason, d.reason)
 	l.engine.observers.notifySettled(&Settlement{Delivery: d.delivery, Tenant: d.tenant, Outcome: Dead, Reason: d.reason, Err: d.err})
 }
 
-// dropped is called by a full backlog with a delivery it gave up, which is over: its fallback is asked once.
+// dropped is called by a full backlog with a delivery it dropped, which is over: its fallback is asked once.
 func (l *lane) dropped(j queue.Job) {
 	d := &deadDelivery{
 		delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt, Generation: j.Generation},
@@ -139,8 +140,8 @@ func (l *lane) dropped(j queue.Job) {
 	l.logNoFallback(d, problem)
 }
 
-// DeadLetters lists deliveries that were given up, the earliest first. A memory queue keeps the latest 1,000. With a
-// Lane, those of another tenant are left out: the route's name may have passed to its tenant since they were given up.
+// DeadLetters lists dead deliveries, the earliest first. A memory queue keeps the latest 1,000. With a
+// Lane, those of another tenant are left out: the route's name may have passed to its tenant since then.
 // errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	r := e.table.Load().byName[s.Lane]

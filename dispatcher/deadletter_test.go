@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// dying makes an Engine with two routes whose deliveries have all died, one event a minute.
-func dying(t *testing.T, events int) (b *bundle, first, second *channeltest.Recorder) {
+// withDead makes an Engine with two routes whose deliveries are all dead, one event a minute.
+func withDead(t *testing.T, events int) (b *bundle, first, second *channeltest.Recorder) {
 	t.Helper()
 	first, second = new(channeltest.Recorder), new(channeltest.Recorder)
 	for range events {
@@ -41,14 +41,14 @@ func (b *bundle) dead(s queue.Selection) []queue.DeadLetter {
 
 func TestDeadLetters(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b, first, _ := dying(t, 4)
+		b, first, _ := withDead(t, 4)
 		letters := b.dead(queue.Selection{Lane: "first"})
 		require.Len(t, letters, 4)
 		for i, l := range letters {
 			assert.Equal(t, notes(4)[i].ID(), l.Event.ID(), "the earliest first")
 			assert.Equal(t, "first", l.Route)
 			assert.Equal(t, "permanent failure: receiver is down", l.Reason)
-			assert.True(t, l.Died.Equal(b.began.Add(time.Duration(i)*time.Minute)))
+			assert.True(t, l.At.Equal(b.began.Add(time.Duration(i)*time.Minute)))
 			assert.Equal(t, 1, l.Attempt)
 			assert.Equal(t, first.Deliveries()[i].ID(), l.ID())
 		}
@@ -60,7 +60,7 @@ func TestDeadLetters(t *testing.T) {
 
 func TestRedeliverDead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b, first, second := dying(t, 4)
+		b, first, second := withDead(t, 4)
 		letters := b.dead(queue.Selection{Lane: "first"})
 
 		n, err := b.RedeliverDead(t.Context(), queue.Selection{IDs: []string{letters[2].ID()}})
@@ -91,10 +91,10 @@ func TestRedeliverDead(t *testing.T) {
 	})
 }
 
-// A redelivery that dies again is a dead letter of its own, and can be redelivered again.
-func TestRedeliveredDeadDiesAgain(t *testing.T) {
+// A redelivery that is dead again is a dead letter of its own, and can be redelivered again.
+func TestRedeliveredDeadIsDeadAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b, first, _ := dying(t, 1)
+		b, first, _ := withDead(t, 1)
 		first.Script(channeltest.Fail(retry.Permanent(errDown)))
 		for want := range 2 {
 			n, err := b.RedeliverDead(t.Context(), queue.Selection{Lane: "first"})
@@ -110,7 +110,7 @@ func TestRedeliveredDeadDiesAgain(t *testing.T) {
 
 func TestDiscardDead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b, first, _ := dying(t, 3)
+		b, first, _ := withDead(t, 3)
 		n, err := b.DiscardDead(t.Context(), queue.Selection{Lane: "first", Since: b.began.Add(time.Minute)})
 		require.NoError(t, err)
 		assert.Equal(t, 2, n)

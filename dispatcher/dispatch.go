@@ -14,7 +14,7 @@ import (
 
 // Dispatch implements Dispatcher.
 func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
-	if err := checkEvents(events...); err != nil {
+	if err := validateEvents(events...); err != nil {
 		return err
 	}
 	if !e.calls.enter() {
@@ -24,7 +24,7 @@ func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
 	return e.fanOut(ctx, events)
 }
 
-func checkEvents(events ...event.Event) error {
+func validateEvents(events ...event.Event) error {
 	for i, ev := range events {
 		if ev.IsZero() {
 			return &EventError{Index: i, Err: errNoEvent}
@@ -152,7 +152,7 @@ func (e *Engine) reportUnrouted(table *routeTable, ev event.Event, now time.Time
 // route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event
 // is about it: joined *RouteErrors, and nothing is queued.
 func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string) error {
-	if err := checkEvents(ev); err != nil {
+	if err := validateEvents(ev); err != nil {
 		return err
 	}
 	if !e.calls.enter() {
@@ -182,7 +182,7 @@ func (t *routeTable) chosen(ev event.Event, names []string) ([]*activeRoute, err
 		r := t.byName[name]
 		problem := "does not exist"
 		if r != nil {
-			problem = r.unfit(ev)
+			problem = r.mismatch(ev)
 		}
 		if problem != "" {
 			errs = append(errs, &RouteError{Route: name, Problem: problem})
@@ -209,7 +209,7 @@ func (e *Engine) nextGeneration() int64 {
 // suppressed or observed, and State, Events, Tenant and Rate are not asked. It returns the complete exchange. A mistake
 // in r is a *channel.ConfigError.
 func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Receipt, error) {
-	if err := checkEvents(ev); err != nil {
+	if err := validateEvents(ev); err != nil {
 		return channel.Receipt{}, err
 	}
 	r.Protect.Fallback = "" // names a route that need not exist yet

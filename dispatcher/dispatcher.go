@@ -14,8 +14,8 @@
 //
 // A queue is emptied by its own Engine, so run two for a while: dispatch to the new one, and leave the old one running
 // until Engine.Status shows nothing queued, or until its Shutdown says what is left. Where order matters, let the old
-// one finish first. Scheduled events do not move: schedule them again under the same keys. Redeliver what you still want
-// of the old dead letters.
+// one finish first. Scheduled events do not move: schedule them again under the same keys. Redeliver what you still
+// want of the old dead letters.
 package dispatcher
 
 import (

@@ -59,7 +59,7 @@ var _ Dispatcher = (*Engine)(nil)
 // New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered
 // before Run, but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {
-	parts := errors.Join(checkPart("Queue", c.Queue), checkPart("DedupStore", c.DedupStore), checkSource(c.Source))
+	parts := errors.Join(validatePart("Queue", c.Queue), validatePart("DedupStore", c.DedupStore), validateSource(c.Source))
 	e := &Engine{
 		queue:    c.Queue,
 		dedup:    c.DedupStore,
@@ -236,7 +236,7 @@ func (e *Engine) drain(ctx context.Context) {
 	if e.schedule != nil && e.schedule.Drain(ctx, until) != nil {
 		return
 	}
-	for before := int64(-1); before != e.fallbacks.Load(); { // what is given up may go to a lane that was drained already
+	for before := int64(-1); before != e.fallbacks.Load(); { // what is dead may go to a lane that was drained already
 		before = e.fallbacks.Load()
 		for _, l := range e.lanes {
 			if l.drain(ctx, until) != nil {
@@ -327,8 +327,8 @@ func (e *Engine) leftover(ctx context.Context) error {
 }
 
 // gate lets calls in until it is closed, and its closing waits until the last of them has left. Unlike with a read
-// lock, a call can try to enter again from inside while somebody closes it: an observer that dispatches must not block a
-// shutdown.
+// lock, a call can try to enter again from inside while somebody closes it: an observer that dispatches must not block
+// a shutdown.
 type gate struct {
 	closed atomic.Bool // changed with mu held
 

@@ -31,7 +31,7 @@ func refusing() channel.Channel {
 
 func fallback(name string) dispatcher.Protection { return dispatcher.Protection{Fallback: name} }
 
-func TestFallbackGetsWhatDies(t *testing.T) {
+func TestFallbackGetsDeadDeliveries(t *testing.T) {
 	t.Parallel()
 	hour := time.Hour
 	for name, tc := range map[string]struct {
@@ -124,7 +124,7 @@ func TestFallbackThatCannotTakeIt(t *testing.T) {
 	}
 }
 
-// What dies while a shutdown drains still reaches the fallback, in whichever order the lanes are drained.
+// What becomes dead while a shutdown drains still reaches the fallback, in whichever order the lanes are drained.
 func TestShutdownDrainsFallbacks(t *testing.T) {
 	t.Parallel()
 	for range 10 { // the order is that of a map
@@ -170,7 +170,7 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 		"negative pause": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{MaxPause: -1}})},
 			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is negative; leave it out for the default of 15 min`}},
 		"pauses": {[]dispatcher.Route{route("r", dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 1, Pause: time.Hour, MaxPause: time.Minute}})},
-			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is 1m0s, shorter than the first pause of 1h0m0s; raise it`}},
+			[]string{`dispatcher: Routes[0].Protect.Breaker.MaxPause of route "r" is 1m, shorter than the first pause of 1h; raise it`}},
 		"disable after": {[]dispatcher.Route{route("r", dispatcher.Protection{DisableAfter: -1})},
 			[]string{`dispatcher: Routes[0].Protect.DisableAfter of route "r" is negative; leave it out for never`}},
 		"unknown": {[]dispatcher.Route{route("r", fallback("nobody"))},
@@ -228,7 +228,7 @@ func TestEventAboutARouteNeverGoesThere(t *testing.T) {
 			r.Channel = recorders[r.Name]
 			routes = append(routes, r)
 		}
-		routes = append(routes, dispatcher.Route{Name: "dies", Events: event.Types("tocsin.*"), Channel: refusing(), Protect: fallback("any")})
+		routes = append(routes, dispatcher.Route{Name: "fails", Events: event.Types("tocsin.*"), Channel: refusing(), Protect: fallback("any")})
 		b := start(t, routes...)
 		about := func(route string) event.Event {
 			return event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: route}}, event.Meta{})
@@ -241,7 +241,7 @@ func TestEventAboutARouteNeverGoesThere(t *testing.T) {
 			}
 			return n
 		}
-		b.dispatch(about("mail"), about("any"), about("one"), about("lifecycle"), about("elsewhere"), about("dies"))
+		b.dispatch(about("mail"), about("any"), about("one"), about("lifecycle"), about("elsewhere"), about("fails"))
 		assert.Equal(t, map[string]int{"mail": 5, "any": 5, "one": 5, "lifecycle": 0, "not": 6}, got())
 		b.schedule(0, "later", about("mail"))
 		assert.Equal(t, map[string]int{"mail": 5, "any": 6, "one": 6, "lifecycle": 0, "not": 7}, got())
@@ -377,7 +377,7 @@ func TestFallbackAfterARestart(t *testing.T) {
 }
 
 // The fallback is the one of the moment; without one the delivery is over.
-func TestFallbackThatChangesWhileADeathWaits(t *testing.T) {
+func TestFallbackThatChangesWhileADeadDeliveryWaits(t *testing.T) {
 	t.Parallel()
 	for name, to := range map[string]string{"another one": "third", "none": ""} {
 		t.Run(name, func(t *testing.T) {

@@ -37,11 +37,11 @@ func TestVerdicts(t *testing.T) {
 		"transient": {three, []channeltest.Step{fail(errDown), fail(errDown)},
 			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"policy gives up": {three, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, s, 2 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "retries exhausted after attempt 3: receiver is down"},
 		"exponential": {retry.Exponential{Jitter: -1}, []channeltest.Step{fail(errDown), fail(errDown), fail(errDown), fail(errDown)},
 			[]time.Duration{0, s, 3 * s, 7 * s, 15 * s}, []int{1, 2, 3, 4, 5}, retry.VerdictTransient, dispatcher.Delivered, ""},
 		"elapsed time since the first attempt": {retry.Within(5*s, retry.Fixed{Interval: 2 * s}), []channeltest.Step{fail(errDown), fail(errDown), fail(errDown)},
-			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "gave up after attempt 3: receiver is down"},
+			[]time.Duration{0, 2 * s, 4 * s}, []int{1, 2, 3}, retry.VerdictTransient, dispatcher.Dead, "retries exhausted after attempt 3: receiver is down"},
 		"permanent": {three, []channeltest.Step{fail(retry.Permanent(errDown))},
 			[]time.Duration{0}, []int{1}, retry.VerdictPermanent, dispatcher.Dead, "permanent failure: receiver is down"},
 		"longer wish of the receiver": {three, []channeltest.Step{fail(retry.Delay(errDown, 90*s))},
@@ -202,7 +202,7 @@ func TestHangingChannelDelaysNobodyElse(t *testing.T) {
 func TestGoneDestination(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gone := retry.Permanent(fmt.Errorf("hook was deleted: %w", channel.ErrGone))
-		var broken, mended channeltest.Recorder
+		var broken, fixed channeltest.Recorder
 		for range 50 {
 			broken.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {
 				<-time.After(time.Second) // so that several are under way at once
@@ -226,9 +226,9 @@ func TestGoneDestination(t *testing.T) {
 
 		b.dispatch(newNote(99, event.Meta{ID: "late"}))
 		assert.Equal(t, 11, b.status("r").Queued, "new events are taken")
-		b.setRoutes(dispatcher.Route{Name: "r", Channel: &mended}, dispatcher.Route{Name: "other", Channel: new(channeltest.Recorder)})
+		b.setRoutes(dispatcher.Route{Name: "r", Channel: &fixed}, dispatcher.Route{Name: "other", Channel: new(channeltest.Recorder)})
 		synctest.Wait()
-		assert.Len(t, mended.Deliveries(), 11, "SetRoutes tries again")
+		assert.Len(t, fixed.Deliveries(), 11, "SetRoutes tries again")
 		assert.False(t, b.status("r").Gone)
 	})
 }

@@ -4,11 +4,11 @@ package dispatcher
 // Every message begins with "tocsin: " and is constant. No line holds anything of an event's payload, a credential, or
 // the path of a URL; AttrError and AttrReason are the words of errors, for which channels promise the same.
 //
-//   - Error: a delivery is dead; a destination is gone, or failed for too long; a fallback did not take a dead delivery;
-//     a scheduled event cannot be dispatched; an observer panicked.
-//   - Warn: a breaker opened; a dead delivery waits for its fallback; the dedup store fails; a scheduled event waits for
-//     room; events were queued for a minute and Run was not called (Info if the queue is durable); an alert could not be
-//     dispatched; the history loses entries.
+//   - Error: a delivery is dead; a destination is gone, or failed for too long; a fallback did not take a dead
+//     delivery; a scheduled event cannot be dispatched; an observer panicked.
+//   - Warn: a breaker opened; a dead delivery waits for its fallback; the dedup store fails; a scheduled event waits
+//     for room; events were queued for a minute and Run was not called (Info if the queue is durable); an alert could
+//     not be dispatched; the history loses entries.
 //   - Info: a breaker closed; no route wants an event, at most once a minute.
 //   - Debug: an attempt failed.
 const (

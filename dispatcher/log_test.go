@@ -178,7 +178,7 @@ func TestLogOfABusyEngineHoldsNoPayloadSecretOrPath(t *testing.T) {
 		"an alert could not be dispatched", "the history loses entries"} {
 		require.Eventually(t, func() bool { return strings.Contains(log.String(), message) }, time.Minute, 5*time.Millisecond, message)
 	}
-	down.mended.Store(true)
+	down.fixed.Store(true)
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "breaker closed") }, time.Minute, 5*time.Millisecond)
 	_, err = engine.Test(ctx, routes[1], notes(1)[0])
 	require.Error(t, err)

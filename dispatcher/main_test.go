@@ -146,7 +146,7 @@ func (b *bundle) times(route string) []time.Duration {
 	return all
 }
 
-// witness remembers all that an Observer is told.
+// witness remembers all that an Observer is notified of.
 type witness struct {
 	mu         sync.Mutex
 	dispatched map[string][]int

@@ -40,7 +40,7 @@ const (
 	Skipped   Outcome = "skipped"   // an identical event was delivered within the dedup window
 	Failed    Outcome = "failed"    // whether or not another attempt follows
 	Postponed Outcome = "postponed" // nothing was tried
-	Dead      Outcome = "dead"      // given up: refused, out of attempts, too old, or dropped from a full backlog
+	Dead      Outcome = "dead"      // ended without success: refused, out of attempts, too old, or dropped from a full backlog
 )
 
 // Settlement is the end of a delivery.

@@ -38,7 +38,7 @@ func TestObserverPanics(t *testing.T) {
 		b.dispatch(notes(1)[0], newNote(2, event.Meta{Tenant: "nobody's"}))
 		advance(time.Minute)
 		assert.Len(t, rec.Deliveries(), 2, "the delivery goes on")
-		assert.Equal(t, map[string][]int{"e-0": {2}}, b.seen.dispatched, "and the next observer is told")
+		assert.Equal(t, map[string][]int{"e-0": {2}}, b.seen.dispatched, "and the next observer is notified")
 		assert.Len(t, b.seen.unrouted, 1)
 		assert.Len(t, b.seen.attempts, 3)
 		assert.Len(t, b.seen.settled, 1)
@@ -109,7 +109,7 @@ func TestLogHoldsNoPayload(t *testing.T) {
 	})
 }
 
-// A delivery that dies is exactly one Error line, also without any observer.
+// A dead delivery is exactly one Error line, also without any observer.
 func TestDeadDeliveryIsOneErrorLine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := new(logbook)
@@ -133,7 +133,7 @@ func TestDeadDeliveryIsOneErrorLine(t *testing.T) {
 		delete(lines[0], "time")
 		assert.Equal(t, map[string]any{
 			"level": "ERROR", "msg": "tocsin: delivery is dead", "route": "r", "event_id": "e-0", "event_type": "note.made",
-			"attempts": 4.0, "reason": "gave up after attempt 4: receiver is down",
+			"attempts": 4.0, "reason": "retries exhausted after attempt 4: receiver is down",
 		}, lines[0])
 	})
 }

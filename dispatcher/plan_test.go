@@ -62,7 +62,7 @@ func TestNamedPausesDoNotKill(t *testing.T) {
 }
 
 // Whatever is asked for, in whatever order: an attempt begins neither after MaxAge nor after the policy's end, and the
-// delivery dies only once the policy's own pause does not fit any more.
+// delivery is dead only once the policy's own pause does not fit any more.
 func TestNamedPausesKeepTheEnd(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -129,7 +129,7 @@ func TestNoAttemptBeginsAfterTheEndOfThePolicy(t *testing.T) {
 			assert.Equal(t, []time.Duration{0}, b.times("r"), name)
 			settled := b.seen.settledOf("r")
 			require.Len(t, settled, 1)
-			assert.Equal(t, "later than the retry policy's end, 15m0s after the first attempt", settled[0].Reason)
+			assert.Equal(t, "later than the retry policy's end, 15m after the first attempt", settled[0].Reason)
 			assert.Equal(t, 1, settled[0].Delivery.Attempt)
 		}
 	})
@@ -182,9 +182,9 @@ func TestMaxAgeThatCutsThePlan(t *testing.T) {
 		want   string
 	}{
 		"a schedule": {retry.Schedule{0, h, 24 * h}, 24 * h,
-			`dispatcher: Routes[0].MaxAge of route "r" is 24h0m0s, which cuts the retry policy: that goes on for up to 25h0m0s; raise it, leave it out to follow the policy, or shorten the policy`},
+			`dispatcher: Routes[0].MaxAge of route "r" is 24h, which cuts the retry policy: that goes on for up to 25h; raise it, leave it out to follow the policy, or shorten the policy`},
 		"a duration": {retry.Fixed{Interval: h, For: 72 * h}, 24 * h,
-			`dispatcher: Routes[0].MaxAge of route "r" is 24h0m0s, which cuts the retry policy: that goes on for up to 72h0m0s; raise it, leave it out to follow the policy, or shorten the policy`},
+			`dispatcher: Routes[0].MaxAge of route "r" is 24h, which cuts the retry policy: that goes on for up to 72h; raise it, leave it out to follow the policy, or shorten the policy`},
 		"as long as the plan":        {retry.Fixed{Interval: h, For: 72 * h}, 72 * h, ""},
 		"for ever":                   {retry.Fixed{Interval: h, For: 72 * h}, -1, ""},
 		"a policy without end":       {retry.Exponential{}, time.Second, ""},

@@ -8,7 +8,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
-// Protection says what happens to a route that keeps failing, and to deliveries that are given up. The zero value is a
+// Protection says what happens to a route that keeps failing, and to dead deliveries. The zero value is a
 // breaker with defaults and nothing else.
 type Protection struct {
 	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for everything
@@ -19,7 +19,7 @@ type Protection struct {
 	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor
 	// notice it, unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
-	// Fallback names the route that gets the deliveries this one gives up, for whatever reason, as new ones: whatever its
+	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever its
 	// filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant. Fallbacks may
 	// follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
 	//
@@ -68,7 +68,7 @@ func (c *routeErrors) protection() {
 	c.notNegative("Protect.Breaker.MaxPause", int64(p.Breaker.MaxPause), "leave it out for the default of 15 min")
 	if full := p.Breaker.withDefaults(); full.MaxPause >= 0 && full.MaxPause < full.Pause {
 		c.add("Protect.Breaker.MaxPause", channel.CodeConflict,
-			fmt.Sprintf("is %v, shorter than the first pause of %v", full.MaxPause, full.Pause), "raise it")
+			fmt.Sprintf("is %s, shorter than the first pause of %s", writeDuration(full.MaxPause), writeDuration(full.Pause)), "raise it")
 	}
 	c.notNegative("Protect.DisableAfter", int64(p.DisableAfter), "leave it out for never")
 }

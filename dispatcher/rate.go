@@ -6,11 +6,11 @@ import (
 )
 
 // Rate limits how often a route's attempts start: Events per Per, retries included. The zero value is no limit. The
-// pace is kept in memory: after a restart it begins as after a quiet time.
+// pace is kept in memory: after a restart it begins as after an idle time.
 type Rate struct {
 	Events int
 	Per    time.Duration // 0 = 1 s
-	Burst  int           // attempts that may start at once after a quiet time; 0 = 1
+	Burst  int           // attempts that may start at once after an idle time; 0 = 1
 }
 
 // interval is the time from one attempt to the next, of a Rate that has Events.

@@ -1,7 +1,7 @@
 package dispatcher
 
 import (
-	"math"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -67,8 +67,8 @@ func (r *record) failure(a *Attempt) time.Time {
 	return time.Time{}
 }
 
-// died counts a delivery that was given up.
-func (r *record) died() {
+// countDead counts a dead delivery.
+func (r *record) countDead() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dead++
@@ -82,7 +82,7 @@ func (r *record) fill(s *RouteStatus) {
 	s.P50, s.P99 = r.durations.percentile(50), r.durations.percentile(99)
 }
 
-// durations counts how long attempts took in a histogram with logarithmic buckets. It remembers the latest five to ten
+// durations counts how long attempts took in a histogram with four buckets for each doubling. It remembers the latest five to ten
 // minutes in which there were attempts.
 type durations struct {
 	began            time.Time // of latest
@@ -92,10 +92,11 @@ type durations struct {
 type histogram [durationBuckets]uint32
 
 const (
-	durationPeriod   = 5 * time.Minute    // of one histogram
-	shortestDuration = 1 << 14            // nanoseconds, the end of the first bucket
-	perDoubling      = 4                  // buckets: the middle of one is within a ninth of all in it
-	durationBuckets  = 2 + 28*perDoubling // the last begins at about an hour
+	durationPeriod   = 5 * time.Minute // of one histogram
+	shortestExponent = 14
+	shortestDuration = 1 << shortestExponent // nanoseconds, the end of the first bucket
+	perDoubling      = 4                     // buckets of equal width: the middle of one is within an eighth of all in it
+	durationBuckets  = 2 + 28*perDoubling    // the last begins at about an hour
 )
 
 func (d *durations) add(took time.Duration, began time.Time) {
@@ -109,7 +110,9 @@ func durationBucket(d time.Duration) int {
 	if d <= shortestDuration {
 		return 0
 	}
-	return min(1+int(perDoubling*math.Log2(float64(d)/shortestDuration)), durationBuckets-1)
+	exponent := bits.Len64(uint64(d)) - 1
+	part := int(d>>(exponent-2)) & (perDoubling - 1)
+	return min(1+(exponent-shortestExponent)*perDoubling+part, durationBuckets-1)
 }
 
 // bucketMiddle is the duration that stands for a bucket.
@@ -117,7 +120,8 @@ func bucketMiddle(i int) time.Duration {
 	if i == 0 {
 		return shortestDuration / 2
 	}
-	return time.Duration(shortestDuration * math.Exp2((float64(i)-0.5)/perDoubling))
+	doublings, part := (i-1)/perDoubling, (i-1)%perDoubling
+	return time.Duration((2*(perDoubling+part) + 1) << (shortestExponent + doublings - 3))
 }
 
 // percentile returns the duration that this many of a hundred attempts did not exceed; 0 = there were none.

@@ -37,16 +37,16 @@ type Route struct {
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
 	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = for ever. 0 = 24 h, or
-	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is set and
-	// too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage. No
-	// pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt still
+	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is set
+	// and too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage.
+	// No pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt still
 	// fits.
 	//
 	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has
 	// from an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
 	MaxAge time.Duration
 	State  State // zero = Enabled
-	// Protect says what happens to the route when it keeps failing, and to what is given up; zero = a breaker with
+	// Protect says what happens to the route when it keeps failing, and to dead deliveries; zero = a breaker with
 	// defaults.
 	Protect Protection
 	// Use wraps the channel; the first is the outermost. It runs inside Dedup and Timeout.
@@ -97,8 +97,8 @@ type Overflow uint8
 const (
 	// RejectNew refuses the new event for this route: Dispatch returns a *BacklogError.
 	RejectNew Overflow = iota
-	// DropOldest gives up the oldest waiting delivery, which becomes a dead letter. A request.break_glass event is never
-	// given up; a backlog full of them refuses.
+	// DropOldest drops the oldest waiting delivery, which becomes a dead letter. A request.break_glass event is never
+	// dropped; a backlog full of them refuses.
 	DropOldest
 )
 
@@ -142,8 +142,8 @@ func (r *Route) isAbout(e event.Event) bool { return isOwn(e) && e.Subject() == 
 // isOwn reports whether e is one of the library's own events; their subject is the route they are about.
 func isOwn(e event.Event) bool { return strings.HasPrefix(string(e.Type()), reservedPrefix) }
 
-// unfit says why the route cannot take e although it was named for it; "" = it can.
-func (r *Route) unfit(e event.Event) string {
+// mismatch says why the route cannot take e although it was named for it; "" = it can.
+func (r *Route) mismatch(e event.Event) string {
 	switch {
 	case !r.takes(e.Tenant()):
 		return "is not for the event's tenant"

@@ -116,13 +116,13 @@ func (t *routeTable) whyUnrouted(e event.Event) Reason {
 // the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
 // destination was gone, or that was disabled for failing, is tried again, and one whose breaker is open, or whose
 // receiver asked for no more requests, gets a probe at once. A name that passes to another tenant begins anew: what
-// waits there for the other one is given up, and nothing of that is reported under the new tenant.
+// waits there for the other one is dead, and nothing of that is reported under the new tenant.
 //
 // SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
 // *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
-// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed. Do
-// not call it from a channel or an observer: it would wait for itself.
+// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed.
+// Do not call it from a channel or an observer: it would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	all, err := e.activate(routes)
 	if err != nil {

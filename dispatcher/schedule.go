@@ -28,7 +28,7 @@ const maxKeyLength = 255
 // A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked,
 // under a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
-	if err := checkEvents(ev); err != nil {
+	if err := validateEvents(ev); err != nil {
 		return err
 	}
 	if key == "" || len(key) > maxKeyLength {

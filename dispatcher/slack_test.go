@@ -21,10 +21,10 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// TestSlackKeepsAStoryInOneThread: with Order BySubject and several workers each story becomes one message with its
-// news below it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route
+// TestSlackKeepsALifecycleInOneThread: with Order BySubject and several workers each lifecycle becomes one message with
+// its news below it, in order, at the bot's pace. Deliveries that come too soon are put off and not counted: the route
 // allows no retry.
-func TestSlackKeepsAStoryInOneThread(t *testing.T) {
+func TestSlackKeepsALifecycleInOneThread(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		method, TS string
@@ -58,13 +58,13 @@ func TestSlackKeepsAStoryInOneThread(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, bot.Close()) })
 	b := start(t, dispatcher.Route{Name: "slack", Channel: bot, Order: dispatcher.BySubject, Concurrency: 4, Retry: retry.Never{}})
 
-	stories := [][]string{
+	lifecycles := [][]string{
 		{"request.pending", "request.approved", "grant.active", "grant.expired"},
 		{"alert.opened", "alert.acknowledged", "alert.resolved"},
 	}
 	var events []event.Event
 	for n := range 4 {
-		for _, types := range stories {
+		for _, types := range lifecycles {
 			if n < len(types) {
 				e, ok := event.Sample(event.Type(types[n]))
 				require.True(t, ok)
@@ -98,10 +98,10 @@ func TestSlackKeepsAStoryInOneThread(t *testing.T) {
 		n++
 		assert.GreaterOrEqual(t, c.at.Sub(began), time.Duration(n-1)*pace)
 	}
-	assert.Equal(t, len(events)-len(stories), updates)
-	assert.Len(t, threads, len(stories))
+	assert.Equal(t, len(events)-len(lifecycles), updates)
+	assert.Len(t, threads, len(lifecycles))
 	for _, types := range threads {
-		assert.Contains(t, stories, types)
+		assert.Contains(t, lifecycles, types)
 	}
 	require.Eventually(t, func() bool { return len(b.seen.settledOf("slack")) == len(events) }, 10*time.Second, time.Millisecond)
 	assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: len(events)}, b.seen.results("slack"))

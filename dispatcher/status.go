@@ -22,7 +22,7 @@ import (
 type RouteStatus struct {
 	Name         string
 	Tenant       string
-	Destination  string // where to, without secrets, as the channel tells it (channel.Addressed); "" = it does not
+	Destination  string // where to, without secrets, as the channel gives it (channel.Addressed); "" = it does not
 	Events       string // the route's filter in words
 	State        State
 	Gone         bool // the destination no longer exists; the lane is paused until SetRoutes
@@ -38,7 +38,7 @@ type RouteStatus struct {
 	Delivered      int64
 	Skipped        int64     // suppressed as duplicates
 	Failed         int64     // failed attempts
-	Dead           int64     // deliveries given up
+	Dead           int64     // dead deliveries
 	FailingSince   time.Time // first failed attempt since the last success, in this run of the program; zero = not failing
 	LastSuccess    time.Time // zero = none yet
 	LastError      string    // of the last failed attempt, also after a later success; "" = none yet

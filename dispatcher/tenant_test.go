@@ -182,7 +182,7 @@ func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 	}
 }
 
-// A name that passes to another tenant: what waited dies under its own tenant, and everything else begins anew.
+// A name that passes to another tenant: what waited becomes dead under its own tenant, and everything else begins anew.
 func TestRouteNamePassesToAnotherTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var theirs, ours channeltest.Recorder
@@ -211,7 +211,7 @@ func TestRouteNamePassesToAnotherTenant(t *testing.T) {
 		for _, s := range b.seen.settledOf("r") {
 			assert.Equal(t, s.Delivery.Event.Tenant(), s.Tenant)
 		}
-		assert.Zero(t, b.status("r").Dead, "nobody of this tenant's died")
+		assert.Zero(t, b.status("r").Dead, "none is this tenant's")
 		letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "r"})
 		require.NoError(t, err)
 		assert.Empty(t, letters)

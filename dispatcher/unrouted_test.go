@@ -54,6 +54,6 @@ func TestUnroutedIsLoggedOnceAMinute(t *testing.T) {
 			assert.Equal(t, "note.made", lines()[i]["event_type"])
 			assert.Equal(t, "t", lines()[i]["tenant"])
 		}
-		assert.Len(t, b.seen.unrouted, 130, "observers are told of each")
+		assert.Len(t, b.seen.unrouted, 130, "observers are notified of each")
 	})
 }

@@ -76,8 +76,8 @@ type shared struct {
 //
 //   - Text that is not valid UTF-8, or half of a surrogate pair, is replaced by U+FFFD.
 //   - If the encoded payload has more than [MaxDataSize] bytes, its longest texts are cut to one length, so that it
-//     fits. They end in a mark, "…[N characters left out]", and [Event.Shortened] lists them. No text under 256 bytes is
-//     cut. A payload that is too large all the same, by the number of its values, is an error.
+//     fits. They end in a mark, "…[N characters left out]", and [Event.Shortened] lists them. No text under 256 bytes
+//     is cut. A payload that is too large all the same, by the number of its values, is an error.
 //   - An attribute's value of more than 1,024 bytes is cut in the same way.
 //
 // The types "tocsin.*" are reserved for the payloads of this package.

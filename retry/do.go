@@ -11,8 +11,8 @@ const timerPrecision = 10 * time.Millisecond
 
 // Do calls f until it succeeds, fails permanently, p allows no other attempt or ctx is done, and sleeps in between. It
 // returns nil or the last attempt's error with its mark; when ctx ended the loop, that error joined with ctx's. A
-// postponed attempt is made again after its delay without being counted. No attempt begins after p's [Deadline]; a pause
-// that an error asks for is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
+// postponed attempt is made again after its delay without being counted. No attempt begins after p's [Deadline]; a
+// pause that an error asks for is cut to fit ([Result.Pause]). f gets ctx as it is: set a timeout per attempt in f.
 func Do(ctx context.Context, p Policy, f func(ctx context.Context) error) error {
 	err := do(ctx, p, f)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {

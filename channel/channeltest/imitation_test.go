@@ -253,7 +253,7 @@ func broken() map[string]brokenChannel {
 		}), []string{"no_secret"}, "Rejected: the error holds Suite.Secrets[0] (as it is)"},
 		"the secret in a joined error": {after(func(a channeltest.Answer, _ channel.Delivery, _ *channel.Receipt, err *error) {
 			if a == channeltest.Unavailable {
-				*err = quiet{errors.Join(errDown, errors.New("bad token "+plantedSecret))}
+				*err = opaque{errors.Join(errDown, errors.New("bad token "+plantedSecret))}
 			}
 		}), []string{"no_secret"}, "Unavailable: the error holds Suite.Secrets[0] (as it is)"},
 		"basic authentication in a receipt": {after(func(_ channeltest.Answer, _ channel.Delivery, r *channel.Receipt, _ *error) {
@@ -295,9 +295,9 @@ func broken() map[string]brokenChannel {
 	}
 }
 
-// quiet hides the text of the error it wraps, but not the error.
-type quiet struct{ err error }
+// opaque hides the text of the error it wraps, but not the error.
+type opaque struct{ err error }
 
-func (quiet) Error() string              { return "refused" }
-func (quiet) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("refused")) }
-func (q quiet) Unwrap() error            { return q.err }
+func (opaque) Error() string              { return "refused" }
+func (opaque) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("refused")) }
+func (q opaque) Unwrap() error            { return q.err }

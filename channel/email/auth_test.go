@@ -162,7 +162,7 @@ func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// A credential that changed is used at once: sessions made with the old one are given up.
+// A credential that changed is used at once: sessions made with the old one are closed.
 func TestS48_ChangedCredential(t *testing.T) {
 	t.Parallel()
 	r := (&relay{auth: "XOAUTH2", user: "noc"}).start(t)

@@ -63,8 +63,8 @@ type Config struct {
 	// give all channels, and what takes their place after a change of the configuration, the same one, and one in a store
 	// that outlives the process where mail must not come twice after a restart or from another worker.
 	Progress Progress
-	// Logger gets a warning when Relay.TLS switches verification off or Progress cannot be read or stored. nil =
-	// slog.Default.
+	// Logger gets a warning when Relay.TLS switches verification off, when Progress cannot be read or stored, and when
+	// the Guard refuses the relay, with the address. nil = slog.Default.
 	Logger *slog.Logger
 }
 
@@ -90,13 +90,13 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if c.Timeout < 0 {
-		errs = append(errs, mistake(channel.CodeRange, "Timeout", "is negative", "use a positive time, or 0 for 30 s"))
+		errs = append(errs, configError(channel.CodeRange, "Timeout", "is negative", "use a positive time, or 0 for 30 s"))
 	}
 	switch n := len(c.To) + len(c.Bcc) + len(c.ToComputed); {
 	case n == 0:
-		errs = append(errs, mistake(channel.CodeMissing, "To", "names nobody", "give an address, or a template that makes one"))
+		errs = append(errs, configError(channel.CodeMissing, "To", "names nobody", "give an address, or a template that makes one"))
 	case n > maxRecipients:
-		errs = append(errs, mistake(channel.CodeRange, "To", fmt.Sprintf("names %d recipients, together with those that are hidden or computed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
+		errs = append(errs, configError(channel.CodeRange, "To", fmt.Sprintf("names %d recipients, together with those that are hidden or computed", n), fmt.Sprintf("use at most %d, or a mailing list", maxRecipients)))
 	}
 	for i, t := range c.ToComputed {
 		errs = append(errs, templateProblem(fmt.Sprintf("ToComputed[%d]", i), t, template.Text, false))
@@ -113,9 +113,9 @@ func templateProblem(field string, t *template.Template, want template.Mode, opt
 	case t == nil && optional:
 		return nil
 	case t == nil:
-		return mistake(channel.CodeMissing, field, "is nil", "give a template, or remove it")
+		return configError(channel.CodeMissing, field, "is nil", "give a template, or remove it")
 	case t.Mode() != want:
-		return mistake(channel.CodeTemplate, field, "is not a template for this place", "compile it with the mode "+want.String())
+		return configError(channel.CodeTemplate, field, "is not a template for this place", "compile it with the mode "+want.String())
 	}
 	return nil
 }
@@ -137,6 +137,6 @@ func (c Config) outline() string {
 
 const pkg = "email"
 
-func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }

@@ -48,7 +48,7 @@ func newComposer(c *Config) (*composer, error) {
 	var errs []error
 	refuse := func(path, problem, remedy string, code channel.ConfigCode) {
 		if problem != "" {
-			errs = append(errs, mistake(code, path, problem, remedy))
+			errs = append(errs, configError(code, path, problem, remedy))
 		}
 	}
 	var problem string

@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // mailOf sends d through a channel of c and returns the mail that arrived.
-func mailOf(t *testing.T, change func(*email.Config), d channel.Delivery) letter {
+func mailOf(t *testing.T, change func(*email.Config), d channel.Delivery) mail {
 	t.Helper()
 	r := (&relay{}).start(t)
 	c := config(t, r)

@@ -38,7 +38,7 @@ func newRecipients(c *Config) (recipients, error) {
 			field := fmt.Sprintf("%s[%d]", name, i)
 			address, problem := parseAddress(raw)
 			if problem != "" {
-				errs = append(errs, mistake(codeFor(raw), field, problem, addressRemedy))
+				errs = append(errs, configError(codeFor(raw), field, problem, addressRemedy))
 				continue
 			}
 			r.fixed = append(r.fixed, recipient{field, address, hidden})

@@ -85,17 +85,17 @@ func (r Relay) withDefaults() Relay {
 func (r Relay) validate() error {
 	limits := netguard.Limits{Ports: r.Ports}
 	errs := []error{
-		channel.ConfigErrorsAt(limits.Check(), pkg, "Relay"),
-		channel.ConfigErrorsAt(limits.CheckPort("Relay.Port", r.Port), pkg, ""),
+		channel.ConfigErrorsAt(limits.Validate(), pkg, "Relay"),
+		channel.ConfigErrorsAt(limits.ValidatePort("Relay.Port", r.Port), pkg, ""),
 	}
 	if r.Mode > TLSNone {
-		errs = append(errs, mistake(channel.CodeUnknown, "Relay.Mode", "is not one of the constants", "use one of them"))
+		errs = append(errs, configError(channel.CodeUnknown, "Relay.Mode", "is not one of the constants", "use one of them"))
 	}
 	if r.Port == submissionsPort && (r.Mode == TLSOpportunistic || r.Mode == TLSNone) {
-		errs = append(errs, mistake(channel.CodeConflict, "Relay.Mode", "is "+r.Mode.String()+", which port 465 does not speak", "use implicit, or port 587"))
+		errs = append(errs, configError(channel.CodeConflict, "Relay.Mode", "is "+r.Mode.String()+", which port 465 does not speak", "use implicit, or port 587"))
 	}
 	if r.Mode == TLSNone && r.Auth.mechanism != none && !r.AllowPlaintextAuth {
-		errs = append(errs, mistake(channel.CodeConflict, "Relay.Auth", "would never be sent, because the connection is not encrypted", "use TLS"))
+		errs = append(errs, configError(channel.CodeConflict, "Relay.Auth", "would never be sent, because the connection is not encrypted", "use TLS"))
 	}
 	return errors.Join(append(errs, r.Auth.validate())...)
 }
@@ -131,18 +131,18 @@ func (a Auth) validate() error {
 	const field = "Relay.Auth"
 	switch problem := credentialProblem(a.user); {
 	case problem != "":
-		return mistake(codeFor(a.user), field, "has a user name that "+problem, "correct it")
+		return configError(codeFor(a.user), field, "has a user name that "+problem, "correct it")
 	case a.value.IsZero():
-		return mistake(channel.CodeMissing, field, "has no password or token", "give it, or leave the log-in out")
+		return configError(channel.CodeMissing, field, "has no password or token", "give it, or leave the log-in out")
 	case a.value.IsKept():
-		return mistake(channel.CodeStored, field, "stands for a value that was stored before", "put the stored value in its place")
+		return configError(channel.CodeStored, field, "stands for a value that was stored before", "put the stored value in its place")
 	case a.value.Source() == "literal":
 		literal, err := a.value.Reveal(context.Background())
 		if err != nil {
 			return err
 		}
 		if problem := credentialProblem(literal); problem != "" {
-			return mistake(channel.CodeInvalid, field, "is a credential that "+problem, "correct it, for example remove a line feed at the end")
+			return configError(channel.CodeInvalid, field, "is a credential that "+problem, "correct it, for example remove a line feed at the end")
 		}
 	}
 	return nil

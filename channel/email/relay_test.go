@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// relay is an SMTP server on loopback: it speaks the protocol over real connections, keeps all it was told, and answers
+// relay is an SMTP server on loopback: it speaks the protocol over real connections, keeps all it was sent, and answers
 // as a test wants it to. Set its fields before start.
 type relay struct {
 	tls      *tls.Config // nil = none

@@ -88,8 +88,8 @@ func compile(t testing.TB, source string, mode template.Mode) *template.Template
 	return tpl
 }
 
-// letter is a message as a mail program reads it.
-type letter struct {
+// mail is a message as a mail program reads it.
+type mail struct {
 	header  netmail.Header
 	subject string
 	parts   []part
@@ -101,11 +101,11 @@ type part struct {
 }
 
 // read parses a message with the standard library.
-func read(t testing.TB, data []byte) letter {
+func read(t testing.TB, data []byte) mail {
 	t.Helper()
 	m, err := netmail.ReadMessage(bytes.NewReader(data))
 	require.NoError(t, err)
-	l := letter{header: m.Header}
+	l := mail{header: m.Header}
 	l.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
 	require.NoError(t, err)
 	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))

@@ -48,7 +48,7 @@ func (g *Guard) Client(o ClientOptions) (*Client, error) {
 	config, tlsErr := o.TLS.Config()
 	proxy, proxyErr := newProxy(o.Proxy, g.resolver)
 	if err := errors.Join(
-		channel.ConfigErrorsAt(o.Limits.Check(), pkg, "Limits"), channel.ConfigErrorsAt(tlsErr, pkg, "TLS"),
+		channel.ConfigErrorsAt(o.Limits.Validate(), pkg, "Limits"), channel.ConfigErrorsAt(tlsErr, pkg, "TLS"),
 		channel.ConfigErrorsAt(proxyErr, pkg, "Proxy"), channel.ConfigErrorsAt(timeoutsErr, pkg, "Timeouts"),
 	); err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (t Timeouts) withDefaults() (Timeouts, error) {
 		{"Header", &t.Header, 15 * time.Second}, {"Total", &t.Total, 30 * time.Second},
 	} {
 		if *p.value < 0 {
-			errs = append(errs, mistake(channel.CodeRange, p.path, "is negative", "use 0 for the default of "+p.standard.String()))
+			errs = append(errs, configError(channel.CodeRange, p.path, "is negative", "use 0 for the default of "+p.standard.String()))
 		}
 		if *p.value == 0 {
 			*p.value = p.standard

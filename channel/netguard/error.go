@@ -57,7 +57,7 @@ func (e *Error) Unwrap() error { return e.cause }
 func (e *Error) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
 
 // Detail is for the operator's log only: it may name resolved addresses and the contents of certificates. It never
-// holds the URL or bytes of the answer.
+// holds the URL or bytes of the answer. Channels log it when a destination is refused.
 func (e *Error) Detail() string {
 	if e.detail == nil {
 		return ""
@@ -158,7 +158,7 @@ const (
 	KindProtocol       Kind = "protocol"        // the answer is not proper HTTP
 	KindReset          Kind = "reset"           // the connection was reset
 	KindEOF            Kind = "eof"             // the connection was closed before the answer was complete
-	KindCanceled       Kind = "canceled"        // the caller gave up
+	KindCanceled       Kind = "canceled"        // the caller cancelled
 )
 
 // CertProblem says what is wrong with a server certificate. Certificates get renewed, so none is permanent.

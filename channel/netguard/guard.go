@@ -24,7 +24,7 @@ type Guard struct {
 	pools map[poolKey]*pool
 }
 
-// New makes a Guard. A nil resolver is the system's. The error is that of [Profile.Check].
+// New makes a Guard. A nil resolver is the system's. The error is that of [Profile.Validate].
 func New(p Profile, resolver *net.Resolver) (*Guard, error) {
 	g := &Guard{resolver: resolver}
 	if err := g.SetProfile(p); err != nil {
@@ -48,9 +48,9 @@ func (g *Guard) policy() *Profile {
 }
 
 // SetProfile changes the policy at once: connections made from now on are checked by p, idle ones are closed, and those
-// in use are closed when their request is done. On error, that of [Profile.Check], nothing changes.
+// in use are closed when their request is done. On error, that of [Profile.Validate], nothing changes.
 func (g *Guard) SetProfile(p Profile) error {
-	if err := p.Check(); err != nil {
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	p.Private = append([]netip.Prefix(nil), p.Private...)

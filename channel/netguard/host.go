@@ -30,9 +30,9 @@ func ParseHost(field, raw string) (string, error) {
 
 func hostMistake(field, raw, problem string) error {
 	if raw == "" {
-		return mistakeAt(field, channel.CodeMissing, "is empty", hostRemedy)
+		return fieldError(field, channel.CodeMissing, "is empty", hostRemedy)
 	}
-	return mistakeAt(field, channel.CodeInvalid, problem, hostRemedy)
+	return fieldError(field, channel.CodeInvalid, problem, hostRemedy)
 }
 
 const hostRemedy = "write a host name or an IP address, such as hooks.example.com"

@@ -20,54 +20,54 @@ type Limits struct {
 	MaxHeaders        int      // custom headers; 0 = 25
 }
 
-// Check validates the limits themselves. The error joins a *channel.ConfigError for every problem.
-func (l Limits) Check() error {
+// Validate reports what is wrong with the limits themselves. The error joins a *channel.ConfigError for every problem.
+func (l Limits) Validate() error {
 	var errs []error
 	for i, port := range l.Ports {
 		if port < 1 || port > 65535 {
-			errs = append(errs, mistake(channel.CodeRange, fmt.Sprintf("Ports[%d]", i), "is not a port", "use 1 to 65535"))
+			errs = append(errs, configError(channel.CodeRange, fmt.Sprintf("Ports[%d]", i), "is not a port", "use 1 to 65535"))
 		}
 	}
 	for i, m := range l.Methods {
 		if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, m) {
-			errs = append(errs, mistake(channel.CodeUnknown, fmt.Sprintf("Methods[%d]", i),
+			errs = append(errs, configError(channel.CodeUnknown, fmt.Sprintf("Methods[%d]", i),
 				"is not a method that can be allowed", "use GET, POST, PUT, PATCH or DELETE in upper case"))
 		}
 	}
 	if l.MaxHeaders < 0 {
-		errs = append(errs, mistake(channel.CodeRange, "MaxHeaders", "is negative", "use 0 for the default of 25"))
+		errs = append(errs, configError(channel.CodeRange, "MaxHeaders", "is negative", "use 0 for the default of 25"))
 	}
 	return errors.Join(errs...)
 }
 
-// CheckMethod refuses a method that is not among the allowed ones, which are upper case; the error is a
+// ValidateMethod refuses a method that is not among the allowed ones, which are upper case; the error is a
 // *channel.ConfigError.
-func (l Limits) CheckMethod(field, method string) error {
+func (l Limits) ValidateMethod(field, method string) error {
 	if !l.allowsMethod(method) {
-		return mistakeAt(field, channel.CodeForbidden, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
+		return fieldError(field, channel.CodeForbidden, "is not an allowed method", "use "+strings.Join(l.methods(), ", "))
 	}
 	return nil
 }
 
-// CheckPort refuses a port that is not one, or not among the allowed ones; the error is a *channel.ConfigError.
-func (l Limits) CheckPort(field string, port int) error {
+// ValidatePort refuses a port that is not one, or not among the allowed ones; the error is a *channel.ConfigError.
+func (l Limits) ValidatePort(field string, port int) error {
 	if port < 1 || port > 65535 {
-		return mistakeAt(field, channel.CodeRange, "is not a port", "use 1 to 65535")
+		return fieldError(field, channel.CodeRange, "is not a port", "use 1 to 65535")
 	}
 	if !l.allowsPort(port) {
-		return mistakeAt(field, channel.CodeForbidden, "is not an allowed port", "use one of "+joinInts(l.Ports))
+		return fieldError(field, channel.CodeForbidden, "is not an allowed port", "use one of "+joinInts(l.Ports))
 	}
 	return nil
 }
 
-// CheckHeaderCount refuses more custom headers than allowed; the error is a *channel.ConfigError.
-func (l Limits) CheckHeaderCount(field string, n int) error {
+// ValidateHeaderCount refuses more custom headers than allowed; the error is a *channel.ConfigError.
+func (l Limits) ValidateHeaderCount(field string, n int) error {
 	limit := l.MaxHeaders
 	if limit == 0 {
 		limit = 25
 	}
 	if n > limit {
-		return mistakeAt(field, channel.CodeRange, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit))
+		return fieldError(field, channel.CodeRange, fmt.Sprintf("has %d headers", n), fmt.Sprintf("use at most %d", limit))
 	}
 	return nil
 }
@@ -99,11 +99,11 @@ func joinInts(list []int) string {
 
 const pkg = "netguard" // in configuration errors
 
-func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
-// mistakeAt is a mistake in a field of the caller's, who may add the package.
-func mistakeAt(field string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
+// fieldError is about a field of the caller's, who may add the package.
+func fieldError(field string, code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Path: field, Code: code, Problem: problem, Remedy: remedy}
 }

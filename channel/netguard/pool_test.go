@@ -24,9 +24,9 @@ func TestABusyHostDoesNotKeepTheConnectionsToOthers(t *testing.T) {
 			}()
 			return newConnection(here, here, connKey{scheme: "https", host: host}, 0), closed
 		}
-		quiet, closed := open("quiet.example")
+		idle, closed := open("idle.example")
 		busy, _ := open("busy.example")
-		p.putIdle(quiet)
+		p.putIdle(idle)
 		p.putIdle(busy)
 		for range 10 {
 			<-time.After(idleTimeout / 9)

@@ -42,12 +42,12 @@ func PrivateNetworks() Profile {
 	}}
 }
 
-// Check validates the prefixes. The error joins a *channel.ConfigError for every problem.
-func (p Profile) Check() error {
+// Validate reports what is wrong with the prefixes. The error joins a *channel.ConfigError for every problem.
+func (p Profile) Validate() error {
 	var errs []error
 	for i, prefix := range p.Private {
 		invalid := func(problem, remedy string) {
-			errs = append(errs, mistake(channel.CodeInvalid, fmt.Sprintf("Private[%d]", i), problem, remedy))
+			errs = append(errs, configError(channel.CodeInvalid, fmt.Sprintf("Private[%d]", i), problem, remedy))
 		}
 		switch {
 		case !prefix.IsValid():

@@ -147,7 +147,7 @@ func TestS4_ProfileErrors(t *testing.T) {
 	}
 	_, err := New(Profile{Private: []netip.Prefix{{}}}, nil)
 	require.EqualError(t, err, "netguard: Private[0] is not a prefix; write an address and a length, such as 10.1.0.0/16")
-	require.NoError(t, Profile{Private: openable()}.Check(), "each openable range can be opened")
+	require.NoError(t, Profile{Private: openable()}.Validate(), "each openable range can be opened")
 }
 
 func TestProfileString(t *testing.T) {

@@ -70,7 +70,7 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 	made.key = proxyKey{url: p.URL, user: p.User, profile: p.Profile.String(), password: p.Password, resolve: p.ResolveTarget}
 	if p.FromEnvironment {
 		if p.URL != "" || p.User != "" || !p.Password.IsZero() {
-			errs = append(errs, mistake(channel.CodeConflict, "", "is given and to be taken from the environment", "choose one"))
+			errs = append(errs, configError(channel.CodeConflict, "", "is given and to be taken from the environment", "choose one"))
 		}
 		environment := httpproxy.FromEnvironment()
 		made.key.environment = sha256.Sum256(fmt.Append(nil, *environment))
@@ -80,7 +80,7 @@ func newProxy(p *Proxy, resolver *net.Resolver) (*proxy, error) {
 	fixed, err := parseProxyURL(p.URL)
 	made.choose = func(*url.URL) (*url.URL, error) { return fixed, nil }
 	if errs = append(errs, err); p.User == "" && !p.Password.IsZero() {
-		errs = append(errs, mistake(channel.CodeMissing, "User", "is missing, though there is a password", "give both or none"))
+		errs = append(errs, configError(channel.CodeMissing, "User", "is missing, though there is a password", "give both or none"))
 	}
 	return made, errors.Join(errs...)
 }
@@ -90,11 +90,11 @@ func parseProxyURL(raw string) (*url.URL, error) {
 	const field, form = "URL", "write it as http://host:port"
 	switch scheme, _, ok := strings.Cut(raw, "://"); {
 	case raw == "":
-		return nil, mistake(channel.CodeMissing, field, "is empty", form)
+		return nil, configError(channel.CodeMissing, field, "is empty", form)
 	case !ok:
-		return nil, mistake(channel.CodeInvalid, field, "has no scheme", form)
+		return nil, configError(channel.CodeInvalid, field, "has no scheme", form)
 	case !strings.EqualFold(scheme, "http"):
-		return nil, mistake(channel.CodeInvalid, field, "has a scheme other than http", form+"; proxies that speak SOCKS, or TLS with us, are not supported")
+		return nil, configError(channel.CodeInvalid, field, "has a scheme other than http", form+"; proxies that speak SOCKS, or TLS with us, are not supported")
 	}
 	u, err := ParseURL(field, raw, Limits{AllowInsecureHTTP: true})
 	if err != nil {
@@ -105,7 +105,7 @@ func parseProxyURL(raw string) (*url.URL, error) {
 		})
 	}
 	if u.RequestURI() != "/" {
-		return nil, mistake(channel.CodeInvalid, field, "has a path or query", form)
+		return nil, configError(channel.CodeInvalid, field, "has a path or query", form)
 	}
 	return u, nil
 }
@@ -156,8 +156,8 @@ func (p *proxy) dial(ctx context.Context, network, address string, limits Timeou
 	return nil, e
 }
 
-// checkProxied checks a destination that a proxy is to connect to.
-func (g *Guard) checkProxied(ctx context.Context, host string, resolve bool, limits Timeouts) error {
+// judgeProxied judges a destination that a proxy is to connect to.
+func (g *Guard) judgeProxied(ctx context.Context, host string, resolve bool, limits Timeouts) error {
 	if err := g.CheckHost(host); err != nil || !resolve {
 		return err
 	}
@@ -207,7 +207,7 @@ func (c *Client) proxyFor(ctx context.Context, req *http.Request, deadline time.
 	if req.Host != "" && req.Host != req.URL.Host {
 		return nil, &Error{Kind: KindRequest, reason: "a Host other than the URL's cannot be sent through a proxy"}
 	}
-	if err := c.pool.guard.checkProxied(ctx, host, p.resolve, c.pool.timeouts); err != nil {
+	if err := c.pool.guard.judgeProxied(ctx, host, p.resolve, c.pool.timeouts); err != nil {
 		return nil, err
 	}
 	return &proxyHop{u, p.password}, nil

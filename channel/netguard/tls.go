@@ -52,14 +52,14 @@ func (t TLS) Config() (*tls.Config, error) {
 	case c.MinVersion == 0:
 		c.MinVersion = tls.VersionTLS12
 	case c.MinVersion < tls.VersionTLS10 || c.MinVersion > tls.VersionTLS13:
-		errs = append(errs, mistake(channel.CodeUnknown, "MinVersion", "is not a version", "use TLS 1.2 or 1.3"))
+		errs = append(errs, configError(channel.CodeUnknown, "MinVersion", "is not a version", "use TLS 1.2 or 1.3"))
 	case c.MinVersion < tls.VersionTLS12 && !t.AllowLegacy:
-		errs = append(errs, mistake(channel.CodeRange, "MinVersion", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS"))
+		errs = append(errs, configError(channel.CodeRange, "MinVersion", "is lower than 1.2", "use TLS 1.2 or 1.3, or allow legacy TLS"))
 	}
 	if len(t.CAPEM) > 0 {
 		roots, problem := parseCA(t.CAPEM)
 		if problem != "" {
-			errs = append(errs, mistake(channel.CodeInvalid, "CAPEM", problem, "give one or more certificates in PEM form"))
+			errs = append(errs, configError(channel.CodeInvalid, "CAPEM", problem, "give one or more certificates in PEM form"))
 		}
 		c.RootCAs = roots
 	}
@@ -305,5 +305,5 @@ func pairError(err error) error {
 	case errors.Is(err, errMismatch):
 		reason = errMismatch.Error()
 	}
-	return mistake(channel.CodeInvalid, "ClientCertificate", reason, "give a certificate and the key it was made for, in PEM form")
+	return configError(channel.CodeInvalid, "ClientCertificate", reason, "give a certificate and the key it was made for, in PEM form")
 }

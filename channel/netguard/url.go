@@ -20,13 +20,13 @@ const maxURL = 8 << 10
 // URL.
 func ParseURL(field, raw string, limits Limits) (*url.URL, error) {
 	fail := func(problem, remedy string) (*url.URL, error) {
-		return nil, mistakeAt(field, channel.CodeInvalid, problem, remedy)
+		return nil, fieldError(field, channel.CodeInvalid, problem, remedy)
 	}
 	if raw == "" {
-		return nil, mistakeAt(field, channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
+		return nil, fieldError(field, channel.CodeMissing, "is empty", "give an address such as https://hooks.example.com/path")
 	}
 	if len(raw) > maxURL {
-		return nil, mistakeAt(field, channel.CodeRange, "is longer than 8 KiB", "shorten it")
+		return nil, fieldError(field, channel.CodeRange, "is longer than 8 KiB", "shorten it")
 	}
 	if !utf8.ValidString(raw) {
 		return fail("is not valid UTF-8", "percent-encode its special characters")
@@ -51,7 +51,7 @@ func ParseURL(field, raw string, limits Limits) (*url.URL, error) {
 	}
 	switch scheme = strings.ToLower(scheme); {
 	case scheme == "http" && !limits.AllowInsecureHTTP:
-		return nil, mistakeAt(field, channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
+		return nil, fieldError(field, channel.CodeForbidden, "is not encrypted", "use https://, or limits that allow http://")
 	case scheme != "https" && scheme != "http":
 		return fail("has a scheme other than https", "begin it with https://")
 	}
@@ -70,10 +70,10 @@ func ParseURL(field, raw string, limits Limits) (*url.URL, error) {
 		return fail(reason, hostRemedy)
 	}
 	if port != "" && limits.NoExplicitPort {
-		return nil, mistakeAt(field, channel.CodeForbidden, "names a port", "leave the port out")
+		return nil, fieldError(field, channel.CodeForbidden, "names a port", "leave the port out")
 	}
 	if n := portOf(scheme, port); !limits.allowsPort(n) {
-		return nil, mistakeAt(field, channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
+		return nil, fieldError(field, channel.CodeForbidden, "uses a port that is not allowed", "use port "+joinInts(limits.Ports))
 	}
 	path, query, hasQuery := strings.Cut(path, "?")
 	if !validEscapes(path) || !validEscapes(query) {

@@ -37,30 +37,30 @@ func (u URL) Validate() error {
 	}
 	origin, rest := splitOrigin(u.Text)
 	if origin == "" {
-		return mistake(channel.CodeInvalid, "Text", "does not begin with scheme and host", "write it as https://host/path")
+		return configError(channel.CodeInvalid, "Text", "does not begin with scheme and host", "write it as https://host/path")
 	}
 	var errs []error
 	if len(u.Masks) > MaxMasks {
-		errs = append(errs, mistake(channel.CodeRange, maskField(MaxMasks), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)))
+		errs = append(errs, configError(channel.CodeRange, maskField(MaxMasks), "is one too many", fmt.Sprintf("use at most %d", MaxMasks)))
 	}
 	for i, m := range u.Masks {
 		replacement := maskField(i) + ".Replacement"
 		switch {
 		case m.Replacement == "":
-			errs = append(errs, mistake(channel.CodeMissing, replacement, "is empty", "use 1 to 100 letters, digits and -._~!$*{}[]"))
+			errs = append(errs, configError(channel.CodeMissing, replacement, "is empty", "use 1 to 100 letters, digits and -._~!$*{}[]"))
 		case len(m.Replacement) > 100 || strings.Trim(m.Replacement, replacementChars) != "":
-			errs = append(errs, mistake(channel.CodeInvalid, replacement, "cannot be used", "use 1 to 100 letters, digits and -._~!$*{}[]"))
+			errs = append(errs, configError(channel.CodeInvalid, replacement, "cannot be used", "use 1 to 100 letters, digits and -._~!$*{}[]"))
 		case strings.Contains(origin, m.Replacement):
-			errs = append(errs, mistake(channel.CodeConflict, replacement, "occurs in scheme, host or port", "choose another one"))
+			errs = append(errs, configError(channel.CodeConflict, replacement, "occurs in scheme, host or port", "choose another one"))
 		case !strings.Contains(rest, m.Replacement):
-			errs = append(errs, mistake(channel.CodeConflict, replacement, "does not occur in the URL", "put it where the value belongs"))
+			errs = append(errs, configError(channel.CodeConflict, replacement, "does not occur in the URL", "put it where the value belongs"))
 		default:
 			if j := u.containing(i); j >= 0 {
-				errs = append(errs, mistake(channel.CodeConflict, replacement, fmt.Sprintf("is part of that of mask %d", j+1), "choose another one"))
+				errs = append(errs, configError(channel.CodeConflict, replacement, fmt.Sprintf("is part of that of mask %d", j+1), "choose another one"))
 			}
 		}
 		if m.Value.IsZero() {
-			errs = append(errs, mistake(channel.CodeMissing, maskField(i)+".Value", "is missing", "give it, or remove the mask"))
+			errs = append(errs, configError(channel.CodeMissing, maskField(i)+".Value", "is missing", "give it, or remove the mask"))
 		}
 	}
 	return errors.Join(errs...)
@@ -116,9 +116,9 @@ func (u URL) Update(next URL) (URL, error) {
 			old, ok := u.mask(m.Replacement)
 			switch {
 			case !ok:
-				errs = append(errs, mistake(channel.CodeStored, maskField(i)+".Value", "has no stored value to keep", "give the value"))
+				errs = append(errs, configError(channel.CodeStored, maskField(i)+".Value", "has no stored value to keep", "give the value"))
 			case u.Text != next.Text:
-				errs = append(errs, mistake(channel.CodeStored, maskField(i)+".Value",
+				errs = append(errs, configError(channel.CodeStored, maskField(i)+".Value",
 					"cannot keep its stored value, because the destination has changed", "give the value again"))
 			}
 			m.Value = old.Value
@@ -156,6 +156,6 @@ func splitOrigin(text string) (origin, rest string) {
 
 func maskField(i int) string { return fmt.Sprintf("Masks[%d]", i) }
 
-func mistake(code channel.ConfigCode, path, problem, remedy string) error {
+func configError(code channel.ConfigCode, path, problem, remedy string) error {
 	return &channel.ConfigError{Package: "secret", Path: path, Code: code, Problem: problem, Remedy: remedy}
 }

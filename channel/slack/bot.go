@@ -23,7 +23,7 @@ import (
 // brings that message up to date, so that it always shows the current state, and replies to it with what is new. A
 // reply that calls for action is shown in the channel as well. An event that arrived late, and news about who is in a
 // session, only reply. When the message is gone or takes no replies, the event is a message of its own and later ones
-// follow that. Events without a subject, or that belong to no story, are messages of their own.
+// follow that. Events without a subject, or that belong to no lifecycle, are messages of their own.
 //
 // This needs the events of a subject in their order: set Order of the route to BySubject. With another order two events
 // may both become the first.
@@ -140,7 +140,7 @@ func (b *Bot) followUp(ctx context.Context, d channel.Delivery, n notice.Notice,
 	return r, err
 }
 
-// storeTimeout is for storing a reference when there is no time left: without it the story would fall apart.
+// storeTimeout is for storing a reference when there is no time left: without it the thread would fall apart.
 const storeTimeout = time.Second
 
 // storeReference stores a reference. It is too late for an error: the message has been posted, and trying again would
@@ -246,17 +246,17 @@ func (c BotConfig) withDefaults() BotConfig {
 func (c BotConfig) validate() error {
 	errs := []error{c.Options.validate()}
 	if c.Token.IsZero() {
-		errs = append(errs, mistake(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
+		errs = append(errs, configError(channel.CodeMissing, "Token", "is empty", "give the app's bot token, which begins with xoxb-"))
 	}
 	if !isChannelID(c.Channel) {
 		code := channel.CodeInvalid
 		if c.Channel == "" {
 			code = channel.CodeMissing
 		}
-		errs = append(errs, mistake(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
+		errs = append(errs, configError(code, "Channel", "is not the id of a channel", `copy it from "About this channel": it begins with C, D or G and has no lower case letters`))
 	}
 	if strings.ContainsAny(c.API, "?#") {
-		errs = append(errs, mistake(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
+		errs = append(errs, configError(channel.CodeInvalid, "API", "has a query or a fragment", "remove it"))
 	}
 	return errors.Join(errs...)
 }

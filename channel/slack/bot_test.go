@@ -19,8 +19,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// tell sends the samples of the given types.
-func tell(t *testing.T, c channel.Channel, types ...event.Type) {
+// deliver sends the samples of the given types.
+func deliver(t *testing.T, c channel.Channel, types ...event.Type) {
 	t.Helper()
 	for _, typ := range types {
 		_, err := c.Send(t.Context(), sample(t, typ))
@@ -28,16 +28,16 @@ func tell(t *testing.T, c channel.Channel, types ...event.Type) {
 	}
 }
 
-// The story of a request is one message that says how it stands, with the news below it.
+// The lifecycle of a request is one message that says how it stands, with the news below it.
 func TestLaterEventsUpdateAndReply(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeRequestPending)
+	deliver(t, bot, event.TypeRequestPending)
 	first := w.read()[0]
 	assert.Contains(t, first.blocks, "waits for approval")
 
-	tell(t, bot, event.TypeRequestApproved, event.TypeGrantActive, event.TypeGrantExpiringSoon, event.TypeGrantExpired)
+	deliver(t, bot, event.TypeRequestApproved, event.TypeGrantActive, event.TypeGrantExpiringSoon, event.TypeGrantExpired)
 	all := w.read()
 	require.Len(t, all, 5)
 	assert.Equal(t, 4, all[0].edits)
@@ -81,7 +81,7 @@ func TestReceiptsOfABot(t *testing.T) {
 func TestRepliesThatTheChannelSees(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
-	tell(t, w.newBot(nil), event.TypeRequestPending, event.TypeRequestApproved, event.TypeGrantFailed)
+	deliver(t, w.newBot(nil), event.TypeRequestPending, event.TypeRequestApproved, event.TypeGrantFailed)
 	all := w.read()
 	require.Len(t, all, 3)
 	assert.False(t, all[1].broadcast)
@@ -93,13 +93,13 @@ func TestWhatIsAMessageOfItsOwn(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeDeliveryDead, event.TypeDeliveryDead) // belongs to no story
+	deliver(t, bot, event.TypeDeliveryDead, event.TypeDeliveryDead) // belongs to no lifecycle
 	for range 2 {
 		d := channel.Delivery{Event: event.Must(hostEvent{"key": "k-17"}, event.Meta{}), Route: "approvers"} // no subject
 		_, err := bot.Send(t.Context(), d)
 		require.NoError(t, err)
 	}
-	tell(t, w.newBot(func(c *slack.BotConfig) { c.Separate = true }), event.TypeRequestPending, event.TypeRequestApproved)
+	deliver(t, w.newBot(func(c *slack.BotConfig) { c.Separate = true }), event.TypeRequestPending, event.TypeRequestApproved)
 	all := w.read()
 	require.Len(t, all, 6)
 	for _, p := range all {
@@ -144,7 +144,7 @@ func TestARepeatedDeliverySaysNothingNew(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeRequestPending, event.TypeRequestPending, event.TypeRequestApproved, event.TypeRequestApproved)
+	deliver(t, bot, event.TypeRequestPending, event.TypeRequestPending, event.TypeRequestApproved, event.TypeRequestApproved)
 	require.Len(t, w.read(), 2)
 
 	w.next(answer{hangUp: true}) // chat.update is carried out, and nobody hears of it
@@ -169,7 +169,7 @@ func TestAnOldEventOnlyReplies(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeRequestPending, event.TypeGrantActive, event.TypeRequestApproved)
+	deliver(t, bot, event.TypeRequestPending, event.TypeGrantActive, event.TypeRequestApproved)
 	all := w.read()
 	require.Len(t, all, 3)
 	assert.Contains(t, all[0].blocks, "is active")
@@ -185,13 +185,13 @@ func TestWhoIsInASessionDoesNotReplaceTheSession(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeSessionStarted, event.TypeSessionMemberJoined, event.TypeSessionMemberLeft)
+	deliver(t, bot, event.TypeSessionStarted, event.TypeSessionMemberJoined, event.TypeSessionMemberLeft)
 	all := w.read()
 	require.Len(t, all, 3)
 	assert.Contains(t, all[0].blocks, "Session started")
 	assert.Contains(t, all[1].blocks, "Lukas Brandt")
 	assert.Equal(t, all[0].ts, all[1].thread)
-	tell(t, bot, event.TypeSessionEnded)
+	deliver(t, bot, event.TypeSessionEnded)
 	assert.Contains(t, w.read()[0].blocks, "Session ended")
 }
 
@@ -200,9 +200,9 @@ func TestAMessageThatIsGoneBeginsAnew(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	tell(t, bot, event.TypeRequestPending)
+	deliver(t, bot, event.TypeRequestPending)
 	w.change(0, func(p *post) { p.deleted = true })
-	tell(t, bot, event.TypeRequestApproved, event.TypeGrantActive)
+	deliver(t, bot, event.TypeRequestApproved, event.TypeGrantActive)
 	all := w.read()
 	require.Len(t, all, 3)
 	assert.Empty(t, all[1].thread)
@@ -219,9 +219,9 @@ func TestAMessageThatCannotBeChangedGetsReplies(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
-			tell(t, bot, event.TypeRequestPending)
+			deliver(t, bot, event.TypeRequestPending)
 			w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
-			tell(t, bot, event.TypeRequestApproved)
+			deliver(t, bot, event.TypeRequestApproved)
 			all := w.read()
 			require.Len(t, all, 2)
 			assert.Equal(t, all[0].ts, all[1].thread)
@@ -238,9 +238,9 @@ func TestAMessageThatTakesNoRepliesBeginsAnew(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
-			tell(t, bot, event.TypeRequestPending)
+			deliver(t, bot, event.TypeRequestPending)
 			w.next(answer{}, answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
-			tell(t, bot, event.TypeRequestApproved)
+			deliver(t, bot, event.TypeRequestApproved)
 			all := w.read()
 			require.Len(t, all, 2)
 			assert.Empty(t, all[1].thread)
@@ -258,12 +258,12 @@ func TestAFailedCallFailsTheAttempt(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
-			tell(t, bot, event.TypeRequestPending)
+			deliver(t, bot, event.TypeRequestPending)
 			w.next(answers...)
 			_, err := bot.Send(t.Context(), sample(t, event.TypeRequestApproved))
 			assert.Equal(t, "service_unavailable", failure(t, err).Reason)
 			require.Len(t, w.read(), 1)
-			tell(t, bot, event.TypeRequestApproved)
+			deliver(t, bot, event.TypeRequestApproved)
 			assert.Len(t, w.read(), 2)
 			assert.Contains(t, w.read()[0].blocks, "is approved")
 		})
@@ -299,7 +299,7 @@ func TestBrokenReferencesLoseNothing(t *testing.T) {
 				c.References = refs
 				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			})
-			tell(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
+			deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
 			all := w.read()
 			require.Len(t, all, 2)
 			assert.Empty(t, all[1].thread)
@@ -330,7 +330,7 @@ func TestAMessageIsRememberedAfterTheLastMoment(t *testing.T) {
 	bot := w.newBot(func(c *slack.BotConfig) { c.References = late{slack.NewMemory(slack.MemoryOptions{}), cancel} })
 	_, err := bot.Send(ctx, sample(t, event.TypeRequestPending))
 	require.NoError(t, err)
-	tell(t, bot, event.TypeRequestApproved)
+	deliver(t, bot, event.TypeRequestApproved)
 	all := w.read()
 	require.Len(t, all, 2)
 	assert.Equal(t, all[0].ts, all[1].thread)
@@ -371,7 +371,7 @@ func TestAnAnswerWithoutAnIDIsNotRemembered(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	w.next(answer{status: 200, body: `{"ok":true}`})
-	tell(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
+	deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
 	all := w.read()
 	require.Len(t, all, 1)
 	assert.Empty(t, all[0].thread)

@@ -45,8 +45,8 @@ type Options struct {
 	// Timeouts limit the phases of each request and the whole of it, the template included. A deadline of Send's context
 	// that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, or an event is not
-	// posted as the template says. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, an event is not
+	// posted as the template says, or the Guard refuses the destination. nil = slog.Default.
 	Logger *slog.Logger
 }
 
@@ -68,11 +68,11 @@ func (o Options) withDefaults() Options {
 
 func (o Options) validate() error {
 	if o.Template != nil && o.Template.Mode() != template.Slack && o.Template.Mode() != template.JSON {
-		return mistake(channel.CodeTemplate, "Template", "is neither for Slack nor for JSON", "compile it for one of them")
+		return configError(channel.CodeTemplate, "Template", "is neither for Slack nor for JSON", "compile it for one of them")
 	}
 	if o.Template != nil && o.Template.Mode() == template.JSON {
 		if fields := templatePlacement(o.Template); len(fields) > 0 {
-			return mistake(channel.CodeTemplate, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
+			return configError(channel.CodeTemplate, "Template", "says where the message goes, with "+strings.Join(fields, " and "), "remove it: a webhook belongs to one channel, and an app posts to the one that is configured")
 		}
 	}
 	return nil
@@ -99,6 +99,6 @@ func (o Options) withConnection(c webhook.Config) webhook.Config {
 
 const pkg = "slack"
 
-func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }

@@ -21,7 +21,7 @@ func TestPacerTurnsAwayWhatComesTooSoon(t *testing.T) {
 		{time.Second, 0},
 		{2 * time.Second, 0},
 		{2500 * time.Millisecond, 500 * time.Millisecond},
-		{time.Minute, 0}, // those who were told a time did not come
+		{time.Minute, 0}, // those who were given a time did not come
 		{time.Minute, time.Second},
 	} {
 		assert.Equal(t, step.wait, p.admit(at(step.now), false), "at %v", step.now)
@@ -53,7 +53,7 @@ func TestPacerBoundsTheWait(t *testing.T) {
 	}
 }
 
-// A storm of deliveries, each coming back when it was told to, leaves at the exact rate, in about as many tries as it
+// A storm of deliveries, each coming back when it was to, leaves at the exact rate, in about as many tries as it
 // has deliveries, and with nobody waiting in Send.
 func TestPacerOneMessageASecond(t *testing.T) {
 	t.Parallel()

@@ -123,7 +123,7 @@ func TestOwnMessagesOfABot(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(func(c *slack.BotConfig) { c.Template = compile(t, mode, source) })
-			tell(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
+			deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
 			all := w.read()
 			require.Len(t, all, 2)
 			assert.Contains(t, all[0].blocks, "request.approved")

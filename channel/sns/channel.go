@@ -60,9 +60,9 @@ func New(c Config) (*Channel, error) {
 	t, problem := parseTopic(c.TopicARN)
 	switch {
 	case c.TopicARN == "":
-		errs = append(errs, mistake(channel.CodeMissing, "TopicARN", "is empty", copyARN))
+		errs = append(errs, configError(channel.CodeMissing, "TopicARN", "is empty", copyARN))
 	case problem != "":
-		errs = append(errs, mistake(channel.CodeInvalid, "TopicARN", problem, copyARN))
+		errs = append(errs, configError(channel.CodeInvalid, "TopicARN", problem, copyARN))
 	}
 	endpoint, endpointErr := c.endpoint(t.region)
 	client, clientErr := c.Guard.Client(netguard.ClientOptions{
@@ -105,7 +105,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 	if raw == "" && region != "" {
 		e, err := sns.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sns.EndpointParameters{Region: &region})
 		if err != nil {
-			return nil, mistake(channel.CodeInvalid, "TopicARN", "has a region without an endpoint for SNS", "correct it, or name the endpoint")
+			return nil, configError(channel.CodeInvalid, "TopicARN", "has a region without an endpoint for SNS", "correct it, or name the endpoint")
 		}
 		raw = e.URI.String()
 	}
@@ -117,7 +117,7 @@ func (c Config) endpoint(region string) (*url.URL, error) {
 		return nil, channel.ConfigErrorsAt(err, pkg, "")
 	}
 	if u.RequestURI() != "/" {
-		return nil, mistake(channel.CodeInvalid, "Endpoint", "has a path or a query", "give scheme, host and port only")
+		return nil, configError(channel.CodeInvalid, "Endpoint", "has a path or a query", "give scheme, host and port only")
 	}
 	return u, nil
 }

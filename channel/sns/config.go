@@ -62,7 +62,8 @@ type Config struct {
 	// Timeouts limit the phases of a request; Total also covers making the message and fetching the credentials. A
 	// deadline of Send's context that is earlier wins.
 	Timeouts netguard.Timeouts
-	// Logger gets a warning when TLS switches verification off, and when a template fails. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, when a template fails, and when the Guard refuses the
+	// endpoint, with the address. nil = slog.Default.
 	Logger *slog.Logger
 }
 
@@ -95,10 +96,10 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if c.MaxSize < leastMaxSize || c.MaxSize > largestMaxSize {
-		errs = append(errs, mistake(channel.CodeRange, "MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"))
+		errs = append(errs, configError(channel.CodeRange, "MaxSize", "is not a size from 32 KiB to 1 MiB", "use 0 for 256 KiB"))
 	}
 	if c.Body != nil && c.Body.Mode() != template.JSON && c.Body.Mode() != template.Text {
-		errs = append(errs, mistake(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it for one of them"))
+		errs = append(errs, configError(channel.CodeTemplate, "Body", "is not a template for JSON or text", "compile it for one of them"))
 	}
 	errs = append(errs, validateLine("Subject", c.Subject), validateLine("Group", c.Group),
 		validateAttributes(c.Attributes), c.Credentials.validate())
@@ -108,7 +109,7 @@ func (c Config) validate() error {
 // validateLine refuses a template that may make more than one line.
 func validateLine(path string, t *template.Template) error {
 	if t != nil && t.Mode() != template.Header {
-		return mistake(channel.CodeTemplate, path, "is not a template for one line", "compile it for a header")
+		return configError(channel.CodeTemplate, path, "is not a template for one line", "compile it for a header")
 	}
 	return nil
 }
@@ -129,7 +130,7 @@ func (c Config) outline() string {
 
 const pkg = "sns"
 
-func mistake(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
+func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Package: pkg, Path: path, Code: code, Problem: problem, Remedy: remedy}
 }
 
@@ -157,18 +158,18 @@ func validateAttributes(given []Attribute) error {
 	var errs []error
 	own := ownAttributes()
 	if most := mostAttributes - len(own); len(given) > most {
-		errs = append(errs, mistake(channel.CodeRange, "Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"))
+		errs = append(errs, configError(channel.CodeRange, "Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"))
 	}
 	for i, a := range given {
 		field := fmt.Sprintf("Attributes[%d]", i)
 		same := func(b Attribute) bool { return a.Name == b.Name }
 		switch {
 		case !isAttributeName(a.Name):
-			errs = append(errs, mistake(channel.CodeInvalid, field+".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"))
+			errs = append(errs, configError(channel.CodeInvalid, field+".Name", "is not a name that SNS takes", "use up to 256 letters, digits, hyphens and underscores"))
 		case slices.Contains(own, a.Name):
-			errs = append(errs, mistake(channel.CodeConflict, field+".Name", "is the name of an attribute that every message has", "choose another one"))
+			errs = append(errs, configError(channel.CodeConflict, field+".Name", "is the name of an attribute that every message has", "choose another one"))
 		case slices.ContainsFunc(given[:i], same):
-			errs = append(errs, mistake(channel.CodeDuplicate, field+".Name", "repeats an earlier attribute", "remove one of them"))
+			errs = append(errs, configError(channel.CodeDuplicate, field+".Name", "repeats an earlier attribute", "remove one of them"))
 		}
 		errs = append(errs, validateLine(field+".Value", a.Value))
 	}

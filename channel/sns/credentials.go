@@ -30,7 +30,7 @@ func Static(accessKeyID, secretAccessKey, sessionToken secret.Value) Credentials
 	return Credentials{id: accessKeyID, key: secretAccessKey, token: sessionToken}
 }
 
-// Provider are credentials of the host's own making. p is asked with every attempt, from many goroutines at once: put
+// Provider are credentials of the host's own. p is asked with every attempt, from many goroutines at once: put
 // one that is slow into an aws.CredentialsCache, which is invalidated when SNS refuses what it holds.
 func Provider(p aws.CredentialsProvider) Credentials {
 	return Credentials{provider: func() aws.CredentialsProvider { return p }}
@@ -52,7 +52,7 @@ func (c Credentials) isStatic() bool { return !c.id.IsZero() || !c.key.IsZero() 
 func (c Credentials) validate() error {
 	if c.provider != nil {
 		if c.provider() == nil {
-			return mistake(channel.CodeMissing, "Credentials", "have a provider that is nil", "give one, or none for the SDK's default chain")
+			return configError(channel.CodeMissing, "Credentials", "have a provider that is nil", "give one, or none for the SDK's default chain")
 		}
 		return nil
 	}
@@ -63,12 +63,12 @@ func (c Credentials) validate() error {
 	for i, p := range c.parts() {
 		switch {
 		case p.value.IsZero() && i < 2:
-			errs = append(errs, mistake(channel.CodeMissing, p.path, "is missing", "give both the access key's id and its secret"))
+			errs = append(errs, configError(channel.CodeMissing, p.path, "is missing", "give both the access key's id and its secret"))
 		case p.value.IsKept():
-			errs = append(errs, mistake(channel.CodeStored, p.path, "stands for a value that was stored before", "give the value"))
+			errs = append(errs, configError(channel.CodeStored, p.path, "stands for a value that was stored before", "give the value"))
 		case !p.value.IsZero() && p.value.Source() == "literal": // another source may change
 			if text, err := p.value.Reveal(context.Background()); err != nil || !isVisibleASCII(text) || i == 0 && !isKeyID(text) {
-				errs = append(errs, mistake(channel.CodeInvalid, p.path, "holds a character that it cannot have", "correct it, for example remove a line feed at the end"))
+				errs = append(errs, configError(channel.CodeInvalid, p.path, "holds a character that it cannot have", "correct it, for example remove a line feed at the end"))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func (c Credentials) source(region string) (source, error) {
 	chain, err := config.LoadDefaultConfig(context.Background(),
 		config.WithDefaultRegion(region), config.WithDefaultsMode(aws.DefaultsModeStandard))
 	if err != nil { // its text may quote a line of the credentials file
-		return source{}, mistake(channel.CodeInvalid, "Credentials", "cannot be taken from the environment and the AWS configuration files", "run \"aws sts get-caller-identity\" as this user to see why")
+		return source{}, configError(channel.CodeInvalid, "Credentials", "cannot be taken from the environment and the AWS configuration files", "run \"aws sts get-caller-identity\" as this user to see why")
 	}
 	return fromProvider(chain.Credentials, "AWS default credential chain"), nil
 }

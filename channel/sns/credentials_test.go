@@ -1,9 +1,11 @@
 package sns_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -107,7 +109,11 @@ func TestS68_CredentialsAndEventsNeverShareAClient(t *testing.T) {
 	target := serve(t, receiver)
 
 	public := new(netguard.Guard) // loopback is refused
-	ch, err := sns.New(sns.Config{TopicARN: topicARN, Endpoint: target, Guard: public, Limits: netguard.Limits{AllowInsecureHTTP: true}})
+	var lines bytes.Buffer
+	ch, err := sns.New(sns.Config{
+		TopicARN: topicARN, Endpoint: target, Guard: public, Limits: netguard.Limits{AllowInsecureHTTP: true},
+		Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+	})
 	require.NoError(t, err)
 	defer ch.Close()
 	paths, _ := metadata.seen()
@@ -122,6 +128,10 @@ func TestS68_CredentialsAndEventsNeverShareAClient(t *testing.T) {
 	_, given := metadata.seen()
 	assert.Equal(t, 1, given, "the credentials were fetched past the guard")
 	assert.Empty(t, receiver.seen(), "the event was not sent past it")
+	assert.NotContains(t, err.Error(), "loopback")
+	assert.Equal(t, 1, strings.Count(lines.String(), "level=WARN"))
+	assert.Contains(t, lines.String(), "127.0.0.1: loopback", "which is for the operator's log")
+	assert.NotContains(t, lines.String(), sample().Event.ID())
 
 	// With a guard that has the key to this machine the event arrives, signed by the role.
 	current.Store(2) // the second channel fetches its own
@@ -283,7 +293,7 @@ func TestProvidersOfTheHost(t *testing.T) {
 	}
 }
 
-// A cache of the host is told to forget what SNS does not take, be it worth a retry or not.
+// A cache of the host has to forget what SNS does not take, be it worth a retry or not.
 func TestACacheOfTheHostIsInvalidated(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int64{

@@ -105,7 +105,7 @@ func (c *Channel) newError(k Kind) *Error { return &Error{Kind: k, Origin: c.ori
 
 // contextError makes the error for a context that is done before anything was sent.
 func (c *Channel) contextError(ctx context.Context) error {
-	return c.networkError(netguard.Classify(ctx, "POST", c.origin, ctx.Err(), false))
+	return c.networkError(ctx, netguard.Classify(ctx, "POST", c.origin, ctx.Err(), false))
 }
 
 // templateError makes the error for a template that failed, or whose text cannot be sent. field is the one of Config.
@@ -128,7 +128,7 @@ func (c *Channel) templateError(ctx context.Context, field string, err error) er
 func (c *Channel) credentialError(ctx context.Context, err error) error {
 	missing, ok := errors.AsType[*secret.SourceError](err)
 	if !ok { // ctx is done
-		return c.networkError(netguard.Classify(ctx, "POST", c.origin, err, false))
+		return c.networkError(ctx, netguard.Classify(ctx, "POST", c.origin, err, false))
 	}
 	e := c.newError(KindSecret)
 	e.detail = missing.Error()
@@ -140,7 +140,7 @@ func (c *Channel) credentialError(ctx context.Context, err error) error {
 func (c *Channel) callError(ctx context.Context, call *apiCall, err error) error {
 	switch {
 	case call.failure != nil:
-		return c.networkError(call.failure)
+		return c.networkError(ctx, call.failure)
 	case call.status == 0 && ctx.Err() != nil:
 		return c.contextError(ctx)
 	case call.status == 0: // the SDK has not even tried
@@ -154,9 +154,13 @@ func (c *Channel) callError(ctx context.Context, call *apiCall, err error) error
 }
 
 // networkError makes the error for a request that failed. Most are worth another attempt.
-func (c *Channel) networkError(n *netguard.Error) error {
+func (c *Channel) networkError(ctx context.Context, n *netguard.Error) error {
 	e := c.newError(n.Kind)
 	e.cause = n
+	if errors.Is(n, netguard.ErrDestinationBlocked) {
+		// Not in the error, which a tenant who configured the topic may see.
+		c.logger.WarnContext(ctx, "sns may not connect to the endpoint", "origin", c.origin, "detail", n.Detail())
+	}
 	switch n.Kind {
 	case netguard.KindBlocked, netguard.KindRequest:
 		return retry.Permanent(e)

@@ -152,7 +152,7 @@ func TestS33_TheServersPauseIsHonoured(t *testing.T) {
 	assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: 2500 * time.Millisecond, Throttled: true}, retry.Classify(t.Context(), err))
 }
 
-// A redirect is not followed, and its target, which may hold anything, is not told.
+// A redirect is not followed, and its target, which may hold anything, is not shown.
 func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere := newCloud()

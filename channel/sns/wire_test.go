@@ -106,7 +106,7 @@ func TestPublishOverTLS(t *testing.T) {
 	t.Parallel()
 	aws := newCloud()
 	s := httptest.NewUnstartedServer(aws)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it will be told that its certificate is not liked
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it logs that its certificate is refused
 	s.StartTLS()
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})

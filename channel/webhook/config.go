@@ -91,7 +91,8 @@ type Config struct {
 	Timeouts netguard.Timeouts
 	// MaxResponse is how many bytes of a response body the receipt keeps, at most 1 MiB. 0 = 64 KiB.
 	MaxResponse int
-	// Logger gets a warning when TLS switches verification off. nil = slog.Default.
+	// Logger gets a warning when TLS switches verification off, and when the Guard refuses the destination, with the
+	// address. nil = slog.Default.
 	Logger *slog.Logger
 }
 
@@ -137,9 +138,9 @@ func (c Config) validate(u *url.URL) error {
 	if u != nil {
 		errs = append(errs, c.validatePath(u))
 	}
-	errs = append(errs, relabel(c.Limits.CheckMethod("Method", c.Method)))
+	errs = append(errs, relabel(c.Limits.ValidateMethod("Method", c.Method)))
 	if c.Limits.MaxHeaders >= 0 {
-		errs = append(errs, relabel(c.Limits.CheckHeaderCount("Headers", len(c.Headers))))
+		errs = append(errs, relabel(c.Limits.ValidateHeaderCount("Headers", len(c.Headers))))
 	}
 	errs = append(errs, c.validateBody(), c.Sign.validate(), c.refuseKept())
 	if err := c.Words.Validate(); err != nil {

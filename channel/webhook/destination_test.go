@@ -1,7 +1,9 @@
 package webhook_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -68,7 +70,7 @@ func TestS3_S5_S11_TheDefaultGuardRefusesInternalAddresses(t *testing.T) {
 	}
 }
 
-// What the name resolves to is judged for every connection, and is not told: the error would read internal DNS for
+// What the name resolves to is judged for every connection, and is not shown: the error would read internal DNS for
 // whoever may configure a webhook.
 func TestS2_S11_RebindingIsRefusedWithoutTheAddress(t *testing.T) {
 	t.Parallel()
@@ -98,6 +100,22 @@ func TestS2_S11_RebindingIsRefusedWithoutTheAddress(t *testing.T) {
 	require.True(t, ok)
 	assert.Contains(t, n.Detail(), "10.1.2.3", "which is for the operator's log")
 	assert.Equal(t, int64(1), hits.Load())
+}
+
+// The operator's log says which address was refused, and nothing of the URL but its origin.
+func TestS11_TheLogSaysWhichAddressWasRefused(t *testing.T) {
+	t.Parallel()
+	var lines bytes.Buffer
+	hook := newChannel(t, webhook.Config{
+		URL: "https://10.11.12.13/T0P-S3CRET?q=T0P-S3CRET", Guard: new(netguard.Guard), Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+	})
+	_, err := hook.Send(t.Context(), sample())
+	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
+	assert.NotContains(t, err.Error(), "private")
+	assert.Equal(t, 1, strings.Count(lines.String(), "level=WARN"))
+	assert.Contains(t, lines.String(), "10.11.12.13: private")
+	assert.NotContains(t, lines.String(), "T0P-S3CRET")
+	assert.NotContains(t, lines.String(), sample().Event.ID())
 }
 
 func TestS12_PolicyChangeReachesKeptConnections(t *testing.T) {

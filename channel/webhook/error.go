@@ -101,7 +101,7 @@ func statusLine(status int) string {
 }
 
 // certificatePause is the least pause after an attempt that failed for a certificate, the receiver's or ours: people
-// renew certificates, so trying every few minutes is noise, and giving up would lose what a renewal could still
+// renew certificates, so trying every few minutes is noise, and a dead letter would lose what a renewal could still
 // deliver.
 const certificatePause = time.Hour
 
@@ -113,7 +113,7 @@ func (c *core) newError(k Kind) *Error {
 func (c *core) templateError(ctx context.Context, field string, err error) error {
 	if r, ok := errors.AsType[*template.RenderError](err); ok && r.Kind == template.KindContext {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return c.exchangeError(netguard.Classify(ctx, c.config.Method, c.origin, ctx.Err(), false))
+			return c.exchangeError(ctx, netguard.Classify(ctx, c.config.Method, c.origin, ctx.Err(), false))
 		}
 		e := c.newError(KindRenderTimeout)
 		e.cause = ctx.Err()
@@ -148,9 +148,13 @@ func (c *core) renderError(field, problem string) error {
 }
 
 // exchangeError makes the error for an exchange that failed. Most are worth another attempt.
-func (c *core) exchangeError(n *netguard.Error) error {
+func (c *core) exchangeError(ctx context.Context, n *netguard.Error) error {
 	e := c.newError(n.Kind)
 	e.cause = n
+	if errors.Is(n, netguard.ErrDestinationBlocked) {
+		// Not in the error, which a tenant who configured the webhook may see.
+		c.config.Logger.WarnContext(ctx, "webhook may not connect to the receiver", "origin", c.origin, "detail", n.Detail())
+	}
 	switch n.Kind {
 	case netguard.KindBlocked, netguard.KindRequest:
 		return retry.Permanent(e)
@@ -179,7 +183,7 @@ func (c *core) incompleteError(answer response) error {
 func (c *core) credentialError(ctx context.Context, err error) error {
 	source, ok := errors.AsType[*secret.SourceError](err)
 	if !ok { // ctx is done
-		return c.exchangeError(netguard.Classify(ctx, c.config.Method, c.origin, err, false))
+		return c.exchangeError(ctx, netguard.Classify(ctx, c.config.Method, c.origin, err, false))
 	}
 	e := c.newError(KindSecret)
 	e.detail = source.Error()

@@ -173,9 +173,9 @@ func alwaysSensitive(name string) bool { return name == "Authorization" || name 
 // compared without regard to case. It refuses, with a *channel.ConfigError for each:
 //   - a header that is sensitive in stored and is not in next: the choice cannot be undone, only the header removed;
 //   - a kept value for a header that is not in stored, or was not sensitive there;
-//   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could otherwise
-//     have the value sent to a server of their own, or to somebody else's path on a shared one. Pass whether the URL as a
-//     whole leads to where it did: scheme, host as it is dialled, port, path and query.
+//   - a kept value when sameDestination is false, because whoever may edit but not read the configuration could
+//     otherwise have the value sent to a server of their own, or to somebody else's path on a shared one. Pass whether
+//     the URL as a whole leads to where it did: scheme, host as it is dialled, port, path and query.
 func UpdateHeaders(stored, next []Header, sameDestination bool) ([]Header, error) {
 	known := make(map[string]Header, len(stored))
 	for _, h := range stored {

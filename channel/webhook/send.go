@@ -45,7 +45,7 @@ func (c *core) send(ctx context.Context, d channel.Delivery, source bodySource) 
 	if err != nil {
 		n := netguard.Classify(ctx, c.config.Method, c.origin, err, false)
 		r := channel.Receipt{Duration: time.Since(began), Request: c.describe(a), OutcomeUnknown: n.OutcomeUnknown}
-		return r, c.exchangeError(n)
+		return r, c.exchangeError(ctx, n)
 	}
 	answer := c.readResponse(resp, secret.Join(a.template.redactor, c.renderedSecrets(a)), &a.received)
 	reading := c.interpret(answer)

@@ -49,7 +49,7 @@ func selfSigned(t *testing.T, edit func(*x509.Certificate)) (tls.Certificate, []
 func serveTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it is told of every certificate we refuse
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it logs every certificate we refuse
 	s.TLS = config
 	s.StartTLS()
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })

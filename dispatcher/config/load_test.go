@@ -209,7 +209,7 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 	require.EqualError(t, err, "a.yaml: the document has more than 5 bytes; split it")
 }
 
-// The format is told by the file's ending, or else by the beginning of the text.
+// The format is known by the file's ending, or else by the beginning of the text.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"a.json", "A.JSON", "", "a.conf", "a.yaml", "a.yml"} {

@@ -49,7 +49,7 @@ type Options struct {
 	// Give it only while Types and References mean what they meant for it. It has to be closed like any other, before or
 	// after the new one.
 	Previous *Set
-	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers who has got a mail. nil =
+	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers which recipients have a mail. nil =
 	// those of Previous, or one in memory.
 	SlackReferences slack.References
 	MailProgress    email.Progress

@@ -189,7 +189,7 @@ func lowerFirst(s string) string {
 }
 
 // mistake is one in a value, whose reader knows the path.
-func mistake(code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
+func valueError(code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Code: code, Problem: problem, Remedy: remedy}
 }
 
@@ -203,12 +203,12 @@ func (r *reader) readScalar(n *node, f *Field) (any, *channel.ConfigError) {
 	case f.Kind == Duration:
 		return r.readDuration(n, f)
 	case n.kind != textNode && (n.kind != numberNode || f.Pattern == ""):
-		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text")
+		return nil, valueError(channel.CodeInvalid, fmt.Sprintf("is %s, not text", n.kind), "put it in quotes if it is meant to be text")
 	case f.Kind == Secret:
 		return r.readSecret(n.text)
 	case f.Kind == Address:
 		if r.refuseReference(n.text) != nil && !strings.Contains(n.text, "://") {
-			return nil, mistake(channel.CodeInvalid, "is a reference, which a URL cannot be", maskRemedy)
+			return nil, valueError(channel.CodeInvalid, "is a reference, which a URL cannot be", maskRemedy)
 		}
 	case f.verbatim:
 		if wrong := r.refuseReference(n.text); wrong != nil {
@@ -223,7 +223,7 @@ const maskRemedy = "write the URL with a replacement such as {token} in it, and 
 func readFlag(n *node) (any, *channel.ConfigError) {
 	const how = "write true or false, without quotes"
 	if n.kind != boolNode {
-		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not true or false", n.kind), how)
+		return nil, valueError(channel.CodeInvalid, fmt.Sprintf("is %s, not true or false", n.kind), how)
 	}
 	switch strings.ToLower(n.text) {
 	case "true":
@@ -231,46 +231,46 @@ func readFlag(n *node) (any, *channel.ConfigError) {
 	case "false":
 		return false, nil
 	}
-	return nil, mistake(channel.CodeInvalid, "is neither true nor false", how) // a tag can say so of anything
+	return nil, valueError(channel.CodeInvalid, "is neither true nor false", how) // a tag can say so of anything
 }
 
 func (r *reader) readText(s string, f *Field) (any, *channel.ConfigError) {
 	switch count := utf8.RuneCountInString(s); {
 	case s == "" && f.Required:
-		return nil, mistake(channel.CodeMissing, "is empty", "give it: "+lowerFirst(firstLine(f.Doc)))
+		return nil, valueError(channel.CodeMissing, "is empty", "give it: "+lowerFirst(firstLine(f.Doc)))
 	case s == "" && !f.mayBeEmpty && f.Values == nil:
-		return nil, mistake(channel.CodeMissing, "is empty", "give a value, or remove it")
+		return nil, valueError(channel.CodeMissing, "is empty", "give a value, or remove it")
 	case f.Max > 0 && count > f.Max:
-		return nil, mistake(channel.CodeRange, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max))
+		return nil, valueError(channel.CodeRange, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max))
 	case f.Values != nil && !slices.Contains(f.Values, s):
 		remedy := "use one of " + strings.Join(f.Values, ", ")
 		if like := r.similar(s, f.Values); like != "" {
 			remedy = "did you mean " + like + "? " + remedy
 		}
-		return nil, mistake(channel.CodeUnknown, "is not one of the values it may have", remedy)
+		return nil, valueError(channel.CodeUnknown, "is not one of the values it may have", remedy)
 	case f.Pattern != "" && !r.matches(f.Pattern, s):
-		return nil, mistake(channel.CodeInvalid, "does not have its form", "write "+f.Form)
+		return nil, valueError(channel.CodeInvalid, "does not have its form", "write "+f.Form)
 	}
 	return s, nil
 }
 
 func (r *reader) readNumber(n *node, f *Field) (any, *channel.ConfigError) {
 	if n.kind != numberNode {
-		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes")
+		return nil, valueError(channel.CodeInvalid, fmt.Sprintf("is %s, not a number", n.kind), "write digits, without quotes")
 	}
 	i, ok := atoi(n.text)
 	most := f.maxNumber(r.caps)
 	switch {
 	case !ok:
-		return nil, mistake(channel.CodeInvalid, "is not a whole number from 0 to two thousand million", "write digits only")
+		return nil, valueError(channel.CodeInvalid, "is not a whole number from 0 to two thousand million", "write digits only")
 	case i < f.Min || most > 0 && i > most:
 		if most == f.Min {
-			return nil, mistake(channel.CodeRange, "is not "+strconv.Itoa(f.Min), "write "+strconv.Itoa(f.Min))
+			return nil, valueError(channel.CodeRange, "is not "+strconv.Itoa(f.Min), "write "+strconv.Itoa(f.Min))
 		}
 		if most > 0 {
-			return nil, mistake(channel.CodeRange, "is out of range", fmt.Sprintf("use %d to %d", f.Min, most))
+			return nil, valueError(channel.CodeRange, "is out of range", fmt.Sprintf("use %d to %d", f.Min, most))
 		}
-		return nil, mistake(channel.CodeRange, "is too small", fmt.Sprintf("use %d or more", f.Min))
+		return nil, valueError(channel.CodeRange, "is too small", fmt.Sprintf("use %d or more", f.Min))
 	}
 	return i, nil
 }
@@ -286,9 +286,9 @@ func (r *reader) readDuration(n *node, f *Field) (any, *channel.ConfigError) {
 	switch n.kind {
 	case textNode:
 	case numberNode:
-		return nil, mistake(channel.CodeInvalid, "has no unit", how)
+		return nil, valueError(channel.CodeInvalid, "has no unit", how)
 	default:
-		return nil, mistake(channel.CodeInvalid, fmt.Sprintf("is %s, not a time", n.kind), how)
+		return nil, valueError(channel.CodeInvalid, fmt.Sprintf("is %s, not a time", n.kind), how)
 	}
 	if f.Word != "" && n.text == f.Word {
 		return time.Duration(-1), nil
@@ -297,15 +297,15 @@ func (r *reader) readDuration(n *node, f *Field) (any, *channel.ConfigError) {
 	most := f.maxTime(r.caps)
 	switch {
 	case err != nil:
-		return nil, mistake(channel.CodeInvalid, "is not a time", how)
+		return nil, valueError(channel.CodeInvalid, "is not a time", how)
 	case d < 0:
-		return nil, mistake(channel.CodeRange, "is negative", how)
+		return nil, valueError(channel.CodeRange, "is negative", how)
 	case d == 0 && f.Min > 0:
-		return nil, mistake(channel.CodeRange, "is zero", notZero(f))
+		return nil, valueError(channel.CodeRange, "is zero", notZero(f))
 	case most > 0 && d > most:
-		return nil, mistake(channel.CodeRange, "is longer than "+writeDuration(most), "give a shorter time")
+		return nil, valueError(channel.CodeRange, "is longer than "+writeDuration(most), "give a shorter time")
 	case d > maxDuration:
-		return nil, mistake(channel.CodeRange, "is longer than a hundred years", how)
+		return nil, valueError(channel.CodeRange, "is longer than a hundred years", how)
 	}
 	return d, nil
 }
@@ -342,14 +342,7 @@ func notZero(f *Field) string {
 	return "give a longer time, or leave it out for the default"
 }
 
-// writeDuration is the shortest form that reads as d.
+// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
 func writeDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }

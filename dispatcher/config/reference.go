@@ -45,21 +45,21 @@ func (r *reader) readSecret(s string) (any, *channel.ConfigError) {
 	scheme, name, ok := strings.Cut(s, ":")
 	switch {
 	case s == "":
-		return nil, mistake(channel.CodeMissing, "is empty", "give the secret, a reference to it, or remove the field")
+		return nil, valueError(channel.CodeMissing, "is empty", "give the secret, a reference to it, or remove the field")
 	case s == secret.Redacted:
 		return credential{value: secret.Kept()}, nil
 	case strings.HasPrefix(s, literalPrefix):
 		if s == literalPrefix {
-			return nil, mistake(channel.CodeMissing, "is empty", "give the secret")
+			return nil, valueError(channel.CodeMissing, "is empty", "give the secret")
 		}
 		return credential{value: secret.Literal(s[len(literalPrefix):])}, nil
 	case ok && r.references[scheme] != nil:
 		if strings.TrimSpace(name) != name {
-			return nil, mistake(channel.CodeInvalid, "is a reference with blanks around the name", "write "+scheme+": and the name, without a blank or a line break")
+			return nil, valueError(channel.CodeInvalid, "is a reference with blanks around the name", "write "+scheme+": and the name, without a blank or a line break")
 		}
 		v, err := r.references[scheme](name)
 		if err != nil {
-			return nil, mistake(channel.CodeInvalid, err.Error(), "correct the reference")
+			return nil, valueError(channel.CodeInvalid, err.Error(), "correct the reference")
 		}
 		return credential{v, s}, nil
 	}
@@ -76,7 +76,7 @@ var variable = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$|^\$\([^()]*\)$|^%[A-Za-z
 // and would have its name sent in place of the secret.
 func (r *reader) refuseLookalike(s string) *channel.ConfigError {
 	if variable.MatchString(strings.TrimSpace(s)) {
-		return mistake(channel.CodeInvalid, "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it"+orLiteral)
+		return valueError(channel.CodeInvalid, "looks like a variable, and nothing is put in its place here", "give the secret, or a reference such as env:NAME, as far as the host allows it"+orLiteral)
 	}
 	scheme, name, ok := strings.Cut(s, ":")
 	kind := strings.ToLower(strings.TrimSpace(scheme))
@@ -85,15 +85,15 @@ func (r *reader) refuseLookalike(s string) *channel.ConfigError {
 	switch {
 	case !ok:
 	case i >= 0 && (r.references[behind] != nil || slices.Contains([]string{"env", "file"}, behind)) && strings.TrimSpace(name) == name:
-		return mistake(channel.CodeInvalid, "has a reference behind other text", "write the reference alone, and have the secret hold the whole value"+orLiteral)
+		return valueError(channel.CodeInvalid, "has a reference behind other text", "write the reference alone, and have the secret hold the whole value"+orLiteral)
 	case r.references[kind] != nil:
-		return mistake(channel.CodeInvalid, "looks like a reference of the kind "+kind, "write "+kind+": and the name, in lower case and without blanks"+orLiteral)
+		return valueError(channel.CodeInvalid, "looks like a reference of the kind "+kind, "write "+kind+": and the name, in lower case and without blanks"+orLiteral)
 	case kind == "env":
-		return mistake(channel.CodeForbidden, "refers to the environment, which is not allowed in this document", "give the secret itself"+orLiteral)
+		return valueError(channel.CodeForbidden, "refers to the environment, which is not allowed in this document", "give the secret itself"+orLiteral)
 	case kind == "file":
-		return mistake(channel.CodeForbidden, "refers to a file, which is not allowed in this document", "give the secret itself"+orLiteral)
+		return valueError(channel.CodeForbidden, "refers to a file, which is not allowed in this document", "give the secret itself"+orLiteral)
 	case slices.Contains(otherReferences(), kind):
-		return mistake(channel.CodeForbidden, "looks like a reference of the kind "+kind+", which the host does not offer", "use a kind that it offers, give the secret itself"+orLiteral)
+		return valueError(channel.CodeForbidden, "looks like a reference of the kind "+kind+", which the host does not offer", "use a kind that it offers, give the secret itself"+orLiteral)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (r *reader) refuseReference(s string) *channel.ConfigError {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(s), ":")
 	kind := strings.ToLower(scheme)
 	if variable.MatchString(strings.TrimSpace(s)) || ok && (slices.Contains([]string{"env", "file"}, kind) || r.references[kind] != nil) {
-		return mistake(channel.CodeInvalid, "looks like a reference, which this field cannot be", "write the text itself, or use a field for secrets")
+		return valueError(channel.CodeInvalid, "looks like a reference, which this field cannot be", "write the text itself, or use a field for secrets")
 	}
 	return nil
 }

@@ -156,11 +156,12 @@ func TestListsOfAddressesAreNotKept(t *testing.T) {
 	require.ErrorContains(t, err, "channels[0].urls[0] cannot be kept, because items of this list have no names; give the value again")
 }
 
-// A type's mistakes are reported where the document has them: those of its own, and those of the Go Config that it makes,
-// by Type.Paths or by the field's own name; what documents have no field for is about the nearest field around it.
+// A type's mistakes are reported where the document has them: those of its own, and those of the Go Config that it
+// makes, by Type.Paths or by the field's own name; what documents have no field for is about the nearest field around
+// it.
 func TestMistakesOfAGoConfigAreWhereTheDocumentHasThem(t *testing.T) {
 	t.Parallel()
-	mistake := func(path string) error {
+	relayError := func(path string) error {
 		return &channel.ConfigError{Package: "relay", Path: path, Code: channel.CodeRange, Problem: "is wrong", Remedy: "correct it"}
 	}
 	relay := config.Type{
@@ -173,7 +174,7 @@ func TestMistakesOfAGoConfigAreWhereTheDocumentHasThem(t *testing.T) {
 		Make: func(s config.Settings, _ config.Environment) (channel.Channel, error) {
 			return nil, errors.Join(
 				s.Mistake("rules[0].from_name", channel.CodeConflict, "is not allowed", "remove it"),
-				mistake("Relay.Host"), mistake("MaxSize"), mistake("Filter.Rules[1].FromName"), mistake("Filter.Rules[0].FromName"),
+				relayError("Relay.Host"), relayError("MaxSize"), relayError("Filter.Rules[1].FromName"), relayError("Filter.Rules[0].FromName"),
 			)
 		},
 	}
@@ -195,7 +196,7 @@ a.yaml:7:9: channels[0].rules[1].from_name is wrong; correct it`)
 	assert.Equal(t, channel.CodeRange, found[3].Code)
 
 	relay.Make = func(config.Settings, config.Environment) (channel.Channel, error) {
-		return nil, mistake("Dialer.Timeout")
+		return nil, relayError("Dialer.Timeout")
 	}
 	_, err = config.Load("a.yaml", []byte("channels: [{type: relay, name: a}]"), config.Options{Types: config.Registry{"relay": relay}})
 	assert.EqualError(t, err, "a.yaml:1:12: channels[0] is wrong; correct it")

@@ -205,7 +205,7 @@ func TestStyle2UpToThreeRetriesAndTwoHoursOfDedup(t *testing.T) {
 	assert.Equal(t, channel.DedupOptions{Window: time.Hour, BreakGlass: true, FailClosed: true}, one(t, hook("", "dedup: {window: 1h, break_glass: true, fail_closed: true}")).Dedup)
 }
 
-// The routes of a tenant's own document are all that tenant's, whether they say so or not: they tell about each other.
+// The routes of a tenant's own document are all that tenant's, whether they say so or not: they notify each other.
 func TestStyle2AlertsWithinATenantsOwnDocument(t *testing.T) {
 	t.Parallel()
 	for _, fields := range []string{"tenant: acme\nalerts: {to: [contact]}", "alerts: {to: [contact]}"} {
@@ -271,7 +271,7 @@ func TestStyle3AlertAfterResendAndContact(t *testing.T) {
 	}
 	contact, nobody := set.Routes[1].Events, set.Routes[2].Events
 	assert.True(t, contact.Match(news("route")))
-	assert.False(t, contact.Match(news("at once")), "alarms of others are not this contact's")
+	assert.False(t, contact.Match(news("at once")), "alerts of others are not this contact's")
 	assert.True(t, contact.Match(sample(t, event.TypeRequestPending)), "and what it wants otherwise")
 	assert.False(t, contact.Match(sample(t, event.TypeRequestDenied)))
 	assert.False(t, nobody.Match(news("route")))
@@ -462,7 +462,7 @@ func TestRetriesRunToTheirEnd(t *testing.T) {
 	} {
 		one(t, hook("", fields))
 	}
-	assert.Contains(t, refused(t, hook("", "retry: {interval: 1h, duration: 72h}\nmax_age: 71h")), "routes.yaml:10:14: routes[0].max_age of route \"route\" is 71h0m0s, which cuts the retry policy")
+	assert.Contains(t, refused(t, hook("", "retry: {interval: 1h, duration: 72h}\nmax_age: 71h")), "routes.yaml:10:14: routes[0].max_age is 71h, which cuts the retry policy")
 	// Without an end of its own, a plan ends with the age.
 	one(t, hook("", "retry: {interval: 1h}\nmax_age: 24h"))
 	one(t, hook("", "max_age: 1h"))

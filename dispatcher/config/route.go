@@ -48,7 +48,7 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 		{Name: "rate", Kind: Object, Doc: "Limits how often attempts start. Default: unlimited.", Fields: []Field{
 			{Name: "events", Kind: Number, Required: true, Min: 1, Doc: "How many attempts in the time of per."},
 			{Name: "per", Kind: Duration, Min: 1, Doc: "The time for events. Default: 1s."},
-			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after a quiet time. Default: 1."},
+			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after an idle time. Default: 1."},
 		}},
 		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
 			{Name: "jobs", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
@@ -216,7 +216,7 @@ func (a *alerts) tenantOf(route *value) string {
 	return a.tenant
 }
 
-// mayNotify reports whether a route for the tenant contact gets the alarms about a route for the tenant failing:
+// mayNotify reports whether a route for the tenant contact gets the alerts about a route for the tenant failing:
 // those about one for all tenants have none.
 func mayNotify(contact, failing string) bool {
 	if failing == dispatcher.AnyTenant {
@@ -225,12 +225,12 @@ func mayNotify(contact, failing string) bool {
 	return contact == dispatcher.AnyTenant || contact == failing
 }
 
-// extend lets r take the alarms about the routes that name it.
+// extend lets r take the alerts about the routes that name it.
 func (a *alerts) extend(r *dispatcher.Route) {
 	failing := a.failing[r.Name]
 	if failing == nil {
 		return
 	}
-	alarms := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
-	r.Events = event.Any(r.Events, event.All(alarms, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
+	alerts := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
+	r.Events = event.Any(r.Events, event.All(alerts, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
 }

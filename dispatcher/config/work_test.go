@@ -87,7 +87,8 @@ func TestLoadingCostsInProportionToTheDocument(t *testing.T) { //nolint:parallel
 	}
 }
 
-// Many documents share what describes their fields: one with a channel and a route keeps what is in it, and little else.
+// Many documents share what describes their fields: one with a channel and a route keeps what is in it, and little
+// else.
 func TestDocumentsShareTheTablesOfTheirFields(t *testing.T) { //nolint:paralleltest // counts what the whole process keeps
 	const n = 200
 	src := []byte(hook("headers: [{name: X-Source, value: pam}]\nauth: {kind: bearer, token: not-a-real-token}", "retry: {count: 3}"))

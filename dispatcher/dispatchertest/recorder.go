@@ -4,7 +4,7 @@
 //	service := NewService(rec)
 //	service.Revoke(ctx, "grant-7", "left the team")
 //	revoked := dispatchertest.Require[event.GrantRevoked](t, rec)
-//	// compare the fields of revoked with what the service was told
+//	// compare the fields of revoked with what the service received
 package dispatchertest
 
 import (

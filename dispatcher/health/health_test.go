@@ -194,7 +194,8 @@ func TestAlarmsOfARouteWhoseBreakerIsOpen(t *testing.T) {
 	})
 }
 
-// The last event before a quiet weekend died: that is reported, and once that nothing is left to fail, not every hour.
+// The last event before a weekend without any becomes dead: that is reported, and once that nothing is left to fail,
+// not every hour.
 func TestQuietRouteIsReportedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver

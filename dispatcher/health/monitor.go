@@ -237,7 +237,7 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 		case <-timer.C:
 		case <-m.wake:
 		}
-		next := m.check(ctx, d, time.Now())
+		next := m.postDue(ctx, d, time.Now())
 		again, err := m.send(ctx, d)
 		if errors.Is(err, dispatcher.ErrShutdown) {
 			return nil
@@ -252,8 +252,8 @@ func (m *Monitor) Run(ctx context.Context, d dispatcher.Dispatcher) error {
 	}
 }
 
-// check posts what is due and returns when something is due next; zero = nothing is.
-func (m *Monitor) check(ctx context.Context, d dispatcher.Dispatcher, now time.Time) time.Time {
+// postDue posts what is due and returns when something is due next; zero = nothing is.
+func (m *Monitor) postDue(ctx context.Context, d dispatcher.Dispatcher, now time.Time) time.Time {
 	waiting := m.waiting(ctx, d, now)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,15 +9,15 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Entry is one line of a route's history: an attempt, or that a delivery is dead. One that fails three times and is given
-// up has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it (event.Event's
-// MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
+// Entry is one line of a route's history: an attempt, or that a delivery is dead. One that fails three times and
+// becomes dead has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it
+// (event.Event's MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
 //
 // It holds the event and both messages, so it is as confidential as the events are. It holds no credential: channels
 // redact, and Error is what their errors print.
 type Entry struct {
 	Seq      int64         `json:"seq"`      // given by the store: from 1, increasing in the order of Append, never used twice
-	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery was given up
+	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery became dead
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
 	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
 	// any tenant. Of a delivery that is dead because the route's name had passed to another tenant, it is the event's.

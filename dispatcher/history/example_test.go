@@ -14,11 +14,11 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// What died is looked up in the history and delivered again, once its receiver takes it.
+// A dead delivery is looked up in the history and delivered again, once its receiver takes it.
 func ExampleEntry_Redeliver() {
-	var mended atomic.Bool
+	var fixed atomic.Bool
 	hook := channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
-		if !mended.Load() {
+		if !fixed.Load() {
 			return channel.Receipt{Status: 400}, retry.Permanent(errors.New("400 unknown template"))
 		}
 		return channel.Receipt{Status: 200}, nil
@@ -52,7 +52,7 @@ func ExampleEntry_Redeliver() {
 			return
 		}
 	}
-	mended.Store(true)
+	fixed.Store(true)
 	_ = dead[0].Redeliver(ctx, engine)
 	<-settled
 	_ = engine.Shutdown(ctx)

@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 
 const (
 	maxBatch   = 256             // entries in one Append
-	maxTries   = 10              // of one Append, before its entries are given up
+	maxTries   = 10              // of one Append, before its entries are lost
 	retryPause = time.Second     // between those
 	prunePause = 5 * time.Minute // between removals by age
 	lossPause  = time.Minute     // between two log lines about losses
@@ -104,7 +104,7 @@ func (r *Recorder) Observer() dispatcher.Observer {
 func (r *Recorder) Lost() int64 { return r.lost.Load() }
 
 // Close stores what is in the buffer and ends the Recorder; later entries are lost. When ctx is done first, what is
-// left is given up: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
+// left is lost: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {
@@ -149,7 +149,7 @@ func (r *Recorder) attempted(a dispatcher.Attempt) {
 	if a.Err != nil {
 		e.Error = valid(a.Err.Error())
 	}
-	r.put(e)
+	r.enqueue(e)
 }
 
 func (r *Recorder) settled(s dispatcher.Settlement) {
@@ -163,7 +163,7 @@ func (r *Recorder) settled(s dispatcher.Settlement) {
 	if s.Err != nil {
 		e.Error = valid(s.Err.Error())
 	}
-	r.put(e)
+	r.enqueue(e)
 }
 
 // valid returns text as every store can keep it.
@@ -180,7 +180,7 @@ func (r *Recorder) capped(m *channel.Message) *channel.Message {
 	return &shorter
 }
 
-func (r *Recorder) put(e Entry) {
+func (r *Recorder) enqueue(e Entry) {
 	e.Time = e.Time.UTC()
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -45,7 +45,7 @@
 //	tocsin.response.status          HTTP status or SMTP reply code
 //
 // The status of a span is Error when jobs could not be handed to the queue, when an attempt failed, and when a delivery
-// was given up; the description repeats error.type. Postponed is no error.
+// became dead; the description repeats error.type. Postponed is no error.
 //
 // # Metrics
 //
@@ -68,7 +68,7 @@
 // # Error types
 //
 // error.type is one of: a status from 300 to 599 that HTTP or SMTP define, 3xx, 4xx or 5xx for other ones; gone, panic,
-// timeout, canceled, untried (given up without an attempt), backlog, conflict; a netguard.Kind such as dns, blocked or
+// timeout, canceled, untried (dead without an attempt), backlog, conflict; a netguard.Kind such as dns, blocked or
 // tls_cert; or _OTHER.
 //
 // # What is never exported

@@ -59,11 +59,11 @@ func advance(d time.Duration) {
 }
 
 const (
-	payloadMark = "payload-must-not-be-told"
-	secretMark  = "secret-must-not-be-told"
+	payloadMark = "payload-must-not-leak"
+	secretMark  = "secret-must-not-leak"
 )
 
-// request is an event of the product, with marks where data is that must not be told.
+// request is an event of the product, with marks where data is that must not leak.
 func request(id, tenant string) event.Event {
 	return event.Must(event.RequestApproved{AccessRequest: event.AccessRequest{ID: payloadMark, FriendlyID: payloadMark}},
 		event.Meta{ID: id, Tenant: tenant, Attributes: map[string]string{"external_key": payloadMark}})

@@ -108,8 +108,8 @@ func (s *meters) count(c metric.Int64Counter, f facts) {
 }
 
 // Watch reports the Engine's Status as gauges, each time metrics are collected, until Unregister of what it returns. An
-// error is the MeterProvider's. The queue is asked within the collection's context; what it does not answer in that time
-// is left out, and the collection reports why.
+// error is the MeterProvider's. The queue is asked within the collection's context; what it does not answer in that
+// time is left out, and the collection reports why.
 func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 	unit := metric.WithUnit("{delivery}")
 	queued, err1 := t.meter.Int64ObservableGauge("tocsin.route.queued", unit,

@@ -44,12 +44,12 @@ func TestNamesAreThoseOfTheDocumentation(t *testing.T) {
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
 	require.NoError(t, err)
-	var told strings.Builder
+	var exported strings.Builder
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		told.Write(text)
+		exported.Write(text)
 	}
-	seen := slices.DeleteFunc(collect(told.String()), func(n string) bool { return n == "tocsin.schedule" }) // a lane
+	seen := slices.DeleteFunc(collect(exported.String()), func(n string) bool { return n == "tocsin.schedule" }) // a lane
 	assert.Equal(t, collect(string(doc)), seen)
 }

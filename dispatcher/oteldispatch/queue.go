@@ -17,9 +17,9 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 )
 
-// Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It keeps q's
-// promises; jobs that q holds from before, or gives to an Engine without this wrapper, are delivered as before. Whatever
-// else q offers, such as closing, is done with q itself.
+// Queue returns q with traces and metrics around its jobs, for dispatcher.Config; nil = in memory, as there. It keeps
+// q's promises; jobs that q holds from before, or gives to an Engine without this wrapper, are delivered as before.
+// Whatever else q offers, such as closing, is done with q itself.
 func (t *Telemetry) Queue(q queue.Queue) queue.Queue {
 	if q == nil {
 		q = memoryqueue.New(memoryqueue.Options{})
@@ -161,7 +161,7 @@ func (p *processor) handle(ctx context.Context, j queue.Job) (out queue.Disposit
 	returned := false
 	defer func() {
 		if returned {
-			settle(span, out)
+			recordDisposition(span, out)
 		} else { // the queue tries again
 			fail(span, typePanic)
 		}
@@ -188,8 +188,8 @@ func (p *processor) describe(span trace.Span, j queue.Job) {
 	}
 }
 
-// settle says on the span what becomes of the job.
-func settle(span trace.Span, out queue.Disposition) {
+// recordDisposition says on the span what becomes of the job.
+func recordDisposition(span trace.Span, out queue.Disposition) {
 	switch out.Action {
 	case queue.Done:
 		span.SetAttributes(keyAction.String("done"))

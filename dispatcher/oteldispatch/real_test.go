@@ -81,10 +81,10 @@ func TestS52NothingSecretInTelemetry(t *testing.T) {
 	left.Wait()
 	require.NoError(t, b.Shutdown(context.Background()))
 
-	told := b.series() + fmt.Sprintf("%+v", b.spans.GetSpans())
+	exported := b.series() + fmt.Sprintf("%+v", b.spans.GetSpans())
 	host, _, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
 	for _, never := range []string{secretMark, payloadMark, host, "169.254", "hooks.example", "/slow"} {
-		assert.NotContains(t, told, never)
+		assert.NotContains(t, exported, never)
 	}
 	seen := 0
 	for _, s := range b.spans.GetSpans() {
@@ -158,11 +158,11 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	}
 	assert.Equal(t, producers*each*3, delivered)
-	told := b.series()
+	exported := b.series()
 	for route := range 3 {
-		assert.Contains(t, told, fmt.Sprintf(
+		assert.Contains(t, exported, fmt.Sprintf(
 			"tocsin.settled [{delivery}] {messaging.destination.name=route-%d, tocsin.event.type=request.approved, tocsin.outcome=delivered} %d\n",
 			route, producers*each))
 	}
-	assert.Contains(t, told, fmt.Sprintf("tocsin.dispatched [{event}] {tocsin.event.type=request.approved} %d\n", producers*each))
+	assert.Contains(t, exported, fmt.Sprintf("tocsin.dispatched [{event}] {tocsin.event.type=request.approved} %d\n", producers*each))
 }

@@ -39,8 +39,8 @@ func (j Job) ID() string {
 
 // Counts are the jobs of a lane by state.
 type Counts struct {
-	Due     int // could start now, if lane and order let them
-	Later   int // have a later time
+	Due     int // could start now, if lane and order let them; behind another of their order key whatever their time
+	Later   int // wait for their time and nothing else
 	Running int
 	Dead    int
 }
@@ -48,11 +48,11 @@ type Counts struct {
 // Waiting is the number of jobs that have not started.
 func (c Counts) Waiting() int { return c.Due + c.Later }
 
-// DeadLetter is a job that was given up.
+// DeadLetter is a job that is not run again, kept as evidence.
 type DeadLetter struct {
 	Job
-	Seq    int64     // increases with each death; the cursor for Selection.After
-	Died   time.Time // when it was given up
+	Seq    int64     // increases with each dead letter; the cursor for Selection.After
+	At     time.Time // when it became dead
 	Reason string    // why, in words
 }
 
@@ -60,14 +60,14 @@ type DeadLetter struct {
 type Selection struct {
 	Lane  string    // "" = every lane
 	IDs   []string  // job ids; nil = any
-	Since time.Time // died at or after; zero = any time
+	Since time.Time // dead at or after this time; zero = any time
 	After int64     // Seq greater than this, for paging
 	Limit int       // at most so many; 0 = no limit
 }
 
 // Match reports whether l is selected, apart from Limit.
 func (s Selection) Match(l DeadLetter) bool {
-	if s.Lane != "" && l.Route != s.Lane || l.Seq <= s.After || l.Died.Before(s.Since) {
+	if s.Lane != "" && l.Route != s.Lane || l.Seq <= s.After || l.At.Before(s.Since) {
 		return false
 	}
 	if s.IDs == nil {

@@ -39,7 +39,7 @@ type Queue interface {
 	Count(ctx context.Context, lane string) (Counts, error)
 	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish.
 	Purge(ctx context.Context, lane string) (int, error)
-	// DeadLetters lists the selected dead letters, the earliest death first.
+	// DeadLetters lists the selected dead letters, the earliest first.
 	DeadLetters(ctx context.Context, s Selection) ([]DeadLetter, error)
 	// Requeue gives the selected dead letters back to their lanes as new jobs of this generation, with no attempts made
 	// and as old as now, whatever the bound. It reports how many.
@@ -91,8 +91,8 @@ type Lane interface {
 // StopGrace is how long Stop waits for handlers whose context it has cancelled.
 const StopGrace = time.Second
 
-// Handler runs one job. ctx ends when the lane is stopped and out of patience. A panic counts as Retry after a second,
-// as does runtime.Goexit.
+// Handler runs one job. ctx ends when the lane is stopped and Stop waits no longer. A panic counts as Retry after a
+// second, as does runtime.Goexit.
 type Handler func(ctx context.Context, j Job) Disposition
 
 // Action says what becomes of a job.
@@ -102,7 +102,7 @@ const (
 	Done     Action = iota // delivered; the job is removed
 	Retry                  // failed: run again after Delay; the queue counts the attempt
 	Postpone               // not tried: run again after Delay, not counted
-	Dead                   // given up: kept as evidence with Reason
+	Dead                   // not run again: kept as evidence with Reason
 )
 
 // Disposition is a handler's answer: what the queue is to do with the job.
@@ -110,7 +110,7 @@ type Disposition struct {
 	Action Action
 	Delay  time.Duration // for Retry and Postpone; below 0 = 0
 	// Began is when the attempt began; that of the first counted attempt becomes the job's FirstTried. Dead with a Began
-	// counts an attempt too, without one it was given up untried.
+	// counts an attempt too, without one it was never tried.
 	Began  time.Time
 	Reason string // for Dead, in words; holds no secret
 }
@@ -118,7 +118,7 @@ type Disposition struct {
 // Bound limits the backlog of a lane: jobs that wait, not those that run.
 type Bound struct {
 	Jobs       int                    // 0 = DefaultBacklog
-	DropOldest bool                   // make room by giving up the oldest waiting job, instead of refusing the new one
+	DropOldest bool                   // make room by dropping the oldest waiting job, instead of refusing the new one
 	Keep       func(event.Event) bool // never dropped; nil = none; asked with the lane locked, as Admit is
 	Dropped    func(Job)              // notified of each drop, after it became a dead letter; nil = nobody
 }

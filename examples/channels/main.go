@@ -34,14 +34,14 @@ func main() {
 	}
 }
 
-// receivers are the three ends of the story.
+// receivers are the three ends of the scenario.
 type receivers struct {
 	slack *workspace
 	relay *relay.Relay
 	topic *topic
 }
 
-// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived.
+// run runs the scenario, printing to out, and returns the receivers, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	mailbox, err := relay.New()
 	if err != nil {
@@ -70,7 +70,7 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- engine.Run(ctx) }()
 
-	story, err := chapters()
+	scenario, err := chapters()
 	if err != nil {
 		return r, err
 	}
@@ -78,7 +78,7 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	fmt.Fprint(out, "The reason that Priya types:\n\n")
 	show.lines("  ", strings.Split(justification, "\n"), 2)
 	fmt.Fprint(out, "\nIt has to arrive as it is: nobody's phone rings in Slack, and no mail goes to anybody else.\n\n")
-	for i, c := range story {
+	for i, c := range scenario {
 		fmt.Fprintf(out, "── %d. %s: %s ──\n\n", i+1, c.event.Type(), c.title)
 		if err := engine.Dispatch(ctx, c.event); err != nil {
 			return r, err

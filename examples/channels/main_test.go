@@ -88,7 +88,7 @@ func TestTheStory(t *testing.T) {
 	}
 }
 
-// The story proves nothing unless the receivers would notice.
+// The scenario proves nothing unless the receivers would notice.
 func TestTheReceiversNotice(t *testing.T) {
 	t.Parallel()
 	shown, called := render("<!channel> &lt;!here&gt; <https://a.example|here>", true)

@@ -25,7 +25,8 @@ func (p printer) lines(indent string, lines []string, most int) {
 	}
 }
 
-// slack prints what somebody who looks at the channel sees: the first time all of it, then the first lines of what is new.
+// slack prints what somebody who looks at the channel sees: the first time all of it, then the first lines of what is
+// new.
 func (p printer) slack(changes []change, whole bool) {
 	for _, c := range changes {
 		fmt.Fprintf(p.out, "  Slack: %s\n", c.what)

@@ -115,7 +115,8 @@ func (t *topic) last() publication {
 
 var signedHeaders = regexp.MustCompile(`SignedHeaders=([^,]+)`)
 
-// isSigned reports whether a request was signed with the topic's key just now: it signs what came once more and compares.
+// isSigned reports whether a request was signed with the topic's key just now: it signs what came once more and
+// compares.
 func isSigned(r *http.Request, body []byte, now time.Time) bool {
 	names := signedHeaders.FindStringSubmatch(r.Header.Get("Authorization"))
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))

@@ -44,7 +44,7 @@ type result struct {
 	shutdownClean bool
 }
 
-// run plays the story, printing to out.
+// run runs the scenario, printing to out.
 func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 	folder, err := os.MkdirTemp("", "durable")
 	if err != nil {

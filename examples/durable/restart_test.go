@@ -127,7 +127,7 @@ func TestDeadLettersOutlastARestart(t *testing.T) {
 	p := launch(t, file, routes(&down)...)
 	for n := range 6 {
 		require.NoError(t, p.Dispatch(t.Context(), grants(n, n+1)...))
-		soon(t, func() bool { return p.status("a").DeadLetters == n+1 && p.status("b").DeadLetters == n+1 }, "both died")
+		soon(t, func() bool { return p.status("a").DeadLetters == n+1 && p.status("b").DeadLetters == n+1 }, "both are dead")
 	}
 	assert.Nil(t, p.end())
 
@@ -144,7 +144,7 @@ func TestDeadLettersOutlastARestart(t *testing.T) {
 	}{
 		{"one", queue.Selection{IDs: []string{letters[0].ID()}}, 1},
 		{"several", queue.Selection{IDs: []string{letters[1].ID(), letters[2].ID(), "unknown"}}, 2},
-		{"all of a route since a time", queue.Selection{Lane: "a", Since: letters[4].Died}, 2},
+		{"all of a route since a time", queue.Selection{Lane: "a", Since: letters[4].At}, 2},
 		{"none that is not there any more", queue.Selection{IDs: []string{letters[0].ID()}}, 0},
 		{"the rest", queue.Selection{}, 7},
 	} {

@@ -27,14 +27,14 @@ type operation struct {
 }
 
 func newOperation(set *config.Set, changed *changes) (*operation, error) {
-	quiet := slog.New(slog.DiscardHandler) // the story prints it all
+	discard := slog.New(slog.DiscardHandler) // the scenario prints it all
 	store := history.NewMemory(0)
-	recorder, err := history.NewRecorder(store, history.Options{Logger: quiet})
+	recorder, err := history.NewRecorder(store, history.Options{Logger: discard})
 	if err != nil {
 		return nil, err
 	}
 	o := &operation{
-		monitor:  health.New(health.Options{Routes: set.Alerts, Logger: quiet}),
+		monitor:  health.New(health.Options{Routes: set.Alerts, Logger: discard}),
 		recorder: recorder,
 		store:    store,
 		settled:  make(map[string]int),
@@ -46,7 +46,7 @@ func newOperation(set *config.Set, changed *changes) (*operation, error) {
 		changed.notify()
 	}}
 	o.engine, err = dispatcher.New(dispatcher.Config{
-		Routes: set.Routes, Observers: []dispatcher.Observer{o.monitor.Observer(), o.recorder.Observer(), counter}, Logger: quiet,
+		Routes: set.Routes, Observers: []dispatcher.Observer{o.monitor.Observer(), o.recorder.Observer(), counter}, Logger: discard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, o.recorder.Close(context.Background()))
@@ -75,7 +75,7 @@ func (o *operation) stop(ctx context.Context) error {
 	return errors.Join(err, o.recorder.Close(ctx))
 }
 
-// changes lets the story wait for what happens elsewhere.
+// changes lets the scenario wait for what happens elsewhere.
 type changes struct {
 	mu   sync.Mutex
 	next chan struct{} // closed when something has happened

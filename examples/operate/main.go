@@ -1,6 +1,6 @@
 // Operate loads a YAML document with a route in the style of each of five privileged-access products and runs it
-// against receivers on this machine. One of them fails until a contact gets a mail, works again, and gets what it missed;
-// then the status table and the history are printed. Nothing to install, nothing leaves the machine.
+// against receivers on this machine. One of them fails until a contact gets a mail, works again, and gets what it
+// missed; then the status table and the history are printed. Nothing to install, nothing leaves the machine.
 package main
 
 import (
@@ -27,9 +27,9 @@ func main() {
 	}
 }
 
-// run plays the story, printing to out, and returns it, for a test to look at what really arrived.
-func run(ctx context.Context, out io.Writer) (*story, error) {
-	s := &story{out: out, systems: newReceivers(), changed: newChanges()}
+// run runs the scenario, printing to out, and returns it, for a test to look at what really arrived.
+func run(ctx context.Context, out io.Writer) (*scenario, error) {
+	s := &scenario{out: out, systems: newReceivers(), changed: newChanges()}
 	defer s.systems.Close()
 	var err error
 	if s.mailbox, err = relay.New(); err != nil {

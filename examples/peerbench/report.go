@@ -218,7 +218,8 @@ func (r report) rewrite(name string) error {
 	return os.WriteFile(name, out.Bytes(), 0o644)
 }
 
-// section writes the chart, of the first three charted contests the floor, Tocsin and the cheapest peer, and the targets.
+// section writes the chart, of the first three charted contests the floor, Tocsin and the cheapest peer, and the
+// targets.
 func (r report) section(w io.Writer) {
 	fmt.Fprintf(w, "`%s` in [examples/peerbench](examples/peerbench): %s.\n"+
 		"All are measured in one run, in turns; the figures are medians of the rounds. Compare only what is in one table: times depend\n"+

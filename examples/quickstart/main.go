@@ -22,7 +22,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// receivers are the four ends of the story.
+// receivers are the four ends of the scenario.
 type receivers struct{ chat, tickets, legacy, pager *receiver }
 
 func main() {
@@ -36,8 +36,8 @@ func main() {
 // metadata is where many clouds hand credentials to whoever asks from within.
 const metadata = "http://169.254.169.254/latest/meta-data/"
 
-// run plays the story, printing to out, and returns the receivers, for a test to look at what really arrived. Observers are
-// notified of what the printer prints.
+// run runs the scenario, printing to out, and returns the receivers, for a test to look at what really arrived.
+// Observers are notified of what the printer prints.
 func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*receivers, error) {
 	r := &receivers{
 		chat:    newReceiver(always(http.StatusOK)),
@@ -45,7 +45,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 		legacy:  newReceiver(always(http.StatusInternalServerError)),
 		pager:   newReceiver(always(0)),
 	}
-	story := &printer{out: out, began: time.Now()}
+	scenario := &printer{out: out, began: time.Now()}
 	fast := retry.AtMost(3, retry.Fixed{Interval: 100 * time.Millisecond})
 	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on
 	// purpose; that does not include metadata services, whoever configures them.
@@ -75,7 +75,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	delivered := make(chan struct{}) // closed once the chat has the first request
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes: routes,
-		Observers: append(watching, story.observer(), dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
+		Observers: append(watching, scenario.observer(), dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
 			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
 				close(delivered)
 			}
@@ -88,7 +88,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	stopped := make(chan error, 1)
 	go func() { stopped <- engine.Run(ctx) }()
 
-	story.say("Priya asks for access; the product dispatches the event and goes on at once.")
+	scenario.say("Priya asks for access; the product dispatches the event and goes on at once.")
 	request, err := event.Decode[event.RequestPending](pending)
 	if err != nil {
 		return r, err
@@ -113,7 +113,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	); err != nil {
 		return r, err
 	}
-	story.say("A reminder is scheduled for two grants; one is revoked, so its reminder is cancelled.")
+	scenario.say("A reminder is scheduled for two grants; one is revoked, so its reminder is cancelled.")
 	cancelled, err := engine.Cancel(ctx, "expiring/grant-8")
 	if err != nil || !cancelled {
 		return r, fmt.Errorf("cancel: %v, %w", cancelled, err)
@@ -123,7 +123,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 		return r, err
 	}
 
-	story.say("Shutdown: what is due is delivered; the pager still hangs, so half a second is all it gets.")
+	scenario.say("Shutdown: what is due is delivered; the pager still hangs, so half a second is all it gets.")
 	limited, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	left := engine.Shutdown(limited)
@@ -132,6 +132,6 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	if err != nil {
 		return r, err
 	}
-	story.table(status)
+	scenario.table(status)
 	return r, <-stopped
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// printer prints the story as it happens.
+// printer prints the scenario as it happens.
 type printer struct {
 	mu    sync.Mutex
 	out   io.Writer

@@ -35,8 +35,8 @@ func TestRevokeTellsWhoAndWhy(t *testing.T) {
 	dispatchertest.RequireNone[event.GrantExpired](t, rec)
 }
 
-// What happens when the event cannot be queued: the Recorder fails as scripted. The grant has ended all the same, and its
-// event waits to be sent again.
+// What happens when the event cannot be queued: the Recorder fails as scripted. The grant has ended all the same, and
+// its event waits to be sent again.
 func TestRevokeKeepsTheEventThatIsNotQueued(t *testing.T) {
 	rec := new(dispatchertest.Recorder)
 	full := &dispatcher.BacklogError{Lanes: []string{"slack"}}

@@ -60,7 +60,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := story{out: out, receiver: r, config: webhook.Config{
+	s := scenario{out: out, receiver: r, config: webhook.Config{
 		Guard:  guard,
 		Limits: netguard.Limits{AllowInsecureHTTP: true},
 		Masks: []secret.Mask{
@@ -103,17 +103,17 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// story sends the same event again and again and prints what became of it.
-type story struct {
+// scenario sends the same event again and again and prints what became of it.
+type scenario struct {
 	out      io.Writer
 	receiver *receiver
 	config   webhook.Config
 }
 
-func (s *story) say(text string) { fmt.Fprintf(s.out, "%s\n\n", text) }
+func (s *scenario) say(text string) { fmt.Fprintf(s.out, "%s\n\n", text) }
 
 // send makes one attempt with the given signature; whole prints all that a history keeps of the request.
-func (s *story) send(ctx context.Context, origin string, signing webhook.Signing, whole bool) error {
+func (s *scenario) send(ctx context.Context, origin string, signing webhook.Signing, whole bool) error {
 	c := s.config
 	c.URL, c.Sign = origin+"/hooks/{team}?token={token}", signing
 	hook, err := webhook.New(c)
@@ -124,7 +124,7 @@ func (s *story) send(ctx context.Context, origin string, signing webhook.Signing
 	approved, _ := event.Sample(event.TypeRequestApproved)
 	receipt, err := hook.Send(ctx, channel.Delivery{Event: approved, Route: "chat", Attempt: 1})
 	if receipt.Request == nil {
-		return err // nothing was sent, which is not part of the story
+		return err // nothing was sent, which is not part of the scenario
 	}
 	signatures := strings.Split(receipt.Request.Header.Get("Webhook-Signature"), " ")
 	if whole {

@@ -96,7 +96,7 @@ func TestEveryEventIsDelivered(t *testing.T) {
 	})
 }
 
-// TestTestsWakeNobodyUp: what a product gets about a test has its lowest urgency, and touches no story.
+// TestTestsWakeNobodyUp: what a product gets about a test has its lowest urgency, and touches no incident.
 func TestTestsWakeNobodyUp(t *testing.T) {
 	t.Parallel()
 	for _, typ := range event.Catalogue() {

@@ -33,7 +33,7 @@ func pager(t *testing.T) func(e event.Event) paged {
 func TestPagerDutyActions(t *testing.T) {
 	t.Parallel()
 	page := pager(t)
-	for _, story := range []struct {
+	for _, lifecycle := range []struct {
 		subject string
 		news    []event.Type
 		actions string
@@ -54,12 +54,12 @@ func TestPagerDutyActions(t *testing.T) {
 		{"ticket-system", []event.Type{event.TypeChannelFailing, event.TypeChannelDisabled, event.TypeDeliveryDead, event.TypeChannelRecovered}, "trigger trigger trigger resolve"},
 	} {
 		var actions []string
-		for _, typ := range story.news {
+		for _, typ := range lifecycle.news {
 			p := page(sample(t, typ))
-			assert.Equal(t, story.subject, p.DedupKey, typ)
+			assert.Equal(t, lifecycle.subject, p.DedupKey, typ)
 			actions = append(actions, p.Action)
 		}
-		assert.Equal(t, story.actions, strings.Join(actions, " "), story.news)
+		assert.Equal(t, lifecycle.actions, strings.Join(actions, " "), lifecycle.news)
 	}
 }
 

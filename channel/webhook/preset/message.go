@@ -91,7 +91,7 @@ func (m message) source() string {
 	return "tocsin"
 }
 
-// isGood reports whether the news is the good end of a story or a step towards it.
+// isGood reports whether the news is the good end of a lifecycle or a step towards it.
 func isGood(n notice.Notice) bool {
 	return n.Severity == notice.Info && (n.Phase == notice.Closes || n.Phase == notice.Updates)
 }

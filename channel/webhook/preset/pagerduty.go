@@ -18,13 +18,13 @@ import (
 // account in the EU set URL to https://events.eu.pagerduty.com/v2/enqueue (recalled).
 //
 // The event's correlation id is the deduplication key, so that all news about a request or an alert are one incident:
-// an event that opens a story triggers it; request.approved, alert.acknowledged and, when somebody had approved it,
-// grant.active and grant.expiring_soon acknowledge it; the story's end resolves it. Access without an approval, such as
-// break-glass access, acknowledges nothing, or the page would fall silent before anybody saw it. Events that are no
-// part of a story trigger, and a person has to resolve them.
+// an event that opens a lifecycle triggers it; request.approved, alert.acknowledged and, when somebody had approved it,
+// grant.active and grant.expiring_soon acknowledge it; the lifecycle's end resolves it. Access without an approval,
+// such as break-glass access, acknowledges nothing, or the page would fall silent before anybody saw it. Events that
+// are no part of a lifecycle trigger, and a person has to resolve them.
 //
 // The route wants Order BySubject, or a retried trigger could come after its resolve; and an event filter, because
-// every event that opens a story wakes somebody up.
+// every event that opens a lifecycle wakes somebody up.
 //
 // Source: PagerDuty/developer-docs, docs/events-API-v2, read 2026-11: fields and lengths, 512 KB, 202 with "status":
 // "success" is success, 400 is not to be retried, 429 and 5xx are.

@@ -32,7 +32,7 @@ func (d *deadLetters) add(l queue.DeadLetter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.seq++
-	l.Seq, l.Died = d.seq, time.Now()
+	l.Seq, l.At = d.seq, time.Now()
 	if len(d.letters) >= d.limit {
 		d.letters[0] = queue.DeadLetter{}
 		d.letters = d.letters[1:]
@@ -57,8 +57,8 @@ func (d *deadLetters) count(lane string) (n int) {
 	return n
 }
 
-// take removes the selected letters and returns them.
-func (d *deadLetters) take(s queue.Selection) []queue.DeadLetter {
+// remove removes the selected letters and returns them.
+func (d *deadLetters) remove(s queue.Selection) []queue.DeadLetter {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	picked := d.pick(s)
@@ -82,31 +82,6 @@ func (d *deadLetters) pick(s queue.Selection) []queue.DeadLetter {
 	return picked
 }
 
-// Lanes implements queue.Queue.
-func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
-	names := q.scheduler.Lanes()
-	for _, letter := range q.dead.list(queue.Selection{}) {
-		names = append(names, letter.Route)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), ctx.Err()
-}
-
-// Count implements queue.Queue.
-func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
-	c := q.scheduler.Count(lane)
-	c.Dead = q.dead.count(lane)
-	return c, ctx.Err()
-}
-
-// Purge implements queue.Queue.
-func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	return q.scheduler.Purge(lane), nil
-}
-
 // DeadLetters implements queue.Queue.
 func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
 	return q.dead.list(s), ctx.Err()
@@ -117,7 +92,7 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	letters := q.dead.take(s)
+	letters := q.dead.remove(s)
 	now := time.Now()
 	for _, letter := range letters {
 		j := letter.Job
@@ -133,5 +108,5 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	return len(q.dead.take(s)), nil
+	return len(q.dead.remove(s)), nil
 }

@@ -251,9 +251,9 @@ func TestDeadLetterRing(t *testing.T) {
 func TestDropsAreTold(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})
-	var told []string
+	var notified []string
 	m.Bound("drops", queue.Bound{Jobs: 1, DropOldest: true, Dropped: func(j queue.Job) {
-		told = append(told, j.Event.ID())
+		notified = append(notified, j.Event.ID())
 		assert.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: j.Event, Route: "instead"}))
 	}})
 	m.Bound("full", queue.Bound{Jobs: 1})
@@ -265,6 +265,6 @@ func TestDropsAreTold(t *testing.T) {
 			require.ErrorAs(t, err, new(*queue.BacklogError))
 		}
 	}
-	assert.Equal(t, []string{"e1", "e2"}, told)
+	assert.Equal(t, []string{"e1", "e2"}, notified)
 	assert.Equal(t, 2, dues(t, m, "instead"))
 }

@@ -3,7 +3,6 @@ package memoryqueue
 import (
 	"context"
 	"fmt"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -26,15 +26,15 @@ type model struct {
 	lane   queue.Lane // nil = closed
 	starts chan *started
 
-	limit   int
-	bound   int
-	drop    bool
-	jobs    []*modelJob // all that wait or run, in the order enqueued
-	byAge   []*modelJob // those that wait
-	dead    []string
-	dropped []string
-	told    []string
-	made    int
+	limit    int
+	bound    int
+	drop     bool
+	jobs     []*modelJob // all that wait or run, in the order enqueued
+	byAge    []*modelJob // those that wait
+	dead     []string
+	dropped  []string
+	notified []string
+	made     int
 }
 
 type modelJob struct {
@@ -169,7 +169,7 @@ func (d *model) rebound() {
 	d.m.Bound("lane", queue.Bound{
 		Jobs: d.bound, DropOldest: d.drop,
 		Keep:    func(e event.Event) bool { return kept(e.ID()) },
-		Dropped: func(j queue.Job) { d.told = append(d.told, j.Event.ID()) },
+		Dropped: func(j queue.Job) { d.notified = append(d.notified, j.Event.ID()) },
 	})
 }
 
@@ -334,7 +334,7 @@ func (d *model) check() {
 		dead = append(dead, l.Event.ID())
 	}
 	require.Equal(t, d.dead, dead)
-	require.Equal(t, d.dropped, d.told)
+	require.Equal(t, d.dropped, d.notified)
 	d.checkDrain(want)
 }
 

@@ -90,7 +90,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	return nil
 }
 
-// enqueue stores jobs, names the lanes without room in full, and adds what was given up for others to dropped.
+// enqueue stores jobs, names the lanes without room in full, and adds what was dropped for others to dropped.
 func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropped) error {
 	var few [2]eventJobs
 	events := q.known.group(few[:0], jobs)
@@ -140,4 +140,29 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 		return false, err
 	}
 	return q.scheduler.Cancel(lane, key), nil
+}
+
+// Lanes implements queue.Queue.
+func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
+	names := q.scheduler.Lanes()
+	for _, letter := range q.dead.list(queue.Selection{}) {
+		names = append(names, letter.Route)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), ctx.Err()
+}
+
+// Count implements queue.Queue.
+func (q *Queue) Count(ctx context.Context, lane string) (queue.Counts, error) {
+	c := q.scheduler.Count(lane)
+	c.Dead = q.dead.count(lane)
+	return c, ctx.Err()
+}
+
+// Purge implements queue.Queue.
+func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	return q.scheduler.Purge(lane), nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStress: 64 producers, lanes that fail, retry, die and are paused, stopped and opened again, under -race: each job
-// is settled once per lane, and afterwards the queue is as empty as a new one.
+// TestStress: 64 producers, lanes that fail, retry, become dead and are paused, stopped and opened again, under -race:
+// each job is settled once per lane, and afterwards the queue is as empty as a new one.
 func TestStress(t *testing.T) {
 	t.Parallel()
 	const producers, each, lanes = 64, 40, 8

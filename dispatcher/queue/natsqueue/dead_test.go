@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
 )
 
-// Q10: a dead letter that was requeued and died again is requeued again, also when the caller gives it the same
+// Q10: a dead letter that was requeued and becomes dead again is requeued again, also when the caller gives it the same
 // generation within the id window: the server knows the job's id, and must not take the second life for the first.
 func TestQ10RequeueWithTheSameGenerationLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -36,9 +36,9 @@ func TestQ10RequeueWithTheSameGenerationLosesNothing(t *testing.T) {
 	}
 }
 
-// Q10: what dies again while Requeue is at work, as in a lane that another worker serves, is neither lost nor requeued
-// without an end.
-func TestQ10RequeueLeavesWhatDiesMeanwhile(t *testing.T) {
+// Q10: what becomes dead again while Requeue is at work, as in a lane that another worker serves, is neither lost nor
+// requeued without an end.
+func TestQ10RequeueLeavesWhatBecomesDeadMeanwhile(t *testing.T) {
 	t.Parallel()
 	const jobs = 300 // more than a page
 	s := store("1", "jobs", natstest.New(t, 1).URL())
@@ -58,6 +58,6 @@ func TestQ10RequeueLeavesWhatDiesMeanwhile(t *testing.T) {
 		n, err := q.Requeue(t.Context(), queue.Selection{}, generation+1)
 		require.NoError(t, err)
 		assert.Equal(t, jobs, n)
-		require.Eventually(t, dead, patience, 10*time.Millisecond, "every job dies once more, and none is missing")
+		require.Eventually(t, dead, patience, 10*time.Millisecond, "every job is dead once more, and none is missing")
 	}
 }

@@ -17,11 +17,11 @@ import (
 )
 
 // deadMessage is the dead letter of a job whose message has that number.
-func (q *Queue) deadMessage(j *queue.Job, seq uint64, died time.Time, reason string) *nats.Msg {
+func (q *Queue) deadMessage(j *queue.Job, seq uint64, at time.Time, reason string) *nats.Msg {
 	m := jobMessage(j)
 	m.Subject = q.names.subject(kindDead, token(j.Route), digest(j.ID()))
 	m.Header[jetstream.MsgIDHeader] = []string{followID(j, seq)}
-	m.Header[headerDied] = []string{formatTime(died)}
+	m.Header[headerDeadAt] = []string{formatTime(at)}
 	m.Header[headerReason] = []string{url.QueryEscape(strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""))}
 	return m
 }
@@ -34,7 +34,7 @@ func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg
 	id := "corrupt@" + strconv.FormatUint(seq, 10)
 	return &nats.Msg{
 		Subject: q.names.subject(kindDead, l.token, digest(id)),
-		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDied: {formatTime(time.Now())}},
+		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDeadAt: {formatTime(time.Now())}},
 		Data:    msg.Data(),
 	}
 }
@@ -50,7 +50,7 @@ func readDeadLetter(m *jetstream.RawStreamMsg) (queue.DeadLetter, error) {
 		return queue.DeadLetter{}, err
 	}
 	r := fields{header: m.Header}
-	letter := queue.DeadLetter{Job: j, Seq: int64(m.Sequence), Died: r.time(headerDied), Reason: r.text(headerReason)}
+	letter := queue.DeadLetter{Job: j, Seq: int64(m.Sequence), At: r.time(headerDeadAt), Reason: r.text(headerReason)}
 	if r.bad {
 		return queue.DeadLetter{}, errCorrupt
 	}
@@ -148,7 +148,7 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 }
 
 // removeEach removes the selected dead letters, a page at a time, after f has had them. It reports how many it removed.
-// What dies after it began is left alone, or a lane whose jobs die at once would be requeued without an end.
+// What becomes dead after it began is left alone, or a lane whose jobs fail at once would be requeued without an end.
 func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(context.Context, []queue.DeadLetter) error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -54,19 +54,19 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		}
 		if c.err != nil {
 			// What was not stored must not be known, or the same call would be taken for a repetition next time.
-			q.known.settle(unconfirmed, false)
+			q.known.confirm(unconfirmed, false)
 			return c.err
 		}
 	}
-	q.known.settle(unconfirmed, true)
+	q.known.confirm(unconfirmed, true)
 	return nil
 }
 
-// spare is what a job's message may gain when it is retried or dies: the time and target of a schedule, or a reason.
+// spare is what a job's message may gain when it is retried or dead: the time and target of a schedule, or a reason.
 const spare = 8 << 10
 
 // fits refuses a job that the server would not take, or would take now and not when it is to be retried or has
-// died: its worker could never be rid of it.
+// dead: its worker could never be rid of it.
 func (q *Queue) fits(m *nats.Msg, j *queue.Job) error {
 	limit := q.maxPayload.Load()
 	size := len(m.Data) + spare
@@ -217,9 +217,9 @@ func (k *known) add(jobs []queue.Job) (map[string]knownEvent, error) {
 	return unconfirmed, nil
 }
 
-// settle remembers that the servers have the events of a call or, if it failed, forgets those that no other call has
+// confirm remembers that the servers have the events of a call or, if it failed, forgets those that no other call has
 // stored.
-func (k *known) settle(unconfirmed map[string]knownEvent, stored bool) {
+func (k *known) confirm(unconfirmed map[string]knownEvent, stored bool) {
 	if len(unconfirmed) == 0 {
 		return
 	}

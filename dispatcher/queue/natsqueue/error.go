@@ -41,7 +41,7 @@ func (e *ServerError) Unwrap() error { return e.Err }
 // TooLargeError says that an event is larger than the server lets a message be. Nothing of its call was stored.
 type TooLargeError struct {
 	EventID string
-	Size    int   // of the message, with 8 KiB for what a retry or a death adds
+	Size    int   // of the message, with 8 KiB for what a retry or a dead letter adds
 	Limit   int64 // the server's max_payload
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
 )
 
-// feeders enqueue from several goroutines at a time until they are told to stop.
+// feeders enqueue from several goroutines at a time until they are to stop.
 func feeders(t *testing.T, l *ledger, q *natsqueue.Queue, lane string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -155,7 +155,7 @@ func TestQ1OutcomeThatCouldNotBeStored(t *testing.T) {
 			close(release)
 			patient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			require.NoError(t, lane.Stop(patient), "the handler has returned; its outcome is given up")
+			require.NoError(t, lane.Stop(patient), "the handler has returned; its outcome is lost")
 			refuse(t, nc, -1)
 			l := newLedger()
 			openLane(t, q, "lane", 1, l.handler(0))

@@ -194,8 +194,8 @@ func (q *Queue) countHere(lane string) (working, idle, purged int) {
 }
 
 // Purge implements queue.Queue. The messages of running jobs go too: they finish, and come back if they are to be
-// retried, but one whose process dies meanwhile does not run again. To tell what runs from what waits, the lane's
-// consumer is paused meanwhile, for all workers; if this process dies then, for twice Config.Timeout. What other
+// retried, but one whose process ends meanwhile does not run again. To tell what runs from what waits, the lane's
+// consumer is paused meanwhile, for all workers; if this process ends then, for twice Config.Timeout. What other
 // processes run is known from the servers, which can be a moment behind.
 func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
 	if err := ctx.Err(); err != nil {

@@ -144,12 +144,12 @@ func (l *lane) warn(toDo string, err error) {
 		return
 	}
 	l.mu.Lock()
-	quiet := !l.warned.IsZero() && time.Since(l.warned) < warnPause
-	if !quiet {
+	recent := !l.warned.IsZero() && time.Since(l.warned) < warnPause
+	if !recent {
 		l.warned = time.Now()
 	}
 	l.mu.Unlock()
-	if !quiet {
+	if !recent {
 		l.q.config.Logger.Warn("tocsin: the lane is not served until the NATS servers answer", "route", l.name, "to_do", toDo, "error", err)
 	}
 }

@@ -162,7 +162,7 @@ const (
 	headerOrderKey = "Tocsin-Order-Key"
 	headerHeaders  = "Tocsin-Headers"
 	headerNumber   = "Tocsin-Number" // of a scheduled job, until it has started: names it to Cancel
-	headerDied     = "Tocsin-Died"   // of a dead letter
+	headerDeadAt   = "Tocsin-Died"   // of a dead letter
 	headerReason   = "Tocsin-Reason"
 )
 

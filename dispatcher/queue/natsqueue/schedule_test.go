@@ -72,7 +72,7 @@ func TestQ4JobThatComesTooEarly(t *testing.T) {
 func TestQ11ScheduleReplacesWhatIsDue(t *testing.T) {
 	t.Parallel()
 	q := openFor(t, store("1", "jobs", natstest.New(t, 1).URL()))
-	require.NoError(t, q.Schedule(t.Context(), "key", jobFor("lane", "former")))
+	require.NoError(t, q.Schedule(t.Context(), "key", jobFor("lane", "previous")))
 	require.NoError(t, q.Schedule(t.Context(), "key", jobFor("lane", "latter")))
 	require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", "last")))
 	ran := make(chan string, 3)

@@ -105,7 +105,7 @@ func TestEventThatIsTooLarge(t *testing.T) {
 	assert.Zero(t, c, "nothing of the call is stored")
 }
 
-// An event that the server just takes leaves no room for what a retry or a death adds to its message. It must not
+// An event that the server just takes leaves no room for what a retry or a dead letter adds to its message. It must not
 // keep its worker for ever: Enqueue refuses what could not be settled.
 func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	t.Parallel()

@@ -220,7 +220,7 @@ func TestQ4PrecisionOfSchedules(t *testing.T) {
 	}
 }
 
-// Q5: a worker that is told to wait, as by its circuit breaker when only its own way to the destination is broken,
+// Q5: a worker that has to wait, as by its circuit breaker when only its own way to the destination is broken,
 // leaves the jobs to the others, and takes part again when it may.
 func TestQ5WorkerThatHasToWaitLeavesJobsToOthers(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue"
 )
 
-// Q4: a worker whose wall clock is an hour off retries after the delay it was told, in any lane: it counts it by
+// Q4: a worker whose wall clock is an hour off retries after the delay it was given, in any lane: it counts it by
 // the servers' clock.
 func TestQ4RetryOfAWorkerWhoseClockIsOff(t *testing.T) {
 	t.Parallel()

@@ -53,7 +53,7 @@ func rejectRule(p *probe) {
 	c.done()
 	full.expect("e4").done()
 	p.enqueue(over...)
-	full.quiet("that was enqueued again")
+	full.expectNone("that was enqueued again")
 	roomy.await(p, 4)
 
 	p.q.Bound("one", queue.Bound{Jobs: 1})
@@ -69,7 +69,7 @@ func rejectRule(p *probe) {
 	l = p.open("two", 1)
 	l.expect(two[0].Event.ID()).done()
 	l.expect(two[1].Event.ID()).done()
-	l.quiet("that was refused")
+	l.expectNone("that was refused")
 }
 
 func dropRule(p *probe) {
@@ -111,7 +111,7 @@ func dropRule(p *probe) {
 	}
 	p.enqueue(kept)
 	l.expect(kept.Event.ID()).done()
-	l.quiet("that was dropped")
+	l.expectNone("that was dropped")
 }
 
 func boundReplaceRule(p *probe) {
@@ -124,5 +124,5 @@ func boundReplaceRule(p *probe) {
 	l := p.open("a", 1)
 	l.expect("e2").done()
 	l.expect("e4").done()
-	l.quiet("that was replaced or refused")
+	l.expectNone("that was replaced or refused")
 }

@@ -62,7 +62,7 @@ func countsRule(p *probe) {
 	c.retry(time.Hour)
 	c = l.next()
 	p.counts("a", queue.Counts{Due: 1, Later: 2, Running: 1})
-	c.die("no use")
+	c.dead("no use")
 	l.next().done()
 	p.counts("a", queue.Counts{Later: 2, Dead: 1})
 	p.open("c", 1)
@@ -94,7 +94,7 @@ func purgeRule(p *probe) {
 	p.counts("a", queue.Counts{Running: 1})
 	c.retry(p.s.Unit)
 	l.expect("e1").done()
-	l.quiet("that was purged")
+	l.expectNone("that was purged")
 	p.enqueue(p.keyed("a", "x"), p.keyed("a", "y"))
 	l.expect("e7").done()
 	l.expect("e8").done()
@@ -134,12 +134,12 @@ func backlogRule(p *probe) {
 	t.once(p)
 }
 
-// bury makes dead letters of the lane's next n jobs.
-func (l *lane) bury(n int) {
+// markDead makes dead letters of the lane's next n jobs.
+func (l *lane) markDead(n int) {
 	l.p.tb.Helper()
 	for range n {
 		c := l.next()
-		c.die("reason " + c.Event.ID())
+		c.dead("reason " + c.Event.ID())
 		c.settledDead()
 	}
 }
@@ -159,32 +159,32 @@ func lettersRule(p *probe) {
 	keyed := p.keyed("a", "x")
 	keyed.Headers = map[string]string{"trace": "1"}
 	p.enqueue(keyed)
-	a.bury(1)
+	a.markDead(1)
 	p.enqueue(p.job("b"))
-	b.bury(1)
+	b.markDead(1)
 	p.enqueue(p.jobs("a", 3)...)
-	a.bury(3)
+	a.markDead(3)
 	all := p.letters(queue.Selection{})
 	var got []string
 	for n, letter := range all {
 		got = append(got, letter.Event.ID())
-		if n > 0 && (letter.Seq <= all[n-1].Seq || letter.Died.Before(all[n-1].Died)) {
-			p.fail("dead letter %d has Seq %d and died %v, the one before %d and %v", n, letter.Seq, letter.Died, all[n-1].Seq, all[n-1].Died)
+		if n > 0 && (letter.Seq <= all[n-1].Seq || letter.At.Before(all[n-1].At)) {
+			p.fail("dead letter %d has Seq %d and time %v, the one before %d and %v", n, letter.Seq, letter.At, all[n-1].Seq, all[n-1].At)
 		}
 		if letter.Reason != "reason "+letter.Event.ID() {
 			p.fail("dead letter %s has reason %q", letter.ID(), letter.Reason)
 		}
-		if letter.Died.Before(began.Add(-time.Millisecond)) || letter.Died.After(time.Now().Add(time.Millisecond)) {
-			p.fail("dead letter %s died at %v, which is not when it did", letter.ID(), letter.Died)
+		if letter.At.Before(began.Add(-time.Millisecond)) || letter.At.After(time.Now().Add(time.Millisecond)) {
+			p.fail("dead letter %s is of %v, which is not when it became one", letter.ID(), letter.At)
 		}
 	}
 	if strings.Join(got, " ") != "e1 e2 e3 e4 e5" {
-		p.fail("dead letters are listed as %v, want the earliest death first", got)
+		p.fail("dead letters are listed as %v, want the earliest first", got)
 	}
 	keyed.Attempt, keyed.FirstTried, keyed.NotBefore = 1, all[0].FirstTried, all[0].NotBefore
 	p.identical(keyed, all[0].Job)
 	for _, s := range []queue.Selection{
-		{Lane: "a"}, {Lane: "none"}, {Since: all[2].Died}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
+		{Lane: "a"}, {Lane: "none"}, {Since: all[2].At}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
 		{IDs: []string{all[4].ID(), all[0].ID(), "none"}}, {IDs: []string{}}, {Limit: 2}, {Limit: 9},
 		{Lane: "a", After: all[0].Seq, Limit: 2}, {Lane: "b", IDs: []string{all[0].ID()}},
 	} {
@@ -213,7 +213,7 @@ func lettersRule(p *probe) {
 	if paged != len(all) {
 		p.fail("paging two at a time did not find %d dead letters, each once", len(all))
 	}
-	a.quiet("that is dead")
+	a.expectNone("that is dead")
 }
 
 func requeueRule(p *probe) {
@@ -222,9 +222,9 @@ func requeueRule(p *probe) {
 	keyed.Headers = map[string]string{"trace": "1"}
 	keyed.Attempt, keyed.FirstTried, keyed.Enqueued = 3, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour)
 	p.enqueue(keyed)
-	a.bury(1)
+	a.markDead(1)
 	p.enqueue(p.jobs("a", 3)...)
-	a.bury(3)
+	a.markDead(3)
 	a.stop()
 	p.q.Bound("a", queue.Bound{Jobs: 1})
 	requeued := time.Now()
@@ -250,18 +250,18 @@ func requeueRule(p *probe) {
 		Event: keyed.Event, Route: "a", OrderKey: "x", Generation: 6, Headers: keyed.Headers, Enqueued: c.Enqueued,
 	}
 	p.identical(want, c.Job)
-	c.die("again")
+	c.dead("again")
 	c.settledDead()
-	a.quiet("that is dead")
+	a.expectNone("that is dead")
 	p.counts("a", queue.Counts{Dead: 2})
 }
 
 func discardRule(p *probe) {
 	a, b := p.open("a", 1), p.open("b", 1)
 	p.enqueue(p.jobs("a", 3)...)
-	a.bury(3)
+	a.markDead(3)
 	p.enqueue(p.jobs("b", 1)...)
-	b.bury(1)
+	b.markDead(1)
 	all := p.letters(queue.Selection{})
 	if n, err := p.q.Discard(p.ctx, queue.Selection{IDs: []string{all[1].ID()}}); n != 1 || err != nil {
 		p.fail("Discard of 1 dead letter: %d, %v", n, err)
@@ -273,37 +273,37 @@ func discardRule(p *probe) {
 	if len(left) != 2 || left[0].ID() != all[2].ID() || left[1].ID() != all[3].ID() {
 		p.fail("after Discard of %s and %s these are left: %v", all[1].ID(), all[0].ID(), left)
 	}
-	a.quiet("that was discarded")
+	a.expectNone("that was discarded")
 	p.counts("a", queue.Counts{Dead: 1})
 }
 
 func sinceRule(p *probe) {
 	a, b := p.open("a", 1), p.open("b", 1)
-	var ids []string // in the order of death: a b a b a b
+	var ids []string // in the order they became dead: a b a b a b
 	for range 3 {
 		for _, l := range []*lane{a, b} {
-			<-time.After(2 * time.Millisecond) // so that no two died at the same time
+			<-time.After(2 * time.Millisecond) // so that no two became dead at the same time
 			j := p.job(l.name)
 			ids = append(ids, j.ID())
 			p.enqueue(j)
-			l.bury(1)
+			l.markDead(1)
 		}
 	}
 	all := p.letters(queue.Selection{})
 	a.q.Limit(0)
-	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].Died}, 5); n != 2 || err != nil {
-		p.fail("Requeue of the 2 that died in lane a since a time: %d, %v", n, err)
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", Since: all[2].At}, 5); n != 2 || err != nil {
+		p.fail("Requeue of the 2 that became dead in lane a since a time: %d, %v", n, err)
 	}
 	p.counts("a", queue.Counts{Due: 2, Dead: 1})
-	if n, err := p.q.Discard(p.ctx, queue.Selection{Since: all[3].Died}); n != 2 || err != nil {
-		p.fail("Discard of the 2 that died in any lane since a time: %d, %v", n, err)
+	if n, err := p.q.Discard(p.ctx, queue.Selection{Since: all[3].At}); n != 2 || err != nil {
+		p.fail("Discard of the 2 that became dead in any lane since a time: %d, %v", n, err)
 	}
 	var left []string
 	for _, letter := range p.letters(queue.Selection{}) {
 		left = append(left, letter.ID())
 	}
 	if !slices.Equal(left, ids[:2]) {
-		p.fail("dead letters that died before the time are %v, want %v", left, ids[:2])
+		p.fail("dead letters that became dead before the time are %v, want %v", left, ids[:2])
 	}
 	a.q.Limit(1)
 	a.expect(all[2].Event.ID()).done()

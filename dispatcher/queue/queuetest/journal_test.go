@@ -31,13 +31,13 @@ type journal struct {
 
 // change is a line of the journal.
 type change struct {
-	Op   string
-	Seq  int64
-	PID  int    `json:",omitempty"`
-	Key  string `json:",omitempty"`
-	Job  *stored
-	Died time.Time
-	Why  string `json:",omitempty"`
+	Op  string
+	Seq int64
+	PID int    `json:",omitempty"`
+	Key string `json:",omitempty"`
+	Job *stored
+	At  time.Time
+	Why string `json:",omitempty"`
 }
 
 // stored is a job as the journal keeps it: the event as bytes.
@@ -168,11 +168,11 @@ func (j *journal) apply(n *naive, c change) {
 		if at >= 0 {
 			n.jobs = slices.Delete(n.jobs, at, at+1)
 		}
-	case "bury":
+	case "dead":
 		if n.defect == "forgets the dead at restart" {
 			return
 		}
-		n.dead = append(n.dead, queue.DeadLetter{Job: c.Job.job(), Seq: c.Seq, Died: c.Died, Reason: c.Why})
+		n.dead = append(n.dead, queue.DeadLetter{Job: c.Job.job(), Seq: c.Seq, At: c.At, Reason: c.Why})
 	case "raise":
 		n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool { return l.Seq == c.Seq })
 	}
@@ -203,8 +203,8 @@ func (j *journal) remove(k *naiveJob) {
 	}
 }
 
-func (j *journal) bury(l queue.DeadLetter) {
-	j.write(change{Op: "bury", Seq: l.Seq, Job: store(l.Job), Died: l.Died, Why: l.Reason})
+func (j *journal) markDead(l queue.DeadLetter) {
+	j.write(change{Op: "dead", Seq: l.Seq, Job: store(l.Job), At: l.At, Why: l.Reason})
 }
 
 func (j *journal) raise(l queue.DeadLetter) {

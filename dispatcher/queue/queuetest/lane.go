@@ -69,8 +69,8 @@ func (l *lane) mostAtOnce() int {
 	return most
 }
 
-// gaveUp is the answer of a handler that nobody wants to hear any more: far away, so that the job does not come again.
-func gaveUp() queue.Disposition { return queue.Disposition{Action: queue.Postpone, Delay: time.Hour} }
+// farAway is the answer of a handler whose rule is over: far away, so that the job does not come again.
+func farAway() queue.Disposition { return queue.Disposition{Action: queue.Postpone, Delay: time.Hour} }
 
 func (l *lane) ask(ctx context.Context, j queue.Job) queue.Disposition {
 	c := &call{lane: l, Job: j, ctx: ctx, at: time.Now(), answer: make(chan func() queue.Disposition, 1)}
@@ -79,13 +79,13 @@ func (l *lane) ask(ctx context.Context, j queue.Job) queue.Disposition {
 	case <-ctx.Done():
 		return queue.Disposition{Action: queue.Postpone}
 	case <-l.p.over:
-		return gaveUp()
+		return farAway()
 	}
 	select {
 	case f := <-c.answer:
 		return f()
 	case <-l.p.over:
-		return gaveUp()
+		return farAway()
 	}
 }
 
@@ -105,8 +105,8 @@ func (l *lane) expect(id string) *call {
 	return c
 }
 
-// quiet checks that nothing starts for a unit.
-func (l *lane) quiet(why string) {
+// expectNone checks that nothing starts for a unit.
+func (l *lane) expectNone(why string) {
 	l.p.tb.Helper()
 	timer := time.NewTimer(l.p.s.Unit)
 	defer timer.Stop()
@@ -145,7 +145,7 @@ func (c *call) retry(d time.Duration) {
 func (c *call) postpone(d time.Duration) {
 	c.settle(queue.Disposition{Action: queue.Postpone, Delay: d, Began: c.at})
 }
-func (c *call) die(reason string) {
+func (c *call) dead(reason string) {
 	c.settle(queue.Disposition{Action: queue.Dead, Reason: reason, Began: c.at})
 }
 

@@ -19,7 +19,7 @@ func limitRule(p *probe) {
 		for range n {
 			held = append(held, l.next())
 		}
-		l.quiet(why)
+		l.expectNone(why)
 	}
 	settle := func(n int) {
 		for range n {
@@ -32,14 +32,14 @@ func limitRule(p *probe) {
 	take(2, "beyond limit 5")
 	l.q.Limit(2)
 	settle(3)
-	l.quiet("beyond limit 2, which two others use")
+	l.expectNone("beyond limit 2, which two others use")
 	settle(1)
 	take(1, "beyond limit 2")
 	l.q.Limit(0)
 	settle(2)
-	l.quiet("although the limit is 0")
+	l.expectNone("although the limit is 0")
 	l.q.Limit(-1)
-	l.quiet("although the limit is below 0")
+	l.expectNone("although the limit is below 0")
 	l.q.Limit(2)
 	take(2, "beyond limit 2 after a pause")
 	l.q.Limit(1)
@@ -54,7 +54,7 @@ func limitRule(p *probe) {
 
 	paused := p.open("b", 0)
 	p.enqueue(p.job("b"))
-	paused.quiet("although the lane was opened with limit 0")
+	paused.expectNone("although the lane was opened with limit 0")
 	paused.q.Limit(1)
 	paused.next().done()
 }
@@ -101,7 +101,7 @@ func isolationRule(p *probe) {
 		case <-p.over:
 		}
 		<-p.over
-		return gaveUp()
+		return farAway()
 	})
 	failing := make(chan struct{}, 1)
 	p.openWith("failing", queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
@@ -168,7 +168,7 @@ func (g *gate) admit() time.Duration {
 func admitRule(p *probe) {
 	var g gate
 	l := p.openWith("a", queue.LaneOptions{Limit: 4, Admit: g.admit}, nil)
-	l.quiet("that nobody enqueued")
+	l.expectNone("that nobody enqueued")
 	g.wait.Store(int64(p.s.Unit))
 	p.enqueue(p.job("a"))
 	p.until("Admit is asked", func() bool { return g.asked.Load() > 0 })
@@ -181,12 +181,12 @@ func admitRule(p *probe) {
 	g.wait.Store(math.MaxInt64)
 	asked := g.asked.Load()
 	p.enqueue(p.jobs("a", 6)...)
-	l.quiet("although Admit said to wait")
+	l.expectNone("although Admit said to wait")
 	if n := g.asked.Load() - asked; n < 1 || n > 20 {
 		p.fail("Admit was asked %d times while it said to wait for ever", n)
 	}
 	g.wait.Store(0)
-	l.quiet("although Admit had said to wait, and the limit was not set")
+	l.expectNone("although Admit had said to wait, and the limit was not set")
 	l.q.Limit(3)
 	calls := []*call{l.next(), l.next(), l.next()}
 	if n := g.let.Load(); n != 4 {

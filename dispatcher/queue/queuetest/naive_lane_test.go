@@ -208,7 +208,7 @@ func (l *naiveLane) settle(j *naiveJob, out queue.Disposition) {
 		}
 		n.write(j)
 	case out.Action == queue.Dead:
-		n.bury(j, out.Reason)
+		n.markDead(j, out.Reason)
 		n.remove(j)
 	default:
 		n.remove(j)
@@ -288,14 +288,14 @@ func (l *naiveLane) Stop(ctx context.Context) error {
 		l.broadcast()
 	})
 	defer cancel()
-	quiet := func() bool { return l.running == 0 }
+	idle := func() bool { return l.running == 0 }
 	if n.is("Stop does not wait") {
 		return nil
 	}
 	if n.is("Stop cancels at once") {
 		cancel()
 	}
-	if l.await(ctx, quiet) == nil {
+	if l.await(ctx, idle) == nil {
 		return nil
 	}
 	if !n.is("Stop never cancels") {
@@ -303,7 +303,7 @@ func (l *naiveLane) Stop(ctx context.Context) error {
 	}
 	grace, end := context.WithTimeout(context.Background(), queue.StopGrace)
 	defer end()
-	if l.await(grace, quiet) == nil {
+	if l.await(grace, idle) == nil {
 		return nil
 	}
 	if n.is("silent about handlers that still run") {

@@ -43,8 +43,6 @@ func newNaive(d defect) *naive {
 	return &naive{defect: d, lanes: map[string]*naiveLane{}, ids: map[string]bool{}, facts: map[string]event.Event{}}
 }
 
-var ()
-
 func (n *naive) is(d ...defect) bool { return slices.Contains(d, n.defect) }
 
 // locked runs f with the queue locked and, with a journal, up to date; not once the journal is closed.
@@ -85,8 +83,8 @@ func (n *naive) Enqueue(ctx context.Context, jobs ...queue.Job) (err error) {
 		}
 		err = n.add(jobs, &drops)
 	})
-	for _, tell := range drops {
-		tell()
+	for _, notify := range drops {
+		notify()
 	}
 	return err
 }
@@ -196,29 +194,29 @@ func (n *naive) room(l *naiveLane, drops *[]func()) bool {
 			continue
 		}
 		if !n.is("drops without a dead letter") {
-			n.bury(j, "no room")
+			n.markDead(j, "no room")
 		}
 		n.remove(j)
-		if tell := l.bound.Dropped; tell != nil && !n.is("tells nobody") {
-			*drops = append(*drops, func() { tell(j.Job) })
+		if notify := l.bound.Dropped; notify != nil && !n.is("notifies nobody") {
+			*drops = append(*drops, func() { notify(j.Job) })
 		}
 		return true
 	}
 	return false
 }
 
-func (n *naive) bury(j *naiveJob, reason string) {
+func (n *naive) markDead(j *naiveJob, reason string) {
 	n.seq++
 	if n.is("dead without a reason") {
 		reason = ""
 	}
-	letter := queue.DeadLetter{Job: j.Job, Seq: n.seq, Died: time.Now(), Reason: reason}
+	letter := queue.DeadLetter{Job: j.Job, Seq: n.seq, At: time.Now(), Reason: reason}
 	n.dead = append(n.dead, letter)
 	if n.is("lists the latest first") {
 		slices.SortFunc(n.dead, func(a, b queue.DeadLetter) int { return int(b.Seq - a.Seq) })
 	}
 	if n.journal != nil {
-		n.journal.bury(letter)
+		n.journal.markDead(letter)
 	}
 }
 

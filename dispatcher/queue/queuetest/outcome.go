@@ -12,9 +12,9 @@ func doneRule(p *probe) {
 	l := p.open("a", 2)
 	p.enqueue(p.job("a"))
 	l.next().done()
-	l.quiet("that was done")
+	l.expectNone("that was done")
 	l.stop()
-	p.open("a", 2).quiet("that was done, when the lane was opened again")
+	p.open("a", 2).expectNone("that was done, when the lane was opened again")
 	p.counts("a", queue.Counts{})
 }
 
@@ -52,7 +52,7 @@ func postponeRule(p *probe) {
 		c.postpone(d)
 	}
 	l.next().done()
-	l.quiet("that was done")
+	l.expectNone("that was done")
 }
 
 func deadRule(p *probe) {
@@ -63,9 +63,9 @@ func deadRule(p *probe) {
 	tried.settle(queue.Disposition{Action: queue.Dead, Reason: "gave up", Began: began})
 	untried := l.next()
 	untried.settle(queue.Disposition{Action: queue.Dead, Reason: "too old"})
-	l.quiet("that is dead")
+	l.expectNone("that is dead")
 	l.stop()
-	p.open("a", 1).quiet("that is dead, when the lane was opened again")
+	p.open("a", 1).expectNone("that is dead, when the lane was opened again")
 	if !p.q.Properties().Inspection {
 		return
 	}

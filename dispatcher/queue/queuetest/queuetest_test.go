@@ -221,7 +221,7 @@ func inMemoryDefects() map[defect][]string {
 		"drops the youngest":                   {"bound/drop"},
 		"keeps nothing":                        {"bound/drop"},
 		"drops without a dead letter":          {"bound/drop"},
-		"tells nobody":                         {"bound/drop"},
+		"notifies nobody":                      {"bound/drop"},
 		"replacing needs room":                 {"bound/replace"},
 	}
 }

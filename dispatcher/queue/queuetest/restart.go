@@ -24,7 +24,7 @@ func restartRule(p *probe) {
 	timed := []queue.Job{p.delayed("a", p.s.Unit), p.delayed("a", -time.Hour)}
 	p.enqueue(timed...)
 	jobs = append(jobs, timed...)
-	c.die("no use")
+	c.dead("no use")
 	l.stop()
 	p.reopen()
 
@@ -54,7 +54,7 @@ func restartRule(p *probe) {
 		}
 		c.done()
 	}
-	l.quiet("that was settled before the restart")
+	l.expectNone("that was settled before the restart")
 	c = p.open("b", 1).next()
 	p.identical(elsewhere, c.Job)
 	c.done()
@@ -66,10 +66,10 @@ func deadRestartRule(p *probe) {
 	keyed := p.keyed("a", "x")
 	keyed.Event, keyed.Headers = oddEvent("odd"), map[string]string{"trace": "1"}
 	p.enqueue(keyed)
-	l.bury(1)
+	l.markDead(1)
 	p.enqueue(p.jobs("a", 3)...)
-	l.bury(3)
-	l.stop() // so that nobody has taken what is requeued: a queue of several processes could not tell that it is with nobody
+	l.markDead(3)
+	l.stop() // so that nobody has taken what is requeued: a queue of several processes could not know that it is with nobody
 	p.enqueue(p.jobs("purged", 2)...)
 	before := p.letters(queue.Selection{})
 	removed := func(what string, n int, err error) {
@@ -93,16 +93,16 @@ func deadRestartRule(p *probe) {
 	}
 	for n, was := range []queue.DeadLetter{before[0], before[3]} {
 		p.identical(was.Job, letters[n].Job)
-		if letters[n].Seq != was.Seq || !letters[n].Died.Equal(was.Died) || letters[n].Reason != was.Reason {
-			p.fail("dead letter %s is %d, %v, %q after a restart, was %d, %v, %q", was.ID(), letters[n].Seq, letters[n].Died,
-				letters[n].Reason, was.Seq, was.Died, was.Reason)
+		if letters[n].Seq != was.Seq || !letters[n].At.Equal(was.At) || letters[n].Reason != was.Reason {
+			p.fail("dead letter %s is %d, %v, %q after a restart, was %d, %v, %q", was.ID(), letters[n].Seq, letters[n].At,
+				letters[n].Reason, was.Seq, was.At, was.Reason)
 		}
 	}
 	p.counts("purged", queue.Counts{})
 	p.counts("a", queue.Counts{Due: 1, Dead: 2})
 	l = p.open("a", 1)
 	c := l.expect(before[2].Event.ID())
-	c.die("again")
+	c.dead("again")
 	c.settledDead()
 	if letters = p.letters(queue.Selection{After: before[3].Seq}); len(letters) != 1 || letters[0].Generation != 9 {
 		p.fail("a dead letter after a restart has a Seq that was in use before: %v", letters)

@@ -52,7 +52,7 @@ func delayRule(p *probe) {
 		c.retry(0)
 	}
 	l.next().retry(math.MaxInt64)
-	l.quiet("that is to be retried in 292 years")
+	l.expectNone("that is to be retried in 292 years")
 }
 
 func (p *probe) schedule(key string, j queue.Job) {
@@ -85,14 +85,14 @@ func scheduleRule(p *probe) {
 	p.cancel("a", "k", true, "waiting for its time")
 	p.cancel("a", "k", false, "cancelled before")
 	<-time.After(p.s.Unit)
-	l.quiet("that was cancelled")
+	l.expectNone("that was cancelled")
 
 	p.schedule("k", p.job("a"))
 	c = l.expect("e3")
 	p.schedule("due", p.job("a"))
 	p.cancel("a", "due", true, "due, while the lane is busy")
 	c.done()
-	l.quiet("that was cancelled")
+	l.expectNone("that was cancelled")
 }
 
 func postponedRule(p *probe) {
@@ -127,8 +127,8 @@ func replaceRule(p *probe) {
 	p.schedule("k", p.delayed("a", 2*p.s.Unit)) // due by when e4 is, but not before it is replaced
 	p.schedule("k", p.delayed("a", time.Hour))
 	a.expect("e4").done()
-	a.quiet("that was replaced")
-	p.cancel("a", "k", true, "scheduled while the former one runs")
+	a.expectNone("that was replaced")
+	p.cancel("a", "k", true, "scheduled while the previous one runs")
 	running.done()
 	p.cancel("b", "k", false, "done in its lane")
 }
@@ -147,6 +147,6 @@ func scheduleRestartRule(p *probe) {
 	c := l.expect("e2")
 	p.cancel("a", "fires", false, "running")
 	c.done()
-	l.quiet("that was cancelled or replaced before the restart")
+	l.expectNone("that was cancelled or replaced before the restart")
 	p.cancel("a", "replaced", true, "scheduled in place of another before the restart")
 }

@@ -19,13 +19,13 @@ func stopRule(p *probe) {
 		p.fail("Stop cancelled a handler although its own ctx was not done")
 	}
 	done.done()
-	l.quiet("although the lane is being stopped")
+	l.expectNone("although the lane is being stopped")
 	again.retry(0)
 	p.must("Stop", wait(p, stopped, "Stop after the last handler"))
-	l.quiet("although the lane is stopped")
+	l.expectNone("although the lane is stopped")
 	p.enqueue(p.job("a"))
 	l.q.Limit(4)
-	l.quiet("although the lane is stopped")
+	l.expectNone("although the lane is stopped")
 
 	l = p.open("a", 4)
 	ran := map[string]int{}
@@ -37,7 +37,7 @@ func stopRule(p *probe) {
 	if attempt, ok := ran["e2"]; len(ran) != 4 || !ok || attempt != 1 {
 		p.fail("after Stop and Open these ran with so many attempts: %v; want e2 with 1, e3, e4, e5", ran)
 	}
-	l.quiet("beyond what was left")
+	l.expectNone("beyond what was left")
 }
 
 func stopCancelRule(p *probe) {
@@ -48,7 +48,7 @@ func stopCancelRule(p *probe) {
 		case <-ctx.Done():
 			return queue.Disposition{Action: queue.Postpone, Began: time.Now()}
 		case <-p.over:
-			return gaveUp()
+			return farAway()
 		}
 	})
 	p.enqueue(p.jobs("a", 3)...)
@@ -101,7 +101,7 @@ func stuckRule(p *probe) {
 	if !ran[one.ID()] || ran[two.ID()] {
 		p.fail("after handlers that outlived Stop these ran: %v; want the postponed %s and the one that waited", ran, one.ID())
 	}
-	l.quiet("although it was done after Stop")
+	l.expectNone("although it was done after Stop")
 }
 
 func leaseRule(p *probe) {
@@ -110,10 +110,10 @@ func leaseRule(p *probe) {
 	c := l.expect("e1")
 	stall := max(2*p.s.Lease, 3*p.s.Unit)
 	for began := time.Now(); time.Since(began) < stall; {
-		l.quiet("that is with a handler already")
+		l.expectNone("that is with a handler already")
 	}
 	c.done()
-	l.quiet("that was done by a handler that had stalled")
+	l.expectNone("that was done by a handler that had stalled")
 }
 
 func (l *lane) drain(ctx context.Context) <-chan error {
@@ -166,7 +166,7 @@ func drainUntilRule(p *probe) {
 	still(p, drained, "Drain returned before a retry that is due in its time")
 	l.expect("e1").done()
 	p.must("Drain", wait(p, drained, "Drain after the last job that is due in its time"))
-	l.quiet("that is due in an hour")
+	l.expectNone("that is due in an hour")
 }
 
 func drainRemovedRule(p *probe) {

@@ -71,7 +71,7 @@ func contextRule(p *probe) {
 		_, err = p.q.Discard(ctx, queue.Selection{})
 		refused("Discard", err)
 	}
-	l.quiet("although ctx was done when it was enqueued")
+	l.expectNone("although ctx was done when it was enqueued")
 }
 
 func knownRule(p *probe) {
@@ -80,14 +80,14 @@ func knownRule(p *probe) {
 	p.enqueue(j)
 	l := p.open("a", 4)
 	c := l.expect("e1")
-	l.quiet("a second time: enqueued twice")
+	l.expectNone("a second time: enqueued twice")
 	p.enqueue(j, j)
-	l.quiet("while it runs: enqueued again")
+	l.expectNone("while it runs: enqueued again")
 	c.retry(0)
 	c = l.expect("e1")
 	c.done()
 	p.enqueue(j)
-	l.quiet("that was done: enqueued again")
+	l.expectNone("that was done: enqueued again")
 
 	elsewhere := j
 	elsewhere.Route = "b"
@@ -100,7 +100,7 @@ func knownRule(p *probe) {
 		c.done()
 	}
 	p.open("b", 1).expect("e1").done()
-	l.quiet("besides the new generation")
+	l.expectNone("besides the new generation")
 }
 
 func knownRaceRule(p *probe) {
@@ -161,8 +161,8 @@ func conflictRule(p *probe) {
 	second := first
 	second.Event = event.Must(event.GrantRevoked{Reason: "two"}, meta)
 	conflict("other data in one call", first, second)
-	a.quiet("of a conflict")
-	b.quiet("of a conflict")
+	a.expectNone("of a conflict")
+	b.expectNone("of a conflict")
 
 	// The known event itself is still welcome, in another encoding of the same time or none.
 	elsewhere.Event = known.Event

@@ -40,7 +40,7 @@ func (s dedupStore) Claim(ctx context.Context, key string, d time.Duration) (ded
 		return dedup.Claim{}, err
 	}
 	l := &s.queue.leases
-	token, other := l.take(key, d)
+	token, other := l.claim(key, d)
 	if other > 0 {
 		return dedup.Claim{State: dedup.InFlight, Remaining: other}, nil
 	}
@@ -86,8 +86,8 @@ func (s dedupStore) Release(ctx context.Context, key, token string) error {
 	return nil
 }
 
-// take makes a lease, or returns how long that of another lasts.
-func (l *leases) take(key string, d time.Duration) (token string, other time.Duration) {
+// claim makes a lease, or returns how long that of another lasts.
+func (l *leases) claim(key string, d time.Duration) (token string, other time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()

@@ -42,7 +42,7 @@
 // Jobs of lanes that are not open wait for them, however long, so a version of the program without some route loses
 // nothing of it. Attempts made, the times of retries, order by key, scheduled events with their keys, and dead letters
 // outlast a restart. What is about a run of the program begins anew with it: the counters and FailingSince of
-// Engine.Status, and the pace of a route's Rate, which starts as after a quiet time.
+// Engine.Status, and the pace of a route's Rate, which starts as after an idle time.
 //
 // A newer version of this package brings the file to its schema when it opens it. An older one then refuses the file
 // with a [*SchemaError] and leaves it alone: keep a copy if you may have to go back.

@@ -22,7 +22,8 @@ const lockSuffix = "-lock"
 //   - An exclusive transaction on an empty SQLite database beside the file. It works wherever SQLite does, and earlier
 //     versions of this package respect it. But that file can be removed, it goes by the name that was used, and where
 //     it is a POSIX lock, it is gone as soon as anything in this process closes the file.
-//   - A lock on the database file itself that belongs to the open file and not to the process; Linux only, see lockFile.
+//   - A lock on the database file itself that belongs to the open file and not to the process; Linux only, see
+//     lockFile.
 //   - The list of files that this process owns. Without it, a second queue of the same process would have to open the
 //     file in order to find it locked, and by closing it would drop the POSIX locks that SQLite has on it.
 type owner struct {
@@ -136,12 +137,12 @@ func (o *owner) watch() error {
 		}
 		o.files = append(o.files, watchedFile{o.path + suffix, info})
 	}
-	return o.check()
+	return o.verify()
 }
 
-// check reports a file that is no longer where it was: what is written to it then is lost with this process. It costs a
-// few microseconds.
-func (o *owner) check() error {
+// verify reports a file that is no longer where it was: what is written to it then is lost with this process. It costs
+// a few microseconds.
+func (o *owner) verify() error {
 	for i, f := range o.files {
 		info, err := os.Stat(f.path)
 		if err != nil || !os.SameFile(info, f.info) {

@@ -41,7 +41,7 @@ type Options struct {
 // stored all the same.
 //
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
-// transaction: even if the process dies then, Cancel does not claim to have stopped it.
+// transaction: even if the process ends then, Cancel does not claim to have stopped it.
 type Queue struct {
 	jobQueue                // what package durable makes of the store
 	durable  *durable.Queue // the same
@@ -179,7 +179,7 @@ func (q *Queue) close() error {
 	err := errors.Join(q.durable.Close(), q.store.readers.close())
 	moved := q.store.moved
 	if moved == nil {
-		moved = q.store.owner.check()
+		moved = q.store.owner.verify()
 	}
 	// The last one to be closed moves the log into the file.
 	return errors.Join(err, storeError("close", errors.Join(moved, q.store.conn.close())), storeError("close", q.store.owner.release()))

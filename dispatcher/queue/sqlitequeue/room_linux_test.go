@@ -150,8 +150,8 @@ func openedOnAFullDisk(t *testing.T, path, folder string, waiting int) {
 	}
 }
 
-// TestAFileIsGivenBackWhileAProgramStarts: a program that this process starts has all files open for a moment, before it
-// is the one that runs.
+// TestAFileIsGivenBackWhileAProgramStarts: a program that this process starts has all files open for a moment, before
+// it is the one that runs.
 func TestAFileIsGivenBackWhileAProgramStarts(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

@@ -97,7 +97,7 @@ CREATE INDEX history_subject ON history (subject, seq);
 CREATE INDEX history_told ON history (told);
 CREATE INDEX history_time ON history (time);
 
--- The events that history tells of, each once: body is its JSON form, byte for byte.
+-- The events in history, each once: body is its JSON form, byte for byte.
 CREATE TABLE told (
 	num    INTEGER PRIMARY KEY,
 	id     TEXT NOT NULL,

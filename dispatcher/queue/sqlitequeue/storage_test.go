@@ -99,7 +99,7 @@ func TestManyDeadLetters(t *testing.T) {
 	assert.Len(t, letters, many)
 	n, err := q.Requeue(t.Context(), queue.Selection{Lane: "a"}, 1)
 	require.NoError(t, err)
-	assert.Equal(t, many, n, "once each, although they die again meanwhile")
+	assert.Equal(t, many, n, "once each, although they become dead again meanwhile")
 	eventually(t, func() bool { return count(t, q, "a").Dead == many }, "all are dead again")
 	require.NoError(t, l.Stop(t.Context()))
 	n, err = q.Requeue(t.Context(), queue.Selection{Limit: chunk + 10}, 2)

@@ -297,7 +297,7 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 			Route: lane, Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]), FirstTried: moment(v[5]),
 			Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[10]) != 0,
 		},
-		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), Name: text(v[8]), OrderKey: text(v[7])},
+		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), ScheduleKey: text(v[8]), OrderKey: text(v[7])},
 	}
 	if j.Event, err = readEvent(integer(v[11]), text(v[12])); err != nil {
 		j.Ref.Unreadable = "the stored event cannot be read: " + err.Error()
@@ -376,7 +376,7 @@ func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (a
 			return false
 		}
 		all = append(all, deadLetter{
-			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), Died: moment(v[15]), Reason: text(v[16])}, j.Ref,
+			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), At: moment(v[15]), Reason: text(v[16])}, j.Ref,
 		})
 		return true
 	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,

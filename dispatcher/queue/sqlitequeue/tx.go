@@ -34,7 +34,7 @@ func (t *tx) Commit() error {
 		return err
 	}
 	// Before anything is acknowledged: is it where a restart looks for it?
-	if t.store.moved = t.store.owner.check(); t.store.moved != nil {
+	if t.store.moved = t.store.owner.verify(); t.store.moved != nil {
 		return t.store.moved
 	}
 	for _, f := range t.then {
@@ -101,7 +101,7 @@ func (t *tx) room(rows, bytes int) error {
 func (t *tx) Append(calls []*durable.Append) error {
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, t.room(a.Rows, a.Bytes)
-		if a.Refused == nil && a.Name == "" {
+		if a.Refused == nil && a.ScheduleKey == "" {
 			a.Refused = t.store.known.conflict(a.Check)
 		}
 		if a.Refused != nil {
@@ -129,13 +129,13 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 		if err != nil {
 			return err
 		}
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			if t.store.known.has(e.Key, lane) {
 				continue
 			}
 			t.store.known.add(t, e, lane)
 		}
-		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{Name: a.Name, OrderKey: j.OrderKey}})
+		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}})
 	}
 	stored := a.Stored[first:]
 	if len(stored) == 0 {
@@ -147,7 +147,7 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 		return err
 	}
 	for _, j := range stored {
-		if err := t.put(j, t.store.seq); err != nil {
+		if err := t.insertJob(j, t.store.seq); err != nil {
 			return err
 		}
 	}
@@ -176,8 +176,8 @@ func startAt(notBefore any, now int64) int64 {
 	return durable.Now
 }
 
-// put stores a new job of an event, behind the others of its order key.
-func (t *tx) put(j *durable.Job, seq int64) error {
+// insertJob stores a new job of an event, behind the others of its order key.
+func (t *tx) insertJob(j *durable.Job, seq int64) error {
 	lane := t.store.lane(j.Route)
 	notBefore := stamp(j.NotBefore)
 	due := startAt(notBefore, t.now)
@@ -193,7 +193,7 @@ func (t *tx) put(j *durable.Job, seq int64) error {
 	j.Ref.Num, j.Ref.Due = seq, due
 	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers,
 		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, lane, due, seq, j.Generation, stamp(j.Enqueued), notBefore,
-		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.Name), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
+		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.ScheduleKey), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
 	return err
 }
 
@@ -275,8 +275,8 @@ func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*du
 	return append(released, next), err
 }
 
-// Named implements durable.Tx.
-func (t *tx) Named(lane, key string) ([]*lanes.Ref, error) {
+// Scheduled implements durable.Tx.
+func (t *tx) Scheduled(lane, key string) ([]*lanes.Ref, error) {
 	return t.refs(func(int64) bool { return false }, -1, "lane = ? AND name = ?", t.store.lane(lane), key)
 }
 
@@ -296,8 +296,8 @@ func (t *tx) refs(skip func(num int64) bool, n int, where string, args ...any) (
 	return all, err
 }
 
-// Unname implements durable.Tx.
-func (t *tx) Unname(lane string, job *lanes.Ref) error {
+// ClearScheduleKey implements durable.Tx.
+func (t *tx) ClearScheduleKey(lane string, job *lanes.Ref) error {
 	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", t.store.lane(lane), job.Due, job.Num)
 	return err
 }
@@ -348,7 +348,7 @@ func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (
 			t.store.seq++
 			_, err = t.exec("INSERT INTO event (seq, refs, format, body) SELECT ?, 1, format, body FROM event WHERE seq = ?", t.store.seq, event)
 			if err == nil {
-				err = t.put(j, t.store.seq)
+				err = t.insertJob(j, t.store.seq)
 			}
 			requeued = append(requeued, j)
 		}

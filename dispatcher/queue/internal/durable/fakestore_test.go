@@ -267,7 +267,7 @@ func (t *fakeTx) Append(calls []*Append) error {
 	}
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, nil
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			a.Refused = t.s.conflict(a.Check)
 		}
 		if a.Refused != nil {
@@ -299,7 +299,7 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 		k = &fakeKnown{digest: e.Digest, lanes: map[string]bool{}}
 	}
 	for _, j := range e.Jobs {
-		if a.Name == "" {
+		if a.ScheduleKey == "" {
 			if k.lanes[j.Route] {
 				continue
 			}
@@ -310,13 +310,13 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 				}
 			})
 		}
-		a.Stored = append(a.Stored, t.put(j, a.Name))
+		a.Stored = append(a.Stored, t.put(j, a.ScheduleKey))
 	}
 }
 
 // put stores a new job of the latest number.
 func (t *fakeTx) put(j queue.Job, name string) *Job {
-	f := &fakeJob{Job: Job{Job: j, Ref: &lanes.Ref{Num: t.s.lastNum, Name: name, OrderKey: j.OrderKey, Due: t.startAt(j)}}}
+	f := &fakeJob{Job: Job{Job: j, Ref: &lanes.Ref{Num: t.s.lastNum, ScheduleKey: name, OrderKey: j.OrderKey, Due: t.startAt(j)}}}
 	if j.OrderKey != "" && slices.ContainsFunc(t.s.jobs[j.Route], func(o *fakeJob) bool { return o.OrderKey == j.OrderKey }) {
 		f.Ref.Due = HeldBack
 	}
@@ -383,7 +383,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 					j.NotBefore = time.Unix(0, j.Ref.Due)
 				}
 				if out.Action == queue.Retry {
-					j.Ref.Name = ""
+					j.Ref.ScheduleKey = ""
 				}
 				s.Due = j.Ref.Due
 			}
@@ -395,7 +395,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 			before := t.s.dead
 			t.undo = append(t.undo, func() { t.s.dead = before })
 			t.s.lastSeq++
-			d := queue.DeadLetter{Job: j.Job.Job, Seq: t.s.lastSeq, Died: time.Unix(0, t.now), Reason: out.Reason}
+			d := queue.DeadLetter{Job: j.Job.Job, Seq: t.s.lastSeq, At: time.Unix(0, t.now), Reason: out.Reason}
 			t.s.dead = append(slices.Clip(before), d)
 		}
 		released = t.remove(released, s.Lane, s.Job.Num)
@@ -435,20 +435,20 @@ func (t *fakeTx) remove(released []*Job, lane string, num int64) []*Job {
 	return released
 }
 
-func (t *fakeTx) Named(lane, key string) (refs []*lanes.Ref, err error) {
+func (t *fakeTx) Scheduled(lane, key string) (refs []*lanes.Ref, err error) {
 	for _, j := range t.s.jobs[lane] {
-		if j.Ref.Name == key {
+		if j.Ref.ScheduleKey == key {
 			refs = append(refs, j.copied().Ref)
 		}
 	}
-	return refs, t.s.ask("named")
+	return refs, t.s.ask("scheduled")
 }
 
-func (t *fakeTx) Unname(lane string, ref *lanes.Ref) error {
+func (t *fakeTx) ClearScheduleKey(lane string, ref *lanes.Ref) error {
 	if _, j := t.find(lane, ref.Num); j != nil {
-		t.change(j, func() { j.Ref.Name = "" })
+		t.change(j, func() { j.Ref.ScheduleKey = "" })
 	}
-	return t.s.ask("unname")
+	return t.s.ask("clear schedule key")
 }
 
 func (t *fakeTx) Waiting(lane string, last int64, n int, skip func(int64) bool) (refs []*lanes.Ref, err error) {

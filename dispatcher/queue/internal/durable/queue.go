@@ -194,7 +194,7 @@ func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.L
 // first events stored, each with all its jobs. When ctx ends during the call, the jobs may be stored all the same.
 //
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
-// transaction: even if the process dies then, Cancel does not claim to have stopped it.
+// transaction: even if the process ends then, Cancel does not claim to have stopped it.
 func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil || len(jobs) == 0 {
 		return err
@@ -239,7 +239,7 @@ func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queu
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
-	if ref.Name == "" {
+	if ref.ScheduleKey == "" {
 		return ctx, j
 	}
 	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
@@ -314,7 +314,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	a, _ := cut(events([]queue.Job{j}), q.Chunk)
-	a.Name = key
+	a.ScheduleKey = key
 	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
 		if err := t.Append([]*Append{a}); err != nil {
 			return err
@@ -349,8 +349,8 @@ func (q *Queue) write(ctx context.Context, op string, work int, f func(*transact
 }
 
 // Change is for what the store's own package stores besides jobs: it returns once f's change is durable, or when ctx is
-// done; then it may still get there, and f may still run. A failed transaction calls f again. An error from Refuse fails
-// this call alone.
+// done; then it may still get there, and f may still run. A failed transaction calls f again. An error from Refuse
+// fails this call alone.
 func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(Tx) error) error {
 	return q.write(ctx, op, workOf(rows, bytes), func(t *transaction) error { return f(t.Tx) })
 }
@@ -430,7 +430,7 @@ func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
 	return q.takeDead(ctx, "discard dead letters", s, nil)
 }
 
-// takeDead removes the selected dead letters, those that die meanwhile not.
+// takeDead removes the selected dead letters, those that become dead meanwhile not.
 func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, generation *int64) (n int, err error) {
 	for last := int64(-1); s.Limit <= 0 || n < s.Limit; {
 		limit := q.Chunk

@@ -41,9 +41,9 @@ type Tx interface {
 	// back by their order keys.
 	Settle(settlements []*Settlement) (released []*Job, err error)
 	Remove(lane string, jobs []*lanes.Ref) (released []*Job, err error)
-	// Named finds the jobs of a lane that have a schedule key, Unname makes such a job one without.
-	Named(lane, key string) ([]*lanes.Ref, error)
-	Unname(lane string, job *lanes.Ref) error
+	// Scheduled finds the jobs of a lane that have a schedule key, ClearScheduleKey makes such a job one without.
+	Scheduled(lane, key string) ([]*lanes.Ref, error)
+	ClearScheduleKey(lane string, job *lanes.Ref) error
 	// Waiting finds up to n jobs of a lane with numbers up to last, without those that skip names. None of an order key
 	// comes after the one that it waits for.
 	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
@@ -85,10 +85,10 @@ type Append struct {
 	Events []*Event
 	// Check are events of which none may be in conflict with what is known: those of the whole call, of which Events may
 	// be the first part; nil for a later part.
-	Check []*Event
-	Name  string // schedule key of its only job, whose id is then neither looked up nor remembered
-	Rows  int    // jobs in Events
-	Bytes int    // of their events
+	Check       []*Event
+	ScheduleKey string // of its only job, whose id is then neither looked up nor remembered
+	Rows        int    // jobs in Events
+	Bytes       int    // of their events
 
 	Stored  []*Job // what was stored
 	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error

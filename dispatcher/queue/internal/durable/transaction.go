@@ -13,14 +13,14 @@ type transaction struct {
 	Tx
 	queue           *Queue
 	settled         []*Settlement
-	fresh, released []*Job         // new jobs, and those that an order key holds back no longer
-	gone            map[place]bool // removed
+	fresh, released []*Job          // new jobs, and those that an order key holds back no longer
+	gone            map[jobNum]bool // removed
 	taken           []taken
 	failed          *change
 }
 
-// place is where a job is.
-type place struct {
+// jobNum is a job by its number in the store.
+type jobNum struct {
 	lane string
 	num  int64
 }
@@ -81,7 +81,7 @@ func (t *transaction) apply(batch []*change) (err error) {
 		}
 		t.fresh = append(t.fresh, c.append.Stored...)
 		if c.started != nil {
-			if err := t.Unname(c.started.lane, c.started.ref); err != nil {
+			if err := t.ClearScheduleKey(c.started.lane, c.started.ref); err != nil {
 				return err
 			}
 		}
@@ -92,7 +92,7 @@ func (t *transaction) apply(batch []*change) (err error) {
 // cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only when the
 // previous one ran as the key was used again.
 func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err error) {
-	all, err := t.Named(l.name, key)
+	all, err := t.Scheduled(l.name, key)
 	if err != nil {
 		return false, err
 	}
@@ -130,10 +130,10 @@ func (t *transaction) remove(l *lane, refs []*lanes.Ref) error {
 	released, err := t.Remove(l.name, refs)
 	t.released = append(t.released, released...)
 	if t.gone == nil {
-		t.gone = map[place]bool{}
+		t.gone = map[jobNum]bool{}
 	}
 	for _, ref := range refs {
-		t.gone[place{l.name, ref.Num}] = true
+		t.gone[jobNum{l.name, ref.Num}] = true
 	}
 	return err
 }
@@ -150,7 +150,7 @@ func (t *transaction) finish() {
 		l.add(0, -1)
 		s.Job.Due = s.Due
 		if s.Outcome.Action == queue.Retry {
-			s.Job.Name = "" // it was tried, so that it can be cancelled no more
+			s.Job.ScheduleKey = "" // it was tried, so that it can be cancelled no more
 		}
 		if s.Due != Now {
 			delete(l.held, s.Job.Num)
@@ -178,7 +178,7 @@ func (t *transaction) handOver(j *Job, isNew bool) {
 	l, num := t.queue.lane(j.Route), j.Ref.Num
 	inner := l.inner.Load()
 	switch {
-	case inner == nil || j.Ref.Due == HeldBack || t.gone[place{l.name, num}] || l.held[num] != nil:
+	case inner == nil || j.Ref.Due == HeldBack || t.gone[jobNum{l.name, num}] || l.held[num] != nil:
 		return
 	case j.Ref.Due != Now:
 		inner.StoredUntil(j.Ref.Due)

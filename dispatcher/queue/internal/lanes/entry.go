@@ -30,8 +30,8 @@ type Entry struct {
 	wall       bool // due is what the wall clock shows then, not the clock
 }
 
-// key is that of a scheduled job in memory; "" = none.
-func (e *Entry) key() string {
+// scheduleKey is that of a scheduled job in memory; "" = none.
+func (e *Entry) scheduleKey() string {
 	if e.ref == nil {
 		return ""
 	}
@@ -92,39 +92,65 @@ func (c *clock) count(e *Entry, began time.Time) {
 	}
 }
 
-// arrivals is a queue of entries by value: the jobs that have come and may start at once, which most jobs do. They lie
-// side by side, because the one who adds and the one who takes are on different cores, and following pointers between
-// those costs more than all the rest of a delivery. What is to wait, to come back or to be found again gets an entry of
-// its own.
+// arrival is a new job that may start at once and that nobody looks for by key or age, which most jobs are: what an
+// Entry would say of it.
+type arrival struct {
+	event      event.Event
+	generation int64
+	enqueued   time.Time
+	headers    map[string]string
+	turn       int64
+}
+
+// isArrival reports whether an arrival says all there is to say of a new job.
+func isArrival(j *queue.Job) bool {
+	return j.OrderKey == "" && !j.Urgent && j.NotBefore.IsZero() && j.Attempt == 0 && j.FirstTried.IsZero()
+}
+
+// newJob is what an arrival was made of.
+func (a *arrival) newJob(lane string) queue.Job {
+	return queue.Job{Event: a.event, Route: lane, Generation: a.generation, Enqueued: a.enqueued, Headers: a.headers}
+}
+
+// entry is the arrival as an Entry.
+func (c *clock) entry(a *arrival) *Entry {
+	return &Entry{
+		event: a.event, generation: a.generation, enqueued: c.stamp(a.enqueued), firstTried: unset, due: unset,
+		headers: a.headers, turn: a.turn,
+	}
+}
+
+// arrivals is a queue of jobs by value. They lie side by side and are small, because the one who adds and the one who
+// takes are on different cores, and following pointers between those costs more than all the rest of a delivery. What is
+// to wait, to come back or to be found again becomes an Entry.
 type arrivals struct {
-	ring  []Entry // its length is a power of two
+	ring  []arrival // its length is a power of two
 	first int
 	n     int
 }
 
-// push returns the new last entry, to be filled.
-func (a *arrivals) push() *Entry {
+func (a *arrivals) push(one arrival) {
 	if a.n == len(a.ring) {
 		a.resize(max(2*len(a.ring), 8))
 	}
-	e := &a.ring[(a.first+a.n)&(len(a.ring)-1)]
+	a.ring[(a.first+a.n)&(len(a.ring)-1)] = one
 	a.n++
-	return e
 }
 
-// pop moves the first entry, of which there must be one, to e.
-func (a *arrivals) pop(e *Entry) {
-	*e = a.ring[a.first]
-	a.ring[a.first] = Entry{}
+// pop removes and returns the first one, which there must be.
+func (a *arrivals) pop() arrival {
+	one := a.ring[a.first]
+	a.ring[a.first] = arrival{}
 	a.first = (a.first + 1) & (len(a.ring) - 1)
 	a.n--
 	if len(a.ring) > smallCapacity && a.n < len(a.ring)/8 {
 		a.resize(len(a.ring) / 2)
 	}
+	return one
 }
 
 func (a *arrivals) resize(n int) {
-	ring := make([]Entry, n)
+	ring := make([]arrival, n)
 	end := min(a.first+a.n, len(a.ring))
 	k := copy(ring, a.ring[a.first:end])
 	copy(ring[k:], a.ring[:a.n-k])

@@ -38,8 +38,8 @@ type Lane struct {
 	ready               [2]fifo              // those that may start: the urgent ones and the others
 	arrived             arrivals             // more of the others, younger than those
 	later               heap                 // those whose time has not come, as far as promote has seen
-	keys                map[string]*orderKey // busy order keys
-	named               map[string]*Entry    // scheduled jobs that have not started
+	orderKeys           map[string]*orderKey // busy order keys
+	scheduled           map[string]*Entry    // scheduled jobs that have not started
 	ages                *list.List           // all that wait, the oldest first; nil unless the lane drops the oldest
 	firstTurn, lastTurn int64                // Entry.turn
 
@@ -65,8 +65,8 @@ const (
 func newLane(s *Scheduler, name string) *Lane {
 	return &Lane{
 		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
-		ready: [2]fifo{{place: ready}, {place: ready}},
-		keys:  map[string]*orderKey{}, named: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, first: s.hooks.Refill != nil, next: unset},
+		ready:     [2]fifo{{place: ready}, {place: ready}},
+		orderKeys: map[string]*orderKey{}, scheduled: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, first: s.hooks.Refill != nil, next: unset},
 	}
 }
 
@@ -202,10 +202,10 @@ func (l *Lane) isIdle() bool {
 
 // addJob puts a new job where it waits.
 func (l *Lane) addJob(j *queue.Job) {
-	if l.ages == nil && j.OrderKey == "" && j.NotBefore.IsZero() && !j.Urgent {
-		e := l.arrived.push()
-		l.s.clock.fill(e, j)
-		l.enter(e, false)
+	if l.ages == nil && isArrival(j) {
+		l.waiting++
+		l.lastTurn++
+		l.arrived.push(arrival{j.Event, j.Generation, j.Enqueued, j.Headers, l.lastTurn})
 		return
 	}
 	e := new(Entry)
@@ -215,22 +215,22 @@ func (l *Lane) addJob(j *queue.Job) {
 
 // add puts a new entry where it waits.
 func (l *Lane) add(e *Entry) {
-	l.enter(e, false)
-	if key := e.key(); key != "" {
-		l.named[key] = e
+	l.addWaiting(e, false)
+	if key := e.scheduleKey(); key != "" {
+		l.scheduled[key] = e
 	}
 	if e.orderKey != "" {
-		if busy := l.keys[e.orderKey]; busy != nil {
+		if busy := l.orderKeys[e.orderKey]; busy != nil {
 			busy.followers.pushBack(e)
 			return
 		}
-		l.keys[e.orderKey] = &orderKey{head: e, followers: fifo{place: follower}}
+		l.orderKeys[e.orderKey] = &orderKey{head: e, followers: fifo{place: follower}}
 	}
 	l.place(e)
 }
 
-// enter counts an entry among those that wait.
-func (l *Lane) enter(e *Entry, oldest bool) {
+// addWaiting counts an entry among those that wait.
+func (l *Lane) addWaiting(e *Entry, oldest bool) {
 	l.waiting++
 	if oldest {
 		l.firstTurn--
@@ -275,34 +275,34 @@ func (l *Lane) makeReady(e *Entry) {
 // done to what waits.
 func (l *Lane) moveArrived() {
 	for l.arrived.n > 0 {
-		e := new(Entry)
-		l.arrived.pop(e)
-		l.ready[others].pushBack(e)
+		a := l.arrived.pop()
+		l.ready[others].pushBack(l.s.clock.entry(&a))
 	}
 }
 
-// list is where e is when it may start.
-func (l *Lane) list(e *Entry) *fifo {
+// readyList is where e is when it may start.
+func (l *Lane) readyList(e *Entry) *fifo {
 	if e.urgent {
 		return &l.ready[urgentFirst]
 	}
 	return &l.ready[others]
 }
 
-// comeBack puts an entry that ran back, as the oldest of those that wait.
+// comeBack puts an entry that ran back, as the oldest of those that wait. One that a store keeps until a later time
+// does not come here: it leaves the lane, and add gets it again.
 func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
-	if key := e.key(); key != "" {
+	if key := e.scheduleKey(); key != "" {
 		switch {
 		case out.Action == queue.Retry:
 			e.ref.key = ""
-		case l.named[key] != nil: // replaced: one that was only postponed has not started
-			l.finish(e)
+		case l.scheduled[key] != nil: // replaced: one that was only postponed has not started
+			l.releaseOrderKey(e)
 			return
 		default:
-			l.named[key] = e
+			l.scheduled[key] = e
 		}
 	}
-	l.enter(e, true)
+	l.addWaiting(e, true)
 	e.wall = false
 	switch {
 	case out.Delay > 0:
@@ -311,67 +311,67 @@ func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 		l.setTimer()
 	case out.Action == queue.Postpone:
 		e.due = unset
-		l.list(e).pushFront(e)
+		l.readyList(e).pushFront(e)
 	default: // behind the others, or a policy without pauses would keep a lane for one job
 		e.due = unset
 		l.makeReady(e)
 	}
 }
 
-// leave takes a waiting entry out of where it waits.
-func (l *Lane) leave(e *Entry) {
+// takeOut takes a waiting entry out of where it waits.
+func (l *Lane) takeOut(e *Entry) {
 	switch e.place {
 	case ready:
-		l.list(e).remove(e)
+		l.readyList(e).remove(e)
 	case later:
 		l.later.remove(e)
 	case follower:
-		l.keys[e.orderKey].followers.remove(e)
+		l.orderKeys[e.orderKey].followers.remove(e)
 	case nowhere:
 	}
-	l.left(e)
+	l.removeWaiting(e)
 }
 
-// left does the books of an entry that has left its place.
-func (l *Lane) left(e *Entry) {
+// removeWaiting counts an entry no longer among those that wait.
+func (l *Lane) removeWaiting(e *Entry) {
 	l.waiting--
 	if e.age != nil {
 		l.ages.Remove(e.age)
 		e.age = nil
 	}
-	if key := e.key(); key != "" {
-		delete(l.named, key)
+	if key := e.scheduleKey(); key != "" {
+		delete(l.scheduled, key)
 	}
 }
 
 // remove takes an entry that has not started out of the lane.
 func (l *Lane) remove(e *Entry) {
-	l.leave(e)
-	l.finish(e)
+	l.takeOut(e)
+	l.releaseOrderKey(e)
 	l.refill()
 	l.setTimer()
 	l.startWorker()
 	l.notify()
 }
 
-// finish lets the next entry of e's order key go. e waits nowhere any more.
-func (l *Lane) finish(e *Entry) {
+// releaseOrderKey lets the next entry of e's order key go. e does not run, and waits nowhere any more.
+func (l *Lane) releaseOrderKey(e *Entry) {
 	if e.orderKey == "" {
 		return
 	}
-	busy := l.keys[e.orderKey]
+	busy := l.orderKeys[e.orderKey]
 	if busy.head != e {
 		return
 	}
 	busy.head = busy.followers.pop()
 	if busy.head == nil {
-		delete(l.keys, e.orderKey)
+		delete(l.orderKeys, e.orderKey)
 		return
 	}
 	l.place(busy.head)
 }
 
-// makeRoom makes room for one more job and reports whether there is. A job that is given up for it is added to dropped,
+// makeRoom makes room for one more job and reports whether there is. A job that is dropped for it is added to dropped,
 // which is nil where none may be.
 func (l *Lane) makeRoom(dropped *[]Dropped) bool {
 	most := l.bound.Jobs
@@ -390,8 +390,8 @@ func (l *Lane) makeRoom(dropped *[]Dropped) bool {
 			continue
 		}
 		*dropped = append(*dropped, Dropped{Job: l.s.clock.job(e, l.name), Notify: l.bound.Dropped})
-		l.leave(e)
-		l.finish(e)
+		l.takeOut(e)
+		l.releaseOrderKey(e)
 		return true
 	}
 	return false
@@ -406,7 +406,7 @@ func (l *Lane) each(do func(*Entry)) {
 	for _, item := range l.later {
 		do(item.entry)
 	}
-	for _, busy := range l.keys {
+	for _, busy := range l.orderKeys {
 		busy.followers.each(do)
 	}
 }
@@ -414,16 +414,16 @@ func (l *Lane) each(do func(*Entry)) {
 // purge removes all that waits and reports how many there were.
 func (l *Lane) purge() int {
 	n := l.waiting
-	for key, busy := range l.keys {
+	for key, busy := range l.orderKeys {
 		busy.followers = fifo{place: follower}
 		if busy.head.place != nowhere { // it does not run
-			delete(l.keys, key)
+			delete(l.orderKeys, key)
 		}
 	}
 	l.ready, l.arrived = [2]fifo{{place: ready}, {place: ready}}, arrivals{}
 	l.later = nil
 	l.waiting = 0
-	clear(l.named)
+	clear(l.scheduled)
 	if l.ages != nil {
 		l.ages.Init()
 	}

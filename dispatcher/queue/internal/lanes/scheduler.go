@@ -34,7 +34,7 @@ func New(read func() Reading, hooks Hooks) *Scheduler {
 	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), hooks: hooks, lanes: map[string]*Lane{}}
 }
 
-// Dropped is a job that was given up for lack of room, and who is to be notified once no lock is held.
+// Dropped is a job that was dropped for lack of room, and who is to be notified once no lock is held.
 type Dropped struct {
 	Job    queue.Job
 	Notify func(queue.Job) // nil = none
@@ -104,7 +104,7 @@ func (s *Scheduler) Bound(name string, b queue.Bound) {
 	s.release(l)
 }
 
-// Add puts j into its lane. It reports whether there was room; a job that was given up for it is added to dropped.
+// Add puts j into its lane. It reports whether there was room; a job that was dropped for it is added to dropped.
 func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 	l.mu.Lock()
 	if l.removed {
@@ -136,9 +136,9 @@ func (s *Scheduler) Requeue(jobs ...queue.Job) {
 func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
 	l := s.lock(j.Route)
 	defer l.mu.Unlock()
-	if old := l.named[key]; old != nil {
-		l.leave(old)
-		l.finish(old)
+	if old := l.scheduled[key]; old != nil {
+		l.takeOut(old)
+		l.releaseOrderKey(old)
 	} else if !l.makeRoom(nil) {
 		return false
 	}
@@ -159,7 +159,7 @@ func (s *Scheduler) with(name string, f func(l *Lane)) {
 // Cancel removes the job with that key and reports whether there was one that had not started.
 func (s *Scheduler) Cancel(name, key string) (found bool) {
 	s.with(name, func(l *Lane) {
-		if e := l.named[key]; e != nil {
+		if e := l.scheduled[key]; e != nil {
 			l.remove(e)
 			found = true
 		}

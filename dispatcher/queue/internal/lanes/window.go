@@ -22,20 +22,21 @@ type Hooks struct {
 	Refill func(l *Lane)
 	// Stepped is called soon after the wall clock was set, while lanes are open. nil = none.
 	Stepped func()
-	// Window is how many jobs may wait in a lane.
+	// Window is how many jobs may wait in a lane. Entries that wait for something else than their turn count as well:
+	// what holds them for long has to enlarge the window, or they keep all others out.
 	Window func() int
 }
 
 // Ref is what the keeper of an entry's job knows of it.
 type Ref struct {
-	Num        int64  // of the job in the store; grows with the order enqueued
-	Due        int64  // the store's form of when it may start
-	Name       string // its schedule key
-	OrderKey   string
-	Unreadable string // why the store's bytes are no event; the job is dead then
-	Steps      int64  // of the wall clock when the job was read
+	Num         int64  // of the job in the store; grows with the order enqueued
+	Due         int64  // the store's form of when it may start
+	ScheduleKey string // "" = none, or used up by an attempt
+	OrderKey    string
+	Unreadable  string // why the store's bytes are no event; the job is dead then
+	Steps       int64  // of the wall clock when the job was read
 
-	key     string // of a scheduled job, when there is no store
+	key     string // the schedule key, by which the lane itself finds the job when there is no store
 	started bool   // since it came into the lane; guarded by the lane
 }
 

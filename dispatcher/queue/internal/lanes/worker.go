@@ -38,7 +38,7 @@ func (l *Lane) work() {
 type turn struct {
 	busy    bool   // there is a job
 	entry   *Entry // its entry; nil = own
-	own     Entry  // of a job that was among those that have arrived
+	own     arrival
 	job     queue.Job
 	handler queue.Handler
 	ctx     context.Context
@@ -50,15 +50,16 @@ type turn struct {
 func (l *Lane) call(t *turn) (out queue.Disposition) {
 	defer func() {
 		if recover() != nil {
-			out = panicOutcome()
+			out = panicDisposition()
 		}
 	}()
-	ctx, j := t.ctx, t.job
-	if start := l.s.hooks.Start; start != nil {
-		ctx, j = start(ctx, l, t.entry, j)
-		if ref := t.entry.ref; ref.Unreadable != "" {
-			return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
-		}
+	start := l.s.hooks.Start
+	if start == nil {
+		return t.handler(t.ctx, t.job)
+	}
+	ctx, j := start(t.ctx, l, t.entry, t.job)
+	if ref := t.entry.ref; ref.Unreadable != "" {
+		return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
 	}
 	return t.handler(ctx, j)
 }
@@ -73,8 +74,8 @@ func (l *Lane) store(t *turn) {
 	}
 }
 
-// panicOutcome is the outcome of a handler that did not return.
-func panicOutcome() queue.Disposition {
+// panicDisposition is that of a handler that did not return.
+func panicDisposition() queue.Disposition {
 	return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
@@ -88,7 +89,7 @@ func (l *Lane) next(t *turn, first bool) bool {
 	if first {
 		l.starting = false
 	}
-	t.busy = l.take(t)
+	t.busy = l.startNext(t)
 	if !t.busy {
 		l.workers--
 		l.notify()
@@ -99,13 +100,13 @@ func (l *Lane) next(t *turn, first bool) bool {
 	if t.entry != nil {
 		t.job = l.s.clock.job(t.entry, l.name)
 	} else {
-		t.job = l.s.clock.job(&t.own, l.name)
+		t.job = t.own.newJob(l.name)
 	}
 	return true
 }
 
-// take gives t the next job to run and reports whether there is one.
-func (l *Lane) take(t *turn) bool {
+// startNext gives t the next job to run and reports whether there is one.
+func (l *Lane) startNext(t *turn) bool {
 	if l.readyNow() == 0 && len(l.later) > 0 {
 		l.promote()
 	}
@@ -125,14 +126,14 @@ func (l *Lane) take(t *turn) bool {
 		t.entry = l.ready[others].pop()
 	}
 	if e := t.entry; e != nil {
-		l.left(e)
+		l.removeWaiting(e)
 		if e.ref != nil {
 			e.ref.started = true
 			l.refill()
 		}
 		return true
 	}
-	l.arrived.pop(&t.own)
+	t.own = l.arrived.pop()
 	l.waiting-- // nobody knows it by name or age
 	return true
 }
@@ -143,13 +144,12 @@ func (l *Lane) settle(t *turn) {
 	e := t.entry
 	if t.leaves || t.out.Action == queue.Done || t.out.Action == queue.Dead {
 		if e != nil {
-			l.finish(e)
+			l.releaseOrderKey(e)
 		}
 		return
 	}
 	if e == nil {
-		e = new(Entry)
-		*e = t.own
+		e = l.s.clock.entry(&t.own)
 	}
 	if t.out.Action == queue.Retry {
 		l.s.clock.count(e, t.out.Began)
@@ -159,7 +159,7 @@ func (l *Lane) settle(t *turn) {
 
 // abandon settles the job of a worker whose goroutine ends.
 func (l *Lane) abandon(t *turn) {
-	t.out = panicOutcome()
+	t.out = panicDisposition()
 	l.store(t)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -143,7 +143,7 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (ded
 	own := newEntry(false, time.Time{})
 	for last := uint64(0); ; {
 		own.ends = after(lease)
-		seq, err := s.put(ctx, subject, own, lease, last)
+		seq, err := s.write(ctx, subject, own, lease, last)
 		if err == nil {
 			return acquired(seq, own), nil
 		}
@@ -184,7 +184,7 @@ func (s *Store) Commit(ctx context.Context, key, t string, ttl time.Duration) er
 	if err := dedup.ValidateCall(ctx, key, ttl); err != nil {
 		return err
 	}
-	return s.settle(ctx, key, t, newEntry(true, after(ttl)), ttl)
+	return s.replaceClaim(ctx, key, t, newEntry(true, after(ttl)), ttl)
 }
 
 // Release implements dedup.Store.
@@ -192,11 +192,11 @@ func (s *Store) Release(ctx context.Context, key, t string) error {
 	if err := dedup.ValidateCall(ctx, key, 1); err != nil {
 		return err
 	}
-	return s.settle(ctx, key, t, newEntry(false, time.Time{}), 1)
+	return s.replaceClaim(ctx, key, t, newEntry(false, time.Time{}), 1)
 }
 
-// settle replaces the owner's claim.
-func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.Duration) error {
+// replaceClaim replaces the owner's claim.
+func (s *Store) replaceClaim(ctx context.Context, key, t string, with entry, ttl time.Duration) error {
 	own, ok := readToken(t)
 	if !ok || time.Now().UnixNano() >= own.ends {
 		return dedup.ErrLost
@@ -204,7 +204,7 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
-		_, err := s.put(ctx, s.subject(key), with, ttl, own.seq)
+		_, err := s.write(ctx, s.subject(key), with, ttl, own.seq)
 		if !jsapi.IsConflict(err) {
 			return err
 		}
@@ -221,10 +221,10 @@ func (s *Store) settle(ctx context.Context, key, t string, with entry, ttl time.
 
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + dedup.Key([]byte(key)) }
 
-// put writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost
+// write writes an entry if the last one of its subject is the given one; 0 = there is none. When the answer is lost
 // with a server, it writes again; so a conflict may be one with the entry itself, which lives as long as a call may
 // last.
-func (s *Store) put(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
+func (s *Store) write(ctx context.Context, subject string, e entry, ttl time.Duration, last uint64) (uint64, error) {
 	ack, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.PubAck, error) {
 		return s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: e.bytes()},
 			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgTTL(rounded(max(ttl, s.timeout))))

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
-// story is a bad day of one receiver.
-type story struct {
+// scenario is a bad day of one receiver.
+type scenario struct {
 	*operation
 	out     io.Writer
 	systems *receivers
@@ -26,9 +26,9 @@ type story struct {
 	changed *changes
 }
 
-func (s *story) say(text string) { fmt.Fprintf(s.out, "\n%s\n\n", text) }
+func (s *scenario) say(text string) { fmt.Fprintf(s.out, "\n%s\n\n", text) }
 
-func (s *story) play(ctx context.Context) error {
+func (s *scenario) play(ctx context.Context) error {
 	s.say("The document has a route in the style of each of five systems. A few events, and each takes what it wants.")
 	if err := errors.Join(
 		dispatch[event.RequestPending](ctx, s, ""),
@@ -104,7 +104,7 @@ func (s *story) play(ctx context.Context) error {
 }
 
 // sumUp prints what an administrator looks at afterwards.
-func (s *story) sumUp(ctx context.Context) error {
+func (s *scenario) sumUp(ctx context.Context) error {
 	s.say("The status of all routes:")
 	if err := s.table(ctx); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (s *story) sumUp(ctx context.Context) error {
 }
 
 // dispatch dispatches a new event like the catalogue's example of P.
-func dispatch[P event.Payload](ctx context.Context, s *story, tenant string) error {
+func dispatch[P event.Payload](ctx context.Context, s *scenario, tenant string) error {
 	e, err := occurrence[P](tenant)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func dispatch[P event.Payload](ctx context.Context, s *story, tenant string) err
 }
 
 // await returns once so many deliveries of each route are over.
-func (s *story) await(ctx context.Context, over map[string]int) error {
+func (s *scenario) await(ctx context.Context, over map[string]int) error {
 	return s.changed.until(ctx, func() bool {
 		for route, n := range over {
 			if s.over(route) < n {
@@ -149,7 +149,7 @@ func (s *story) await(ctx context.Context, over map[string]int) error {
 }
 
 // table prints the status, indented.
-func (s *story) table(ctx context.Context) error {
+func (s *scenario) table(ctx context.Context) error {
 	routes, err := s.engine.Status(ctx)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (s *story) table(ctx context.Context) error {
 }
 
 // mails prints the subjects of mails from the given one on.
-func (s *story) mails(from int) error {
+func (s *scenario) mails(from int) error {
 	subjects, err := s.subjects()
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (s *story) mails(from int) error {
 }
 
 // subjects returns those of all mails.
-func (s *story) subjects() ([]string, error) {
+func (s *scenario) subjects() ([]string, error) {
 	var all []string
 	for _, e := range s.mailbox.Mails() {
 		m, err := mail.ReadMessage(strings.NewReader(e.Data))

@@ -325,8 +325,11 @@ func (t *fakeTx) put(j queue.Job, name string) *Job {
 }
 
 func (t *fakeTx) startAt(j queue.Job) int64 {
-	if j.NotBefore.IsZero() || j.NotBefore.UnixNano() <= t.now {
+	switch {
+	case !j.NotBefore.After(time.Unix(0, t.now)):
 		return Now
+	case j.NotBefore.After(time.Unix(0, Latest)):
+		return Latest
 	}
 	return j.NotBefore.UnixNano()
 }

@@ -427,6 +427,20 @@ func TestStepsOfTheClock(t *testing.T) {
 		s.setFault(nil)
 		assert.Less(t, <-ages, time.Minute)
 		assert.Less(t, time.Since(from), 5*time.Second, "the store follows later when it could not")
+
+		paused.Generation, paused.Enqueued = 2, wall()
+		require.NoError(t, q.Enqueue(t.Context(), paused))
+		assert.Less(t, <-ages, time.Second)
+		from = time.Now()
+		s.setFault(func(op string) error {
+			if op == "load" && time.Since(from) >= 2*time.Second {
+				s.setFault(nil)
+				step(-day)
+			}
+			return nil
+		})
+		<-ages
+		assert.Less(t, time.Since(from), 4*time.Second, "the clock was set while the store was read")
 	})
 }
 

@@ -248,9 +248,10 @@ func (l *Lane) addWaiting(e *Entry, oldest bool) {
 	}
 }
 
-// place puts an entry that no other one holds back among those that may start, or those whose time has not come.
+// place puts an entry that no other one holds back among those that may start, or those whose time has not come. One
+// from a store may start, because its keeper said so: the clock may have been set back since.
 func (l *Lane) place(e *Entry) {
-	if e.due != unset {
+	if e.due != unset && l.s.hooks.Refill == nil {
 		if due := l.s.clock.due(e); due > l.s.clock.now() {
 			l.later.push(due, e)
 			l.setTimer()

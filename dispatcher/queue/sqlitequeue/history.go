@@ -210,13 +210,13 @@ func (s historyStore) remove(ctx context.Context, where string, limit int64) (n 
 }
 
 // deleteEntry removes an entry, and its event with the last one that is about it.
-func (t *tx) deleteEntry(seq, event int64) error {
+func (t *tx) deleteEntry(seq, num int64) error {
 	if _, err := t.exec("DELETE FROM history WHERE seq = ?", seq); err != nil {
 		return err
 	}
-	deleted, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", event)
+	deleted, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", num)
 	if err == nil && deleted == 0 {
-		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", event)
+		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", num)
 	}
 	return err
 }

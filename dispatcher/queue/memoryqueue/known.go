@@ -22,6 +22,9 @@ type knownEvents struct {
 	index map[uint64]int // by knownEvent.key
 	ring  []knownEvent   // the oldest at next once it is full
 	next  int
+
+	latest  []uint64 // the lanes of the latest event
+	scratch []uint64 // for those of a new one
 }
 
 // knownEvent is what is known of an event: a digest that tells other data, and the lanes that got it.
@@ -100,7 +103,8 @@ func (k *knownEvents) open(e *eventJobs) {
 	if known := k.find(e.key); known != nil {
 		e.lanes = known.lanes
 	} else {
-		e.lanes = make([]uint64, 0, len(e.jobs))
+		k.scratch = slices.Grow(k.scratch[:0], len(e.jobs)) // enough for all that add appends
+		e.lanes = k.scratch
 		k.add(e.knownEvent)
 	}
 	if len(e.lanes)+len(e.jobs) > fewLanes {
@@ -127,8 +131,14 @@ func (e *eventJobs) add(lane uint64) {
 	}
 }
 
-// close remembers who has the event now.
-func (k *knownEvents) close(e *eventJobs) { k.find(e.key).lanes = e.lanes }
+// close remembers who has the event now. Events that follow each other mostly go to the same lanes: they share one list,
+// which nobody changes.
+func (k *knownEvents) close(e *eventJobs) {
+	if !slices.Equal(e.lanes, k.latest) {
+		k.latest = slices.Clip(slices.Clone(e.lanes))
+	}
+	k.find(e.key).lanes = k.latest
+}
 
 // find returns what is known of an event, or nil. It is good until another is remembered.
 func (k *knownEvents) find(key uint64) *knownEvent {

@@ -93,7 +93,7 @@ func (s *scenario) play(ctx context.Context) error {
 		return err
 	}
 	for _, d := range dead {
-		fmt.Fprintf(s.out, "  %s: %s\n", d.Event.Type(), d.Reason)
+		fmt.Fprintf(s.out, "  %s\n    %s\n", d.Event.Type(), d.Reason)
 	}
 	n, err := s.engine.RedeliverDead(ctx, queue.Selection{Lane: "siem"})
 	if err != nil {

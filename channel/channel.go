@@ -13,15 +13,15 @@ import (
 
 // Channel delivers events to one destination.
 type Channel interface {
-	// Send makes one attempt. It does not retry: it marks errors with retry.Permanent, retry.Throttle (the destination as
-	// a whole asks for a pause), retry.Delay or retry.Postpone and leaves the rest unmarked (transient); an error that is
-	// ErrGone says that the destination no longer exists. When a credential is refused it calls secret.Value.Expire and
-	// returns a transient error: the credential may have been rotated.
+	// Send makes one attempt. It does not retry: it marks errors with retry.Permanent, retry.Throttle (the destination
+	// as a whole asks for a pause), retry.Delay or retry.Postpone and leaves the rest unmarked (transient); an error
+	// that is ErrGone says that the destination no longer exists. When a credential is refused it calls
+	// secret.Value.Expire and returns a transient error: the credential may have been rotated.
 	//
-	// Send is called from many goroutines at once. It must not modify or retain d or the bytes of its event, and returns
-	// soon after ctx is done. Its errors hold no credential, no secret URL and no full response body. The Receipt is
-	// valid after an error too, as far as the exchange went. The same Delivery.ID may come again: delivery is at least
-	// once.
+	// Send is called from many goroutines at once. It must not modify or retain d or the bytes of its event, and
+	// returns soon after ctx is done. Its errors hold no credential, no secret URL and no full response body. The
+	// Receipt is valid after an error too, as far as the exchange went. The same Delivery.ID may come again: delivery
+	// is at least once.
 	Send(ctx context.Context, d Delivery) (Receipt, error)
 }
 

@@ -13,8 +13,8 @@ import (
 
 // Attempt is one call of a channel.
 type Attempt struct {
-	// Context is the one the queue ran the job with, for the values it carries, such as a trace's span: it is what joins
-	// an observer to a wrapper around the queue. It may be done already, and is not to be kept.
+	// Context is the one the queue ran the job with, for the values it carries, such as a trace's span: it is what
+	// joins an observer to a wrapper around the queue. It may be done already, and is not to be kept.
 	Context  context.Context
 	Delivery channel.Delivery
 	Tenant   string // the route's: AnyTenant for one of the whole platform, whichever tenant's event it was

@@ -28,10 +28,11 @@ import (
 type Dispatcher interface {
 	// Dispatch hands events to the lane of every matching route and returns once they are stored (durable queue) or
 	// queued (memory). It never waits for a destination. A bad event is an *EventError that names it, and nothing is
-	// queued. Lanes without room are named by a *BacklogError; the other lanes have their jobs, and dispatching the same
-	// event again is safe: known jobs are skipped. An event that no route wants is not an error. Safe for concurrent use.
+	// queued. Lanes without room are named by a *BacklogError; the other lanes have their jobs, and dispatching the
+	// same event again is safe: known jobs are skipped. An event that no route wants is not an error. Safe for
+	// concurrent use.
 	//
-	// When ctx is done, nothing is queued. That of a request is done as soon as its client hangs up, so what was committed
-	// is dispatched after the commit with context.WithoutCancel(ctx), or with a deadline of its own.
+	// When ctx is done, nothing is queued. That of a request is done as soon as its client hangs up, so what was
+	// committed is dispatched after the commit with context.WithoutCancel(ctx), or with a deadline of its own.
 	Dispatch(ctx context.Context, events ...event.Event) error
 }

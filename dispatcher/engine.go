@@ -42,7 +42,8 @@ type Engine struct {
 	drainUntil     atomic.Pointer[time.Time]
 	lateEvents     lateEvents
 
-	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its context.
+	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its
+	// context.
 	admin    chan struct{}
 	running  context.Context  // Run's; nil before
 	lanes    map[string]*lane // by route name, also of removed routes that still send

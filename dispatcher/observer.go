@@ -46,8 +46,8 @@ const (
 // Settlement is the end of a delivery.
 type Settlement struct {
 	Delivery channel.Delivery
-	// Tenant is the route's, as of an Attempt. Of a delivery that is dead because the route's name had passed to another
-	// tenant, it is the event's: nothing of one tenant is reported under another.
+	// Tenant is the route's, as of an Attempt. Of a delivery that is dead because the route's name had passed to
+	// another tenant, it is the event's: nothing of one tenant is reported under another.
 	Tenant  string
 	Outcome Outcome
 	Reason  string // why it is dead, in words; "" otherwise

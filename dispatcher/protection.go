@@ -11,21 +11,21 @@ import (
 // Protection says what happens to a route that keeps failing, and to dead deliveries. The zero value is a
 // breaker with defaults and nothing else.
 type Protection struct {
-	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for everything
-	// that waits.
+	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for
+	// everything that waits.
 	Breaker Breaker
 	// DisableAfter pauses the lane once it has been failing for this long without a success, until SetRoutes, as for a
 	// destination that is gone; Observer.Disabled gets a *FailingError. A failed attempt is what notices it. The time
-	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it nor
-	// notice it, unless ten deliveries were refused with no success in between. 0 = never.
+	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it
+	// nor notice it, unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
-	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever its
-	// filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant. Fallbacks may
-	// follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
+	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever
+	// its filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant.
+	// Fallbacks may follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
 	//
 	// While the fallback has no room, or the queue cannot store, the delivery waits here, counted as queued and not
-	// attempted again, and with an Order what follows it waits too. What a full Backlog drops is offered to the fallback
-	// once.
+	// attempted again, and with an Order what follows it waits too. What a full Backlog drops is offered to the
+	// fallback once.
 	Fallback string
 }
 

@@ -25,25 +25,26 @@ type Route struct {
 	Tenant string
 	Events event.Filter // zero = every lifecycle event
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
-	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that has
-	// one (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not made.
+	// receiver that is down for an hour loses nothing. A policy that panics counts as nil. The time limit of one that
+	// has one (retry.Within, retry.Fixed.For) is looked at before each attempt: one that was delayed past it is not
+	// made.
 	Retry       retry.Policy
 	Timeout     time.Duration // bounds one attempt through its context; 0 = 30 s, negative = none
 	Concurrency int           // attempts at a time; 0 = 4; always 1 with Strict
 	Order       Order         // of events dispatched from now on; zero = Parallel
-	// Dedup suppresses identical deliveries within a window; zero = off. Its store is Config.DedupStore. A Key function of
-	// its own is asked within the tenant and the route, so it cannot suppress what another route or tenant gets.
+	// Dedup suppresses identical deliveries within a window; zero = off. Its store is Config.DedupStore. A Key function
+	// of its own is asked within the tenant and the route, so it cannot suppress what another route or tenant gets.
 	Dedup   channel.DedupOptions
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
 	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = forever. 0 = 24 h, or
-	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is set
-	// and too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an outage.
-	// No pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt still
-	// fits.
+	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is
+	// set and too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an
+	// outage. No pause that a receiver or a channel asks for costs the delivery: such a pause is cut so that an attempt
+	// still fits.
 	//
-	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue has
-	// from an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
+	// The age of what this Engine accepted is not changed by setting the machine's clock. That of what a durable queue
+	// has from an earlier run, or another process, goes by the wall clocks of both: it is wrong by as much as they are.
 	MaxAge time.Duration
 	State  State // zero = Enabled
 	// Protect says what happens to the route when it keeps failing, and to dead deliveries; zero = a breaker with

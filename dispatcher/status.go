@@ -43,8 +43,8 @@ type RouteStatus struct {
 	LastSuccess    time.Time // zero = none yet
 	LastError      string    // of the last failed attempt, also after a later success; "" = none yet
 	LastErrorAt    time.Time
-	// P50 and P99 are how long half and 99 % of the attempts took at most, to about an eighth, over the latest five to ten
-	// minutes in which there were any. 0 = none yet.
+	// P50 and P99 are how long half and 99 % of the attempts took at most, to about an eighth, over the latest five to
+	// ten minutes in which there were any. 0 = none yet.
 	P50, P99 time.Duration
 }
 

@@ -41,8 +41,8 @@ type Result struct {
 	// Delay is the earliest time from now at which a next attempt makes sense: the least pause after a transient error,
 	// the requested pause after a postponed one. Never negative; 0 = none was requested.
 	Delay time.Duration
-	// Throttled says that Delay is about the destination as a whole, not about this delivery: nothing else should be sent
-	// there before it is over.
+	// Throttled says that Delay is about the destination as a whole, not about this delivery: nothing else should be
+	// sent there before it is over.
 	Throttled bool
 }
 

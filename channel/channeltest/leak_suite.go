@@ -23,9 +23,10 @@ type LeakSuite[C any] struct {
 	// slice and map has an element. RunLeaks puts a value of its own into each secret.Value, whatever was there. Where
 	// fields exclude each other, run a suite for each. Required.
 	Config func() C
-	// New makes a channel of c whose destination answers every attempt as answer says; it may complete c, with the address
-	// of the destination for example. An error is one of what is searched: some configurations hold values that cannot be
-	// used. As in [Suite], let destinations repeat all they were sent, and end with t.Cleanup what New starts. Required.
+	// New makes a channel of c whose destination answers every attempt as answer says; it may complete c, with the
+	// address of the destination for example. An error is one of what is searched: some configurations hold values that
+	// cannot be used. As in [Suite], let destinations repeat all they were sent, and end with t.Cleanup what New
+	// starts. Required.
 	New func(t *testing.T, c C, answer Answer) (channel.Channel, error)
 	// Unsupported is as in Suite.
 	Unsupported []Answer

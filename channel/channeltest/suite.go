@@ -19,14 +19,14 @@ import (
 // Suite tells [Run] how to make the channel under test.
 type Suite struct {
 	// New makes a channel whose destination answers every attempt as answer says. It is called several times per class.
-	// What it starts for the destination it must end with t.Cleanup; a channel that is an io.Closer is closed before that,
-	// by Run. It must not call t.Parallel. Required.
+	// What it starts for the destination it must end with t.Cleanup; a channel that is an io.Closer is closed before
+	// that, by Run. It must not call t.Parallel. Required.
 	//
 	// Let refusing answers repeat all they were sent, credentials included: that is how a secret gets into an error.
 	New func(t *testing.T, answer Answer) channel.Channel
 	// Unsupported lists classes the destination does not have. What they leave unchecked is written to the test log.
-	// Accepted cannot be left out. A channel that sends one way only and hears of nothing, such as syslog over UDP, lists
-	// all others, see [OneWay].
+	// Accepted cannot be left out. A channel that sends one way only and hears of nothing, such as syslog over UDP,
+	// lists all others, see [OneWay].
 	Unsupported []Answer
 	// Secrets are the values New plants in the channel's configuration: tokens, passwords, secret parts of a URL, each
 	// with at least 8 characters that occur nowhere else. None may leave the channel.

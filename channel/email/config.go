@@ -29,8 +29,8 @@ const defaultTimeout = 30 * time.Second
 // template.Macros are as good as Handlebars.
 type Config struct {
 	Relay Relay
-	// From is the sender's address, without a name, also for mail that bounces. FromName is shown beside it; at most 100
-	// characters.
+	// From is the sender's address, without a name, also for mail that bounces. FromName is shown beside it; at most
+	// 100 characters.
 	From     string
 	FromName string
 	// ReplyTo is the address for answers. "" = From.
@@ -38,18 +38,19 @@ type Config struct {
 	// To are recipients that the header shows; Bcc are recipients that it does not. An address that occurs twice
 	// gets one mail.
 	To, Bcc []string
-	// ToComputed are recipients named by the event: templates compiled for template.Text, each of which makes one address,
-	// such as {{data.requester.email}}, or nothing. They are in the header. All recipients together are at most 10.
+	// ToComputed are recipients named by the event: templates compiled for template.Text, each of which makes one
+	// address, such as {{data.requester.email}}, or nothing. They are in the header. All recipients together are at
+	// most 10.
 	ToComputed []*template.Template
-	// Subject is compiled for template.Header. Text that mail programs would decode or reorder is made harmless, and 255
-	// characters are kept. nil = what happened, in one line, as package notice says it.
+	// Subject is compiled for template.Header. Text that mail programs would decode or reorder is made harmless, and
+	// 255 characters are kept. nil = what happened, in one line, as package notice says it.
 	Subject *template.Template
 	// Text, compiled for template.Text, and HTML, compiled for template.HTML, make the two forms of the body. With Text
 	// alone, the mail has no HTML form. nil = what package notice says of the event; with both nil, it has both forms.
 	//
-	// An event with so much data that Subject, Text or HTML gets beyond the template's limits of steps or output is mailed
-	// all the same, with what package notice says in that part's place. A mail that is larger than the relay says it takes
-	// is made shorter: text alone, of a title, a summary and a link.
+	// An event with so much data that Subject, Text or HTML gets beyond the template's limits of steps or output is
+	// mailed all the same, with what package notice says in that part's place. A mail that is larger than the relay
+	// says it takes is made shorter: text alone, of a title, a summary and a link.
 	Text, HTML *template.Template
 	// Domain is how we introduce ourselves to the relay (EHLO) and the domain of the Message-ID. "" = that of From.
 	Domain string
@@ -60,8 +61,8 @@ type Config struct {
 	// Send's context wins.
 	Timeout time.Duration
 	// Progress remembers the recipients of a mail that was delivered to some of them only. nil = a [Memory] of its own:
-	// give all channels, and what takes their place after a change of the configuration, the same one, and one in a store
-	// that outlives the process where mail must not come twice after a restart or from another worker.
+	// give all channels, and what takes their place after a change of the configuration, the same one, and one in a
+	// store that outlives the process where mail must not come twice after a restart or from another worker.
 	Progress Progress
 	// Logger gets a warning when Relay.TLS switches verification off, when Progress cannot be read or stored, and when
 	// the Guard refuses the relay, with the address. nil = slog.Default.

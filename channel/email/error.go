@@ -146,12 +146,12 @@ const (
 func (s Stage) aboutMail() bool { return s == StageRcpt || s == StageData || s == StageMessage }
 
 const (
-	// relayPause is the least pause after an attempt that failed for a certificate, for lack of TLS, or because the relay
-	// refuses us: an operator has to correct that, so an attempt every few minutes is useless, and a dead letter would be
-	// premature.
+	// relayPause is the least pause after an attempt that failed for a certificate, for lack of TLS, or because the
+	// relay refuses us: an operator has to correct that, so an attempt every few minutes is useless, and a dead letter
+	// would be premature.
 	relayPause = time.Hour
-	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants to
-	// see a sender come back, but not at once, and takes the impatient for spammers.
+	// greylistPause is the least pause after a 4yz reply about a recipient or a message. Greylisting (RFC 6647) wants
+	// to see a sender come back, but not at once, and takes the impatient for spammers.
 	greylistPause = 5 * time.Minute
 )
 

@@ -206,8 +206,8 @@ func (c *cappedConn) Write(p []byte) (int, error) {
 type replyConn struct {
 	net.Conn
 	greeting string // is read first
-	// hello says that the answer to EHLO is being read. Its keywords are then written in upper case: they mean the same in
-	// any (RFC 5321 section 4.1.1.1), and go-mail compares them as they come.
+	// hello says that the answer to EHLO is being read. Its keywords are then written in upper case: they mean the same
+	// in any (RFC 5321 section 4.1.1.1), and go-mail compares them as they come.
 	hello  bool
 	column int  // in the line
 	folds  bool // the keyword of the line has not ended

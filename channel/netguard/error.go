@@ -14,8 +14,8 @@ type Error struct {
 	Method string      // "" when a connection was made, not a request
 	Target string      // scheme://host[:port], or host:port for a connection
 
-	// OutcomeUnknown is set when the request had been written and no response came: the receiver may have acted on it. A
-	// retry is right, and may make it act twice.
+	// OutcomeUnknown is set when the request had been written and no response came: the receiver may have acted on it.
+	// A retry is right, and may make it act twice.
 	OutcomeUnknown bool
 
 	absent string        // the host whose name does not exist

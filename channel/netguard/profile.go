@@ -28,8 +28,8 @@ type Profile struct {
 	// DangerouslyAllowMetadata opens the addresses at which clouds hand out credentials without asking for any:
 	// 169.254.0.0/16, 100.100.100.200, 192.0.0.192, 168.63.129.16; in IPv6 fd00:ec2::/32, fd20:ce::/32,
 	// fd00:c1::a9fe:0/112, fd00:42::42, fd00:a9fe:a9fe::/64, fd00:100::100:200 and every unique local address that ends
-	// with one of the IPv4 ones; and names such as metadata.google.internal. The only proper use is a Guard of its own for
-	// a client that fetches the host's own credentials; never set it where a destination can be configured.
+	// with one of the IPv4 ones; and names such as metadata.google.internal. The only proper use is a Guard of its own
+	// for a client that fetches the host's own credentials; never set it where a destination can be configured.
 	DangerouslyAllowMetadata bool
 }
 
@@ -95,9 +95,9 @@ func parseRanges(lines ...string) []ipRange {
 
 var (
 	// metadata is checked before everything else. Most clouds have theirs at 169.254.169.254 and nowhere else: Azure,
-	// Google, DigitalOcean, Hetzner, Vultr, UpCloud, OVH, Exoscale, IBM, Huawei, OpenStack (also at fe80::a9fe:a9fe, which
-	// is never allowed). Tencent has 169.254.0.23, Scaleway 169.254.42.42, AWS 169.254.170.2 and .23 for containers.
-	// Sources of the others, read 2026-11:
+	// Google, DigitalOcean, Hetzner, Vultr, UpCloud, OVH, Exoscale, IBM, Huawei, OpenStack (also at fe80::a9fe:a9fe,
+	// which is never allowed). Tencent has 169.254.0.23, Scaleway 169.254.42.42, AWS 169.254.170.2 and .23 for
+	// containers. Sources of the others, read 2026-11:
 	//   - Alibaba: https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata; the IPv6 address as
 	//     cloud-init's DataSourceAliYun has it
 	//   - Oracle: https://docs.oracle.com/en-us/iaas/Content/Compute/Tasks/gettingmetadata.htm and oci-python-sdk's
@@ -121,8 +121,8 @@ var (
 		"fd00:100::100:200/128 cloud metadata (Alibaba)",
 	)
 
-	// metadataIPv4 are the metadata addresses of IPv4 that are refused as the end of a unique local IPv6 address, too: a
-	// network may have its NAT64 prefix (RFC 6052) there, which a guard cannot know.
+	// metadataIPv4 are the metadata addresses of IPv4 that are refused as the end of a unique local IPv6 address, too:
+	// a network may have its NAT64 prefix (RFC 6052) there, which a guard cannot know.
 	metadataIPv4 = []netip.Addr{ //nolint:gochecknoglobals // a read-only table
 		netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
 		netip.MustParseAddr("169.254.0.23"), netip.MustParseAddr("169.254.42.42"), netip.MustParseAddr("100.100.100.200"),

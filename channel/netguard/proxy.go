@@ -33,8 +33,8 @@ type Proxy struct {
 	// User and Password. Without it the environment is ignored.
 	FromEnvironment bool
 
-	// Profile says what the proxy's own address may be, which is usually private. It is the operator's, whatever profile
-	// destinations are checked by.
+	// Profile says what the proxy's own address may be, which is usually private. It is the operator's, whatever
+	// profile destinations are checked by.
 	Profile Profile
 
 	// ResolveTarget resolves the destination here as well and checks every address. It needs a name server that knows

@@ -15,19 +15,19 @@ import (
 type Options struct {
 	// Template makes the message instead of the built-in one, from the event's decoded form.
 	//
-	// Compiled for template.Slack it makes the text in Slack's mrkdwn, where values cannot mention, link or date anything.
-	// Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text
+	// Compiled for template.Slack it makes the text in Slack's mrkdwn, where values cannot mention, link or date
+	// anything. Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text
 	// that is too long for a message is cut, and ends with "…".
 	//
-	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for notifications
-	// is added if there is none, and where the message goes: a template that says so itself, with "channel" or
-	// "thread_ts", is refused. In mrkdwn parts of it values need the helper slack: {"text": "*{{slack
+	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for
+	// notifications is added if there is none, and where the message goes: a template that says so itself, with
+	// "channel" or "thread_ts", is refused. In mrkdwn parts of it values need the helper slack: {"text": "*{{slack
 	// data.justification}}*"}.
 	//
 	// An event is posted in the built-in form when the template makes nothing of it, or more than its limits allow, or
-	// what is no JSON object, or what Slack does not take, such as an empty text in a block or more than 3000 characters;
-	// the last costs a second request. For a test event (event.Event.ForTest) a template that fails is a permanent error
-	// of kind webhook.KindRender instead, and nothing is sent.
+	// what is no JSON object, or what Slack does not take, such as an empty text in a block or more than 3000
+	// characters; the last costs a second request. For a test event (event.Event.ForTest) a template that fails is a
+	// permanent error of kind webhook.KindRender instead, and nothing is sent.
 	Template *template.Template
 	// Interval is the least time between two messages. A delivery that comes sooner is not tried but postponed, see
 	// [ErrPaced]. 0 = 1 s, which is what Slack allows for a channel; negative = none. A route whose Rate is one event a
@@ -42,8 +42,8 @@ type Options struct {
 	TLS netguard.TLS
 	// Proxy is an HTTP proxy to send through. nil = none; the environment's is ignored.
 	Proxy *netguard.Proxy
-	// Timeouts limit the phases of each request and the whole of it, the template included. A deadline of Send's context
-	// that is earlier wins.
+	// Timeouts limit the phases of each request and the whole of it, the template included. A deadline of Send's
+	// context that is earlier wins.
 	Timeouts netguard.Timeouts
 	// Logger gets a warning when TLS switches verification off, a reference cannot be read or stored, an event is not
 	// posted as the template says, or the Guard refuses the destination. nil = slog.Default.

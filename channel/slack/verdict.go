@@ -74,8 +74,8 @@ func apiVerdict(code string) retry.Verdict {
 		"deprecated_endpoint", "method_deprecated":
 		return retry.VerdictPermanent
 	default:
-		// fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …; and what is about
-		// the app and not about the message, which people correct: invalid_auth, missing_scope, not_in_channel,
+		// fatal_error, internal_error, ratelimited, rate_limited, request_timeout, service_unavailable, …; and what is
+		// about the app and not about the message, which people correct: invalid_auth, missing_scope, not_in_channel,
 		// restricted_action, team_access_not_granted, …
 		return retry.VerdictTransient
 	}

@@ -21,8 +21,8 @@ type WebhookConfig struct {
 	// URL is the webhook's, https://hooks.slack.com/services/…. Required. Whoever knows it can post, so its path is
 	// treated as a secret, unless it has Masks.
 	URL string
-	// Masks are up to 10 secret parts of URL, see webhook.Config: {Replacement: "{hook}", Value: secret.Env("SLACK_HOOK")}
-	// for a URL of https://hooks.slack.com/services/{hook}.
+	// Masks are up to 10 secret parts of URL, see webhook.Config: {Replacement: "{hook}", Value:
+	// secret.Env("SLACK_HOOK")} for a URL of https://hooks.slack.com/services/{hook}.
 	Masks []secret.Mask
 	Options
 }

@@ -84,8 +84,8 @@ func New(c Config) (*Channel, error) {
 	if c.Proxy != nil {
 		p.proxy = c.Proxy.Password
 	}
-	// Not made from the SDK's Config: what the environment and the AWS files say concerns the credentials alone, and must
-	// not send events elsewhere.
+	// Not made from the SDK's Config: what the environment and the AWS files say concerns the credentials alone, and
+	// must not send events elsewhere.
 	p.sdk = sns.New(sns.Options{
 		Region:       t.region,
 		BaseEndpoint: aws.String(origin),

@@ -25,16 +25,16 @@ import (
 // warning. For a test event (see event.Event.ForTest) that is a permanent error of kind [KindRender] instead, and
 // nothing is sent.
 type Config struct {
-	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is the
-	// one that is called and signed for.
+	// TopicARN is the topic, for example "arn:aws:sns:eu-west-1:123456789012:access-events". Required. Its region is
+	// the one that is called and signed for.
 	TopicARN string
 	// Credentials sign the requests. The zero value is the SDK's default chain.
 	Credentials Credentials
 	// Body makes the message: a template compiled for template.JSON or template.Text, which must not make an empty one.
 	// Receipts show it, so it is no place for credentials. nil = the event's JSON form as it is.
 	Body *template.Template
-	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99 characters;
-	// an empty one is left out. nil = none.
+	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99
+	// characters; an empty one is left out. nil = none.
 	Subject *template.Template
 	// Attributes are sent besides those that every message has, at most 4. Values are cut to 4 KiB.
 	Attributes []Attribute
@@ -50,8 +50,8 @@ type Config struct {
 	// "https://vpce-0a1b-2c3d.sns.eu-west-1.vpce.amazonaws.com" or that of an emulator, without path and query. The Guard
 	// judges it like any other destination.
 	Endpoint string
-	// Guard makes the connections to the endpoint and says which addresses are allowed. nil = one of its own that allows
-	// public addresses only. Credentials are not fetched through it, see the package's documentation.
+	// Guard makes the connections to the endpoint and says which addresses are allowed. nil = one of its own that
+	// allows public addresses only. Credentials are not fetched through it, see the package's documentation.
 	Guard *netguard.Guard
 	// Limits say what Endpoint may be. The zero value is HTTPS only, any port.
 	Limits netguard.Limits
@@ -136,12 +136,12 @@ func configError(code channel.ConfigCode, path, problem, remedy string) *channel
 
 // Attribute is one more attribute of every message, for the filter policies of subscriptions.
 type Attribute struct {
-	// Name is 1 to 256 letters, digits and _ - . and unique; it does not begin or end with a dot, has no two in a row, and
-	// does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has (see
-	// the package's documentation) are taken.
+	// Name is 1 to 256 letters, digits and _ - . and unique; it does not begin or end with a dot, has no two in a row,
+	// and does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has
+	// (see the package's documentation) are taken.
 	Name string
-	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty value
-	// is left out, because SNS takes none.
+	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty
+	// value is left out, because SNS takes none.
 	Value *template.Template
 }
 

@@ -93,8 +93,8 @@ func (c Credentials) source(region string) (source, error) {
 		return source{retrieve: c.reveal, invalidate: c.expire}, nil
 	}
 	// The SDK's own HTTP client, and so no Guard: this is the only place where credentials are fetched, and it knows
-	// nothing of the Config. The mode is named because finding one out would ask the instance's metadata service here and
-	// now.
+	// nothing of the Config. The mode is named because finding one out would ask the instance's metadata service here
+	// and now.
 	chain, err := config.LoadDefaultConfig(context.Background(),
 		config.WithDefaultRegion(region), config.WithDefaultsMode(aws.DefaultsModeStandard))
 	if err != nil { // its text may quote a line of the credentials file

@@ -20,14 +20,14 @@ type CloudEventsOptions struct {
 	// Source is the attribute source of events that have none of their own: a URI reference, at best the product's
 	// absolute URI, such as "https://pam.example/eu". Required.
 	Source string
-	// Binary sends the attributes as ce-… headers and the data alone as the body. The default is the structured mode: all
-	// of it in one JSON document, which is the safer choice: some receivers' libraries do not undo the percent-encoding
-	// that the specification asks for in headers, and show "a b" as "a%20b".
+	// Binary sends the attributes as ce-… headers and the data alone as the body. The default is the structured mode:
+	// all of it in one JSON document, which is the safer choice: some receivers' libraries do not undo the
+	// percent-encoding that the specification asks for in headers, and show "a b" as "a%20b".
 	Binary bool
-	// Attributes lists the event attributes that become extension attributes, under their names in lower case without what
-	// is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes that of
-	// an attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list the later one in the
-	// order of the names, or the one that is not free, gets an "x" before its name.
+	// Attributes lists the event attributes that become extension attributes, under their names in lower case without
+	// what is not a letter or digit. nil = all that an event has. Two names that become the same, or one that becomes
+	// that of an attribute which is set anyway (see [CloudEvents]), are an error of [New]; without a list the later one
+	// in the order of the names, or the one that is not free, gets an "x" before its name.
 	Attributes []string
 }
 

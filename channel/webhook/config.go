@@ -30,16 +30,16 @@ import (
 // Path and [Header] for what has no place in a URL or a header. A template that cannot make its part otherwise, such as
 // one whose JSON is not valid for lack of a value, is a permanent error of kind [KindRender], and nothing is sent.
 type Config struct {
-	// URL is where events are sent: absolute, as [netguard.ParseURL] describes. Required. Its path and query are treated
-	// as secrets, unless it has Masks.
+	// URL is where events are sent: absolute, as [netguard.ParseURL] describes. Required. Its path and query are
+	// treated as secrets, unless it has Masks.
 	URL string
-	// Masks are up to 10 secret parts of URL: it holds and shows their replacements, and what is called has their values,
-	// which are inserted as they are. The rest of URL is then no secret. See [secret.URL].
+	// Masks are up to 10 secret parts of URL: it holds and shows their replacements, and what is called has their
+	// values, which are inserted as they are. The rest of URL is then no secret. See [secret.URL].
 	Masks []secret.Mask
-	// Path makes the path and query, which URL then must not have: a template compiled for template.URL that begins with
-	// one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a
-	// fragment. A value that is empty, "." or ".." and would be a segment that changes the path becomes "-". The URL as a
-	// whole is at most 8 KiB, and what Path makes is a secret. nil = URL is complete.
+	// Path makes the path and query, which URL then must not have: a template compiled for template.URL that begins
+	// with one slash, such as "/v1/{{tenant}}/events?about={{subject}}". Values cannot add a segment, a parameter or a
+	// fragment. A value that is empty, "." or ".." and would be a segment that changes the path becomes "-". The URL as
+	// a whole is at most 8 KiB, and what Path makes is a secret. nil = URL is complete.
 	Path *template.Template
 	// Method is one of Limits.Methods. Empty = POST.
 	Method string
@@ -49,31 +49,31 @@ type Config struct {
 	// forms have them in place of the type, as event_type; the event's JSON form and CloudEvents keep the type. nil =
 	// none.
 	Words event.Vocabulary
-	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the zero
-	// Body is application/json.
+	// ContentType is the media type of the body. Its charset, if any, is UTF-8. Empty = that of Body, which for the
+	// zero Body is application/json.
 	ContentType string
-	// MaxBody is the largest body in bytes. When the event's JSON form, a CloudEvent, or what a template or form makes is
-	// larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made otherwise, is
-	// not sent, not even in part: a permanent error of kind [KindTooLarge]. 0 = 1 MiB, which is also the default limit of
-	// a template's output.
+	// MaxBody is the largest body in bytes. When the event's JSON form, a CloudEvent, or what a template or form makes
+	// is larger, the longest texts of the event are cut shorter for it, visibly. What is still larger, or made
+	// otherwise, is not sent, not even in part: a permanent error of kind [KindTooLarge]. 0 = 1 MiB, which is also the
+	// default limit of a template's output.
 	MaxBody int
 	// Headers are sent with every request, at most Limits.MaxHeaders. See [Header] for what is allowed.
 	Headers []Header
 	// Auth is the value of the Authorization header: [Basic], [Token], or the zero value for none.
 	Auth Auth
-	// Sign signs requests: the receiver can tell who sent them, and that nobody changed them. The zero value does not. See
-	// [Sign].
+	// Sign signs requests: the receiver can tell who sent them, and that nobody changed them. The zero value does not.
+	// See [Sign].
 	Sign Signing
 	// Success lists the statuses, from 200 to 599, that mean "taken". Empty = any 2xx.
 	Success []int
-	// Verdicts says what every other status means: VerdictSuccess that the receiver has the event, VerdictTransient that
-	// another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the receiver
-	// is gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
+	// Verdicts says what every other status means: VerdictSuccess that the receiver has the event, VerdictTransient
+	// that another attempt may succeed, VerdictPermanent that none will. 410 with a permanent verdict means that the
+	// receiver is gone, and the error is channel.ErrGone. It must be a pure function. nil = [DefaultVerdicts].
 	Verdicts func(status int) retry.Verdict
-	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for what
-	// it took. It is given each response with its verdict by Success and Verdicts, and must be a pure function. When the
-	// body of a success is only the beginning, because it broke off, did not end in time or could not be decoded, anything
-	// but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
+	// Interpret reads what the status alone does not tell, such as a refusal with status 200 or the receiver's id for
+	// what it took. It is given each response with its verdict by Success and Verdicts, and must be a pure function.
+	// When the body of a success is only the beginning, because it broke off, did not end in time or could not be
+	// decoded, anything but VerdictSuccess counts as not known: the event is sent again. nil = the status decides.
 	Interpret func(r Response, verdict retry.Verdict) Reading
 	// RateLimit says where the receiver writes how long to send it nothing, besides Retry-After.
 	RateLimit RateLimit

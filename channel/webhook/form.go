@@ -21,8 +21,8 @@ type FormOptions struct {
 	// Variables maps names to paths in the event's decoded form, such as "user" to "data.requester.email". A variable
 	// without a text, number or boolean at its path is left out. nil = template.SessionMacros.
 	Variables map[string]string
-	// CustomFields adds each attribute of the event as a variable of its name. One that has the name of a variable that is
-	// in the form is left out, so that an attribute cannot pass for another fact.
+	// CustomFields adds each attribute of the event as a variable of its name. One that has the name of a variable that
+	// is in the form is left out, so that an attribute cannot pass for another fact.
 	CustomFields bool
 }
 

@@ -17,21 +17,21 @@ import (
 
 // Header is one header of every request.
 type Header struct {
-	// Name is a token (RFC 9110 section 5.6.2), unique without regard to case. Names that the channel or HTTP itself sets
-	// are refused: Host, Content-Type, Content-Length, Content-Encoding, Accept-Encoding, Transfer-Encoding, Connection,
-	// Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, Authorization beside an Auth, and what
-	// Sign and a Body of CloudEvents set.
+	// Name is a token (RFC 9110 section 5.6.2), unique without regard to case. Names that the channel or HTTP itself
+	// sets are refused: Host, Content-Type, Content-Length, Content-Encoding, Accept-Encoding, Transfer-Encoding,
+	// Connection, Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, Authorization beside an
+	// Auth, and what Sign and a Body of CloudEvents set.
 	Name string
 	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
 	Value string
 	// Secret is the value of a sensitive header, in place of Value: it is asked for with every attempt, and hidden in
-	// receipts and in what the receiver answers. Authorization and Cookie are hidden in any case. Which of the two fields
-	// is used is the flag, so there is no text that taking the flag back could show.
+	// receipts and in what the receiver answers. Authorization and Cookie are hidden in any case. Which of the two
+	// fields is used is the flag, so there is no text that taking the flag back could show.
 	Secret secret.Value
 	// Template makes the value from the event, in place of Value, see [Config]. It is compiled for template.Header. A
 	// value with characters beyond printable ASCII, such as "Tomás 100%", is sent percent-encoded in UTF-8, with its
-	// percent signs: "Tom%C3%A1s 100%25". Receivers refuse or garble the bytes as they are, and everybody can decode this.
-	// A value without such characters is sent as it is, and texts that make a value longer than 8 KiB are cut.
+	// percent signs: "Tom%C3%A1s 100%25". Receivers refuse or garble the bytes as they are, and everybody can decode
+	// this. A value without such characters is sent as it is, and texts that make a value longer than 8 KiB are cut.
 	Template *template.Template
 }
 

@@ -29,14 +29,15 @@ type Response struct {
 
 // Reading is what a response means.
 type Reading struct {
-	// Verdict counts in place of the status's: success, transient or permanent. Postponed counts as transient: something
-	// was tried.
+	// Verdict counts in place of the status's: success, transient or permanent. Postponed counts as transient:
+	// something was tried.
 	Verdict retry.Verdict
-	// Gone says of VerdictPermanent that the receiver is gone: the error is channel.ErrGone. With status 410 it need not
-	// be set.
+	// Gone says of VerdictPermanent that the receiver is gone: the error is channel.ErrGone. With status 410 it need
+	// not be set.
 	Gone bool
-	// Reason is the receiver's own code for a verdict other than success, such as "channel_not_found", for people. Take a
-	// code, not a sentence, from the response: it may quote the event. At most 100 characters of printable ASCII are kept.
+	// Reason is the receiver's own code for a verdict other than success, such as "channel_not_found", for people. Take
+	// a code, not a sentence, from the response: it may quote the event. At most 100 characters of printable ASCII are
+	// kept.
 	Reason string
 	// RetryAfter is how long to send the receiver nothing, for VerdictTransient: nothing is sent to it meanwhile,
 	// see retry.Throttle. At most 24 hours count. 0 = what its headers say.

@@ -16,8 +16,8 @@ type Field struct {
 	Kind Kind
 	List bool   // a list of such values
 	Doc  string // one or two sentences, which editors show
-	// Required fields must be there. No Text, Address or Secret that is there is empty: it would mean what leaving it out
-	// means, which is not what somebody meant whose program filled in nothing.
+	// Required fields must be there. No Text, Address or Secret that is there is empty: it would mean what leaving it
+	// out means, which is not what somebody meant whose program filled in nothing.
 	Required bool
 	Values   []string // of a Text: what it may be; nil = anything
 	// Pattern is a regular expression that a Text matches as a whole, and Form says in words what it wants. Such a Text
@@ -31,8 +31,8 @@ type Field struct {
 	// Variants of a Variant, told apart by the field named Tag.
 	Tag      string
 	Variants []Variant
-	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only while
-	// these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to
+	// Destination marks what says where a channel sends, and how it makes sure of that. Stored secrets are kept only
+	// while these fields are as before, or whoever may edit but not read a configuration could have the secrets sent to
 	// themselves.
 	Destination bool
 
@@ -64,8 +64,8 @@ const (
 	Flag          // true or false
 	Number        // a whole one, not negative
 	Duration      // such as 90s, 15m or 2h; not negative
-	// Secret is a credential: a reference such as env:NAME, as Options.References allow it, or the text itself, which is
-	// shown as [redacted] from then on. Text that looks like a reference is written as literal:env:NAME.
+	// Secret is a credential: a reference such as env:NAME, as Options.References allow it, or the text itself, which
+	// is shown as [redacted] from then on. Text that looks like a reference is written as literal:env:NAME.
 	Secret
 	// Address is a URL, one in an object. Unless the object has Masks, all behind scheme, host and port is shown as
 	// [redacted].

@@ -19,8 +19,8 @@ import (
 type Options struct {
 	// Types are types of channels besides webhook, slack and email.
 	Types Registry
-	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil =
-	// secrets are given as text.
+	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil
+	// = secrets are given as text.
 	References map[string]Reference
 	// Networks are the guards that channels may name. The one named public is used by channels that name none; unless
 	// given, it allows public addresses only.
@@ -32,11 +32,11 @@ type Options struct {
 	EventTypes []event.Type
 	// Samples are examples of events of those types, by which Set.Findings judges templates.
 	Samples []event.Event
-	// Vocabularies are receivers' words for types of events that documents may name, besides those of event.Vocabularies.
-	// Filters may use the words of all of them, too.
+	// Vocabularies are receivers' words for types of events that documents may name, besides those of
+	// event.Vocabularies. Filters may use the words of all of them, too.
 	Vocabularies map[string]event.Vocabulary
-	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document says.
-	// Empty = the routes take events without a tenant.
+	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document
+	// says. Empty = the routes take events without a tenant.
 	Tenant string
 	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows
 	// every id, and routes that take the events of all tenants. It is for documents of the operator's.
@@ -44,10 +44,10 @@ type Options struct {
 	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of
 	// Previous.
 	Stored *Document
-	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same network,
-	// limits and stores, is that of Previous: its connections, the pace of its messages and what it remembers live on.
-	// Give it only while Types and References mean what they meant for it. It has to be closed like any other, before or
-	// after the new one.
+	// Previous is the Set that this one replaces. A channel that the document describes as before, for the same
+	// network, limits and stores, is that of Previous: its connections, the pace of its messages and what it remembers
+	// live on. Give it only while Types and References mean what they meant for it. It has to be closed like any other,
+	// before or after the new one.
 	Previous *Set
 	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers which recipients have a
 	// mail. nil = those of Previous, or one in memory.

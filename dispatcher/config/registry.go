@@ -24,15 +24,16 @@ type Type struct {
 	Fields []Field
 	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the
 	// Set. The error joins everything that is wrong: what Settings.Mistake says of the document, and each
-	// *channel.ConfigError of the channel's own package, with the path of its Go Config. Another error's text is shown, so
-	// it holds no secret.
+	// *channel.ConfigError of the channel's own package, with the path of its Go Config. Another error's text is shown,
+	// so it holds no secret.
 	Make func(s Settings, e Environment) (channel.Channel, error)
 	// Paths are the fields of documents that fields of the Go Config are made of, for its errors:
 	// {"Relay.Host": "smtp_host"}. What is in such a field is found in the other. Without an entry it is the field of
 	// that name in lower case with underscores.
 	Paths map[string]string
 
-	// partial says that Make also finds what else is wrong with Settings of which parts are missing or could not be read.
+	// partial says that Make also finds what else is wrong with Settings of which parts are missing or could not be
+	// read.
 	partial bool
 }
 

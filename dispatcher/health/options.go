@@ -11,12 +11,12 @@ type Alert struct {
 	// DefaultAfter, negative = at the first failed attempt.
 	After time.Duration
 	// Resend is the pause between reports while the failure lasts; 0 = DefaultResend, negative = it is reported once. A
-	// failure lasts while attempts fail or something waits for the route. When nothing does, the next report, or one after
-	// DefaultResend, is that it recovered untried (event.ChannelRecovered), as far as the Dispatcher that Run is given can
-	// count what waits: an Engine can.
+	// failure lasts while attempts fail or something waits for the route. When nothing does, the next report, or one
+	// after DefaultResend, is that it recovered untried (event.ChannelRecovered), as far as the Dispatcher that Run is
+	// given can count what waits: an Engine can.
 	Resend time.Duration
-	// Off reports neither failing nor recovery. A route that is disabled because its destination is gone is reported all
-	// the same.
+	// Off reports neither failing nor recovery. A route that is disabled because its destination is gone is reported
+	// all the same.
 	Off bool
 	// Dead also reports each dead delivery (event.DeliveryDead), except those of the library's own events.
 	Dead bool

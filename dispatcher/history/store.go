@@ -12,21 +12,21 @@ import (
 // Store keeps entries. All methods are safe for concurrent use; with ctx done they return its error and change nothing.
 // Package historytest checks an implementation.
 type Store interface {
-	// Append stores all the entries or, with an error, none. It gives each the next Seq, whatever Seq it has. It does not
-	// keep the slice; what the entries point to is not modified by anybody.
+	// Append stores all the entries or, with an error, none. It gives each the next Seq, whatever Seq it has. It does
+	// not keep the slice; what the entries point to is not modified by anybody.
 	Append(ctx context.Context, entries ...Entry) error
 	// Query returns the entries that q selects, the newest (highest Seq) first, at most q.Max() of them.
 	Query(ctx context.Context, q Query) ([]Entry, error)
-	// Prune removes the entries whose Time is before the given one (zero = none for their age) and then all but the newest
-	// keep (0 or less = none for their number). It reports how many it removed.
+	// Prune removes the entries whose Time is before the given one (zero = none for their age) and then all but the
+	// newest keep (0 or less = none for their number). It reports how many it removed.
 	Prune(ctx context.Context, before time.Time, keep int) (int, error)
 }
 
 // Query selects entries; fields combine with "and". Apart from Tenant, a field's zero value selects all.
 type Query struct {
-	// Tenant selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant, a tenant's id,
-	// or dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that forgets
-	// it shows nobody else's entries.
+	// Tenant selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant, a tenant's
+	// id, or dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that
+	// forgets it shows nobody else's entries.
 	Tenant   string
 	Route    string
 	EventID  string

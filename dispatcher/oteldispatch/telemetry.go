@@ -18,8 +18,8 @@ const scope = "github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 type Config struct {
 	TracerProvider trace.TracerProvider // nil = no spans; trace context is carried through the queue all the same
 	MeterProvider  metric.MeterProvider // nil = no metrics
-	// Propagator writes trace context into the headers of jobs; nil = propagation.TraceContext. One that carries baggage
-	// stores it in the queue.
+	// Propagator writes trace context into the headers of jobs; nil = propagation.TraceContext. One that carries
+	// baggage stores it in the queue.
 	Propagator propagation.TextMapPropagator
 	// Tenants adds the event's tenant to spans and to metrics by event type. Each tenant multiplies the series.
 	Tenants bool

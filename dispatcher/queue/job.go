@@ -20,8 +20,8 @@ type Job struct {
 	Enqueued   time.Time // when the dispatcher accepted it; its age counts from here
 	NotBefore  time.Time // zero = at once
 	FirstTried time.Time // when its first counted attempt began; zero = not tried
-	// Urgent lets a job without OrderKey start before the others of its lane that are due, where Properties.Urgency says
-	// so.
+	// Urgent lets a job without OrderKey start before the others of its lane that are due, where Properties.Urgency
+	// says so.
 	Urgent  bool
 	Attempt int               // counted attempts made so far
 	Headers map[string]string // for adapters, such as trace context; must not be modified

@@ -15,18 +15,18 @@ import (
 type Queue interface {
 	// Enqueue stores jobs; nil means stored as Properties promises. A job whose id is known (within the window that
 	// Properties states) is skipped, so enqueueing again after an error is safe. A known event id with other data is a
-	// *ConflictError; lanes without room are named by a *BacklogError while the other lanes got their jobs. Jobs of a lane
-	// that is not open wait for it.
+	// *ConflictError; lanes without room are named by a *BacklogError while the other lanes got their jobs. Jobs of a
+	// lane that is not open wait for it.
 	Enqueue(ctx context.Context, jobs ...Job) error
-	// Open starts serving a lane and returns at once; h is called for each job, at most o.Limit at a time. Jobs with equal
-	// OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A crash
-	// before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
+	// Open starts serving a lane and returns at once; h is called for each job, at most o.Limit at a time. Jobs with
+	// equal OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A
+	// crash before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
 	Open(lane string, o LaneOptions, h Handler) (Lane, error)
-	// Bound limits the backlog of a lane. It may be called before the lane is opened and again at any time; a lower bound
-	// drops nothing that waits. It has no effect without Properties.Bounded.
+	// Bound limits the backlog of a lane. It may be called before the lane is opened and again at any time; a lower
+	// bound drops nothing that waits. It has no effect without Properties.Bounded.
 	Bound(lane string, b Bound)
-	// Schedule stores j under a key that is unique in j's lane, until its NotBefore. A job with the same key that has not
-	// started is replaced. Without Properties.Scheduling it returns errors.ErrUnsupported, and so does Cancel.
+	// Schedule stores j under a key that is unique in j's lane, until its NotBefore. A job with the same key that has
+	// not started is replaced. Without Properties.Scheduling it returns errors.ErrUnsupported, and so does Cancel.
 	Schedule(ctx context.Context, key string, j Job) error
 	// Cancel removes the job with this key and reports whether there was one that had not started. One that was only
 	// postponed has not started.
@@ -69,8 +69,8 @@ type Properties struct {
 // LaneOptions configure an opened lane.
 type LaneOptions struct {
 	Limit int // handlers at a time; 0 = paused
-	// Admit is asked before each start, with the lane locked: 0 lets the job start, a positive duration asks again after
-	// it. nil = always start. It must be quick and must not call the queue.
+	// Admit is asked before each start, with the lane locked: 0 lets the job start, a positive duration asks again
+	// after it. nil = always start. It must be quick and must not call the queue.
 	Admit func() time.Duration
 }
 
@@ -79,12 +79,12 @@ type Lane interface {
 	// Limit sets the number of handlers at a time, live. Running handlers finish; 0 or less pauses the lane. It also
 	// asks Admit again.
 	Limit(n int)
-	// Drain waits until no job is due before until and none runs, or the lane is paused and none runs, or ctx is done (its
-	// error). A zero until is now. Jobs with a later time stay. Jobs added meanwhile are waited for too.
+	// Drain waits until no job is due before until and none runs, or the lane is paused and none runs, or ctx is done
+	// (its error). A zero until is now. Jobs with a later time stay. Jobs added meanwhile are waited for too.
 	Drain(ctx context.Context, until time.Time) error
-	// Stop closes the lane: no new job starts, and it waits for the running handlers. When ctx is done first, it cancels
-	// their contexts and waits up to StopGrace more; *StillRunningError says how many did not return. The jobs stay, and
-	// the lane can be opened again.
+	// Stop closes the lane: no new job starts, and it waits for the running handlers. When ctx is done first, it
+	// cancels their contexts and waits up to StopGrace more; *StillRunningError says how many did not return. The jobs
+	// stay, and the lane can be opened again.
 	Stop(ctx context.Context) error
 }
 
@@ -109,8 +109,8 @@ const (
 type Disposition struct {
 	Action Action
 	Delay  time.Duration // for Retry and Postpone; below 0 = 0
-	// Began is when the attempt began; that of the first counted attempt becomes the job's FirstTried. Dead with a Began
-	// counts an attempt too, without one it was never tried.
+	// Began is when the attempt began; that of the first counted attempt becomes the job's FirstTried. Dead with a
+	// Began counts an attempt too, without one it was never tried.
 	Began  time.Time
 	Reason string // for Dead, in words; holds no secret
 }

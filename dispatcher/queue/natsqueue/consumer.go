@@ -66,8 +66,8 @@ const (
 	linger = 100 * time.Millisecond
 	// updatePause is the least time between two changes of a consumer's limit.
 	updatePause = 50 * time.Millisecond
-	// prefetch is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more saves
-	// asking again.
+	// prefetch is how many messages a worker asks for ahead. The lane's limit bounds what it gets; asking for more
+	// saves asking again.
 	prefetch = 500
 	// rejoinPause is how long to wait before asking again after a first stall; mostRejoinPause after many.
 	rejoinPause     = 100 * time.Millisecond

@@ -33,8 +33,8 @@ type Process struct {
 	Shared bool
 	// Kills is how many times the suite kills a child under load, each time on a new store. 0 = 3.
 	Kills int
-	// InFlight is how many jobs, besides those with a handler, may run again after a kill because their outcomes were on
-	// their way to the store. 0 = none.
+	// InFlight is how many jobs, besides those with a handler, may run again after a kill because their outcomes were
+	// on their way to the store. 0 = none.
 	InFlight int
 }
 

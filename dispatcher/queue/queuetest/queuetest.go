@@ -20,21 +20,21 @@ import (
 type Suite struct {
 	// New returns an empty queue, once per sub-test, and closes it with t.Cleanup. The suite stops the lanes it opened.
 	New func(t *testing.T) queue.Queue
-	// Reopen closes q, whose lanes are stopped, opens its store again as a new start of the program would, and closes that
-	// with t.Cleanup. nil = the queue forgets.
+	// Reopen closes q, whose lanes are stopped, opens its store again as a new start of the program would, and closes
+	// that with t.Cleanup. nil = the queue forgets.
 	Reopen func(t *testing.T, q queue.Queue) queue.Queue
 	// Process lets the suite use the store from child processes. nil = the queue lives in one process and forgets.
 	Process *Process
 
-	// Unit is the delay of jobs that wait, and how long the suite looks on when nothing may happen. It must be well above
-	// Properties.Precision and a few calls of the queue. 0 = DefaultUnit.
+	// Unit is the delay of jobs that wait, and how long the suite looks on when nothing may happen. It must be well
+	// above Properties.Precision and a few calls of the queue. 0 = DefaultUnit.
 	Unit time.Duration
 	// Slack is how much later than Properties.Precision something may be on a busy machine. 0 = DefaultSlack.
 	Slack time.Duration
 	// Timeout is how long the suite waits for what must happen. 0 = DefaultTimeout.
 	Timeout time.Duration
-	// Lease is after how long without a sign of life the queue takes a job from a process. The suite stalls a handler for
-	// twice as long. 0 = no lease runs out while the process lives.
+	// Lease is after how long without a sign of life the queue takes a job from a process. The suite stalls a handler
+	// for twice as long. 0 = no lease runs out while the process lives.
 	Lease time.Duration
 	// Crowd is the number of jobs of a dead lane beside live ones, and of those pending at a restart. 0 = DefaultCrowd.
 	Crowd int

@@ -124,8 +124,8 @@ func migrate(c *conn, path string, steps []string) error {
 	if version > len(steps) {
 		return &SchemaError{Path: path, Found: version, Known: len(steps)}
 	}
-	// Also without a step to make, so that a file that cannot be written is found now and not by the first event. A full
-	// disk is no reason not to open it.
+	// Also without a step to make, so that a file that cannot be written is found now and not by the first event. A
+	// full disk is no reason not to open it.
 	if err := c.script("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}

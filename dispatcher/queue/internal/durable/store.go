@@ -47,9 +47,9 @@ type Tx interface {
 	// Waiting finds up to n jobs of a lane with numbers up to last, without those that skip names. None of an order key
 	// comes after the one that it waits for.
 	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
-	// LastDead is the greatest Seq of a dead letter. TakeDead removes up to n of the selected dead letters with a Seq up
-	// to last, and requeues them under a generation if that is not nil. It returns how many there were, and the Seq of
-	// the last one.
+	// LastDead is the greatest Seq of a dead letter. TakeDead removes up to n of the selected dead letters with a Seq
+	// up to last, and requeues them under a generation if that is not nil. It returns how many there were, and the Seq
+	// of the last one.
 	LastDead() (int64, error)
 	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*Job, err error)
 	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a
@@ -83,8 +83,8 @@ type Event struct {
 // Append is what a call stores in one transaction.
 type Append struct {
 	Events []*Event
-	// Check are events of which none may be in conflict with what is known: those of the whole call, of which Events may
-	// be the first part; nil for a later part.
+	// Check are events of which none may be in conflict with what is known: those of the whole call, of which Events
+	// may be the first part; nil for a later part.
 	Check       []*Event
 	ScheduleKey string // of its only job, whose id is then neither looked up nor remembered
 	Rows        int    // jobs in Events

@@ -9,10 +9,10 @@ import (
 // Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Dead at most. With Refill the lanes
 // hold a window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
 type Hooks struct {
-	// Dead is called by the worker with each job whose outcome is Dead, before it is gone from its lane, and Settle with
-	// each outcome before it is applied. They are called without a lock and may take their time; the place in the lane
-	// stays taken. Settle returns the outcome to apply, and whether the entry leaves the lane although that outcome is to
-	// run again. nil = apply it.
+	// Dead is called by the worker with each job whose outcome is Dead, before it is gone from its lane, and Settle
+	// with each outcome before it is applied. They are called without a lock and may take their time; the place in the
+	// lane stays taken. Settle returns the outcome to apply, and whether the entry leaves the lane although that
+	// outcome is to run again. nil = apply it.
 	Dead   func(j queue.Job, out queue.Disposition)
 	Settle func(ctx context.Context, l *Lane, e *Entry, j queue.Job, out queue.Disposition) (apply queue.Disposition, leaves bool)
 	// Start is called by the worker before a handler, which gets what it returns. nil = as it is.

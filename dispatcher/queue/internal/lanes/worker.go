@@ -170,11 +170,11 @@ func (l *Lane) abandon(t *turn) {
 }
 
 const (
-	// leastPause is the least time between two wake-ups of a lane: due times that lie closer together are met together, so
-	// a dense schedule costs no more than a tick.
+	// leastPause is the least time between two wake-ups of a lane: due times that lie closer together are met together,
+	// so a dense schedule costs no more than a tick.
 	leastPause = time.Millisecond
-	// mostPromoted is how many jobs become ready in one locking: when a million come due at once, nobody waits for all of
-	// them.
+	// mostPromoted is how many jobs become ready in one locking: when a million come due at once, nobody waits for all
+	// of them.
 	mostPromoted = 1024
 )
 

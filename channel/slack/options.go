@@ -16,8 +16,8 @@ type Options struct {
 	// Template makes the message instead of the built-in one, from the event's decoded form.
 	//
 	// Compiled for template.Slack it makes the text in Slack's mrkdwn, where values cannot mention, link or date
-	// anything. Names of channels and addresses become links only where the template writes them as such: <https://…|text>. Text
-	// that is too long for a message is cut, and ends with "…".
+	// anything. Names of channels and addresses become links only where the template writes them as such:
+	// <https://…|text>. Text that is too long for a message is cut, and ends with "…".
 	//
 	// Compiled for template.JSON it makes the whole message, an object with blocks for example; a "text" for
 	// notifications is added if there is none, and where the message goes: a template that says so itself, with

@@ -214,7 +214,7 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 func (t *tx) settle(s *durable.Settlement) (err error) {
-	lane, out := t.store.lane(s.Lane), s.Outcome
+	lane, out := t.store.lane(s.Lane), s.Disposition
 	counts := flag(out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero())
 	if s.RunsAgain() {
 		s.Due = durable.Now

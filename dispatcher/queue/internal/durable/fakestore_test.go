@@ -368,7 +368,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 		if j == nil || j.Ref.Due != s.Job.Due {
 			return nil, errNoJob
 		}
-		out := s.Outcome
+		out := s.Disposition
 		counts := out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero()
 		t.change(j, func() {
 			if counts {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -278,9 +277,9 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j que
 		q.lane(l.Name()).add(0, -1)
 		return out, false
 	}
-	s := &Settlement{Lane: l.Name(), Job: ref, Outcome: out}
+	s := &Settlement{Lane: l.Name(), Job: ref, Disposition: out}
 	if out.Action == queue.Retry && out.Delay <= 0 && l.State().More {
-		s.Outcome.Delay = 1 // it leaves the window, or jobs that fail at once would keep it from those in the store
+		s.Disposition.Delay = 1 // it leaves the window, or jobs that fail at once would keep it from those in the store
 	}
 	if out.Action == queue.Dead && !j.Event.IsZero() {
 		s.ID = j.ID()
@@ -357,105 +356,6 @@ func (q *Queue) Change(ctx context.Context, op string, rows, bytes int, f func(T
 
 // Refuse makes an error of a change that has changed nothing one that leaves the transaction alone.
 func Refuse(err error) error { return &refusal{err} }
-
-// Lanes implements queue.Queue.
-func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
-	names, err := q.Store.DeadLanes(ctx)
-	if err != nil {
-		return nil, q.Store.Error("list lanes", err)
-	}
-	for _, l := range q.all() {
-		if total, _ := l.count(); total > 0 || l.state().Open {
-			names = append(names, l.name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
-}
-
-// Count implements queue.Queue.
-func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err error) {
-	l := q.find(name)
-	c.Later, c.Dead, err = q.Store.Count(ctx, name, q.Now())
-	if err != nil {
-		return queue.Counts{}, q.Store.Error("count jobs", err)
-	}
-	if l != nil {
-		total, running := l.count()
-		c.Running, c.Due = running, max(total-running-c.Later, 0)
-	}
-	return c, nil
-}
-
-// Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
-func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
-	l := q.find(name)
-	if l == nil {
-		return 0, q.writer.over(ctx)
-	}
-	for last := int64(0); ; {
-		purged, upTo := 0, last
-		err := q.write(ctx, "purge a lane", 1, func(t *transaction) error {
-			if upTo == 0 {
-				upTo = q.writer.lastNum
-			}
-			refs, err := t.Waiting(name, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })
-			if err != nil {
-				return err
-			}
-			purged = len(refs)
-			return t.remove(l, refs)
-		})
-		if err != nil || purged == 0 {
-			return n, err
-		}
-		n, last = n+purged, upTo
-	}
-}
-
-// DeadLetters implements queue.Queue. A dead letter whose event cannot be read has none.
-func (q *Queue) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	found, err := q.Store.DeadLetters(ctx, s)
-	return found, q.Store.Error("read dead letters", err)
-}
-
-// Requeue implements queue.Queue. Many dead letters are requeued a chunk at a time: after an error those of the
-// number returned are.
-func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64) (int, error) {
-	return q.takeDead(ctx, "requeue dead letters", s, &generation)
-}
-
-// Discard implements queue.Queue, as Requeue a chunk at a time.
-func (q *Queue) Discard(ctx context.Context, s queue.Selection) (int, error) {
-	return q.takeDead(ctx, "discard dead letters", s, nil)
-}
-
-// takeDead removes the selected dead letters, those that become dead meanwhile not.
-func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, generation *int64) (n int, err error) {
-	for last := int64(-1); s.Limit <= 0 || n < s.Limit; {
-		limit := q.Chunk
-		if s.Limit > 0 {
-			limit = min(limit, s.Limit-n)
-		}
-		taken, after, upTo := 0, s, last
-		err := q.write(ctx, op, 1, func(t *transaction) (err error) {
-			if upTo < 0 {
-				if upTo, err = t.LastDead(); err != nil {
-					return err
-				}
-			}
-			var requeued []*Job
-			taken, after.After, requeued, err = t.TakeDead(s, upTo, limit, generation)
-			t.fresh = append(t.fresh, requeued...)
-			return err
-		})
-		if err != nil || taken == 0 {
-			return n, err
-		}
-		n, s.After, last = n+taken, after.After, upTo
-	}
-	return n, nil
-}
 
 // Close stops the lanes that are open, as queue.Lane.Stop does when its ctx is done, and stores the outcomes that are
 // under way. Calls after it are ErrClosed.

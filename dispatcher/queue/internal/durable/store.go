@@ -94,18 +94,18 @@ type Append struct {
 	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error
 }
 
-// Settlement is the outcome of a job.
+// Settlement is what is to become of a job that ran.
 type Settlement struct {
-	Lane    string
-	Job     *lanes.Ref
-	ID      string // of a dead job; "" if its event is unreadable
-	Outcome queue.Disposition
-	Due     int64 // set by Settle for a job that is to run again: Now or a time
+	Lane        string
+	Job         *lanes.Ref
+	ID          string // of a dead job; "" if its event is unreadable
+	Disposition queue.Disposition
+	Due         int64 // set by Settle for a job that is to run again: Now or a time
 }
 
 // RunsAgain reports whether the job is to run again.
 func (s *Settlement) RunsAgain() bool {
-	return s.Outcome.Action == queue.Retry || s.Outcome.Action == queue.Postpone
+	return s.Disposition.Action == queue.Retry || s.Disposition.Action == queue.Postpone
 }
 
 // LoadQuery asks for jobs of a lane that are not in memory.

@@ -149,7 +149,7 @@ func (t *transaction) finish() {
 		}
 		l.add(0, -1)
 		s.Job.Due = s.Due
-		if s.Outcome.Action == queue.Retry {
+		if s.Disposition.Action == queue.Retry {
 			s.Job.ScheduleKey = "" // it was tried, so that it can be cancelled no more
 		}
 		if s.Due != Now {

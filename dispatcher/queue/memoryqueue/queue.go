@@ -18,7 +18,7 @@ type Options struct {
 }
 
 // Queue promises order and isolation but not durability. It uses a goroutine per running handler and no other, and
-// about 110 to 150 bytes per waiting job besides the event, which jobs share. All methods are safe for concurrent use.
+// about 60 to 150 bytes per waiting job besides the event, which jobs share. All methods are safe for concurrent use.
 //
 // Pauses and times are met although the wall clock is set or the machine sleeps: within seconds of that, and to
 // Properties.Precision otherwise.

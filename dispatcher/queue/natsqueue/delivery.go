@@ -120,9 +120,6 @@ func (q *Queue) send(a ack) {
 	q.inFlight.remove(a.d)
 	switch msg := a.d.latest(); {
 	case a.done:
-		if !a.d.isPurged() {
-			a.d.lane.acknowledged.Store(a.d.seq)
-		}
 		_ = msg.Ack()
 	case a.delay > 0:
 		_ = msg.NakWithDelay(a.delay)

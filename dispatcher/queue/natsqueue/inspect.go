@@ -65,6 +65,7 @@ func (q *Queue) countJobs(ctx context.Context, filter string) (int, error) {
 type serverState struct {
 	ready  int   // messages whose time has come, those with workers included
 	out    int   // of these, delivered to workers
+	next   int   // of these, not delivered yet
 	head   *head // of those, held up at the head of a strict lane until its time; nil = none
 	served bool  // a worker asks for messages
 }
@@ -100,7 +101,8 @@ func (q *Queue) serverState(ctx context.Context, lane string) (s serverState, er
 	if err != nil {
 		return s, err
 	}
-	s.out, s.served = c.CachedInfo().NumAckPending, c.CachedInfo().NumWaiting > 0
+	info := c.CachedInfo()
+	s.out, s.next, s.served = info.NumAckPending, int(info.NumPending), info.NumWaiting > 0
 	if s.out > 0 {
 		s.head, err = q.waitingHead(ctx, lane)
 	}
@@ -242,14 +244,7 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 		l.hold(1)
 	}
 	q.acks.pause(1)
-	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
-	_, err = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
-		return q.js.PauseConsumer(ctx, q.names.jobs(), consumerName(token), until)
-	})
-	paused := err == nil
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		err = nil
-	}
+	paused, err := q.pauseConsumer(ctx, consumerName(token))
 	return func() {
 		if paused {
 			ctx, cancel := q.bounded(context.WithoutCancel(ctx))
@@ -265,8 +260,40 @@ func (q *Queue) pauseLane(ctx context.Context, l *lane, token string) (resume fu
 	}, err
 }
 
+// pauseConsumer pauses a consumer, if it is there. The servers answer before the one that delivers knows; so it asks
+// that one until it does, or else messages would be delivered that are removed as waiting.
+func (q *Queue) pauseConsumer(ctx context.Context, name string) (paused bool, err error) {
+	until := q.clock.now().Add(2 * q.config.Timeout) // should this process not live to end it
+	_, err = jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+		return q.js.PauseConsumer(ctx, q.names.jobs(), name, until)
+	})
+	for err == nil {
+		paused = true
+		var c jetstream.Consumer
+		c, err = jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+			return q.js.Consumer(ctx, q.names.jobs(), name)
+		})
+		if err == nil {
+			if at := c.CachedInfo().Config.PauseUntil; at != nil && !at.Before(until) {
+				return true, nil
+			}
+			if !jsapi.Sleep(ctx, pausePoll) {
+				err = ctx.Err()
+			}
+		}
+	}
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return false, nil
+	}
+	return paused, err
+}
+
+// pausePoll is how often it is asked whether a consumer is paused.
+const pausePoll = 5 * time.Millisecond
+
 // pausedState is the state of a paused lane once what was delivered has arrived here, and what was acknowledged
-// has been removed: several replicas do that a moment later, in the order acknowledged.
+// has been removed: several replicas do that a moment later, in any order. A message that is there, but is neither
+// delivered nor to be delivered, is one of these.
 func (q *Queue) pausedState(ctx context.Context, l *lane, lane string) (serverState, error) {
 	short, cancel := context.WithTimeout(ctx, arrivalTime)
 	defer cancel()
@@ -276,14 +303,7 @@ func (q *Queue) pausedState(ctx context.Context, l *lane, lane string) (serverSt
 			return s, err
 		}
 		working, idle, purged := q.countHere(lane)
-		settled := working+idle-purged >= s.out-s.waiting()
-		if last := l.acknowledged.Load(); settled && last > 0 {
-			there, err := q.exists(ctx, last)
-			if err != nil {
-				return s, err
-			}
-			settled = !there
-		}
+		settled := working+idle-purged >= s.out-s.waiting() && s.ready <= s.out+s.next
 		if settled || !jsapi.Sleep(short, arrivalTime/20) {
 			return s, nil
 		}

@@ -23,11 +23,9 @@ type lane struct {
 	admit    func() time.Duration
 	ctx      context.Context // of the handlers
 	abort    context.CancelFunc
-	running  atomic.Int32 // handlers
-	// acknowledged is the number of the message that was acknowledged last.
-	acknowledged atomic.Uint64
-	wake         chan struct{} // makes serve look again; has room for one
-	ended        chan struct{} // closed when serve has returned
+	running  atomic.Int32  // handlers
+	wake     chan struct{} // makes serve look again; has room for one
+	ended    chan struct{} // closed when serve has returned
 
 	mu         sync.Mutex
 	limit      int

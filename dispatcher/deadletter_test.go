@@ -46,7 +46,7 @@ func TestDeadLetters(t *testing.T) {
 		require.Len(t, letters, 4)
 		for i, l := range letters {
 			assert.Equal(t, notes(4)[i].ID(), l.Event.ID(), "the earliest first")
-			assert.Equal(t, "first", l.Route)
+			assert.Equal(t, "first", l.Lane)
 			assert.Equal(t, "permanent failure: receiver is down", l.Reason)
 			assert.True(t, l.At.Equal(b.began.Add(time.Duration(i)*time.Minute)))
 			assert.Equal(t, 1, l.Attempt)

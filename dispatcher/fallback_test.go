@@ -282,7 +282,7 @@ type refusingQueue struct {
 var errDiskFull = errors.New("no space left on device")
 
 func (q *refusingQueue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
-	if jobs[0].Route == q.lane {
+	if jobs[0].Lane == q.lane {
 		q.asked.Add(1)
 		if q.refuses.Load() {
 			return errDiskFull

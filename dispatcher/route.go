@@ -158,7 +158,7 @@ func (r *Route) mismatch(e event.Event) string {
 
 // job makes the delivery of e to this route, at that time.
 func (r *Route) job(e event.Event, generation int64, at time.Time) queue.Job {
-	return queue.Job{Event: e, Route: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: at, Urgent: r.isUrgent(e)}
+	return queue.Job{Event: e, Lane: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: at, Urgent: r.isUrgent(e)}
 }
 
 // isUrgent reports whether e goes before what waits already.

@@ -40,7 +40,7 @@ func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev even
 	defer e.calls.leave()
 	e.expectRun()
 	return e.queue.Schedule(ctx, key, queue.Job{
-		Event: ev, Route: ScheduleLane, NotBefore: at, Enqueued: e.clock.now(), Urgent: isBreakGlass(ev),
+		Event: ev, Lane: ScheduleLane, NotBefore: at, Enqueued: e.clock.now(), Urgent: isBreakGlass(ev),
 	})
 }
 

@@ -32,7 +32,7 @@ type noting struct {
 func (q *noting) note(jobs ...queue.Job) {
 	for _, j := range jobs {
 		if j.Urgent {
-			q.urgent[j.Route] = append(q.urgent[j.Route], j.Event.ID())
+			q.urgent[j.Lane] = append(q.urgent[j.Lane], j.Event.ID())
 		}
 	}
 }

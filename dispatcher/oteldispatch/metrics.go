@@ -79,8 +79,8 @@ func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, e
 	for i := range jobs {
 		j := &jobs[i]
 		f := s.about(j.Event)
-		f.operation, f.route, f.failure = operation, j.Route, failure
-		if partly && !slices.Contains(full.Lanes, j.Route) { // which got its job
+		f.operation, f.route, f.failure = operation, j.Lane, failure
+		if partly && !slices.Contains(full.Lanes, j.Lane) { // which got its job
 			f.failure = ""
 		}
 		s.messages.Add(ctx, 1, s.series.of(f).add...)

@@ -88,9 +88,9 @@ func (t *Telemetry) sendAttributes(operation string, jobs []queue.Job) (name str
 	about = append(about, semconv.MessagingSystemKey.String(system),
 		semconv.MessagingOperationName(operation), semconv.MessagingOperationTypeSend)
 	first := &jobs[0]
-	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Route != first.Route }) {
-		name += " " + first.Route
-		about = append(about, semconv.MessagingDestinationName(first.Route))
+	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Lane != first.Lane }) {
+		name += " " + first.Lane
+		about = append(about, semconv.MessagingDestinationName(first.Lane))
 	}
 	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Event.ID() != first.Event.ID() }) {
 		about = append(about, keyEventType.String(string(first.Event.Type())), keyEventID.String(first.Event.ID()))
@@ -101,7 +101,7 @@ func (t *Telemetry) sendAttributes(operation string, jobs []queue.Job) (name str
 	if len(jobs) > 1 {
 		return name, append(about, semconv.MessagingBatchMessageCount(len(jobs)))
 	}
-	return name, append(about, semconv.MessagingMessageID(channel.Delivery{Event: first.Event, Route: first.Route}.ID()))
+	return name, append(about, semconv.MessagingMessageID(channel.Delivery{Event: first.Event, Route: first.Lane}.ID()))
 }
 
 // carry returns jobs with the trace context of ctx in their headers: copies, because they are the caller's. A context

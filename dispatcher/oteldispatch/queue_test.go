@@ -106,9 +106,9 @@ func TestHeadersOfOthersAreKept(t *testing.T) {
 	inner := memoryqueue.New(memoryqueue.Options{})
 	const theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	jobs := []queue.Job{
-		{Event: request("e-0", ""), Route: "r"},
-		{Event: request("e-1", ""), Route: "r", Headers: map[string]string{"mine": "1"}},
-		{Event: request("e-2", ""), Route: "r", Headers: map[string]string{"traceparent": theirs}},
+		{Event: request("e-0", ""), Lane: "r"},
+		{Event: request("e-1", ""), Lane: "r", Headers: map[string]string{"mine": "1"}},
+		{Event: request("e-2", ""), Lane: "r", Headers: map[string]string{"traceparent": theirs}},
 	}
 	state, err := trace.ParseTraceState("vendor=1")
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestJobsWithoutTraceContextAreDelivered(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inner := memoryqueue.New(memoryqueue.Options{})
 				require.NoError(t, inner.Enqueue(context.Background(),
-					queue.Job{Event: request("e-1", ""), Route: "audit", Headers: headers}))
+					queue.Job{Event: request("e-1", ""), Lane: "audit", Headers: headers}))
 				var rec channeltest.Recorder
 				b := setup(t, oteldispatch.Config{}, dispatcher.Config{
 					Queue: inner, Routes: []dispatcher.Route{{Name: "audit", Channel: &rec}},
@@ -172,7 +172,7 @@ func TestPanicOfAHandlerEndsItsSpan(t *testing.T) {
 					return queue.Disposition{}
 				})
 				require.NoError(t, err)
-				require.NoError(t, q.Enqueue(context.Background(), queue.Job{Event: request("e-1", ""), Route: "r"}))
+				require.NoError(t, q.Enqueue(context.Background(), queue.Job{Event: request("e-1", ""), Lane: "r"}))
 				advance(time.Minute)
 				require.NoError(t, l.Stop(context.Background()))
 				var statuses []sdktrace.Status

@@ -51,7 +51,7 @@ func TestTraceGoesOnAfterARestart(t *testing.T) {
 		var saved []byte
 		for _, lane := range []string{"audit", "desk"} {
 			for _, j := range take(t, first, lane, 1) {
-				line, err := json.Marshal(stored{j.Event.JSON(), j.Route, j.Headers, j.Attempt})
+				line, err := json.Marshal(stored{j.Event.JSON(), j.Lane, j.Headers, j.Attempt})
 				require.NoError(t, err)
 				saved = append(append(saved, line...), '\n')
 			}
@@ -93,7 +93,7 @@ func enqueueStored(t *testing.T, q queue.Queue, saved []byte) {
 		e, err := event.Parse(s.Event)
 		require.NoError(t, err)
 		require.NoError(t, q.Enqueue(context.Background(),
-			queue.Job{Event: e, Route: s.Route, Headers: s.Headers, Attempt: s.Attempt, Enqueued: time.Now()}))
+			queue.Job{Event: e, Lane: s.Route, Headers: s.Headers, Attempt: s.Attempt, Enqueued: time.Now()}))
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // are.
 type Job struct {
 	Event event.Event
-	Route string // name of the lane
+	Lane  string // name of the lane
 	// OrderKey orders a job among those of its lane with an equal key; "" is unordered.
 	OrderKey string
 	// Generation is 0, or another number for each redelivery on purpose.
@@ -30,7 +30,7 @@ type Job struct {
 // ID identifies the job: the delivery's id and, for a redelivery on purpose, "~" and the generation. A queue stores a
 // job id once.
 func (j Job) ID() string {
-	id := channel.Delivery{Event: j.Event, Route: j.Route}.ID()
+	id := channel.Delivery{Event: j.Event, Route: j.Lane}.ID()
 	if j.Generation == 0 {
 		return id
 	}
@@ -67,7 +67,7 @@ type Selection struct {
 
 // Match reports whether l is selected, apart from Limit.
 func (s Selection) Match(l DeadLetter) bool {
-	if s.Lane != "" && l.Route != s.Lane || l.Seq <= s.After || l.At.Before(s.Since) {
+	if s.Lane != "" && l.Lane != s.Lane || l.Seq <= s.After || l.At.Before(s.Since) {
 		return false
 	}
 	if s.IDs == nil {

@@ -12,11 +12,11 @@ import (
 // TestJobID: the delivery's id, and the generation of a redelivery.
 func TestJobID(t *testing.T) {
 	t.Parallel()
-	j := Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: "e", Subject: "grant"}), Route: "a"}
+	j := Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: "e", Subject: "grant"}), Lane: "a"}
 	first := j.ID()
 	assert.True(t, strings.HasPrefix(first, "e_"))
 	j.Generation = 12
 	assert.Equal(t, first+"~12", j.ID())
-	j.Route = "b"
+	j.Lane = "b"
 	assert.NotEqual(t, first+"~12", j.ID())
 }

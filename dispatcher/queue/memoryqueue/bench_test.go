@@ -115,7 +115,7 @@ func memoryRetries(b *testing.B, r *retries) {
 	require.NoError(b, err)
 	for i := range r.n {
 		// Redeliveries of one event: its own memory is not what is measured.
-		require.NoError(b, m.Enqueue(b.Context(), queue.Job{Event: r.event, Route: "a", Generation: int64(i + 1)}))
+		require.NoError(b, m.Enqueue(b.Context(), queue.Job{Event: r.event, Lane: "a", Generation: int64(i + 1)}))
 	}
 	require.NoError(b, l.Drain(b.Context(), time.Time{}))
 	r.close = func() { require.NoError(b, l.Stop(b.Context())) }
@@ -196,8 +196,8 @@ func BenchmarkFanout(b *testing.B) {
 		var open [lanes]queue.Lane
 		var jobs [lanes]queue.Job
 		for i := range open {
-			jobs[i].Route = fmt.Sprint(i)
-			l, err := m.Open(jobs[i].Route, queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
+			jobs[i].Lane = fmt.Sprint(i)
+			l, err := m.Open(jobs[i].Lane, queue.LaneOptions{Limit: 4}, func(context.Context, queue.Job) queue.Disposition {
 				pending.Done()
 				return queue.Disposition{}
 			})

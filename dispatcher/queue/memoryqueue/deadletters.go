@@ -50,7 +50,7 @@ func (d *deadLetters) count(lane string) (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.letters {
-		if d.letters[i].Route == lane {
+		if d.letters[i].Lane == lane {
 			n++
 		}
 	}

@@ -28,13 +28,13 @@ func TestManyLanes(t *testing.T) {
 	m := New(Options{})
 	var jobs []queue.Job
 	for i := range 300 {
-		jobs = append(jobs, queue.Job{Event: revoked("e", ""), Route: fmt.Sprint(i)})
+		jobs = append(jobs, queue.Job{Event: revoked("e", ""), Lane: fmt.Sprint(i)})
 	}
 	require.NoError(t, m.Enqueue(t.Context(), jobs[100:200]...))
 	require.NoError(t, m.Enqueue(t.Context(), jobs...))
 	require.NoError(t, m.Enqueue(t.Context(), jobs...))
 	for _, j := range jobs {
-		assert.Equal(t, 1, dues(t, m, j.Route), j.Route)
+		assert.Equal(t, 1, dues(t, m, j.Lane), j.Lane)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestWindowForgets(t *testing.T) {
 	m.Bound("a", queue.Bound{Jobs: 3 * events})
 	require.Equal(t, "about the latest 1600 events", m.Properties().IDWindow)
 	enqueue := func(i int, reason string) error {
-		return m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), reason), Route: "a"})
+		return m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), reason), Lane: "a"})
 	}
 	for i := range events {
 		require.NoError(t, enqueue(i, "first"))
@@ -71,7 +71,7 @@ func TestSmallestWindow(t *testing.T) {
 	t.Parallel()
 	m := New(Options{IDWindow: 1})
 	assert.Equal(t, "about the latest 1 events", m.Properties().IDWindow)
-	j := queue.Job{Event: revoked("e", ""), Route: "a"}
+	j := queue.Job{Event: revoked("e", ""), Lane: "a"}
 	require.NoError(t, m.Enqueue(t.Context(), j, j))
 	require.NoError(t, m.Enqueue(t.Context(), j))
 	assert.Equal(t, 1, dues(t, m, "a"))
@@ -81,7 +81,7 @@ func TestSmallestWindow(t *testing.T) {
 // call.
 func TestConflictStoresNothing(t *testing.T) {
 	t.Parallel()
-	job := func(id, reason, lane string) queue.Job { return queue.Job{Event: revoked(id, reason), Route: lane} }
+	job := func(id, reason, lane string) queue.Job { return queue.Job{Event: revoked(id, reason), Lane: lane} }
 	for name, jobs := range map[string][]queue.Job{
 		"first":              {job("known", "other", "a"), job("new", "", "a")},
 		"last":               {job("new", "", "a"), job("known", "other", "a")},
@@ -90,7 +90,7 @@ func TestConflictStoresNothing(t *testing.T) {
 		"apart in the call":  {job("new", "", "a"), job("more", "", "a"), job("new", "other", "b")},
 		"in a known event":   {job("known", "", "b"), job("new", "", "a"), job("known", "other", "b")},
 		"in one of two ids":  {job("new", "", "a"), job("known", "", "b"), job("known", "other", "b")},
-		"only in the tenant": {{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: "known", Subject: "grant", Tenant: "t"}), Route: "b"}},
+		"only in the tenant": {{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: "known", Subject: "grant", Tenant: "t"}), Lane: "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,8 +112,8 @@ func TestRefusedIsNotKnown(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})
 	m.Bound("a", queue.Bound{Jobs: 1})
-	j := queue.Job{Event: revoked("e2", ""), Route: "a"}
-	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e1", ""), Route: "a"}))
+	j := queue.Job{Event: revoked("e2", ""), Lane: "a"}
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e1", ""), Lane: "a"}))
 	require.ErrorAs(t, m.Enqueue(t.Context(), j, j), new(*queue.BacklogError))
 	n, err := m.Purge(t.Context(), "a")
 	require.NoError(t, err)
@@ -126,8 +126,8 @@ func TestRefusedIsNotKnown(t *testing.T) {
 func TestConflictHidesTheData(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})
-	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Route: "a"}))
-	err := m.Enqueue(t.Context(), queue.Job{Event: revoked("e", "s3cret"), Route: "a"})
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Lane: "a"}))
+	err := m.Enqueue(t.Context(), queue.Job{Event: revoked("e", "s3cret"), Lane: "a"})
 	require.Error(t, err)
 	assert.NotContains(t, fmt.Sprintf("%+v", err), "s3cret")
 }

@@ -44,7 +44,7 @@ func TestStopRace(t *testing.T) {
 				return queue.Disposition{}
 			})
 			require.NoError(t, err)
-			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Route: "a"}))
+			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e", ""), Lane: "a"}))
 			synctest.Wait()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()

@@ -49,10 +49,10 @@ func TestExactTimes(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.NoError(t, m.Enqueue(t.Context(),
-			queue.Job{Event: revoked("e1", ""), Route: "a"},
-			queue.Job{Event: revoked("e2", ""), Route: "a", NotBefore: began.Add(time.Hour)},
-			queue.Job{Event: revoked("e3", ""), Route: "a", NotBefore: began.Add(time.Minute)},
-			queue.Job{Event: revoked("e4", ""), Route: "a", NotBefore: began.Add(time.Minute - 1)}))
+			queue.Job{Event: revoked("e1", ""), Lane: "a"},
+			queue.Job{Event: revoked("e2", ""), Lane: "a", NotBefore: began.Add(time.Hour)},
+			queue.Job{Event: revoked("e3", ""), Lane: "a", NotBefore: began.Add(time.Minute)},
+			queue.Job{Event: revoked("e4", ""), Lane: "a", NotBefore: began.Add(time.Minute - 1)}))
 		<-time.After(2 * time.Hour)
 		stop(t, l)
 		assert.Equal(t, map[string][]time.Duration{
@@ -87,8 +87,8 @@ func TestForever(t *testing.T) {
 		require.NoError(t, err)
 		old := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
 		require.NoError(t, m.Enqueue(t.Context(),
-			queue.Job{Event: revoked("e1", ""), Route: "held"}, queue.Job{Event: revoked("e1", ""), Route: "retried"},
-			queue.Job{Event: revoked("e2", ""), Route: "retried", NotBefore: old}))
+			queue.Job{Event: revoked("e1", ""), Lane: "held"}, queue.Job{Event: revoked("e1", ""), Lane: "retried"},
+			queue.Job{Event: revoked("e2", ""), Lane: "retried", NotBefore: old}))
 		<-time.After(24 * 365 * time.Hour)
 		c, err := m.Count(t.Context(), "retried")
 		require.NoError(t, err)
@@ -124,7 +124,7 @@ func TestBurstOfDue(t *testing.T) {
 		})
 		require.NoError(t, err)
 		for i := range jobs {
-			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: "a", NotBefore: due}))
+			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a", NotBefore: due}))
 		}
 		<-time.After(2 * time.Hour)
 		require.NoError(t, l.Drain(t.Context(), time.Time{}))
@@ -141,7 +141,7 @@ func TestClosedLaneCounts(t *testing.T) {
 		const jobs = 3_000
 		for i := range jobs {
 			require.NoError(t, m.Enqueue(t.Context(),
-				queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: "a", NotBefore: time.Now().Add(time.Duration(1+i%2) * time.Hour)}))
+				queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a", NotBefore: time.Now().Add(time.Duration(1+i%2) * time.Hour)}))
 		}
 		<-time.After(90 * time.Minute)
 		c, err := m.Count(t.Context(), "a")
@@ -165,7 +165,7 @@ func TestIdleLanes(t *testing.T) {
 	due := time.Now().Add(time.Hour)
 	e := revoked("e", "")
 	for i := range lanes {
-		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: e, Route: fmt.Sprint(i), NotBefore: due}))
+		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: e, Lane: fmt.Sprint(i), NotBefore: due}))
 	}
 	assert.LessOrEqual(t, runtime.NumGoroutine(), before+5)
 	for _, l := range open {
@@ -186,7 +186,7 @@ func TestMemoryGoesBack(t *testing.T) {
 	}
 	before := heap()
 	for i := range jobs {
-		j := queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: "a"}
+		j := queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a"}
 		if i%2 == 0 {
 			j.NotBefore = time.Now().Add(time.Hour)
 		}
@@ -197,7 +197,7 @@ func TestMemoryGoesBack(t *testing.T) {
 	require.Equal(t, jobs, n)
 	for i := range lanes {
 		name := fmt.Sprint("lane ", i)
-		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: name}))
+		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: name}))
 		_, err := m.Purge(t.Context(), name)
 		require.NoError(t, err)
 	}
@@ -213,15 +213,15 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})
 	for i := range queue.DefaultBacklog {
-		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: "a"}))
+		require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a"}))
 	}
-	err := m.Enqueue(t.Context(), queue.Job{Event: revoked("more", ""), Route: "a"}, queue.Job{Event: revoked("more", ""), Route: "b"})
+	err := m.Enqueue(t.Context(), queue.Job{Event: revoked("more", ""), Lane: "a"}, queue.Job{Event: revoked("more", ""), Lane: "b"})
 	var full *queue.BacklogError
 	require.ErrorAs(t, err, &full)
 	assert.Equal(t, []string{"a"}, full.Lanes)
 	assert.Equal(t, 1, dues(t, m, "b"))
 	m.Bound("a", queue.Bound{DropOldest: true})
-	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("more", ""), Route: "a"}))
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("more", ""), Lane: "a"}))
 	assert.Equal(t, queue.DefaultBacklog, dues(t, m, "a"))
 }
 
@@ -233,7 +233,7 @@ func TestDeadLetterRing(t *testing.T) {
 		kept := orDefault(limit, 1000)
 		m.Bound("a", queue.Bound{Jobs: 1, DropOldest: true})
 		for i := range kept + 501 {
-			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Route: "a"}))
+			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a"}))
 		}
 		letters, err := m.DeadLetters(t.Context(), queue.Selection{})
 		require.NoError(t, err)
@@ -254,11 +254,11 @@ func TestDropsAreTold(t *testing.T) {
 	var notified []string
 	m.Bound("drops", queue.Bound{Jobs: 1, DropOldest: true, Dropped: func(j queue.Job) {
 		notified = append(notified, j.Event.ID())
-		assert.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: j.Event, Route: "instead"}))
+		assert.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: j.Event, Lane: "instead"}))
 	}})
 	m.Bound("full", queue.Bound{Jobs: 1})
 	for _, id := range []string{"e1", "e2", "e3"} {
-		err := m.Enqueue(t.Context(), queue.Job{Event: revoked(id, ""), Route: "full"}, queue.Job{Event: revoked(id, ""), Route: "drops"})
+		err := m.Enqueue(t.Context(), queue.Job{Event: revoked(id, ""), Lane: "full"}, queue.Job{Event: revoked(id, ""), Lane: "drops"})
 		if id == "e1" {
 			require.NoError(t, err)
 		} else {

@@ -117,7 +117,7 @@ func (d *model) newJob() (*modelJob, queue.Job) {
 	if later := d.next(6); later > 3 {
 		j.due = time.Now().Add(time.Duration(later) * tick)
 	}
-	return j, queue.Job{Event: revoked(j.id, ""), Route: "lane", OrderKey: j.key, NotBefore: j.due, Enqueued: time.Now()}
+	return j, queue.Job{Event: revoked(j.id, ""), Lane: "lane", OrderKey: j.key, NotBefore: j.due, Enqueued: time.Now()}
 }
 
 func (d *model) enqueue() {

@@ -104,15 +104,15 @@ func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropp
 		q.known.open(e)
 		for i := range e.jobs {
 			j := &e.jobs[i]
-			lane := q.scheduler.Lane(j.Route)
+			lane := q.scheduler.Lane(j.Lane)
 			if e.got(lane.Hash()) {
 				continue
 			}
 			before := len(*dropped)
 			if lane.Add(j, dropped) {
 				e.add(lane.Hash())
-			} else if !slices.Contains(*full, j.Route) {
-				*full = append(*full, j.Route)
+			} else if !slices.Contains(*full, j.Lane) {
+				*full = append(*full, j.Lane)
 			}
 			for _, d := range (*dropped)[before:] {
 				q.dead.add(queue.DeadLetter{Job: d.Job, Reason: "dropped: the backlog was full"})
@@ -129,7 +129,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 		return err
 	}
 	if !q.scheduler.Schedule(key, &j) {
-		return &queue.BacklogError{Lanes: []string{j.Route}}
+		return &queue.BacklogError{Lanes: []string{j.Lane}}
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	names := q.scheduler.Lanes()
 	for _, letter := range q.dead.list(queue.Selection{}) {
-		names = append(names, letter.Route)
+		names = append(names, letter.Lane)
 	}
 	slices.Sort(names)
 	return slices.Compact(names), ctx.Err()

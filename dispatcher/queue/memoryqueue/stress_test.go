@@ -65,7 +65,7 @@ func TestStress(t *testing.T) {
 				e := revoked(fmt.Sprintf("e%d-%d", p, n), "")
 				var jobs []queue.Job
 				for i := range lanes {
-					j := queue.Job{Event: e, Route: fmt.Sprint(i)}
+					j := queue.Job{Event: e, Lane: fmt.Sprint(i)}
 					if i%2 == 0 {
 						j.OrderKey = fmt.Sprint(n % 5)
 					}

@@ -24,11 +24,11 @@ func TestJobsOfAWorkerShareNothing(t *testing.T) {
 		began := time.Now()
 		later := began.Add(time.Minute)
 		full := queue.Job{
-			Event: revoked("full", ""), Route: "a", OrderKey: "k", Generation: 7, Enqueued: began.Add(-time.Hour), NotBefore: later,
+			Event: revoked("full", ""), Lane: "a", OrderKey: "k", Generation: 7, Enqueued: began.Add(-time.Hour), NotBefore: later,
 			FirstTried: began.Add(-time.Second), Attempt: 3, Headers: map[string]string{"k": "v"},
 		}
-		plain := queue.Job{Event: revoked("plain", ""), Route: "a", Enqueued: began.Add(-time.Minute), Generation: 5}
-		last := queue.Job{Event: revoked("last", ""), Route: "a"}
+		plain := queue.Job{Event: revoked("plain", ""), Lane: "a", Enqueued: began.Add(-time.Minute), Generation: 5}
+		last := queue.Job{Event: revoked("last", ""), Lane: "a"}
 		var got []queue.Job
 		l, err := m.Open("a", queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
 			got = append(got, j)
@@ -100,7 +100,7 @@ func TestWorkerSurvivesHandlers(t *testing.T) {
 			var pause time.Duration // how long the key is behind
 			for i := range jobs {
 				id := fmt.Sprintf("e%d", i)
-				j := queue.Job{Event: revoked(id, ""), Route: "a", Generation: int64(i % 4)}
+				j := queue.Job{Event: revoked(id, ""), Lane: "a", Generation: int64(i % 4)}
 				fails := j.Generation == 1 || j.Generation == 2
 				start := time.Duration(0)
 				if i%5 == 0 {
@@ -144,7 +144,7 @@ func TestLanesInAnyOrder(t *testing.T) {
 				e := revoked(fmt.Sprintf("e%d-%d", p, n), "")
 				var jobs []queue.Job
 				for _, i := range rng.Perm(lanes)[:rng.IntN(lanes)] {
-					jobs = append(jobs, queue.Job{Event: e, Route: fmt.Sprint(i)})
+					jobs = append(jobs, queue.Job{Event: e, Lane: fmt.Sprint(i)})
 					mu.Lock()
 					want[i] = append(want[i], e.ID())
 					mu.Unlock()
@@ -157,7 +157,7 @@ func TestLanesInAnyOrder(t *testing.T) {
 	for i := range want {
 		var got []string
 		l, err := m.Open(fmt.Sprint(i), queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
-			assert.Equal(t, fmt.Sprint(i), j.Route)
+			assert.Equal(t, fmt.Sprint(i), j.Lane)
 			got = append(got, j.Event.ID())
 			return queue.Disposition{}
 		})
@@ -172,12 +172,12 @@ func TestLanesInAnyOrder(t *testing.T) {
 func TestEventTwiceInOneCall(t *testing.T) {
 	t.Parallel()
 	m := New(Options{})
-	job := func(id, lane string) queue.Job { return queue.Job{Event: revoked(id, ""), Route: lane} }
+	job := func(id, lane string) queue.Job { return queue.Job{Event: revoked(id, ""), Lane: lane} }
 	require.NoError(t, m.Enqueue(t.Context(), job("e1", "a"), job("e2", "a"), job("e1", "a"), job("e1", "b"), job("e2", "a")))
 	assert.Equal(t, 2, dues(t, m, "a"))
 	assert.Equal(t, 1, dues(t, m, "b"))
-	again := queue.Job{Event: revoked("e3", "one"), Route: "a"}
-	other := queue.Job{Event: revoked("e3", "other"), Route: "b"}
+	again := queue.Job{Event: revoked("e3", "one"), Lane: "a"}
+	other := queue.Job{Event: revoked("e3", "other"), Lane: "b"}
 	require.ErrorAs(t, m.Enqueue(t.Context(), again, job("e4", "a"), other), new(*queue.ConflictError))
 	assert.Equal(t, 2, dues(t, m, "a"), "nothing of the call is stored")
 }

@@ -111,7 +111,7 @@ func benchQueue(b *testing.B, nodes, lanes, fanOut int) {
 	produce(b, lanes, fanOut, &done, func(e event.Event, to []int) {
 		jobs := make([]queue.Job, len(to))
 		for i, lane := range to {
-			jobs[i] = queue.Job{Event: e, Route: names[lane], Enqueued: time.Now()}
+			jobs[i] = queue.Job{Event: e, Lane: names[lane], Enqueued: time.Now()}
 		}
 		if err := q.Enqueue(context.Background(), jobs...); err != nil {
 			b.Error(err)

@@ -19,7 +19,7 @@ import (
 // deadMessage is the dead letter of a job whose message has that number.
 func (q *Queue) deadMessage(j *queue.Job, seq uint64, at time.Time, reason string) *nats.Msg {
 	m := jobMessage(j)
-	m.Subject = q.names.subject(kindDead, token(j.Route), digest(j.ID()))
+	m.Subject = q.names.subject(kindDead, token(j.Lane), digest(j.ID()))
 	m.Header[jetstream.MsgIDHeader] = []string{followID(j, seq)}
 	m.Header[headerDeadAt] = []string{formatTime(at)}
 	m.Header[headerReason] = []string{url.QueryEscape(strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""))}
@@ -125,7 +125,7 @@ func (q *Queue) Requeue(ctx context.Context, s queue.Selection, generation int64
 		msgs := make([]*nats.Msg, len(letters))
 		for i, l := range letters {
 			j := queue.Job{
-				Event: l.Event, Route: l.Route, OrderKey: l.OrderKey, Generation: generation, Headers: l.Headers, Enqueued: time.Now(),
+				Event: l.Event, Lane: l.Lane, OrderKey: l.OrderKey, Generation: generation, Headers: l.Headers, Enqueued: time.Now(),
 			}
 			msgs[i] = q.message(&j, requeueID(&j, l.Seq))
 		}

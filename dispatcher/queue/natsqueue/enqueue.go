@@ -112,7 +112,7 @@ func followID(j *queue.Job, seq uint64) string {
 func (q *Queue) message(j *queue.Job, id string) *nats.Msg {
 	m := jobMessage(j)
 	m.Header[jetstream.MsgIDHeader] = []string{id}
-	lane := token(j.Route)
+	lane := token(j.Lane)
 	m.Subject = q.names.subject(kindReady, lane, plainJob)
 	if q.isLater(j.NotBefore) {
 		scheduleAt(m, j.NotBefore, q.names.subject(kindLater, lane, digest(j.ID()), strconv.Itoa(j.Attempt)))

@@ -56,7 +56,7 @@ func Example() {
 		return
 	}
 	e := event.Must(event.GrantRevoked{Reason: "left the team"}, event.Meta{ID: "revoked-1"})
-	if err := q.Enqueue(ctx, queue.Job{Event: e, Route: "audit", Enqueued: time.Now()}); err != nil {
+	if err := q.Enqueue(ctx, queue.Job{Event: e, Lane: "audit", Enqueued: time.Now()}); err != nil {
 		fmt.Println(err)
 		return
 	}

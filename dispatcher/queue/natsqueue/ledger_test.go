@@ -24,7 +24,7 @@ func fact(id string) event.Event {
 }
 
 func jobFor(lane, id string) queue.Job {
-	return queue.Job{Event: fact(id), Route: lane, Enqueued: time.Now()}
+	return queue.Job{Event: fact(id), Lane: lane, Enqueued: time.Now()}
 }
 
 // ledger counts what was acknowledged and what ran.

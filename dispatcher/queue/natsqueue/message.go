@@ -197,7 +197,7 @@ func readJob(lane string, h nats.Header, data []byte) (queue.Job, error) {
 	if err != nil {
 		return queue.Job{}, err
 	}
-	j := queue.Job{Route: lane}
+	j := queue.Job{Lane: lane}
 	if j.Event, err = event.Parse(data); err != nil {
 		return queue.Job{}, fmt.Errorf("%w: %w", errCorrupt, err)
 	}

@@ -24,7 +24,7 @@ func wholeJob() queue.Job {
 			ID: "event-1", Source: "https://pam.example/ü", Tenant: "tenant", Subject: "request/1.2", Time: at,
 			Attributes: map[string]string{"external_key": "k\n1"},
 		}),
-		Route: "audit", OrderKey: "key \xff=&%", Generation: 1_700_000_000_123_456_789, Enqueued: at, NotBefore: at.Add(time.Second),
+		Lane: "audit", OrderKey: "key \xff=&%", Generation: 1_700_000_000_123_456_789, Enqueued: at, NotBefore: at.Add(time.Second),
 		FirstTried: at.Add(time.Millisecond), Attempt: 3, Headers: map[string]string{"trace\xfe": "00-ab\r\n", "empty": ""},
 	}
 }
@@ -33,8 +33,8 @@ func equalJobs(t require.TestingT, want, got queue.Job) {
 	require.True(t, bytes.Equal(want.Event.JSON(), got.Event.JSON()))
 	require.True(t, want.Enqueued.Equal(got.Enqueued) && want.NotBefore.Equal(got.NotBefore) && want.FirstTried.Equal(got.FirstTried))
 	require.True(t, maps.Equal(want.Headers, got.Headers))
-	require.Equal(t, [...]any{want.Route, want.OrderKey, want.Generation, want.Attempt, want.ID()},
-		[...]any{got.Route, got.OrderKey, got.Generation, got.Attempt, got.ID()})
+	require.Equal(t, [...]any{want.Lane, want.OrderKey, want.Generation, want.Attempt, want.ID()},
+		[...]any{got.Lane, got.OrderKey, got.Generation, got.Attempt, got.ID()})
 }
 
 // A message written by version 1 is read by every later version: the file must not be changed, only be added to.

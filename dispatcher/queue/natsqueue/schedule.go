@@ -32,7 +32,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	}
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	timed, ready := q.keySubjects(j.Route, key)
+	timed, ready := q.keySubjects(j.Lane, key)
 	m := q.keyedMessage(&j, timed, ready, rand.Text())
 	if err := q.fits(m, &j); err != nil {
 		return err

@@ -95,7 +95,7 @@ func TestEventThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	small := func(o *server.Options) { o.MaxPayload = 64 << 10 }
 	q := openFor(t, store("1", "jobs", natstest.New(t, 1, small).URL()))
-	big := queue.Job{Route: "lane", Event: event.Must(event.GrantRevoked{Reason: strings.Repeat("x", 64<<10)}, event.Meta{ID: "big"})}
+	big := queue.Job{Lane: "lane", Event: event.Must(event.GrantRevoked{Reason: strings.Repeat("x", 64<<10)}, event.Meta{ID: "big"})}
 	err := q.Enqueue(t.Context(), jobFor("lane", "small"), big)
 	var large *natsqueue.TooLargeError
 	require.ErrorAs(t, err, &large)
@@ -123,12 +123,12 @@ func TestEventAtTheServersLimitCanBeSettled(t *testing.T) {
 	stored := false
 	for size := limit; size > 0 && !stored; size -= 64 {
 		e := event.Must(event.GrantRevoked{Reason: strings.Repeat("x", size)}, event.Meta{Subject: "grant"})
-		err := q.Enqueue(t.Context(), queue.Job{Event: e, Route: "lane", Enqueued: time.Now()})
+		err := q.Enqueue(t.Context(), queue.Job{Event: e, Lane: "lane", Enqueued: time.Now()})
 		if err != nil {
 			require.ErrorAs(t, err, new(*natsqueue.TooLargeError))
 		}
 		if stored = err == nil; !stored {
-			err = q.Schedule(t.Context(), "key", queue.Job{Event: e, Route: "lane", NotBefore: time.Now().Add(time.Hour)})
+			err = q.Schedule(t.Context(), "key", queue.Job{Event: e, Lane: "lane", NotBefore: time.Now().Add(time.Hour)})
 			require.ErrorAs(t, err, new(*natsqueue.TooLargeError))
 		}
 	}

@@ -34,7 +34,7 @@ func rejectRule(p *probe) {
 	pair := func() []queue.Job {
 		j := p.job("full")
 		k := j
-		k.Route = "roomy"
+		k.Lane = "roomy"
 		return []queue.Job{j, k}
 	}
 	p.enqueue(pair()...)

@@ -247,7 +247,7 @@ func requeueRule(p *probe) {
 		p.fail("a requeued job was enqueued at %v, want now", c.Enqueued)
 	}
 	want := queue.Job{
-		Event: keyed.Event, Route: "a", OrderKey: "x", Generation: 6, Headers: keyed.Headers, Enqueued: c.Enqueued,
+		Event: keyed.Event, Lane: "a", OrderKey: "x", Generation: 6, Headers: keyed.Headers, Enqueued: c.Enqueued,
 	}
 	p.identical(want, c.Job)
 	c.dead("again")

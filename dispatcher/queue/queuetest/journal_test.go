@@ -215,7 +215,7 @@ func (j *journal) raise(l queue.DeadLetter) {
 
 func store(j queue.Job) *stored {
 	return &stored{
-		Event: j.Event.JSON(), Route: j.Route, OrderKey: j.OrderKey, Urgent: j.Urgent, Generation: j.Generation, Enqueued: j.Enqueued,
+		Event: j.Event.JSON(), Route: j.Lane, OrderKey: j.OrderKey, Urgent: j.Urgent, Generation: j.Generation, Enqueued: j.Enqueued,
 		NotBefore: j.NotBefore, FirstTried: j.FirstTried, Attempt: j.Attempt, Headers: j.Headers,
 	}
 }
@@ -226,7 +226,7 @@ func (s *stored) job() queue.Job {
 		e = fact("unreadable", err.Error()) // the rules see that it is not what was enqueued
 	}
 	return queue.Job{
-		Event: e, Route: s.Route, OrderKey: s.OrderKey, Urgent: s.Urgent, Generation: s.Generation, Enqueued: s.Enqueued,
+		Event: e, Lane: s.Route, OrderKey: s.OrderKey, Urgent: s.Urgent, Generation: s.Generation, Enqueued: s.Enqueued,
 		NotBefore: s.NotBefore, FirstTried: s.FirstTried, Attempt: s.Attempt, Headers: s.Headers,
 	}
 }

@@ -15,7 +15,7 @@ func (n *naive) Lanes(ctx context.Context) (names []string, err error) {
 		for name, l := range n.lanes {
 			holds := len(n.waiting(name)) > 0 || l.open || l.running > 0 || n.is("lists every lane")
 			for _, letter := range n.dead {
-				holds = holds || letter.Route == name
+				holds = holds || letter.Lane == name
 			}
 			if holds {
 				names = append(names, name)
@@ -37,7 +37,7 @@ func (n *naive) Count(ctx context.Context, name string) (c queue.Counts, err err
 		}
 		c.Running = n.lane(name).running
 		for _, letter := range n.dead {
-			if letter.Route == name {
+			if letter.Lane == name {
 				c.Dead++
 			}
 		}
@@ -118,7 +118,7 @@ func (n *naive) Requeue(ctx context.Context, s queue.Selection, generation int64
 			if n.is("requeues as the same") {
 				j.Generation = letter.Generation
 			}
-			l := n.lane(j.Route)
+			l := n.lane(j.Lane)
 			if n.is("requeues what has room") && !n.room(l, new([]func())) {
 				continue
 			}

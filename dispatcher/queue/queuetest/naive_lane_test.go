@@ -75,7 +75,7 @@ func (l *naiveLane) scan() (next time.Time) {
 		slices.SortStableFunc(jobs, func(a, b *naiveJob) int { return b.haste(n) - a.haste(n) })
 	}
 	for _, j := range jobs {
-		if j.Route != l.name {
+		if j.Lane != l.name {
 			continue
 		}
 		key := j.OrderKey

@@ -108,7 +108,7 @@ func (n *naive) conflict(jobs []queue.Job) error {
 func (n *naive) add(jobs []queue.Job, drops *[]func()) error {
 	var full []string
 	for _, j := range jobs {
-		l := n.lane(j.Route)
+		l := n.lane(j.Lane)
 		if n.ids[j.ID()] && !n.is("forgets ids") {
 			continue
 		}
@@ -162,12 +162,12 @@ func (n *naive) remove(j *naiveJob) {
 	if n.journal != nil {
 		n.journal.remove(j)
 	}
-	n.lane(j.Route).broadcast()
+	n.lane(j.Lane).broadcast()
 }
 
 func (n *naive) waiting(lane string) (waiting []*naiveJob) {
 	for _, j := range n.jobs {
-		if j.Route == lane && !j.running {
+		if j.Lane == lane && !j.running {
 			waiting = append(waiting, j)
 		}
 	}
@@ -229,11 +229,11 @@ func (n *naive) Schedule(ctx context.Context, key string, j queue.Job) (err erro
 		return ctx.Err()
 	}
 	n.locked(func() {
-		l := n.lane(j.Route)
-		old := n.scheduled(j.Route, key)
+		l := n.lane(j.Lane)
+		old := n.scheduled(j.Lane, key)
 		if old == nil || n.is("replacing needs room") {
 			if !n.room(l, new([]func())) {
-				err = &queue.BacklogError{Lanes: []string{j.Route}}
+				err = &queue.BacklogError{Lanes: []string{j.Lane}}
 				return
 			}
 		}
@@ -248,7 +248,7 @@ func (n *naive) Schedule(ctx context.Context, key string, j queue.Job) (err erro
 
 func (n *naive) scheduled(lane, key string) *naiveJob {
 	for _, j := range n.jobs {
-		if (j.Route == lane || n.is("one set of keys")) && j.key == key && (!j.running || n.is("cancels what runs")) {
+		if (j.Lane == lane || n.is("one set of keys")) && j.key == key && (!j.running || n.is("cancels what runs")) {
 			return j
 		}
 	}
@@ -257,7 +257,7 @@ func (n *naive) scheduled(lane, key string) *naiveJob {
 
 // replaced reports whether the key of a job that ran was used again.
 func (n *naive) replaced(j *naiveJob) bool {
-	return slices.ContainsFunc(n.jobs, func(k *naiveJob) bool { return k != j && k.Route == j.Route && k.key == j.key })
+	return slices.ContainsFunc(n.jobs, func(k *naiveJob) bool { return k != j && k.Lane == j.Lane && k.key == j.key })
 }
 
 func (n *naive) Cancel(ctx context.Context, lane, key string) (found bool, err error) {

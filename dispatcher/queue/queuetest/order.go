@@ -142,7 +142,7 @@ func enqueuersRule(p *probe) {
 			for n := range each {
 				id := fmt.Sprintf("%d-%d-%d", e, n%keys, n)
 				j := queue.Job{
-					Event: fact(id, ""), Route: "a", OrderKey: strconv.Itoa(n % keys), Enqueued: time.Now(),
+					Event: fact(id, ""), Lane: "a", OrderKey: strconv.Itoa(n % keys), Enqueued: time.Now(),
 					Headers: map[string]string{"n": strconv.Itoa(n)},
 				}
 				if err := p.q.Enqueue(p.ctx, j); err != nil {

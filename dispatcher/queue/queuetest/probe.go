@@ -160,7 +160,7 @@ func fact(id, reason string) event.Event {
 // job makes a job of a new event; its id is e1, e2 and so on.
 func (p *probe) job(route string) queue.Job {
 	p.made++
-	return queue.Job{Event: fact(fmt.Sprintf("e%d", p.made), "because"), Route: route, Enqueued: time.Now()}
+	return queue.Job{Event: fact(fmt.Sprintf("e%d", p.made), "because"), Lane: route, Enqueued: time.Now()}
 }
 
 func (p *probe) jobs(route string, n int) []queue.Job {

@@ -93,7 +93,7 @@ func speaker(w io.Writer) func(format string, args ...any) {
 // load enqueues from several goroutines while the lane works, until somebody kills the process or a call fails.
 func load(q queue.Queue, say func(string, ...any)) error {
 	ctx := context.Background()
-	if err := q.Enqueue(ctx, queue.Job{Event: fact(childStuck, ""), Route: childLane, Enqueued: time.Now()}); err != nil {
+	if err := q.Enqueue(ctx, queue.Job{Event: fact(childStuck, ""), Lane: childLane, Enqueued: time.Now()}); err != nil {
 		return err
 	}
 	say("acked %s", childStuck)
@@ -132,7 +132,7 @@ func enqueueForEver(q queue.Queue, say func(string, ...any), key func(enqueuer i
 		go func() {
 			for n := 0; ; n++ {
 				id := fmt.Sprintf("e%d-%d", e, n)
-				j := queue.Job{Event: fact(id, ""), Route: childLane, OrderKey: key(e), Enqueued: time.Now()}
+				j := queue.Job{Event: fact(id, ""), Lane: childLane, OrderKey: key(e), Enqueued: time.Now()}
 				if err := q.Enqueue(context.Background(), j); err != nil {
 					failed <- err
 					return
@@ -266,7 +266,7 @@ func (p *probe) killOnce(after int) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		for id := range acked {
-			if t.runs[queue.Job{Event: fact(id, ""), Route: childLane}.ID()] == 0 && (!ran[id] || id == childStuck) {
+			if t.runs[queue.Job{Event: fact(id, ""), Lane: childLane}.ID()] == 0 && (!ran[id] || id == childStuck) {
 				ids = append(ids, id)
 			}
 		}

@@ -90,7 +90,7 @@ func knownRule(p *probe) {
 	l.expectNone("that was done: enqueued again")
 
 	elsewhere := j
-	elsewhere.Route = "b"
+	elsewhere.Lane = "b"
 	again := j
 	again.Generation = 7
 	p.enqueue(j, elsewhere, again)
@@ -129,7 +129,7 @@ func knownRaceRule(p *probe) {
 func conflictRule(p *probe) {
 	a, b := p.open("a", 4), p.open("b", 4)
 	meta := event.Meta{ID: "e", Tenant: "tenant", Subject: "subject"}
-	known := queue.Job{Event: event.Must(event.GrantRevoked{Reason: "one"}, meta), Route: "a", Enqueued: time.Now()}
+	known := queue.Job{Event: event.Must(event.GrantRevoked{Reason: "one"}, meta), Lane: "a", Enqueued: time.Now()}
 	p.enqueue(known)
 	a.expect("e").done()
 	conflict := func(what string, jobs ...queue.Job) {
@@ -145,7 +145,7 @@ func conflictRule(p *probe) {
 	other := known
 	other.Event = event.Must(event.GrantRevoked{Reason: "two"}, meta)
 	elsewhere := other
-	elsewhere.Route = "b"
+	elsewhere.Lane = "b"
 	conflict("other data", other, elsewhere)
 	elsewhere.Event = event.Must(event.GrantExpired{}, meta)
 	conflict("another type", elsewhere)
@@ -157,7 +157,7 @@ func conflictRule(p *probe) {
 	conflict("another subject", elsewhere)
 
 	meta.ID = "new"
-	first := queue.Job{Event: event.Must(event.GrantRevoked{Reason: "one"}, meta), Route: "b", Enqueued: time.Now()}
+	first := queue.Job{Event: event.Must(event.GrantRevoked{Reason: "one"}, meta), Lane: "b", Enqueued: time.Now()}
 	second := first
 	second.Event = event.Must(event.GrantRevoked{Reason: "two"}, meta)
 	conflict("other data in one call", first, second)
@@ -183,7 +183,7 @@ func identicalRule(p *probe) {
 	for _, name := range lanes {
 		l := p.open(name, 1)
 		for _, want := range []queue.Job{whole, timed, bare} {
-			want.Route = name
+			want.Lane = name
 			p.enqueue(want)
 			c := l.next()
 			p.identical(want, c.Job)
@@ -201,7 +201,7 @@ func (p *probe) identical(want, got queue.Job) {
 		{"ID", want.ID() == got.ID()},
 		{"Event.Data", bytes.Equal(want.Event.Data(), got.Event.Data())},
 		{"Event.JSON", bytes.Equal(want.Event.JSON(), got.Event.JSON())},
-		{"Route", want.Route == got.Route},
+		{"Route", want.Lane == got.Lane},
 		{"OrderKey", want.OrderKey == got.OrderKey},
 		{"Generation", want.Generation == got.Generation},
 		{"Enqueued", want.Enqueued.Equal(got.Enqueued)},

@@ -45,7 +45,7 @@ func BenchmarkMixed(b *testing.B) {
 	for range 64 {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-				j := queue.Job{Event: kilobyte(fmt.Sprintf("e%d", n)), Route: fmt.Sprintf("lane%d", n%10), Enqueued: time.Now()}
+				j := queue.Job{Event: kilobyte(fmt.Sprintf("e%d", n)), Lane: fmt.Sprintf("lane%d", n%10), Enqueued: time.Now()}
 				if err := q.Enqueue(context.Background(), j); err != nil {
 					b.Error(err)
 				}

@@ -172,7 +172,7 @@ func TestQ13RestartServesAtOnce(t *testing.T) {
 	for n := 0; n < pending; n += 1000 {
 		batch := make([]queue.Job, 1000)
 		for i := range batch {
-			batch[i] = queue.Job{Event: kilobyte(fmt.Sprintf("e%d", n+i)), Route: fmt.Sprintf("lane%d", i%10), Enqueued: time.Now()}
+			batch[i] = queue.Job{Event: kilobyte(fmt.Sprintf("e%d", n+i)), Lane: fmt.Sprintf("lane%d", i%10), Enqueued: time.Now()}
 		}
 		require.NoError(t, q.Enqueue(t.Context(), batch...))
 	}

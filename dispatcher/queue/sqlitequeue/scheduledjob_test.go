@@ -24,7 +24,7 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	q := newQueue(t)
 	enqueued, proceed := make(chan struct{}), make(chan struct{})
 	serve(t, q, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
-		assert.NoError(t, q.Enqueue(ctx, queue.Job{Event: j.Event, Route: "target", Enqueued: time.Now()}))
+		assert.NoError(t, q.Enqueue(ctx, queue.Job{Event: j.Event, Lane: "target", Enqueued: time.Now()}))
 		close(enqueued)
 		<-proceed
 		return queue.Disposition{Action: queue.Done}
@@ -38,7 +38,7 @@ func TestAScheduledJobAndWhatItEnqueuesAreOne(t *testing.T) {
 	r := newRan()
 	l := serve(t, crashed, "schedule", 1, func(ctx context.Context, j queue.Job) queue.Disposition {
 		r.add(j)
-		assert.NoError(t, crashed.Enqueue(ctx, queue.Job{Event: j.Event, Route: "target", Enqueued: time.Now()}))
+		assert.NoError(t, crashed.Enqueue(ctx, queue.Job{Event: j.Event, Lane: "target", Enqueued: time.Now()}))
 		return queue.Disposition{Action: queue.Done}
 	})
 	require.NoError(t, l.Drain(t.Context(), time.Time{}))

@@ -61,7 +61,7 @@ func TestAFileOfTheSecondSchema(t *testing.T) {
 	require.Len(t, entries, 1)
 	assert.Equal(t, "plain", entries[0].Event.ID())
 
-	require.NoError(t, q.Enqueue(ctx, queue.Job{Event: entries[0].Event, Route: "a"}), "known")
+	require.NoError(t, q.Enqueue(ctx, queue.Job{Event: entries[0].Event, Lane: "a"}), "known")
 	urgent := job("urgent", "a")
 	urgent.Urgent = true
 	require.NoError(t, q.Enqueue(ctx, urgent))

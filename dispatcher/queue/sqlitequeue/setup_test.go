@@ -23,7 +23,7 @@ func kilobyte(id string) event.Event {
 }
 
 func job(id, route string) queue.Job {
-	return queue.Job{Event: kilobyte(id), Route: route, Enqueued: time.Now()}
+	return queue.Job{Event: kilobyte(id), Lane: route, Enqueued: time.Now()}
 }
 
 func jobs(route string, n int) []queue.Job {

@@ -21,7 +21,7 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 	e := kilobyte("e")
 	var all []queue.Job
 	for i := range 10 {
-		all = append(all, queue.Job{Event: e, Route: fmt.Sprintf("lane%d", i), Enqueued: time.Now()})
+		all = append(all, queue.Job{Event: e, Lane: fmt.Sprintf("lane%d", i), Enqueued: time.Now()})
 	}
 	require.NoError(t, q.Enqueue(t.Context(), all...))
 	assert.EqualValues(t, 10, rowsOf(t, q, "job"))
@@ -140,7 +140,7 @@ func TestQ2TheWindowIsBounded(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), all[0]))
 	assert.Equal(t, before+1, rowsOf(t, q, "job"), "the oldest is not")
 	elsewhere := all[events-1]
-	elsewhere.Route = "b"
+	elsewhere.Lane = "b"
 	require.NoError(t, q.Enqueue(t.Context(), elsewhere), "a lane that has not got it")
 	require.NoError(t, q.Close())
 	q = openWith(t, path, Options{IDWindow: limit})

@@ -294,7 +294,7 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 	}
 	j := &durable.Job{
 		Job: queue.Job{
-			Route: lane, Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]), FirstTried: moment(v[5]),
+			Lane: lane, Generation: integer(v[2]), Enqueued: moment(v[3]), NotBefore: moment(v[4]), FirstTried: moment(v[5]),
 			Attempt: int(integer(v[6])), OrderKey: text(v[7]), Headers: headers, Urgent: integer(v[10]) != 0,
 		},
 		Ref: &lanes.Ref{Num: integer(v[0]), Due: integer(v[1]), ScheduleKey: text(v[8]), OrderKey: text(v[7])},

@@ -40,7 +40,7 @@ func (s *stress) handle(_ context.Context, j queue.Job) queue.Disposition {
 	now := time.Now()
 	var enqueuer, n int
 	_, _ = fmt.Sscanf(j.Event.ID(), "e%d-%d", &enqueuer, &n)
-	key := j.Route + "/" + j.OrderKey
+	key := j.Lane + "/" + j.OrderKey
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.OrderKey != "" && s.busy[key] {
@@ -116,7 +116,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			wg.Go(func() {
 				for i := range stressEach {
 					n := round*stressEach + i
-					j := queue.Job{Event: kilobyte(fmt.Sprintf("e%d-%d", e, n)), Route: fmt.Sprintf("lane%d", rand.IntN(stressLanes)), Enqueued: time.Now()}
+					j := queue.Job{Event: kilobyte(fmt.Sprintf("e%d-%d", e, n)), Lane: fmt.Sprintf("lane%d", rand.IntN(stressLanes)), Enqueued: time.Now()}
 					switch rand.IntN(4) {
 					case 0:
 						j.OrderKey = fmt.Sprint(rand.IntN(3))
@@ -137,7 +137,7 @@ func TestEverythingAtOnce(t *testing.T) {
 					if rand.IntN(2) == 0 {
 						continue
 					}
-					found, err := q.Cancel(context.Background(), j.Route, j.Event.ID())
+					found, err := q.Cancel(context.Background(), j.Lane, j.Event.ID())
 					assert.NoError(t, err)
 					if found {
 						s.mu.Lock()

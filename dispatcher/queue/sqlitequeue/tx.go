@@ -125,7 +125,7 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 	first := len(a.Stored)
 	for i := range e.Jobs {
 		j := &e.Jobs[i]
-		lane, err := t.lane(j.Route)
+		lane, err := t.lane(j.Lane)
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func startAt(notBefore any, now int64) int64 {
 
 // insertJob stores a new job of an event, behind the others of its order key.
 func (t *tx) insertJob(j *durable.Job, seq int64) error {
-	lane := t.store.lane(j.Route)
+	lane := t.store.lane(j.Lane)
 	notBefore := stamp(j.NotBefore)
 	due := startAt(notBefore, t.now)
 	if j.OrderKey != "" {

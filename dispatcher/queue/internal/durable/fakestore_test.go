@@ -203,7 +203,7 @@ func (s *fakeStore) Count(ctx context.Context, lane string, now int64) (later, d
 		}
 	}
 	for _, d := range s.dead {
-		if d.Route == lane {
+		if d.Lane == lane {
 			dead++
 		}
 	}
@@ -214,7 +214,7 @@ func (s *fakeStore) DeadLanes(ctx context.Context) (names []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.dead {
-		names = append(names, d.Route)
+		names = append(names, d.Lane)
 	}
 	return names, errors.Join(ctx.Err(), s.ask("dead lanes"))
 }
@@ -300,12 +300,12 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 	}
 	for _, j := range e.Jobs {
 		if a.ScheduleKey == "" {
-			if k.lanes[j.Route] {
+			if k.lanes[j.Lane] {
 				continue
 			}
-			k.lanes[j.Route], t.s.known[e.Key] = true, k
+			k.lanes[j.Lane], t.s.known[e.Key] = true, k
 			t.undo = append(t.undo, func() {
-				if delete(k.lanes, j.Route); len(k.lanes) == 0 {
+				if delete(k.lanes, j.Lane); len(k.lanes) == 0 {
 					delete(t.s.known, e.Key)
 				}
 			})
@@ -317,10 +317,10 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 // put stores a new job of the latest number.
 func (t *fakeTx) put(j queue.Job, name string) *Job {
 	f := &fakeJob{Job: Job{Job: j, Ref: &lanes.Ref{Num: t.s.lastNum, ScheduleKey: name, OrderKey: j.OrderKey, Due: t.startAt(j)}}}
-	if j.OrderKey != "" && slices.ContainsFunc(t.s.jobs[j.Route], func(o *fakeJob) bool { return o.OrderKey == j.OrderKey }) {
+	if j.OrderKey != "" && slices.ContainsFunc(t.s.jobs[j.Lane], func(o *fakeJob) bool { return o.OrderKey == j.OrderKey }) {
 		f.Ref.Due = HeldBack
 	}
-	t.set(j.Route, append(slices.Clip(t.s.jobs[j.Route]), f))
+	t.set(j.Lane, append(slices.Clip(t.s.jobs[j.Lane]), f))
 	return f.copied()
 }
 

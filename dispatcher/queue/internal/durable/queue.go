@@ -322,7 +322,7 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 			return &refusal{a.Refused}
 		}
 		t.fresh = append(t.fresh, a.Stored...)
-		_, err := t.cancel(q.lane(j.Route), key, a.Stored[0].Ref.Num)
+		_, err := t.cancel(q.lane(j.Lane), key, a.Stored[0].Ref.Num)
 		return err
 	})
 }

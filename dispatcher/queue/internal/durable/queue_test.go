@@ -86,7 +86,7 @@ func TestRestart(t *testing.T) {
 
 func job(id string) queue.Job {
 	e := event.Must(event.GrantRevoked{Reason: "because"}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
-	return queue.Job{Event: e, Route: "a", Enqueued: time.Now()}
+	return queue.Job{Event: e, Lane: "a", Enqueued: time.Now()}
 }
 
 func jobs(n int) []queue.Job {

@@ -164,7 +164,7 @@ func (t *transaction) finish() {
 	}
 	for _, j := range t.fresh {
 		t.queue.writer.lastNum = max(t.queue.writer.lastNum, j.Ref.Num)
-		t.queue.lane(j.Route).add(1, 0)
+		t.queue.lane(j.Lane).add(1, 0)
 		t.handOver(j, true)
 	}
 	for _, j := range t.released {
@@ -175,7 +175,7 @@ func (t *transaction) finish() {
 // handOver gives a job to its lane if it may start and the lane was opened. A new one goes there only if it is its
 // turn, and the window has room; others have to, because a load does not find what is before the cursor.
 func (t *transaction) handOver(j *Job, isNew bool) {
-	l, num := t.queue.lane(j.Route), j.Ref.Num
+	l, num := t.queue.lane(j.Lane), j.Ref.Num
 	inner := l.inner.Load()
 	switch {
 	case inner == nil || j.Ref.Due == HeldBack || t.removed[jobNum{l.name, num}] || l.held[num] != nil:

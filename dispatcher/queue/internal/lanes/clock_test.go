@@ -41,7 +41,7 @@ func (m *machine) setBy(d time.Duration) {
 func (m *machine) wall() time.Time { return time.Unix(0, m.read().Wall) }
 
 func job(id string) queue.Job {
-	return queue.Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: id, Subject: "grant"}), Route: "a"}
+	return queue.Job{Event: event.Must(event.GrantRevoked{}, event.Meta{ID: id, Subject: "grant"}), Lane: "a"}
 }
 
 // TestClockSteps: whatever the wall clock does, a retry comes after its pause or seconds after the step, never an hour

@@ -71,7 +71,7 @@ func (c *clock) due(e *Entry) int64 {
 // job is what fill was given, with what became of it since.
 func (c *clock) job(e *Entry, lane string) queue.Job {
 	j := queue.Job{
-		Event: e.event, Route: lane, OrderKey: e.orderKey, Generation: e.generation, Enqueued: c.time(e.enqueued),
+		Event: e.event, Lane: lane, OrderKey: e.orderKey, Generation: e.generation, Enqueued: c.time(e.enqueued),
 		FirstTried: c.time(e.firstTried), Attempt: int(e.attempt), Headers: e.headers, Urgent: e.urgent,
 	}
 	switch {
@@ -109,7 +109,7 @@ func isArrival(j *queue.Job) bool {
 
 // newJob is what an arrival was made of.
 func (a *arrival) newJob(lane string) queue.Job {
-	return queue.Job{Event: a.event, Route: lane, Generation: a.generation, Enqueued: a.enqueued, Headers: a.headers}
+	return queue.Job{Event: a.event, Lane: lane, Generation: a.generation, Enqueued: a.enqueued, Headers: a.headers}
 }
 
 // entry is the arrival as an Entry.

@@ -124,7 +124,7 @@ func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 // Requeue puts jobs into their lanes, whatever the bound.
 func (s *Scheduler) Requeue(jobs ...queue.Job) {
 	for i := range jobs {
-		l := s.lock(jobs[i].Route)
+		l := s.lock(jobs[i].Lane)
 		l.addJob(&jobs[i])
 		l.startWorker()
 		l.notify()
@@ -134,7 +134,7 @@ func (s *Scheduler) Requeue(jobs ...queue.Job) {
 
 // Schedule puts j into its lane under a key, in place of one that has not started. It reports whether there was room.
 func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
-	l := s.lock(j.Route)
+	l := s.lock(j.Lane)
 	defer l.mu.Unlock()
 	if old := l.scheduled[key]; old != nil {
 		l.takeOut(old)

@@ -194,7 +194,7 @@ func laneName(n int) string { return "lane-" + strconv.Itoa(n) }
 
 func (s *sqliteStorage) put(ctx context.Context, e event.Event) error {
 	lane := laneName(int(maphash.String(s.seed, e.ID()) % receivers))
-	return s.queue.Enqueue(ctx, queue.Job{Event: e, Route: lane, Enqueued: time.Now()})
+	return s.queue.Enqueue(ctx, queue.Job{Event: e, Lane: lane, Enqueued: time.Now()})
 }
 
 func (s *sqliteStorage) close() error { return s.queue.Close() }

@@ -82,7 +82,7 @@ func (b *backlogRun) fill() error {
 	b.left.Add(len(b.events))
 	b.generation++
 	for _, e := range b.events {
-		if err := b.queue.Enqueue(context.Background(), queue.Job{Event: e, Route: "a", Generation: b.generation}); err != nil {
+		if err := b.queue.Enqueue(context.Background(), queue.Job{Event: e, Lane: "a", Generation: b.generation}); err != nil {
 			return err
 		}
 	}
@@ -187,7 +187,7 @@ func memoryQueue(r *retries) error {
 	r.close = func() error { return l.Stop(context.Background()) }
 	for i := range r.n {
 		// Redeliveries of one event: its own memory is not what is measured.
-		if err := m.Enqueue(context.Background(), queue.Job{Event: r.event, Route: "a", Generation: int64(i + 1)}); err != nil {
+		if err := m.Enqueue(context.Background(), queue.Job{Event: r.event, Lane: "a", Generation: int64(i + 1)}); err != nil {
 			return errors.Join(err, r.close())
 		}
 	}

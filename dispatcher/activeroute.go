@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -26,10 +27,8 @@ type activeRoute struct {
 	deadline    time.Duration // of the retry policy
 	hasDeadline bool
 
-	// The lane's mutex guards these.
-	sends    int // that run
-	replaced bool
-	idle     chan struct{} // closed once it is replaced and nothing sends
+	users atomic.Int64  // sends that run, and one for the lane whose current route this is
+	idle  chan struct{} // closed once users is zero, which it stays
 }
 
 // destination is what is known about where a route sends: how attempts ended, whether more may start, and their pace.
@@ -43,7 +42,7 @@ type destination struct {
 
 // activate wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
 func (c *routeErrors) activate(store dedup.Store, clock *clock) *activeRoute {
-	r := &activeRoute{Route: c.route.withDefaults(), clock: clock, idle: make(chan struct{})}
+	r := newActiveRoute(c.route.withDefaults(), clock)
 	r.deadline, r.hasDeadline = askPolicy(r.Retry, retry.Deadline)
 	r.sender = r.Channel
 	for i, mw := range slices.Backward(r.Use) {
@@ -58,6 +57,31 @@ func (c *routeErrors) activate(store dedup.Store, clock *clock) *activeRoute {
 	}
 	r.sender = channel.Recover(r.sender)
 	return r
+}
+
+func newActiveRoute(of Route, clock *clock) *activeRoute {
+	r := &activeRoute{Route: of, clock: clock, idle: make(chan struct{})}
+	r.users.Store(1)
+	return r
+}
+
+// acquire adds a user, who has to release the route. It returns false when the route is idle.
+func (r *activeRoute) acquire() bool {
+	for {
+		n := r.users.Load()
+		if n == 0 {
+			return false
+		}
+		if r.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (r *activeRoute) release() {
+	if r.users.Add(-1) == 0 {
+		close(r.idle)
+	}
 }
 
 func wrap(c channel.Channel, mw channel.Middleware) (wrapped channel.Channel, err error) {

@@ -10,34 +10,27 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func newActiveRoute() *activeRoute { return &activeRoute{idle: make(chan struct{})} }
-
 func (l *lane) replaceBy(r *activeRoute) *activeRoute {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.swap(r)
 }
 
-func acquired(l *lane) *activeRoute {
-	r, _ := l.acquire()
-	return r
-}
-
 func TestActiveRouteIsIdleWhenReplacedAndReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &lane{}
-		assert.Nil(t, acquired(l))
-		r := newActiveRoute()
+		assert.Nil(t, l.acquire())
+		r := newActiveRoute(Route{}, nil)
 		assert.Nil(t, l.replaceBy(r))
-		assert.Same(t, r, acquired(l))
-		assert.Same(t, r, acquired(l))
-		l.release(r)
+		assert.Same(t, r, l.acquire())
+		assert.Same(t, r, l.acquire())
+		r.release()
 		assert.Same(t, r, l.replaceBy(nil))
 		assert.False(t, isDone(r.idle))
-		l.release(r)
+		r.release()
 		assert.True(t, isDone(r.idle))
-		assert.Nil(t, acquired(l))
+		assert.Nil(t, l.acquire())
 	})
 }
 
@@ -48,20 +41,20 @@ func TestNobodyHoldsAnIdleRoute(t *testing.T) {
 	var stop atomic.Bool
 	var held atomic.Int64
 	var wg sync.WaitGroup
-	l.replaceBy(newActiveRoute())
+	l.replaceBy(newActiveRoute(Route{}, nil))
 	for range 3 {
 		wg.Go(func() {
 			for !stop.Load() {
-				r := acquired(l)
+				r := l.acquire()
 				if isDone(r.idle) {
 					held.Add(1)
 				}
-				l.release(r)
+				r.release()
 			}
 		})
 	}
 	for range 10_000 {
-		previous := l.replaceBy(newActiveRoute())
+		previous := l.replaceBy(newActiveRoute(Route{}, nil))
 		assert.NoError(t, wait(context.Background(), previous.idle))
 	}
 	stop.Store(true)

@@ -36,11 +36,11 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		defer l.reconsider() // the next one may have to wait for longer than the shutdown does
 	}
 	began := l.engine.clock.now()
-	r, awaits := l.acquire()
+	r := l.acquire()
 	if r == nil { // removed since the job was taken
 		return queue.Disposition{Action: queue.Postpone}
 	}
-	defer l.release(r)
+	defer r.release()
 	if r.State != Enabled { // since the job was taken
 		l.inconclusive(r, began)
 		return queue.Disposition{Action: queue.Postpone}
@@ -48,11 +48,9 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 	var a Attempt
 	a.Context, a.Tenant, a.Began = ctx, r.Tenant, began
 	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
-	if awaits {
-		if d := l.takeAwaiting(r, &j); d != nil {
-			l.inconclusive(r, began)
-			return l.markDead(r, d)
-		}
+	if d := l.takeAwaiting(r, &j); d != nil {
+		l.inconclusive(r, began)
+		return l.markDead(r, d)
 	}
 	if reason := r.refuses(&j, began); reason != "" {
 		a.Delivery.Attempt = j.Attempt

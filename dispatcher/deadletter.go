@@ -52,6 +52,7 @@ func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 	}
 	if len(l.awaitsFallback) < maxAwaitsFallback {
 		l.awaitsFallback[deliveryKey{d.delivery.Event.ID(), d.delivery.Generation}] = d
+		l.awaits.Store(true)
 	}
 	return queue.Disposition{Action: queue.Postpone, Delay: pause}
 }
@@ -59,14 +60,15 @@ func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 // takeAwaiting returns j as a dead delivery if it waits for its fallback, with the fallback of today; nil = it does
 // not.
 func (l *lane) takeAwaiting(r *activeRoute, j *queue.Job) *deadDelivery {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.awaitsFallback) == 0 {
+	if !l.awaits.Load() {
 		return nil
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	key := deliveryKey{j.Event.ID(), j.Generation}
 	d := l.awaitsFallback[key]
 	delete(l.awaitsFallback, key)
+	l.awaits.Store(len(l.awaitsFallback) > 0)
 	if d != nil && r.Tenant == d.tenant {
 		d.fallback = r.Protect.Fallback
 	}
@@ -78,6 +80,7 @@ func (l *lane) clearAwaiting() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.awaitsFallback)
+	l.awaits.Store(false)
 }
 
 // offer gives a dead delivery to its fallback. It returns why that does not take it, "" = it has it or there is none,

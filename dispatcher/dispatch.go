@@ -230,12 +230,12 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 func (e *Engine) Check(ctx context.Context, route string) error {
 	r := e.table.Load().byName[route]
 	if r != nil {
-		r, _ = r.lane.acquire() // so that SetRoutes waits before the channel is closed
+		r = r.lane.acquire() // so that SetRoutes waits before the channel is closed
 	}
 	if r == nil {
 		return &RouteError{Route: route, Problem: "does not exist"}
 	}
-	defer r.lane.release(r)
+	defer r.release()
 	checker, ok := r.Channel.(channel.Checker)
 	if !ok {
 		return errors.ErrUnsupported

@@ -25,6 +25,7 @@ type lane struct {
 	reenabled      time.Time  // when SetRoutes ended that; zero = never
 	pacedUntil     time.Time  // by when the latest delivery that was postponed for a short time is due
 	awaitsFallback map[deliveryKey]*deadDelivery
+	awaits         atomic.Bool // awaitsFallback is not empty
 }
 
 const (
@@ -34,23 +35,13 @@ const (
 	pacedSlack = time.Second
 )
 
-// acquire returns the current route, which stays usable until it is released; nil = there is none. awaits says whether
-// any dead delivery waits for its fallback.
-func (l *lane) acquire() (r *activeRoute, awaits bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if r = l.current.Load(); r != nil {
-		r.sends++
-	}
-	return r, len(l.awaitsFallback) > 0
-}
-
-func (l *lane) release(r *activeRoute) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r.sends--
-	if r.replaced && r.sends == 0 {
-		close(r.idle)
+// acquire returns the current route, which stays usable until it is released; nil = there is none.
+func (l *lane) acquire() *activeRoute {
+	for {
+		r := l.current.Load()
+		if r == nil || r.acquire() {
+			return r
+		}
 	}
 }
 
@@ -58,10 +49,7 @@ func (l *lane) release(r *activeRoute) {
 func (l *lane) swap(r *activeRoute) *activeRoute {
 	previous := l.current.Swap(r)
 	if previous != nil {
-		previous.replaced = true
-		if previous.sends == 0 {
-			close(previous.idle)
-		}
+		previous.release()
 	}
 	return previous
 }

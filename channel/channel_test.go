@@ -34,13 +34,13 @@ func sample(t *testing.T, typ event.Type) event.Event {
 
 func delivery(t *testing.T) channel.Delivery {
 	t.Helper()
-	return channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "slack", Attempt: 1}
+	return channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: channel.RouteID{Name: "slack"}, Attempt: 1}
 }
 
 func TestDeliveryID(t *testing.T) {
 	t.Parallel()
 	e := event.Must(event.GrantRevoked{}, event.Meta{ID: strings.Repeat("x", 100)})
-	base := channel.Delivery{Event: e, Route: "a route. with dots"}
+	base := channel.Delivery{Event: e, Route: channel.RouteID{Name: "a route. with dots"}}
 	id := base.ID()
 	assert.Len(t, id, 117)
 	assert.NotContains(t, id, ".", "receivers sign id.timestamp.body")
@@ -50,7 +50,7 @@ func TestDeliveryID(t *testing.T) {
 	again.Attempt, again.Generation = 7, 42
 	assert.Equal(t, id, again.ID(), "the idempotency key survives attempts and redeliveries")
 	other := base
-	other.Route = "another"
+	other.Route.Name = "another"
 	assert.NotEqual(t, id, other.ID())
 }
 
@@ -192,11 +192,11 @@ func TestWithDedupKey(t *testing.T) {
 			rec, c := deduped(channel.DedupOptions{Window: time.Hour})
 			meta := event.Meta{ID: "a", Tenant: "t1", Subject: "s1", Time: time.Unix(1, 0)}
 			payload := event.SessionMemberJoined{}
-			first := channel.Delivery{Event: event.Must(payload, meta), Route: "slack"}
+			first := channel.Delivery{Event: event.Must(payload, meta), Route: channel.RouteID{Name: "slack"}}
 			tc.of(&meta, &payload)
-			second := channel.Delivery{Event: event.Must(payload, meta), Route: "slack"}
+			second := channel.Delivery{Event: event.Must(payload, meta), Route: channel.RouteID{Name: "slack"}}
 			if tc.route != "" {
-				second.Route = tc.route
+				second.Route.Name = tc.route
 			}
 			for _, d := range []channel.Delivery{first, second} {
 				_, err := c.Send(t.Context(), d)
@@ -214,7 +214,7 @@ func TestWithDedupKey(t *testing.T) {
 func TestWithDedupNeverSuppresses(t *testing.T) {
 	t.Parallel()
 	window := channel.DedupOptions{Window: time.Hour}
-	glass := channel.Delivery{Event: sample(t, event.TypeRequestBreakGlass), Route: "pager"}
+	glass := channel.Delivery{Event: sample(t, event.TypeRequestBreakGlass), Route: channel.RouteID{Name: "pager"}}
 	redelivery := delivery(t)
 	redelivery.Generation = 1
 	for name, tc := range map[string]struct {

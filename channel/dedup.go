@@ -47,7 +47,7 @@ func (o DedupOptions) lease(ctx context.Context) time.Duration {
 // id or time.
 func DedupKey(d Delivery) string {
 	e := d.Event
-	return dedup.Key([]byte(e.Tenant()), []byte(d.Route), []byte(e.Type()), []byte(e.Subject()), e.Data())
+	return dedup.Key([]byte(e.Tenant()), []byte(d.Route.String()), []byte(e.Type()), []byte(e.Subject()), e.Data())
 }
 
 // WithDedup suppresses a delivery when an identical one succeeded within the window: it returns a receipt with Skipped

@@ -11,7 +11,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
-	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -32,8 +31,7 @@ type activeRoute struct {
 }
 
 // destination is what is known about where a route sends: how attempts ended, whether more may start, and their pace.
-// The routes that follow each other under one name share it while their tenant is the same. Another tenant's begins
-// anew, and attempts that still run report to the one they began with: nothing of one tenant shows under another.
+// The routes that follow each other under one RouteID share it.
 type destination struct {
 	record  record
 	breaker breaker
@@ -108,7 +106,7 @@ func scoped(o channel.DedupOptions) channel.DedupOptions {
 		if key == "" {
 			return ""
 		}
-		return dedup.Key([]byte(d.Event.Tenant()), []byte(d.Route), []byte(key))
+		return dedup.Key([]byte(d.Event.Tenant()), []byte(d.Route.String()), []byte(key))
 	}
 	return o
 }
@@ -134,21 +132,12 @@ func (r *activeRoute) address() (text string) {
 	return ""
 }
 
-// reportTenant is the tenant under which facts about e on this route are reported: the route's, or e's own when the
-// route, whose name has passed to another tenant while e waited, does not take it.
-func (r *activeRoute) reportTenant(e event.Event) string {
-	if r.takes(e.Tenant()) {
-		return r.Tenant
-	}
-	return e.Tenant()
-}
-
-// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when the name
-// of a route has passed to one while it waited.
+// refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when it was
+// stored while lanes went by names alone, or by somebody else.
 func (r *activeRoute) refuses(j *queue.Job, at time.Time) string {
 	switch {
 	case !r.takes(j.Event.Tenant()):
-		return "the route is for another tenant now"
+		return "the event is not of the route's tenant"
 	case r.MaxAge > 0 && !j.Enqueued.IsZero() && r.clock.age(j.Enqueued, at) > r.MaxAge:
 		return fmt.Sprintf("older than the route's MaxAge of %s", writeDuration(r.MaxAge))
 	case r.hasDeadline && !j.FirstTried.IsZero() && r.clock.age(j.FirstTried, at) > r.deadline:

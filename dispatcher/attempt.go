@@ -17,7 +17,6 @@ type Attempt struct {
 	// joins an observer to a wrapper around the queue. It may be done already, and is not to be kept.
 	Context  context.Context
 	Delivery channel.Delivery
-	Tenant   string // the route's: AnyTenant for one of the whole platform, whichever tenant's event it was
 	Receipt  channel.Receipt
 	Outcome  Outcome
 	Err      error         // nil = delivered, or skipped as a duplicate
@@ -46,8 +45,8 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		return queue.Disposition{Action: queue.Postpone}
 	}
 	var a Attempt
-	a.Context, a.Tenant, a.Began = ctx, r.Tenant, began
-	a.Delivery = channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt + 1, Generation: j.Generation}
+	a.Context, a.Began = ctx, began
+	a.Delivery = channel.Delivery{Event: j.Event, Route: l.id, Attempt: j.Attempt + 1, Generation: j.Generation}
 	if d := l.takeAwaiting(r, &j); d != nil {
 		l.inconclusive(r, began)
 		return l.markDead(r, d)
@@ -90,12 +89,12 @@ func (l *lane) delivered(r *activeRoute, a *Attempt) {
 		l.inconclusive(r, a.Began)
 	} else if closed, freed := r.destination.breaker.succeeded(a.Began); freed {
 		if closed {
-			l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.name)
+			l.engine.log.Info("tocsin: breaker closed", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant)
 		}
 		l.reconsider()
 	}
 	l.engine.observers.notifyAttempted(a)
-	l.engine.observers.notifySettled(&Settlement{Delivery: a.Delivery, Tenant: a.Tenant, Outcome: a.Outcome})
+	l.engine.observers.notifySettled(&Settlement{Delivery: a.Delivery, Outcome: a.Outcome})
 }
 
 // failed decides what becomes of a delivery whose attempt failed.
@@ -128,7 +127,7 @@ func (l *lane) failed(r *activeRoute, j *queue.Job, a *Attempt) queue.Dispositio
 	if a.Outcome == Failed {
 		failing = r.destination.record.failure(a)
 	}
-	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.name, AttrEventID, a.Delivery.Event.ID(),
+	l.engine.log.Debug("tocsin: attempt failed", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrEventID, a.Delivery.Event.ID(),
 		AttrAttempt, a.Delivery.Attempt, AttrVerdict, a.Verdict.String(), AttrNext, a.Next, AttrError, a.Err)
 	l.engine.observers.notifyAttempted(a)
 	switch {
@@ -153,7 +152,7 @@ func (l *lane) breakerFailed(r *activeRoute, a *Attempt, throttle time.Duration)
 	key := deliveryKey{a.Delivery.Event.ID(), a.Delivery.Generation}
 	pause, changed := r.destination.breaker.failed(r.Protect.Breaker, key, a.Began, throttle)
 	if pause > 0 {
-		l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.name, AttrPause, pause, AttrError, a.Err)
+		l.engine.log.Warn("tocsin: breaker is open", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrPause, pause, AttrError, a.Err)
 	}
 	if changed {
 		l.reconsider()

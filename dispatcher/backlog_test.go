@@ -42,7 +42,7 @@ func TestBacklogErrorNamesTheLanesWithoutRoom(t *testing.T) {
 		assert.Equal(t, []string{"small", "tiny"}, lanes(b.Dispatch(t.Context(), all[2], all[3])), "still no room")
 		queued := map[string]int{}
 		for _, s := range b.statuses() {
-			queued[s.Name] = s.Queued
+			queued[s.Route.Name] = s.Queued
 		}
 		assert.Equal(t, map[string]int{"small": 2, "tiny": 1, "wide": 4}, queued)
 

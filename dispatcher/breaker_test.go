@@ -258,7 +258,7 @@ func TestShutdownLeavesWhatABreakerHolds(t *testing.T) {
 				err := b.Shutdown(t.Context())
 				left, ok := errors.AsType[*dispatcher.ShutdownError](err)
 				require.True(t, ok, "%v", err)
-				assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 5}}, left.Left)
+				assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: 5}}, left.Left)
 				assert.LessOrEqual(t, time.Since(began), 5*time.Second)
 				assert.Len(t, rec.Deliveries(), 3)
 			})

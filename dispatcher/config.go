@@ -42,26 +42,26 @@ const reservedPrefix = "tocsin."
 func (e *Engine) activate(routes []Route) ([]*activeRoute, error) {
 	var errs []error
 	all := make([]*activeRoute, len(routes))
-	seen := make(map[string]int, len(routes))
-	byName := make(map[string]*Route, len(routes))
+	seen := make(map[RouteID]int, len(routes))
+	byID := make(map[RouteID]*Route, len(routes))
 	for i := range routes {
-		byName[routes[i].Name] = &routes[i]
+		byID[routes[i].ID()] = &routes[i]
 	}
 	for i, r := range routes {
 		c := routeErrors{route: &r, index: i}
 		c.validate(e.queue, e.types)
 		if !isNil(r.Channel) && !slices.ContainsFunc(r.Use, func(mw channel.Middleware) bool { return mw == nil }) {
 			if r.Dedup.OnStoreError == nil {
-				r.Dedup.OnStoreError = e.storeFailed(r.Name)
+				r.Dedup.OnStoreError = e.storeFailed(r.ID())
 			}
 			all[i] = c.activate(e.dedup, e.clock)
 		}
-		c.fallback(byName)
-		if first, twice := seen[r.Name]; !twice {
-			seen[r.Name] = i
+		c.fallback(byID)
+		if first, twice := seen[r.ID()]; !twice {
+			seen[r.ID()] = i
 		} else if r.Name != "" {
 			c.add("Name", channel.CodeDuplicate, fmt.Sprintf("%q is also that of Routes[%d]", clip(r.Name), first),
-				"give every route its own name")
+				"give every route of a tenant its own name")
 		}
 		errs = append(errs, c.errs...)
 	}
@@ -69,9 +69,9 @@ func (e *Engine) activate(routes []Route) ([]*activeRoute, error) {
 }
 
 // storeFailed logs failures of the dedup store, which otherwise nobody would notice: the events are delivered.
-func (e *Engine) storeFailed(route string) func(*dedup.StoreError) {
+func (e *Engine) storeFailed(route RouteID) func(*dedup.StoreError) {
 	return func(err *dedup.StoreError) {
-		e.log.Warn("tocsin: the dedup store fails, duplicates are possible", AttrRoute, route, AttrError, err)
+		e.log.Warn("tocsin: the dedup store fails, duplicates are possible", AttrRoute, route.Name, AttrTenant, route.Tenant, AttrError, err)
 	}
 }
 
@@ -135,6 +135,10 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 		c.add("Name", channel.CodeInvalid, "has a control character or is not UTF-8", "use printable text")
 	case strings.HasPrefix(r.Name, reservedPrefix):
 		c.add("Name", channel.CodeInvalid, "begins with "+reservedPrefix, "choose another name: this prefix is the library's own")
+	}
+	if err := (event.Meta{Subject: r.ID().String()}).Validate(); err != nil && c.errs == nil {
+		c.add("Tenant", channel.CodeInvalid, "and name make an id, tenant/name, of more than 255 characters or with a control character, or that is not UTF-8",
+			"use a shorter, printable id of the tenant")
 	}
 	if r.Channel == nil {
 		c.add("Channel", channel.CodeMissing, "is nil", "set the channel that delivers")

@@ -15,8 +15,7 @@ type deadDelivery struct {
 	reason   string
 	err      error     // of its last attempt; nil = it was not tried again
 	began    time.Time // when that began; zero likewise
-	tenant   string    // under which it is reported
-	fallback string    // which is to get it; "" = none
+	fallback string    // name of the route that is to get it; "" = none
 	tries    int       // to give it to the fallback
 }
 
@@ -31,7 +30,7 @@ const (
 // process end meanwhile, a durable queue runs it again, which makes another attempt before it is dead again.
 func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 	if d.tries == 0 {
-		d.tenant, d.fallback = r.reportTenant(d.delivery.Event), r.Protect.Fallback
+		d.fallback = r.Protect.Fallback
 	}
 	problem, later := l.offer(d)
 	if !later {
@@ -40,7 +39,7 @@ func (l *lane) markDead(r *activeRoute, d *deadDelivery) queue.Disposition {
 		return queue.Disposition{Action: queue.Dead, Began: d.began, Reason: d.reason}
 	}
 	if d.tries == 0 {
-		l.engine.log.Warn("tocsin: a dead delivery waits for its fallback", AttrRoute, l.name, AttrFallback, d.fallback,
+		l.engine.log.Warn("tocsin: a dead delivery waits for its fallback", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrFallback, d.fallback,
 			AttrEventID, d.delivery.Event.ID(), AttrReason, problem)
 	}
 	pause := min(fallbackPause<<min(d.tries, 10), fallbackMaxPause)
@@ -69,7 +68,7 @@ func (l *lane) takeAwaiting(r *activeRoute, j *queue.Job) *deadDelivery {
 	d := l.awaitsFallback[key]
 	delete(l.awaitsFallback, key)
 	l.awaits.Store(len(l.awaitsFallback) > 0)
-	if d != nil && r.Tenant == d.tenant {
+	if d != nil {
 		d.fallback = r.Protect.Fallback
 	}
 	return d
@@ -90,7 +89,7 @@ func (l *lane) offer(d *deadDelivery) (problem string, later bool) {
 		return "", false
 	}
 	e := l.engine
-	to := e.table.Load().byName[d.fallback]
+	to := e.table.Load().fallback(l.id.Tenant, d.fallback)
 	if to == nil {
 		return "does not exist", false
 	}
@@ -110,7 +109,7 @@ func (l *lane) offer(d *deadDelivery) (problem string, later bool) {
 // logNoFallback logs that a delivery is over without its fallback, if it is.
 func (l *lane) logNoFallback(d *deadDelivery, problem string) {
 	if problem != "" {
-		l.engine.log.Error("tocsin: the fallback does not take a dead delivery", AttrRoute, l.name, AttrFallback, d.fallback,
+		l.engine.log.Error("tocsin: the fallback does not take a dead delivery", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrFallback, d.fallback,
 			AttrEventID, d.delivery.Event.ID(), AttrReason, problem)
 	}
 }
@@ -118,37 +117,39 @@ func (l *lane) logNoFallback(d *deadDelivery, problem string) {
 // reportDead counts, logs and reports a dead delivery. r is its route; nil = that was removed.
 func (l *lane) reportDead(r *activeRoute, d *deadDelivery) {
 	e := d.delivery.Event
+	if l.id.Tenant != AnyTenant {
+		d.delivery.Route.Tenant = e.Tenant()
+	}
 	if r != nil && r.takes(e.Tenant()) {
 		r.destination.record.countDead()
 	}
-	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.name, AttrEventID, e.ID(),
+	l.engine.log.Error("tocsin: delivery is dead", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrEventID, e.ID(),
 		AttrEventType, string(e.Type()), AttrAttempts, d.delivery.Attempt, AttrReason, d.reason)
-	l.engine.observers.notifySettled(&Settlement{Delivery: d.delivery, Tenant: d.tenant, Outcome: Dead, Reason: d.reason, Err: d.err})
+	l.engine.observers.notifySettled(&Settlement{Delivery: d.delivery, Outcome: Dead, Reason: d.reason, Err: d.err})
 }
 
 // dropped is called by a full backlog with a delivery it dropped, which is over: its fallback is asked once.
 func (l *lane) dropped(j queue.Job) {
 	d := &deadDelivery{
-		delivery: channel.Delivery{Event: j.Event, Route: l.name, Attempt: j.Attempt, Generation: j.Generation},
+		delivery: channel.Delivery{Event: j.Event, Route: l.id, Attempt: j.Attempt, Generation: j.Generation},
 		reason:   "dropped: the backlog was full",
-		tenant:   j.Event.Tenant(),
 	}
 	r := l.current.Load()
 	if r != nil {
 		l.takeAwaiting(r, &j) // if it waited for the fallback, it does so no more
-		d.tenant, d.fallback = r.reportTenant(j.Event), r.Protect.Fallback
+		d.fallback = r.Protect.Fallback
 	}
 	l.reportDead(r, d)
 	problem, _ := l.offer(d)
 	l.logNoFallback(d, problem)
 }
 
-// DeadLetters lists dead deliveries, the earliest first. A memory queue keeps the latest 1,000. With a
-// Lane, those of another tenant are left out: the route's name may have passed to its tenant since then.
-// errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
+// DeadLetters lists dead deliveries, the earliest first. A memory queue keeps the latest 1,000. With a Lane, which is a
+// RouteID.String, events that are not of the route's tenant are left out. errors.ErrUnsupported if the queue cannot be
+// inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	r := e.table.Load().byName[s.Lane]
-	if r == nil {
+	tenant := channel.ParseRouteID(s.Lane).Tenant
+	if s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant {
 		return e.queue.DeadLetters(ctx, s)
 	}
 	limit := s.Limit
@@ -161,7 +162,7 @@ func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.De
 		full := limit > 0 && len(page) == s.Limit
 		for _, letter := range page {
 			s.After = letter.Seq
-			if r.takes(letter.Event.Tenant()) {
+			if letter.Event.Tenant() == tenant {
 				all = append(all, letter)
 			}
 		}
@@ -188,9 +189,9 @@ func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error
 }
 
 // Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
-func (e *Engine) Purge(ctx context.Context, route string) (int, error) {
-	n, err := e.queue.Purge(ctx, route)
-	if r := e.table.Load().byName[route]; r != nil {
+func (e *Engine) Purge(ctx context.Context, route RouteID) (int, error) {
+	n, err := e.queue.Purge(ctx, route.String())
+	if r := e.table.Load().byID[route]; r != nil {
 		r.lane.clearAwaiting()
 	}
 	return n, err

@@ -150,7 +150,7 @@ func TestRedeliveryWithinTheWindowReachesTheReceiver(t *testing.T) {
 		b.dispatch(e)
 		synctest.Wait()
 		for range 3 {
-			require.NoError(t, b.Redeliver(t.Context(), e, "r"))
+			require.NoError(t, b.Redeliver(t.Context(), e, named("r")))
 			synctest.Wait()
 		}
 		all := rec.Deliveries()

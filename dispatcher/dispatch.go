@@ -151,7 +151,7 @@ func (e *Engine) reportUnrouted(table *routeTable, ev event.Event, now time.Time
 // delivered before or not, with the same delivery id (webhook-id) but no dedup, as if it were dispatched now. A named
 // route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event
 // is about it: joined *RouteErrors, and nothing is queued.
-func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string) error {
+func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...RouteID) error {
 	if err := validateEvents(ev); err != nil {
 		return err
 	}
@@ -172,20 +172,20 @@ func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...string
 	return e.enqueue(ctx, jobs)
 }
 
-func (t *routeTable) chosen(ev event.Event, names []string) ([]*activeRoute, error) {
-	if len(names) == 0 {
+func (t *routeTable) chosen(ev event.Event, ids []RouteID) ([]*activeRoute, error) {
+	if len(ids) == 0 {
 		return t.wanting(ev), nil
 	}
 	var to []*activeRoute
 	var errs []error
-	for _, name := range names {
-		r := t.byName[name]
+	for _, id := range ids {
+		r := t.byID[id]
 		problem := "does not exist"
 		if r != nil {
 			problem = r.mismatch(ev)
 		}
 		if problem != "" {
-			errs = append(errs, &RouteError{Route: name, Problem: problem})
+			errs = append(errs, &RouteError{Route: id, Problem: problem})
 			continue
 		}
 		to = append(to, r)
@@ -220,15 +220,15 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 	ctx, cancel := routes[0].withTimeout(ctx)
 	defer cancel()
 	return routes[0].sender.Send(ctx, channel.Delivery{
-		Event: ev.ForTest().WithSource(e.source), Route: r.Name, Attempt: 1, Generation: e.nextGeneration(),
+		Event: ev.ForTest().WithSource(e.source), Route: r.ID(), Attempt: 1, Generation: e.nextGeneration(),
 	})
 }
 
 // Check asks the channel of a route whether its relay or endpoint would accept a delivery now (channel.Checker), within
 // the route's Timeout and whatever its State: nil, or the reason in the relay's words. errors.ErrUnsupported if the
 // channel cannot tell without sending, a *RouteError if there is no such route. Status and breaker do not change.
-func (e *Engine) Check(ctx context.Context, route string) error {
-	r := e.table.Load().byName[route]
+func (e *Engine) Check(ctx context.Context, route RouteID) error {
+	r := e.table.Load().byID[route]
 	if r != nil {
 		r = r.lane.acquire() // so that SetRoutes waits before the channel is closed
 	}

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
@@ -45,10 +45,10 @@ type Engine struct {
 	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its
 	// context.
 	admin    chan struct{}
-	running  context.Context  // Run's; nil before
-	lanes    map[string]*lane // by route name, also of removed routes that still send
-	replaced []*activeRoute   // routes that were replaced or removed and may still send
-	schedule queue.Lane       // nil before Run, and without queue.Properties.Scheduling
+	running  context.Context   // Run's; nil before
+	lanes    map[RouteID]*lane // also of removed routes that still send
+	replaced []*activeRoute    // routes that were replaced or removed and may still send
+	schedule queue.Lane        // nil before Run, and without queue.Properties.Scheduling
 
 	finished chan struct{}  // closed when nothing runs any more, after the fields below were set
 	sending  map[string]int // sends that ignored the end of their context, by lane
@@ -70,7 +70,7 @@ func New(c Config) (*Engine, error) {
 		calls:    gate{empty: make(chan struct{})},
 		admin:    make(chan struct{}, 1),
 		finished: make(chan struct{}),
-		lanes:    map[string]*lane{},
+		lanes:    map[RouteID]*lane{},
 	}
 	if isNil(e.queue) {
 		e.queue = memoryqueue.New(memoryqueue.Options{})
@@ -297,7 +297,7 @@ const countGrace = 2 * time.Second
 func (e *Engine) leftover(ctx context.Context) error {
 	left := map[string]Left{}
 	for name, n := range e.sending {
-		left[name] = Left{Route: name, Sending: n}
+		left[name] = Left{Route: channel.ParseRouteID(name), Sending: n}
 	}
 	err := &ShutdownError{Durable: e.queue.Properties().Durable}
 	if e.queue.Properties().Inspection {
@@ -314,16 +314,18 @@ func (e *Engine) leftover(ctx context.Context) error {
 			name := names[i]
 			switch {
 			case c == nil:
-				left[name] = Left{Route: name, Queued: -1, Sending: e.sending[name]}
+				left[name] = Left{Route: channel.ParseRouteID(name), Queued: -1, Sending: e.sending[name]}
 			case c.Waiting() > 0:
-				left[name] = Left{Route: name, Queued: c.Waiting(), Sending: e.sending[name]}
+				left[name] = Left{Route: channel.ParseRouteID(name), Queued: c.Waiting(), Sending: e.sending[name]}
 			}
 		}
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	err.Left = slices.SortedFunc(maps.Values(left), func(a, b Left) int { return cmp.Compare(a.Route, b.Route) })
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		err.Left = append(err.Left, left[name])
+	}
 	return err
 }
 

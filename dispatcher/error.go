@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -35,16 +36,16 @@ func (e *EventError) Unwrap() error { return e.Err }
 
 // RouteError says why a named route cannot take an event.
 type RouteError struct {
-	Route   string
+	Route   RouteID
 	Problem string
 }
 
-func (e *RouteError) Error() string { return fmt.Sprintf("route %q: %s", e.Route, e.Problem) }
+func (e *RouteError) Error() string { return fmt.Sprintf("route %q: %s", e.Route.String(), e.Problem) }
 
 // InUseError says that routes were replaced but sends through their previous channels have not returned: closing those
 // channels now would break them.
 type InUseError struct {
-	Routes []string
+	Routes []RouteID
 	Err    error // why the wait ended
 }
 
@@ -58,14 +59,14 @@ func (e *InUseError) Unwrap() error { return e.Err }
 
 // ShutdownError says what a shutdown left.
 type ShutdownError struct {
-	Left    []Left // the routes that have something left, by name; scheduled events are under ScheduleLane
+	Left    []Left // the routes that have something left, by RouteID.String; scheduled events are under ScheduleLane
 	Durable bool   // the queue keeps it for the next start; otherwise it is lost
 	Err     error  // why what is left could not be counted completely; nil = it could
 }
 
 // Left is what one route has left.
 type Left struct {
-	Route   string
+	Route   RouteID
 	Queued  int // jobs that wait; -1 = they could not be counted
 	Sending int // sends that ignore the end of their context
 }
@@ -81,7 +82,7 @@ func (e *ShutdownError) Error() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, " %q %s queued", l.Route, counted(l.Queued))
+		fmt.Fprintf(&b, " %q %s queued", l.Route.String(), counted(l.Queued))
 		if l.Sending > 0 {
 			fmt.Fprintf(&b, " and %d still sending", l.Sending)
 		}
@@ -108,10 +109,10 @@ func (e *CountError) Error() string {
 // Unwrap returns the reason.
 func (e *CountError) Unwrap() error { return e.Err }
 
-func quoted(names []string) []string {
-	q := make([]string, len(names))
-	for i, n := range names {
-		q[i] = fmt.Sprintf("%q", n)
+func quoted(routes []RouteID) []string {
+	q := make([]string, len(routes))
+	for i, r := range routes {
+		q[i] = strconv.Quote(r.String())
 	}
 	return q
 }

@@ -75,7 +75,7 @@ func TestFallbackChain(t *testing.T) {
 		b.dispatch(e)
 		synctest.Wait()
 		assertIDs(t, []string{"e-0"}, rec.Deliveries())
-		require.NoError(t, b.Redeliver(t.Context(), e, "1"))
+		require.NoError(t, b.Redeliver(t.Context(), e, named("1")))
 		synctest.Wait()
 		assert.Len(t, rec.Deliveries(), 2, "a redelivery on purpose is passed on again")
 	})
@@ -174,11 +174,11 @@ func TestConfigErrorsOfProtection(t *testing.T) {
 		"disable after": {[]dispatcher.Route{route("r", dispatcher.Protection{DisableAfter: -1})},
 			[]string{`dispatcher: Routes[0].Protect.DisableAfter of route "r" is negative; leave it out for never`}},
 		"unknown": {[]dispatcher.Route{route("r", fallback("nobody"))},
-			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "nobody", which is no route; name one of the routes`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "nobody", which is no route; name a route of the same tenant, or of all tenants`}},
 		"another tenant": {[]dispatcher.Route{route("r", fallback("theirs")), theirs},
-			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "theirs", which is for another tenant; name a route of the same tenant, or of all tenants`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "theirs", which is no route; name a route of the same tenant, or of all tenants`}},
 		"the platform's to a tenant's": {[]dispatcher.Route{everybodys, route("r", dispatcher.Protection{})},
-			[]string{`dispatcher: Routes[0].Protect.Fallback of route "all" is "r", which is for another tenant; name a route of the same tenant, or of all tenants`}},
+			[]string{`dispatcher: Routes[0].Protect.Fallback of route "all" is "r", which is no route; name a route of the same tenant, or of all tenants`}},
 		"itself": {[]dispatcher.Route{route("r", fallback("r"))},
 			[]string{`dispatcher: Routes[0].Protect.Fallback of route "r" is "r", which leads back here; end the chain of fallbacks somewhere`}},
 		"a circle, and one that leads into it": {[]dispatcher.Route{route("in", fallback("1")), route("1", fallback("2")), route("2", fallback("1"))},
@@ -241,13 +241,13 @@ func TestEventAboutARouteNeverGoesThere(t *testing.T) {
 			}
 			return n
 		}
-		b.dispatch(about("mail"), about("any"), about("one"), about("lifecycle"), about("elsewhere"), about("fails"))
+		b.dispatch(about("mail"), about("*/any"), about("one"), about("lifecycle"), about("elsewhere"), about("fails"))
 		assert.Equal(t, map[string]int{"mail": 5, "any": 5, "one": 5, "lifecycle": 0, "not": 6}, got())
 		b.schedule(0, "later", about("mail"))
 		assert.Equal(t, map[string]int{"mail": 5, "any": 6, "one": 6, "lifecycle": 0, "not": 7}, got())
 		require.NoError(t, b.Redeliver(t.Context(), about("mail")))
 		assert.Equal(t, 5, got()["mail"])
-		err := b.Redeliver(t.Context(), about("mail"), "mail")
+		err := b.Redeliver(t.Context(), about("mail"), named("mail"))
 		require.ErrorContains(t, err, `route "mail": is what the event is about`)
 
 		b.setRoutes(routes[0])

@@ -11,10 +11,11 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// lane makes the attempts of the routes that follow each other under one name. Each attempt uses the route of that
+// lane makes the attempts of the routes that follow each other under one RouteID. Each attempt uses the route of that
 // moment.
 type lane struct {
-	name    string
+	id      RouteID
+	name    string // id as text, by which the queue knows the lane
 	engine  *Engine
 	current atomic.Pointer[activeRoute] // changed with mu held; nil = the route was removed
 
@@ -58,7 +59,7 @@ func (l *lane) swap(r *activeRoute) *activeRoute {
 func (l *lane) install(r *activeRoute) *activeRoute {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if previous := l.current.Load(); previous != nil && previous.Tenant == r.Tenant {
+	if previous := l.current.Load(); previous != nil {
 		r.destination = previous.destination
 		if l.autoDisabled {
 			l.reenabled = time.Now()
@@ -219,9 +220,9 @@ func (l *lane) disable(r *activeRoute, gone bool, reason error) {
 		return
 	}
 	if gone {
-		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
 	} else {
-		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.name, AttrError, reason)
+		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
 	}
-	l.engine.observers.notifyDisabled(Disablement{Route: l.name, Tenant: r.Tenant, Reason: reason})
+	l.engine.observers.notifyDisabled(Disablement{Route: l.id, Reason: reason})
 }

@@ -13,7 +13,7 @@ package dispatcher
 //   - Debug: an attempt failed.
 const (
 	AttrRoute     = "route"          // name of the route
-	AttrTenant    = "tenant"         // of the event
+	AttrTenant    = "tenant"         // of the route; of the event, if no route wants it
 	AttrEventID   = "event_id"       // id of the event
 	AttrEventType = "event_type"     // type of the event
 	AttrAttempt   = "attempt"        // number of the attempt, from 1

@@ -129,7 +129,7 @@ func (b *bundle) statuses() []dispatcher.RouteStatus {
 func (b *bundle) status(name string) dispatcher.RouteStatus {
 	b.t.Helper()
 	for _, s := range b.statuses() {
-		if s.Name == name {
+		if s.Route.Name == name {
 			return s
 		}
 	}
@@ -187,7 +187,7 @@ func (w *witness) observer() dispatcher.Observer {
 		Disabled: func(d dispatcher.Disablement) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.disabled = append(w.disabled, d.Route)
+			w.disabled = append(w.disabled, d.Route.String())
 			w.reasons = append(w.reasons, d.Reason)
 		},
 	}
@@ -198,7 +198,7 @@ func (w *witness) attemptsOf(route string) []dispatcher.Attempt {
 	defer w.mu.Unlock()
 	var all []dispatcher.Attempt
 	for _, a := range w.attempts {
-		if a.Delivery.Route == route {
+		if a.Delivery.Route.Name == route {
 			all = append(all, a)
 		}
 	}
@@ -210,7 +210,7 @@ func (w *witness) settledOf(route string) []dispatcher.Settlement {
 	defer w.mu.Unlock()
 	var all []dispatcher.Settlement
 	for _, s := range w.settled {
-		if s.Delivery.Route == route {
+		if s.Delivery.Route.Name == route {
 			all = append(all, s)
 		}
 	}
@@ -284,3 +284,6 @@ func assertIDs(t *testing.T, want []string, got []channel.Delivery, msg ...any) 
 	t.Helper()
 	assert.Equal(t, want, ids(got), msg...)
 }
+
+// named is the identity of the route of that name without a tenant.
+func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }

@@ -45,20 +45,18 @@ const (
 
 // Settlement is the end of a delivery.
 type Settlement struct {
+	// Delivery is the last attempt, if one was made. Its Route has the event's tenant where a lane held an event that
+	// is not of its tenant, which is dead: nothing of one tenant is reported under another.
 	Delivery channel.Delivery
-	// Tenant is the route's, as of an Attempt. Of a delivery that is dead because the route's name had passed to
-	// another tenant, it is the event's: nothing of one tenant is reported under another.
-	Tenant  string
-	Outcome Outcome
-	Reason  string // why it is dead, in words; "" otherwise
-	Err     error  // the last attempt's error, if one was made; nil otherwise
+	Outcome  Outcome
+	Reason   string // why it is dead, in words; "" otherwise
+	Err      error  // the last attempt's error, if one was made; nil otherwise
 }
 
 // Disablement says that a route is no longer used, until SetRoutes.
 type Disablement struct {
-	Route  string
-	Tenant string // the route's
-	Reason error  // channel.ErrGone, or a *FailingError (Protection.DisableAfter)
+	Route  RouteID
+	Reason error // channel.ErrGone, or a *FailingError (Protection.DisableAfter)
 }
 
 // observers are those of an Engine, in their order.

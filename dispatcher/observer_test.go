@@ -132,7 +132,7 @@ func TestDeadDeliveryIsOneErrorLine(t *testing.T) {
 		require.Len(t, lines, 1)
 		delete(lines[0], "time")
 		assert.Equal(t, map[string]any{
-			"level": "ERROR", "msg": "tocsin: delivery is dead", "route": "r", "event_id": "e-0", "event_type": "note.made",
+			"level": "ERROR", "msg": "tocsin: delivery is dead", "route": "r", "tenant": "", "event_id": "e-0", "event_type": "note.made",
 			"attempts": 4.0, "reason": "retries exhausted after attempt 4: receiver is down",
 		}, lines[0])
 	})

@@ -20,8 +20,9 @@ type Protection struct {
 	// nor notice it, unless ten deliveries were refused with no success in between. 0 = never.
 	DisableAfter time.Duration
 	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever
-	// its filter says, unless it is disabled or had the event already. Its Tenant is this route's or AnyTenant.
-	// Fallbacks may follow each other, but not in a circle. The delivery stays a dead letter here. "" = none.
+	// its filter says, unless it is disabled or had the event already. It is the route of that name with this route's
+	// Tenant or, if there is none, with AnyTenant. Fallbacks may follow each other, but not in a circle. The delivery
+	// stays a dead letter here. "" = none.
 	//
 	// While the fallback has no room, or the queue cannot store, the delivery waits here, counted as queued and not
 	// attempted again, and with an Order what follows it waits too. What a full Backlog drops is offered to the
@@ -74,7 +75,7 @@ func (c *routeErrors) protection() {
 }
 
 // fallback reports what is wrong with the route's fallback.
-func (c *routeErrors) fallback(byName map[string]*Route) {
+func (c *routeErrors) fallback(byID map[RouteID]*Route) {
 	name := c.route.Protect.Fallback
 	if name == "" {
 		return
@@ -82,13 +83,9 @@ func (c *routeErrors) fallback(byName map[string]*Route) {
 	bad := func(code channel.ConfigCode, problem, remedy string) {
 		c.add("Protect.Fallback", code, fmt.Sprintf("is %q, which %s", clip(name), problem), remedy)
 	}
-	to := byName[name]
-	switch {
-	case to == nil:
-		bad(channel.CodeUnknown, "is no route", "name one of the routes")
-		return
-	case to.Tenant != AnyTenant && to.Tenant != c.route.Tenant:
-		bad(channel.CodeConflict, "is for another tenant", "name a route of the same tenant, or of all tenants")
+	to := fallbackOf(byID, c.route)
+	if to == nil {
+		bad(channel.CodeUnknown, "is no route", "name a route of the same tenant, or of all tenants")
 		return
 	}
 	// A circle is reported at each of its routes, but not at those that only lead into it.
@@ -97,16 +94,24 @@ func (c *routeErrors) fallback(byName map[string]*Route) {
 		switch {
 		case to == nil || slices.Contains(chain, to):
 			return
-		case to.Name == c.route.Name:
+		case to.ID() == c.route.ID():
 			bad(channel.CodeConflict, "leads back here", "end the chain of fallbacks somewhere")
 			return
 		}
 		chain = append(chain, to)
-		to = byName[to.Protect.Fallback]
+		to = fallbackOf(byID, to)
 	}
 	if to != nil {
 		bad(channel.CodeRange, fmt.Sprintf("has more than %d fallbacks in turn", maxFallbacks), "shorten the chain of fallbacks")
 	}
+}
+
+// fallbackOf finds the route that r's fallback names: one of the same tenant before one of all tenants.
+func fallbackOf(byID map[RouteID]*Route, r *Route) *Route {
+	if to := byID[RouteID{Tenant: r.Tenant, Name: r.Protect.Fallback}]; to != nil {
+		return to
+	}
+	return byID[RouteID{Tenant: AnyTenant, Name: r.Protect.Fallback}]
 }
 
 // maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.

@@ -43,10 +43,10 @@ func TestRedeliver(t *testing.T) {
 		e := notes(1)[0]
 		require.NoError(t, b.Redeliver(t.Context(), e))
 		assert.Equal(t, map[string]int{"all": 1, "notes": 1, "any": 1}, got(), "unnamed: every route that wants it, delivered before or not")
-		require.NoError(t, b.Redeliver(t.Context(), e, "notes", "grants", "notes"))
+		require.NoError(t, b.Redeliver(t.Context(), e, named("notes"), named("grants"), named("notes")))
 		assert.Equal(t, map[string]int{"all": 1, "notes": 2, "any": 1, "grants": 1}, got(), "named: whatever the filter says, each once")
 
-		err := b.Redeliver(t.Context(), e, "all", "off", "nobody", "theirs")
+		err := b.Redeliver(t.Context(), e, named("all"), named("off"), named("nobody"), dispatcher.RouteID{Tenant: "b", Name: "theirs"})
 		var problems []string
 		for _, each := range err.(interface{ Unwrap() []error }).Unwrap() {
 			bad, ok := errors.AsType[*dispatcher.RouteError](each)
@@ -54,10 +54,10 @@ func TestRedeliver(t *testing.T) {
 			problems = append(problems, bad.Error())
 		}
 		assert.Equal(t, []string{`route "off": is disabled; enable it first`, `route "nobody": does not exist`,
-			`route "theirs": is not for the event's tenant`}, problems)
+			`route "b/theirs": is not for the event's tenant`}, problems)
 		assert.Equal(t, 1, got()["all"], "and nothing is queued")
 
-		require.NoError(t, b.Redeliver(t.Context(), newNote(1, event.Meta{Tenant: "c"}), "any"))
+		require.NoError(t, b.Redeliver(t.Context(), newNote(1, event.Meta{Tenant: "c"}), dispatcher.RouteID{Tenant: dispatcher.AnyTenant, Name: "any"}))
 		require.NoError(t, b.Redeliver(t.Context(), event.Must(event.ChannelFailing{}, event.Meta{})), "nobody wants it")
 		assert.Equal(t, 2, got()["any"])
 		assert.Zero(t, b.Unrouted())
@@ -99,7 +99,7 @@ func TestTest(t *testing.T) {
 			Rate: dispatcher.Rate{Events: 1, Per: time.Hour}, Dedup: channel.DedupOptions{Window: time.Hour},
 			Use: []channel.Middleware{func(next channel.Channel) channel.Channel {
 				return channel.Func(func(ctx context.Context, d channel.Delivery) (channel.Receipt, error) {
-					passed = append(passed, d.Route)
+					passed = append(passed, d.Route.Name)
 					return next.Send(ctx, d)
 				})
 			}},

@@ -11,17 +11,21 @@ import (
 )
 
 // AnyTenant as a route's Tenant takes the events of the whole platform.
-const AnyTenant = "*"
+const AnyTenant = channel.AnyTenant
+
+// RouteID identifies a route by its tenant and its name. Its String is the name of the route's lane in the queue.
+type RouteID = channel.RouteID
 
 // Route says which events go to a channel, and how. Name and Channel are required; the zero value of every other field
 // is its default.
 type Route struct {
-	// Name identifies the route and its lane: unique, 1 to 100 characters, no control characters, not beginning with
-	// "tocsin.".
+	// Name identifies the route among those of its Tenant: 1 to 100 characters, no control characters, not beginning
+	// with "tocsin.".
 	Name    string
 	Channel channel.Channel
 	// Tenant is whose events the route takes: "" = only events without a tenant, AnyTenant = all. It is checked before
-	// Events, so an empty filter never crosses tenants.
+	// Events, so an empty filter never crosses tenants. RouteID.String has at most 255 characters, none of them a
+	// control character.
 	Tenant string
 	Events event.Filter // zero = every lifecycle event
 	// Retry decides about attempts after a transient failure; nil = exponential from 1 s to 15 min until MaxAge, so a
@@ -110,6 +114,10 @@ const (
 	DefaultMaxAge      = 24 * time.Hour
 )
 
+// ID returns the route's identity. Everything about the route goes by it, so that a name that two tenants use, or that
+// passes from one to another, shares nothing.
+func (r Route) ID() RouteID { return RouteID{Tenant: r.Tenant, Name: r.Name} }
+
 func (r Route) withDefaults() Route {
 	if r.Retry == nil {
 		r.Retry = retry.Exponential{}
@@ -138,9 +146,9 @@ func (r *Route) wants(e event.Event) bool { return r.Events.Match(e) && !r.isAbo
 
 // isAbout reports whether e, one of the library's own events, is about this route, which then must not get it: the news
 // that it fails would wait behind what fails, and fail too.
-func (r *Route) isAbout(e event.Event) bool { return isOwn(e) && e.Subject() == r.Name }
+func (r *Route) isAbout(e event.Event) bool { return isOwn(e) && e.Subject() == r.ID().String() }
 
-// isOwn reports whether e is one of the library's own events; their subject is the route they are about.
+// isOwn reports whether e is one of the library's own events; their subject is the RouteID of the route they are about.
 func isOwn(e event.Event) bool { return strings.HasPrefix(string(e.Type()), reservedPrefix) }
 
 // mismatch says why the route cannot take e although it was named for it; "" = it can.
@@ -157,8 +165,8 @@ func (r *Route) mismatch(e event.Event) string {
 }
 
 // job makes the delivery of e to this route, at that time.
-func (r *Route) job(e event.Event, generation int64, at time.Time) queue.Job {
-	return queue.Job{Event: e, Lane: r.Name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: at, Urgent: r.isUrgent(e)}
+func (r *activeRoute) job(e event.Event, generation int64, at time.Time) queue.Job {
+	return queue.Job{Event: e, Lane: r.lane.name, OrderKey: r.orderKey(e), Generation: generation, Enqueued: at, Urgent: r.isUrgent(e)}
 }
 
 // isUrgent reports whether e goes before what waits already.

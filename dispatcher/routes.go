@@ -14,7 +14,7 @@ import (
 // routeTable is the routes in use. It is immutable but for what it learns about types.
 type routeTable struct {
 	all      []*activeRoute // in the order configured
-	byName   map[string]*activeRoute
+	byID     map[RouteID]*activeRoute
 	byTenant map[string]*takers // of tenants that some route names
 	others   *takers            // of every other tenant's events
 }
@@ -31,10 +31,10 @@ const maxIndexedTypes = 512
 
 func newRouteTable(routes []*activeRoute) *routeTable {
 	t := &routeTable{
-		all: routes, byName: make(map[string]*activeRoute, len(routes)), byTenant: map[string]*takers{}, others: newTakers(),
+		all: routes, byID: make(map[RouteID]*activeRoute, len(routes)), byTenant: map[string]*takers{}, others: newTakers(),
 	}
 	for _, r := range routes {
-		t.byName[r.Name] = r
+		t.byID[r.ID()] = r
 		if r.Tenant != AnyTenant && t.byTenant[r.Tenant] == nil {
 			t.byTenant[r.Tenant] = newTakers()
 		}
@@ -91,6 +91,14 @@ func (t *takers) learn(typ event.Type) []*activeRoute {
 	return routes
 }
 
+// fallback finds the route that a fallback of a tenant's route names; nil = there is none.
+func (t *routeTable) fallback(tenant, name string) *activeRoute {
+	if r := t.byID[RouteID{Tenant: tenant, Name: name}]; r != nil {
+		return r
+	}
+	return t.byID[RouteID{Tenant: AnyTenant, Name: name}]
+}
+
 // wanting lists the enabled routes that take e.
 func (t *routeTable) wanting(e event.Event) []*activeRoute {
 	return slices.DeleteFunc(slices.Clone(t.takers(e)), func(r *activeRoute) bool { return !r.wants(e) })
@@ -112,11 +120,10 @@ func (t *routeTable) whyUnrouted(e event.Event) Reason {
 }
 
 // SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
-// their names, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
-// the lane of a removed route holds what it has until a route of that name returns or Purge empties it. A route whose
+// their RouteIDs, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
+// the lane of a removed route holds what it has until a route of that RouteID returns or Purge empties it. A route whose
 // destination was gone, or that was disabled for failing, is tried again, and one whose breaker is open, or whose
-// receiver asked for no more requests, gets a probe at once. A name that passes to another tenant begins anew: what
-// waits there for the other one is dead, and nothing of that is reported under the new tenant.
+// receiver asked for no more requests, gets a probe at once.
 //
 // SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
 // in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
@@ -132,10 +139,10 @@ func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	if err != nil {
 		return err
 	}
-	var busy []string
+	var busy []RouteID
 	for _, r := range replaced {
 		if wait(ctx, r.idle) != nil {
-			busy = append(busy, r.Name)
+			busy = append(busy, r.ID())
 		}
 	}
 	e.removeLanes(ctx)
@@ -173,26 +180,27 @@ func (e *Engine) removeLanes(ctx context.Context) {
 		busy[r.lane] = true
 		return false
 	})
-	for name, l := range e.lanes {
+	for id, l := range e.lanes {
 		if l.current.Load() == nil && !busy[l] {
 			_ = l.stop(ctx) // nothing sends there, so it does not wait
-			delete(e.lanes, name)
+			delete(e.lanes, id)
 		}
 	}
 }
 
-// install puts routes in force and returns all replaced ones that may still send, in the order of their names. Called
+// install puts routes in force and returns all replaced ones that may still send, in the order of their lanes' names. Called
 // with admin held, or by New.
 func (e *Engine) install(all []*activeRoute) ([]*activeRoute, error) {
 	var opened []*lane
-	kept := make(map[string]bool, len(all))
+	kept := make(map[RouteID]bool, len(all))
 	for _, r := range all {
-		kept[r.Name] = true
-		r.lane = e.lanes[r.Name]
+		id := r.ID()
+		kept[id] = true
+		r.lane = e.lanes[id]
 		if r.lane != nil {
 			continue
 		}
-		r.lane = &lane{name: r.Name, engine: e}
+		r.lane = &lane{id: id, name: id.String(), engine: e}
 		if e.running == nil {
 			continue
 		}
@@ -206,13 +214,13 @@ func (e *Engine) install(all []*activeRoute) ([]*activeRoute, error) {
 		opened = append(opened, r.lane)
 	}
 	for _, r := range all {
-		e.lanes[r.Name] = r.lane
+		e.lanes[r.lane.id] = r.lane
 		if previous := r.lane.install(r); previous != nil {
 			e.replaced = append(e.replaced, previous)
 		}
 	}
-	for name, l := range e.lanes {
-		if !kept[name] {
+	for id, l := range e.lanes {
+		if !kept[id] {
 			if previous := l.remove(); previous != nil {
 				e.replaced = append(e.replaced, previous)
 			}
@@ -224,6 +232,6 @@ func (e *Engine) install(all []*activeRoute) ([]*activeRoute, error) {
 		now[i] = r.Route
 	}
 	e.observers.notifyRoutes(now)
-	slices.SortStableFunc(e.replaced, func(a, b *activeRoute) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(e.replaced, func(a, b *activeRoute) int { return cmp.Compare(a.lane.name, b.lane.name) })
 	return slices.Clone(e.replaced), nil
 }

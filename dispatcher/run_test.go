@@ -58,7 +58,7 @@ func TestAbruptStop(t *testing.T) {
 		}
 		assert.Empty(t, b.seen.settledOf("r"))
 		left := leftBy(t, b.Shutdown(t.Context()))
-		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 3}}, left.Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: 3}}, left.Left)
 	})
 }
 
@@ -83,7 +83,7 @@ func TestAbruptStopWithSendsThatIgnoreIt(t *testing.T) {
 		require.ErrorIs(t, b.err, context.Canceled)
 		assert.Equal(t, queue.StopGrace, time.Since(b.began), "lanes are stopped side by side: one grace for all")
 		left := leftBy(t, b.Shutdown(t.Context()))
-		assert.Equal(t, []dispatcher.Left{{Route: "a", Sending: 2}, {Route: "b", Sending: 2}}, left.Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named("a"), Sending: 2}, {Route: named("b"), Sending: 2}}, left.Left)
 		advance(time.Hour)
 	})
 }

@@ -284,7 +284,7 @@ func TestQueueWithoutExtras(t *testing.T) {
 			_, err = f(ctx, everyDead)
 			require.ErrorIs(t, err, errors.ErrUnsupported)
 		}
-		_, err = b.Purge(ctx, "r")
+		_, err = b.Purge(ctx, named("r"))
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		b.dispatch(notes(2)...)
 		synctest.Wait()

@@ -44,7 +44,7 @@ func TestShutdownDeliversWhatIsDue(t *testing.T) {
 		assert.Equal(t, 10*time.Second, time.Since(b.began))
 		assert.Len(t, rec.Deliveries(), 20)
 		assertIDs(t, []string{soon.ID()}, scheduled.Deliveries(), "a due schedule is due")
-		assert.Equal(t, []dispatcher.Left{{Route: dispatcher.ScheduleLane, Queued: 1}}, left.Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named(dispatcher.ScheduleLane), Queued: 1}}, left.Left)
 		assert.False(t, left.Durable)
 		<-b.ended
 		require.NoError(t, b.err)
@@ -85,7 +85,7 @@ func TestShutdownReportsWhatItLeaves(t *testing.T) {
 			dispatcher.Route{Name: "paused", Channel: &down, State: dispatcher.Paused},
 			dispatcher.Route{Name: "healthy", Channel: new(channeltest.Recorder)})
 		err := b.Shutdown(t.Context())
-		assert.Equal(t, []dispatcher.Left{{Route: "paused", Queued: 3}, {Route: "removed", Queued: 3}, {Route: "retries", Queued: 3}},
+		assert.Equal(t, []dispatcher.Left{{Route: named("paused"), Queued: 3}, {Route: named("removed"), Queued: 3}, {Route: named("retries"), Queued: 3}},
 			leftBy(t, err).Left)
 		require.EqualError(t, err, "shut down with deliveries left, which are lost with this process:"+
 			` "paused" 3 queued, "removed" 3 queued, "retries" 3 queued`)
@@ -96,7 +96,7 @@ func TestShutdownReportsWhatItLeaves(t *testing.T) {
 
 func TestShutdownErrorOfADurableQueue(t *testing.T) {
 	t.Parallel()
-	err := &dispatcher.ShutdownError{Durable: true, Left: []dispatcher.Left{{Route: "a", Queued: 1, Sending: 2}}}
+	err := &dispatcher.ShutdownError{Durable: true, Left: []dispatcher.Left{{Route: named("a"), Queued: 1, Sending: 2}}}
 	require.EqualError(t, err, `shut down with deliveries left, which are kept for the next start: "a" 1 queued and 2 still sending`)
 }
 
@@ -104,7 +104,7 @@ func TestShutdownBeforeRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setup(t, dispatcher.Route{Name: "r", Channel: new(channeltest.Recorder)})
 		b.dispatch(notes(2)...)
-		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 2}}, leftBy(t, b.Shutdown(t.Context())).Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: 2}}, leftBy(t, b.Shutdown(t.Context())).Left)
 		require.ErrorIs(t, b.Run(t.Context()), dispatcher.ErrShutdown)
 		require.NoError(t, setup(t).Shutdown(t.Context()))
 	})
@@ -121,7 +121,7 @@ func TestShutdownDeadline(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 6}}, leftBy(t, b.Shutdown(ctx)).Left, "with the four that were cancelled")
+		assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: 6}}, leftBy(t, b.Shutdown(ctx)).Left, "with the four that were cancelled")
 		assert.Equal(t, 5*time.Second, time.Since(b.began))
 		attempts := b.seen.attemptsOf("r")
 		assert.Len(t, attempts, 4)
@@ -141,7 +141,7 @@ func TestShutdownReportsSendsThatIgnoreTheirContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		left := leftBy(t, b.Shutdown(ctx))
-		assert.Equal(t, []dispatcher.Left{{Route: "deaf", Queued: 1, Sending: 2}}, left.Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named("deaf"), Queued: 1, Sending: 2}}, left.Left)
 		assert.Equal(t, 6*time.Second, time.Since(b.began), "the deadline and the grace")
 		<-b.ended
 		require.NoError(t, b.err)
@@ -163,7 +163,7 @@ func TestRunContextEndsDuringShutdown(t *testing.T) {
 		assert.Empty(t, down)
 		cause := errors.New("no more patience")
 		b.abort(cause)
-		assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: 1}}, leftBy(t, <-down).Left)
+		assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: 1}}, leftBy(t, <-down).Left)
 		<-b.ended
 		require.ErrorIs(t, b.err, cause)
 		assert.Equal(t, time.Minute, time.Since(b.began))
@@ -187,7 +187,7 @@ func TestConcurrentShutdowns(t *testing.T) {
 		require.ErrorIs(t, b.SetRoutes(t.Context(), nil), dispatcher.ErrShutdown, "which does not wait")
 		assert.Equal(t, time.Second, time.Since(b.began))
 		for range 4 {
-			assert.Equal(t, []dispatcher.Left{{Route: "p", Queued: 1}}, leftBy(t, <-results).Left)
+			assert.Equal(t, []dispatcher.Left{{Route: named("p"), Queued: 1}}, leftBy(t, <-results).Left)
 		}
 		assert.Equal(t, time.Minute, time.Since(b.began))
 		assert.Len(t, s.Deliveries(), 1)
@@ -317,7 +317,7 @@ func TestShutdownWaitsForWhatIsPacedAndComesDue(t *testing.T) {
 					require.NoError(t, err)
 					return
 				}
-				assert.Equal(t, []dispatcher.Left{{Route: "r", Queued: tc.left}}, leftBy(t, err).Left)
+				assert.Equal(t, []dispatcher.Left{{Route: named("r"), Queued: tc.left}}, leftBy(t, err).Left)
 			})
 		})
 	}
@@ -400,7 +400,7 @@ func TestShutdownCountsWithinItsContext(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		left := leftBy(t, err).Left
 		require.Len(t, left, 100)
-		assert.Equal(t, dispatcher.Left{Route: "r0", Queued: -1}, left[0])
+		assert.Equal(t, dispatcher.Left{Route: named("r0"), Queued: -1}, left[0])
 		assert.Contains(t, err.Error(), `"r0" ? queued`)
 		assert.Contains(t, err.Error(), "100 lanes could not be counted")
 	})

@@ -20,8 +20,7 @@ import (
 
 // RouteStatus is how one route is doing.
 type RouteStatus struct {
-	Name         string
-	Tenant       string
+	Route        RouteID
 	Destination  string // where to, without secrets, as the channel gives it (channel.Addressed); "" = it does not
 	Events       string // the route's filter in words
 	State        State
@@ -79,7 +78,7 @@ func (s RouteStatus) Health() string {
 }
 
 // Status describes every route, in the order configured. Counters and times begin with the route's first appearance in
-// this Engine, and anew when its name passes to another tenant; what is queued and dead is the queue's, and outlasts a
+// this Engine; what is queued and dead is the queue's, and outlasts a
 // restart when that is durable. The queue is asked within ctx. What could not be counted is -1, and the error says why;
 // everything else is there all the same.
 func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
@@ -87,9 +86,9 @@ func (e *Engine) Status(ctx context.Context) ([]RouteStatus, error) {
 	all := make([]RouteStatus, len(routes))
 	names := make([]string, len(routes))
 	for i, r := range routes {
-		names[i] = r.Name
+		names[i] = r.lane.name
 		s := &all[i]
-		*s = RouteStatus{Name: r.Name, Tenant: r.Tenant, State: r.State, Queued: -1, InFlight: -1, DeadLetters: -1,
+		*s = RouteStatus{Route: r.ID(), State: r.State, Queued: -1, InFlight: -1, DeadLetters: -1,
 			Destination: r.address(), Events: r.Events.String()}
 		r.lane.mu.Lock()
 		if r.lane.current.Load() == r {
@@ -159,7 +158,7 @@ func WriteStatus(w io.Writer, all []RouteStatus) error {
 			health += " " + stamp(s.LastSuccess)
 		}
 		destination := printable(strings.TrimPrefix(s.Destination, "https://"))
-		rows = append(rows, []string{printable(s.Name), printable(s.Tenant), destination, printable(s.Events), s.Condition(),
+		rows = append(rows, []string{printable(s.Route.Name), printable(s.Route.Tenant), destination, printable(s.Events), s.Condition(),
 			health, counted(s.Queued), counted(s.DeadLetters), rough(s.P99), lastError})
 	}
 	widths := columnWidths(rows, map[int]int{0: 8, 1: 6, 2: 12, 3: 8, 9: 16}) // the texts of any length

@@ -11,8 +11,8 @@ import (
 func ExampleWriteStatus() {
 	at := time.Date(2026, 11, 25, 20, 0, 0, 0, time.UTC)
 	all := []dispatcher.RouteStatus{ // from Engine.Status
-		{Name: "siem", Events: "*", LastSuccess: at, P50: 12 * time.Millisecond, P99: 80 * time.Millisecond},
-		{Name: "tickets", Tenant: "acme", Events: "request.*", Queued: 17, FailingSince: at},
+		{Route: dispatcher.RouteID{Name: "siem"}, Events: "*", LastSuccess: at, P50: 12 * time.Millisecond, P99: 80 * time.Millisecond},
+		{Route: dispatcher.RouteID{Tenant: "acme", Name: "tickets"}, Events: "request.*", Queued: 17, FailingSince: at},
 	}
 	if err := dispatcher.WriteStatus(os.Stdout, all); err != nil {
 		fmt.Println(err)

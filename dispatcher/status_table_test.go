@@ -41,16 +41,16 @@ func TestWriteStatusGolden(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 20, 0, 0, 0, time.FixedZone("", 3600))
 	all := []dispatcher.RouteStatus{
-		{Name: "audit", Destination: "https://siem.example", Events: "*", Delivered: 12, Queued: 3, InFlight: 1, LastSuccess: at,
+		{Route: named("audit"), Destination: "https://siem.example", Events: "*", Delivered: 12, Queued: 3, InFlight: 1, LastSuccess: at,
 			P50: 12_345_678, P99: 1_234_567_890},
-		{Name: "access requests of the whole platform", Tenant: dispatcher.AnyTenant, Events: "request.*|grant.*", State: dispatcher.Paused, Queued: 10_000, DeadLetters: 7},
-		{Name: "tickets", Tenant: "acme", Events: "request.pending", FailingSince: at.Add(-time.Hour), Queued: -1, InFlight: -1, DeadLetters: -1,
+		{Route: dispatcher.RouteID{Tenant: dispatcher.AnyTenant, Name: "access requests of the whole platform"}, Events: "request.*|grant.*", State: dispatcher.Paused, Queued: 10_000, DeadLetters: 7},
+		{Route: dispatcher.RouteID{Tenant: "acme", Name: "tickets"}, Events: "request.pending", FailingSince: at.Add(-time.Hour), Queued: -1, InFlight: -1, DeadLetters: -1,
 			LastError: "POST https://tickets.example: 503 Service Unavailable", LastErrorAt: at, P50: 8192, P99: 90 * time.Minute},
-		{Name: "öffnet später", OpenUntil: at, Events: "*"},
-		{Name: "gone", Gone: true, Events: "*"},
-		{Name: "auto-disabled", AutoDisabled: true, Events: "*"},
-		{Name: "off", State: dispatcher.Disabled, Gone: true, Events: "*"},
-		{Name: "evil\n\x1b[2Jname\ttab", Tenant: "a\u202eb", Destination: "x\r", Events: "*", FailingSince: at, LastErrorAt: at,
+		{Route: named("öffnet später"), OpenUntil: at, Events: "*"},
+		{Route: named("gone"), Gone: true, Events: "*"},
+		{Route: named("auto-disabled"), AutoDisabled: true, Events: "*"},
+		{Route: named("off"), State: dispatcher.Disabled, Gone: true, Events: "*"},
+		{Route: dispatcher.RouteID{Tenant: "a\u202eb", Name: "evil\n\x1b[2Jname\ttab"}, Destination: "x\r", Events: "*", FailingSince: at, LastErrorAt: at,
 			LastError: "line one\nforged  line\x07 \"quoted\" " + strings.Repeat("long ", 100)},
 	}
 	var b bytes.Buffer
@@ -94,10 +94,10 @@ func TestStyle3StatusPerRecipient(t *testing.T) {
 		synctest.Wait()
 		s := b.status("good")
 		assert.Equal(t, []any{"good", "enabled", "https://hooks.example", "note.*", "OK", 0},
-			[]any{s.Name, s.Condition(), s.Destination, s.Events, s.Health(), s.Queued})
+			[]any{s.Route.Name, s.Condition(), s.Destination, s.Events, s.Health(), s.Queued})
 		s = b.status("bad")
 		assert.Equal(t, []any{"bad", "enabled", "*", "failing since 2000-01-01T00:00:00Z", "receiver is down", 3},
-			[]any{s.Name, s.Condition(), s.Events, s.Health(), s.LastError, s.Queued})
+			[]any{s.Route.Name, s.Condition(), s.Events, s.Health(), s.LastError, s.Queued})
 		s = b.status("off")
 		assert.Equal(t, []any{"disabled", "", "-", 0}, []any{s.Condition(), s.Destination, s.Health(), s.Queued})
 		advance(2 * time.Minute)
@@ -148,23 +148,23 @@ func TestStyle3RelayStatus(t *testing.T) {
 		b := start(t, dispatcher.Route{Name: "mail", Channel: mail, State: dispatcher.Disabled},
 			dispatcher.Route{Name: "hook", Channel: new(channeltest.Recorder)}, dispatcher.Route{Name: "panics", Channel: panics},
 			dispatcher.Route{Name: "hangs", Channel: hangs, Timeout: time.Minute})
-		require.NoError(t, b.Check(t.Context(), "mail"))
+		require.NoError(t, b.Check(t.Context(), named("mail")))
 		answer = errors.New("454 4.7.0 relay access denied")
-		require.EqualError(t, b.Check(t.Context(), "mail"), "454 4.7.0 relay access denied")
-		require.ErrorIs(t, b.Check(t.Context(), "hook"), errors.ErrUnsupported)
-		require.ErrorAs(t, b.Check(t.Context(), "nobody"), new(*dispatcher.RouteError))
-		err := b.Check(t.Context(), "panics")
+		require.EqualError(t, b.Check(t.Context(), named("mail")), "454 4.7.0 relay access denied")
+		require.ErrorIs(t, b.Check(t.Context(), named("hook")), errors.ErrUnsupported)
+		require.ErrorAs(t, b.Check(t.Context(), named("nobody")), new(*dispatcher.RouteError))
+		err := b.Check(t.Context(), named("panics"))
 		require.ErrorAs(t, err, new(*channel.PanicError))
 		assert.NotContains(t, err.Error(), payloadMark)
-		require.ErrorContains(t, b.Check(t.Context(), "hangs"), "deadline exceeded")
+		require.ErrorContains(t, b.Check(t.Context(), named("hangs")), "deadline exceeded")
 		assert.Equal(t, "-", b.status("mail").Health(), "a check is not an attempt")
 		assert.Empty(t, b.seen.attempts)
 
 		asking := make(chan error, 1)
-		go func() { asking <- b.Check(t.Context(), "hangs") }()
+		go func() { asking <- b.Check(t.Context(), named("hangs")) }()
 		synctest.Wait()
 		b.setRoutes()
 		require.Error(t, <-asking, "SetRoutes waits for a check, so that the channel is not closed under it")
-		require.ErrorAs(t, b.Check(t.Context(), "mail"), new(*dispatcher.RouteError))
+		require.ErrorAs(t, b.Check(t.Context(), named("mail")), new(*dispatcher.RouteError))
 	})
 }

@@ -28,14 +28,14 @@ func TestStatus(t *testing.T) {
 			dispatcher.Route{Name: "z", Channel: &rec, Tenant: "t", Retry: retry.Fixed{Interval: time.Hour}, Timeout: -1,
 				Dedup: channel.DedupOptions{Window: time.Hour}, Concurrency: 1},
 			dispatcher.Route{Name: "a", Channel: new(channeltest.Recorder), State: dispatcher.Paused})
-		assert.Equal(t, []dispatcher.RouteStatus{{Name: "z", Tenant: "t", Events: "*"}, {Name: "a", Events: "*", State: dispatcher.Paused}}, b.statuses(),
+		assert.Equal(t, []dispatcher.RouteStatus{{Route: dispatcher.RouteID{Tenant: "t", Name: "z"}, Events: "*"}, {Route: named("a"), Events: "*", State: dispatcher.Paused}}, b.statuses(),
 			"in the order configured")
 		for i, n := range []int{0, 0, 1, 2, 3, 4, 5} { // delivered, skipped, failed, dead, postponed, hangs, waits
 			b.dispatch(newNote(n, event.Meta{Tenant: "t", ID: string(rune('a' + i))}))
 			synctest.Wait()
 		}
 		assert.Equal(t, dispatcher.RouteStatus{
-			Name: "z", Tenant: "t", Events: "*", Queued: 3, InFlight: 1, DeadLetters: 1, Delivered: 1, Skipped: 1, Failed: 2, Dead: 1,
+			Route: dispatcher.RouteID{Tenant: "t", Name: "z"}, Events: "*", Queued: 3, InFlight: 1, DeadLetters: 1, Delivered: 1, Skipped: 1, Failed: 2, Dead: 1,
 			FailingSince: b.began.Round(0), LastSuccess: b.began.Round(0), LastError: "receiver is down", LastErrorAt: b.began.Round(0),
 			P50: 8192, P99: 8192, // the lowest bucket
 		}, rounded(b.status("z")))
@@ -111,7 +111,7 @@ func TestStatusWithinItsContext(t *testing.T) {
 		assert.LessOrEqual(t, q.asked.Load(), int64(16), "no crowd of questions")
 		require.Len(t, rows, 200)
 		for i, row := range rows {
-			assert.Equal(t, fmt.Sprint("r", i), row.Name)
+			assert.Equal(t, fmt.Sprint("r", i), row.Route.Name)
 			assert.Equal(t, []int{-1, -1, -1}, []int{row.Queued, row.InFlight, row.DeadLetters})
 		}
 	})

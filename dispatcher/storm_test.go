@@ -227,7 +227,7 @@ func finish(t *testing.T, engine *dispatcher.Engine, tallies map[string]*tally, 
 		all, err := engine.Status(t.Context())
 		require.NoError(t, err)
 		for _, s := range all {
-			if s.Name == name {
+			if s.Route.Name == name {
 				return s.Queued+s.InFlight > 0
 			}
 		}
@@ -243,7 +243,7 @@ func finish(t *testing.T, engine *dispatcher.Engine, tallies map[string]*tally, 
 	}, time.Minute, 5*time.Millisecond)
 	if err := engine.Shutdown(context.Background()); err != nil {
 		for _, l := range leftBy(t, err).Left {
-			assert.Equal(t, "gone", l.Route, "what is left waits for a destination that is gone: %v", err)
+			assert.Equal(t, "*/gone", l.Route.String(), "what is left waits for a destination that is gone: %v", err)
 		}
 	}
 	for name, c := range tallies {

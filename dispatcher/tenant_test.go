@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/memoryqueue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -43,11 +44,13 @@ func (l *labelled) add(tenant string, of string, facts ...any) {
 
 func (l *labelled) observer() dispatcher.Observer {
 	return dispatcher.Observer{
-		Attempted: func(a dispatcher.Attempt) { l.add(a.Tenant, "attempt", a.Err, string(a.Delivery.Event.JSON())) },
-		Settled: func(s dispatcher.Settlement) {
-			l.add(s.Tenant, "settlement", s.Reason, s.Err, string(s.Delivery.Event.JSON()))
+		Attempted: func(a dispatcher.Attempt) {
+			l.add(a.Delivery.Route.Tenant, "attempt", a.Err, string(a.Delivery.Event.JSON()))
 		},
-		Disabled: func(d dispatcher.Disablement) { l.add(d.Tenant, "disablement", d.Reason) },
+		Settled: func(s dispatcher.Settlement) {
+			l.add(s.Delivery.Route.Tenant, "settlement", s.Reason, s.Err, string(s.Delivery.Event.JSON()))
+		},
+		Disabled: func(d dispatcher.Disablement) { l.add(d.Route.Tenant, "disablement", d.Reason) },
 	}
 }
 
@@ -137,16 +140,16 @@ func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 					<-time.After(time.Duration(r.IntN(200)) * time.Second)
 					synctest.Wait()
 					if r.IntN(4) == 0 {
-						_, _ = engine.RedeliverDead(ctx, queue.Selection{Lane: fmt.Sprint("r", r.IntN(3))})
+						_, _ = engine.RedeliverDead(ctx, queue.Selection{Lane: dispatcher.RouteID{Tenant: tenants[r.IntN(4)], Name: fmt.Sprint("r", r.IntN(3))}.String()})
 					}
 					rows, err := engine.Status(ctx)
 					require.NoError(t, err)
 					for _, row := range rows {
-						all.add(row.Tenant, "status", row)
-						letters, err := engine.DeadLetters(ctx, queue.Selection{Lane: row.Name, Limit: r.IntN(4)})
+						all.add(row.Route.Tenant, "status", row)
+						letters, err := engine.DeadLetters(ctx, queue.Selection{Lane: row.Route.String(), Limit: r.IntN(4)})
 						require.NoError(t, err)
 						for _, letter := range letters {
-							all.add(row.Tenant, "dead letter", letter.Reason, string(letter.Event.JSON()))
+							all.add(row.Route.Tenant, "dead letter", letter.Reason, string(letter.Event.JSON()))
 						}
 					}
 				}
@@ -182,58 +185,66 @@ func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 	}
 }
 
-// A name that passes to another tenant: what waited becomes dead under its own tenant, and everything else begins anew.
-func TestRouteNamePassesToAnotherTenant(t *testing.T) {
+// Two tenants have a route of one name, and the name passes from one to the other: they share nothing.
+func TestTenantsWithARouteOfOneName(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var theirs, ours channeltest.Recorder
 		theirs.Script(failures(3)...)
 		route := breaking(&theirs)
 		route.Tenant, route.Protect.Fallback = "a", "later"
 		route.Rate = dispatcher.Rate{Events: 3, Per: 24 * time.Hour, Burst: 3}
-		b := start(t, route, dispatcher.Route{Name: "later", Tenant: "a", Channel: new(channeltest.Recorder), Events: event.Types("grant.*")})
+		later := dispatcher.Route{Name: "later", Tenant: "a", Channel: new(channeltest.Recorder), Events: event.Types("grant.*")}
+		other := dispatcher.Route{Name: "r", Tenant: "b", Channel: &ours, Rate: route.Rate}
+		b := start(t, route, later, other)
 		for i := range 4 {
 			b.dispatch(newNote(i, event.Meta{Tenant: "a"}))
 		}
-		synctest.Wait()
-		assert.Equal(t, "breaker open", b.status("r").Condition())
-		assert.NotEmpty(t, b.status("r").LastError)
-
-		b.setRoutes(dispatcher.Route{Name: "r", Tenant: "b", Channel: &ours, Rate: route.Rate})
-		s := b.status("r")
-		assert.Empty(t, s.LastError)
-		assert.Equal(t, "enabled", s.Condition())
-		assert.Zero(t, s.Failed)
-		assert.True(t, s.FailingSince.IsZero())
 		b.dispatch(newNote(9, event.Meta{Tenant: "b"}))
-		advance(24 * time.Hour)
-		assert.Len(t, ours.Deliveries(), 1, "which is not paced by what went to the other")
-		assert.Equal(t, 4, b.seen.results("r")[dispatcher.Dead])
-		for _, s := range b.seen.settledOf("r") {
-			assert.Equal(t, s.Delivery.Event.Tenant(), s.Tenant)
+		synctest.Wait()
+		status := map[string]dispatcher.RouteStatus{}
+		for _, s := range b.statuses() {
+			status[s.Route.String()] = s
 		}
-		assert.Zero(t, b.status("r").Dead, "none is this tenant's")
-		letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "r"})
-		require.NoError(t, err)
-		assert.Empty(t, letters)
-		letters, err = b.DeadLetters(t.Context(), queue.Selection{})
-		require.NoError(t, err)
-		assert.Len(t, letters, 4, "the host sees them")
+		assert.Equal(t, "breaker open", status["a/r"].Condition())
+		assert.Equal(t, "enabled", status["b/r"].Condition())
+		assert.Empty(t, status["b/r"].LastError)
+		assert.Len(t, ours.Deliveries(), 1, "which is not paced by what went to the other")
+		assert.NotEqual(t, theirs.Deliveries()[0].ID()[36:], ours.Deliveries()[0].ID()[36:], "delivery ids are of the route")
+
+		b.setRoutes(other)
+		advance(24 * time.Hour)
+		assert.Equal(t, 1, b.status("r").Queued+len(ours.Deliveries()), "nothing of the other's")
+		assert.Empty(t, b.seen.results("r")[dispatcher.Dead], "it waits for its own route")
+		b.setRoutes(route, later, other)
+		assert.Equal(t, 4, b.statuses()[0].Queued, "what waited is still there")
 	})
 }
 
-func TestDeadLettersOfALaneByPage(t *testing.T) {
+// A lane that holds events of another tenant was stored while lanes went by names alone: they are dead, under their own
+// tenant, and nobody else sees them.
+func TestEventsOfAnotherTenantInALane(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		route := dispatcher.Route{Name: "r", Tenant: dispatcher.AnyTenant, Channel: refusing()}
-		b := start(t, route)
+		q := memoryqueue.New(memoryqueue.Options{})
 		for i := range 30 {
-			b.dispatch(newNote(i, event.Meta{Tenant: []string{"a", "b", "b"}[i%3], ID: fmt.Sprint(i)}))
-			synctest.Wait()
+			e := newNote(i, event.Meta{Tenant: []string{"a", "b", "b"}[i%3], ID: fmt.Sprint(i)})
+			require.NoError(t, q.Enqueue(t.Context(), queue.Job{Event: e, Lane: "a/r"}))
 		}
-		route.Tenant = "a"
-		b.setRoutes(route)
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
+			{Name: "r", Tenant: "a", Channel: refusing(), Protect: dispatcher.Protection{Fallback: "all"}},
+			{Name: "all", Tenant: dispatcher.AnyTenant, Channel: refusing(), Events: event.Types("other.*")},
+		}})
+		b.run()
+		synctest.Wait()
+		for _, s := range b.seen.settledOf("r") {
+			assert.Equal(t, s.Delivery.Event.Tenant(), s.Delivery.Route.Tenant)
+		}
+		assert.Equal(t, 30, b.seen.results("r")[dispatcher.Dead])
+		assert.Len(t, b.seen.attemptsOf("r"), 10)
+		assert.Equal(t, int64(10), b.status("r").Dead, "none but this tenant's")
+		assert.Equal(t, int64(30), b.status("all").Dead)
 		var got []string
 		for after := int64(0); ; {
-			page, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "r", Limit: 4, After: after})
+			page, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "a/r", Limit: 4, After: after})
 			require.NoError(t, err)
 			for _, letter := range page {
 				got = append(got, letter.Event.ID())
@@ -243,6 +254,9 @@ func TestDeadLettersOfALaneByPage(t *testing.T) {
 				break
 			}
 		}
-		assert.Equal(t, []string{"0", "3", "6", "9", "12", "15", "18", "21", "24", "27"}, got)
+		assert.ElementsMatch(t, []string{"0", "3", "6", "9", "12", "15", "18", "21", "24", "27"}, got)
+		all, err := b.DeadLetters(t.Context(), queue.Selection{})
+		require.NoError(t, err)
+		assert.Len(t, all, 60, "the host sees them all")
 	})
 }

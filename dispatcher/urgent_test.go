@@ -65,7 +65,7 @@ func TestBreakGlassIsUrgent(t *testing.T) {
 		assert.Equal(t, map[string][]string{"parallel": {"glass"}, "refusing": {"glass"}, "fallback": {"glass"}}, q.urgent)
 
 		clear(q.urgent)
-		require.NoError(t, b.Redeliver(t.Context(), breakGlass(), "parallel", "strict"))
+		require.NoError(t, b.Redeliver(t.Context(), breakGlass(), named("parallel"), named("strict")))
 		assert.Equal(t, map[string][]string{"parallel": {"glass"}}, q.urgent)
 		b.schedule(time.Hour, "later", breakGlass())
 		assert.Equal(t, []string{"glass"}, q.urgent[dispatcher.ScheduleLane])

@@ -14,7 +14,8 @@ type RouteFailure struct {
 	FailedType Type   `json:"event_type,omitempty" doc:"Type of that event."`
 }
 
-// EventSubject is the route's name: all events about a route share it.
+// EventSubject is the route's name. The library gives these events the route's tenant and name as one text instead
+// (channel.RouteID), which all events about a route share.
 func (f RouteFailure) EventSubject() string { return f.Route }
 
 // ChannelFailing says that a route has been failing for a while; it is repeated while that lasts.

@@ -20,7 +20,7 @@ func ExampleRecorder() {
 	ctx := context.Background()
 	patient := channel.Chain(&recorder, channel.WithRetry(retry.AtMost(3, retry.Fixed{})))
 	e, _ := event.Sample(event.TypeGrantRevoked)
-	_, err := patient.Send(ctx, channel.Delivery{Event: e, Route: "audit", Attempt: 1})
+	_, err := patient.Send(ctx, channel.Delivery{Event: e, Route: channel.RouteID{Name: "audit"}, Attempt: 1})
 
 	fmt.Println("error:", err)
 	for _, d := range recorder.Deliveries() {

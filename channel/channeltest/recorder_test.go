@@ -21,7 +21,7 @@ var errDown = errors.New("down")
 
 func delivery(route string) channel.Delivery {
 	e, _ := event.Sample(event.TypeRequestPending)
-	return channel.Delivery{Event: e, Route: route, Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: route}, Attempt: 1}
 }
 
 func TestRecorderZeroValueTakesEverything(t *testing.T) {
@@ -40,7 +40,7 @@ func TestRecorderPlaysItsScriptInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r channeltest.Recorder
 		own := func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
-			return channel.Receipt{ProviderID: d.Route}, nil
+			return channel.Receipt{ProviderID: d.Route.Name}, nil
 		}
 		r.Script(channeltest.Fail(errDown), channeltest.Hang(), channeltest.Delay(time.Minute))
 		r.Script(channeltest.Succeed(channel.Receipt{Status: 202}), nil, own)
@@ -105,8 +105,8 @@ func TestRecorderReturnsCopies(t *testing.T) {
 	t.Parallel()
 	var r channeltest.Recorder
 	_, _ = r.Send(t.Context(), delivery("a"))
-	r.Deliveries()[0].Route = "changed"
-	assert.Equal(t, "a", r.Deliveries()[0].Route)
+	r.Deliveries()[0].Route.Name = "changed"
+	assert.Equal(t, "a", r.Deliveries()[0].Route.Name)
 }
 
 func TestRecorderCountsAttemptsByDelivery(t *testing.T) {

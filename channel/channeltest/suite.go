@@ -198,7 +198,7 @@ func sample() channel.Delivery { return sampleOf(event.TypeRequestPending) }
 
 func sampleOf(typ event.Type) channel.Delivery {
 	e, _ := event.Sample(typ)
-	return channel.Delivery{Event: e, Route: "channeltest", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "channeltest"}, Attempt: 1}
 }
 
 // request is a delivery of a new event with the given justification.
@@ -213,5 +213,5 @@ func request(t *testing.T, justification string, m event.Meta) channel.Delivery 
 	if err != nil {
 		t.Fatalf("the event cannot be made: %v", err)
 	}
-	return channel.Delivery{Event: e, Route: "channeltest", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "channeltest"}, Attempt: 1}
 }

@@ -46,7 +46,7 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		for _, l := range composers {
-			m, err := l.compose(t.Context(), channel.Delivery{Event: e, Route: name})
+			m, err := l.compose(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: name}})
 			if err != nil {
 				t.Fatal(err)
 			}

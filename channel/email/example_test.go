@@ -48,7 +48,7 @@ func Example() {
 	defer mail.Close()
 
 	approved, _ := event.Sample(event.TypeRequestApproved)
-	receipt, err := mail.Send(context.Background(), channel.Delivery{Event: approved, Route: "requester", Attempt: 1})
+	receipt, err := mail.Send(context.Background(), channel.Delivery{Event: approved, Route: channel.RouteID{Name: "requester"}, Attempt: 1})
 	fmt.Println(receipt.Status, err)
 
 	received := server.received()[0]

@@ -120,7 +120,7 @@ func TestS58_Header(t *testing.T) {
 		return mailOf(t, func(c *email.Config) { c.Domain = "tocsin.sender.example" }, d).header.Get("Message-Id")
 	}
 	assert.Equal(t, id, again(func(d *channel.Delivery) { d.Attempt = 2 }))
-	assert.NotEqual(t, id, again(func(d *channel.Delivery) { d.Route = "other" }))
+	assert.NotEqual(t, id, again(func(d *channel.Delivery) { d.Route.Name = "other" }))
 	assert.NotEqual(t, id, again(func(d *channel.Delivery) { d.Generation = 1 }))
 }
 
@@ -140,7 +140,7 @@ func TestThreads(t *testing.T) {
 	thread := func(typ event.Type, change func(*email.Config), m event.Meta, route string) string {
 		e, _ := event.Sample(typ)
 		e = event.Must(event.RequestApproved{AccessRequest: event.AccessRequest{ID: e.Subject()}}, m)
-		l := mailOf(t, change, channel.Delivery{Event: e, Route: route})
+		l := mailOf(t, change, channel.Delivery{Event: e, Route: channel.RouteID{Name: route}})
 		assert.Equal(t, l.header.Get("References"), l.header.Get("In-Reply-To"))
 		assert.NotEqual(t, l.header.Get("References"), l.header.Get("Message-Id"))
 		return l.header.Get("References")

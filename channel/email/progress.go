@@ -28,7 +28,7 @@ type Progress interface {
 // Key is what a mail's state is stored under.
 type Key struct {
 	Tenant   string // of the event
-	Route    string
+	Route    string // channel.RouteID.String
 	Delivery string // channel.Delivery.ID, which is the same for all redeliveries
 }
 
@@ -157,7 +157,7 @@ func (s *mailState) add(to []recipient, states map[string]recipientState, genera
 }
 
 func keyOf(d channel.Delivery) Key {
-	return Key{Tenant: d.Event.Tenant(), Route: d.Route, Delivery: d.ID()}
+	return Key{Tenant: d.Event.Tenant(), Route: d.Route.String(), Delivery: d.ID()}
 }
 
 // load returns what is known of a mail's recipients. When that cannot be read, a recipient may get it twice, which is
@@ -172,7 +172,7 @@ func (m *mailer) load(ctx context.Context, d channel.Delivery) *mailState {
 		s.stored = true
 	}
 	if err != nil {
-		m.logger.WarnContext(ctx, "email cannot read the progress of a mail", "route", d.Route, "error", err)
+		m.logger.WarnContext(ctx, "email cannot read the progress of a mail", "route", d.Route.Name, "tenant", d.Route.Tenant, "error", err)
 	}
 	return s
 }
@@ -189,6 +189,6 @@ func (m *mailer) store(ctx context.Context, d channel.Delivery, s *mailState) {
 		err = m.progress.Put(ctx, keyOf(d), raw)
 	}
 	if err != nil {
-		m.logger.WarnContext(ctx, "email cannot store the progress of a mail", "route", d.Route, "error", err)
+		m.logger.WarnContext(ctx, "email cannot store the progress of a mail", "route", d.Route.Name, "tenant", d.Route.Tenant, "error", err)
 	}
 }

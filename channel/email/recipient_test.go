@@ -172,7 +172,7 @@ func TestRequireExternalKey(t *testing.T) {
 		session.ExternalKey = key
 		e := event.Must(event.SessionStarted{Session: session}, event.Meta{})
 		if filter.Match(e) {
-			_, err := ch.Send(t.Context(), channel.Delivery{Event: e, Route: "mail", Attempt: 1})
+			_, err := ch.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "mail"}, Attempt: 1})
 			require.NoError(t, err)
 			sent = append(sent, key)
 		}

@@ -73,12 +73,12 @@ func pending(t testing.TB, change func(*event.RequestPending), m event.Meta) cha
 	}
 	e, err = event.New(p, m)
 	require.NoError(t, err)
-	return channel.Delivery{Event: e, Route: "mail", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "mail"}, Attempt: 1}
 }
 
 func sample(typ event.Type) channel.Delivery {
 	e, _ := event.Sample(typ)
-	return channel.Delivery{Event: e, Route: "mail", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "mail"}, Attempt: 1}
 }
 
 func compile(t testing.TB, source string, mode template.Mode) *template.Template {

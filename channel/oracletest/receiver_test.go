@@ -38,7 +38,7 @@ func send(t *testing.T, c webhook.Config, e event.Event) arrival {
 	hook, err := webhook.New(c)
 	require.NoError(t, err)
 	defer hook.Close()
-	_, err = hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+	_, err = hook.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 	require.NoError(t, err)
 	return <-arrivals
 }

@@ -89,11 +89,11 @@ func (b *Bot) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, er
 	if b.separate || n.Phase == notice.Standalone || d.Event.Subject() == "" {
 		return b.call(ctx, d, b.post, b.headline(ctx, n, place{Channel: b.channel}))
 	}
-	k := Key{Tenant: d.Event.Tenant(), Route: d.Route, Channel: b.channel, Subject: d.Event.Subject()}
+	k := Key{Tenant: d.Event.Tenant(), Route: d.Route.String(), Channel: b.channel, Subject: d.Event.Subject()}
 	ref, found, err := b.references.Get(ctx, k)
 	if err != nil {
 		// A message of its own is better than none.
-		b.logger.WarnContext(ctx, "slack cannot read the reference to a message", "route", d.Route, "error", err)
+		b.logger.WarnContext(ctx, "slack cannot read the reference to a message", "route", d.Route.Name, "tenant", d.Route.Tenant, "error", err)
 	}
 	if !found || err != nil {
 		return b.postFirst(ctx, d, n, k)
@@ -151,7 +151,8 @@ func (b *Bot) storeReference(ctx context.Context, k Key, ref Reference) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err := b.references.Put(ctx, k, ref); err != nil {
-		b.logger.WarnContext(ctx, "slack cannot store the reference to a message", "route", k.Route, "error", err)
+		id := channel.ParseRouteID(k.Route)
+		b.logger.WarnContext(ctx, "slack cannot store the reference to a message", "route", id.Name, "tenant", id.Tenant, "error", err)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestWhatIsAMessageOfItsOwn(t *testing.T) {
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeDeliveryDead, event.TypeDeliveryDead) // belongs to no lifecycle
 	for range 2 {
-		d := channel.Delivery{Event: event.Must(hostEvent{"key": "k-17"}, event.Meta{}), Route: "approvers"} // no subject
+		d := channel.Delivery{Event: event.Must(hostEvent{"key": "k-17"}, event.Meta{}), Route: channel.RouteID{Name: "approvers"}} // no subject
 		_, err := bot.Send(t.Context(), d)
 		require.NoError(t, err)
 	}
@@ -119,11 +119,11 @@ func TestStoriesAreKeptApart(t *testing.T) {
 	other := p
 	other.ID = "another-request"
 	for _, d := range []channel.Delivery{
-		{Event: event.Must(p, event.Meta{}), Route: "a"},
-		{Event: event.Must(p, event.Meta{}), Route: "b"},
-		{Event: event.Must(p, event.Meta{Tenant: "acme"}), Route: "a"},
-		{Event: event.Must(p, event.Meta{Tenant: "globex"}), Route: "a"},
-		{Event: event.Must(other, event.Meta{}), Route: "a"},
+		{Event: event.Must(p, event.Meta{}), Route: channel.RouteID{Name: "a"}},
+		{Event: event.Must(p, event.Meta{}), Route: channel.RouteID{Name: "b"}},
+		{Event: event.Must(p, event.Meta{Tenant: "acme"}), Route: channel.RouteID{Name: "a"}},
+		{Event: event.Must(p, event.Meta{Tenant: "globex"}), Route: channel.RouteID{Name: "a"}},
+		{Event: event.Must(other, event.Meta{}), Route: channel.RouteID{Name: "a"}},
 	} {
 		_, err := bot.Send(t.Context(), d)
 		require.NoError(t, err)

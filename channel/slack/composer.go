@@ -39,7 +39,7 @@ func (c composer) body(ctx context.Context, n notice.Notice, p place) webhook.Bo
 				return made, err
 			case err != nil:
 				c.logger.WarnContext(ctx, "slack posts an event in the built-in form, because its template failed",
-					"route", d.Route, "event", d.Event.ID(), "error", err)
+					"route", d.Route.Name, "tenant", d.Route.Tenant, "event", d.Event.ID(), "error", err)
 			}
 		}
 		return encode(newMessage(p, n, headline(n, d.Event.Type())))
@@ -59,7 +59,7 @@ func (c composer) render(ctx context.Context, d channel.Delivery, m message) ([]
 	case c.template.Mode() == template.JSON:
 		made, dropped, err := withFields(out, m)
 		if len(dropped) > 0 {
-			c.logger.WarnContext(ctx, "slack leaves out what a template has no say in", "route", d.Route, "fields", dropped)
+			c.logger.WarnContext(ctx, "slack leaves out what a template has no say in", "route", d.Route.Name, "tenant", d.Route.Tenant, "fields", dropped)
 		}
 		return made, err
 	case strings.TrimSpace(string(out)) == "":
@@ -216,7 +216,7 @@ func (c composer) send(ctx context.Context, d channel.Delivery, method *webhook.
 	if c.template == nil || !contentRefused(reasonOf(err)) {
 		return r, err
 	}
-	c.logger.WarnContext(ctx, "slack does not take what the template makes", "route", d.Route, "event", d.Event.ID(), "reason", reasonOf(err))
+	c.logger.WarnContext(ctx, "slack does not take what the template makes", "route", d.Route.Name, "tenant", d.Route.Tenant, "event", d.Event.ID(), "reason", reasonOf(err))
 	before := r.Duration
 	r, err = method.SendWith(ctx, d, body(c.builtIn()))
 	r.Duration += before

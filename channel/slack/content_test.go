@@ -49,7 +49,7 @@ func TestNoContentKillsAMessage(t *testing.T) {
 							ID: "r-1", FriendlyID: "AR-1", Justification: strings.Repeat(text, n), Requester: event.Person{Name: text},
 						}}, event.Meta{})
 						if err == nil {
-							d = channel.Delivery{Event: e, Route: "approvers", Attempt: 1}
+							d = channel.Delivery{Event: e, Route: channel.RouteID{Name: "approvers"}, Attempt: 1}
 							break
 						}
 						require.Greater(t, n, 1, "%v", err)

@@ -45,7 +45,7 @@ func Example() {
 	defer bot.Close()
 	for _, typ := range []event.Type{event.TypeRequestPending, event.TypeRequestApproved} {
 		e, _ := event.Sample(typ)
-		if _, err := bot.Send(context.Background(), channel.Delivery{Event: e, Route: "approvers", Attempt: 1}); err != nil {
+		if _, err := bot.Send(context.Background(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "approvers"}, Attempt: 1}); err != nil {
 			fmt.Println(err)
 		}
 	}

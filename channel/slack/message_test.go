@@ -141,7 +141,7 @@ func TestLinkIsEscaped(t *testing.T) {
 		p, err := event.Decode[event.RequestPending](sample(t, event.TypeRequestPending).Event)
 		require.NoError(t, err)
 		p.URL = raw
-		message := string(sent(t, hook, channel.Delivery{Event: event.Must(p, event.Meta{}), Route: "approvers"}))
+		message := string(sent(t, hook, channel.Delivery{Event: event.Must(p, event.Meta{}), Route: channel.RouteID{Name: "approvers"}}))
 		if link == "" {
 			assert.NotContains(t, message, "Open request", raw)
 		} else {
@@ -216,9 +216,9 @@ func TestLimitsHoldForTheWorstInput(t *testing.T) {
 			hook, bot := w.newWebhook(nil), w.newBot(nil)
 			encoded, err := json.Marshal(s)
 			require.NoError(t, err)
-			deliveries := []channel.Delivery{{Event: event.Must(many, event.Meta{}), Route: "approvers"}, justified(t, strings.Repeat(s, 56<<10/len(encoded)))}
+			deliveries := []channel.Delivery{{Event: event.Must(many, event.Meta{}), Route: channel.RouteID{Name: "approvers"}}, justified(t, strings.Repeat(s, 56<<10/len(encoded)))}
 			for _, typ := range event.Catalogue() {
-				deliveries = append(deliveries, channel.Delivery{Event: filled(t, typ, s), Route: "approvers"})
+				deliveries = append(deliveries, channel.Delivery{Event: filled(t, typ, s), Route: channel.RouteID{Name: "approvers"}})
 			}
 			for _, d := range deliveries {
 				for i, c := range []channel.Channel{hook, bot, bot} {
@@ -249,7 +249,7 @@ func TestLongTextIsMarked(t *testing.T) {
 	for i := range 22 {
 		many[fmt.Sprintf("k%02d%s", i, strings.Repeat("𝄞", 60))] = strings.Repeat("𝄞", 500)
 	}
-	message = string(sent(t, w.newWebhook(nil), channel.Delivery{Event: event.Must(many, event.Meta{}), Route: "approvers"}))
+	message = string(sent(t, w.newWebhook(nil), channel.Delivery{Event: event.Must(many, event.Meta{}), Route: channel.RouteID{Name: "approvers"}}))
 	assert.Regexp(t, `… and \d+ more details`, message)
 }
 
@@ -257,7 +257,7 @@ func TestInstantsAreShownInLocalTime(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	e := event.Must(hostEvent{"a": event.Timestamp{Time: time.Unix(1700000000, 0)}, "b": event.Timestamp{Time: time.Unix(-500000000, 0)}}, event.Meta{Time: time.Unix(1700000001, 0)})
-	message := string(sent(t, w.newWebhook(nil), channel.Delivery{Event: e, Route: "approvers"}))
+	message := string(sent(t, w.newWebhook(nil), channel.Delivery{Event: e, Route: channel.RouteID{Name: "approvers"}}))
 	assert.Contains(t, message, "<!date^1700000000^{date_short_pretty}, {time}|2023-11-14 22:13 UTC>")
 	assert.Contains(t, message, "<!date^1700000001^{date_short_pretty}, {time}|2023-11-14 22:13 UTC>")
 	assert.Contains(t, message, `"text":"1954-02-26 23:06 UTC"`, "Slack has no dates before 1970")

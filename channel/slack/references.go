@@ -20,7 +20,7 @@ type References interface {
 // Key is what a Reference is stored under.
 type Key struct {
 	Tenant  string // of the event
-	Route   string
+	Route   string // channel.RouteID.String
 	Channel string // Slack's id, as configured
 	Subject string // of the event
 }

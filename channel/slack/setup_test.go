@@ -290,7 +290,7 @@ func sample(t testing.TB, typ event.Type) channel.Delivery {
 	t.Helper()
 	e, ok := event.Sample(typ)
 	require.True(t, ok)
-	return channel.Delivery{Event: e, Route: "approvers", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "approvers"}, Attempt: 1}
 }
 
 // justified is a request with a text of anybody's in it.
@@ -299,7 +299,7 @@ func justified(t testing.TB, text string) channel.Delivery {
 	p, err := event.Decode[event.RequestPending](sample(t, event.TypeRequestPending).Event)
 	require.NoError(t, err)
 	p.Justification, p.Requester.Name, p.AccessBundle.Name, p.FriendlyID = text, text, text, text
-	return channel.Delivery{Event: event.Must(p, event.Meta{Time: time.Unix(1700000000, 0)}), Route: "approvers", Attempt: 1}
+	return channel.Delivery{Event: event.Must(p, event.Meta{Time: time.Unix(1700000000, 0)}), Route: channel.RouteID{Name: "approvers"}, Attempt: 1}
 }
 
 // failure returns err as the error of an attempt.

@@ -52,7 +52,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	d := channel.Delivery{Event: approved, Route: "audit", Attempt: 1}
+	d := channel.Delivery{Event: approved, Route: channel.RouteID{Name: "audit"}, Attempt: 1}
 	receipt, err := topic.Send(context.Background(), d)
 	fmt.Println(receipt.ProviderID, err)
 	// Output:

@@ -78,7 +78,7 @@ func (c *Channel) withoutPart(ctx context.Context, d channel.Delivery, field str
 		return failed
 	}
 	c.logger.WarnContext(ctx, "sns publishes an event without what a template could not make",
-		"route", d.Route, "event_id", d.Event.ID(), "error", failed)
+		"route", d.Route.Name, "tenant", d.Route.Tenant, "event_id", d.Event.ID(), "error", failed)
 	return nil
 }
 
@@ -90,7 +90,7 @@ func (c *Channel) setAttributes(ctx context.Context, d channel.Delivery, in *sns
 		}
 	}
 	severity := notice.Of(d.Event).Severity.String()
-	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route} {
+	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route.Name} {
 		set(ownAttributes()[i], xmlText(value))
 	}
 	for _, a := range c.attributes {

@@ -34,7 +34,7 @@ func last(t testing.TB, ch *sns.Channel, aws *cloud, d channel.Delivery) request
 
 // about is a delivery of an event with that id, tenant and subject.
 func about(m event.Meta, route string) channel.Delivery {
-	return channel.Delivery{Event: event.Must(event.GrantExpired{}, m), Route: route, Attempt: 1}
+	return channel.Delivery{Event: event.Must(event.GrantExpired{}, m), Route: channel.RouteID{Name: route}, Attempt: 1}
 }
 
 // The deduplication id is the same for all attempts and no others: SNS would drop those.
@@ -59,12 +59,12 @@ func TestS70_FIFODeduplicationID(t *testing.T) {
 	for _, other := range []channel.Delivery{
 		about(event.Meta{ID: "e-2", Subject: "AR-2047"}, "on-call"),
 		about(event.Meta{ID: "e-1", Subject: "AR-2047"}, "audit"),
-		{Event: d.Event, Route: "on-call", Attempt: 1, Generation: 1},
-		{Event: d.Event, Route: "on-call", Attempt: 1, Generation: 1764096000000000000},
+		{Event: d.Event, Route: channel.RouteID{Name: "on-call"}, Attempt: 1, Generation: 1},
+		{Event: d.Event, Route: channel.RouteID{Name: "on-call"}, Attempt: 1, Generation: 1764096000000000000},
 		about(event.Meta{ID: longest}, "on-call"),
-		{Event: about(event.Meta{ID: longest}, "").Event, Route: "on-call", Generation: 1764096000000000000},
-		{Event: about(event.Meta{ID: longest}, "").Event, Route: "on-call", Generation: 1764096000000000001},
-		{Event: about(event.Meta{ID: longest}, "").Event, Route: "on-call", Generation: -1},
+		{Event: about(event.Meta{ID: longest}, "").Event, Route: channel.RouteID{Name: "on-call"}, Generation: 1764096000000000000},
+		{Event: about(event.Meta{ID: longest}, "").Event, Route: channel.RouteID{Name: "on-call"}, Generation: 1764096000000000001},
+		{Event: about(event.Meta{ID: longest}, "").Event, Route: channel.RouteID{Name: "on-call"}, Generation: -1},
 	} {
 		got := id(other)
 		assert.False(t, seen[got], "%v %d", other.Event, other.Generation)
@@ -151,7 +151,7 @@ func TestS34_S70_TooLargeIsCut(t *testing.T) {
 	target := serve(t, aws)
 	long := func(n int) channel.Delivery {
 		p := event.RequestApproved{AccessRequest: event.AccessRequest{ID: "AR-1", Justification: strings.Repeat("é", n), FriendlyID: "AR-2047"}}
-		return channel.Delivery{Event: event.Must(p, event.Meta{ID: "e-1", Subject: "s"}), Route: "on-call", Attempt: 1}
+		return channel.Delivery{Event: event.Must(p, event.Meta{ID: "e-1", Subject: "s"}), Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 	}
 	twice := compile(t, template.JSON, `{"why": "{{data.justification}}{{data.justification}}", "id": "{{data.friendly_id}}"}`)
 	for _, limit := range []int{0, 32 << 10, 1 << 20} {
@@ -289,7 +289,7 @@ func TestEveryEventIsPublished(t *testing.T) {
 			Tenant: strings.Repeat("é", r.IntN(255)), Subject: strings.Repeat(`"/`, r.IntN(127)),
 			Attributes: map[string]string{"custom": text, "other": text},
 		})
-		d.Route = strings.Repeat("r", 100)
+		d.Route.Name = strings.Repeat("r", 100)
 		for _, ch := range channels {
 			form := last(t, ch, receiver, d).form
 			require.LessOrEqual(t, sizeOf(form), 256<<10)

@@ -152,7 +152,7 @@ func local(t testing.TB, c sns.Config) sns.Config {
 // sample is a realistic delivery.
 func sample() channel.Delivery {
 	e, _ := event.Sample(event.TypeRequestApproved)
-	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 // justified is a delivery with a text of anybody's in it.
@@ -161,7 +161,7 @@ func justified(t testing.TB, text string, m event.Meta) channel.Delivery {
 	p, err := event.Decode[event.RequestApproved](sample().Event)
 	require.NoError(t, err)
 	p.Justification = text
-	return channel.Delivery{Event: event.Must(p, m), Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: event.Must(p, m), Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 // failure returns err as the channel's own error.

@@ -46,7 +46,7 @@ func benchmarkSend(b *testing.B, signing webhook.Signing) {
 		URL: target + "/hooks/T0P-S3CRET", Auth: webhook.Token(secret.Literal("Bearer T0P-S3CRET-2")), Sign: signing,
 	})
 	e, _ := event.Sample(event.TypeApplicationAccessRequested)
-	d := channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+	d := channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 	send := func() error {
 		_, err := hook.Send(context.Background(), d)
 		return err

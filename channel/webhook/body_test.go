@@ -23,7 +23,7 @@ import (
 
 // delivery gives an event to a route.
 func delivery(e event.Event) channel.Delivery {
-	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 // sessionJoined is a session event with custom fields.

@@ -75,7 +75,7 @@ func TestNoEventDataKeepsARequestFromBeingMade(t *testing.T) {
 		e, err := event.New(request, event.Meta{Attributes: attributes})
 		require.NoError(t, err)
 		for name, hook := range hooks {
-			_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+			_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 			require.NoError(t, err, "%s of %.60q and %.60q", name, request.Justification, request.Requester.Name)
 		}
 	}
@@ -105,7 +105,7 @@ func TestFormsAndCloudEventsSayTest(t *testing.T) {
 	} {
 		hook := newChannel(t, webhook.Config{URL: target, Body: tc.body})
 		for test, sent := range map[bool]event.Event{true: e.ForTest(), false: e} {
-			_, err := hook.Send(t.Context(), channel.Delivery{Event: sent, Route: "on-call", Attempt: 1})
+			_, err := hook.Send(t.Context(), channel.Delivery{Event: sent, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 			require.NoError(t, err)
 			require.Equal(t, test, tc.says(<-requests), "%s of a test: %t", name, test)
 		}

@@ -52,7 +52,7 @@ func Example_signed() {
 	}
 	defer hook.Close()
 	e, _ := event.Sample(event.TypeGrantRevoked)
-	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: "audit", Attempt: 1}); err != nil {
+	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "audit"}, Attempt: 1}); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
@@ -93,7 +93,7 @@ func ExampleConfig_interpret() {
 	}
 	defer hook.Close()
 	e, _ := event.Sample(event.TypeRequestPending)
-	_, err = hook.Send(context.Background(), channel.Delivery{Event: e, Route: "chat", Attempt: 1})
+	_, err = hook.Send(context.Background(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "chat"}, Attempt: 1})
 	if refused, ok := errors.AsType[*webhook.Error](err); ok {
 		fmt.Println(refused.Kind, refused.Status, refused.Reason)
 	}
@@ -140,7 +140,7 @@ func Example_templates() {
 	request := event.RequestApproved{AccessRequest: event.AccessRequest{
 		ID: "4f1c", FriendlyID: "AR-2047", Requester: event.Person{Name: "Dana"}, Justification: `restore "orders" & check`,
 	}}
-	d := channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+	d := channel.Delivery{Event: event.Must(request, event.Meta{}), Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 	if _, err := hook.Send(context.Background(), d); err != nil {
 		fmt.Println(err)
 	}
@@ -177,7 +177,7 @@ func Example() {
 
 	e, _ := event.Sample(event.TypeRequestApproved)
 	ctx := context.Background()
-	receipt, err := hook.Send(ctx, channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+	receipt, err := hook.Send(ctx, channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 	fmt.Println(receipt.Response.Start)
 	fmt.Println("Authorization:", receipt.Request.Header.Get("Authorization"))
 	verdict := retry.Classify(ctx, err)

@@ -245,7 +245,7 @@ func TestS22_RedirectsAreNotFollowed(t *testing.T) {
 func TestSendWithoutAnEvent(t *testing.T) {
 	t.Parallel()
 	target, requests := record(t)
-	receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), channel.Delivery{Route: "x"})
+	receipt, err := newChannel(t, webhook.Config{URL: target}).Send(t.Context(), channel.Delivery{Route: channel.RouteID{Name: "x"}})
 	assert.Equal(t, webhook.KindNoEvent, failure(t, err).Kind)
 	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 	assert.Zero(t, receipt)

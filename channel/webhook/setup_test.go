@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // sample is a realistic delivery.
 func sample() channel.Delivery {
 	e, _ := event.Sample(event.TypeRequestApproved)
-	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 // guardOf makes a guard that allows loopback. A nil resolver is the system's.
@@ -160,7 +160,7 @@ func justified(t testing.TB, text string) channel.Delivery {
 	request, err := event.Decode[event.RequestApproved](sample().Event)
 	require.NoError(t, err)
 	request.Justification, request.Requester.Name = text, text
-	return channel.Delivery{Event: event.Must(request, event.Meta{}), Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: event.Must(request, event.Meta{}), Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 // hostile are texts that would leave their place if they were written as they are.

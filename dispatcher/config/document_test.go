@@ -64,7 +64,7 @@ func outline(s *config.Set) []string {
 	var all []string
 	for _, r := range s.Routes {
 		all = append(all, fmt.Sprintf("%q %q %v %+v %v %v %v %+v %+v %+v %v %v %+v %v %+v", r.Name, r.Tenant, r.Events, r.Retry, r.Timeout, r.Concurrency,
-			r.Order, r.Dedup, r.Rate, r.Backlog, r.MaxAge, r.State, r.Protect, r.Channel, s.Alerts[r.Name]))
+			r.Order, r.Dedup, r.Rate, r.Backlog, r.MaxAge, r.State, r.Protect, r.Channel, s.Alerts[r.ID()]))
 	}
 	return all
 }

@@ -153,7 +153,7 @@ func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) 
 	if list == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.byName(list), map[string]health.Alert{}, map[string]map[string]bool{}}
+	news := alerts{l.problems, l.options.Tenant, l.byName(list), map[dispatcher.RouteID]health.Alert{}, map[string]map[string]bool{}}
 	f := newFilters(l.options, &l.suggester)
 	channelsKnown, routesKnown := allNamed(root.get("channels")), allNamed(list)
 	var from []*value

@@ -78,7 +78,7 @@ func TestStyle3CustomFieldsOnOrOff(t *testing.T) {
 	e := event.Must(event.SessionStarted{}, event.Meta{Attributes: map[string]string{"cost_center": "4711"}})
 	for custom, want := range map[string]string{"true": "4711", "false": ""} {
 		set := load(t, "a.yaml", labHook(receiver.URL, "body: {kind: form, custom_fields: "+custom+"}"), lab(t))
-		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: "route", Attempt: 1})
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "route"}, Attempt: 1})
 		require.NoError(t, err)
 		assert.Equal(t, want, <-forms, custom)
 	}
@@ -102,7 +102,7 @@ func TestStyle3And5WhatAnswersMean(t *testing.T) {
 	} {
 		for status, verdict := range want {
 			set := load(t, "a.yaml", labHook(fmt.Sprintf("%s/%d", receiver.URL, status), fields), lab(t))
-			_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+			_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: channel.RouteID{Name: "route"}, Attempt: 1})
 			assert.Equal(t, verdict, retry.Classify(t.Context(), err).Verdict, "%q: %d", fields, status)
 		}
 	}
@@ -280,7 +280,7 @@ func TestAPresetsLimitsStayUnlessTheDocumentHasItsOwn(t *testing.T) {
 		requests.Store(0)
 		body := "preset: {product: teams}\nbody: {kind: static, text: '\"" + strings.Repeat("x", 30_000) + "\"'}" + fields
 		set := load(t, "a.yaml", labHook(receiver.URL+"/x", body), lab(t))
-		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: channel.RouteID{Name: "route"}, Attempt: 1})
 		if want == 0 {
 			e, ok := errors.AsType[*webhook.Error](err)
 			require.True(t, ok, "%v", err)
@@ -313,7 +313,7 @@ func TestBodiesHaveTheReceiversWords(t *testing.T) {
 			template + "vocabulary: access_request": `{"t": "AccessRequestCreated"}`,
 	} {
 		set := load(t, "a.yaml", labHook(receiver.URL, fields), o)
-		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: channel.RouteID{Name: "route"}, Attempt: 1})
 		require.NoError(t, err)
 		assert.Contains(t, <-bodies, want, fields)
 	}
@@ -334,7 +334,7 @@ func TestSitesWithAQuery(t *testing.T) {
 		"preset: {product: splunk, token: x}":                                                     "/base/services/collector/event?key=k",
 	} {
 		set := load(t, "a.yaml", labHook(receiver.URL+"/base?key={key}", fields+"\nmasks: [{replacement: '{key}', value: k}]"), lab(t))
-		_, _ = set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: "route", Attempt: 1})
+		_, _ = set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: sample(t, event.TypeRequestPending), Route: channel.RouteID{Name: "route"}, Attempt: 1})
 		assert.Equal(t, want, <-called, fields)
 	}
 }

@@ -211,7 +211,7 @@ func TestStyle2AlertsWithinATenantsOwnDocument(t *testing.T) {
 	for _, fields := range []string{"tenant: acme\nalerts: {to: [contact]}", "alerts: {to: [contact]}"} {
 		for _, contact := range []string{"{name: contact, channel: hook}", "{name: contact, channel: hook, tenant: acme}"} {
 			set := load(t, "a.yaml", hook("", fields)+"  - "+contact+"\n", config.Options{Tenant: "acme"})
-			failing := event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Tenant: "acme", Subject: "route"})
+			failing := event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Tenant: "acme", Subject: "acme/route"})
 			assert.True(t, set.Routes[1].Events.Match(failing))
 		}
 	}
@@ -265,9 +265,9 @@ func TestStyle3AlertAfterResendAndContact(t *testing.T) {
   - {name: at once, channel: hook, tenant: acme, alerts: {after: at_once, resend: never, off: true, dead_letters: true}}
 `
 	set := load(t, "a.yaml", src, config.Options{Tenants: anyTenant()})
-	assert.Equal(t, map[string]health.Alert{"route": {After: 10 * time.Minute, Resend: time.Hour}, "at once": {After: -1, Resend: -1, Off: true, Dead: true}}, set.Alerts)
+	assert.Equal(t, map[dispatcher.RouteID]health.Alert{{Tenant: "acme", Name: "route"}: {After: 10 * time.Minute, Resend: time.Hour}, {Tenant: "acme", Name: "at once"}: {After: -1, Resend: -1, Off: true, Dead: true}}, set.Alerts)
 	news := func(route string) event.Event {
-		return event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: route}}, event.Meta{Tenant: "acme", Subject: route})
+		return event.Must(event.ChannelFailing{RouteFailure: event.RouteFailure{Route: route}}, event.Meta{Tenant: "acme", Subject: "acme/" + route})
 	}
 	contact, nobody := set.Routes[1].Events, set.Routes[2].Events
 	assert.True(t, contact.Match(news("route")))
@@ -276,8 +276,8 @@ func TestStyle3AlertAfterResendAndContact(t *testing.T) {
 	assert.False(t, contact.Match(sample(t, event.TypeRequestDenied)))
 	assert.False(t, nobody.Match(news("route")))
 	for _, e := range []event.Event{
-		event.Must(event.ChannelRecovered{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Subject: "route"}),
-		event.Must(event.ChannelDisabled{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Subject: "route"}),
+		event.Must(event.ChannelRecovered{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Subject: "acme/route"}),
+		event.Must(event.ChannelDisabled{RouteFailure: event.RouteFailure{Route: "route"}}, event.Meta{Subject: "acme/route"}),
 	} {
 		assert.True(t, contact.Match(e), e.Type())
 	}

@@ -179,8 +179,8 @@ type alerts struct {
 	*problems
 	tenant  string            // of routes that name none
 	routes  map[string]*value // all of the document, by name
-	all     map[string]health.Alert
-	failing map[string]map[string]bool // routes that fail, by the route that notifies
+	all     map[dispatcher.RouteID]health.Alert
+	failing map[string]map[string]bool // RouteIDs of the routes that fail, as text, by the name of the route that notifies
 }
 
 // add adds the alerts of a route.
@@ -189,8 +189,8 @@ func (a *alerts) add(route *value) {
 	if v == nil {
 		return
 	}
-	s, name := Settings{v}, route.text("name")
-	a.all[name] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
+	s, id := Settings{v}, dispatcher.RouteID{Tenant: a.tenantOf(route), Name: route.text("name")}
+	a.all[id] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
 	for i, to := range s.Texts("to") {
 		at := v.get("to").items[i]
 		switch contact := a.routes[to]; {
@@ -204,7 +204,7 @@ func (a *alerts) add(route *value) {
 			if a.failing[to] == nil {
 				a.failing[to] = map[string]bool{}
 			}
-			a.failing[to][name] = true
+			a.failing[to][id.String()] = true
 		}
 	}
 }

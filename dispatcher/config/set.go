@@ -21,7 +21,7 @@ import (
 // running any more, for example after SetRoutes has returned.
 type Set struct {
 	Routes   []dispatcher.Route
-	Alerts   map[string]health.Alert // by route, for the health.Monitor
+	Alerts   map[dispatcher.RouteID]health.Alert // for the health.Monitor
 	Document *Document
 
 	channels []*sharedChannel

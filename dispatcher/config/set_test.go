@@ -147,7 +147,7 @@ func TestSlackThreadsOutliveAReload(t *testing.T) {
 	o := lab(t)
 	subject := event.Meta{Subject: "REQ-1"}
 	send := func(set *config.Set, e event.Event) {
-		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: "bot", Attempt: 1})
+		_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "bot"}, Attempt: 1})
 		require.NoError(t, err)
 	}
 	first := load(t, "a.yaml", src, o)

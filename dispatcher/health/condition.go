@@ -12,8 +12,7 @@ import (
 type condition struct {
 	failing atomic.Bool // since is set; a success of a healthy route, the hot case, looks at nothing else
 
-	name     string
-	owner    string // the route's tenant
+	id       dispatcher.RouteID
 	tenant   string // of the events about it
 	inactive bool   // disabled or paused by the host: nothing is reported
 	alert    Alert
@@ -42,7 +41,7 @@ func (c *condition) apply(r dispatcher.Route, a Alert) {
 // fail counts a failed attempt.
 func (c *condition) fail(a dispatcher.Attempt) {
 	if !c.failing.Load() {
-		c.failure = event.RouteFailure{Route: c.name, Since: event.At(a.Began)}
+		c.failure = event.RouteFailure{Route: c.id.Name, Since: event.At(a.Began)}
 		c.began = a.Began
 		c.failing.Store(true)
 	}

@@ -30,7 +30,7 @@ func ExampleMonitor() {
 	})
 	monitor := health.New(health.Options{
 		Alert:  health.Alert{After: 10 * time.Minute, Resend: time.Hour},
-		Routes: map[string]health.Alert{"siem": {After: 50 * time.Millisecond}},
+		Routes: map[dispatcher.RouteID]health.Alert{{Name: "siem"}: {After: 50 * time.Millisecond}},
 	})
 	engine, err := dispatcher.New(dispatcher.Config{
 		Observers: []dispatcher.Observer{monitor.Observer()},

@@ -85,8 +85,8 @@ func TestAlertPerRouteWithADefaultForAll(t *testing.T) {
 		for _, name := range []string{"default", "early", "once", "at once", "off"} {
 			routes = append(routes, dispatcher.Route{Name: name, Channel: down, Retry: retry.Fixed{Interval: m}})
 		}
-		b := start(t, health.Options{Routes: map[string]health.Alert{
-			"early": {After: 2 * m, Resend: 20 * m}, "once": {After: 3 * m, Resend: -1}, "at once": {After: -1, Resend: 24 * h}, "off": {Off: true},
+		b := start(t, health.Options{Routes: map[dispatcher.RouteID]health.Alert{
+			named("early"): {After: 2 * m, Resend: 20 * m}, named("once"): {After: 3 * m, Resend: -1}, named("at once"): {After: -1, Resend: 24 * h}, named("off"): {Off: true},
 		}}, routes...)
 		b.dispatch("")
 		advance(45 * m)
@@ -109,7 +109,7 @@ func TestSetChangesAlerts(t *testing.T) {
 		advance(m)
 		b.monitor.Set(health.Alert{After: 2 * m, Resend: 24 * h}, nil)
 		advance(9 * m)
-		b.monitor.Set(health.Alert{}, map[string]health.Alert{"hook": {After: m, Resend: 10 * m}})
+		b.monitor.Set(health.Alert{}, map[dispatcher.RouteID]health.Alert{named("hook"): {After: m, Resend: 10 * m}})
 		advance(3 * m)
 		assert.Equal(t, []string{"channel_failing hook @ 2m0s", "channel_failing hook @ 12m0s"}, b.news(&mail))
 		b.monitor.Set(health.Alert{Off: true}, nil)
@@ -237,7 +237,7 @@ func TestNothingWaitsAnyMore(t *testing.T) {
 				b.dispatch("")
 				advance(2 * m)
 				if tc.purge {
-					n, err := b.Purge(t.Context(), "hook")
+					n, err := b.Purge(t.Context(), named("hook"))
 					require.NoError(t, err)
 					require.Equal(t, 1, n)
 				}
@@ -288,8 +288,8 @@ func TestStyle2AlarmsCarryTheTenantOfTheFailingRoute(t *testing.T) {
 			dispatcher.Route{Name: "mail of all", Tenant: dispatcher.AnyTenant, Channel: &platform, Events: own})
 		b.dispatch("a")
 		synctest.Wait()
-		assert.ElementsMatch(t, []string{"channel_failing hook of a @ 0s", "delivery_dead hook of a @ 0s"}, b.news(&a))
-		assert.ElementsMatch(t, []string{"channel_failing hook of all @ 0s", "delivery_dead hook of all @ 0s"}, b.news(&none),
+		assert.ElementsMatch(t, []string{"channel_failing a/hook of a @ 0s", "delivery_dead a/hook of a @ 0s"}, b.news(&a))
+		assert.ElementsMatch(t, []string{"channel_failing */hook of all @ 0s", "delivery_dead */hook of all @ 0s"}, b.news(&none),
 			"the platform's own routes are no tenant's business")
 		assert.Empty(t, b.news(&c))
 		assert.Len(t, b.news(&platform), 4)
@@ -312,7 +312,7 @@ func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
 		for name, r := range map[string]*receiver{"one": one, "two": two} {
 			assert.NotEmpty(t, r.Deliveries(), "%s gets the alerts about the others", name)
 			for _, d := range r.Deliveries() {
-				assert.NotEqual(t, d.Route, d.Event.Subject(), "about itself")
+				assert.NotEqual(t, d.Route.String(), d.Event.Subject(), "about itself")
 				if dead, err := event.Decode[event.DeliveryDead](d.Event); err == nil {
 					assert.Equal(t, event.Type("access.granted"), dead.FailedType, "a dead alert is not reported")
 				}
@@ -320,7 +320,7 @@ func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
 		}
 		two.fix()
 		advance(2 * h)
-		assert.Contains(t, fmt.Sprint(b.news(&two.Recorder)), "channel_failing one", "and the one that works again hears of the other")
+		assert.Contains(t, fmt.Sprint(b.news(&two.Recorder)), "channel_failing */one", "and the one that works again hears of the other")
 	})
 }
 
@@ -348,7 +348,7 @@ func TestDeliveryDeadOnRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook, mail, full channeltest.Recorder
 		hook.Script(channeltest.Fail(errDown), channeltest.Fail(retry.Permanent(errors.New("400 bad request"))), channeltest.Fail(errDown), nil)
-		b := start(t, health.Options{Routes: map[string]health.Alert{"hook": {Dead: true}, "full": {Dead: true}}},
+		b := start(t, health.Options{Routes: map[dispatcher.RouteID]health.Alert{named("hook"): {Dead: true}, {Tenant: "u", Name: "full"}: {Dead: true}}},
 			dispatcher.Route{Name: "hook", Channel: &hook, Retry: retry.Fixed{Interval: m}},
 			dispatcher.Route{Name: "silent", Channel: &hook, Tenant: "t", Retry: retry.Never{}},
 			dispatcher.Route{Name: "full", Channel: &full, Tenant: "u", State: dispatcher.Paused, Backlog: dispatcher.Backlog{Jobs: 1, Overflow: dispatcher.DropOldest}},
@@ -358,7 +358,7 @@ func TestDeliveryDeadOnRequest(t *testing.T) {
 		dead := only[event.DeliveryDead](t, &mail)
 		assert.Equal(t, event.DeliveryDead{
 			RouteFailure: event.RouteFailure{Route: "hook", Since: event.At(b.began), Attempts: 2, LastError: "400 bad request", FailedID: e.ID(), FailedType: "access.granted"},
-			DeliveryID:   channel.Delivery{Event: e, Route: "hook"}.ID(), Reason: "permanent failure: 400 bad request",
+			DeliveryID:   channel.Delivery{Event: e, Route: channel.RouteID{Name: "hook"}}.ID(), Reason: "permanent failure: 400 bad request",
 		}, dead)
 		b.dispatch("t")
 		synctest.Wait()
@@ -420,7 +420,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go func() { ran <- monitor.Run(ctx, &rec) }()
 		failed := func(route string) {
-			o.Attempted(dispatcher.Attempt{Delivery: channel.Delivery{Route: route, Event: event.Must(access{}, event.Meta{})},
+			o.Attempted(dispatcher.Attempt{Delivery: channel.Delivery{Route: channel.RouteID{Name: route}, Event: event.Must(access{}, event.Meta{})},
 				Err: errDown, Verdict: retry.VerdictTransient, Began: time.Now()})
 		}
 		synctest.Wait()
@@ -439,14 +439,14 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		require.ErrorIs(t, <-ran, context.Canceled)
 
 		for range 1005 {
-			o.Disabled(dispatcher.Disablement{Route: "a", Reason: errDown}) // nobody runs: the outbox fills up
+			o.Disabled(dispatcher.Disablement{Route: named("a"), Reason: errDown}) // nobody runs: the outbox fills up
 		}
 		go func() { ran <- monitor.Run(t.Context(), &rec) }()
 		synctest.Wait()
 		assert.Len(t, rec.Events(), 1001)
 		assert.Equal(t, 1, log.count(t, "tocsin: alerts were lost: too many waited"))
 		rec.Fail(dispatcher.ErrShutdown)
-		o.Disabled(dispatcher.Disablement{Route: "a", Reason: errDown})
+		o.Disabled(dispatcher.Disablement{Route: named("a"), Reason: errDown})
 		require.NoError(t, <-ran, "nothing more can be said")
 	})
 }
@@ -456,7 +456,7 @@ func BenchmarkHealthyAttempt(b *testing.B) {
 	monitor := health.New(health.Options{})
 	o := monitor.Observer()
 	o.Routes([]dispatcher.Route{{Name: "r"}})
-	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r"}, Verdict: retry.VerdictSuccess}
+	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: channel.RouteID{Name: "r"}}, Verdict: retry.VerdictSuccess}
 	b.ReportAllocs()
 	for b.Loop() {
 		o.Attempted(a)

@@ -144,7 +144,7 @@ func TestStyle3AlertMailGoesOutToTheContact(t *testing.T) {
 		stop()
 		running.Wait()
 	})
-	require.NoError(t, engine.Check(ctx, "contact"), "the relay accepts")
+	require.NoError(t, engine.Check(ctx, named("contact")), "the relay accepts")
 	for range 3 {
 		sample, _ := event.Sample(event.TypeSessionStarted)
 		e, err := event.New(event.SessionStarted{}, event.Meta{Subject: sample.Subject()})

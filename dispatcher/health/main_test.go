@@ -165,3 +165,6 @@ func alertRoute(name string, c channel.Channel) dispatcher.Route {
 func newLogger(l *logbook) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
+
+// named is the identity of the route of that name without a tenant.
+func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }

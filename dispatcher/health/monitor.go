@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
@@ -26,13 +27,13 @@ import (
 // Engine in its lifetime.
 //
 // A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
-// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed, or whose
-// name passes to another tenant, is forgotten: nothing of one tenant is reported to another.
+// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed
+// is forgotten.
 // Nothing is remembered across a restart: a failure that lasts is reported anew.
 type Monitor struct {
 	log    *slog.Logger
-	routes atomic.Pointer[map[string]*condition] // replaced as a whole
-	wake   chan struct{}                         // makes Run check what is due
+	routes atomic.Pointer[map[dispatcher.RouteID]*condition] // replaced as a whole
+	wake   chan struct{}                                     // makes Run check what is due
 
 	mu      sync.Mutex
 	options Options
@@ -47,18 +48,18 @@ func New(o Options) *Monitor {
 	if m.log == nil {
 		m.log = slog.Default()
 	}
-	m.routes.Store(&map[string]*condition{})
+	m.routes.Store(&map[dispatcher.RouteID]*condition{})
 	return m
 }
 
 // Set replaces Alert and Routes of the Monitor's Options, for example after a change of configuration. What was
 // reported already counts: a failing route is not reported again for that.
-func (m *Monitor) Set(all Alert, routes map[string]Alert) {
+func (m *Monitor) Set(all Alert, routes map[dispatcher.RouteID]Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.options.Alert, m.options.Routes = all, routes
-	for name, c := range *m.routes.Load() {
-		c.alert = m.options.alert(name)
+	for id, c := range *m.routes.Load() {
+		c.alert = m.options.alert(id)
 	}
 	m.signal()
 }
@@ -73,30 +74,25 @@ func (m *Monitor) changed(routes []dispatcher.Route) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := *m.routes.Load()
-	now := make(map[string]*condition, len(routes))
+	now := make(map[dispatcher.RouteID]*condition, len(routes))
 	for _, r := range routes {
-		c := before[r.Name]
-		if c == nil || c.owner != r.Tenant {
-			c = &condition{name: r.Name, owner: r.Tenant}
+		id := r.ID()
+		c := before[id]
+		if c == nil {
+			c = &condition{id: id}
 		}
-		c.apply(r, m.options.alert(r.Name))
-		now[r.Name] = c
+		c.apply(r, m.options.alert(id))
+		now[id] = c
 	}
 	m.routes.Store(&now)
 	m.signal()
 }
 
-// find returns the route of that name, if it is that tenant's; nil = it is not. News about a route that was just
-// replaced by another tenant's can still come.
-func (m *Monitor) find(route, tenant string) *condition {
-	if c := (*m.routes.Load())[route]; c != nil && c.owner == tenant {
-		return c
-	}
-	return nil
-}
+// find returns a route; nil = it was removed. News about it can still come then.
+func (m *Monitor) find(route dispatcher.RouteID) *condition { return (*m.routes.Load())[route] }
 
 func (m *Monitor) attempted(a dispatcher.Attempt) {
-	c := m.find(a.Delivery.Route, a.Tenant)
+	c := m.find(a.Delivery.Route)
 	if c == nil || a.Receipt.Skipped || a.Verdict == retry.VerdictPostponed || a.Verdict == retry.VerdictSuccess && !c.failing.Load() {
 		return
 	}
@@ -116,7 +112,7 @@ func (m *Monitor) attempted(a dispatcher.Attempt) {
 }
 
 func (m *Monitor) disabled(d dispatcher.Disablement) {
-	c := m.find(d.Route, d.Tenant)
+	c := m.find(d.Route)
 	if c == nil {
 		return
 	}
@@ -131,7 +127,7 @@ func (m *Monitor) settled(s dispatcher.Settlement) {
 	if s.Outcome != dispatcher.Dead {
 		return
 	}
-	c := m.find(s.Delivery.Route, s.Tenant)
+	c := m.find(s.Delivery.Route)
 	if c == nil {
 		return
 	}
@@ -155,7 +151,7 @@ func isOwn(t event.Type) bool {
 
 func deadEvent(c *condition, s dispatcher.Settlement) event.DeliveryDead {
 	d := event.DeliveryDead{RouteFailure: c.failure, DeliveryID: s.Delivery.ID(), Reason: s.Reason}
-	d.Route, d.FailedID, d.FailedType = c.name, s.Delivery.Event.ID(), s.Delivery.Event.Type()
+	d.Route, d.FailedID, d.FailedType = c.id.Name, s.Delivery.Event.ID(), s.Delivery.Event.Type()
 	d.LastError = ""
 	if s.Err != nil {
 		d.LastError = s.Err.Error()
@@ -164,8 +160,8 @@ func deadEvent(c *condition, s dispatcher.Settlement) event.DeliveryDead {
 }
 
 // report posts what is due about c. Called with m locked.
-func (m *Monitor) report(c *condition, now time.Time, waiting map[string]int) {
-	n, counted := waiting[c.name]
+func (m *Monitor) report(c *condition, now time.Time, waiting map[dispatcher.RouteID]int) {
+	n, counted := waiting[c.id]
 	switch {
 	case c.mayHaveRecovered() && counted && n == 0:
 		if was, reported := c.recovered(); reported {
@@ -180,7 +176,7 @@ func (m *Monitor) report(c *condition, now time.Time, waiting map[string]int) {
 
 // waiting counts the deliveries that wait for each route or are being sent, if any route may have recovered; routes
 // whose deliveries cannot be counted are left out.
-func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[string]int {
+func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[dispatcher.RouteID]int {
 	engine, ok := d.(interface {
 		Status(ctx context.Context) ([]dispatcher.RouteStatus, error)
 	})
@@ -193,10 +189,10 @@ func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time
 	if err != nil {
 		m.log.Warn("tocsin: what waits for failing routes could not be counted", dispatcher.AttrError, err)
 	}
-	waiting := map[string]int{}
+	waiting := map[dispatcher.RouteID]int{}
 	for _, r := range routes {
 		if r.Queued >= 0 && r.InFlight >= 0 {
-			waiting[r.Name] = r.Queued + r.InFlight
+			waiting[r.Route] = r.Queued + r.InFlight
 		}
 	}
 	return waiting
@@ -282,9 +278,9 @@ func (m *Monitor) post(c *condition, p event.Payload) {
 		m.lost++
 		return
 	}
-	e, err := event.New(p, event.Meta{Tenant: c.tenant})
+	e, err := event.New(p, event.Meta{Tenant: c.tenant, Subject: c.id.String()})
 	if err != nil { // the texts are those of errors, and names were checked, so this does not happen
-		m.log.Error("tocsin: an alert could not be made", dispatcher.AttrRoute, c.name, dispatcher.AttrError, err)
+		m.log.Error("tocsin: an alert could not be made", dispatcher.AttrRoute, c.id.Name, dispatcher.AttrTenant, c.id.Tenant, dispatcher.AttrError, err)
 		return
 	}
 	m.outbox = append(m.outbox, e)
@@ -309,8 +305,9 @@ func (m *Monitor) send(ctx context.Context, d dispatcher.Dispatcher) (again bool
 		if errors.Is(err, dispatcher.ErrShutdown) {
 			return false, err
 		}
-		m.log.Warn("tocsin: an alert could not be dispatched", dispatcher.AttrEventID, e.ID(),
-			dispatcher.AttrEventType, string(e.Type()), dispatcher.AttrRoute, e.Subject(), dispatcher.AttrError, err)
+		about := channel.ParseRouteID(e.Subject())
+		m.log.Warn("tocsin: an alert could not be dispatched", dispatcher.AttrEventID, e.ID(), dispatcher.AttrEventType, string(e.Type()),
+			dispatcher.AttrRoute, about.Name, dispatcher.AttrTenant, about.Tenant, dispatcher.AttrError, err)
 		if _, full := errors.AsType[*dispatcher.BacklogError](err); !full {
 			kept = append(kept, e)
 		}

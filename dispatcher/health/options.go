@@ -3,6 +3,8 @@ package health
 import (
 	"log/slog"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
 // Alert says when a route's failure is reported. The zero value is the defaults.
@@ -30,13 +32,13 @@ const (
 
 // Options configure a Monitor. The zero value reports every route by the defaults of Alert.
 type Options struct {
-	Alert  Alert            // for the routes that are not in Routes
-	Routes map[string]Alert // by name; a value replaces Alert as a whole
-	Logger *slog.Logger     // of what could not be dispatched; nil = slog.Default
+	Alert  Alert                        // for the routes that are not in Routes
+	Routes map[dispatcher.RouteID]Alert // a value replaces Alert as a whole
+	Logger *slog.Logger                 // of what could not be dispatched; nil = slog.Default
 }
 
 // alert returns what holds for a route.
-func (o *Options) alert(route string) Alert {
+func (o *Options) alert(route dispatcher.RouteID) Alert {
 	a, own := o.Routes[route]
 	if !own {
 		a = o.Alert

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -19,10 +20,8 @@ type Entry struct {
 	Seq      int64         `json:"seq"`      // given by the store: from 1, increasing in the order of Append, never used twice
 	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery became dead
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
-	// Tenant is the route's: "" for none, dispatcher.AnyTenant for a route of the whole platform. Event may then be of
-	// any tenant. Of a delivery that is dead because the route's name had passed to another tenant, it is the event's.
-	Tenant     string             `json:"tenant"`
-	Route      string             `json:"route"`
+	// Route is in the JSON form as the fields tenant and route. Events of a route of AnyTenant may be of any tenant.
+	Route      dispatcher.RouteID `json:"-"`
 	Event      event.Event        `json:"event"`                // its Type is the trigger
 	Generation int64              `json:"generation,omitempty"` // not 0 = delivered again on purpose
 	Attempt    int                `json:"attempt"`              // 1 for the first; of a dead delivery, the attempts made
@@ -39,12 +38,37 @@ type Entry struct {
 	Response       *channel.Message `json:"response,omitempty"` // likewise
 }
 
+// plainEntry is an Entry without its methods.
+type plainEntry Entry
+
+// entryJSON is the JSON form of an Entry.
+type entryJSON struct {
+	plainEntry
+
+	Tenant string `json:"tenant"` // of the route
+	Route  string `json:"route"`  // its name
+}
+
+// MarshalJSON implements json.Marshaler.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	return json.Marshal(entryJSON{plainEntry(e), e.Route.Tenant, e.Route.Name})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *Entry) UnmarshalJSON(text []byte) error {
+	form := entryJSON{plainEntry(*e), e.Route.Tenant, e.Route.Name}
+	err := json.Unmarshal(text, &form)
+	*e = Entry(form.plainEntry)
+	e.Route = dispatcher.RouteID{Tenant: form.Tenant, Name: form.Route}
+	return err
+}
+
 // DeliveryID is the idempotency key that the receiver saw (webhook-id).
 func (e Entry) DeliveryID() string { return channel.Delivery{Event: e.Event, Route: e.Route}.ID() }
 
 // redeliverer is a *dispatcher.Engine.
 type redeliverer interface {
-	Redeliver(ctx context.Context, ev event.Event, routes ...string) error
+	Redeliver(ctx context.Context, ev event.Event, routes ...dispatcher.RouteID) error
 }
 
 // Redeliver gives the entry's event to the entry's route again, on purpose: with the route as it is now, as a new

@@ -141,7 +141,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 
 func (r *Recorder) attempted(a dispatcher.Attempt) {
 	e := Entry{
-		Time: a.Began, Duration: a.Duration, Tenant: a.Tenant, Route: a.Delivery.Route, Event: a.Delivery.Event,
+		Time: a.Began, Duration: a.Duration, Route: a.Delivery.Route, Event: a.Delivery.Event,
 		Generation: a.Delivery.Generation, Attempt: a.Delivery.Attempt, Outcome: a.Outcome, Verdict: a.Verdict.String(), Next: a.Next,
 		Status: a.Receipt.Status, ProviderID: valid(a.Receipt.ProviderID), OutcomeUnknown: a.Receipt.OutcomeUnknown,
 		Request: r.capped(a.Receipt.Request), Response: r.capped(a.Receipt.Response),
@@ -157,7 +157,7 @@ func (r *Recorder) settled(s dispatcher.Settlement) {
 		return // its last attempt says it
 	}
 	e := Entry{
-		Time: time.Now(), Tenant: s.Tenant, Route: s.Delivery.Route, Event: s.Delivery.Event, Generation: s.Delivery.Generation,
+		Time: time.Now(), Route: s.Delivery.Route, Event: s.Delivery.Event, Generation: s.Delivery.Generation,
 		Attempt: s.Delivery.Attempt, Outcome: dispatcher.Dead, Reason: valid(s.Reason),
 	}
 	if s.Err != nil {

@@ -45,11 +45,11 @@ func TestStyle1HistoryPerWebhook(t *testing.T) {
 		got := query(t, b.store, history.Query{Route: "hook"})
 		require.Len(t, got, 2)
 		assert.Equal(t, history.Entry{
-			Seq: got[0].Seq, Time: began, Duration: 3 * time.Second, Route: "hook", Event: e, Attempt: 1, Outcome: dispatcher.Failed,
+			Seq: got[0].Seq, Time: began, Duration: 3 * time.Second, Route: dispatcher.RouteID{Name: "hook"}, Event: e, Attempt: 1, Outcome: dispatcher.Failed,
 			Verdict: "transient", Error: "receiver is down", Next: time.Minute, Status: 503, Request: request, Response: refused.Response,
 		}, got[0])
 		assert.Equal(t, history.Entry{
-			Seq: got[1].Seq, Time: began.Add(63 * time.Second), Route: "hook", Event: e, Attempt: 2, Outcome: dispatcher.Delivered,
+			Seq: got[1].Seq, Time: began.Add(63 * time.Second), Route: dispatcher.RouteID{Name: "hook"}, Event: e, Attempt: 2, Outcome: dispatcher.Delivered,
 			Verdict: "success", Status: 200, ProviderID: "p-1", Request: request, Response: taken.Response,
 		}, got[1])
 		assert.Equal(t, event.TypeRequestApproved, got[1].Event.Type(), "the trigger")
@@ -76,7 +76,7 @@ func TestEveryOutcomeIsRecorded(t *testing.T) {
 		advance(time.Hour)
 		var got []string
 		for _, e := range query(t, b.store, everything()) {
-			got = append(got, fmt.Sprintf("%s %q %s %s attempt %d: %s%s", e.Route, e.Tenant, e.Outcome, e.Verdict, e.Attempt, e.Error, e.Reason))
+			got = append(got, fmt.Sprintf("%s %q %s %s attempt %d: %s%s", e.Route.Name, e.Route.Tenant, e.Outcome, e.Verdict, e.Attempt, e.Error, e.Reason))
 		}
 		assert.ElementsMatch(t, []string{
 			`r "acme" delivered success attempt 1: `,
@@ -129,7 +129,7 @@ func TestRedeliverFromHistory(t *testing.T) {
 func TestEntryJSONRoundTrips(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 20, 0, 0, 123_456_789, time.UTC)
-	full := history.Entry{Seq: 7, Time: at, Duration: 1, Tenant: "t", Route: "r", Event: event.Must(note{"x"}, event.Meta{Time: at}), Generation: 1 << 60,
+	full := history.Entry{Seq: 7, Time: at, Duration: 1, Route: dispatcher.RouteID{Tenant: "t", Name: "r"}, Event: event.Must(note{"x"}, event.Meta{Time: at}), Generation: 1 << 60,
 		Attempt: 3, Outcome: dispatcher.Failed, Verdict: "transient", Error: "e", Reason: "r", Next: 2, Status: 503, ProviderID: "p", OutcomeUnknown: true,
 		Request:  &channel.Message{Start: "POST", Header: http.Header{"A": {"b"}}, Body: []byte{0, 255}, Truncated: true},
 		Response: &channel.Message{}}
@@ -327,7 +327,7 @@ func BenchmarkRecord(b *testing.B) {
 	r, err := history.NewRecorder(history.NewMemory(0), history.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	attempted := r.Observer().Attempted
-	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: "r", Event: event.Must(note{}, event.Meta{})}, Began: time.Now(), Verdict: retry.VerdictSuccess}
+	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: channel.RouteID{Name: "r"}, Event: event.Must(note{}, event.Meta{})}, Began: time.Now(), Verdict: retry.VerdictSuccess}
 	b.ReportAllocs()
 	for b.Loop() {
 		attempted(a)

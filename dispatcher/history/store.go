@@ -28,7 +28,7 @@ type Query struct {
 	// id, or dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a query that
 	// forgets it shows nobody else's entries.
 	Tenant   string
-	Route    string
+	Route    string // name of the route
 	EventID  string
 	Subject  string               // of the event
 	Type     event.Type           // of the event: the trigger
@@ -60,8 +60,8 @@ func (q Query) EveryTenant() bool { return q.Tenant == dispatcher.AnyTenant }
 
 // Match reports whether e is selected, apart from Limit.
 func (q Query) Match(e Entry) bool {
-	return (q.EveryTenant() || q.Tenant == e.Tenant) &&
-		(q.Route == "" || q.Route == e.Route) &&
+	return (q.EveryTenant() || q.Tenant == e.Route.Tenant) &&
+		(q.Route == "" || q.Route == e.Route.Name) &&
 		(q.EventID == "" || q.EventID == e.Event.ID()) &&
 		(q.Subject == "" || q.Subject == e.Event.Subject()) &&
 		(q.Type == "" || q.Type == e.Event.Type()) &&

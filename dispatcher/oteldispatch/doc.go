@@ -35,6 +35,7 @@
 //	tocsin.event.type               for example request.approved
 //	tocsin.event.id
 //	tocsin.tenant                   with Config.Tenants, if the event has one
+//	tocsin.route.tenant             with Config.Tenants, if the route has one
 //	tocsin.delivery.attempt         1 for the first; without a verdict, the one that was not made
 //	tocsin.delivery.redelivery      true if somebody delivered it again on purpose
 //	tocsin.delivery.verdict         success, transient, permanent or postponed; absent when nothing was attempted
@@ -62,8 +63,8 @@
 //	tocsin.route.failing.duration        s           gauge: since the first failure after a success; 0 = none: route
 //
 // The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed
-// set: there is no id in them, and a tenant (of the event) only with Config.Tenants. Gauges that the queue cannot count
-// are absent.
+// set: there is no id in them, and tenants (of the event and the route) only with Config.Tenants. Gauges that the queue
+// cannot count are absent.
 //
 // # Error types
 //

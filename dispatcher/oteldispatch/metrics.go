@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
@@ -65,6 +66,15 @@ func (s *meters) about(e event.Event) facts {
 	return f
 }
 
+// ofRoute adds the facts of a route.
+func (s *meters) ofRoute(f facts, route dispatcher.RouteID) facts {
+	f.route = route.Name
+	if s.tenants {
+		f.routeTenant = route.Tenant
+	}
+	return f
+}
+
 // sent records jobs that were handed to the queue, or that it refused.
 func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, err error, took time.Duration) {
 	failure := queueError(err)
@@ -78,8 +88,8 @@ func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, e
 	full, partly := errors.AsType[*queue.BacklogError](err)
 	for i := range jobs {
 		j := &jobs[i]
-		f := s.about(j.Event)
-		f.operation, f.route, f.failure = operation, j.Lane, failure
+		f := s.ofRoute(s.about(j.Event), channel.ParseRouteID(j.Lane))
+		f.operation, f.failure = operation, failure
 		if partly && !slices.Contains(full.Lanes, j.Lane) { // which got its job
 			f.failure = ""
 		}
@@ -89,8 +99,8 @@ func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, e
 
 // attempted records an attempt and its error.type.
 func (s *meters) attempted(a *dispatcher.Attempt, failure string) {
-	f := s.about(a.Delivery.Event)
-	f.operation, f.route, f.failure = deliver, a.Delivery.Route, failure
+	f := s.ofRoute(s.about(a.Delivery.Event), a.Delivery.Route)
+	f.operation, f.failure = deliver, failure
 	if s.consumed.Enabled(a.Context) {
 		s.consumed.Add(a.Context, 1, s.series.of(f).add...)
 	}
@@ -125,24 +135,50 @@ func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 	}
 	return t.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		routes, err := e.Status(ctx)
-		for _, r := range routes {
-			route := metric.WithAttributes(semconv.MessagingDestinationName(r.Name))
+		for f, g := range t.meters.gauges(routes) {
+			route := metric.WithAttributeSet(f.set())
 			observe := func(gauge metric.Int64Observable, n int) {
 				if n >= 0 { // else the queue cannot count
 					o.ObserveInt64(gauge, int64(n), route)
 				}
 			}
-			observe(queued, r.Queued)
-			observe(inFlight, r.InFlight)
-			observe(dead, r.DeadLetters)
-			since := 0.0
-			if !r.FailingSince.IsZero() {
-				since = max(time.Since(r.FailingSince).Seconds(), 0)
-			}
-			o.ObserveFloat64(failing, since, route)
+			observe(queued, g.queued)
+			observe(inFlight, g.inFlight)
+			observe(dead, g.dead)
+			o.ObserveFloat64(failing, g.failing.Seconds(), route)
 		}
 		return err
 	}, queued, inFlight, dead, failing)
+}
+
+// gauges are what is observed of the routes that have the same attributes; -1 = it could not be counted.
+type gauges struct {
+	queued, inFlight, dead int
+	failing                time.Duration // of the one that has been failing for longest
+}
+
+// gauges sums up routes by their attributes.
+func (s *meters) gauges(routes []dispatcher.RouteStatus) map[facts]gauges {
+	all := make(map[facts]gauges, len(routes))
+	now := time.Now()
+	for _, r := range routes {
+		f := s.ofRoute(facts{}, r.Route)
+		g := all[f]
+		g.queued, g.inFlight, g.dead = sum(g.queued, r.Queued), sum(g.inFlight, r.InFlight), sum(g.dead, r.DeadLetters)
+		if !r.FailingSince.IsZero() {
+			g.failing = max(g.failing, now.Sub(r.FailingSince))
+		}
+		all[f] = g
+	}
+	return all
+}
+
+// sum adds numbers of which a negative one is not known.
+func sum(a, b int) int {
+	if a < 0 || b < 0 {
+		return -1
+	}
+	return a + b
 }
 
 // facts are the attributes of a measurement; "" = absent.
@@ -150,6 +186,7 @@ type facts struct {
 	operation     string
 	operationType string
 	route         string
+	routeTenant   string
 	eventType     string
 	tenant        string
 	verdict       string
@@ -159,7 +196,7 @@ type facts struct {
 }
 
 func (f facts) set() attribute.Set {
-	all := make([]attribute.KeyValue, 0, 9)
+	all := make([]attribute.KeyValue, 0, 10)
 	add := func(key attribute.Key, value string) {
 		if value != "" {
 			all = append(all, key.String(value))
@@ -171,6 +208,7 @@ func (f facts) set() attribute.Set {
 	add(semconv.MessagingOperationNameKey, f.operation)
 	add(semconv.MessagingOperationTypeKey, f.operationType)
 	add(semconv.MessagingDestinationNameKey, f.route)
+	add(keyRouteTenant, f.routeTenant)
 	add(keyEventType, f.eventType)
 	add(keyTenant, f.tenant)
 	add(keyVerdict, f.verdict)

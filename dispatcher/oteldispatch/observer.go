@@ -30,8 +30,8 @@ func (t *Telemetry) Observer() dispatcher.Observer {
 		},
 		Attempted: t.attempted,
 		Settled: func(s dispatcher.Settlement) {
-			f := m.about(s.Delivery.Event)
-			f.route, f.outcome = s.Delivery.Route, string(s.Outcome)
+			f := m.ofRoute(m.about(s.Delivery.Event), s.Delivery.Route)
+			f.outcome = string(s.Outcome)
 			m.count(m.settled, f)
 		},
 	}

@@ -46,14 +46,15 @@ func (q *traced) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 
 // Open implements queue.Queue.
 func (q *traced) Open(lane string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
-	p := &processor{telemetry: q.telemetry, lane: lane, handler: h, span: deliver + " " + lane, options: []trace.SpanStartOption{
+	route := channel.ParseRouteID(lane)
+	about := []attribute.KeyValue{
+		semconv.MessagingSystemKey.String(system),
+		semconv.MessagingOperationName(deliver),
+		semconv.MessagingOperationTypeProcess,
+	}
+	p := &processor{telemetry: q.telemetry, lane: lane, handler: h, span: deliver + " " + route.Name, options: []trace.SpanStartOption{
 		trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(
-			semconv.MessagingSystemKey.String(system),
-			semconv.MessagingOperationName(deliver),
-			semconv.MessagingOperationTypeProcess,
-			semconv.MessagingDestinationName(lane),
-		),
+		trace.WithAttributes(q.telemetry.addRoute(about, route)...),
 	}}
 	return q.Queue.Open(lane, o, p.handle)
 }
@@ -84,13 +85,14 @@ func (t *Telemetry) send(
 // sendAttributes describes what all jobs have in common.
 func (t *Telemetry) sendAttributes(operation string, jobs []queue.Job) (name string, about []attribute.KeyValue) {
 	name = operation
-	about = make([]attribute.KeyValue, 0, 8)
+	about = make([]attribute.KeyValue, 0, 9)
 	about = append(about, semconv.MessagingSystemKey.String(system),
 		semconv.MessagingOperationName(operation), semconv.MessagingOperationTypeSend)
 	first := &jobs[0]
 	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Lane != first.Lane }) {
-		name += " " + first.Lane
-		about = append(about, semconv.MessagingDestinationName(first.Lane))
+		route := channel.ParseRouteID(first.Lane)
+		name += " " + route.Name
+		about = t.addRoute(about, route)
 	}
 	if !slices.ContainsFunc(jobs, func(j queue.Job) bool { return j.Event.ID() != first.Event.ID() }) {
 		about = append(about, keyEventType.String(string(first.Event.Type())), keyEventID.String(first.Event.ID()))
@@ -101,7 +103,16 @@ func (t *Telemetry) sendAttributes(operation string, jobs []queue.Job) (name str
 	if len(jobs) > 1 {
 		return name, append(about, semconv.MessagingBatchMessageCount(len(jobs)))
 	}
-	return name, append(about, semconv.MessagingMessageID(channel.Delivery{Event: first.Event, Route: first.Lane}.ID()))
+	return name, append(about, semconv.MessagingMessageID(queue.Job{Event: first.Event, Lane: first.Lane}.ID()))
+}
+
+// addRoute adds the attributes of a route.
+func (t *Telemetry) addRoute(about []attribute.KeyValue, route channel.RouteID) []attribute.KeyValue {
+	about = append(about, semconv.MessagingDestinationName(route.Name))
+	if t.tenants && route.Tenant != "" {
+		about = append(about, keyRouteTenant.String(route.Tenant))
+	}
+	return about
 }
 
 // carry returns jobs with the trace context of ctx in their headers: copies, because they are the caller's. A context
@@ -175,7 +186,7 @@ func (p *processor) handle(ctx context.Context, j queue.Job) (out queue.Disposit
 // describe says on the span which job it is about.
 func (p *processor) describe(span trace.Span, j queue.Job) {
 	span.SetAttributes(
-		semconv.MessagingMessageID(channel.Delivery{Event: j.Event, Route: p.lane}.ID()),
+		semconv.MessagingMessageID(queue.Job{Event: j.Event, Lane: p.lane}.ID()),
 		keyEventType.String(string(j.Event.Type())),
 		keyEventID.String(j.Event.ID()),
 		keyAttempt.Int(j.Attempt+1),

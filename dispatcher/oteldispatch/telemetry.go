@@ -21,7 +21,8 @@ type Config struct {
 	// Propagator writes trace context into the headers of jobs; nil = propagation.TraceContext. One that carries
 	// baggage stores it in the queue.
 	Propagator propagation.TextMapPropagator
-	// Tenants adds the event's tenant to spans and to metrics by event type. Each tenant multiplies the series.
+	// Tenants adds the tenants of events and routes to spans and metrics. Each tenant multiplies the series. Without it
+	// the routes of one name are counted together, whichever tenant's they are.
 	Tenants bool
 }
 
@@ -74,6 +75,7 @@ const (
 	keyEventType      = attribute.Key("tocsin.event.type")
 	keyEventID        = attribute.Key("tocsin.event.id")
 	keyTenant         = attribute.Key("tocsin.tenant")
+	keyRouteTenant    = attribute.Key("tocsin.route.tenant")
 	keyReason         = attribute.Key("tocsin.reason")
 	keyOutcome        = attribute.Key("tocsin.outcome")
 	keyAttempt        = attribute.Key("tocsin.delivery.attempt")

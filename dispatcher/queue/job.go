@@ -30,7 +30,7 @@ type Job struct {
 // ID identifies the job: the delivery's id and, for a redelivery on purpose, "~" and the generation. A queue stores a
 // job id once.
 func (j Job) ID() string {
-	id := channel.Delivery{Event: j.Event, Route: j.Lane}.ID()
+	id := channel.Delivery{Event: j.Event, Route: channel.ParseRouteID(j.Lane)}.ID()
 	if j.Generation == 0 {
 		return id
 	}

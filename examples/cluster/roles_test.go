@@ -30,7 +30,7 @@ func (l *sendings) sends(worker string) channel.Channel {
 	return channel.Func(func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.sent[d.Route+" "+d.Event.ID()] = append(l.sent[d.Route+" "+d.Event.ID()], worker)
+		l.sent[d.Route.Name+" "+d.Event.ID()] = append(l.sent[d.Route.Name+" "+d.Event.ID()], worker)
 		return channel.Receipt{}, nil
 	})
 }

@@ -62,7 +62,7 @@ func (p *program) status(route string) dispatcher.RouteStatus {
 	all, err := p.Status(p.t.Context())
 	require.NoError(p.t, err)
 	for _, s := range all {
-		if s.Name == route {
+		if s.Route.Name == route {
 			return s
 		}
 	}
@@ -100,7 +100,7 @@ func TestRemindersOutlastARestart(t *testing.T) {
 	left := p.end()
 	require.NotNil(t, left)
 	assert.True(t, left.Durable)
-	assert.Equal(t, []dispatcher.Left{{Route: dispatcher.ScheduleLane, Queued: 2}}, left.Left)
+	assert.Equal(t, []dispatcher.Left{{Route: dispatcher.RouteID{Name: dispatcher.ScheduleLane}, Queued: 2}}, left.Left)
 
 	p = launch(t, file, route)
 	was, err = p.Cancel(t.Context(), "expiring/grant-1")
@@ -172,14 +172,14 @@ func TestUnknownRoutesWait(t *testing.T) {
 	wait(t, &b, 5)
 	left := p.end()
 	require.NotNil(t, left)
-	assert.Equal(t, []dispatcher.Left{{Route: "a", Queued: 5}}, left.Left)
+	assert.Equal(t, []dispatcher.Left{{Route: dispatcher.RouteID{Name: "a"}, Queued: 5}}, left.Left)
 
 	p = launch(t, file, other)
 	require.NoError(t, p.Dispatch(t.Context(), grants(5, 6)...))
 	wait(t, &b, 6)
 	left = p.end()
 	require.NotNil(t, left)
-	assert.Equal(t, []dispatcher.Left{{Route: "a", Queued: 5}}, left.Left, "nobody asked for them")
+	assert.Equal(t, []dispatcher.Left{{Route: dispatcher.RouteID{Name: "a"}, Queued: 5}}, left.Left, "nobody asked for them")
 	assert.Empty(t, a.Deliveries())
 
 	paused.State = dispatcher.Enabled
@@ -205,7 +205,7 @@ func TestRetriesGoOnAfterARestart(t *testing.T) {
 	assert.False(t, p.status("a").FailingSince.IsZero())
 	left := p.end()
 	require.NotNil(t, left)
-	assert.Equal(t, []dispatcher.Left{{Route: "a", Queued: 1}}, left.Left)
+	assert.Equal(t, []dispatcher.Left{{Route: dispatcher.RouteID{Name: "a"}, Queued: 1}}, left.Left)
 
 	p = launch(t, file, route(&up))
 	s := p.status("a")

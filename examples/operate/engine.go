@@ -41,7 +41,7 @@ func newOperation(set *config.Set, changed *changes) (*operation, error) {
 	}
 	counter := dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
 		o.mu.Lock()
-		o.settled[s.Delivery.Route]++
+		o.settled[s.Delivery.Route.Name]++
 		o.mu.Unlock()
 		changed.notify()
 	}}

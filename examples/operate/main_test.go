@@ -75,8 +75,8 @@ func TestWhatIsShown(t *testing.T) {
 	routes, err := s.engine.Status(ctx)
 	require.NoError(t, err)
 	for _, r := range routes {
-		assert.Equal(t, "OK", r.Health(), r.Name)
-		assert.Zero(t, r.Queued+r.InFlight+r.DeadLetters, r.Name)
+		assert.Equal(t, "OK", r.Health(), r.Route.Name)
+		assert.Zero(t, r.Queued+r.InFlight+r.DeadLetters, r.Route.Name)
 	}
 	dead, err := s.store.Query(ctx, history.Query{Tenant: dispatcher.AnyTenant, Outcomes: []dispatcher.Outcome{dispatcher.Dead}})
 	require.NoError(t, err)

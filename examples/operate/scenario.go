@@ -55,7 +55,7 @@ func (s *scenario) play(ctx context.Context) error {
 	}
 	for _, r := range routes {
 		if r.Delivered > 0 {
-			fmt.Fprintf(s.out, "  %-8s %d delivered, %d suppressed\n", r.Name, r.Delivered, r.Skipped)
+			fmt.Fprintf(s.out, "  %-8s %d delivered, %d suppressed\n", r.Route.Name, r.Delivered, r.Skipped)
 		}
 	}
 
@@ -122,7 +122,7 @@ func (s *scenario) sumUp(ctx context.Context) error {
 		if e.Request != nil {
 			request = strings.Replace(e.Request.Start, s.systems.URL, "http://…", 1)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05"), e.Route, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05"), e.Route.Name, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
 	}
 	return w.Flush()
 }

@@ -178,7 +178,7 @@ func tocsinWebhook() senderMaker {
 			}
 			return sender{
 				send: func(ctx context.Context, e event.Event) error {
-					_, err := hook.Send(ctx, channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+					_, err := hook.Send(ctx, channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 					return err
 				},
 				close: func() { _ = hook.Close() },

@@ -76,7 +76,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	engine, err := dispatcher.New(dispatcher.Config{
 		Routes: routes,
 		Observers: append(watching, scenario.observer(), dispatcher.Observer{Settled: func(s dispatcher.Settlement) {
-			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route == "chat" {
+			if s.Delivery.Event.ID() == pending.ID() && s.Delivery.Route.Name == "chat" {
 				close(delivered)
 			}
 		}}),

@@ -45,12 +45,12 @@ func TestWhatArrived(t *testing.T) {
 	settled := make(chan dispatcher.Settlement, 8)
 	r, err := run(ctx, &out, dispatcher.Observer{
 		Attempted: func(a dispatcher.Attempt) {
-			if a.Delivery.Route == "metadata" {
+			if a.Delivery.Route.Name == "metadata" {
 				attempted <- a
 			}
 		},
 		Settled: func(s dispatcher.Settlement) {
-			if s.Delivery.Route == "metadata" {
+			if s.Delivery.Route.Name == "metadata" {
 				settled <- s
 			}
 		},

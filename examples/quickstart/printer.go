@@ -43,11 +43,11 @@ func (p *printer) observer() dispatcher.Observer {
 			case a.Err != nil:
 				text = fmt.Sprintf("failed, status %d", a.Receipt.Status)
 			}
-			p.line(a.Delivery.Route, string(a.Delivery.Event.Type()), a.Delivery.Attempt, text)
+			p.line(a.Delivery.Route.Name, string(a.Delivery.Event.Type()), a.Delivery.Attempt, text)
 		},
 		Settled: func(s dispatcher.Settlement) {
 			if s.Outcome == dispatcher.Dead {
-				p.line(s.Delivery.Route, string(s.Delivery.Event.Type()), s.Delivery.Attempt, "dead: kept for inspection and redelivery")
+				p.line(s.Delivery.Route.Name, string(s.Delivery.Event.Type()), s.Delivery.Attempt, "dead: kept for inspection and redelivery")
 			}
 		},
 	}
@@ -63,7 +63,7 @@ func (p *printer) table(status []dispatcher.RouteStatus) {
 	w := tabwriter.NewWriter(p.out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "  route\tdelivered\tsuppressed\tfailed attempts\tdead\tstill queued")
 	for _, s := range status {
-		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%d\n", s.Name, s.Delivered, s.Skipped, s.Failed, s.Dead, s.Queued)
+		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%d\n", s.Route.Name, s.Delivered, s.Skipped, s.Failed, s.Dead, s.Queued)
 	}
 	_ = w.Flush()
 }

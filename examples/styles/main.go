@@ -80,7 +80,7 @@ func (s style) show(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer hook.Close()
-	receipt, err := hook.Send(ctx, channel.Delivery{Event: s.event, Route: "example", Attempt: 1})
+	receipt, err := hook.Send(ctx, channel.Delivery{Event: s.event, Route: channel.RouteID{Name: "example"}, Attempt: 1})
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (s *scenario) send(ctx context.Context, origin string, signing webhook.Sign
 	}
 	defer hook.Close()
 	approved, _ := event.Sample(event.TypeRequestApproved)
-	receipt, err := hook.Send(ctx, channel.Delivery{Event: approved, Route: "chat", Attempt: 1})
+	receipt, err := hook.Send(ctx, channel.Delivery{Event: approved, Route: channel.RouteID{Name: "chat"}, Attempt: 1})
 	if receipt.Request == nil {
 		return err // nothing was sent, which is not part of the scenario
 	}

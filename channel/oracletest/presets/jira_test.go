@@ -66,7 +66,7 @@ func sender(t *testing.T, c webhook.Config, status int) func(e event.Event) []by
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hook.Close()) })
 	return func(e event.Event) []byte {
-		_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "r", Attempt: 1})
+		_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "r"}, Attempt: 1})
 		require.NoError(t, err)
 		return <-bodies
 	}

@@ -48,7 +48,7 @@ func sent(c webhook.Config, e event.Event, status int) string {
 		return err.Error()
 	}
 	defer hook.Close()
-	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: "example", Attempt: 1}); err != nil {
+	if _, err := hook.Send(context.Background(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "example"}, Attempt: 1}); err != nil {
 		return err.Error()
 	}
 	return arrived.String()

@@ -191,7 +191,7 @@ func sender(t *testing.T, p product) func(e event.Event) received {
 }
 
 func delivery(e event.Event) channel.Delivery {
-	return channel.Delivery{Event: e, Route: "on-call", Attempt: 1}
+	return channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1}
 }
 
 func sample(t testing.TB, typ event.Type) event.Event {

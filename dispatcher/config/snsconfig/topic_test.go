@@ -81,7 +81,7 @@ func send(t *testing.T, set *config.Set) {
 	e := event.Must(event.RequestPending{AccessRequest: event.AccessRequest{
 		ID: "4f1c", FriendlyID: "AR-2047", Justification: "say \"please\"",
 	}}, event.Meta{Tenant: "acme", Attributes: map[string]string{"region": "emea"}})
-	_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: "siem", Attempt: 1})
+	_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "siem"}, Attempt: 1})
 	require.NoError(t, err)
 }
 

@@ -133,13 +133,13 @@ func (n *naive) Query(ctx context.Context, q history.Query) ([]history.Entry, er
 			e = n.entries[i]
 		}
 		if n.is("the event's tenant") {
-			e.Tenant = e.Event.Tenant()
+			e.Route.Tenant = e.Event.Tenant()
 		}
 		match := q.Match(e)
 		if n.is("routes by prefix") && q.Route != "" {
 			r := q.Route
 			q.Route = ""
-			match = q.Match(e) && strings.HasPrefix(e.Route, r)
+			match = q.Match(e) && strings.HasPrefix(e.Route.Name, r)
 			q.Route = r
 		}
 		if match && len(found) < limit {

@@ -130,7 +130,7 @@ func began() time.Time { return time.Date(2026, 11, 25, 20, 0, 0, 123_456_789, t
 // entry is a plain one, the n-th.
 func entry(n int) history.Entry {
 	return history.Entry{
-		Time: began().Add(time.Duration(n) * time.Second), Route: "r", Attempt: n, Outcome: dispatcher.Delivered,
+		Time: began().Add(time.Duration(n) * time.Second), Route: dispatcher.RouteID{Name: "r"}, Attempt: n, Outcome: dispatcher.Delivered,
 		Event: event.Must(fact{fmt.Sprint(n)}, event.Meta{ID: fmt.Sprint("e-", n), Subject: "s", Time: began()}),
 	}
 }

@@ -65,14 +65,14 @@ func orderRule(p *probe) {
 func odd() []history.Entry {
 	const text = "<b>&amp;</b> quote \" ' ` \\ ; -- % _ * \x00 \t\n\r é e\u0301 \u202e 日本 \U0001F514 \uFFFD"
 	full := history.Entry{
-		Time: began(), Duration: 1234567 * time.Nanosecond, Tenant: "acme " + "é", Route: "r\u202e\"';--", Generation: 1<<62 + 1, Attempt: 1 << 30,
+		Time: began(), Duration: 1234567 * time.Nanosecond, Route: dispatcher.RouteID{Tenant: "acme " + "é", Name: "r\u202e\"';--"}, Generation: 1<<62 + 1, Attempt: 1 << 30,
 		Outcome: dispatcher.Failed, Verdict: "transient", Error: text, Reason: text, Next: 15 * time.Minute, Status: 503, ProviderID: text, OutcomeUnknown: true,
 		Event: event.Must(fact{text}, event.Meta{ID: "odd-1", Subject: "s '\"", Source: "src", Tenant: "acme", Time: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), Attributes: map[string]string{"k": text}}),
 		Request: &channel.Message{Start: "POST https://hooks.example", Header: http.Header{"X-A": {"1", "2"}, "Empty": {""}}, Body: []byte{0, 255, 1, '"'},
 			Truncated: true},
 		Response: &channel.Message{Start: text, Body: []byte(text)},
 	}
-	bare := history.Entry{Time: began(), Route: "r", Outcome: dispatcher.Dead, Event: event.Must(fact{}, event.Meta{ID: "odd-2", Time: began()})}
+	bare := history.Entry{Time: began(), Route: dispatcher.RouteID{Name: "r"}, Outcome: dispatcher.Dead, Event: event.Must(fact{}, event.Meta{ID: "odd-2", Time: began()})}
 	nothing := full
 	nothing.Request, nothing.Response = &channel.Message{}, nil
 	past := bare
@@ -98,7 +98,7 @@ func wholeRule(p *probe) {
 // varied returns entries that differ in what a Query can ask for.
 func varied() []history.Entry {
 	all := entries(8)
-	all[1].Route = "other"
+	all[1].Route.Name = "other"
 	all[2].Event = event.Must(fact{}, event.Meta{ID: "e-3", Subject: "another"})
 	all[3].Event = event.Must(other{}, event.Meta{ID: "e-4", Subject: "s"})
 	all[4].Outcome, all[5].Outcome, all[6].Outcome = dispatcher.Failed, dispatcher.Dead, dispatcher.Postponed
@@ -143,8 +143,8 @@ func fieldsRule(p *probe) {
 
 func tenantsRule(p *probe) {
 	all := entries(4)
-	all[1].Tenant, all[2].Tenant = "a", dispatcher.AnyTenant
-	all[3].Tenant = "A"
+	all[1].Route.Tenant, all[2].Route.Tenant = "a", dispatcher.AnyTenant
+	all[3].Route.Tenant = "A"
 	// The tenant is the route's, not the event's.
 	all[0].Event = event.Must(fact{}, event.Meta{Tenant: "a"})
 	p.append(all...)
@@ -291,7 +291,7 @@ func randomRule(p *probe) {
 	var all []history.Entry
 	for n := range 300 {
 		e := entry(n + 1)
-		e.Tenant, e.Route, e.Outcome = pick("", "a", "b", dispatcher.AnyTenant), pick("r", "q"), outcomes[rnd.IntN(5)]
+		e.Route.Tenant, e.Route.Name, e.Outcome = pick("", "a", "b", dispatcher.AnyTenant), pick("r", "q"), outcomes[rnd.IntN(5)]
 		e.Status, e.Time = 200+rnd.IntN(2), began().Add(time.Duration(rnd.IntN(100))*time.Second)
 		var payload event.Payload = fact{}
 		if rnd.IntN(2) == 0 {

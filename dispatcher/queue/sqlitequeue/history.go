@@ -53,7 +53,7 @@ func (t *tx) putEntry(e *history.Entry, detail string) error {
 	}
 	_, err = t.exec(`INSERT INTO history (time, tenant, route, told, type, subject, outcome, status, detail)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		stampOf(e.Time), e.Tenant, e.Route, num, string(e.Event.Type()), e.Event.Subject(), string(e.Outcome), int64(e.Status), detail)
+		stampOf(e.Time), e.Route.Tenant, e.Route.Name, num, string(e.Event.Type()), e.Event.Subject(), string(e.Outcome), int64(e.Status), detail)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/history/historytest"
 )
@@ -26,10 +27,10 @@ func TestHistoryStoresAnEventOnce(t *testing.T) {
 	s := q.History()
 	e := kilobyte("e-1")
 	for i := range 10 {
-		require.NoError(t, s.Append(t.Context(), history.Entry{Time: time.Now(), Route: fmt.Sprint("r", i), Event: e}))
+		require.NoError(t, s.Append(t.Context(), history.Entry{Time: time.Now(), Route: channel.RouteID{Name: fmt.Sprint("r", i)}, Event: e}))
 	}
 	other := e.WithSource("elsewhere") // the same id, other bytes
-	require.NoError(t, s.Append(t.Context(), history.Entry{Time: time.Now(), Route: "r", Event: other}))
+	require.NoError(t, s.Append(t.Context(), history.Entry{Time: time.Now(), Route: channel.RouteID{Name: "r"}, Event: other}))
 	assert.EqualValues(t, 2, rowsOf(t, q, "told"))
 	found, err := s.Query(t.Context(), history.Query{EventID: "e-1"})
 	require.NoError(t, err)
@@ -105,7 +106,7 @@ func BenchmarkHistoryAppend(b *testing.B) {
 	for b.Loop() {
 		for i := range batch {
 			n++
-			batch[i] = history.Entry{Time: time.Now(), Route: fmt.Sprint("r", i%10), Event: kilobyte(fmt.Sprint("e", n/10)), Outcome: "delivered"}
+			batch[i] = history.Entry{Time: time.Now(), Route: channel.RouteID{Name: fmt.Sprint("r", i%10)}, Event: kilobyte(fmt.Sprint("e", n/10)), Outcome: "delivered"}
 		}
 		if err := s.Append(b.Context(), batch...); err != nil {
 			b.Fatal(err)

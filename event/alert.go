@@ -84,7 +84,7 @@ func (AlertResolved) EventType() Type { return TypeAlertResolved }
 // EventType is alert.auto_resolved.
 func (AlertAutoResolved) EventType() Type { return TypeAlertAutoResolved }
 
-func sampleAlert(previous, status AlertStatus, updated time.Duration) Alert {
+func sampleAlert(start time.Time, previous, status AlertStatus, updated time.Duration) Alert {
 	return Alert{
 		AlertID:          "alert-66210",
 		AlertTitle:       "Administrator role given outside a change window",
@@ -93,7 +93,7 @@ func sampleAlert(previous, status AlertStatus, updated time.Duration) Alert {
 		DIEvent:          "admin_role_assigned",
 		EventDescription: "Ingrid Solberg gave the role Administrator to svc-backup",
 		InitiatedBy:      "ingrid.solberg@example.com",
-		OccurredAt:       sampleAt(0),
+		OccurredAt:       At(start),
 		PreviousStatus:   previous,
 		Priority:         PriorityHigh,
 		RuleID:           "rule-318",
@@ -102,22 +102,22 @@ func sampleAlert(previous, status AlertStatus, updated time.Duration) Alert {
 		SourceType:       "service_account",
 		SourceURL:        "https://directory.example.com/accounts/svc-0044",
 		Status:           status,
-		UpdateAt:         sampleAt(updated),
+		UpdateAt:         At(start.Add(updated)),
 	}
 }
 
-func sampleAlertOpened() Payload {
-	return AlertOpened{sampleAlert("", AlertStatusOpen, time.Minute)}
+func sampleAlertOpened(start time.Time) Payload {
+	return AlertOpened{sampleAlert(start, "", AlertStatusOpen, time.Minute)}
 }
 
-func sampleAlertAcknowledged() Payload {
-	return AlertAcknowledged{sampleAlert(AlertStatusOpen, AlertStatusAcknowledged, 6*time.Minute)}
+func sampleAlertAcknowledged(start time.Time) Payload {
+	return AlertAcknowledged{sampleAlert(start, AlertStatusOpen, AlertStatusAcknowledged, 6*time.Minute)}
 }
 
-func sampleAlertResolved() Payload {
-	return AlertResolved{sampleAlert(AlertStatusAcknowledged, AlertStatusResolved, 41*time.Minute)}
+func sampleAlertResolved(start time.Time) Payload {
+	return AlertResolved{sampleAlert(start, AlertStatusAcknowledged, AlertStatusResolved, 41*time.Minute)}
 }
 
-func sampleAlertAutoResolved() Payload {
-	return AlertAutoResolved{sampleAlert(AlertStatusOpen, AlertStatusAutoResolved, 41*time.Minute)}
+func sampleAlertAutoResolved(start time.Time) Payload {
+	return AlertAutoResolved{sampleAlert(start, AlertStatusOpen, AlertStatusAutoResolved, 41*time.Minute)}
 }

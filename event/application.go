@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 // ApplicationAccess is the wish to run an application with more rights, as endpoint privilege products report it. The
 // names are the snake_case form of the macros such products offer (HostName, sha1Hash). Three macros have no field
 // here because the event itself carries them: EventType is event_type, TenantId is tenant, Timestamp is event_time.
@@ -88,11 +90,11 @@ func sampleApplicationAccess() ApplicationAccess {
 	}
 }
 
-func sampleApplicationAccessRequested() Payload {
+func sampleApplicationAccessRequested(time.Time) Payload {
 	return ApplicationAccessRequested{sampleApplicationAccess()}
 }
 
-func sampleApplicationAccessDecided() Payload {
+func sampleApplicationAccessDecided(time.Time) Payload {
 	return ApplicationAccessDecided{
 		ApplicationAccess: sampleApplicationAccess(),
 		Decision:          DecisionApproved,

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
 	"reflect"
 	"slices"
 	"strings"
@@ -90,8 +89,8 @@ func validSegments(s string) bool {
 type catalogueEntry struct {
 	typ    Type
 	doc    string
-	sample func() Payload
-	after  time.Duration // of the sample, since sampleStart
+	sample func(start time.Time) Payload // whose record begins at start
+	after  time.Duration                 // of the sample, since start
 }
 
 // catalogue lists all types in a fixed order: by record, then in the order they usually happen.
@@ -148,7 +147,7 @@ func isCataloguePayload(t Type, p Payload) bool {
 	if given.Kind() == reflect.Pointer {
 		given = given.Elem()
 	}
-	return given == reflect.TypeOf(c.sample())
+	return given == reflect.TypeOf(c.sample(time.Time{}))
 }
 
 // Catalogue returns the types this package defines, in a fixed order.
@@ -160,18 +159,6 @@ func Catalogue() []Type {
 	return types
 }
 
-// Sample returns a realistic event of a catalogue type, for test sends, previews and documentation; false for other
-// types. It is the same on every call, also its id and time, and belongs to no tenant and no source.
-func Sample(t Type) (Event, bool) {
-	c, ok := findEntry(t)
-	if !ok {
-		return Event{}, false
-	}
-	at := sampleStart().Add(c.after)
-	hash := sha256.Sum256([]byte(t)) // stands for the random part of the id
-	return Must(c.sample(), Meta{ID: uuid7(at, [16]byte(hash[:16])), Time: at}), true
-}
-
 // Schema returns the JSON Schema (draft 2020-12) of the whole JSON form of a catalogue type, indented; false for other
 // types. It leaves additional properties open, because fields may be added.
 func Schema(t Type) ([]byte, bool) {
@@ -179,22 +166,5 @@ func Schema(t Type) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	return formSchema(c.typ, c.doc, reflect.TypeOf(c.sample())).encode(), true
-}
-
-// sampleStart is the time of the first sample; the others follow it.
-func sampleStart() time.Time { return time.Unix(1696263265, 851898000) }
-
-func sampleAt(after time.Duration) Timestamp { return At(sampleStart().Add(after)) }
-
-func priya() Person {
-	return Person{ID: "usr-1041", Name: "Priya Nair", Email: "priya.nair@example.com"}
-}
-
-func tomas() Person {
-	return Person{ID: "usr-1007", Name: "Tomás Ferreira", Email: "tomas.ferreira@example.com"}
-}
-
-func ingrid() Person {
-	return Person{ID: "usr-1012", Name: "Ingrid Solberg", Email: "ingrid.solberg@example.com"}
+	return formSchema(c.typ, c.doc, reflect.TypeOf(c.sample(time.Time{}))).encode(), true
 }

@@ -14,8 +14,13 @@
 //
 // # Other names
 //
-// A receiver may have words of its own for the types: a [Vocabulary] translates both ways. [Event.ForTest] marks a copy
-// of an event as a test; [Event.CorrelationID] names what an event is about, for destinations that group or close.
+// A receiver may have words of its own for the types: a [Vocabulary] translates both ways. [Event.CorrelationID] names
+// what an event is about, for destinations that group or close.
+//
+// # Tests
+//
+// [SampleForTest] makes an event to try a channel with, and [Event.ForTest] makes a test of an event that there is. Both
+// are marked: whoever receives one reads TEST.
 //
 // # Compatibility
 //
@@ -173,21 +178,28 @@ func (e Event) Type() Type {
 	return e.p.typ
 }
 
-// ForTest returns a copy of e for a test send: with a new id and the present time, and marked as a test. The mark is
-// "test": true in the JSON form, [Event.IsTest] in Go, and a prefix that package notice puts before its texts. So
-// nobody mistakes it for a real event, and no receiver drops it as a repetition of an earlier test.
+// ForTest returns a copy of e for a test send: marked as a test, with a new id, and with the present time unless e is a
+// test already. The mark is "test": true in the JSON form, [Event.IsTest] in Go and templates' variable test; channels
+// show it as the word TEST. So nobody mistakes it for a real event, no receiver drops it as a repetition of an earlier
+// test, and it has a correlation of its own (see [Event.CorrelationID]).
+//
+// To an Engine a test event is an event like any other: filters, queues, retries and history treat it as they would
+// treat e. Only dedup does not: it is never suppressed, and suppresses nothing.
 func (e Event) ForTest() Event {
 	if e.p == nil {
 		return e
 	}
 	c := e.p.content
-	c.meta.Time = time.Now()
-	c.meta.ID = newID(c.meta.Time)
+	now := time.Now()
+	c.meta.ID = newID(now)
+	if !c.test {
+		c.meta.Time = now
+	}
 	c.test = true
 	return newEvent(c)
 }
 
-// IsTest reports whether e was made by [Event.ForTest], here or before it was stored or sent.
+// IsTest reports whether e was made by [Event.ForTest] or [SampleForTest], here or before it was stored or sent.
 func (e Event) IsTest() bool { return e.p != nil && e.p.test }
 
 // Time is when it happened, in UTC, to the nanosecond.

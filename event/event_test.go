@@ -288,6 +288,10 @@ func TestForTest(t *testing.T) {
 	assert.True(t, back.Shorten(0).IsTest())
 	assert.True(t, event.Event{}.ForTest().IsZero())
 
+	again := back.ForTest()
+	assert.NotEqual(t, back.ID(), again.ID())
+	assert.Equal(t, back.Time(), again.Time(), "the time that a test was made with stays")
+
 	notTrue, err := event.Parse([]byte(`{"id":"1","event_type":"a.b","event_time":1,"data":{},"test":false}`))
 	require.NoError(t, err)
 	assert.False(t, notTrue.IsTest())

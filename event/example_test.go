@@ -75,3 +75,16 @@ func ExampleTypes() {
 	// grant.active false
 	// event: patterns[1] is "Grant.Active", which is neither a type nor a prefix of types; write a type ("request.pending"), a prefix ("request.*") or "*"
 }
+
+// Each call makes another event, of the tenant that tries a channel.
+func ExampleSampleForTest() {
+	e, err := event.SampleForTest(event.TypeGrantExpiringSoon, event.Meta{Tenant: "acme"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	grant, err := event.Decode[event.GrantExpiringSoon](e)
+	fmt.Println(e.IsTest(), e.Tenant(), grant.Granted.ExpiresAt.Sub(e.Time()), err)
+	// Output:
+	// true acme 15m0s <nil>
+}

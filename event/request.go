@@ -196,7 +196,7 @@ func (GrantRevoked) EventType() Type { return TypeGrantRevoked }
 // EventType is grant.failed.
 func (GrantFailed) EventType() Type { return TypeGrantFailed }
 
-func sampleRequest(approvals ...Approval) AccessRequest {
+func sampleRequest(start time.Time, approvals ...Approval) AccessRequest {
 	table := ResourceType{ID: "postgresql-table", Name: "Table", DisplayPath: "PostgreSQL/Database/Table"}
 	bucket := ResourceType{ID: "aws-s3-bucket", Name: "S3 bucket", DisplayPath: "AWS/S3/Bucket"}
 	return AccessRequest{
@@ -205,8 +205,8 @@ func sampleRequest(approvals ...Approval) AccessRequest {
 		Requester:               priya(),
 		Grantee:                 Grantee{ID: "usr-1041", SourceID: "00u8k2m1xPriya", Name: "Priya Nair", Type: "user"},
 		Justification:           "INC-48213: orders are charged twice, need to compare them with the payment export",
-		CreationDate:            sampleAt(0),
-		RevocationDate:          sampleAt(4*time.Hour + 8*time.Minute),
+		CreationDate:            At(start),
+		RevocationDate:          At(start.Add(4*time.Hour + 8*time.Minute)),
 		AccessFlow:              Reference{ID: "flow-31", Name: "Production data, on-call engineers"},
 		AccessBundle:            Reference{ID: "bundle-12", Name: "Payments troubleshooting"},
 		AccessDurationInSeconds: 4 * 60 * 60,
@@ -246,59 +246,59 @@ func approvalByOwner(s ApprovalStatus) Approval {
 	return a
 }
 
-func sampleApproved() AccessRequest {
-	return sampleRequest(approvalByManager(), approvalByOwner(ApprovalApproved))
+func sampleApproved(start time.Time) AccessRequest {
+	return sampleRequest(start, approvalByManager(), approvalByOwner(ApprovalApproved))
 }
 
-func sampleRequestPending() Payload {
-	return RequestPending{sampleRequest(approvalByManager(), approvalByOwner(ApprovalPending))}
+func sampleRequestPending(start time.Time) Payload {
+	return RequestPending{sampleRequest(start, approvalByManager(), approvalByOwner(ApprovalPending))}
 }
 
-func sampleRequestApproved() Payload { return RequestApproved{sampleApproved()} }
+func sampleRequestApproved(start time.Time) Payload { return RequestApproved{sampleApproved(start)} }
 
-func sampleRequestDenied() Payload {
+func sampleRequestDenied(start time.Time) Payload {
 	return RequestDenied{
-		AccessRequest: sampleRequest(approvalByManager(), approvalByOwner(ApprovalRejected)),
+		AccessRequest: sampleRequest(start, approvalByManager(), approvalByOwner(ApprovalRejected)),
 		Reason:        "The nightly export has what you need, please use that",
 	}
 }
 
-func sampleRequestExpired() Payload {
-	return RequestExpired{sampleRequest(approvalByManager(), approvalByOwner(ApprovalPending))}
+func sampleRequestExpired(start time.Time) Payload {
+	return RequestExpired{sampleRequest(start, approvalByManager(), approvalByOwner(ApprovalPending))}
 }
 
-func sampleRequestBreakGlass() Payload {
-	r := sampleRequest(Approval{Name: "Review afterwards", Type: "security_on_call", Status: ApprovalPending})
+func sampleRequestBreakGlass(start time.Time) Payload {
+	r := sampleRequest(start, Approval{Name: "Review afterwards", Type: "security_on_call", Status: ApprovalPending})
 	r.Justification = "INC-48213: checkout is down, on-call approver cannot be reached"
 	r.AccessFlow = Reference{ID: "flow-2", Name: "Break glass"}
 	r.Relation = RelationAnyOf
 	return RequestBreakGlass{r}
 }
 
-func sampleGrant() Grant {
+func sampleGrant(start time.Time) Grant {
 	return Grant{
-		AccessRequest: sampleApproved(),
+		AccessRequest: sampleApproved(start),
 		Granted: Granted{
 			ID:        "grant-9302",
-			StartsAt:  sampleAt(8 * time.Minute),
-			ExpiresAt: sampleAt(4*time.Hour + 8*time.Minute),
+			StartsAt:  At(start.Add(8 * time.Minute)),
+			ExpiresAt: At(start.Add(4*time.Hour + 8*time.Minute)),
 		},
 	}
 }
 
-func sampleGrantActive() Payload       { return GrantActive{sampleGrant()} }
-func sampleGrantExpiringSoon() Payload { return GrantExpiringSoon{sampleGrant()} }
-func sampleGrantExpired() Payload      { return GrantExpired{sampleGrant()} }
+func sampleGrantActive(start time.Time) Payload       { return GrantActive{sampleGrant(start)} }
+func sampleGrantExpiringSoon(start time.Time) Payload { return GrantExpiringSoon{sampleGrant(start)} }
+func sampleGrantExpired(start time.Time) Payload      { return GrantExpired{sampleGrant(start)} }
 
-func sampleGrantRevoked() Payload {
-	g := sampleGrant()
-	g.RevocationDate = sampleAt(95 * time.Minute)
+func sampleGrantRevoked(start time.Time) Payload {
+	g := sampleGrant(start)
+	g.RevocationDate = At(start.Add(95 * time.Minute))
 	g.Granted.ExpiresAt = g.RevocationDate
 	return GrantRevoked{Grant: g, RevokedBy: ingrid(), Reason: "INC-48213 is resolved"}
 }
 
-func sampleGrantFailed() Payload {
-	g := sampleGrant()
+func sampleGrantFailed(start time.Time) Payload {
+	g := sampleGrant(start)
 	g.Granted = Granted{ID: "grant-9302"}
 	return GrantFailed{Grant: g, Failure: "orders-production refused to create the role: too many connections"}
 }

@@ -53,10 +53,10 @@ func (ChannelDisabled) EventType() Type { return TypeChannelDisabled }
 // EventType is tocsin.delivery_dead.
 func (DeliveryDead) EventType() Type { return TypeDeliveryDead }
 
-func sampleRouteFailure() RouteFailure {
+func sampleRouteFailure(start time.Time) RouteFailure {
 	return RouteFailure{
 		Route:      "ticket-system",
-		Since:      sampleAt(time.Hour),
+		Since:      At(start.Add(time.Hour)),
 		Attempts:   14,
 		LastError:  "POST https://tickets.example.com: 503 Service Unavailable",
 		FailedID:   "018af13c-9a5b-7c3e-b1d4-6f20e8a9c713",
@@ -64,19 +64,21 @@ func sampleRouteFailure() RouteFailure {
 	}
 }
 
-func sampleChannelFailing() Payload { return ChannelFailing{sampleRouteFailure()} }
+func sampleChannelFailing(start time.Time) Payload { return ChannelFailing{sampleRouteFailure(start)} }
 
-func sampleChannelRecovered() Payload { return ChannelRecovered{RouteFailure: sampleRouteFailure()} }
+func sampleChannelRecovered(start time.Time) Payload {
+	return ChannelRecovered{RouteFailure: sampleRouteFailure(start)}
+}
 
-func sampleChannelDisabled() Payload {
-	f := sampleRouteFailure()
+func sampleChannelDisabled(start time.Time) Payload {
+	f := sampleRouteFailure(start)
 	f.LastError = "POST https://tickets.example.com: 410 Gone"
 	return ChannelDisabled{RouteFailure: f, Reason: "the destination says that it is gone for good"}
 }
 
-func sampleDeliveryDead() Payload {
+func sampleDeliveryDead(start time.Time) Payload {
 	return DeliveryDead{
-		RouteFailure: sampleRouteFailure(),
+		RouteFailure: sampleRouteFailure(start),
 		DeliveryID:   "018af13c-9a5b-7c3e-b1d4-6f20e8a9c713-ticket-system",
 		Reason:       "older than the route's maximum age of 24 hours",
 	}

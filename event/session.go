@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 // Session is a remote session, or one member of it, under the names that privileged remote access products use for
 // their form variables and e-mail macros.
 type Session struct {
@@ -72,7 +74,7 @@ func sampleVendor() Session {
 	return s
 }
 
-func sampleSessionStarted() Payload      { return SessionStarted{sampleSession()} }
-func sampleSessionEnded() Payload        { return SessionEnded{sampleSession()} }
-func sampleSessionMemberJoined() Payload { return SessionMemberJoined{sampleVendor()} }
-func sampleSessionMemberLeft() Payload   { return SessionMemberLeft{sampleVendor()} }
+func sampleSessionStarted(time.Time) Payload      { return SessionStarted{sampleSession()} }
+func sampleSessionEnded(time.Time) Payload        { return SessionEnded{sampleSession()} }
+func sampleSessionMemberJoined(time.Time) Payload { return SessionMemberJoined{sampleVendor()} }
+func sampleSessionMemberLeft(time.Time) Payload   { return SessionMemberLeft{sampleVendor()} }

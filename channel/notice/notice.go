@@ -3,6 +3,7 @@
 package notice
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +42,6 @@ const (
 	maxValue     = 500
 	maxLong      = 4000
 	maxName      = 80 // of a name inside a sentence
-
-	testPrefix = "TEST: "
 )
 
 // Of returns what e means. Every event has a Notice: one whose type is not in the catalogue, or whose data does not fit
@@ -52,16 +51,17 @@ const (
 // Warning for what waits for somebody or did not go as asked (pending, denied, expired without a decision, expiring
 // soon, revoked), Info for the rest. An alert has its priority's until it is resolved.
 //
-// A test event (see event.Event.ForTest) begins its Title and Summary with "TEST: ", is Info and Standalone whatever
-// its type, so that it pages nobody and changes no open incident.
+// The Notice of a test event (event.Event.IsTest) says so: Title and Summary begin with "TEST: ", and the first Fact is
+// TEST. It is Info and Standalone whatever its type, so that it pages nobody and changes no open incident.
 func Of(e event.Event) Notice {
 	n, ok := catalogueNotice(e)
 	if !ok {
 		n = customNotice(e)
 	}
 	if e.IsTest() {
-		n.Title, n.Summary = testPrefix+n.Title, testPrefix+n.Summary
+		n.Title, n.Summary = MarkTest(e, n.Title), MarkTest(e, n.Summary)
 		n.Severity, n.Phase = Info, Standalone
+		n.Facts = slices.Insert(n.Facts, 0, Fact{Label: testWord, Value: testMeaning})
 	}
 	n.Title, n.Summary, n.Status = line(n.Title, maxTitle), line(n.Summary, maxSummary), line(n.Status, maxStatus)
 	if n.Link == "" {

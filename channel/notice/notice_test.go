@@ -493,13 +493,49 @@ func TestTestEventsSayTestAndTouchNothing(t *testing.T) {
 		if !ok {
 			e = made(t, typ, `{"a":"b"}`, event.Meta{Subject: "s"})
 		}
-		n := Of(e.ForTest())
+		usual, n := Of(e), Of(e.ForTest())
 		checkPromises(t, n)
-		assert.True(t, strings.HasPrefix(n.Title, "TEST: "), n.Title)
-		assert.True(t, strings.HasPrefix(n.Summary, "TEST: "), n.Summary)
+		assert.Equal(t, "TEST: "+usual.Title, n.Title)
+		assert.Equal(t, "TEST: "+usual.Summary, n.Summary)
 		assert.Equal(t, Info, n.Severity, typ)
 		assert.Equal(t, Standalone, n.Phase, typ)
-		assert.Equal(t, Of(e).Status, n.Status)
-		assert.NotContains(t, Of(e).Title, "TEST")
+		assert.Equal(t, usual.Status, n.Status)
+		assert.Equal(t, Fact{Label: "TEST", Value: "sent to try this channel, nothing has happened"}, n.Facts[0])
+		assert.Contains(t, n.Text(), "\n"+TestLine+"\n")
+		assert.NotContains(t, usual.Text(), "TEST")
+	}
+}
+
+// However much an event says, the mark of a test stays, and so do the facts that every notice ends with.
+func TestLongTestEventsSayTest(t *testing.T) {
+	t.Parallel()
+	data := make(map[string]string)
+	for i := range 40 {
+		data[fmt.Sprintf("key_%d", i)] = strings.Repeat("𝔸", 900)
+	}
+	b, err := json.Marshal(data)
+	require.NoError(t, err)
+	e := made(t, event.Type("host."+strings.Repeat("t", 90)), string(b), event.Meta{Subject: strings.Repeat("s", 255), Tenant: "acme"})
+	n := Of(e.ForTest())
+	checkPromises(t, n)
+	assert.True(t, strings.HasPrefix(n.Title, "TEST: "))
+	assert.True(t, strings.HasPrefix(n.Summary, "TEST: "))
+	require.Len(t, n.Facts, maxFacts)
+	assert.Equal(t, "TEST", n.Facts[0].Label)
+	assert.Equal(t, "When", n.Facts[maxFacts-1].Label)
+}
+
+func TestMarkTest(t *testing.T) {
+	t.Parallel()
+	e := made(t, "host.note", `{}`, event.Meta{})
+	for text, want := range map[string]string{
+		"":              "TEST: ",
+		"Request":       "TEST: Request",
+		"TEST: Request": "TEST: Request",
+		"TEST Request":  "TEST: TEST Request",
+		"Test: Request": "TEST: Test: Request",
+	} {
+		assert.Equal(t, want, MarkTest(e.ForTest(), text))
+		assert.Equal(t, text, MarkTest(e, text))
 	}
 }

@@ -14,7 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/notice"
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -292,6 +294,9 @@ func (b *funcBody) render(_ context.Context, in bodyInput, r *rendered) error {
 // AlertBody is the flat alert that directory platforms send to webhooks: a JSON object with exactly 17 fields, those of
 // event.Alert, as they are in the event's data. It is for events whose data has them all, each a text, number, boolean
 // or null: those of package event and a host's own. Another event is a permanent error of kind [KindRender].
+//
+// There is no field that says test: the alert_title of a test event begins with "TEST: ", and its alert_id is the
+// event's id, so that no alert changes that is tracked by its id.
 func AlertBody() Body { return Body{source: alertBody{}} }
 
 type alertBody struct{}
@@ -321,6 +326,9 @@ func (alertBody) render(_ context.Context, in bodyInput, r *rendered) error {
 		if !ok || value[0] == '{' || value[0] == '[' {
 			return &invalidBodyError{"the event is not an alert: its data has no " + name}
 		}
+		if in.delivery.Event.IsTest() {
+			value = testAlertField(in.delivery.Event, name, value)
+		}
 		body = append(body, separator, '"')
 		body = append(body, name...)
 		body = append(body, '"', ':')
@@ -329,4 +337,22 @@ func (alertBody) render(_ context.Context, in bodyInput, r *rendered) error {
 	}
 	r.body = append(body, '}')
 	return nil
+}
+
+// testAlertField is the value of a field in the alert of the test event e.
+func testAlertField(e event.Event, name string, value json.RawMessage) json.RawMessage {
+	var text string
+	switch name {
+	case "alert_id":
+		text = e.ID()
+	case "alert_title":
+		if json.Unmarshal(value, &text) != nil {
+			text = string(value) // a number or boolean
+		}
+		text = notice.MarkTest(e, text)
+	default:
+		return value
+	}
+	encoded, _ := json.Marshal(text) // a string can always be encoded
+	return encoded
 }

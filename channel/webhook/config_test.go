@@ -114,7 +114,7 @@ func TestS25_ReservedHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Host", "content-length", "CONTENT-TYPE", "Content-Encoding", "Transfer-Encoding", "Connection",
 		"Keep-Alive", "Proxy-Authorization", "proxy-connection", "TE", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
-		"HTTP2-Settings", "webhook-id", "Webhook-Signature"} {
+		"HTTP2-Settings", "webhook-id", "Webhook-Signature", "tocsin-test"} {
 		_, err := webhook.New(webhook.Config{URL: "https://hooks.example", Headers: []webhook.Header{{Name: name, Value: "x"}}})
 		assert.ErrorContains(t, err, "is a header that is set by this channel or by HTTP itself", name)
 	}

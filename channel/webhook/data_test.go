@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -109,5 +110,83 @@ func TestFormsAndCloudEventsSayTest(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, test, tc.says(<-requests), "%s of a test: %t", name, test)
 		}
+	}
+}
+
+// Whatever makes the body, each request of a test says that it is one, and so does its receipt.
+func TestEveryRequestOfATestSaysSo(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	static := webhook.StaticBody([]byte(`{"ticket":1}`))
+	for name, body := range map[string]webhook.Body{
+		"event":    {},
+		"template": webhook.TemplateBody(compile(t, template.JSON, `{"why":"{{data.justification}}"}`)),
+		"text":     webhook.TemplateBody(compile(t, template.Text, "{{data.justification}}")),
+		"static":   static,
+		"form":     webhook.FormBody(webhook.FormOptions{}),
+		"func":     webhook.BodyFunc("", func(channel.Delivery, []string) ([]byte, error) { return []byte("{}"), nil }),
+	} {
+		hook := newChannel(t, webhook.Config{URL: target, Body: body})
+		d := sample()
+		receipt, err := hook.Send(t.Context(), d)
+		require.NoError(t, err)
+		usual := <-requests
+		require.NotContains(t, usual.header, "Tocsin-Test", name)
+		require.NotContains(t, receipt.Request.Header, "Tocsin-Test", name)
+
+		d.Event = d.Event.ForTest()
+		receipt, err = hook.Send(t.Context(), d)
+		require.NoError(t, err)
+		test := <-requests
+		require.Equal(t, []string{"true"}, test.header["Tocsin-Test"], name)
+		require.Equal(t, []string{"true"}, receipt.Request.Header["Tocsin-Test"], name)
+		if name == "template" || name == "text" || name == "static" {
+			require.Equal(t, usual.body, test.body, name)
+		}
+
+		_, err = hook.SendWith(t.Context(), d, static)
+		require.NoError(t, err)
+		require.Equal(t, []string{"true"}, (<-requests).header["Tocsin-Test"], name)
+	}
+	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.TemplateBody(compile(t, template.JSON, `"{{#if test}}TEST {{/if}}{{data.friendly_id}}"`))})
+	d := sample()
+	for _, want := range []string{`"AR-2047"`, `"TEST AR-2047"`} {
+		_, err := hook.Send(t.Context(), d)
+		require.NoError(t, err)
+		require.Equal(t, want, (<-requests).body)
+		d.Event = d.Event.ForTest()
+	}
+}
+
+// A flat alert has no field for it, and is tracked by its id.
+func TestAlertsOfATest(t *testing.T) {
+	t.Parallel()
+	target, requests := record(t)
+	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.AlertBody()})
+	alert := func(e event.Event) map[string]any {
+		_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+		require.NoError(t, err)
+		var body map[string]any
+		require.NoError(t, json.Unmarshal([]byte((<-requests).body), &body))
+		return body
+	}
+	for title, want := range map[string]string{
+		`"a \"<b>\""`: `TEST: a "<b>"`, `"TEST: a"`: "TEST: a", "7": "TEST: 7", "true": "TEST: true", "null": "TEST: ", `""`: "TEST: ",
+	} {
+		sampled, _ := event.Sample(event.TypeAlertResolved)
+		form := strings.Replace(string(sampled.JSON()), `"Administrator role given outside a change window"`, title, 1)
+		e, err := event.Parse([]byte(form))
+		require.NoError(t, err)
+		test := e.ForTest()
+		usual, tried := alert(e), alert(test)
+		require.Len(t, tried, 17)
+		require.Equal(t, "alert-66210", usual["alert_id"])
+		require.Equal(t, test.ID(), tried["alert_id"])
+		require.Equal(t, want, tried["alert_title"])
+		for _, own := range []string{"alert_id", "alert_title"} {
+			delete(usual, own)
+			delete(tried, own)
+		}
+		require.Equal(t, usual, tried)
 	}
 }

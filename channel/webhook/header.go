@@ -19,8 +19,8 @@ import (
 type Header struct {
 	// Name is a token (RFC 9110 section 5.6.2), unique without regard to case. Names that the channel or HTTP itself
 	// sets are refused: Host, Content-Type, Content-Length, Content-Encoding, Accept-Encoding, Transfer-Encoding,
-	// Connection, Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, Authorization beside an
-	// Auth, and what Sign and a Body of CloudEvents set.
+	// Connection, Keep-Alive, TE, Trailer, Upgrade, Expect, HTTP2-Settings, Proxy-…, webhook-…, Tocsin-Test,
+	// Authorization beside an Auth, and what Sign and a Body of CloudEvents set.
 	Name string
 	// Value is printable ASCII and tabs, at most 8 KiB; blanks around it are removed.
 	Value string
@@ -162,7 +162,7 @@ func isToken(s string) bool {
 func reserved(name string) bool {
 	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Webhook-") || slices.Contains([]string{
 		"Host", "Content-Type", "Content-Length", "Content-Encoding", "Accept-Encoding", "Transfer-Encoding", "Connection",
-		"Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Http2-Settings",
+		"Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Http2-Settings", testHeader,
 	}, name)
 }
 

@@ -14,8 +14,12 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it.
-const idHeader = "Webhook-Id"
+// idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it. testHeader is "true" for a test
+// event, whatever the body.
+const (
+	idHeader   = "Webhook-Id"
+	testHeader = "Tocsin-Test"
+)
 
 // attempt is one Send.
 type attempt struct {
@@ -23,10 +27,10 @@ type attempt struct {
 	source   bodySource
 	template *requestTemplate // nil = there are no credentials
 	rendered
-	id, timestamp, signature [1]string // of the header
-	request                  http.Request
-	reader                   bytes.Reader
-	sent, received           channel.Message // for the receipt
+	id, test, timestamp, signature [1]string // of the header
+	request                        http.Request
+	reader                         bytes.Reader
+	sent, received                 channel.Message // for the receipt
 }
 
 // send makes one request with a body from the given source.
@@ -37,6 +41,9 @@ func (c *core) send(ctx context.Context, d channel.Delivery, source bodySource) 
 	a := &attempt{delivery: d, source: source}
 	if !d.Event.IsZero() {
 		a.id[0] = d.ID()
+	}
+	if d.Event.IsTest() {
+		a.test[0] = "true"
 	}
 	if err := c.prepare(ctx, a, began); err != nil {
 		return channel.Receipt{Duration: time.Since(began), Request: c.describe(a)}, err
@@ -95,7 +102,7 @@ func (c *core) newRequest(a *attempt) *http.Request {
 	for i := range a.headers {
 		req.Header[a.headers[i].name] = a.headers[i].value[:]
 	}
-	a.setID(req.Header)
+	a.identify(req.Header)
 	c.config.Sign.setSignature(req.Header, a)
 	a.reader.Reset(a.body)
 	req.Body = io.NopCloser(&a.reader)
@@ -103,16 +110,20 @@ func (c *core) newRequest(a *attempt) *http.Request {
 	return req
 }
 
-func (a *attempt) setID(header http.Header) {
+// identify sets what says which delivery a request is, and that it is a test.
+func (a *attempt) identify(header http.Header) {
 	if a.id[0] != "" {
 		header[idHeader] = a.id[:]
+	}
+	if a.test[0] != "" {
+		header[testHeader] = a.test[:]
 	}
 }
 
 // describe returns the request for the receipt, as far as it has been made, without secrets.
 func (c *core) describe(a *attempt) *channel.Message {
 	a.sent = channel.Message{Start: c.shown.Start, Header: maps.Clone(c.shown.Header)}
-	a.setID(a.sent.Header)
+	a.identify(a.sent.Header)
 	if a.template == nil {
 		return &a.sent
 	}

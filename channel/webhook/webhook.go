@@ -36,6 +36,12 @@
 // libraries of https://www.standardwebhooks.com. Forms and plain text are signed too, but libraries that return parsed
 // JSON refuse them.
 //
+// # Test events
+//
+// Every request of a test event (event.Event.IsTest) has the header Tocsin-Test: true. The event's JSON, forms and
+// CloudEvents say it too, and the title of a flat alert. Templates see it as the variable test; what a template that
+// does not ask for it makes, and a StaticBody, are what they are for any event.
+//
 // # Trying it
 //
 // To try a Config on a receiver of your own machine, allow two things on purpose: that it has no TLS, with

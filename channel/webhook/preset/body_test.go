@@ -25,6 +25,8 @@ func TestBodiesOfEveryEventType(t *testing.T) {
 		for _, typ := range event.Catalogue() {
 			e := sample(t, typ)
 			p.check(t, e, send(e).body)
+			test := asTest(t, e)
+			p.check(t, test, send(test).body)
 		}
 	})
 }
@@ -40,11 +42,16 @@ func TestBodiesAreGolden(t *testing.T) {
 		for _, e := range []event.Event{
 			sample(t, event.TypeRequestPending), sample(t, event.TypeRequestBreakGlass), sample(t, event.TypeGrantExpired),
 			sample(t, event.TypeAlertAcknowledged), sample(t, event.TypeChannelFailing), own,
+			asTest(t, sample(t, event.TypeRequestBreakGlass)),
 		} {
 			var got bytes.Buffer
 			require.NoError(t, json.Indent(&got, send(e).body, "", "  "))
 			got.WriteByte('\n')
-			file := filepath.Join("testdata", p.name, string(e.Type())+".json")
+			name := string(e.Type())
+			if e.IsTest() {
+				name += ".test"
+			}
+			file := filepath.Join("testdata", p.name, name+".json")
 			if *update {
 				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 				require.NoError(t, os.WriteFile(file, got.Bytes(), 0o644))
@@ -231,14 +238,15 @@ func TestWorstCaseBodiesFit(t *testing.T) {
 				}
 			}
 			e := made(t, typ, data, longest)
-			events = append(events, e)
+			events = append(events, e, asTest(t, e))
 		}
 		own := make(map[string]any)
 		for i := range 40 {
 			own[fmt.Sprintf("%s_%d", strings.Repeat("k", 70), i)] = text
 		}
 		if b, err := json.Marshal(own); err == nil && len(b) < event.MaxDataSize {
-			events = append(events, event.Must(payload{event.Type("host." + strings.Repeat("t", 90)), own}, longest))
+			e := event.Must(payload{event.Type("host." + strings.Repeat("t", 90)), own}, longest)
+			events = append(events, e, asTest(t, e))
 		}
 	}
 	each(t, func(t *testing.T, p product) {

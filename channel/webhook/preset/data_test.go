@@ -96,19 +96,6 @@ func TestEveryEventIsDelivered(t *testing.T) {
 	})
 }
 
-// TestTestsWakeNobodyUp: what a product gets about a test has its lowest urgency, and touches no incident.
-func TestTestsWakeNobodyUp(t *testing.T) {
-	t.Parallel()
-	for _, typ := range event.Catalogue() {
-		e := sample(t, typ)
-		test := pager(t)(e.ForTest())
-		assert.Equal(t, "info", test.Payload.Severity, typ)
-		assert.Equal(t, "trigger", test.Action, typ)
-		assert.True(t, strings.HasPrefix(test.Payload.Summary, "TEST: "), typ)
-		assert.NotEqual(t, pager(t)(e).DedupKey, test.DedupKey, typ)
-	}
-}
-
 // Discord refuses a message whose embed links to a host of one label.
 func TestDiscordLinksToNamesWithADot(t *testing.T) {
 	t.Parallel()

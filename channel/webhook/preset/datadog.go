@@ -58,6 +58,9 @@ func datadogEvent(m message) any {
 	if t := m.event.Tenant(); t != "" {
 		d.Tags = append(d.Tags, tag("tenant", t))
 	}
+	if m.event.IsTest() {
+		d.Tags = append(d.Tags, tag("test", "true"))
+	}
 	return d
 }
 

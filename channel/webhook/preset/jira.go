@@ -14,8 +14,8 @@ import (
 // 400, which is final.
 //
 // Jira has no idempotency key. The issue carries the property "tocsin" with the ids of delivery and event and the
-// subject, by which a duplicate can be recognised; after a response that leaves open whether an issue was created, the
-// receipt says so.
+// subject, by which a duplicate can be recognised; that of a test has "test" in place of the subject. After a response
+// that leaves open whether an issue was created, the receipt says so.
 //
 // Sources, read 2026-11: developer.atlassian.com, Jira REST API v3, "Create issue" (fields, properties) and "Rate
 // limiting" (429, and 503 with Retry-After; X-RateLimit-Reset in ISO 8601), Atlassian Document Format and its JSON
@@ -78,6 +78,12 @@ func jiraIssue(m message, project, issueType string) any {
 		p := paragraph(m.LinkText, adf{Type: "link", Attrs: map[string]any{"href": m.Link}})
 		document.Content = append(document.Content, p)
 	}
+	ids := map[string]string{"delivery_id": m.id, "event_id": m.event.ID(), "event_type": string(m.event.Type())}
+	if m.event.IsTest() {
+		ids["test"] = "true"
+	} else {
+		ids["subject"] = m.event.Subject()
+	}
 	return jira{
 		Fields: jiraFields{
 			Project:     map[string]string{"key": project},
@@ -85,9 +91,7 @@ func jiraIssue(m message, project, issueType string) any {
 			Summary:     notice.TruncateUTF16(m.Title, 255),
 			Description: document,
 		},
-		Properties: []jiraProperty{{"tocsin", map[string]string{
-			"delivery_id": m.id, "event_id": m.event.ID(), "event_type": string(m.event.Type()), "subject": m.event.Subject(),
-		}}},
+		Properties: []jiraProperty{{"tocsin", ids}},
 	}
 }
 

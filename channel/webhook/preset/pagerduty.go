@@ -23,6 +23,9 @@ import (
 // such as break-glass access, acknowledges nothing, or the page would fall silent before anybody saw it. Events that
 // are no part of a lifecycle trigger, and a person has to resolve them.
 //
+// A test event triggers an incident of its own, of severity info even where the event would be critical: it is to show
+// that events arrive, and a service whose urgency follows the severity wakes nobody up for it (recalled).
+//
 // The route wants Order BySubject, or a retried trigger could come after its resolve; and an event filter, because
 // every event that opens a lifecycle wakes somebody up.
 //

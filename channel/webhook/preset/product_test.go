@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,6 +49,7 @@ type product struct {
 	taken  answer // what the product answers when it takes an event
 	id     string // the product's own id in that response
 	fixed  []string
+	title  string // where in a body people look first
 }
 
 // answer is what a receiver says.
@@ -64,24 +69,28 @@ func products() []product {
 		path: "/v3/mail/send", secret: []string{sendGridKey}, check: checkSendGrid,
 		taken: answer{202, map[string]string{"X-Message-Id": "14c5d75ce93.dfd.64b469"}, ""}, id: "14c5d75ce93.dfd.64b469",
 		fixed: []string{"personalizations", "from", "headers", "tracking_settings"},
+		title: "subject",
 	}, {
 		name:   "pagerduty",
 		config: func() webhook.Config { return preset.PagerDuty(secret.Literal(routingKey)) },
 		path:   "/v2/enqueue", secret: []string{routingKey}, check: checkPagerDuty,
 		taken: answer{202, nil, `{"status":"success","message":"Event processed","dedup_key":"AR-2047"}`}, id: "AR-2047",
 		fixed: []string{"routing_key", "event_action", "links"},
+		title: "payload.summary",
 	}, {
 		name:   "teams",
 		config: func() webhook.Config { return preset.Teams("https://x" + teamsPath + "?api-version=1&sig=" + teamsSig) },
 		path:   teamsPath + "?api-version=1&sig=" + teamsSig, secret: []string{teamsSig}, check: checkTeams,
 		taken: answer{202, nil, ""},
 		fixed: []string{"type"},
+		title: "attachments.0.content.body.0.inlines.0.text",
 	}, {
 		name:   "discord",
 		config: func() webhook.Config { return preset.Discord("https://x" + discordPath) },
 		path:   discordPath + "?wait=true", secret: []string{discordPath}, check: checkDiscord,
 		taken: answer{200, nil, `{"id":"1199737254929760256","content":""}`}, id: "1199737254929760256",
 		fixed: []string{"allowed_mentions"},
+		title: "embeds.0.title",
 	}, {
 		name: "jira",
 		config: func() webhook.Config {
@@ -90,6 +99,7 @@ func products() []product {
 		path: "/rest/api/3/issue", secret: []string{jiraToken}, check: checkJira,
 		taken: answer{201, nil, `{"id":"10000","key":"PAM-24","self":"https://x/rest/api/3/issue/10000"}`}, id: "PAM-24",
 		fixed: []string{"fields.project", "fields.issuetype"},
+		title: "fields.summary",
 	}, {
 		name: "servicenow",
 		config: func() webhook.Config {
@@ -99,18 +109,21 @@ func products() []product {
 		taken: answer{201, nil, `{"result":{"sys_id":"d977b66a4f411200adf9f8e18110c7b2","number":"INC0010001"}}`},
 		id:    "d977b66a4f411200adf9f8e18110c7b2",
 		fixed: []string{"impact", "urgency", "correlation_id", "correlation_display"},
+		title: "short_description",
 	}, {
 		name:   "splunk",
 		config: func() webhook.Config { return preset.Splunk("https://x", secret.Literal(splunkToken)) },
 		path:   "/services/collector/event", secret: []string{splunkToken}, check: checkSplunk,
 		taken: answer{200, nil, `{"text":"Success","code":0}`},
 		fixed: []string{"time", "source", "sourcetype"},
+		title: "fields.title",
 	}, {
 		name:   "datadog",
 		config: func() webhook.Config { return preset.Datadog(secret.Literal(datadogKey)) },
 		path:   "/api/v1/events", secret: []string{datadogKey}, check: checkDatadog,
 		taken: answer{202, nil, `{"status":"ok","event":{"id":7412345678901234567,"title":"x"}}`}, id: "7412345678901234567",
 		fixed: []string{"alert_type", "priority", "aggregation_key", "tags"},
+		title: "title",
 	}}
 }
 
@@ -287,4 +300,25 @@ func TestWhatIsMissingIsFoundByNew(t *testing.T) {
 		_, ok := errors.AsType[*channel.ConfigError](err)
 		assert.True(t, ok, "%s: %v", name, err)
 	}
+}
+
+// Every preset is in the table, and so in every test of this package.
+func TestEveryPresetIsTested(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var presets, tested []string
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.IsExported() && !strings.HasSuffix(name, "_test.go") {
+				presets = append(presets, strings.ToLower(f.Name.Name))
+			}
+		}
+	}
+	for _, p := range products() {
+		tested = append(tested, p.name)
+	}
+	assert.ElementsMatch(t, presets, tested)
 }

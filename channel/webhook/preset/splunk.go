@@ -47,6 +47,9 @@ func splunkEvent(m message) any {
 			fields[key] = value
 		}
 	}
+	if m.event.IsTest() {
+		fields["test"] = "true"
+	}
 	return splunk{
 		Time:       json.Number(fmt.Sprintf("%d.%03d", at/1000, at%1000)),
 		Source:     m.source(),

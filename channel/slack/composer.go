@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -57,13 +58,16 @@ func (c composer) render(ctx context.Context, d channel.Delivery, m message) ([]
 	case err != nil:
 		return nil, err
 	case c.template.Mode() == template.JSON:
-		made, dropped, err := withFields(out, m)
+		made, dropped, err := withFields(out, m, d.Event)
 		if len(dropped) > 0 {
 			c.logger.WarnContext(ctx, "slack leaves out what a template has no say in", "route", d.Route.Name, "tenant", d.Route.Tenant, "fields", dropped)
 		}
 		return made, err
 	case strings.TrimSpace(string(out)) == "":
 		return nil, nil
+	}
+	if d.Event.IsTest() {
+		out = append([]byte(notice.TestLine+"\n"), out...)
 	}
 	m.Blocks = paragraphs(string(out))
 	return encode(m)
@@ -85,9 +89,9 @@ func (c composer) reply(ctx context.Context, n notice.Notice, p place) webhook.B
 	})
 }
 
-// withFields puts the fields of m into an object that a template made; nil = it made null. Only where it goes is not
-// the template's to say, what said so is left out.
-func withFields(object []byte, m message) (whole []byte, dropped []string, err error) {
+// withFields puts the fields of m into an object that a template made of e; nil = it made null. Only where it goes is
+// not the template's to say, what said so is left out.
+func withFields(object []byte, m message, e event.Event) (whole []byte, dropped []string, err error) {
 	var made, own map[string]json.RawMessage
 	if err := json.Unmarshal(object, &made); err != nil {
 		return nil, nil, errors.New("what the template made is not a JSON object")
@@ -110,6 +114,11 @@ func withFields(object []byte, m message) (whole []byte, dropped []string, err e
 	if json.Unmarshal(made["text"], &text) == nil && strings.TrimSpace(text) == "" {
 		delete(made, "text") // null, or nothing to be read
 	}
+	if e.IsTest() {
+		if err := markTest(made, e); err != nil {
+			return nil, nil, err
+		}
+	}
 	for name, value := range own {
 		if _, ok := made[name]; !ok {
 			made[name] = value
@@ -117,6 +126,29 @@ func withFields(object []byte, m message) (whole []byte, dropped []string, err e
 	}
 	whole, err = encode(made)
 	return whole, dropped, err
+}
+
+// markTest says in an object that a template made that e is a test: before its text, and above its blocks as far as
+// there is room for one more.
+func markTest(made map[string]json.RawMessage, e event.Event) error {
+	var text string
+	if json.Unmarshal(made["text"], &text) == nil {
+		marked, err := encode(notice.MarkTest(e, text))
+		if err != nil {
+			return err
+		}
+		made["text"] = marked
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(made["blocks"], &list) != nil || len(list) == 0 || len(list) >= maxBlocks {
+		return nil
+	}
+	first, err := encode(block{Type: "section", Text: plain(notice.TestLine, maxText)})
+	if err != nil || len(first)+len(made["blocks"]) > maxBlockBytes {
+		return err
+	}
+	made["blocks"], err = encode(slices.Insert(list, 0, json.RawMessage(first)))
+	return err
 }
 
 // placementFields are the fields of a message that say where it goes.

@@ -13,6 +13,9 @@
 // Text from events is literal: it is either plain text to Slack or escaped, so that nobody can mention a channel or
 // invent a link by asking for access with the right words. The one link of a message is the notice's.
 //
+// A test event (event.Event.IsTest) is a message of its own that says TEST. A Bot neither updates nor answers anything
+// with it, and does not remember it.
+//
 // # Queues and workers
 //
 // A [Webhook] remembers nothing: any queue and any number of workers will do. What a [Bot] has to know of earlier

@@ -43,10 +43,12 @@ type Config struct {
 	// most 10.
 	ToComputed []*template.Template
 	// Subject is compiled for template.Header. Text that mail programs would decode or reorder is made harmless, and
-	// 255 characters are kept. nil = what happened, in one line, as package notice says it.
+	// 255 characters are kept. That of a test event (event.Event.IsTest) begins with "TEST: ". nil = what happened, in
+	// one line, as package notice says it.
 	Subject *template.Template
 	// Text, compiled for template.Text, and HTML, compiled for template.HTML, make the two forms of the body. With Text
 	// alone, the mail has no HTML form. nil = what package notice says of the event; with both nil, it has both forms.
+	// What a template makes of a test event is not marked but by the subject; it sees the variable test.
 	//
 	// An event with so much data that Subject, Text or HTML gets beyond the template's limits of steps or output is
 	// mailed all the same, with what package notice says in that part's place. A mail that is larger than the relay

@@ -43,5 +43,6 @@
 //
 // Mails about one subject of a tenant refer to the same thread, whatever the route and whichever came first, and need
 // no stored state for it. Gmail joins them only if their Subject is the same as well: use one that depends on the
-// request alone, such as "Access request {{data.friendly_id}}", where that matters.
+// request alone, such as "Access request {{data.friendly_id}}", where that matters. Mail about a test event is in no
+// thread.
 package email

@@ -191,10 +191,10 @@ func (l *composer) renderSubject(ctx context.Context, e event.Event, n notice.No
 	if !ok {
 		subject = n.Title
 	}
-	if subject = oneLine(notice.Truncate(oneLine(subject), maxSubject)); subject == "" {
+	if subject = oneLine(subject); subject == "" {
 		subject = string(e.Type()) // a mail without a subject looks like one that is not wanted
 	}
-	return subject, nil
+	return oneLine(notice.Truncate(notice.MarkTest(e, subject), maxSubject)), nil
 }
 
 // renderBody makes the two forms; html is "" when there is none.

@@ -34,9 +34,10 @@ type Config struct {
 	// Receipts show it, so it is no place for credentials. nil = the event's JSON form as it is.
 	Body *template.Template
 	// Subject makes the subject line of e-mails to subscribers, compiled for template.Header. It is cut to 99
-	// characters; an empty one is left out. nil = none.
+	// characters; an empty one is left out. nil = none. A test event (event.Event.IsTest) always has one, which begins
+	// with "TEST: ".
 	Subject *template.Template
-	// Attributes are sent besides those that every message has, at most 4. Values are cut to 4 KiB.
+	// Attributes are sent besides those that messages have by themselves, at most 4. Values are cut to 4 KiB.
 	Attributes []Attribute
 	// Group makes the MessageGroupId, compiled for template.Header. Messages of a group are delivered in order. What is
 	// not 1 to 128 visible ASCII characters is hashed. nil = the event's correlation id, see event.Event.CorrelationID;
@@ -137,17 +138,17 @@ func configError(code channel.ConfigCode, path, problem, remedy string) *channel
 // Attribute is one more attribute of every message, for the filter policies of subscriptions.
 type Attribute struct {
 	// Name is 1 to 256 letters, digits and _ - . and unique; it does not begin or end with a dot, has no two in a row,
-	// and does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that every message has
-	// (see the package's documentation) are taken.
+	// and does not begin with "AWS." or "Amazon." in whatever case. The names of the attributes that messages have by
+	// themselves (see the package's documentation) are taken.
 	Name string
 	// Value makes the value, compiled for template.Header. nil is the event's own attribute of that name. An empty
 	// value is left out, because SNS takes none.
 	Value *template.Template
 }
 
-// ownAttributes are the names of those that every message has.
+// ownAttributes are the names of those that messages have by themselves. None has both subject and test.
 func ownAttributes() []string {
-	return []string{"delivery_id", "event_type", "severity", "tenant", "subject", "route"}
+	return []string{"delivery_id", "event_type", "severity", "tenant", "subject", "route", "test"}
 }
 
 // mostAttributes is how many reach a queue with raw message delivery: SNS discards a message with more there ("Amazon
@@ -157,7 +158,7 @@ const mostAttributes = 10
 func validateAttributes(given []Attribute) error {
 	var errs []error
 	own := ownAttributes()
-	if most := mostAttributes - len(own); len(given) > most {
+	if most := mostAttributes - len(own) + 1; len(given) > most {
 		errs = append(errs, configError(channel.CodeRange, "Attributes", fmt.Sprintf("are more than %d, with which a message would have more than 10", most), "leave some out"))
 	}
 	for i, a := range given {

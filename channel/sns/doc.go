@@ -15,8 +15,9 @@
 //	event_type   for example "request.approved"
 //	severity     info, warning, error or critical, as package notice sees it
 //	tenant       left out when the event has none
-//	subject      the same
-//	route        the same
+//	subject      the same; also left out for a test event
+//	route        left out when it has no name
+//	test         "true" for a test event (event.Event.IsTest), left out otherwise
 //
 // and those of Config.Attributes. There are at most 10 in all, because SNS discards a message with more for
 // subscriptions of SQS queues with raw message delivery (Amazon SNS Developer Guide, "Amazon SNS message attributes").

@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -41,7 +42,11 @@ func (c *Channel) compose(ctx context.Context, d channel.Delivery) (*sns.Publish
 	if err != nil {
 		return nil, err
 	}
-	if line = subjectLine(line); line != "" {
+	line = subjectLine(line)
+	if d.Event.IsTest() { // which people who get it by e-mail are to see, whatever Body makes
+		line = subjectLine(notice.MarkTest(d.Event, cmp.Or(line, notice.Of(d.Event).Title)))
+	}
+	if line != "" {
 		in.Subject = &line
 	}
 	if c.topic.fifo || c.group != nil {
@@ -90,7 +95,11 @@ func (c *Channel) setAttributes(ctx context.Context, d channel.Delivery, in *sns
 		}
 	}
 	severity := notice.Of(d.Event).Severity.String()
-	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), d.Event.Subject(), d.Route.Name} {
+	subject, test := d.Event.Subject(), ""
+	if d.Event.IsTest() {
+		subject, test = "", "true"
+	}
+	for i, value := range [...]string{d.ID(), string(d.Event.Type()), severity, d.Event.Tenant(), subject, d.Route.Name, test} {
 		set(ownAttributes()[i], xmlText(value))
 	}
 	for _, a := range c.attributes {

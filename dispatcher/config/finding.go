@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,7 +71,7 @@ func (s *Set) Findings(ctx context.Context) []Finding {
 	f := finder{ctx: ctx, set: s, decoded: map[event.Type]map[string]any{}}
 	for _, e := range s.examples() {
 		f.types = append(f.types, e.Type())
-		f.decoded[e.Type()] = e.Decoded()
+		f.decoded[e.Type()] = withEnvelope(e)
 	}
 	channels := s.Document.root.get("channels")
 	if channels == nil {
@@ -181,6 +182,18 @@ func (f *finder) takenBy(channel string) (types []event.Type, complete bool) {
 		}
 	}
 	return types, !slices.ContainsFunc(f.set.types, func(t event.Type) bool { return f.decoded[t] == nil && takes(t) })
+}
+
+// withEnvelope is the decoded form of e with null where it has not all that the form of an event may have besides its
+// data: a template that asks for a tenant, or whether the event is a test, is no mistake.
+func withEnvelope(e event.Event) map[string]any {
+	decoded := maps.Clone(e.Decoded())
+	for _, name := range []string{"test", "tenant", "subject", "source", "attributes", "shortened"} {
+		if _, ok := decoded[name]; !ok {
+			decoded[name] = nil
+		}
+	}
+	return decoded
 }
 
 // examples are events of every type of which there is one.

@@ -65,6 +65,17 @@ type closed struct {
 
 func (closed) EventType() event.Type { return "ticket.closed" }
 
+// What an event may have besides its data is no mistake, although no example has it.
+func TestFindingsKnowTheEnvelope(t *testing.T) {
+	t.Parallel()
+	src := func(body string) string {
+		return hook("body: {kind: template, template: '"+body+"'}", "")
+	}
+	all := `"{{#if test}}TEST {{/if}}{{tenant}} {{subject}} {{source}} {{attributes.custom}} {{#each shortened}}{{this}}{{/each}}"`
+	assert.Empty(t, found(load(t, "a.yaml", src(all), config.Options{})))
+	assert.Contains(t, found(load(t, "a.yaml", src(`"{{tset}}"`), config.Options{})), "did you mean test?")
+}
+
 // There are only so many, and none after the context's end.
 func TestFindingsAreBounded(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,8 @@ import (
 // becomes dead has four. Its JSON form is stable: fields are only added. encoding/json rewrites the event in it
 // (event.Event's MarshalJSON), so a store keeps Event.JSON beside it, or what is delivered again is not what was.
 //
+// The Event of a test says so (event.Event.IsTest).
+//
 // It holds the event and both messages, so it is as confidential as the events are. It holds no credential: channels
 // redact, and Error is what their errors print.
 type Entry struct {

@@ -62,6 +62,24 @@ func TestStyle1HistoryPerWebhook(t *testing.T) {
 	})
 }
 
+// What is kept of a test event says that it is one.
+func TestHistoryOfATest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := start(t, history.NewMemory(0), history.Options{}, dispatcher.Route{Name: "hook", Tenant: "acme", Channel: new(channeltest.Recorder)})
+		test, err := event.SampleForTest(event.TypeRequestApproved, event.Meta{Tenant: "acme"})
+		require.NoError(t, err)
+		require.NoError(t, b.Dispatch(t.Context(), test))
+		synctest.Wait()
+		got := query(t, b.store, everything())
+		require.Len(t, got, 1)
+		form, err := json.Marshal(got[0])
+		require.NoError(t, err)
+		var back history.Entry
+		require.NoError(t, json.Unmarshal(form, &back))
+		assert.True(t, back.Event.IsTest())
+	})
+}
+
 func TestEveryOutcomeIsRecorded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec, paused channeltest.Recorder

@@ -40,8 +40,8 @@ func TestMailAboutATest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			usual := mailOf(t, tt.change, channel.Delivery{Event: e, Route: "mail"})
-			test := mailOf(t, tt.change, channel.Delivery{Event: e.ForTest(), Route: "mail"})
+			usual := mailOf(t, tt.change, channel.Delivery{Event: e, Route: channel.RouteID{Name: "mail"}})
+			test := mailOf(t, tt.change, channel.Delivery{Event: e.ForTest(), Route: channel.RouteID{Name: "mail"}})
 			assert.Equal(t, tt.subject, usual.subject)
 			assert.True(t, strings.HasPrefix(test.subject, "TEST: "+strings.TrimSuffix(tt.subject, "…")[:15]), test.subject)
 			assert.LessOrEqual(t, utf8.RuneCountInString(test.subject), 255)

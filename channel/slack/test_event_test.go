@@ -87,7 +87,7 @@ func TestLongTestsSayTest(t *testing.T) {
 	hook := w.newWebhook(nil)
 	for _, typ := range event.Catalogue() {
 		for _, s := range []string{"𝄞", `"`, "<!channel>", "x\n"} {
-			raw := sent(t, hook, channel.Delivery{Event: filled(t, typ, s).ForTest(), Route: "approvers"})
+			raw := sent(t, hook, channel.Delivery{Event: filled(t, typ, s).ForTest(), Route: channel.RouteID{Name: "approvers"}})
 			assert.Empty(t, faults(raw), typ)
 			assert.Contains(t, shown(t, raw), "🔵 TEST: ", typ)
 			assert.Contains(t, notification(t, raw), "🔵 TEST: ", typ)

@@ -164,7 +164,7 @@ func TestAlertsOfATest(t *testing.T) {
 	target, requests := record(t)
 	hook := newChannel(t, webhook.Config{URL: target, Body: webhook.AlertBody()})
 	alert := func(e event.Event) map[string]any {
-		_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: "on-call", Attempt: 1})
+		_, err := hook.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "on-call"}, Attempt: 1})
 		require.NoError(t, err)
 		var body map[string]any
 		require.NoError(t, json.Unmarshal([]byte((<-requests).body), &body))

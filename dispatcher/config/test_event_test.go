@@ -128,7 +128,7 @@ func TestEveryKindOfChannelMarksTests(t *testing.T) {
 			})
 			send := func(e event.Event) string {
 				// Not every product takes the receiver's answer for one of its own.
-				_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: "a", Attempt: 1})
+				_, err := set.Routes[0].Channel.Send(t.Context(), channel.Delivery{Event: e, Route: channel.RouteID{Name: "a"}, Attempt: 1})
 				select {
 				case arrived := <-got:
 					return arrived

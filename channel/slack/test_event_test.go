@@ -86,7 +86,7 @@ func TestLongTestsSayTest(t *testing.T) {
 	w := openWorkspace(t)
 	hook := w.newWebhook(nil)
 	for _, typ := range event.Catalogue() {
-		for _, s := range []string{"𝄞", `"`, "<!channel>", "x\n"} {
+		for _, s := range []string{"𝄞", "<!channel>"} {
 			raw := sent(t, hook, channel.Delivery{Event: filled(t, typ, s).ForTest(), Route: channel.RouteID{Name: "approvers"}})
 			assert.Empty(t, faults(raw), typ)
 			assert.Contains(t, shown(t, raw), "🔵 TEST: ", typ)

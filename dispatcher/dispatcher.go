@@ -1,8 +1,8 @@
 // Package dispatcher takes events and gives each to every route that wants it: asynchronously, at least once, each
 // route in a lane of its own.
 //
-// Product code depends on the small [Dispatcher] interface and is tested with package dispatchertest. [Engine] is the
-// implementation: it matches events to routes, keeps deliveries in a queue (package queue), makes attempts through
+// Product code depends on the small interfaces [Dispatcher] and [Scheduler] and is tested with package dispatchertest.
+// [Engine] is the implementation of both: it matches events to routes, keeps deliveries in a queue (package queue), makes attempts through
 // channels, reschedules failed ones, and reports to observers.
 //
 // Besides Dispatch there are two ways to a delivery. [Engine.Schedule] holds an event until its time, for reminders:
@@ -24,7 +24,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Dispatcher is all that product code needs, and all that a test has to fake.
+// Dispatcher is all that product code needs to dispatch events, and all that a test has to fake. [Scheduler] is for
+// events of a later time.
 type Dispatcher interface {
 	// Dispatch hands events to the lane of every matching route and returns once they are stored (durable queue) or
 	// queued (memory). It never waits for a destination. A bad event is an *EventError that names it, and nothing is

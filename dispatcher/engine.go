@@ -55,8 +55,6 @@ type Engine struct {
 	cause    error          // why Run's context had ended by then; nil = it had not
 }
 
-var _ Dispatcher = (*Engine)(nil)
-
 // New makes an Engine. It reports every mistake in c at once, as joined *channel.ConfigErrors. Nothing is delivered
 // before Run, but Dispatch already queues; if it does so for a minute, that is logged.
 func New(c Config) (*Engine, error) {

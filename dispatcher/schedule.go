@@ -19,14 +19,8 @@ const maxScheduled = 100_000
 // maxKeyLength is the most bytes of a schedule key.
 const maxKeyLength = 255
 
-// Schedule holds an event until the given time and then dispatches it to the routes of that moment. The key names it
-// for Cancel, for example "expiring/" and the grant's id; scheduling under a key again replaces what it held. A time in
-// the past is now. The event's id must be its own: if it was dispatched before, it is skipped. Like deliveries,
-// scheduled events and their keys are as durable as the queue; a memory queue holds 100,000. errors.ErrUnsupported if
-// the queue cannot schedule, likewise for Cancel.
-//
-// A reminder such as grant.expiring_soon is scheduled when the grant becomes active and cancelled when it is revoked,
-// under a key made from the grant's id. Neither needs to know what the other did, or in which run of the program.
+// Schedule implements Scheduler. Like deliveries, scheduled events and their keys are as durable as the queue; a memory
+// queue holds 100,000. errors.ErrUnsupported if the queue cannot schedule, likewise for Cancel.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
 	if err := validateEvents(ev); err != nil {
 		return err
@@ -44,7 +38,7 @@ func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev even
 	})
 }
 
-// Cancel removes the event scheduled under key and reports whether there was one that had not been dispatched.
+// Cancel implements Scheduler.
 func (e *Engine) Cancel(ctx context.Context, key string) (bool, error) {
 	return e.queue.Cancel(ctx, ScheduleLane, key)
 }

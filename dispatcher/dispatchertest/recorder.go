@@ -1,40 +1,71 @@
-// Package dispatchertest lets a product test what it dispatches, without an Engine and without a network.
-//
-//	rec := new(dispatchertest.Recorder)
-//	service := NewService(rec)
-//	service.Revoke(ctx, "grant-7", "left the team")
-//	revoked := dispatchertest.Require[event.GrantRevoked](t, rec)
-//	// compare the fields of revoked with what the service received
 package dispatchertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Recorder is a Dispatcher that keeps what it is given. The zero value is ready for use; safe for concurrent use.
+// Recorder is a Dispatcher and a Scheduler that keeps what it is given. It reports the mistakes that an Engine reports,
+// with the same errors. It has no clock: DispatchDue says what time it is. The zero value is ready for use; safe for
+// concurrent use. It must not be copied after first use.
 type Recorder struct {
-	mu      sync.Mutex
-	events  []event.Event
-	errs    []error
-	changed chan struct{} // closed at the next event; nil = nobody waits
+	mu        sync.Mutex
+	events    []event.Event
+	scheduled []Scheduled // in the order of the calls
+	cancelled []Scheduled
+	errs      []error
+	shutdown  bool
+	changed   chan struct{} // closed at the next event; nil = nobody waits
 }
 
-var _ dispatcher.Dispatcher = (*Recorder)(nil)
+var (
+	_ dispatcher.Dispatcher = (*Recorder)(nil)
+	_ dispatcher.Scheduler  = (*Recorder)(nil)
+)
 
-// Dispatch keeps the events, unless an error was set by Fail, ctx is done, or one of them is the zero Event.
+// Dispatch keeps the events. It keeps none of them if one is the zero Event (*dispatcher.EventError), after Shutdown
+// (dispatcher.ErrShutdown), if an error was set by Fail, or if ctx is done.
 func (r *Recorder) Dispatch(ctx context.Context, events ...event.Event) error {
-	if err := ctx.Err(); err != nil {
+	if err := validateEvents(events...); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.admit(ctx); err != nil {
+		return err
+	}
+	r.add(events...)
+	return nil
+}
+
+func validateEvents(events ...event.Event) error {
+	for i, e := range events {
+		if e.IsZero() {
+			return &dispatcher.EventError{Index: i, Err: errNoEvent}
+		}
+	}
+	return nil
+}
+
+// errNoEvent has the words of the Engine's.
+var errNoEvent = errors.New("its Type is empty: make events with event.New")
+
+// admit returns why a call that adds something fails. r.mu is held.
+func (r *Recorder) admit(ctx context.Context) error {
+	if r.shutdown {
+		return dispatcher.ErrShutdown
+	}
+	return r.next(ctx)
+}
+
+// next returns the error of the next call. r.mu is held.
+func (r *Recorder) next(ctx context.Context) error {
 	if len(r.errs) > 0 {
 		err := r.errs[0]
 		r.errs = r.errs[1:]
@@ -42,38 +73,47 @@ func (r *Recorder) Dispatch(ctx context.Context, events ...event.Event) error {
 			return err
 		}
 	}
-	for i, e := range events {
-		if e.IsZero() {
-			return &dispatcher.EventError{Index: i, Err: fmt.Errorf("it is the zero Event: make events with event.New")}
-		}
-	}
+	return ctx.Err()
+}
+
+// add appends dispatched events. r.mu is held.
+func (r *Recorder) add(events ...event.Event) {
 	r.events = append(r.events, events...)
 	if r.changed != nil {
 		close(r.changed)
 		r.changed = nil
 	}
-	return nil
 }
 
-// Fail makes the next calls of Dispatch return these errors, one each, and keep nothing; a nil lets one call pass.
+// Fail makes the next calls of Dispatch, Schedule and Cancel return these errors, one each in the order of the calls,
+// and change nothing; a nil lets one call pass.
 func (r *Recorder) Fail(errs ...error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.errs = append(r.errs, errs...)
 }
 
-// Events returns what was dispatched so far, in order.
+// Shutdown makes Dispatch and Schedule return dispatcher.ErrShutdown from now on, as an Engine does, and DispatchDue do
+// nothing. It returns nil; ctx is not used.
+func (r *Recorder) Shutdown(context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shutdown = true
+	return nil
+}
+
+// Events returns what was dispatched so far, in order: by Dispatch, and by DispatchDue what was scheduled.
 func (r *Recorder) Events() []event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.events)
 }
 
-// Reset forgets all events and errors.
+// Reset forgets everything: events, the schedule, errors and a Shutdown.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events, r.errs = nil, nil
+	r.events, r.scheduled, r.cancelled, r.errs, r.shutdown = nil, nil, nil, nil, false
 }
 
 // Wait returns once n events were dispatched, for products that dispatch from another goroutine; ctx's error, with the
@@ -97,62 +137,4 @@ func (r *Recorder) Wait(ctx context.Context, n int) error {
 			return fmt.Errorf("%d of %d events dispatched: %w", have, n, ctx.Err())
 		}
 	}
-}
-
-// TB is the part of testing.TB that the assertions use.
-type TB interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// Require returns the payload of the only event of type T, and ends the test when there is none or more than one.
-func Require[T event.Payload](t TB, r *Recorder) T {
-	t.Helper()
-	all := All[T](t, r)
-	if len(all) != 1 {
-		var zero T
-		t.Fatalf("dispatched %d events of type %s, want exactly one; dispatched: %s", len(all), zero.EventType(), r.list())
-		return zero
-	}
-	return all[0]
-}
-
-// RequireNone ends the test when an event of type T was dispatched.
-func RequireNone[T event.Payload](t TB, r *Recorder) {
-	t.Helper()
-	if n := len(All[T](t, r)); n > 0 {
-		var zero T
-		t.Fatalf("dispatched %d events of type %s, want none; dispatched: %s", n, zero.EventType(), r.list())
-	}
-}
-
-// All returns the payloads of every event of type T, in order.
-func All[T event.Payload](t TB, r *Recorder) []T {
-	t.Helper()
-	var zero T
-	var all []T
-	for _, e := range r.Events() {
-		if e.Type() != zero.EventType() {
-			continue
-		}
-		p, err := event.Decode[T](e)
-		if err != nil {
-			t.Fatalf("event %s does not decode as its own type: %v", e, err)
-			return nil
-		}
-		all = append(all, p)
-	}
-	return all
-}
-
-// list names what was dispatched, by type and id only.
-func (r *Recorder) list() string {
-	var names []string
-	for _, e := range r.Events() {
-		names = append(names, e.String())
-	}
-	if names == nil {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/event"
@@ -20,9 +21,16 @@ import (
 
 const credential = "correct horse battery"
 
+// plainAuth is a relay in clear that takes any log-in with PLAIN.
+var plainAuth = smtptest.Options{Mode: email.TLSNone, Auth: "PLAIN"}
+
+func decode(s string) string {
+	b, _ := base64.StdEncoding.DecodeString(s)
+	return string(b)
+}
+
 func TestS55_LogIn(t *testing.T) {
 	t.Parallel()
-	server, authority := certificate(t)
 	password := email.Password("noc", secret.Literal(credential))
 	wrong := email.Password("noc", secret.Literal("not the password"))
 	token := email.OAuth("noc", secret.Literal(credential))
@@ -46,14 +54,14 @@ func TestS55_LogIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{tls: server, auth: tt.offered, user: "noc", password: credential}).start(t)
+			r := start(t, smtptest.Options{Auth: tt.offered, User: "noc", Password: credential}, nil)
 			c := config(t, r)
-			c.Relay.Mode, c.Relay.TLS.CAPEM, c.Relay.Auth = email.TLSRequired, authority, tt.auth
+			c.Relay.Mode, c.Relay.TLS.CAPEM, c.Relay.Auth = email.TLSRequired, r.Authority(), tt.auth
 			receipt, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 			if tt.sent == "" {
-				assert.NotContains(t, strings.Join(r.said(), "\n"), "AUTH")
+				assert.NotContains(t, strings.Join(r.Commands(), "\n"), "AUTH")
 			} else {
-				assert.Contains(t, strings.Join(r.said(), "\n"), tt.sent)
+				assert.Contains(t, strings.Join(r.Commands(), "\n"), tt.sent)
 			}
 			if tt.kind == "" {
 				require.NoError(t, err)
@@ -66,7 +74,7 @@ func TestS55_LogIn(t *testing.T) {
 			assert.Equal(t, email.StageAuth, e.Stage)
 			assert.Equal(t, tt.code, e.Code)
 			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
-			assert.Empty(t, r.received())
+			assert.Zero(t, r.Count("MESSAGE"))
 			assert.Equal(t, tt.code, receipt.Status)
 		})
 	}
@@ -82,20 +90,20 @@ func TestS55_NoCredentialWithoutTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// The relay is on this very host, to which go-mail would log in, and has no TLS.
-			r := (&relay{auth: name, user: "noc", password: credential}).start(t)
+			r := start(t, smtptest.Options{Mode: email.TLSNone, Auth: name, User: "noc", Password: credential}, nil)
 			c := config(t, r)
 			c.Relay.Mode, c.Relay.Auth = email.TLSOpportunistic, auth
 			_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, email.KindPlaintextAuth, e.Kind)
-			assert.Zero(t, r.count("AUTH"))
-			assert.Zero(t, r.count("MAIL"))
+			assert.Zero(t, r.Count("AUTH"))
+			assert.Zero(t, r.Count("MAIL"))
 
 			c.Relay.AllowPlaintextAuth = true
 			_, err = open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 			require.NoError(t, err)
-			assert.Equal(t, 1, r.count("AUTH"))
+			assert.Equal(t, 1, r.Count("AUTH"))
 		})
 	}
 }
@@ -108,8 +116,9 @@ func TestS50_RepliesThatRepeatTheCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			login := base64.StdEncoding.EncodeToString([]byte("\x00noc\x00" + password))
-			r := &relay{auth: "PLAIN", answer: answers(map[string]string{"AUTH": "535-5.7.8 no\r\n535 5.7.8 " + login + " " + password + " is wrong"})}
-			r.start(t)
+			r := start(t, plainAuth, answers(map[smtptest.Step]smtptest.Reply{
+				"AUTH": smtptest.Reply("535-5.7.8 no\r\n535 5.7.8 " + login + " " + password + " is wrong"),
+			}))
 			c := config(t, r)
 			c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.Password("noc", secret.Literal(password))
 			ch := open(t, c)
@@ -128,7 +137,7 @@ func TestS50_RepliesThatRepeatTheCredential(t *testing.T) {
 
 func TestLogInFailsForNow(t *testing.T) {
 	t.Parallel()
-	r := (&relay{auth: "PLAIN", answer: answers(map[string]string{"AUTH": "454 4.7.0 directory is down"})}).start(t)
+	r := start(t, plainAuth, answers(map[smtptest.Step]smtptest.Reply{"AUTH": "454 4.7.0 directory is down"}))
 	c := config(t, r)
 	c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.Password("noc", secret.Literal(credential))
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
@@ -139,14 +148,14 @@ func TestLogInFailsForNow(t *testing.T) {
 // A password that was rotated is asked for again when the relay refuses the old one, and the mail arrives.
 func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 	t.Parallel()
-	for _, reply := range []string{"535 5.7.8 bad credentials", "534 5.7.9 application password required", "530 5.7.0 log in", "538 5.7.11 encrypt"} {
+	for _, reply := range []smtptest.Reply{"535 5.7.8 bad credentials", "534 5.7.9 application password required", "530 5.7.0 log in", "538 5.7.11 encrypt"} {
 		var asked atomic.Int32
-		r := (&relay{auth: "PLAIN", answer: func(step, line string, _ int) string {
-			if step == "AUTH" && strings.HasSuffix(decode(line[strings.LastIndexByte(line, ' ')+1:]), "password-1") {
+		r := start(t, plainAuth, func(c smtptest.Command) smtptest.Reply {
+			if c.Step == "AUTH" && strings.HasSuffix(decode(c.Line[strings.LastIndexByte(c.Line, ' ')+1:]), "password-1") {
 				return reply
 			}
 			return ""
-		}}).start(t)
+		})
 		c := config(t, r)
 		password := secret.Func("vault", func(context.Context) ([]byte, error) { return fmt.Append(nil, "password-", asked.Add(1)), nil })
 		c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.Password("noc", password)
@@ -157,7 +166,7 @@ func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 		assert.Equal(t, email.StageAuth, e.Stage)
 		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err))
 		_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
-		require.NoError(t, err, reply)
+		require.NoError(t, err, "%s", reply)
 		assert.EqualValues(t, 2, asked.Load())
 	}
 }
@@ -165,7 +174,7 @@ func TestARefusedCredentialIsAskedForAgain(t *testing.T) {
 // A credential that changed is used at once: sessions made with the old one are closed.
 func TestS48_ChangedCredential(t *testing.T) {
 	t.Parallel()
-	r := (&relay{auth: "XOAUTH2", user: "noc"}).start(t)
+	r := start(t, smtptest.Options{Mode: email.TLSNone, Auth: "XOAUTH2", User: "noc"}, nil)
 	c := config(t, r)
 	c.Relay.AllowPlaintextAuth, c.Relay.Auth = true, email.OAuth("noc", secret.Literal("unused"))
 	ch := open(t, c)
@@ -173,7 +182,7 @@ func TestS48_ChangedCredential(t *testing.T) {
 		require.NoError(t, email.CheckWith(t.Context(), ch, token))
 	}
 	var used []string
-	for _, line := range r.said() {
+	for _, line := range r.Commands() {
 		if login, ok := strings.CutPrefix(line, "AUTH XOAUTH2 "); ok {
 			used = append(used, decode(login))
 		}

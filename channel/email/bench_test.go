@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -12,13 +13,11 @@ import (
 // What a mail of a burst costs over STARTTLS, on a connection that is kept and, as the floor to compare it with, on one
 // of its own.
 func BenchmarkSend(b *testing.B) {
-	server, authority := certificate(b)
 	for name, keep := range map[string]bool{"kept connection": true, "own connection": false} {
 		b.Run(name, func(b *testing.B) {
-			r := &relay{tls: server}
-			r.listen(b)
+			r := smtptest.Start(b, smtptest.Options{})
 			c := config(b, r)
-			c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, authority
+			c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, r.Authority()
 			ch := open(b, c)
 			if !keep {
 				require.NoError(b, ch.Close()) // which sends all the same and keeps nothing

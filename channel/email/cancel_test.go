@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -21,7 +22,7 @@ import (
 // silences are the steps at which a relay can fall silent, and the stage an error then names. A relay sees a
 // connection, or the end of a step, a moment before or after we do.
 var silences = []struct {
-	step     string
+	step     smtptest.Step
 	implicit bool
 	stages   []email.Stage
 }{
@@ -40,25 +41,25 @@ var silences = []struct {
 	{"RSET", false, []email.Stage{email.StageConnect}}, // of a session that was kept, in whose place a new one is wanted
 }
 
-func name(step string, implicit bool) string {
+func name(step smtptest.Step, implicit bool) string {
 	if implicit {
-		return step + ", implicit TLS"
+		return string(step) + ", implicit TLS"
 	}
-	return step
+	return string(step)
 }
 
 // silent is a relay that falls silent at a step, and a channel to it that has sent a mail before if the step needs it.
-func silent(t *testing.T, step string, implicit bool, timeout time.Duration) (*relay, *email.Channel) {
+func silent(t *testing.T, step smtptest.Step, implicit bool, timeout time.Duration) (*smtptest.Server, *email.Channel) {
 	t.Helper()
-	server, authority := certificate(t)
-	r := &relay{tls: server, implicit: implicit, auth: "PLAIN", answer: answers(map[string]string{step: hang})}
-	r.listen(t)
+	o := smtptest.Options{Mode: email.TLSRequired, Auth: "PLAIN"}
+	if implicit {
+		o.Mode = email.TLSImplicit
+	}
+	r := smtptest.Start(t, o)
+	r.Handle(answers(map[smtptest.Step]smtptest.Reply{step: smtptest.Hang}))
 	c := config(t, r)
 	c.Timeout = timeout
-	c.Relay.TLS.CAPEM, c.Relay.Mode = authority, email.TLSRequired
-	if implicit {
-		c.Relay.Mode = email.TLSImplicit
-	}
+	c.Relay.TLS.CAPEM, c.Relay.Mode = r.Authority(), o.Mode
 	c.Relay.Auth = email.Password("noc", secret.Literal(credential))
 	ch := open(t, c)
 	if step == "RSET" {
@@ -86,7 +87,7 @@ func TestS60_CancelledAtEveryStage(t *testing.T) {
 					unknown = receipt.OutcomeUnknown
 					result <- err
 				}()
-				r.await(t, tt.step)
+				require.NoError(t, r.WaitFor(t.Context(), tt.step, 1))
 				began := time.Now()
 				cancel()
 				err := <-result
@@ -162,14 +163,14 @@ func TestS60_CancelledWhileConnecting(t *testing.T) {
 // A relay that answers, but slowly, is no reason to wait beyond the limit, and each stage's time counts.
 func TestS60_SlowRelay(t *testing.T) {
 	t.Parallel()
-	r := &relay{answer: func(string, string, int) string {
+	r := smtptest.Start(t, plain)
+	r.Handle(func(smtptest.Command) smtptest.Reply {
 		<-time.After(60 * time.Millisecond)
 		return ""
-	}}
-	r.listen(t)
+	})
 	c := config(t, r)
 	c.Timeout = 150 * time.Millisecond
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Empty(t, r.received())
+	assert.Zero(t, r.Count("MESSAGE"))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -169,7 +170,7 @@ func TestFailingTemplate(t *testing.T) {
 	} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{}).start(t)
+			r := start(t, plain, nil)
 			c := config(t, r)
 			change(&c)
 			_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
@@ -182,20 +183,20 @@ func TestFailingTemplate(t *testing.T) {
 			assert.NotContains(t, err.Error(), "INC-48213")
 			_, ok = errors.AsType[*template.RenderError](err)
 			assert.True(t, ok)
-			assert.Zero(t, r.count("GREETING"))
+			assert.Zero(t, r.Count("GREETING"))
 		})
 	}
 }
 
 func TestReceipt(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: answers(map[string]string{"MESSAGE": "250-2.0.0 Ok\r\n250 2.0.0 queued as \x1b4F2A"})}).start(t)
+	r := start(t, plain, answers(map[smtptest.Step]smtptest.Reply{"MESSAGE": "250-2.0.0 Ok\r\n250 2.0.0 queued as \x1b4F2A"}))
 	receipt, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 	require.NoError(t, err)
 	assert.Equal(t, 250, receipt.Status)
 	assert.Positive(t, receipt.Duration)
-	assert.Equal(t, fmt.Sprintf("SMTP 127.0.0.1:%d", r.port()), receipt.Request.Start)
-	assert.Equal(t, string(only(t, r).data), string(receipt.Request.Body))
+	assert.Equal(t, fmt.Sprintf("SMTP 127.0.0.1:%d", r.Port()), receipt.Request.Start)
+	assert.Equal(t, string(only(t, r).Data), string(receipt.Request.Body))
 	assert.Equal(t, "250 2.0.0 Ok", receipt.Response.Start)
 	assert.Equal(t, "2.0.0 Ok\n2.0.0 queued as 4F2A", string(receipt.Response.Body))
 

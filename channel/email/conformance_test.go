@@ -8,47 +8,43 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
 // scripted is a relay that answers as a says, and repeats what it was sent in its refusals. SMTP has no way to name a
 // pause.
-func scripted(t *testing.T, a channeltest.Answer, tls bool) (*relay, []byte) {
+func scripted(t *testing.T, a channeltest.Answer, o smtptest.Options) *smtptest.Server {
 	t.Helper()
-	r := &relay{auth: "PLAIN", user: "noc"}
+	r := smtptest.Start(t, o)
 	var seen atomic.Pointer[string]
-	r.answer = func(step, line string, _ int) string {
-		if step == "AUTH" {
-			said := line + " " + strings.ReplaceAll(decode(line[strings.LastIndexByte(line, ' ')+1:]), "\x00", " ")
+	r.Handle(func(c smtptest.Command) smtptest.Reply {
+		if c.Step == "AUTH" {
+			said := c.Line + " " + strings.ReplaceAll(decode(c.Line[strings.LastIndexByte(c.Line, ' ')+1:]), "\x00", " ")
 			seen.Store(&said)
 		}
-		echo := ""
+		echo := smtptest.Reply("")
 		if said := seen.Load(); said != nil {
-			echo = *said
+			echo = smtptest.Reply(*said)
 		}
 		switch {
-		case a == channeltest.Unavailable && step == "AUTH":
+		case a == channeltest.Unavailable && c.Step == "AUTH":
 			return "535 5.7.8 " + echo
-		case a == channeltest.Rejected && step == "MESSAGE":
+		case a == channeltest.Rejected && c.Step == "MESSAGE":
 			return "554 5.7.1 " + echo
-		case a == channeltest.Gone && step == "GREETING":
+		case a == channeltest.Gone && c.Step == "GREETING":
 			return "521 5.3.2 this host takes no mail"
-		case a == channeltest.Silent && step == "MAIL":
-			return hang
-		case step == "AUTH":
+		case a == channeltest.Silent && c.Step == "MAIL":
+			return smtptest.Hang
+		case c.Step == "AUTH":
 			return "235 2.7.0 hello " + echo
-		case step == "MESSAGE":
+		case c.Step == "MESSAGE":
 			return "250 2.0.0 " + echo
 		}
 		return ""
-	}
-	var authority []byte
-	if tls {
-		r.tls, authority = certificate(t)
-	}
-	r.listen(t)
-	return r, authority
+	})
+	return r
 }
 
 var unsupported = []channeltest.Answer{channeltest.Throttled}
@@ -58,10 +54,10 @@ func TestConformance(t *testing.T) {
 	const password = "correct horse/battery+staple"
 	channeltest.Run(t, channeltest.Suite{
 		New: func(t *testing.T, a channeltest.Answer) channel.Channel {
-			r, authority := scripted(t, a, true)
+			r := scripted(t, a, smtptest.Options{Auth: "PLAIN"})
 			c := config(t, r)
 			c.Relay.Mode = email.TLSRequired
-			c.Relay.TLS.CAPEM = authority
+			c.Relay.TLS.CAPEM = r.Authority()
 			c.Relay.Auth = email.Password("noc", secret.Literal(password))
 			ch, err := email.New(c)
 			if err != nil {
@@ -90,9 +86,8 @@ func TestS50_NoLeaks(t *testing.T) {
 					}
 				},
 				New: func(t *testing.T, c email.Config, a channeltest.Answer) (channel.Channel, error) {
-					r, _ := scripted(t, a, false)
-					r.auth = "PLAIN XOAUTH2"
-					c.Relay.Port, c.Relay.Ports = r.port(), []int{r.port()}
+					r := scripted(t, a, smtptest.Options{Mode: email.TLSNone, Auth: "PLAIN XOAUTH2"})
+					c.Relay.Port, c.Relay.Ports = r.Port(), []int{r.Port()}
 					ch, err := email.New(c)
 					if err != nil {
 						return nil, err

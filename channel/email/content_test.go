@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
@@ -45,7 +46,7 @@ func withText(t *testing.T, text string, size int) event.Event {
 // Nothing that an event holds keeps it from being mailed.
 func TestNoContentKillsAMail(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	plain := config(t, r)
 	own := plain
 	own.Subject = compile(t, "{{data.justification}}", template.Header)
@@ -64,16 +65,16 @@ func TestNoContentKillsAMail(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range r.received() {
-		assert.NotEmpty(t, read(t, m.data).subject)
-		assert.Equal(t, []string{"jo@example.com"}, m.to)
+	for _, m := range r.Mails() {
+		assert.NotEmpty(t, read(t, m.Data).subject)
+		assert.Equal(t, []string{"jo@example.com"}, m.To)
 	}
 }
 
 // A template that makes too much of an event's data gives way to what package notice says.
 func TestATemplateThatMakesTooMuchGivesWay(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	c := config(t, r)
 	c.HTML = compile(t, "<i>{{data.justification}}</i>", template.HTML)
 	c.Text = compile(t, "own {{data.friendly_id}}", template.Text)
@@ -82,7 +83,7 @@ func TestATemplateThatMakesTooMuchGivesWay(t *testing.T) {
 	d.Event = withText(t, "=", 240<<10)
 	_, err := ch.Send(t.Context(), d)
 	require.NoError(t, err)
-	l := read(t, only(t, r).data)
+	l := read(t, only(t, r).Data)
 	assert.Contains(t, l.parts[0].text, "own ")
 	assert.Contains(t, l.parts[1].text, "<!DOCTYPE html>", "the built-in page")
 	assert.Contains(t, l.parts[1].text, "Justification")
@@ -92,21 +93,21 @@ func TestATemplateThatMakesTooMuchGivesWay(t *testing.T) {
 	e, ok := errors.AsType[*email.Error](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, []email.Refusal{{Recipient: "ToComputed[0]"}}, e.Refusals)
-	assert.Len(t, r.received(), 2, "the others get it")
+	assert.Len(t, r.Mails(), 2, "the others get it")
 }
 
 // A relay that takes small mails only gets a shorter one.
 func TestAMailThatIsTooLargeIsMadeShorter(t *testing.T) {
 	t.Parallel()
-	r := (&relay{extra: []string{"SIZE 4000"}}).start(t)
+	r := start(t, smtptest.Options{Mode: email.TLSNone, Extensions: []string{"SIZE 4000"}}, nil)
 	d := sample(event.TypeRequestPending)
 	d.Event = withText(t, "why ", 100<<10)
 	receipt, err := open(t, config(t, r)).Send(t.Context(), d)
 	require.NoError(t, err)
 	m := only(t, r)
-	assert.LessOrEqual(t, len(m.data), 4000)
-	assert.Equal(t, string(m.data), string(receipt.Request.Body))
-	l := read(t, m.data)
+	assert.LessOrEqual(t, len(m.Data), 4000)
+	assert.Equal(t, string(m.Data), string(receipt.Request.Body))
+	l := read(t, m.Data)
 	require.Len(t, l.parts, 1)
 	assert.Contains(t, l.parts[0].text, "The details are more than the mail server takes.")
 	assert.Contains(t, l.parts[0].text, "https://access.example.com/requests/")

@@ -1,12 +1,11 @@
 package email_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	netmail "net/mail"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -16,13 +15,12 @@ import (
 
 // A mail to the requester, with the text that comes with the library.
 func Example() {
-	server := &relay{}
-	stop, err := server.serve()
+	server, err := smtptest.New(smtptest.Options{Mode: email.TLSNone}) // in place of yours
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer stop()
+	defer server.Close()
 
 	requester, err := template.Compile("{{data.requester.email}}", template.Options{Mode: template.Text})
 	if err != nil {
@@ -35,7 +33,7 @@ func Example() {
 		return
 	}
 	mail, err := email.New(email.Config{
-		Relay:      email.Relay{Host: "127.0.0.1", Port: server.port(), Ports: []int{server.port()}, Mode: email.TLSNone},
+		Relay:      email.Relay{Host: "127.0.0.1", Port: server.Port(), Ports: []int{server.Port()}, Mode: email.TLSNone},
 		From:       "access@product.example",
 		FromName:   "Access requests",
 		ToComputed: []*template.Template{requester},
@@ -51,11 +49,10 @@ func Example() {
 	receipt, err := mail.Send(context.Background(), channel.Delivery{Event: approved, Route: channel.RouteID{Name: "requester"}, Attempt: 1})
 	fmt.Println(receipt.Status, err)
 
-	received := server.received()[0]
-	message, _ := netmail.ReadMessage(bytes.NewReader(received.data))
-	fmt.Println(received.to)
-	fmt.Println(message.Header.Get("From"))
-	fmt.Println(message.Header.Get("Subject"))
+	received := server.Mails()[0]
+	fmt.Println(received.To)
+	fmt.Println(received.Header.Get("From"))
+	fmt.Println(received.Subject)
 	// Output:
 	// 250 <nil>
 	// [priya.nair@example.com]

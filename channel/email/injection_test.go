@@ -62,7 +62,7 @@ func TestS56_BadAddresses(t *testing.T) {
 			}
 
 			// Computed from the event: the others get the mail, and the bad one reaches neither a command nor a header.
-			r := (&relay{}).start(t)
+			r := start(t, plain, nil)
 			c := config(t, r)
 			c.ToComputed = []*template.Template{compile(t, "{{data.requester.email}}", template.Text)}
 			_, err := open(t, c).Send(t.Context(), pending(t, func(p *event.RequestPending) {
@@ -76,11 +76,11 @@ func TestS56_BadAddresses(t *testing.T) {
 				assert.Equal(t, []email.Refusal{{Recipient: "ToComputed[0]"}}, e.Refusals)
 			}
 			mail := only(t, r)
-			assert.Equal(t, []string{"jo@example.com"}, mail.to)
-			l := read(t, mail.data)
+			assert.Equal(t, []string{"jo@example.com"}, mail.To)
+			l := read(t, mail.Data)
 			assert.Equal(t, "<jo@example.com>", l.header.Get("To"))
 			assert.Empty(t, l.header.Get("Bcc"))
-			assert.Equal(t, 1, r.count("RCPT"))
+			assert.Equal(t, 1, r.Count("RCPT"))
 		})
 	}
 }
@@ -115,7 +115,7 @@ func TestS57_HostileText(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{}).start(t) // which checks every line that comes over the wire
+			r := start(t, plain, nil) // which checks every line that comes over the wire
 			c := config(t, r)
 			c.Subject = compile(t, "About: {{data.justification}}", template.Header)
 			own := c
@@ -128,11 +128,11 @@ func TestS57_HostileText(t *testing.T) {
 				_, err := open(t, c).Send(t.Context(), d)
 				require.NoError(t, err)
 			}
-			mails := r.received()
+			mails := r.Mails()
 			require.Len(t, mails, 2)
-			assert.Equal(t, 2, r.count("MAIL"))
+			assert.Equal(t, 2, r.Count("MAIL"))
 			for i, m := range mails {
-				l := read(t, m.data)
+				l := read(t, m.Data)
 				assert.Len(t, l.header, 10, "no header but ours: %v", l.header)
 				assert.True(t, strings.HasPrefix(l.subject, "About:"))
 				assert.LessOrEqual(t, utf8.RuneCountInString(l.subject), 255)
@@ -161,7 +161,7 @@ func TestS57_HostileText(t *testing.T) {
 // Ten recipients of the greatest length, the longest names: no header line is too long.
 func TestS57_LongestHeader(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	c := config(t, r)
 	domain := strings.Repeat(strings.Repeat("d", 60)+".", 3) + "example"
 	c.To = nil
@@ -174,8 +174,8 @@ func TestS57_LongestHeader(t *testing.T) {
 	_, err := open(t, c).Send(t.Context(), pending(t, nil, event.Meta{ID: strings.Repeat("e", 100)}))
 	require.NoError(t, err)
 	mail := only(t, r)
-	assert.Len(t, mail.to, 10)
-	l := read(t, mail.data)
+	assert.Len(t, mail.To, 10)
+	l := read(t, mail.Data)
 	to, err := l.header.AddressList("To")
 	require.NoError(t, err)
 	assert.Len(t, to, 10)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -74,10 +75,10 @@ func (p *table) Put(ctx context.Context, k email.Key, state []byte) error {
 // Attempts of one delivery may be made by any worker, and by a process after another: nobody gets a mail twice for it.
 func TestWorkersThatShareProgress(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: verdicts(map[string][]string{
+	r := start(t, plain, verdicts(map[string][]smtptest.Reply{
 		"b@example.com": {"450 4.2.0 greylisted", "450 4.2.0 greylisted"},
 		"c@example.com": {"550 5.1.1 no such user"},
-	})}).start(t)
+	}))
 	shared := &table{}
 	worker := func() *email.Channel {
 		c := config(t, r)
@@ -90,8 +91,8 @@ func TestWorkersThatShareProgress(t *testing.T) {
 		require.Error(t, err)
 	}
 	var got []string
-	for _, m := range r.received() {
-		got = append(got, m.to...)
+	for _, m := range r.Mails() {
+		got = append(got, m.To...)
 	}
 	assert.Equal(t, []string{"a@example.com", "b@example.com"}, got)
 	require.Len(t, shared.rows, 1)
@@ -103,14 +104,14 @@ func TestWorkersThatShareProgress(t *testing.T) {
 	d.Generation, d.Attempt = 7, 1
 	_, err := worker().Send(t.Context(), d)
 	require.NoError(t, err)
-	mails := r.received()
-	assert.Equal(t, []string{"c@example.com"}, mails[len(mails)-1].to, "on purpose, to the one who has not got it")
+	mails := r.Mails()
+	assert.Equal(t, []string{"c@example.com"}, mails[len(mails)-1].To, "on purpose, to the one who has not got it")
 }
 
 // What all get at once needs no stored state, and a state that is lost costs a second mail, not the first.
 func TestProgressThatFails(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: verdicts(map[string][]string{"b@example.com": {"450 4.2.0 greylisted"}})}).start(t)
+	r := start(t, plain, verdicts(map[string][]smtptest.Reply{"b@example.com": {"450 4.2.0 greylisted"}}))
 	logger, lines := recorded()
 	c := config(t, r)
 	store := &table{}
@@ -142,7 +143,7 @@ func TestProgressIsStoredAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r := (&relay{answer: verdicts(map[string][]string{"b@example.com": {"450 4.2.0 greylisted"}})}).start(t)
+	r := start(t, plain, verdicts(map[string][]smtptest.Reply{"b@example.com": {"450 4.2.0 greylisted"}}))
 	c := config(t, r)
 	c.To = []string{"a@example.com", "b@example.com"}
 	store := &table{}

@@ -25,14 +25,14 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // mailOf sends d through a channel of c and returns the mail that arrived.
 func mailOf(t *testing.T, change func(*email.Config), d channel.Delivery) mail {
 	t.Helper()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	c := config(t, r)
 	if change != nil {
 		change(&c)
 	}
 	_, err := open(t, c).Send(t.Context(), d)
 	require.NoError(t, err)
-	return read(t, only(t, r).data)
+	return read(t, only(t, r).Data)
 }
 
 func golden(t *testing.T, file, got string) {
@@ -126,11 +126,11 @@ func TestS58_Header(t *testing.T) {
 
 func TestS58_HelloNamesOurDomain(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	_, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 	require.NoError(t, err)
-	assert.Equal(t, "EHLO sender.example", r.said()[0])
-	assert.Equal(t, "MAIL FROM:<noc@sender.example> BODY=8BITMIME", r.said()[1])
+	assert.Equal(t, "EHLO sender.example", r.Commands()[0])
+	assert.Equal(t, "MAIL FROM:<noc@sender.example> BODY=8BITMIME", r.Commands()[1])
 }
 
 // Later news about a request appear under the first, whatever the route; another request, tenant or domain has a thread

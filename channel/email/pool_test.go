@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/event"
@@ -18,22 +19,21 @@ import (
 
 func TestBurstSharesOneConnection(t *testing.T) {
 	t.Parallel()
-	server, authority := certificate(t)
-	r := (&relay{tls: server}).start(t)
+	r := start(t, smtptest.Options{}, nil)
 	c := config(t, r)
-	c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, authority
+	c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, r.Authority()
 	ch := open(t, c)
 	const mails = 20
 	for range mails {
 		_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
 		require.NoError(t, err)
 	}
-	assert.Len(t, r.received(), mails)
-	assert.Equal(t, 1, r.count("GREETING"))
+	assert.Len(t, r.Mails(), mails)
+	assert.Equal(t, 1, r.Count("GREETING"))
 	assert.Equal(t, 1, email.Idle(ch))
 	require.NoError(t, ch.Close())
 	assert.Zero(t, email.Idle(ch))
-	r.await(t, "QUIT")
+	require.NoError(t, r.WaitFor(t.Context(), "QUIT", 1))
 
 	_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestBurstSharesOneConnection(t *testing.T) {
 
 func TestIdleConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	ch := open(t, config(t, r))
 	var wg sync.WaitGroup
 	for range 32 {
@@ -52,47 +52,49 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.Len(t, r.received(), 32)
+	assert.Len(t, r.Mails(), 32)
 	assert.LessOrEqual(t, email.Idle(ch), email.MaxIdle)
 }
 
 func TestIdleConnectionsEnd(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	ch := open(t, config(t, r))
 	email.KeepIdle(ch, 50*time.Millisecond)
 	_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
 	require.NoError(t, err)
-	r.await(t, "QUIT")
+	require.NoError(t, r.WaitFor(t.Context(), "QUIT", 1))
 	assert.Zero(t, email.Idle(ch))
 }
 
 func TestConnectionEndsAfterManyMails(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	ch := open(t, config(t, r))
 	for range email.MaxMails + 1 {
 		_, err := ch.Send(t.Context(), sample(event.TypeSessionEnded))
 		require.NoError(t, err)
 	}
-	assert.Equal(t, 2, r.count("GREETING"))
+	assert.Equal(t, 2, r.Count("GREETING"))
 }
 
 // A session that ended while it was kept costs the attempt a new connection and not a failure.
 func TestKeptConnectionThatEnded(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{"closed": drop, "timed out": "421 4.4.2 idle for too long", "confused": "503 5.5.1 not now", "silent": hang} {
+	for name, answer := range map[string]smtptest.Reply{
+		"closed": smtptest.Drop, "timed out": "421 4.4.2 idle for too long", "confused": "503 5.5.1 not now", "silent": smtptest.Hang,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{answer: answers(map[string]string{"RSET": answer})}).start(t)
+			r := start(t, plain, answers(map[smtptest.Step]smtptest.Reply{"RSET": answer}))
 			ch := open(t, config(t, r))
 			email.Probe(ch, 200*time.Millisecond)
 			for range 2 {
 				_, err := ch.Send(t.Context(), sample(event.TypeRequestPending))
 				require.NoError(t, err)
 			}
-			assert.Equal(t, 2, r.count("GREETING"))
-			assert.Equal(t, 1, r.count("RSET"))
+			assert.Equal(t, 2, r.Count("GREETING"))
+			assert.Equal(t, 1, r.Count("RSET"))
 		})
 	}
 }
@@ -100,12 +102,8 @@ func TestKeptConnectionThatEnded(t *testing.T) {
 // After a refusal the session is good for the next mail; nothing of the refused one is left in it.
 func TestConnectionAfterARefusal(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: func(step, _ string, n int) string {
-		if step == "RCPT" && n == 2 {
-			return "550 5.1.1 no such user"
-		}
-		return ""
-	}}).start(t)
+	r := start(t, plain, nil)
+	r.Script("RCPT", "", "550 5.1.1 no such user")
 	c := config(t, r)
 	c.To = []string{"a@example.com", "b@example.com"}
 	ch := open(t, c)
@@ -113,9 +111,9 @@ func TestConnectionAfterARefusal(t *testing.T) {
 	require.Error(t, err)
 	_, err = ch.Send(t.Context(), sample(event.TypeRequestApproved))
 	require.NoError(t, err)
-	assert.Equal(t, 1, r.count("GREETING"))
-	assert.Equal(t, c.To, r.received()[1].to)
-	assert.Equal(t, []string{"EHLO", "MAIL", "RCPT", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "RCPT", "DATA"}, verbs(r.said()))
+	assert.Equal(t, 1, r.Count("GREETING"))
+	assert.Equal(t, c.To, r.Mails()[1].To)
+	assert.Equal(t, []string{"EHLO", "MAIL", "RCPT", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "RCPT", "DATA"}, verbs(r.Commands()))
 }
 
 func verbs(lines []string) []string {
@@ -133,7 +131,7 @@ func TestS12_ChangedPolicy(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost"} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{}).start(t)
+			r := start(t, plain, nil)
 			c := config(t, r)
 			c.Relay.Host = host
 			ch := open(t, c)
@@ -144,8 +142,8 @@ func TestS12_ChangedPolicy(t *testing.T) {
 			_, err = ch.Send(t.Context(), sample(event.TypeRequestPending))
 			require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
 			assert.Zero(t, email.Idle(ch))
-			assert.Zero(t, r.count("RSET"), "nothing more is sent there")
-			assert.Len(t, r.received(), 1)
+			assert.Zero(t, r.Count("RSET"), "nothing more is sent there")
+			assert.Len(t, r.Mails(), 1)
 		})
 	}
 }
@@ -153,24 +151,24 @@ func TestS12_ChangedPolicy(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		steps map[string]string
+		steps map[smtptest.Step]smtptest.Reply
 		want  string
 	}{
 		"takes mail":      {nil, ""},
-		"too busy":        {map[string]string{"GREETING": "421 4.3.2 try again at noon"}, "at greeting: answered 421 4.3.2: try again at noon"},
-		"not this sender": {map[string]string{"MAIL": "553 5.7.1 noc may not send"}, "at MAIL: answered 553 5.7.1: noc may not send"},
-		"hostile text":    {map[string]string{"MAIL": "550 \x1b[31m\u202e" + strings.Repeat("long ", 200)}, "at MAIL: answered 550: [31mlong long"},
-		"hangs up":        {map[string]string{"EHLO": drop}, "at EHLO: the connection was closed"},
+		"too busy":        {map[smtptest.Step]smtptest.Reply{"GREETING": "421 4.3.2 try again at noon"}, "at greeting: answered 421 4.3.2: try again at noon"},
+		"not this sender": {map[smtptest.Step]smtptest.Reply{"MAIL": "553 5.7.1 noc may not send"}, "at MAIL: answered 553 5.7.1: noc may not send"},
+		"hostile text":    {map[smtptest.Step]smtptest.Reply{"MAIL": "550 \x1b[31m\u202e" + smtptest.Reply(strings.Repeat("long ", 200))}, "at MAIL: answered 550: [31mlong long"},
+		"hangs up":        {map[smtptest.Step]smtptest.Reply{"EHLO": smtptest.Drop}, "at EHLO: the connection was closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{answer: answers(tt.steps)}).start(t)
+			r := start(t, plain, answers(tt.steps))
 			err := open(t, config(t, r)).Check(t.Context())
-			assert.Empty(t, r.received())
-			assert.Zero(t, r.count("RCPT"))
+			assert.Zero(t, r.Count("MESSAGE"))
+			assert.Zero(t, r.Count("RCPT"))
 			if tt.want == "" {
 				require.NoError(t, err)
-				assert.Equal(t, 1, r.count("MAIL"))
+				assert.Equal(t, 1, r.Count("MAIL"))
 				return
 			}
 			require.ErrorContains(t, err, tt.want)
@@ -179,10 +177,9 @@ func TestCheck(t *testing.T) {
 	}
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
-		r := &relay{}
-		r.listen(t)
+		r := smtptest.Start(t, plain)
 		c := config(t, r)
-		r.listener.Close()
+		r.Close()
 		err := open(t, c).Check(t.Context())
 		e, ok := errors.AsType[*email.Error](err)
 		require.True(t, ok, "%v", err)
@@ -191,7 +188,7 @@ func TestCheck(t *testing.T) {
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		t.Parallel()
-		r := (&relay{}).start(t)
+		r := start(t, plain, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, open(t, config(t, r)).Check(ctx), context.Canceled)

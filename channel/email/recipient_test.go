@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
@@ -16,23 +17,23 @@ import (
 )
 
 // verdicts answers RCPT by the address, and the next time it is asked with the next of the replies.
-func verdicts(replies map[string][]string) func(string, string, int) string {
-	return func(step, line string, _ int) string {
-		if step != "RCPT" {
+func verdicts(replies map[string][]smtptest.Reply) func(smtptest.Command) smtptest.Reply {
+	return func(c smtptest.Command) smtptest.Reply {
+		if c.Step != "RCPT" {
 			return ""
 		}
-		of := replies[address(line)]
+		of := replies[c.Address]
 		if len(of) == 0 {
 			return ""
 		}
-		replies[address(line)] = of[1:]
+		replies[c.Address] = of[1:]
 		return of[0]
 	}
 }
 
 func TestS61_OneRefusedRecipient(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: verdicts(map[string][]string{"b@example.com": {"550 5.1.1 no such user"}})}).start(t)
+	r := start(t, plain, verdicts(map[string][]smtptest.Reply{"b@example.com": {"550 5.1.1 no such user"}}))
 	c := config(t, r)
 	c.To = []string{"a@example.com", "b@example.com", "c@example.com"}
 	ch := open(t, c)
@@ -43,17 +44,17 @@ func TestS61_OneRefusedRecipient(t *testing.T) {
 	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict, "nobody gets it twice")
 	assert.NotContains(t, err.Error(), "example.com")
 	assert.Equal(t, 250, receipt.Status)
-	assert.Equal(t, []string{"a@example.com", "c@example.com"}, only(t, r).to)
+	assert.Equal(t, []string{"a@example.com", "c@example.com"}, only(t, r).To)
 	assert.Equal(t, 1, email.Remembered(ch), "for a redelivery on purpose")
 }
 
 // The next attempt is for those only that have not got the mail.
 func TestS61_GreylistedRecipient(t *testing.T) {
 	t.Parallel()
-	r := (&relay{answer: verdicts(map[string][]string{
+	r := start(t, plain, verdicts(map[string][]smtptest.Reply{
 		"b@example.com": {"450 4.2.0 greylisted", "450 4.2.0 greylisted"},
 		"c@example.com": {"550 5.1.1 no such user"},
-	})}).start(t)
+	}))
 	c := config(t, r)
 	c.To = []string{"a@example.com", "b@example.com", "c@example.com"}
 	ch := open(t, c)
@@ -76,33 +77,33 @@ func TestS61_GreylistedRecipient(t *testing.T) {
 
 	var got [][]string
 	ids := make(map[string]bool)
-	for _, m := range r.received() {
-		got = append(got, m.to)
-		ids[read(t, m.data).header.Get("Message-Id")] = true
+	for _, m := range r.Mails() {
+		got = append(got, m.To)
+		ids[read(t, m.Data).header.Get("Message-Id")] = true
 	}
 	assert.Equal(t, [][]string{{"a@example.com"}, {"b@example.com"}}, got)
 	assert.Len(t, ids, 1, "the same mail")
-	assert.Equal(t, 3+1+1, r.count("RCPT"), "only b is asked for again")
+	assert.Equal(t, 3+1+1, r.Count("RCPT"), "only b is asked for again")
 
 	// The same event once more, on purpose, is for the one who has not got it.
 	d.Attempt, d.Generation = 1, 1
 	_, err = ch.Send(t.Context(), d)
 	require.NoError(t, err)
-	mails := r.received()
-	assert.Equal(t, []string{"c@example.com"}, mails[len(mails)-1].to)
-	assert.NotContains(t, ids, read(t, mails[len(mails)-1].data).header.Get("Message-Id"), "mailboxes drop what they have seen")
+	mails := r.Mails()
+	assert.Equal(t, []string{"c@example.com"}, mails[len(mails)-1].To)
+	assert.NotContains(t, ids, read(t, mails[len(mails)-1].Data).header.Get("Message-Id"), "mailboxes drop what they have seen")
 
 	// Now that all have it, another one is for everybody again, and an attempt of an earlier one for nobody.
 	d.Generation = 0
 	receipt, err := ch.Send(t.Context(), d)
 	require.NoError(t, err)
 	assert.True(t, receipt.Skipped)
-	assert.Len(t, r.received(), len(mails))
+	assert.Len(t, r.Mails(), len(mails))
 	d.Generation = 2
 	_, err = ch.Send(t.Context(), d)
 	require.NoError(t, err)
-	mails = r.received()
-	assert.Equal(t, c.To, mails[len(mails)-1].to)
+	mails = r.Mails()
+	assert.Equal(t, c.To, mails[len(mails)-1].To)
 }
 
 func TestComputedRecipients(t *testing.T) {
@@ -133,7 +134,7 @@ func TestComputedRecipients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{}).start(t)
+			r := start(t, plain, nil)
 			c := config(t, r)
 			c.To = tt.to
 			for _, source := range tt.computed {
@@ -150,12 +151,12 @@ func TestComputedRecipients(t *testing.T) {
 				assert.NotContains(t, err.Error(), "priya")
 			}
 			if tt.want == nil {
-				assert.Zero(t, r.count("GREETING"))
+				assert.Zero(t, r.Count("GREETING"))
 				return
 			}
 			mail := only(t, r)
-			assert.Equal(t, tt.want, mail.to)
-			assert.Equal(t, "<"+strings.Join(tt.want, ">, <")+">", read(t, mail.data).header.Get("To"))
+			assert.Equal(t, tt.want, mail.To)
+			assert.Equal(t, "<"+strings.Join(tt.want, ">, <")+">", read(t, mail.Data).header.Get("To"))
 		})
 	}
 }
@@ -164,7 +165,7 @@ func TestComputedRecipients(t *testing.T) {
 func TestRequireExternalKey(t *testing.T) {
 	t.Parallel()
 	filter := event.All(event.Types("session.*"), event.WithAttribute("external_key"))
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	ch := open(t, config(t, r))
 	session := event.Session{LSID: "s-1"}
 	var sent []string
@@ -178,7 +179,7 @@ func TestRequireExternalKey(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{"CHG-17"}, sent)
-	assert.Contains(t, read(t, only(t, r).data).parts[0].text, "CHG-17")
+	assert.Contains(t, read(t, only(t, r).Data).parts[0].text, "CHG-17")
 }
 
 func TestS61_Bcc(t *testing.T) {
@@ -186,16 +187,16 @@ func TestS61_Bcc(t *testing.T) {
 	for name, to := range map[string][]string{"beside others": {"a@example.com"}, "alone": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{}).start(t)
+			r := start(t, plain, nil)
 			c := config(t, r)
 			c.To, c.Bcc = to, []string{"auditor@example.com"}
 			_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 			require.NoError(t, err)
 			mail := only(t, r)
-			assert.Equal(t, append(to, "auditor@example.com"), mail.to)
-			assert.NotContains(t, string(mail.data), "auditor")
+			assert.Equal(t, append(to, "auditor@example.com"), mail.To)
+			assert.NotContains(t, string(mail.Data), "auditor")
 			if to == nil {
-				assert.Equal(t, "undisclosed-recipients:;", read(t, mail.data).header.Get("To"))
+				assert.Equal(t, "undisclosed-recipients:;", read(t, mail.Data).header.Get("To"))
 			}
 		})
 	}

@@ -2,22 +2,21 @@ package email_test
 
 import (
 	"bytes"
-	"crypto/tls"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
-	"net/http/httptest"
 	netmail "net/mail"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -33,20 +32,33 @@ func guard(t testing.TB) *netguard.Guard {
 	return g
 }
 
-// certificate returns a server's TLS configuration for 127.0.0.1, and the authority that vouches for it.
-func certificate(t testing.TB) (*tls.Config, []byte) {
+// plain is a relay in clear that wants no log-in.
+var plain = smtptest.Options{Mode: email.TLSNone}
+
+// start starts a relay that answers as handle says; nil = as usual. When the test ends, it is checked that everything
+// that went over the wire was well-formed and printable ASCII.
+func start(t testing.TB, o smtptest.Options, handle func(smtptest.Command) smtptest.Reply) *smtptest.Server {
 	t.Helper()
-	s := httptest.NewTLSServer(nil)
-	defer s.Close()
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	return &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12}, authority
+	r := smtptest.Start(t, o)
+	r.Handle(handle)
+	t.Cleanup(func() {
+		assert.Zero(t, r.Count(smtptest.StepMalformed))
+		said := r.Commands()
+		for _, m := range r.Mails() {
+			said = append(said, string(m.Data))
+		}
+		for _, s := range said {
+			assert.False(t, strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("\t\r\n", r) && (r < ' ' || r > '~') }), "%.100q", s)
+		}
+	})
+	return r
 }
 
 // config is a complete configuration for a relay in clear.
-func config(t testing.TB, r *relay) email.Config {
+func config(t testing.TB, r *smtptest.Server) email.Config {
 	t.Helper()
 	return email.Config{
-		Relay: email.Relay{Host: "127.0.0.1", Port: r.port(), Ports: []int{r.port()}, Mode: email.TLSNone},
+		Relay: email.Relay{Host: "127.0.0.1", Port: r.Port(), Ports: []int{r.Port()}, Mode: email.TLSNone},
 		From:  "noc@sender.example",
 		To:    []string{"jo@example.com"},
 		Guard: guard(t),
@@ -132,11 +144,10 @@ func read(t testing.TB, data []byte) mail {
 }
 
 // only returns the one mail that was taken.
-func only(t testing.TB, r *relay) mailbag {
+func only(t testing.TB, r *smtptest.Server) smtptest.Mail {
 	t.Helper()
-	mails := r.received()
+	mails := r.Mails()
 	require.Len(t, mails, 1)
-	require.True(t, mails[0].taken)
 	return mails[0]
 }
 

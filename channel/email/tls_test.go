@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -19,37 +21,35 @@ import (
 )
 
 // answers makes a relay answer the steps of a map, and all others as usual.
-func answers(steps map[string]string) func(string, string, int) string {
-	return func(step, _ string, _ int) string { return steps[step] }
+func answers(steps map[smtptest.Step]smtptest.Reply) func(smtptest.Command) smtptest.Reply {
+	return func(c smtptest.Command) smtptest.Reply { return steps[c.Step] }
 }
 
 func TestS54_Modes(t *testing.T) {
 	t.Parallel()
-	server, authority := certificate(t)
 	for name, tt := range map[string]struct {
-		mode      email.TLSMode
-		relay     *relay
-		encrypted bool
+		mode, relay email.TLSMode
+		startTLS    smtptest.Reply
+		encrypted   bool
 	}{
-		"required":                           {email.TLSRequired, &relay{tls: server}, true},
-		"implicit":                           {email.TLSImplicit, &relay{tls: server, implicit: true}, true},
-		"opportunistic, offered":             {email.TLSOpportunistic, &relay{tls: server}, true},
-		"opportunistic, not offered":         {email.TLSOpportunistic, &relay{}, false},
-		"opportunistic, offered and refused": {email.TLSOpportunistic, &relay{tls: server, answer: answers(map[string]string{"STARTTLS": "454 4.7.0 not now"})}, false},
-		"none, although offered":             {email.TLSNone, &relay{tls: server}, false},
+		"required":                           {email.TLSRequired, email.TLSRequired, "", true},
+		"implicit":                           {email.TLSImplicit, email.TLSImplicit, "", true},
+		"opportunistic, offered":             {email.TLSOpportunistic, email.TLSRequired, "", true},
+		"opportunistic, not offered":         {email.TLSOpportunistic, email.TLSNone, "", false},
+		"opportunistic, offered and refused": {email.TLSOpportunistic, email.TLSRequired, "454 4.7.0 not now", false},
+		"none, although offered":             {email.TLSNone, email.TLSRequired, "", false},
 		// What somebody in between adds to the reply in clear must not be read as a reply under TLS.
-		"required, with replies smuggled in": {email.TLSRequired, &relay{tls: server, answer: answers(map[string]string{
-			"STARTTLS": "220 go ahead\r\n250-relay.test\r\n250 AUTH PLAIN"})}, true},
+		"required, with replies smuggled in": {email.TLSRequired, email.TLSRequired, "220 go ahead\r\n250-relay.test\r\n250 AUTH PLAIN", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := tt.relay.start(t)
+			r := start(t, smtptest.Options{Mode: tt.relay}, answers(map[smtptest.Step]smtptest.Reply{"STARTTLS": tt.startTLS}))
 			c := config(t, r)
-			c.Relay.Mode, c.Relay.TLS.CAPEM = tt.mode, authority
+			c.Relay.Mode, c.Relay.TLS.CAPEM = tt.mode, r.Authority()
 			receipt, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 			require.NoError(t, err)
 			assert.Equal(t, 250, receipt.Status)
-			assert.Equal(t, tt.encrypted, only(t, r).tls)
+			assert.Equal(t, tt.encrypted, only(t, r).TLS)
 		})
 	}
 }
@@ -57,11 +57,10 @@ func TestS54_Modes(t *testing.T) {
 // Keywords of the answer to EHLO mean the same in any case (RFC 5321 section 4.1.1.1), before and under TLS.
 func TestKeywordsInAnyCase(t *testing.T) {
 	t.Parallel()
-	server, authority := certificate(t)
 	for name, tt := range map[string]struct {
 		mode   email.TLSMode
-		clear  string // answer to EHLO
-		secure string // under TLS
+		clear  smtptest.Reply // to EHLO
+		secure smtptest.Reply // under TLS
 		kind   email.Kind
 		login  string
 	}{
@@ -75,22 +74,21 @@ func TestKeywordsInAnyCase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &relay{tls: server, implicit: tt.mode == email.TLSImplicit, user: "noc", password: "correct horse"}
-			r.answer = func(step, _ string, n int) string {
+			o := smtptest.Options{Mode: tt.mode, Auth: "PLAIN LOGIN", User: "noc", Password: "correct horse"}
+			r := start(t, o, func(c smtptest.Command) smtptest.Reply {
 				switch {
-				case step != "EHLO":
+				case c.Step != "EHLO":
 					return ""
-				case n == 1 && !r.implicit:
+				case c.N == 1 && tt.mode != email.TLSImplicit:
 					return tt.clear
 				}
 				return tt.secure
-			}
-			r.start(t)
+			})
 			c := config(t, r)
-			c.Relay.Mode, c.Relay.TLS.CAPEM = tt.mode, authority
+			c.Relay.Mode, c.Relay.TLS.CAPEM = tt.mode, r.Authority()
 			c.Relay.Auth = email.Password("noc", secret.Literal("correct horse"))
 			_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
-			for _, line := range r.said() {
+			for _, line := range r.Commands() {
 				if mechanism, ok := strings.CutPrefix(line, "AUTH "); ok {
 					assert.Equal(t, tt.login, strings.Fields(mechanism)[0])
 				}
@@ -102,40 +100,44 @@ func TestKeywordsInAnyCase(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			assert.True(t, only(t, r).tls)
-			assert.Equal(t, 1, r.count("AUTH"))
+			assert.True(t, only(t, r).TLS)
+			assert.Equal(t, 1, r.Count("AUTH"))
 		})
 	}
 }
 
 func TestS54_NothingIsSentWithoutRequiredTLS(t *testing.T) {
 	t.Parallel()
-	server, authority := certificate(t)
+	old := httptest.NewTLSServer(nil)
+	defer old.Close()
+	old.TLS.MaxVersion = tls.VersionTLS12
 	for name, tt := range map[string]struct {
-		relay  *relay
+		relay  smtptest.Options
+		steps  map[smtptest.Step]smtptest.Reply
 		change func(*email.Config)
 		kind   email.Kind
 		delay  time.Duration
 	}{
-		"STARTTLS stripped":   {&relay{tls: server, hideTLS: true}, nil, email.KindNoTLS, time.Hour},
-		"EHLO not understood": {&relay{answer: answers(map[string]string{"EHLO": "500 what?", "HELO": "250 old relay"})}, nil, email.KindNoTLS, time.Hour},
-		"STARTTLS refused":    {&relay{tls: server, answer: answers(map[string]string{"STARTTLS": "454 4.7.0 not now"})}, nil, email.KindReply, 0},
-		"unknown authority":   {&relay{tls: server}, func(c *email.Config) { c.Relay.TLS.CAPEM = nil }, netguard.KindTLSCert, time.Hour},
-		"another host":        {&relay{tls: server}, func(c *email.Config) { c.Relay.TLS.ServerName = "other.test" }, netguard.KindTLSCert, time.Hour},
-		"refused by us": {&relay{tls: server}, func(c *email.Config) {
+		"STARTTLS stripped":   {smtptest.Options{}, map[smtptest.Step]smtptest.Reply{"EHLO": "250-relay.test\r\n250 AUTH PLAIN"}, nil, email.KindNoTLS, time.Hour},
+		"EHLO not understood": {plain, map[smtptest.Step]smtptest.Reply{"EHLO": "500 what?", "HELO": "250 old relay"}, nil, email.KindNoTLS, time.Hour},
+		"STARTTLS refused":    {smtptest.Options{}, map[smtptest.Step]smtptest.Reply{"STARTTLS": "454 4.7.0 not now"}, nil, email.KindReply, 0},
+		"unknown authority":   {smtptest.Options{}, nil, func(c *email.Config) { c.Relay.TLS.CAPEM = nil }, netguard.KindTLSCert, time.Hour},
+		"another host":        {smtptest.Options{}, nil, func(c *email.Config) { c.Relay.TLS.ServerName = "other.test" }, netguard.KindTLSCert, time.Hour},
+		"refused by us": {smtptest.Options{}, nil, func(c *email.Config) {
 			c.Relay.TLS.VerifyConnection = func(tls.ConnectionState) error { return errors.New("too old") }
 		}, netguard.KindTLSCert, time.Hour},
-		"version too low": {&relay{tls: &tls.Config{Certificates: server.Certificates, MaxVersion: tls.VersionTLS12}}, //nolint:gosec // what is to be refused
-			func(c *email.Config) { c.Relay.TLS.MinVersion = tls.VersionTLS13 }, netguard.KindTLSVersion, 0},
-		"implicit TLS on a port in clear": {&relay{}, func(c *email.Config) { c.Relay.Mode = email.TLSImplicit }, netguard.KindTLS, 0},
+		"version too low": {smtptest.Options{TLS: old.TLS}, nil, func(c *email.Config) {
+			c.Relay.TLS.MinVersion = tls.VersionTLS13
+		}, netguard.KindTLSVersion, 0},
+		"implicit TLS on a port in clear": {plain, nil, func(c *email.Config) { c.Relay.Mode = email.TLSImplicit }, netguard.KindTLS, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := tt.relay
-			r.auth = "PLAIN"
-			r.listen(t) // a handshake in place of commands is no fault here
+			tt.relay.Auth = "PLAIN"
+			r := smtptest.Start(t, tt.relay) // a handshake in place of commands is no fault here
+			r.Handle(answers(tt.steps))
 			c := config(t, r)
-			c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, authority
+			c.Relay.Mode, c.Relay.TLS.CAPEM = email.TLSRequired, r.Authority()
 			c.Relay.Auth = email.Password("noc", secret.Literal("correct horse"))
 			if tt.change != nil {
 				tt.change(&c)
@@ -146,7 +148,7 @@ func TestS54_NothingIsSentWithoutRequiredTLS(t *testing.T) {
 			assert.Equal(t, tt.kind, e.Kind, "%v", err)
 			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: tt.delay}, retry.Classify(t.Context(), err))
 			assert.NotEmpty(t, receipt.Request.Body, "what was to be sent")
-			for _, line := range r.said() {
+			for _, line := range r.Commands() {
 				assert.NotContains(t, "MAIL AUTH", strings.Fields(line + " ")[0], "sent in clear or to a stranger")
 			}
 		})
@@ -155,8 +157,7 @@ func TestS54_NothingIsSentWithoutRequiredTLS(t *testing.T) {
 
 func TestS37_UnverifiedTLSIsShown(t *testing.T) {
 	t.Parallel()
-	server, _ := certificate(t)
-	r := (&relay{tls: server}).start(t)
+	r := start(t, smtptest.Options{}, nil)
 	c := config(t, r)
 	c.Relay.Mode, c.Relay.TLS.InsecureSkipVerify = email.TLSRequired, true
 	logger, lines := recorded()

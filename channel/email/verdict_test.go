@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/event"
@@ -25,11 +26,12 @@ const throttled = -1
 func TestS59_Replies(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		step, answer string
-		stage        email.Stage
-		kind         email.Kind
-		verdict      retry.Verdict
-		delay        time.Duration
+		step    smtptest.Step
+		answer  string
+		stage   email.Stage
+		kind    email.Kind
+		verdict retry.Verdict
+		delay   time.Duration
 	}{
 		{"GREETING", "421 4.3.2 too busy", email.StageGreeting, email.KindReply, retry.VerdictTransient, throttled},
 		{"GREETING", "554 5.7.1 not from there", email.StageGreeting, email.KindReply, retry.VerdictTransient, time.Hour},
@@ -56,13 +58,13 @@ func TestS59_Replies(t *testing.T) {
 		{"MESSAGE", "552 5.3.4 too big", email.StageMessage, email.KindReply, retry.VerdictPermanent, 0},
 		{"MESSAGE", "554 5.7.1 spam", email.StageMessage, email.KindReply, retry.VerdictPermanent, 0},
 	} {
-		t.Run(tt.step+" "+tt.answer, func(t *testing.T) {
+		t.Run(string(tt.step)+" "+tt.answer, func(t *testing.T) {
 			t.Parallel()
-			steps := map[string]string{tt.step: tt.answer}
+			steps := map[smtptest.Step]smtptest.Reply{tt.step: smtptest.Reply(tt.answer)}
 			if tt.step == "EHLO" {
-				steps["HELO"] = tt.answer // go-mail tries the old command when the new one is refused
+				steps["HELO"] = steps["EHLO"] // go-mail tries the old command when the new one is refused
 			}
-			r := (&relay{answer: answers(steps)}).start(t)
+			r := start(t, plain, answers(steps))
 			receipt, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
@@ -95,7 +97,7 @@ func TestS59_Replies(t *testing.T) {
 
 func TestS35_LostConnections(t *testing.T) {
 	t.Parallel()
-	for step, stages := range map[string][]email.Stage{
+	for step, stages := range map[smtptest.Step][]email.Stage{
 		"GREETING": {email.StageGreeting},
 		"EHLO":     {email.StageHello},
 		"MAIL":     {email.StageMail},
@@ -104,9 +106,9 @@ func TestS35_LostConnections(t *testing.T) {
 		"BODY":     {email.StageData, email.StageMessage}, // whether we notice while we write or when we are done
 		"MESSAGE":  {email.StageMessage},
 	} {
-		t.Run(step, func(t *testing.T) {
+		t.Run(string(step), func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{answer: answers(map[string]string{step: drop})}).start(t)
+			r := start(t, plain, answers(map[smtptest.Step]smtptest.Reply{step: smtptest.Drop}))
 			receipt, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
@@ -122,17 +124,17 @@ func TestS35_LostConnections(t *testing.T) {
 
 func TestS32_WhatIsNotSMTP(t *testing.T) {
 	t.Parallel()
-	for name, greeting := range map[string]string{
+	for name, greeting := range map[string]smtptest.Reply{
 		"HTTP":                "HTTP/1.1 400 Bad Request\r\n\r\n",
 		"nothing":             "",
 		"a code of letters":   "abc hello",
 		"2yz of no meaning":   "299 hello",
-		"a line with no end":  "220 " + strings.Repeat("x", 1<<20),
-		"a reply with no end": strings.Repeat("220-hello\r\n", 1<<16) + "220 hello",
+		"a line with no end":  "220 " + smtptest.Reply(strings.Repeat("x", 1<<20)),
+		"a reply with no end": smtptest.Reply(strings.Repeat("220-hello\r\n", 1<<16)) + "220 hello",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{answer: answers(map[string]string{"GREETING": greeting + "\r\n"})}).start(t)
+			r := start(t, plain, answers(map[smtptest.Step]smtptest.Reply{"GREETING": greeting + "\r\n"}))
 			_, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 			e, ok := errors.AsType[*email.Error](err)
 			require.True(t, ok, "%v", err)
@@ -140,20 +142,20 @@ func TestS32_WhatIsNotSMTP(t *testing.T) {
 			assert.Equal(t, email.StageGreeting, e.Stage)
 			assert.NotContains(t, err.Error(), "hello")
 			assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
-			assert.Zero(t, r.count("MAIL"))
+			assert.Zero(t, r.Count("MAIL"))
 		})
 	}
 }
 
 func TestS53_GuardedConnections(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	c := config(t, r)
 	c.Guard = nil
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
 	require.ErrorIs(t, err, netguard.ErrDestinationBlocked)
 	assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
-	assert.Zero(t, r.count("GREETING"))
+	assert.Zero(t, r.Count("GREETING"))
 }
 
 // The operator's log says which address was refused, the error does not.
@@ -171,7 +173,7 @@ func TestS11_TheLogSaysWhichAddressWasRefused(t *testing.T) {
 // The time of an attempt covers what templates make.
 func TestTimeoutCoversRendering(t *testing.T) {
 	t.Parallel()
-	r := (&relay{}).start(t)
+	r := start(t, plain, nil)
 	c := config(t, r)
 	c.Timeout = time.Nanosecond
 	_, err := open(t, c).Send(t.Context(), sample(event.TypeRequestPending))
@@ -179,7 +181,7 @@ func TestTimeoutCoversRendering(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, email.KindRenderTimeout, e.Kind)
 	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
-	assert.Zero(t, r.count("GREETING"))
+	assert.Zero(t, r.Count("GREETING"))
 }
 
 func TestTooLargeForTheRelay(t *testing.T) {
@@ -187,7 +189,7 @@ func TestTooLargeForTheRelay(t *testing.T) {
 	for size, sent := range map[string]bool{"SIZE 100": false, "SIZE 0": true, "SIZE": true, "SIZE 10000000": true, "SIZE much": true} {
 		t.Run(size, func(t *testing.T) {
 			t.Parallel()
-			r := (&relay{extra: []string{size}}).start(t)
+			r := start(t, smtptest.Options{Mode: email.TLSNone, Extensions: []string{size}}, nil)
 			_, err := open(t, config(t, r)).Send(t.Context(), sample(event.TypeRequestPending))
 			if sent {
 				require.NoError(t, err)
@@ -197,7 +199,7 @@ func TestTooLargeForTheRelay(t *testing.T) {
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, email.KindTooLarge, e.Kind)
 			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
-			assert.Zero(t, r.count("MAIL"))
+			assert.Zero(t, r.Count("MAIL"))
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
@@ -22,7 +23,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel/sns"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
-	"github.com/tocsin-go/tocsin/examples/internal/relay"
 	"github.com/tocsin-go/tocsin/template"
 )
 
@@ -37,13 +37,13 @@ func main() {
 // receivers are the three ends of the scenario.
 type receivers struct {
 	slack *workspace
-	relay *relay.Relay
+	relay *smtptest.Server
 	topic *topic
 }
 
 // run runs the scenario, printing to out, and returns the receivers, for a test to look at what really arrived.
 func run(ctx context.Context, out io.Writer) (*receivers, error) {
-	mailbox, err := relay.New()
+	mailbox, err := smtptest.New(smtptest.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +95,7 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 		}
 		show.slack(r.slack.takeChanges(), i == 0)
 		mails := r.relay.Mails()
-		received, err := open(mails[len(mails)-1])
-		if err != nil {
-			return r, err
-		}
-		show.mail(received, i == 0)
+		show.mail(mails[len(mails)-1], i == 0)
 		show.sns(r.topic.last(), i == 0)
 	}
 	show.sum(r)
@@ -183,8 +179,10 @@ func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err er
 	if err := errors.Join(slackErr, subjectErr, askerErr); err != nil {
 		return nil, nil, err
 	}
+	relay := email.Relay{Host: "127.0.0.1", Port: r.relay.Port()}             // STARTTLS is required
+	relay.Ports, relay.TLS.CAPEM = []int{r.relay.Port()}, r.relay.Authority() // leave these out for yours
 	requester, mailErr := email.New(email.Config{
-		Relay:      email.Relay{Host: "127.0.0.1", Port: r.relay.Port(), Ports: []int{r.relay.Port()}, Mode: email.TLSNone},
+		Relay:      relay,
 		From:       "access@pam.example",
 		FromName:   "Access requests",
 		ToComputed: []*template.Template{asker}, // whoever asks gets the mail

@@ -45,17 +45,16 @@ func TestTheStory(t *testing.T) {
 
 	require.Len(t, r.relay.Mails(), 5)
 	ids := map[string]bool{}
-	for _, e := range r.relay.Mails() {
-		assert.Equal(t, []string{"priya.nair@example.com"}, e.To, "whoever asks, and nobody else")
-		l, err := open(e)
-		require.NoError(t, err)
-		assert.NotContains(t, l.header, "Bcc")
-		assert.Equal(t, "AR-2047: "+strings.ReplaceAll(justification, "\n", " "), l.get("Subject"))
-		assert.Equal(t, "<thread.4139e18a6bca1760b0d5b2431b949f4e@pam.example>", l.get("In-Reply-To"), "one thread")
-		ids[l.get("Message-ID")] = true
-		assert.Contains(t, l.text, strings.ReplaceAll(justification, "\n", "\n  "), "indented, so that it is no line of ours")
-		assert.Contains(t, l.html, "&lt;!channel&gt;")
-		assert.NotContains(t, l.html, "<!channel>")
+	for _, m := range r.relay.Mails() {
+		assert.Equal(t, []string{"priya.nair@example.com"}, m.To, "whoever asks, and nobody else")
+		assert.True(t, m.TLS)
+		assert.NotContains(t, m.Header, "Bcc")
+		assert.Equal(t, "AR-2047: "+strings.ReplaceAll(justification, "\n", " "), m.Subject)
+		assert.Equal(t, "<thread.4139e18a6bca1760b0d5b2431b949f4e@pam.example>", m.Header.Get("In-Reply-To"), "one thread")
+		ids[m.Header.Get("Message-ID")] = true
+		assert.Contains(t, m.Text, strings.ReplaceAll(justification, "\n", "\n  "), "indented, so that it is no line of ours")
+		assert.Contains(t, m.HTML, "&lt;!channel&gt;")
+		assert.NotContains(t, m.HTML, "<!channel>")
 	}
 	assert.Len(t, ids, 5)
 

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 )
 
 // printer shows what arrived.
@@ -46,24 +49,33 @@ func (p printer) slack(changes []change, whole bool) {
 }
 
 // mail prints a mail: the first time its header and all of its text, then what it begins with.
-func (p printer) mail(m mail, whole bool) {
+func (p printer) mail(m smtptest.Mail, whole bool) {
 	if !whole {
 		fmt.Fprintf(p.out, "  Mail to %s, in the same thread:\n", strings.Join(m.To, " and "))
-		p.lines("    │ ", wrapped(strings.Split(strings.TrimSpace(m.text), "\n")[2]), 2)
+		p.lines("    │ ", wrapped(strings.Split(strings.TrimSpace(m.Text), "\n")[2]), 2)
 		fmt.Fprintln(p.out)
 		return
 	}
 	fmt.Fprintf(p.out, "  Mail: from %s, to %s\n", m.From, strings.Join(m.To, " and "))
 	for _, name := range []string{"From", "To", "Subject", "Message-ID", "In-Reply-To"} {
-		fmt.Fprintf(p.out, "    │ %s: %s\n", name, m.get(name))
+		fmt.Fprintf(p.out, "    │ %s: %s\n", name, field(m, name))
 	}
 	fmt.Fprintln(p.out, "    │")
-	for _, line := range strings.Split(strings.TrimSpace(m.text), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(m.Text), "\n") {
 		p.lines("    │ ", wrapped(line), len(line)+1)
 	}
 	fmt.Fprint(p.out, "    its reason in the HTML form:\n")
-	p.lines("      ", strings.SplitAfter(reason(m.html), "<br>"), 2)
+	p.lines("      ", strings.SplitAfter(reason(m.HTML), "<br>"), 2)
 	fmt.Fprintln(p.out)
+}
+
+// field returns a field of a mail's header in readable form.
+func field(m smtptest.Mail, name string) string {
+	value := m.Header.Get(name)
+	if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
+		return decoded
+	}
+	return value
 }
 
 // reason finds the lines of the justification in the source of a page.

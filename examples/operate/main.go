@@ -13,10 +13,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
+	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
-	"github.com/tocsin-go/tocsin/examples/internal/relay"
 )
 
 func main() {
@@ -32,7 +33,7 @@ func run(ctx context.Context, out io.Writer) (*scenario, error) {
 	s := &scenario{out: out, systems: newReceivers(), changed: newChanges()}
 	defer s.systems.Close()
 	var err error
-	if s.mailbox, err = relay.New(); err != nil {
+	if s.mailbox, err = smtptest.New(smtptest.Options{Mode: email.TLSNone}); err != nil {
 		return nil, err
 	}
 	defer s.mailbox.Close()
@@ -56,7 +57,7 @@ func run(ctx context.Context, out io.Writer) (*scenario, error) {
 var document string
 
 // load reads the document, with the ports that the receivers happen to have.
-func load(systems *receivers, mailbox *relay.Relay) (*config.Set, error) {
+func load(systems *receivers, mailbox *smtptest.Server) (*config.Set, error) {
 	places := map[string]string{"receivers": systems.Listener.Addr().String(), "relay": strconv.Itoa(mailbox.Port())}
 	src := os.Expand(document, func(name string) string { return places[name] })
 	// Public addresses over HTTPS would be the default. The receivers are on this machine, which has to be allowed on

@@ -58,8 +58,10 @@ func TestWhatArrived(t *testing.T) {
 	}
 	assert.Equal(t, []string{"session.started", "session.ended", "session.member_joined", "session.member_left"}, sessions,
 		"style 3: what was missed comes in its order, once it is redelivered")
-	subjects, err := s.subjects()
-	require.NoError(t, err)
+	var subjects []string
+	for _, m := range s.mailbox.Mails() {
+		subjects = append(subjects, m.Subject)
+	}
 	assert.Equal(t, []string{"Notifications to siem are failing", "Notifications to siem work again"}, subjects)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/event"
@@ -34,28 +35,29 @@ func TestLaterEventsUpdateAndReply(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeRequestPending)
-	first := w.read()[0]
-	assert.Contains(t, first.blocks, "waits for approval")
+	first := w.Messages()[0]
+	assert.Contains(t, string(first.Blocks), "waits for approval")
 
 	deliver(t, bot, event.TypeRequestApproved, event.TypeGrantActive, event.TypeGrantExpiringSoon, event.TypeGrantExpired)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 5)
-	assert.Equal(t, 4, all[0].edits)
-	assert.Contains(t, all[0].blocks, "Access of Priya Nair has ended")
-	assert.Contains(t, all[0].text, "Priya Nair had Payments troubleshooting")
+	assert.Equal(t, 4, all[0].Edits)
+	assert.Contains(t, string(all[0].Blocks), "Access of Priya Nair has ended")
+	assert.Contains(t, all[0].Text, "Priya Nair had Payments troubleshooting")
 	for i, words := range []string{"is approved", "is active", "ends soon", "has ended"} {
-		assert.Equal(t, first.ts, all[i+1].thread)
-		assert.Contains(t, all[i+1].blocks, words)
-		assert.Zero(t, all[i+1].edits)
-		assert.False(t, all[i+1].broadcast)
+		assert.Equal(t, first.TS, all[i+1].ThreadTS)
+		assert.Contains(t, string(all[i+1].Blocks), words)
+		assert.Zero(t, all[i+1].Edits)
+		assert.False(t, all[i+1].Broadcast)
 	}
-	for _, r := range w.received() {
-		if r.path == "/api/chat.update" {
-			assert.Equal(t, "none", r.body["parse"], "the default of chat.update makes links of names and addresses")
-			assert.NotContains(t, r.body, "unfurl_links")
+	for _, r := range w.Requests() {
+		body := decoded(t, r.Body)
+		if r.URI == "/api/chat.update" {
+			assert.Equal(t, "none", body["parse"], "the default of chat.update makes links of names and addresses")
+			assert.NotContains(t, body, "unfurl_links")
 		} else {
-			assert.Equal(t, false, r.body["unfurl_links"])
-			assert.Equal(t, false, r.body["unfurl_media"])
+			assert.Equal(t, false, body["unfurl_links"])
+			assert.Equal(t, false, body["unfurl_media"])
 		}
 	}
 }
@@ -67,7 +69,7 @@ func TestReceiptsOfABot(t *testing.T) {
 	for i, typ := range []event.Type{event.TypeRequestPending, event.TypeRequestApproved} {
 		r, err := bot.Send(t.Context(), sample(t, typ))
 		require.NoError(t, err)
-		assert.Equal(t, w.read()[i].ts, r.ProviderID)
+		assert.Equal(t, w.Messages()[i].TS, r.ProviderID)
 		assert.Equal(t, 200, r.Status)
 		assert.Positive(t, r.Duration)
 		assert.False(t, r.Skipped)
@@ -82,11 +84,11 @@ func TestRepliesThatTheChannelSees(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	deliver(t, w.newBot(nil), event.TypeRequestPending, event.TypeRequestApproved, event.TypeGrantFailed)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 3)
-	assert.False(t, all[1].broadcast)
-	assert.True(t, all[2].broadcast)
-	assert.Equal(t, all[0].ts, all[2].thread)
+	assert.False(t, all[1].Broadcast)
+	assert.True(t, all[2].Broadcast)
+	assert.Equal(t, all[0].TS, all[2].ThreadTS)
 }
 
 func TestWhatIsAMessageOfItsOwn(t *testing.T) {
@@ -100,11 +102,11 @@ func TestWhatIsAMessageOfItsOwn(t *testing.T) {
 		require.NoError(t, err)
 	}
 	deliver(t, w.newBot(func(c *slack.BotConfig) { c.Separate = true }), event.TypeRequestPending, event.TypeRequestApproved)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 6)
 	for _, p := range all {
-		assert.Empty(t, p.thread)
-		assert.Zero(t, p.edits)
+		assert.Empty(t, p.ThreadTS)
+		assert.Zero(t, p.Edits)
 	}
 }
 
@@ -131,11 +133,11 @@ func TestStoriesAreKeptApart(t *testing.T) {
 	_, found, err := shared.Get(t.Context(), slack.Key{Route: "a", Channel: "C0THER", Subject: p.ID})
 	require.NoError(t, err)
 	assert.False(t, found, "a route that posts elsewhere now does not update the message there")
-	for _, m := range w.read() {
-		assert.Empty(t, m.thread)
-		assert.Zero(t, m.edits)
+	for _, m := range w.Messages() {
+		assert.Empty(t, m.ThreadTS)
+		assert.Zero(t, m.Edits)
 	}
-	assert.Len(t, w.read(), 5)
+	assert.Len(t, w.Messages(), 5)
 }
 
 // A repeated delivery says nothing new, whether the first time went well or a response of Slack's was lost before the
@@ -145,23 +147,23 @@ func TestARepeatedDeliverySaysNothingNew(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeRequestPending, event.TypeRequestPending, event.TypeRequestApproved, event.TypeRequestApproved)
-	require.Len(t, w.read(), 2)
+	require.Len(t, w.Messages(), 2)
 
-	w.next(answer{hangUp: true}) // chat.update is carried out, and nobody hears of it
+	w.Script(slacktest.Response{Drop: true}) // chat.update is carried out, and nobody hears of it
 	d := sample(t, event.TypeGrantActive)
 	r, err := bot.Send(t.Context(), d)
 	assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	assert.True(t, r.OutcomeUnknown)
-	require.Len(t, w.read(), 2)
+	require.Len(t, w.Messages(), 2)
 	d.Attempt = 2
 	_, err = bot.Send(t.Context(), d)
 	require.NoError(t, err)
-	assert.Len(t, w.read(), 3)
+	assert.Len(t, w.Messages(), 3)
 
 	d.Generation = 1700000000 // again on purpose
 	_, err = bot.Send(t.Context(), d)
 	require.NoError(t, err)
-	assert.Len(t, w.read(), 4)
+	assert.Len(t, w.Messages(), 4)
 }
 
 // An old event that is delivered late does not make the message say what is not true any more.
@@ -170,15 +172,15 @@ func TestAnOldEventOnlyReplies(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeRequestPending, event.TypeGrantActive, event.TypeRequestApproved)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 3)
-	assert.Contains(t, all[0].blocks, "is active")
-	assert.Contains(t, all[2].blocks, "is approved")
+	assert.Contains(t, string(all[0].Blocks), "is active")
+	assert.Contains(t, string(all[2].Blocks), "is approved")
 
 	r, err := bot.Send(t.Context(), sample(t, event.TypeRequestApproved)) // and again: there is nothing left to do
 	require.NoError(t, err)
-	assert.Equal(t, channel.Receipt{ProviderID: all[0].ts, Skipped: true}, r)
-	assert.Len(t, w.read(), 3)
+	assert.Equal(t, channel.Receipt{ProviderID: all[0].TS, Skipped: true}, r)
+	assert.Len(t, w.Messages(), 3)
 }
 
 func TestWhoIsInASessionDoesNotReplaceTheSession(t *testing.T) {
@@ -186,13 +188,13 @@ func TestWhoIsInASessionDoesNotReplaceTheSession(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeSessionStarted, event.TypeSessionMemberJoined, event.TypeSessionMemberLeft)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 3)
-	assert.Contains(t, all[0].blocks, "Session started")
-	assert.Contains(t, all[1].blocks, "Lukas Brandt")
-	assert.Equal(t, all[0].ts, all[1].thread)
+	assert.Contains(t, string(all[0].Blocks), "Session started")
+	assert.Contains(t, string(all[1].Blocks), "Lukas Brandt")
+	assert.Equal(t, all[0].TS, all[1].ThreadTS)
 	deliver(t, bot, event.TypeSessionEnded)
-	assert.Contains(t, w.read()[0].blocks, "Session ended")
+	assert.Contains(t, string(w.Messages()[0].Blocks), "Session ended")
 }
 
 // When the first message has been deleted, the next event begins anew, and later ones follow that.
@@ -201,14 +203,14 @@ func TestAMessageThatIsGoneBeginsAnew(t *testing.T) {
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
 	deliver(t, bot, event.TypeRequestPending)
-	w.change(0, func(p *post) { p.deleted = true })
+	assert.True(t, w.Delete(w.Messages()[0].TS))
 	deliver(t, bot, event.TypeRequestApproved, event.TypeGrantActive)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 3)
-	assert.Empty(t, all[1].thread)
-	assert.Equal(t, 1, all[1].edits)
-	assert.Contains(t, all[1].blocks, "is active")
-	assert.Equal(t, all[1].ts, all[2].thread)
+	assert.Empty(t, all[1].ThreadTS)
+	assert.Equal(t, 1, all[1].Edits)
+	assert.Contains(t, string(all[1].Blocks), "is active")
+	assert.Equal(t, all[1].TS, all[2].ThreadTS)
 }
 
 // A message that cannot be changed any more can still be replied to.
@@ -220,12 +222,12 @@ func TestAMessageThatCannotBeChangedGetsReplies(t *testing.T) {
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
 			deliver(t, bot, event.TypeRequestPending)
-			w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+			w.Script(slacktest.Response{Status: 200, Body: `{"ok":false,"error":"` + code + `"}`})
 			deliver(t, bot, event.TypeRequestApproved)
-			all := w.read()
+			all := w.Messages()
 			require.Len(t, all, 2)
-			assert.Equal(t, all[0].ts, all[1].thread)
-			assert.Zero(t, all[0].edits)
+			assert.Equal(t, all[0].TS, all[1].ThreadTS)
+			assert.Zero(t, all[0].Edits)
 		})
 	}
 }
@@ -239,12 +241,12 @@ func TestAMessageThatTakesNoRepliesBeginsAnew(t *testing.T) {
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
 			deliver(t, bot, event.TypeRequestPending)
-			w.next(answer{}, answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+			w.Script(slacktest.Response{}, slacktest.Response{Status: 200, Body: `{"ok":false,"error":"` + code + `"}`})
 			deliver(t, bot, event.TypeRequestApproved)
-			all := w.read()
+			all := w.Messages()
 			require.Len(t, all, 2)
-			assert.Empty(t, all[1].thread)
-			assert.Contains(t, all[1].blocks, "is approved")
+			assert.Empty(t, all[1].ThreadTS)
+			assert.Contains(t, string(all[1].Blocks), "is approved")
 		})
 	}
 }
@@ -252,20 +254,20 @@ func TestAMessageThatTakesNoRepliesBeginsAnew(t *testing.T) {
 // When the update or the reply fails, the attempt fails, and the next one does both.
 func TestAFailedCallFailsTheAttempt(t *testing.T) {
 	t.Parallel()
-	refused := answer{status: 200, body: `{"ok":false,"error":"service_unavailable"}`}
-	for name, answers := range map[string][]answer{"update": {refused}, "reply": {{}, refused}} {
+	refused := slacktest.Response{Status: 200, Body: `{"ok":false,"error":"service_unavailable"}`}
+	for name, answers := range map[string][]slacktest.Response{"update": {refused}, "reply": {{}, refused}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
 			deliver(t, bot, event.TypeRequestPending)
-			w.next(answers...)
+			w.Script(answers...)
 			_, err := bot.Send(t.Context(), sample(t, event.TypeRequestApproved))
 			assert.Equal(t, "service_unavailable", failure(t, err).Reason)
-			require.Len(t, w.read(), 1)
+			require.Len(t, w.Messages(), 1)
 			deliver(t, bot, event.TypeRequestApproved)
-			assert.Len(t, w.read(), 2)
-			assert.Contains(t, w.read()[0].blocks, "is approved")
+			assert.Len(t, w.Messages(), 2)
+			assert.Contains(t, string(w.Messages()[0].Blocks), "is approved")
 		})
 	}
 }
@@ -300,9 +302,9 @@ func TestBrokenReferencesLoseNothing(t *testing.T) {
 				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			})
 			deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
-			all := w.read()
+			all := w.Messages()
 			require.Len(t, all, 2)
-			assert.Empty(t, all[1].thread)
+			assert.Empty(t, all[1].ThreadTS)
 			assert.Contains(t, log.String(), "the database is down")
 			assert.Contains(t, log.String(), "route=approvers")
 		})
@@ -331,9 +333,9 @@ func TestAMessageIsRememberedAfterTheLastMoment(t *testing.T) {
 	_, err := bot.Send(ctx, sample(t, event.TypeRequestPending))
 	require.NoError(t, err)
 	deliver(t, bot, event.TypeRequestApproved)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 2)
-	assert.Equal(t, all[0].ts, all[1].thread)
+	assert.Equal(t, all[0].TS, all[1].ThreadTS)
 }
 
 // lines is a log for many goroutines.
@@ -363,16 +365,16 @@ func TestCheck(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
 	assert.Error(t, w.newBot(nil).Check(ctx))
-	assert.Empty(t, w.read())
+	assert.Empty(t, w.Messages())
 }
 
 func TestAnAnswerWithoutAnIDIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	w := openWorkspace(t)
 	bot := w.newBot(nil)
-	w.next(answer{status: 200, body: `{"ok":true}`})
+	w.Script(slacktest.Response{Status: 200, Body: `{"ok":true}`})
 	deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 1)
-	assert.Empty(t, all[0].thread)
+	assert.Empty(t, all[0].ThreadTS)
 }

@@ -3,16 +3,17 @@ package slack_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
+	"github.com/tocsin-go/tocsin/channel/channeltest/webhooktest"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
@@ -20,47 +21,45 @@ import (
 )
 
 // serve starts Slack as it answers in the given class. It repeats all it was sent wherever a response has room for it.
-func serve(t *testing.T, a channeltest.Answer) string {
+func serve(t *testing.T, a channeltest.Answer) *slacktest.Server {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		echo := fmt.Sprintf("%s %s %q %+v %s", r.Method, r.RequestURI, r.URL.Path, r.Header, body)
+	s := slacktest.Start(t)
+	s.Handle(func(r webhooktest.Request) slacktest.Response {
+		echo := fmt.Sprintf("%s %s %+v %s", r.Method, r.URI, r.Header, r.Body)
+		header := http.Header{"X-Echo-Uri": {r.URI}}
 		for name, values := range r.Header {
-			w.Header()["X-Echo-"+name] = values
+			header["X-Echo-"+name] = values
 		}
-		w.Header().Set("X-Echo-Uri", r.RequestURI)
-		hook := strings.Contains(r.URL.Path, "/services/")
-		says := func(status int, word string) {
-			w.WriteHeader(status)
+		hook := strings.Contains(r.URI, "/services/")
+		says := func(status int, word string) slacktest.Response {
 			if hook {
-				_, _ = io.WriteString(w, word)
-				return
+				return slacktest.Response{Status: status, Header: header, Body: word}
 			}
-			_ = json.NewEncoder(w).Encode(map[string]any{"ok": word == "ok", "error": word, "ts": "1.1", "echo": echo})
+			body, err := json.Marshal(map[string]any{"ok": word == "ok", "error": word, "ts": "1.1", "echo": echo})
+			assert.NoError(t, err)
+			return slacktest.Response{Status: status, Header: header, Body: string(body)}
 		}
 		switch a {
 		case channeltest.Accepted:
-			says(http.StatusOK, "ok")
+			return says(http.StatusOK, "ok")
 		case channeltest.Unavailable:
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, echo)
+			return slacktest.Response{Status: http.StatusServiceUnavailable, Header: header, Body: echo}
 		case channeltest.Throttled:
-			w.Header().Set("Retry-After", fmt.Sprint(channeltest.ThrottleDelay.Seconds()))
-			says(http.StatusTooManyRequests, "ratelimited")
+			header.Set("Retry-After", fmt.Sprint(channeltest.ThrottleDelay.Seconds()))
+			return says(http.StatusTooManyRequests, "ratelimited")
 		case channeltest.Rejected:
-			says(map[bool]int{true: http.StatusBadRequest, false: http.StatusOK}[hook], "invalid_blocks")
+			return says(map[bool]int{true: http.StatusBadRequest, false: http.StatusOK}[hook], "invalid_blocks")
 		case channeltest.Gone:
 			if hook {
-				says(http.StatusGone, "channel_is_archived")
-			} else {
-				says(http.StatusOK, "is_archived")
+				return says(http.StatusGone, "channel_is_archived")
 			}
+			return says(http.StatusOK, "is_archived")
 		case channeltest.Silent:
-			<-r.Context().Done()
+			return slacktest.Response{Hang: true}
 		}
-	}))
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
-	return s.URL
+		return slacktest.Response{}
+	})
+	return s
 }
 
 func TestWebhookConformance(t *testing.T) {
@@ -75,9 +74,9 @@ func TestWebhookConformance(t *testing.T) {
 				Secrets: []string{"B1H0K5C3RT", "H00KS3CRETXXXXXXXXXXXXXX"},
 				New: func(t *testing.T, a channeltest.Answer) channel.Channel {
 					t.Helper()
-					o := local(t)
-					o.Template = tpl
-					hook, err := slack.NewWebhook(slack.WebhookConfig{URL: serve(t, a) + "/services/" + hookKey, Options: o})
+					c := serve(t, a).WebhookConfig()
+					c.Template = tpl
+					hook, err := slack.NewWebhook(c)
 					require.NoError(t, err)
 					return hook
 				},
@@ -97,9 +96,9 @@ func TestBotConformance(t *testing.T) {
 				Secrets: []string{token},
 				New: func(t *testing.T, a channeltest.Answer) channel.Channel {
 					t.Helper()
-					o := local(t)
-					o.Template = tpl
-					bot, err := slack.NewBot(slack.BotConfig{Token: secret.Literal(token), Channel: room, API: serve(t, a) + "/api", Options: o})
+					c := serve(t, a).BotConfig()
+					c.Template = tpl
+					bot, err := slack.NewBot(c)
 					require.NoError(t, err)
 					return bot
 				},
@@ -128,7 +127,7 @@ func TestS47_S52_NoSecretOfAWebhookLeaks(t *testing.T) { //nolint:paralleltest /
 		},
 		New: func(t *testing.T, c slack.WebhookConfig, a channeltest.Answer) (channel.Channel, error) {
 			t.Helper()
-			c.Proxy.URL = serve(t, a)
+			c.Proxy.URL = strings.TrimSuffix(serve(t, a).API(), "/api")
 			hook, err := slack.NewWebhook(c)
 			if err != nil {
 				return nil, err
@@ -145,7 +144,7 @@ func TestS47_S52_NoSecretOfABotLeaks(t *testing.T) { //nolint:paralleltest // Ru
 		},
 		New: func(t *testing.T, c slack.BotConfig, a channeltest.Answer) (channel.Channel, error) {
 			t.Helper()
-			c.Proxy.URL = serve(t, a)
+			c.Proxy.URL = strings.TrimSuffix(serve(t, a).API(), "/api")
 			bot, err := slack.NewBot(c)
 			if err != nil {
 				return nil, err

@@ -78,7 +78,7 @@ func TestTotalCoversTheTemplate(t *testing.T) {
 		assert.Equal(t, webhook.KindRenderTimeout, failure(t, err).Kind)
 		assert.Equal(t, retry.VerdictTransient, retry.Classify(t.Context(), err).Verdict)
 	}
-	assert.Empty(t, w.received())
+	assert.Empty(t, w.Requests())
 }
 
 // No copy, embedding or verb prints a token or a webhook's path.

@@ -2,12 +2,10 @@ package slack_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
@@ -18,13 +16,11 @@ import (
 // A bot keeps what happens to a request in one place: the message says how it stands, the thread below it how that
 // came.
 func Example() {
-	// In place of Slack.
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var got struct{ TS, Thread_TS, Text string } //nolint:revive // Slack's name
-		_ = json.NewDecoder(r.Body).Decode(&got)
-		fmt.Printf("%s ts=%q thread_ts=%q\n  %s\n", r.URL.Path, got.TS, got.Thread_TS, got.Text)
-		fmt.Fprint(w, `{"ok":true,"ts":"1503435956.000247"}`)
-	}))
+	server, err := slacktest.New() // in place of Slack
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer server.Close()
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	if err != nil {
@@ -33,9 +29,9 @@ func Example() {
 	}
 
 	bot, err := slack.NewBot(slack.BotConfig{
-		Token:   secret.Literal("xoxb-only-for-this-example"), // rather secret.Env or secret.File
+		Token:   secret.Literal(slacktest.Token), // rather secret.Env or secret.File
 		Channel: "C024BE91L",
-		API:     server.URL + "/api", // leave this out for Slack, like the next two
+		API:     server.API(), // leave this out for Slack, like the next two
 		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: -1},
 	})
 	if err != nil {
@@ -49,12 +45,13 @@ func Example() {
 			fmt.Println(err)
 		}
 	}
+	for _, m := range server.Messages() {
+		fmt.Printf("ts=%q thread_ts=%q edits=%d\n  %s\n", m.TS, m.ThreadTS, m.Edits, m.Text)
+	}
 	// Output:
-	// /api/chat.postMessage ts="" thread_ts=""
-	//   🟠 Priya Nair asks for Payments troubleshooting for 4 hours: INC-48213: orders are charged twice, need to compare them with the payment export
-	// /api/chat.update ts="1503435956.000247" thread_ts=""
+	// ts="1503435956.000001" thread_ts="" edits=1
 	//   🔵 Priya Nair may have Payments troubleshooting until 2023-10-02 20:22 UTC, approved by Tomás Ferreira and Ingrid Solberg.
-	// /api/chat.postMessage ts="" thread_ts="1503435956.000247"
+	// ts="1503435956.000002" thread_ts="1503435956.000001" edits=0
 	//   🔵 Priya Nair may have Payments troubleshooting until 2023-10-02 20:22 UTC, approved by Tomás Ferreira and Ingrid Solberg.
 }
 

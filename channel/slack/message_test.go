@@ -44,8 +44,8 @@ func TestGoldenMessageOfEveryEvent(t *testing.T) {
 			d.Generation = 2
 			_, err = bot.Send(t.Context(), d)
 			require.NoError(t, err)
-			requests := w.received()
-			reply, err := json.Marshal(requests[len(requests)-1].body)
+			requests := w.Requests()
+			reply, err := json.Marshal(decoded(t, requests[len(requests)-1].Body))
 			require.NoError(t, err)
 
 			for kind, raw := range map[string][]byte{"message": message, "reply": reply} {
@@ -82,7 +82,7 @@ func TestAnApproverCanActOnTheMessage(t *testing.T) {
 	} {
 		assert.Contains(t, message, words)
 	}
-	text := w.read()[0].text
+	text := w.Messages()[0].Text
 	for _, words := range []string{"🟠", "Priya Nair", "Payments troubleshooting", "4 hours"} {
 		assert.Contains(t, text, words)
 	}

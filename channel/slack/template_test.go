@@ -124,11 +124,11 @@ func TestOwnMessagesOfABot(t *testing.T) {
 			w := openWorkspace(t)
 			bot := w.newBot(func(c *slack.BotConfig) { c.Template = compile(t, mode, source) })
 			deliver(t, bot, event.TypeRequestPending, event.TypeRequestApproved)
-			all := w.read()
+			all := w.Messages()
 			require.Len(t, all, 2)
-			assert.Contains(t, all[0].blocks, "request.approved")
-			assert.Contains(t, all[1].blocks, "request.approved")
-			assert.Equal(t, all[0].ts, all[1].thread)
+			assert.Contains(t, string(all[0].Blocks), "request.approved")
+			assert.Contains(t, string(all[1].Blocks), "request.approved")
+			assert.Equal(t, all[0].TS, all[1].ThreadTS)
 		})
 	}
 }
@@ -192,13 +192,13 @@ func TestATemplateThatFails(t *testing.T) {
 			assert.NotContains(t, lines.String(), "T0P-S3CRET")
 
 			d.Event = d.Event.ForTest()
-			requests := len(w.received())
+			requests := len(w.Requests())
 			_, err := hook.Send(t.Context(), d)
 			assert.Equal(t, retry.VerdictPermanent, retry.Classify(t.Context(), err).Verdict)
 			assert.Equal(t, webhook.KindRender, failure(t, err).Kind)
 			assert.Contains(t, err.Error(), tc.says)
 			assert.NotContains(t, err.Error(), "T0P-S3CRET")
-			assert.Len(t, w.received(), requests)
+			assert.Len(t, w.Requests(), requests)
 		})
 	}
 }

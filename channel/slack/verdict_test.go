@@ -3,7 +3,6 @@ package slack_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -115,7 +115,7 @@ func TestEveryAnswerOfAWebhookHasItsVerdict(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			hook := w.newWebhook(nil)
-			w.next(answer{status: tc.status, body: tc.body + "\n"})
+			w.Script(slacktest.Response{Status: tc.status, Body: tc.body + "\n"})
 			said := tc.body
 			if strings.Contains(said, "invalid_payload") {
 				said = "invalid_payload"
@@ -166,7 +166,7 @@ func TestEveryErrorOfTheAPIHasItsVerdict(t *testing.T) {
 				t.Parallel()
 				w := openWorkspace(t)
 				bot := w.newBot(nil)
-				w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+				w.Script(slacktest.Response{Status: 200, Body: `{"ok":false,"error":"` + code + `"}`})
 				r, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
 				want.check(t, r, err)
 				e := failure(t, err)
@@ -181,31 +181,31 @@ func TestEveryErrorOfTheAPIHasItsVerdict(t *testing.T) {
 func TestOtherAnswersOfTheAPI(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		answer
+		slacktest.Response
 		want meaning
 		id   string
 	}{
-		"taken":                       {answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}, taken, "1503435956.000247"},
-		"taken with a warning":        {answer{status: 200, body: `{"ok":true,"ts":"1.2","warning":"superfluous_charset"}`}, taken, "1.2"},
-		"not JSON":                    {answer{status: 200, body: `<html>Log in</html>`}, perhaps, ""},
-		"not an object":               {answer{status: 200, body: `"ok"`}, perhaps, ""},
-		"neither ok nor error":        {answer{status: 200, body: `{}`}, perhaps, ""},
-		"an error that is no code":    {answer{status: 200, body: `{"ok":false,"error":"Priya Nair\nis not allowed"}`}, perhaps, ""},
-		"429":                         {answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`}, again, ""},
-		"429 with an empty body":      {answer{status: 429, body: "\n"}, again, ""},
-		"503":                         {answer{status: 503, body: `<html>`}, again, ""},
-		"500 fatal_error":             {answer{status: 500, body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
-		"404":                         {answer{status: 404, body: `<html>`}, again, ""},
-		"401 invalid_auth":            {answer{status: 401, body: `{"ok":false,"error":"invalid_auth"}`}, again, ""},
-		"ok with a status of error":   {answer{status: 503, body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
-		"a response that breaks off":  {answer{hangUp: true}, perhaps, ""},
-		"a response of another shape": {answer{status: 200, body: `{"ok":"yes"}`}, perhaps, ""},
+		"taken":                       {slacktest.Response{Status: 200, Body: `{"ok":true,"channel":"C1","ts":"1503435956.000247"}`}, taken, "1503435956.000247"},
+		"taken with a warning":        {slacktest.Response{Status: 200, Body: `{"ok":true,"ts":"1.2","warning":"superfluous_charset"}`}, taken, "1.2"},
+		"not JSON":                    {slacktest.Response{Status: 200, Body: `<html>Log in</html>`}, perhaps, ""},
+		"not an object":               {slacktest.Response{Status: 200, Body: `"ok"`}, perhaps, ""},
+		"neither ok nor error":        {slacktest.Response{Status: 200, Body: `{}`}, perhaps, ""},
+		"an error that is no code":    {slacktest.Response{Status: 200, Body: `{"ok":false,"error":"Priya Nair\nis not allowed"}`}, perhaps, ""},
+		"429":                         {slacktest.Response{Status: 429, Body: `{"ok":false,"error":"ratelimited"}`}, again, ""},
+		"429 with an empty body":      {slacktest.Response{Status: 429, Body: "\n"}, again, ""},
+		"503":                         {slacktest.Response{Status: 503, Body: `<html>`}, again, ""},
+		"500 fatal_error":             {slacktest.Response{Status: 500, Body: `{"ok":false,"error":"fatal_error"}`}, perhaps, ""},
+		"404":                         {slacktest.Response{Status: 404, Body: `<html>`}, again, ""},
+		"401 invalid_auth":            {slacktest.Response{Status: 401, Body: `{"ok":false,"error":"invalid_auth"}`}, again, ""},
+		"ok with a status of error":   {slacktest.Response{Status: 503, Body: `{"ok":true,"ts":"1.2"}`}, again, "1.2"},
+		"a response that breaks off":  {slacktest.Response{Drop: true}, perhaps, ""},
+		"a response of another shape": {slacktest.Response{Status: 200, Body: `{"ok":"yes"}`}, perhaps, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			bot := w.newBot(nil)
-			w.next(tc.answer)
+			w.Script(tc.Response)
 			r, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
 			tc.want.check(t, r, err)
 			assert.Equal(t, tc.id, r.ProviderID)
@@ -219,7 +219,7 @@ func TestOtherAnswersOfTheAPI(t *testing.T) {
 // Retry-After is honoured, and until then nothing else is sent either: Slack may revoke an app that goes on.
 func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 	t.Parallel()
-	limited := answer{status: http.StatusTooManyRequests, header: http.Header{"Retry-After": {"30"}}, body: `{"ok":false,"error":"ratelimited"}`}
+	limited := slacktest.Response{RetryAfter: 30 * time.Second}
 	for name, open := range map[string]func(*workspace) channel.Channel{
 		"webhook": func(w *workspace) channel.Channel { return w.newWebhook(nil) },
 		"bot":     func(w *workspace) channel.Channel { return w.newBot(nil) },
@@ -228,7 +228,7 @@ func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 			t.Parallel()
 			w := openWorkspace(t)
 			c := open(w)
-			w.next(limited)
+			w.Script(limited)
 			_, err := c.Send(t.Context(), sample(t, event.TypeRequestPending))
 			assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient, Delay: 30 * time.Second, Throttled: true}, retry.Classify(t.Context(), err))
 
@@ -238,7 +238,7 @@ func TestRetryAfterKeepsEverythingBack(t *testing.T) {
 			assert.Equal(t, retry.VerdictPostponed, got.Verdict)
 			assert.InDelta(t, 30, got.Delay.Seconds(), 10)
 			assert.Equal(t, channel.Receipt{}, r)
-			assert.Len(t, w.received(), 1)
+			assert.Len(t, w.Requests(), 1)
 		})
 	}
 }
@@ -256,7 +256,7 @@ func TestARefusedTokenIsReadAgain(t *testing.T) {
 			return []byte(token), nil
 		})
 		bot := w.newBot(func(c *slack.BotConfig) { c.Token = source })
-		w.next(answer{status: 200, body: `{"ok":false,"error":"` + code + `"}`})
+		w.Script(slacktest.Response{Status: 200, Body: `{"ok":false,"error":"` + code + `"}`})
 		_, err := bot.Send(t.Context(), sample(t, event.TypeRequestPending))
 		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err), code)
 		_, err = bot.Send(t.Context(), sample(t, event.TypeRequestPending))
@@ -280,7 +280,7 @@ func TestARotatedWebhookIsNoGoneOne(t *testing.T) {
 		hook := w.newWebhook(func(c *slack.WebhookConfig) {
 			c.URL, c.Masks = w.url+"/services/{hook}", []secret.Mask{mask}
 		})
-		w.next(answer{status: 404, body: code})
+		w.Script(slacktest.Response{Status: 404, Body: code})
 		_, err := hook.Send(t.Context(), sample(t, event.TypeRequestPending))
 		require.NotErrorIs(t, err, channel.ErrGone)
 		assert.Equal(t, retry.Result{Verdict: retry.VerdictTransient}, retry.Classify(t.Context(), err), code)

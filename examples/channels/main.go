@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
 	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -36,7 +37,7 @@ func main() {
 
 // receivers are the three ends of the scenario.
 type receivers struct {
-	slack *workspace
+	slack *slacktest.Server
 	relay *smtptest.Server
 	topic *topic
 }
@@ -48,8 +49,12 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 		return nil, err
 	}
 	defer mailbox.Close()
-	r := &receivers{slack: newWorkspace(), relay: mailbox, topic: newTopic()}
-	defer r.slack.Close()
+	workspace, err := slacktest.New()
+	if err != nil {
+		return nil, err
+	}
+	defer workspace.Close()
+	r := &receivers{slack: workspace, relay: mailbox, topic: newTopic()}
 	defer r.topic.Close()
 	routes, closeAll, err := newRoutes(r)
 	if err != nil {
@@ -78,6 +83,7 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 	fmt.Fprint(out, "The reason that Priya types:\n\n")
 	show.lines("  ", strings.Split(justification, "\n"), 2)
 	fmt.Fprint(out, "\nIt has to arrive as it is: nobody's phone rings in Slack, and no mail goes to anybody else.\n\n")
+	var before []slacktest.Message
 	for i, c := range scenario {
 		fmt.Fprintf(out, "── %d. %s: %s ──\n\n", i+1, c.event.Type(), c.title)
 		if err := engine.Dispatch(ctx, c.event); err != nil {
@@ -93,7 +99,9 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 				return r, ctx.Err()
 			}
 		}
-		show.slack(r.slack.takeChanges(), i == 0)
+		messages := r.slack.Messages()
+		show.slack(changes(before, messages), i == 0)
+		before = messages
 		mails := r.relay.Mails()
 		show.mail(mails[len(mails)-1], i == 0)
 		show.sns(r.topic.last(), i == 0)
@@ -168,9 +176,9 @@ func newRoutes(r *receivers) (routes []dispatcher.Route, closeAll func(), err er
 	limits := netguard.Limits{AllowInsecureHTTP: true}
 
 	approvers, slackErr := slack.NewBot(slack.BotConfig{
-		Token:   secret.Literal(botToken), // rather secret.Env or secret.File
-		Channel: channelID,
-		API:     r.slack.URL + "/api",                                      // leave it out for Slack
+		Token:   secret.Literal(slacktest.Token), // rather secret.Env or secret.File
+		Channel: slacktest.Channel,
+		API:     r.slack.API(),                                             // leave it out for Slack
 		Options: slack.Options{Guard: guard, Limits: limits, Interval: -1}, // and these: Slack wants one message a second
 	})
 	// The subject is the same for all mails about a request, so that every mail program keeps them together.

@@ -87,9 +87,11 @@ func reason(html string) string {
 
 // sum says how it all ended.
 func (p printer) sum(r *receivers) {
-	for _, m := range r.slack.messages {
-		fmt.Fprintf(p.out, "Slack shows %q with %d replies; people called: %d.\n", m.shown[0], len(m.replies), len(r.slack.mentions))
+	messages, called := r.slack.Messages(), 0
+	for _, m := range messages {
+		called += len(m.Mentions)
 	}
+	fmt.Fprintf(p.out, "Slack shows %q with %d replies; people called: %d.\n", messages[0].Lines[0], len(messages)-1, called)
 	got := map[string]int{}
 	for _, e := range r.relay.Mails() {
 		for _, to := range e.To {

@@ -1,11 +1,7 @@
 package dispatcher_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-go/tocsin/channel/netguard"
-	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
+	"github.com/tocsin-go/tocsin/channel/channeltest/webhooktest"
 	"github.com/tocsin-go/tocsin/channel/slack"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/event"
@@ -26,34 +22,18 @@ import (
 // allows no retry.
 func TestSlackKeepsALifecycleInOneThread(t *testing.T) {
 	t.Parallel()
-	type call struct {
-		method, TS string
-		Thread     string `json:"thread_ts"`
-		Blocks     []struct {
-			Elements []struct{ Text string }
+	workspace := slacktest.Start(t)
+	posts := make(chan time.Time, 100)
+	workspace.Handle(func(r webhooktest.Request) slacktest.Response {
+		if r.URI == "/api/chat.postMessage" {
+			posts <- time.Now()
 		}
-		at time.Time
-	}
-	calls := make(chan call, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := call{method: r.URL.Path, at: time.Now()}
-		assert.NoError(t, json.NewDecoder(r.Body).Decode(&c))
-		ts := c.TS
-		if ts == "" {
-			ts = fmt.Sprintf("1503435956.%09d", c.at.UnixNano()%1e9)
-		}
-		fmt.Fprintf(w, `{"ok":true,"ts":%q}`, ts)
-		c.TS = ts
-		calls <- c
-	}))
-	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
-	require.NoError(t, err)
-	const pace = 20 * time.Millisecond
-	bot, err := slack.NewBot(slack.BotConfig{
-		Token: secret.Literal("xoxb-T0KEN-S3CRET"), Channel: "C024BE91L", API: server.URL + "/api",
-		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: pace},
+		return slacktest.Response{}
 	})
+	const pace = 20 * time.Millisecond
+	c := workspace.BotConfig()
+	c.Interval = pace
+	bot, err := slack.NewBot(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bot.Close()) })
 	b := start(t, dispatcher.Route{Name: "slack", Channel: bot, Order: dispatcher.BySubject, Concurrency: 4, Retry: retry.Never{}})
@@ -75,34 +55,33 @@ func TestSlackKeepsALifecycleInOneThread(t *testing.T) {
 	began := time.Now()
 	b.dispatch(events...)
 
-	threads := make(map[string][]string) // by the first message
-	updates := 0
-	for n := 0; n < len(events); {
-		var c call
-		select {
-		case c = <-calls:
-		case <-time.After(30 * time.Second):
-			require.Fail(t, "nothing comes any more", "so far %v", threads)
-		}
-		typ := c.Blocks[len(c.Blocks)-1].Elements[1].Text
-		switch {
-		case c.method == "/api/chat.update":
-			require.Contains(t, threads, c.TS)
-			updates++
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, workspace.Wait(ctx, len(events)))
+	for n := range events {
+		assert.GreaterOrEqual(t, (<-posts).Sub(began), time.Duration(n)*pace)
+	}
+	var want, got [][]string // the types of the replies, and what the message above them shows in the end
+	for _, types := range lifecycles {
+		want = append(want, append(types[1:], types[len(types)-1]))
+	}
+	all := workspace.Messages()
+	typeOf := func(m slacktest.Message) string { return strings.Split(m.Lines[len(m.Lines)-1], " · ")[1] }
+	for _, first := range all {
+		if first.ThreadTS != "" {
 			continue
-		case c.Thread == "":
-			threads[c.TS] = []string{typ}
-		default:
-			threads[c.Thread] = append(threads[c.Thread], typ)
 		}
-		n++
-		assert.GreaterOrEqual(t, c.at.Sub(began), time.Duration(n-1)*pace)
+		var types []string
+		for _, m := range all {
+			if m.ThreadTS == first.TS {
+				types = append(types, typeOf(m))
+				assert.Zero(t, m.Edits)
+			}
+		}
+		assert.Equal(t, len(types), first.Edits)
+		got = append(got, append(types, typeOf(first)))
 	}
-	assert.Equal(t, len(events)-len(lifecycles), updates)
-	assert.Len(t, threads, len(lifecycles))
-	for _, types := range threads {
-		assert.Contains(t, lifecycles, types)
-	}
+	assert.ElementsMatch(t, want, got)
 	require.Eventually(t, func() bool { return len(b.seen.settledOf("slack")) == len(events) }, 10*time.Second, time.Millisecond)
 	assert.Equal(t, map[dispatcher.Outcome]int{dispatcher.Delivered: len(events)}, b.seen.results("slack"))
 }
@@ -110,20 +89,10 @@ func TestSlackKeepsALifecycleInOneThread(t *testing.T) {
 // TestSlackSendsBreakGlassFirst: it does not wait behind what waits for Slack's pace.
 func TestSlackSendsBreakGlassFirst(t *testing.T) {
 	t.Parallel()
-	texts := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		assert.NoError(t, err)
-		fmt.Fprint(w, "ok")
-		texts <- string(body)
-	}))
-	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
-	require.NoError(t, err)
-	hook, err := slack.NewWebhook(slack.WebhookConfig{
-		URL:     server.URL + "/services/T/B/X",
-		Options: slack.Options{Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}, Interval: 100 * time.Millisecond},
-	})
+	workspace := slacktest.Start(t)
+	c := workspace.WebhookConfig()
+	c.Interval = 100 * time.Millisecond
+	hook, err := slack.NewWebhook(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hook.Close()) })
 	b := start(t, dispatcher.Route{Name: "slack", Channel: hook})
@@ -132,13 +101,16 @@ func TestSlackSendsBreakGlassFirst(t *testing.T) {
 	for range 20 {
 		b.dispatch(first.ForTest())
 	}
-	<-texts // the others wait
+	require.NoError(t, workspace.Wait(t.Context(), 1)) // the others wait
 	require.Eventually(t, func() bool { return b.status("slack").Queued == 19 }, 5*time.Second, time.Millisecond)
 	b.dispatch(breakGlass())
-	before := 0
-	for !strings.Contains(strings.ToLower(<-texts), "break-glass") {
-		before++
+	n := 2
+	for ; ; n++ {
+		require.NoError(t, workspace.Wait(t.Context(), n))
+		if strings.Contains(strings.ToLower(string(workspace.Messages()[n-1].Blocks)), "break-glass") {
+			break
+		}
 	}
-	assert.Less(t, before, 8, "messages of those that waited")
+	assert.Less(t, n-2, 8, "messages of those that waited")
 	require.NoError(t, b.Shutdown(t.Context()))
 }

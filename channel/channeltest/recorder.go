@@ -4,21 +4,20 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/channel/channeltest/internal/cond"
 )
 
 // Recorder is a channel.Channel that keeps what it is given and answers as scripted. The zero value is ready for use
 // and takes everything. All methods are safe for concurrent use, also inside a testing/synctest bubble. It must not be
 // copied after first use.
 type Recorder struct {
-	mu         sync.Mutex
+	state      cond.Cond // guards the following
 	script     []Step
 	deliveries []channel.Delivery
 	attempts   map[string]int
-	grown      chan struct{} // closed at the next delivery; nil = nobody waits
 }
 
 var _ channel.Channel = (*Recorder)(nil)
@@ -26,8 +25,8 @@ var _ channel.Channel = (*Recorder)(nil)
 // Script appends steps. Each attempt uses up one, in the order in which the attempts arrive; without steps left,
 // attempts succeed with the zero Receipt.
 func (r *Recorder) Script(steps ...Step) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.state.Lock()
+	defer r.state.Unlock()
 	r.script = append(r.script, steps...)
 }
 
@@ -41,17 +40,14 @@ func (r *Recorder) Send(ctx context.Context, d channel.Delivery) (channel.Receip
 
 func (r *Recorder) record(d channel.Delivery) Step {
 	id := d.ID()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.state.Lock()
+	defer r.state.Unlock()
 	r.deliveries = append(r.deliveries, d)
 	if r.attempts == nil {
 		r.attempts = make(map[string]int)
 	}
 	r.attempts[id]++
-	if r.grown != nil {
-		close(r.grown)
-		r.grown = nil
-	}
+	r.state.Broadcast()
 	if len(r.script) == 0 {
 		return nil
 	}
@@ -62,43 +58,30 @@ func (r *Recorder) record(d channel.Delivery) Step {
 
 // Deliveries returns a copy of what was recorded so far, in the order of arrival: every attempt, whatever its outcome.
 func (r *Recorder) Deliveries() []channel.Delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.state.Lock()
+	defer r.state.Unlock()
 	return slices.Clone(r.deliveries)
 }
 
 // Attempts returns how often the delivery of that id (channel.Delivery.ID) was recorded.
 func (r *Recorder) Attempts(id string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.state.Lock()
+	defer r.state.Unlock()
 	return r.attempts[id]
 }
 
 // Wait returns nil once n deliveries are recorded in all. A recorded attempt may still be under way. When ctx is done
 // first, Wait returns an error that wraps ctx's and says how many there were.
 func (r *Recorder) Wait(ctx context.Context, n int) error {
-	for {
-		have, grown := r.watch(n)
-		if have >= n {
-			return nil
-		}
-		select {
-		case <-grown:
-		case <-ctx.Done():
-			return fmt.Errorf("recorded %d of %d deliveries: %w", have, n, ctx.Err())
-		}
+	have := 0
+	err := r.state.Wait(ctx, func() bool {
+		have = len(r.deliveries)
+		return have >= n
+	})
+	if err != nil {
+		return fmt.Errorf("recorded %d of %d deliveries: %w", have, n, err)
 	}
-}
-
-// watch returns the number of deliveries and, when they are fewer than n, a channel that is closed at the next one. The
-// channel is made here, by the waiting goroutine, because it has to belong to that goroutine's synctest bubble.
-func (r *Recorder) watch(n int) (int, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.deliveries) < n && r.grown == nil {
-		r.grown = make(chan struct{})
-	}
-	return len(r.deliveries), r.grown
+	return nil
 }
 
 // Step is what a [Recorder] does with one attempt. Own functions are allowed; nil is a success.

@@ -1,6 +1,9 @@
 // Package channeltest helps to test code that uses or implements channel.Channel: [Recorder] is a fake destination for
 // tests of dispatching code, [Run] is the conformance suite for an own channel, and [RunLeaks] checks that none of its
 // credentials leaves it.
+//
+// The packages below it are the other ends of the library's channels, as servers on loopback that keep what they get and
+// answer as a test says: webhooktest, slacktest and smtptest. With them a host tests its real channels and documents.
 package channeltest
 
 import (

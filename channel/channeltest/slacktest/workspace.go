@@ -106,15 +106,18 @@ func (s *Server) method(in webhooktest.Request) webhooktest.Response {
 	if code := contentError(in.Body, c); code != "" {
 		return refuse(in, code)
 	}
-	m, code := Message{}, ""
-	if method == "chat.update" {
-		m, code = s.update(c)
-	} else {
-		m = s.post(c)
+	if method == "chat.postMessage" {
+		return accept(s.post(c))
 	}
+	m, code := s.update(c)
 	if code != "" {
 		return refuse(in, code)
 	}
+	return accept(m)
+}
+
+// accept is the Web API's answer about a message that it took.
+func accept(m Message) webhooktest.Response {
 	return object(map[string]any{
 		"ok": true, "channel": m.Channel, "ts": m.TS, "message": map[string]any{"type": "message", "text": m.Text, "blocks": m.Blocks},
 	})

@@ -79,6 +79,8 @@ func (c *conversation) obey(command Command, rest string) bool {
 	case StepQuit:
 		c.reply(command, "221 2.0.0 bye")
 		return false
+	case StepGreeting, StepHandshake, StepBody, StepMessage, StepMalformed:
+		return c.write("502 5.5.1 not implemented") // a word of the test's is no command
 	}
 	return c.reply(command, "502 5.5.1 not implemented")
 }
@@ -124,7 +126,7 @@ func (c *conversation) handshake() bool {
 		return false
 	}
 	encrypted := tls.Server(c.conn, c.server.options.TLS)
-	if encrypted.Handshake() != nil {
+	if encrypted.HandshakeContext(c.server.ctx) != nil {
 		return false
 	}
 	c.conn, c.encrypted = encrypted, true

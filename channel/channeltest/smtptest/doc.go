@@ -14,5 +14,12 @@
 // [Server.Handle] answers by what the client said. Both can refuse for good (550) or for now (450), be silent ([Hang]) or
 // close the connection ([Drop]).
 //
+// A test of retries scripts "451" at [StepMail]: the route's policy says when the next attempt is. After a "450" at
+// StepRcpt, StepData or StepMessage, which is how servers put off mail of strangers, package email asks for 5 minutes,
+// whatever the policy says.
+//
+// A configuration document gets Host, Port and Authority as smtp_host, smtp_port and ca_certificate. Its limits have to
+// allow the port, and its network loopback.
+//
 // Sockets have no place in a testing/synctest bubble: use a channeltest.Recorder there.
 package smtptest

@@ -42,6 +42,7 @@ type Server struct {
 	authority []byte
 	guard     *netguard.Guard
 	listener  net.Listener
+	ctx       context.Context // done when the Server is closed
 	quit      context.CancelFunc
 	running   sync.WaitGroup
 
@@ -74,13 +75,12 @@ func New(o Options) (*Server, error) {
 	if o.Mode != email.TLSNone && o.TLS == nil {
 		s.options.TLS, s.authority = certificate()
 	}
-	ctx, quit := context.WithCancel(context.Background())
-	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
-		quit()
+	s.ctx, s.quit = context.WithCancel(context.Background())
+	if s.listener, err = new(net.ListenConfig).Listen(s.ctx, "tcp", "127.0.0.1:0"); err != nil {
+		s.quit()
 		return nil, err
 	}
-	s.quit = quit
-	s.running.Go(func() { s.accept(ctx) })
+	s.running.Go(s.accept)
 	return s, nil
 }
 
@@ -92,15 +92,15 @@ func certificate() (*tls.Config, []byte) {
 	return &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12}, authority
 }
 
-func (s *Server) accept(ctx context.Context) {
+func (s *Server) accept() {
 	for {
 		conn, err := s.listener.Accept()
 		if err != nil {
 			return
 		}
 		s.running.Go(func() {
-			defer conn.Close()
-			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			defer func() { _ = conn.Close() }()
+			defer context.AfterFunc(s.ctx, func() { _ = conn.Close() })()
 			(&conversation{server: s, conn: conn}).run()
 		})
 	}

@@ -199,6 +199,25 @@ func TestTheLongestLine(t *testing.T) {
 	assert.Zero(t, s.Count(smtptest.StepMalformed))
 }
 
+// A test's word for a step is no command: it is not counted.
+func TestStepsAreNoCommands(t *testing.T) {
+	t.Parallel()
+	s := smtptest.Start(t, plain)
+	c := textproto.NewConn(dial(t, s))
+	_, _, err := c.ReadResponse(220)
+	require.NoError(t, err)
+	for _, step := range []smtptest.Step{smtptest.StepGreeting, smtptest.StepHandshake, smtptest.StepBody, smtptest.StepMessage, smtptest.StepMalformed} {
+		before := s.Count(step)
+		require.NoError(t, c.PrintfLine("%s", step))
+		_, _, err := c.ReadResponse(0)
+		require.NoError(t, err)
+		require.NoError(t, c.PrintfLine("NOOP"))
+		_, _, err = c.ReadResponse(250)
+		require.NoError(t, err)
+		assert.Equal(t, before, s.Count(step))
+	}
+}
+
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	s := smtptest.Start(t, plain)

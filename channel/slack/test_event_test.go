@@ -68,13 +68,13 @@ func TestATestSaysSo(t *testing.T) {
 				assert.NotContains(t, string(raw), "TEST")
 
 				d.Event = d.Event.ForTest()
-				before := len(w.received())
+				before := len(w.Requests())
 				raw = sent(t, c, d)
 				assert.Empty(t, faults(raw))
 				assert.Contains(t, notification(t, raw), "TEST: ")
 				room := name != "JSON without room" && name != "JSON, many words"
 				assert.Equal(t, room, strings.Contains(shown(t, raw), "TEST: "))
-				assert.Len(t, w.received(), before+1, "what the template makes is taken")
+				assert.Len(t, w.Requests(), before+1, "what the template makes is taken")
 			}
 		})
 	}
@@ -108,13 +108,13 @@ func TestATestOfABotTouchesNoThread(t *testing.T) {
 		_, err := bot.Send(t.Context(), d)
 		require.NoError(t, err)
 	}
-	all := w.read()
+	all := w.Messages()
 	require.Len(t, all, 4, "two tests, a headline and the reply to it")
-	assert.Contains(t, all[0].blocks, "TEST")
-	assert.NotContains(t, all[1].blocks, "TEST")
-	assert.Contains(t, all[2].blocks, "TEST")
-	assert.Equal(t, all[1].ts, all[3].thread)
+	assert.Contains(t, string(all[0].Blocks), "TEST")
+	assert.NotContains(t, string(all[1].Blocks), "TEST")
+	assert.Contains(t, string(all[2].Blocks), "TEST")
+	assert.Equal(t, all[1].TS, all[3].ThreadTS)
 	for _, m := range all[:3] {
-		assert.Empty(t, m.thread)
+		assert.Empty(t, m.ThreadTS)
 	}
 }

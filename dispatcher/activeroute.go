@@ -19,6 +19,7 @@ import (
 type activeRoute struct {
 	Route
 	lane        *lane
+	use         *channelUse // of its Channel
 	destination *destination
 	clock       *clock
 	sender      channel.Channel // the channel, wrapped
@@ -31,16 +32,21 @@ type activeRoute struct {
 }
 
 // destination is what is known about where a route sends: how attempts ended, whether more may start, and their pace.
-// The routes that follow each other under one RouteID share it.
+// The routes that follow each other under one RouteID share it while their Channel is the same value.
 type destination struct {
 	record  record
 	breaker breaker
 	rate    tokenBucket
+
+	// The lane's mutex guards these.
+	gone         bool      // it no longer exists
+	autoDisabled bool      // it failed for Protection.DisableAfter
+	retried      time.Time // when a change of routes ended that; zero = never
 }
 
 // activate wraps the channel of a valid route. A middleware that panics, or returns nil, is a mistake in the route.
-func (c *routeErrors) activate(store dedup.Store, clock *clock) *activeRoute {
-	r := newActiveRoute(c.route.withDefaults(), clock)
+func (c *routeErrors) activate(e *Engine) *activeRoute {
+	r := newActiveRoute(c.route.withDefaults(), e.clock)
 	r.deadline, r.hasDeadline = askPolicy(r.Retry, retry.Deadline)
 	r.sender = r.Channel
 	for i, mw := range slices.Backward(r.Use) {
@@ -50,8 +56,11 @@ func (c *routeErrors) activate(store dedup.Store, clock *clock) *activeRoute {
 			return nil
 		}
 	}
-	if r.Dedup.Window > 0 {
-		r.sender = channel.WithDedup(store, scoped(r.Dedup))(r.sender)
+	if o := scoped(r.Dedup); o.Window > 0 {
+		if o.OnStoreError == nil {
+			o.OnStoreError = e.storeFailed(r.ID())
+		}
+		r.sender = channel.WithDedup(e.dedup, o)(r.sender)
 	}
 	r.sender = channel.Recover(r.sender)
 	return r
@@ -76,10 +85,20 @@ func (r *activeRoute) acquire() bool {
 	}
 }
 
+// release takes a user away. The last one of a replaced route lets the Engine forget it.
 func (r *activeRoute) release() {
-	if r.users.Add(-1) == 0 {
+	if r.leave() && r.lane != nil {
+		go r.lane.engine.forgetIdle(r)
+	}
+}
+
+// leave takes a user away and reports whether it was the last one, after which the route is idle.
+func (r *activeRoute) leave() bool {
+	last := r.users.Add(-1) == 0
+	if last {
 		close(r.idle)
 	}
+	return last
 }
 
 func wrap(c channel.Channel, mw channel.Middleware) (wrapped channel.Channel, err error) {

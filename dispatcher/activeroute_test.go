@@ -13,7 +13,9 @@ import (
 func (l *lane) replaceBy(r *activeRoute) *activeRoute {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.swap(r)
+	previous := l.current.Load()
+	l.swap(r)
+	return previous
 }
 
 func TestActiveRouteIsIdleWhenReplacedAndReleased(t *testing.T) {

@@ -169,19 +169,22 @@ func (b *breaker) inconclusive(began time.Time) bool {
 	return true
 }
 
-// probeNow lets a probe through at once: new routes may have corrected what was wrong.
-func (b *breaker) probeNow(p Breaker) {
+// follow obeys changed settings. With retry it lets a probe through at once: what was wrong may have been corrected.
+func (b *breaker) follow(p Breaker, retry bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.Failures <= 0 {
 		b.failing, b.pause = nil, 0
+		b.until, b.probe = b.throttledUntil, time.Time{}
 	}
-	waits := !b.until.IsZero() && (b.pause > 0 || !b.throttledUntil.IsZero())
-	b.clearWait()
-	if waits {
-		b.until = time.Now()
+	if retry {
+		waits := !b.until.IsZero() && (b.pause > 0 || !b.throttledUntil.IsZero())
+		b.clearWait()
+		if waits {
+			b.until = time.Now()
+		}
 	}
-	b.active.Store(waits || len(b.failing) > 0)
+	b.active.Store(!b.until.IsZero() || len(b.failing) > 0)
 }
 
 // times returns when the open breaker lets the next probe through, zero = it is closed, and until when the receiver

@@ -38,28 +38,41 @@ const MaxNameLength = 100
 // reservedPrefix begins the names of lanes that are the library's own.
 const reservedPrefix = "tocsin."
 
-// activate makes routes ready to send, or reports everything that is wrong with them, in their order.
-func (e *Engine) activate(routes []Route) ([]*activeRoute, error) {
+// activate makes routes ready to send, or reports everything that is wrong with them, in their order. A route that is
+// equal to the one in force is that one. The routes replace those in force that the scope covers.
+func (e *Engine) activate(routes []Route, of scope) ([]*activeRoute, error) {
 	var errs []error
+	table := e.table.Load()
 	all := make([]*activeRoute, len(routes))
-	seen := make(map[RouteID]int, len(routes))
-	byID := make(map[RouteID]*Route, len(routes))
-	for i := range routes {
-		byID[routes[i].ID()] = &routes[i]
+	given := make(map[RouteID]int, len(routes))
+	for i := len(routes) - 1; i >= 0; i-- {
+		given[routes[i].ID()] = i // the first one counts
 	}
-	for i, r := range routes {
-		c := routeErrors{route: &r, index: i}
-		c.validate(e.queue, e.types)
-		if !isNil(r.Channel) && !slices.ContainsFunc(r.Use, func(mw channel.Middleware) bool { return mw == nil }) {
-			if r.Dedup.OnStoreError == nil {
-				r.Dedup.OnStoreError = e.storeFailed(r.ID())
-			}
-			all[i] = c.activate(e.dedup, e.clock)
+	find := func(id RouteID) *Route {
+		if i, ok := given[id]; ok {
+			return &routes[i]
 		}
-		c.fallback(byID)
-		if first, twice := seen[r.ID()]; !twice {
-			seen[r.ID()] = i
-		} else if r.Name != "" {
+		if r := table.find(id); r != nil && !of.covers(id.Tenant) {
+			return &r.Route
+		}
+		return nil
+	}
+	for i := range routes {
+		r := &routes[i]
+		c := routeErrors{route: r, index: i}
+		if inForce := table.find(r.ID()); inForce != nil && inForce.equal(r.withDefaults()) {
+			all[i] = inForce
+		} else {
+			c.validate(e.queue, e.types)
+			if !isNil(r.Channel) && !slices.ContainsFunc(r.Use, func(mw channel.Middleware) bool { return mw == nil }) {
+				all[i] = c.activate(e)
+			}
+		}
+		if !of.covers(r.Tenant) {
+			c.add("Tenant", channel.CodeConflict, "is not the tenant whose routes these are", "set the routes of each tenant by themselves")
+		}
+		c.fallback(find)
+		if first := given[r.ID()]; first != i && r.Name != "" {
 			c.add("Name", channel.CodeDuplicate, fmt.Sprintf("%q is also that of Routes[%d]", clip(r.Name), first),
 				"give every route of a tenant its own name")
 		}

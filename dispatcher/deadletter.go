@@ -191,7 +191,7 @@ func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error
 // Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
 func (e *Engine) Purge(ctx context.Context, route RouteID) (int, error) {
 	n, err := e.queue.Purge(ctx, route.String())
-	if r := e.table.Load().byID[route]; r != nil {
+	if r := e.table.Load().find(route); r != nil {
 		r.lane.clearAwaiting()
 	}
 	return n, err

@@ -52,12 +52,14 @@ func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
 	taken := make([]int, len(events)) // by how many routes
 	for i, ev := range events {
 		ev = ev.WithSource(e.source)
-		routes := table.takers(ev)
-		jobs = slices.Grow(jobs, len(routes))
-		for _, r := range routes {
-			if r.wants(ev) {
-				jobs = append(jobs, r.job(ev, 0, now))
-				taken[i]++
+		own, platform := table.takers(ev)
+		jobs = slices.Grow(jobs, len(own)+len(platform))
+		for _, routes := range [...][]*activeRoute{own, platform} {
+			for _, r := range routes {
+				if r.wants(ev) {
+					jobs = append(jobs, r.job(ev, 0, now))
+					taken[i]++
+				}
 			}
 		}
 	}
@@ -179,7 +181,7 @@ func (t *routeTable) chosen(ev event.Event, ids []RouteID) ([]*activeRoute, erro
 	var to []*activeRoute
 	var errs []error
 	for _, id := range ids {
-		r := t.byID[id]
+		r := t.find(id)
 		problem := "does not exist"
 		if r != nil {
 			problem = r.mismatch(ev)
@@ -213,7 +215,7 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 		return channel.Receipt{}, err
 	}
 	r.Protect.Fallback = "" // names a route that need not exist yet
-	routes, err := e.activate([]Route{r})
+	routes, err := e.activate([]Route{r}, scope{all: true})
 	if err != nil {
 		return channel.Receipt{}, err
 	}
@@ -228,7 +230,7 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 // the route's Timeout and whatever its State: nil, or the reason in the relay's words. errors.ErrUnsupported if the
 // channel cannot tell without sending, a *RouteError if there is no such route. Status and breaker do not change.
 func (e *Engine) Check(ctx context.Context, route RouteID) error {
-	r := e.table.Load().byID[route]
+	r := e.table.Load().find(route)
 	if r != nil {
 		r = r.lane.acquire() // so that SetRoutes waits before the channel is closed
 	}

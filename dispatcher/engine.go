@@ -18,7 +18,7 @@ import (
 )
 
 // Engine is the Dispatcher that delivers. All methods are safe for concurrent use. It never closes channels: whoever
-// made one closes it, after SetRoutes or Shutdown returned.
+// made one closes it, after SetRoutes, SetTenant or Shutdown returned.
 type Engine struct {
 	queue     queue.Queue
 	precision time.Duration // by which a job may start late, and some more
@@ -42,13 +42,15 @@ type Engine struct {
 	drainUntil     atomic.Pointer[time.Time]
 	lateEvents     lateEvents
 
-	// admin serialises Run, SetRoutes and Shutdown; a channel, because Shutdown's wait for it must end with its
-	// context.
-	admin    chan struct{}
-	running  context.Context   // Run's; nil before
-	lanes    map[RouteID]*lane // also of removed routes that still send
-	replaced []*activeRoute    // routes that were replaced or removed and may still send
-	schedule queue.Lane        // nil before Run, and without queue.Properties.Scheduling
+	// admin serialises Run, Shutdown and changes of routes, but not what these wait for; a channel, because Shutdown's
+	// wait for it must end with its context.
+	admin     chan struct{}
+	running   context.Context   // Run's; nil before
+	lanes     map[RouteID]*lane // also of removed routes that still send
+	uses      map[channel.Channel]*channelUse
+	unused    map[*channelUse]struct{} // those without a route in force
+	positions int                      // of tenants, so far
+	schedule  queue.Lane               // nil before Run, and without queue.Properties.Scheduling
 
 	finished chan struct{}  // closed when nothing runs any more, after the fields below were set
 	sending  map[string]int // sends that ignored the end of their context, by lane
@@ -69,6 +71,8 @@ func New(c Config) (*Engine, error) {
 		admin:    make(chan struct{}, 1),
 		finished: make(chan struct{}),
 		lanes:    map[RouteID]*lane{},
+		uses:     map[channel.Channel]*channelUse{},
+		unused:   map[*channelUse]struct{}{},
 	}
 	if isNil(e.queue) {
 		e.queue = memoryqueue.New(memoryqueue.Options{})
@@ -82,14 +86,13 @@ func New(c Config) (*Engine, error) {
 	promises := e.queue.Properties()
 	e.precision, e.clock = 2*promises.Precision, newClock(promises.MovedTimes)
 	e.observers = observers{slices.Clone(c.Observers), e.log}
-	routes, err := e.activate(c.Routes)
+	e.table.Store(newRouteTable())
+	p, err := e.plan(c.Routes, scope{all: true})
 	if err := errors.Join(parts, err); err != nil {
 		return nil, err
 	}
 	e.queue.Bound(ScheduleLane, queue.Bound{Jobs: maxScheduled})
-	if _, err := e.install(routes); err != nil {
-		return nil, err
-	}
+	e.install(context.Background(), p)
 	return e, nil
 }
 

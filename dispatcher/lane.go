@@ -18,12 +18,10 @@ type lane struct {
 	name    string // id as text, by which the queue knows the lane
 	engine  *Engine
 	current atomic.Pointer[activeRoute] // changed with mu held; nil = the route was removed
+	busy    int                         // replaced routes that still send; Engine.admin guards it
 
 	mu             sync.Mutex
 	queue          queue.Lane // nil before Run
-	gone           bool       // the destination of the current route is
-	autoDisabled   bool       // it failed for Protection.DisableAfter
-	reenabled      time.Time  // when SetRoutes ended that; zero = never
 	pacedUntil     time.Time  // by when the latest delivery that was postponed for a short time is due
 	awaitsFallback map[deliveryKey]*deadDelivery
 	awaits         atomic.Bool // awaitsFallback is not empty
@@ -46,46 +44,50 @@ func (l *lane) acquire() *activeRoute {
 	}
 }
 
-// swap makes r the current route, nil = none, and returns the previous one, if any. Called with mu held.
-func (l *lane) swap(r *activeRoute) *activeRoute {
-	previous := l.current.Swap(r)
-	if previous != nil {
-		previous.release()
+// swap makes r the current route; nil = none. Called with mu held.
+func (l *lane) swap(r *activeRoute) {
+	if previous := l.current.Swap(r); previous != nil {
+		previous.leave()
 	}
-	return previous
 }
 
-// install makes r the lane's route. It returns the previous one, if any.
-func (l *lane) install(r *activeRoute) *activeRoute {
+// install makes r the lane's route. It returns the previous one, if any, and whether its destination gets another try.
+func (l *lane) install(r *activeRoute) (previous *activeRoute, retried bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if previous := l.current.Load(); previous != nil {
-		r.destination = previous.destination
-		if l.autoDisabled {
-			l.reenabled = time.Now()
-		}
+	previous = l.current.Load()
+	if previous == nil || previous.use != r.use {
+		r.destination = new(destination)
 	} else {
-		r.destination, l.reenabled = new(destination), time.Time{}
+		r.destination, retried = previous.destination, previous.State != Enabled && r.State == Enabled
+		r.destination.follow(r.Protect.Breaker, retried)
 	}
-	l.gone, l.autoDisabled = false, false
-	r.destination.breaker.probeNow(r.Protect.Breaker)
-	previous := l.swap(r)
+	l.swap(r)
 	l.engine.queue.Bound(l.name, queue.Bound{
 		Jobs: r.Backlog.Jobs, DropOldest: r.Backlog.Overflow == DropOldest, Keep: isBreakGlass, Dropped: l.dropped,
 	})
 	l.setLimit()
-	return previous
+	return previous, retried
 }
 
-// remove takes the route away and returns it, if there is one. The lane keeps what it holds.
-func (l *lane) remove() *activeRoute {
+// follow makes a destination that was in use before obey the settings of a changed route. With retry it gets another
+// try. Called with the lane's mutex held.
+func (d *destination) follow(p Breaker, retry bool) {
+	if retry {
+		if d.autoDisabled {
+			d.retried = time.Now()
+		}
+		d.gone, d.autoDisabled = false, false
+	}
+	d.breaker.follow(p, retry)
+}
+
+// remove takes the route away. The lane keeps what it holds.
+func (l *lane) remove() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	previous := l.swap(nil)
-	if previous != nil {
-		l.setLimit()
-	}
-	return previous
+	l.swap(nil)
+	l.setLimit()
 }
 
 func isBreakGlass(e event.Event) bool { return e.Type() == event.TypeRequestBreakGlass }
@@ -166,7 +168,7 @@ func (l *lane) setLimit() {
 func (l *lane) limit() int {
 	r := l.current.Load()
 	switch {
-	case r == nil || r.State != Enabled || l.gone || l.autoDisabled,
+	case r == nil || r.State != Enabled || r.destination.gone || r.destination.autoDisabled,
 		l.engine.calls.isClosed() && r.rests(l.engine.drainTimeout()):
 		return 0
 	case r.Order == Strict:
@@ -199,20 +201,21 @@ func (l *lane) disableAfter(r *activeRoute, failing time.Time, err error) {
 		return
 	}
 	l.mu.Lock()
-	counted := latest(failing, l.reenabled)
+	counted := latest(failing, r.destination.retried)
 	l.mu.Unlock()
 	if time.Since(counted) >= r.Protect.DisableAfter {
 		l.disable(r, false, &FailingError{Since: failing, Err: err})
 	}
 }
 
-// disable pauses the lane of a destination that is gone, or that failed for too long, unless its route was replaced
-// meanwhile.
+// disable pauses the lane of a destination that is gone, or that failed for too long, unless the route has got another
+// destination meanwhile.
 func (l *lane) disable(r *activeRoute, gone bool, reason error) {
 	l.mu.Lock()
-	already := l.gone || l.autoDisabled || l.current.Load() != r
+	d, current := r.destination, l.current.Load()
+	already := d.gone || d.autoDisabled || current == nil || current.destination != d
 	if !already {
-		l.gone, l.autoDisabled = gone, !gone
+		d.gone, d.autoDisabled = gone, !gone
 		l.setLimit()
 	}
 	l.mu.Unlock()
@@ -220,9 +223,9 @@ func (l *lane) disable(r *activeRoute, gone bool, reason error) {
 		return
 	}
 	if gone {
-		l.engine.log.Error("tocsin: destination is gone; its route is paused until SetRoutes", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
+		l.engine.log.Error("tocsin: destination is gone; its route is held until it is corrected", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
 	} else {
-		l.engine.log.Error("tocsin: route failed for too long; it is paused until SetRoutes", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
+		l.engine.log.Error("tocsin: route failed for too long; it is held until it is corrected", AttrRoute, l.id.Name, AttrTenant, l.id.Tenant, AttrError, reason)
 	}
 	l.engine.observers.notifyDisabled(Disablement{Route: l.id, Reason: reason})
 }

@@ -120,7 +120,7 @@ func (b *bundle) setRoutes(routes ...dispatcher.Route) {
 // statuses are those of all routes.
 func (b *bundle) statuses() []dispatcher.RouteStatus {
 	b.t.Helper()
-	all, err := b.Status(context.Background())
+	all, err := b.Status(context.Background(), dispatcher.StatusFilter{})
 	require.NoError(b.t, err)
 	return all
 }
@@ -287,3 +287,12 @@ func assertIDs(t *testing.T, want []string, got []channel.Delivery, msg ...any) 
 
 // named is the identity of the route of that name without a tenant.
 func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }
+
+// retry makes the first route try again, as an administrator does.
+func (b *bundle) retry(route dispatcher.Route, others ...dispatcher.Route) {
+	b.t.Helper()
+	paused := route
+	paused.State = dispatcher.Paused
+	b.setRoutes(append([]dispatcher.Route{paused}, others...)...)
+	b.setRoutes(append([]dispatcher.Route{route}, others...)...)
+}

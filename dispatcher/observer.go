@@ -8,18 +8,27 @@ import (
 )
 
 // Observer is notified of what happens; nil fields are skipped. The functions are called from many goroutines at once,
-// between deliveries, so they return quickly and do not call the Engine's SetRoutes or Shutdown. A panic in one is
-// logged and otherwise ignored.
+// between deliveries, so they return quickly and do not call the Engine's SetRoutes, SetTenant or Shutdown. A panic in
+// one is logged and otherwise ignored.
 type Observer struct {
 	Dispatched func(e event.Event, routes int)    // accepted for this many routes
 	Unrouted   func(e event.Event, reason Reason) // no route wanted it
 	Attempted  func(Attempt)                      // a channel was asked to send
 	Settled    func(Settlement)                   // a delivery is over
-	// Disabled says that the library stopped using a route until SetRoutes. The Attempt that led to it came before.
+	// Disabled says that the library stopped using a route. The Attempt that led to it came before.
 	Disabled func(Disablement)
-	// Routes gets the routes in force, with their defaults filled in: by New, and by SetRoutes before it returns. The
-	// list is shared and must not be modified. Calls do not overlap. Attempts of replaced routes can still follow it.
-	Routes func(routes []Route)
+	// RoutesChanged gets what changes: all routes by New, and by SetRoutes and SetTenant, before they return, what
+	// differs from the routes before. Calls do not overlap. Attempts of replaced routes can still follow it.
+	RoutesChanged func(RouteChange)
+}
+
+// RouteChange is a change of the routes in force. What it points to is shared and must not be modified.
+type RouteChange struct {
+	Set []Route // added or changed, with their defaults filled in
+	// Replaced are those of Set that have another destination than before, and Retried those whose destination gets
+	// another try (see SetRoutes). Neither is disabled any more (Disablement).
+	Replaced, Retried []RouteID
+	Removed           []RouteID
 }
 
 // Reason says why no route took an event: the nearest miss.
@@ -53,7 +62,8 @@ type Settlement struct {
 	Err      error  // the last attempt's error, if one was made; nil otherwise
 }
 
-// Disablement says that a route is no longer used, until SetRoutes.
+// Disablement says that a route is no longer used, until it has another destination, or that gets another try (see
+// SetRoutes).
 type Disablement struct {
 	Route  RouteID
 	Reason error // channel.ErrGone, or a *FailingError (Protection.DisableAfter)
@@ -106,10 +116,10 @@ func (o *observers) notifyDisabled(d Disablement) {
 	}
 }
 
-func (o *observers) notifyRoutes(routes []Route) {
+func (o *observers) notifyRoutesChanged(c RouteChange) {
 	for i := range o.all {
-		if f := o.all[i].Routes; f != nil {
-			o.call("Routes", func() { f(routes) })
+		if f := o.all[i].RoutesChanged; f != nil {
+			o.call("RoutesChanged", func() { f(c) })
 		}
 	}
 }

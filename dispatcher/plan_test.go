@@ -155,7 +155,7 @@ func TestPlansRunToTheirEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var routes []dispatcher.Route
-				b := setupWith(t, dispatcher.Config{Observers: []dispatcher.Observer{{Routes: func(r []dispatcher.Route) { routes = r }}},
+				b := setupWith(t, dispatcher.Config{Observers: []dispatcher.Observer{{RoutesChanged: func(c dispatcher.RouteChange) { routes = c.Set }}},
 					Routes: []dispatcher.Route{{Name: "r", Channel: always(errDown), Retry: tc.policy}}})
 				b.run()
 				b.dispatch(notes(1)...)

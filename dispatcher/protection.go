@@ -14,10 +14,11 @@ type Protection struct {
 	// Breaker lets one probe through at growing intervals while the destination fails, instead of a request for
 	// everything that waits.
 	Breaker Breaker
-	// DisableAfter pauses the lane once it has been failing for this long without a success, until SetRoutes, as for a
-	// destination that is gone; Observer.Disabled gets a *FailingError. A failed attempt is what notices it. The time
-	// counts from the first transient failure. Permanent failures are refusals of single events: they neither begin it
-	// nor notice it, unless ten deliveries were refused with no success in between. 0 = never.
+	// DisableAfter pauses the lane once it has been failing for this long without a success, as for a destination that
+	// is gone, until the route has another Channel, or is paused and enabled again; Observer.Disabled gets a
+	// *FailingError. A failed attempt is what notices it. The time counts from the first transient failure. Permanent
+	// failures are refusals of single events: they neither begin it nor notice it, unless ten deliveries were refused
+	// with no success in between. 0 = never.
 	DisableAfter time.Duration
 	// Fallback names the route that gets the dead deliveries of this one, for whatever reason, as new ones: whatever
 	// its filter says, unless it is disabled or had the event already. It is the route of that name with this route's
@@ -35,8 +36,8 @@ type Protection struct {
 // which one delivery is tried at a time: its policy alone says when. While it is open no attempt starts, but time goes
 // on: a policy's or MaxAge's end can come meanwhile. After Pause one attempt, the probe, goes through: its success
 // closes the breaker, its failure opens it again for twice as long, at most MaxPause. Postponed and permanently failed
-// attempts say nothing about the destination: they neither open nor close it. SetRoutes lets a probe through at once. A
-// probe counts as an attempt of its delivery.
+// attempts say nothing about the destination: they neither open nor close it. A route that is enabled again lets a probe
+// through at once. A probe counts as an attempt of its delivery.
 type Breaker struct {
 	Failures int           // 0 = DefaultBreakerFailures, negative = off
 	Pause    time.Duration // 0 = DefaultBreakerPause
@@ -75,7 +76,7 @@ func (c *routeErrors) protection() {
 }
 
 // fallback reports what is wrong with the route's fallback.
-func (c *routeErrors) fallback(byID map[RouteID]*Route) {
+func (c *routeErrors) fallback(find func(RouteID) *Route) {
 	name := c.route.Protect.Fallback
 	if name == "" {
 		return
@@ -83,7 +84,7 @@ func (c *routeErrors) fallback(byID map[RouteID]*Route) {
 	bad := func(code channel.ConfigCode, problem, remedy string) {
 		c.add("Protect.Fallback", code, fmt.Sprintf("is %q, which %s", clip(name), problem), remedy)
 	}
-	to := fallbackOf(byID, c.route)
+	to := fallbackOf(find, c.route)
 	if to == nil {
 		bad(channel.CodeUnknown, "is no route", "name a route of the same tenant, or of all tenants")
 		return
@@ -99,19 +100,19 @@ func (c *routeErrors) fallback(byID map[RouteID]*Route) {
 			return
 		}
 		chain = append(chain, to)
-		to = fallbackOf(byID, to)
+		to = fallbackOf(find, to)
 	}
 	if to != nil {
 		bad(channel.CodeRange, fmt.Sprintf("has more than %d fallbacks in turn", maxFallbacks), "shorten the chain of fallbacks")
 	}
 }
 
-// fallbackOf finds the route that r's fallback names: one of the same tenant before one of all tenants.
-func fallbackOf(byID map[RouteID]*Route, r *Route) *Route {
-	if to := byID[RouteID{Tenant: r.Tenant, Name: r.Protect.Fallback}]; to != nil {
+// fallbackOf returns the route that r's fallback names: one of the same tenant before one of all tenants.
+func fallbackOf(find func(RouteID) *Route, r *Route) *Route {
+	if to := find(RouteID{Tenant: r.Tenant, Name: r.Protect.Fallback}); to != nil {
 		return to
 	}
-	return byID[RouteID{Tenant: AnyTenant, Name: r.Protect.Fallback}]
+	return find(RouteID{Tenant: AnyTenant, Name: r.Protect.Fallback})
 }
 
 // maxFallbacks is the length of a chain of fallbacks: each route's is followed when it is loaded.

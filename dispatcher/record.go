@@ -79,7 +79,13 @@ func (r *record) fill(s *RouteStatus) {
 	defer r.mu.Unlock()
 	s.Delivered, s.Skipped, s.Failed, s.Dead = r.delivered, r.skipped, r.failed, r.dead
 	s.LastSuccess, s.FailingSince, s.LastError, s.LastErrorAt = r.lastSuccess, r.failingSince, r.lastError, r.lastErrorAt
-	s.P50, s.P99 = r.durations.percentile(50), r.durations.percentile(99)
+}
+
+// percentiles returns how long half and 99 % of the latest attempts took at most; 0 = there were none.
+func (r *record) percentiles() (p50, p99 time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.durations.percentile(50), r.durations.percentile(99)
 }
 
 // durations counts how long attempts took in a histogram with four buckets for each doubling. It remembers the latest

@@ -138,6 +138,19 @@ func (r Route) withDefaults() Route {
 	return r
 }
 
+// equal reports whether two routes, with their defaults, are the same for certain. Functions are not comparable.
+func (r *Route) equal(o Route) bool {
+	return r.Name == o.Name && r.Tenant == o.Tenant && r.Events == o.Events && r.Timeout == o.Timeout &&
+		r.Concurrency == o.Concurrency && r.Order == o.Order && r.Rate == o.Rate && r.Backlog == o.Backlog &&
+		r.MaxAge == o.MaxAge && r.State == o.State && r.Protect == o.Protect &&
+		sameValue(r.Channel, o.Channel) && sameValue(r.Retry, o.Retry) && sameDedup(r.Dedup, o.Dedup) && len(r.Use)+len(o.Use) == 0
+}
+
+func sameDedup(a, b channel.DedupOptions) bool {
+	return a.Window == b.Window && a.Lease == b.Lease && a.BreakGlass == b.BreakGlass && a.FailClosed == b.FailClosed &&
+		a.Key == nil && b.Key == nil && a.OnStoreError == nil && b.OnStoreError == nil
+}
+
 // takes reports whether the route is for events of this tenant.
 func (r *Route) takes(tenant string) bool { return r.Tenant == AnyTenant || r.Tenant == tenant }
 

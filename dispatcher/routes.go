@@ -3,156 +3,59 @@ package dispatcher
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
-	"sync"
-	"sync/atomic"
-
-	"github.com/tocsin-go/tocsin/event"
 )
 
-// routeTable is the routes in use. It is immutable but for what it learns about types.
-type routeTable struct {
-	all      []*activeRoute // in the order configured
-	byID     map[RouteID]*activeRoute
-	byTenant map[string]*takers // of tenants that some route names
-	others   *takers            // of every other tenant's events
-}
-
-// takers are the enabled routes that take the events of one tenant.
-type takers struct {
-	routes []*activeRoute
-	mu     sync.Mutex // of learn
-	byType atomic.Pointer[map[event.Type][]*activeRoute]
-}
-
-// maxIndexedTypes bounds what takers learn; for a host that invents types without end every filter is asked.
-const maxIndexedTypes = 512
-
-func newRouteTable(routes []*activeRoute) *routeTable {
-	t := &routeTable{
-		all: routes, byID: make(map[RouteID]*activeRoute, len(routes)), byTenant: map[string]*takers{}, others: newTakers(),
-	}
-	for _, r := range routes {
-		t.byID[r.ID()] = r
-		if r.Tenant != AnyTenant && t.byTenant[r.Tenant] == nil {
-			t.byTenant[r.Tenant] = newTakers()
-		}
-	}
-	for _, r := range routes {
-		switch {
-		case r.State == Disabled:
-		case r.Tenant == AnyTenant:
-			t.others.routes = append(t.others.routes, r)
-			for _, of := range t.byTenant {
-				of.routes = append(of.routes, r)
-			}
-		default:
-			of := t.byTenant[r.Tenant]
-			of.routes = append(of.routes, r)
-		}
-	}
-	return t
-}
-
-func newTakers() *takers {
-	t := &takers{}
-	t.byType.Store(&map[event.Type][]*activeRoute{})
-	return t
-}
-
-// takers lists the enabled routes that take events of e's tenant and type, if their filters want them.
-func (t *routeTable) takers(e event.Event) []*activeRoute {
-	of := t.byTenant[e.Tenant()]
-	if of == nil {
-		of = t.others
-	}
-	if routes, known := (*of.byType.Load())[e.Type()]; known {
-		return routes
-	}
-	return of.learn(e.Type())
-}
-
-// learn asks all routes once about a type, so that those for other types cost an event nothing.
-func (t *takers) learn(typ event.Type) []*activeRoute {
-	var routes []*activeRoute
-	for _, r := range t.routes {
-		if r.Events.MatchType(typ) {
-			routes = append(routes, r)
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if known := *t.byType.Load(); len(known) < maxIndexedTypes {
-		more := maps.Clone(known)
-		more[typ] = routes
-		t.byType.Store(&more)
-	}
-	return routes
-}
-
-// fallback finds the route that a fallback of a tenant's route names; nil = there is none.
-func (t *routeTable) fallback(tenant, name string) *activeRoute {
-	if r := t.byID[RouteID{Tenant: tenant, Name: name}]; r != nil {
-		return r
-	}
-	return t.byID[RouteID{Tenant: AnyTenant, Name: name}]
-}
-
-// wanting lists the enabled routes that take e.
-func (t *routeTable) wanting(e event.Event) []*activeRoute {
-	return slices.DeleteFunc(slices.Clone(t.takers(e)), func(r *activeRoute) bool { return !r.wants(e) })
-}
-
-// whyUnrouted finds the nearest miss of an event that no route takes.
-func (t *routeTable) whyUnrouted(e event.Event) Reason {
-	reason := NoType
-	for _, r := range t.all {
-		if !r.wants(e) {
-			continue
-		}
-		if r.takes(e.Tenant()) { // so it was not asked because it is disabled
-			return NoState
-		}
-		reason = NoTenant
-	}
-	return reason
-}
-
-// SetRoutes replaces all routes. The change is atomic: each Dispatch sees the old set or the new one. Lanes go on under
-// their RouteIDs, so a route that is in both sets keeps its backlog, and each of its later attempts uses its new values;
-// the lane of a removed route holds what it has until a route of that RouteID returns or Purge empties it. A route whose
-// destination was gone, or that was disabled for failing, is tried again, and one whose breaker is open, or whose
-// receiver asked for no more requests, gets a probe at once.
+// SetRoutes replaces the routes of all tenants. Each Dispatch sees the old set or the new one.
 //
-// SetRoutes returns once the last send that any earlier set of routes began has returned, so the channels that are not
-// in the new set can then be closed. When ctx is done first, the new routes are in force all the same, and an
-// *InUseError names the routes whose previous channels still send; the next SetRoutes waits for those too. On joined
-// *channel.ConfigErrors, ErrShutdown, or when another change takes until ctx is done (its error), nothing is changed.
-// Do not call it from a channel or an observer: it would wait for itself.
+// Only what differs is touched. A route that is equal to the one in force goes on as if nothing had happened. One whose
+// Channel is the same value, as == says, has the same destination: its counters, its pace, an open breaker, and whether
+// the destination is gone or was disabled for failing go on, and its later attempts use its new values. Another value
+// is another destination, about which nothing is known; so is a Channel that is not comparable, in each change. A
+// destination gets another try at once when a change sets the route's State from Disabled or Paused to Enabled.
+//
+// Lanes go on under their RouteIDs, so a route that is in both sets keeps its backlog; the lane of a removed route holds
+// what it has until a route of that RouteID returns or Purge empties it.
+//
+// SetRoutes returns once the last send through a Channel that no route uses any more has returned: such a Channel can
+// then be closed. When ctx is done first, the new routes are in force all the same, and an *InUseError names the routes
+// that still send; the next change waits for those too. On joined *channel.ConfigErrors, ErrShutdown, or when another
+// change takes until ctx is done (its error), nothing is changed. Do not call it from a channel or an observer: it would
+// wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
-	all, err := e.activate(routes)
-	if err != nil {
-		return err
-	}
-	replaced, err := e.replace(ctx, all)
-	if err != nil {
-		return err
-	}
-	var busy []RouteID
-	for _, r := range replaced {
-		if wait(ctx, r.idle) != nil {
-			busy = append(busy, r.ID())
-		}
-	}
-	e.removeLanes(ctx)
-	if busy != nil {
-		return &InUseError{Routes: slices.Compact(busy), Err: ctx.Err()}
-	}
-	return nil
+	return e.change(ctx, routes, scope{all: true})
 }
 
-func (e *Engine) replace(ctx context.Context, routes []*activeRoute) ([]*activeRoute, error) {
+// SetTenant replaces the routes of one tenant as SetRoutes does those of all: each Dispatch sees, for each tenant, the
+// old set or the new one. All the routes have to be of that tenant, which may be "" or AnyTenant. What it costs is in
+// proportion to that tenant's routes, and it waits for no Channel that only other tenants' changes have left. So any
+// number of tenants may change at the same time. A Fallback may name a route of AnyTenant that is in force; one that is
+// removed later leaves the dead delivery where it is, which is logged.
+func (e *Engine) SetTenant(ctx context.Context, tenant string, routes []Route) error {
+	return e.change(ctx, routes, scope{tenant: tenant})
+}
+
+// scope is whose routes a change replaces.
+type scope struct {
+	tenant string
+	all    bool // every tenant's
+}
+
+func (s scope) covers(tenant string) bool { return s.all || s.tenant == tenant }
+
+func (e *Engine) change(ctx context.Context, routes []Route, of scope) error {
+	busy, err := e.replace(ctx, routes, of)
+	if err != nil {
+		return err
+	}
+	for _, r := range busy {
+		_ = wait(ctx, r.idle)
+	}
+	return e.settleChange(ctx, busy)
+}
+
+// replace puts routes in force and returns the replaced ones to wait for.
+func (e *Engine) replace(ctx context.Context, routes []Route, of scope) ([]*activeRoute, error) {
 	if e.calls.isClosed() { // asked before the lock too, which Shutdown keeps while it drains
 		return nil, ErrShutdown
 	}
@@ -163,75 +66,155 @@ func (e *Engine) replace(ctx context.Context, routes []*activeRoute) ([]*activeR
 	if e.calls.isClosed() {
 		return nil, ErrShutdown
 	}
-	return e.install(routes)
+	p, err := e.plan(routes, of)
+	if err != nil {
+		return nil, err
+	}
+	e.install(ctx, p)
+	return e.stillUsed(of), nil
 }
 
-// removeLanes closes the lanes of removed routes once nothing sends there any more. The queue keeps what they hold.
-func (e *Engine) removeLanes(ctx context.Context) {
-	if e.lock(ctx) != nil {
-		return // the next change of routes does it
-	}
-	defer e.unlock()
-	busy := map[*lane]bool{}
-	e.replaced = slices.DeleteFunc(e.replaced, func(r *activeRoute) bool {
-		if isDone(r.idle) {
-			return true
-		}
-		busy[r.lane] = true
-		return false
-	})
-	for id, l := range e.lanes {
-		if l.current.Load() == nil && !busy[l] {
-			_ = l.stop(ctx) // nothing sends there, so it does not wait
-			delete(e.lanes, id)
+// settleChange ends a change: it forgets the replaced routes that are idle, and reports those that are not.
+func (e *Engine) settleChange(ctx context.Context, busy []*activeRoute) error {
+	var sending []RouteID
+	locked := len(busy) > 0 && e.lock(ctx) == nil // otherwise the last user of each does it
+	for _, r := range busy {
+		if !isDone(r.idle) {
+			sending = append(sending, r.lane.id)
+		} else if locked {
+			e.forget(ctx, r)
 		}
 	}
+	if locked {
+		e.unlock()
+	}
+	if sending == nil {
+		return nil
+	}
+	slices.SortFunc(sending, func(a, b RouteID) int { return cmp.Compare(a.String(), b.String()) })
+	return &InUseError{Routes: slices.Compact(sending), Err: ctx.Err()}
 }
 
-// install puts routes in force and returns all replaced ones that may still send, in the order of their lanes' names. Called
-// with admin held, or by New.
-func (e *Engine) install(all []*activeRoute) ([]*activeRoute, error) {
-	var opened []*lane
-	kept := make(map[RouteID]bool, len(all))
+// plan is a change of routes without a mistake in it, whose lanes are open.
+type plan struct {
+	tenants []*tenantRoutes // whose routes change, as they will be
+	set     []*activeRoute  // added or changed
+	removed []*activeRoute
+}
+
+// plan finds what a change has to do, and opens new lanes. After an error nothing is changed. Called with admin held,
+// or by New.
+func (e *Engine) plan(routes []Route, of scope) (*plan, error) {
+	table := e.table.Load()
+	all, err := e.activate(routes, of)
+	if err != nil {
+		return nil, err
+	}
+	byTenant := map[string][]*activeRoute{}
+	var tenants []string // as they are given, and then those that lose their routes
 	for _, r := range all {
+		if byTenant[r.Tenant] == nil {
+			tenants = append(tenants, r.Tenant)
+		}
+		byTenant[r.Tenant] = append(byTenant[r.Tenant], r)
+	}
+	if of.all {
+		for _, before := range table.tenants() {
+			if byTenant[before.tenant] == nil {
+				tenants = append(tenants, before.tenant)
+			}
+		}
+	} else {
+		tenants = []string{of.tenant}
+	}
+	p := new(plan)
+	for _, tenant := range tenants {
+		e.planTenant(p, table.of(tenant), tenant, byTenant[tenant])
+	}
+	return p, e.prepareLanes(p.set)
+}
+
+// planTenant adds what changes for one tenant. before is nil if it has no routes yet.
+func (e *Engine) planTenant(p *plan, before *tenantRoutes, tenant string, all []*activeRoute) {
+	if before == nil {
+		e.positions++
+		before = newTenantRoutes(tenant, e.positions, nil)
+	}
+	if slices.Equal(before.all, all) {
+		return
+	}
+	now := newTenantRoutes(tenant, before.position, all)
+	p.tenants = append(p.tenants, now)
+	for _, r := range all {
+		if before.byName[r.Name] != r {
+			p.set = append(p.set, r)
+		}
+	}
+	for _, r := range before.all {
+		if now.byName[r.Name] == nil {
+			p.removed = append(p.removed, r)
+		}
+	}
+}
+
+// prepareLanes gives routes their lanes, open ones if the Engine runs.
+func (e *Engine) prepareLanes(routes []*activeRoute) error {
+	var opened []*lane
+	for _, r := range routes {
 		id := r.ID()
-		kept[id] = true
-		r.lane = e.lanes[id]
-		if r.lane != nil {
+		if r.lane = e.lanes[id]; r.lane != nil {
 			continue
 		}
 		r.lane = &lane{id: id, name: id.String(), engine: e}
 		if e.running == nil {
 			continue
 		}
-		// Opened before anything is changed, so an error leaves the old set in force.
 		if err := r.lane.open(); err != nil {
 			for _, l := range opened {
 				_ = l.stop(context.Background()) // it has no route yet, so nothing runs
 			}
-			return nil, err
+			return err
 		}
 		opened = append(opened, r.lane)
 	}
-	for _, r := range all {
+	return nil
+}
+
+// install makes a planned change. Called with admin held, or by New.
+func (e *Engine) install(ctx context.Context, p *plan) {
+	var replaced []*activeRoute
+	var done RouteChange
+	for _, r := range p.set {
+		r.use = e.acquireChannel(r.Channel) // all of them before any is released
+	}
+	for _, r := range p.set {
 		e.lanes[r.lane.id] = r.lane
-		if previous := r.lane.install(r); previous != nil {
-			e.replaced = append(e.replaced, previous)
+		done.Set = append(done.Set, r.Route)
+		previous, retried := r.lane.install(r)
+		if previous == nil {
+			continue
+		}
+		replaced = append(replaced, previous)
+		switch {
+		case previous.use != r.use:
+			done.Replaced = append(done.Replaced, r.lane.id)
+		case retried:
+			done.Retried = append(done.Retried, r.lane.id)
 		}
 	}
-	for id, l := range e.lanes {
-		if !kept[id] {
-			if previous := l.remove(); previous != nil {
-				e.replaced = append(e.replaced, previous)
-			}
-		}
+	for _, r := range p.removed {
+		r.lane.remove()
+		replaced, done.Removed = append(replaced, r), append(done.Removed, r.lane.id)
 	}
-	e.table.Store(newRouteTable(all))
-	now := make([]Route, len(all))
-	for i, r := range all {
-		now[i] = r.Route
+	table := e.table.Load()
+	for _, of := range p.tenants {
+		table = table.with(of)
 	}
-	e.observers.notifyRoutes(now)
-	slices.SortStableFunc(e.replaced, func(a, b *activeRoute) int { return cmp.Compare(a.lane.name, b.lane.name) })
-	return slices.Clone(e.replaced), nil
+	e.table.Store(table)
+	for _, r := range replaced {
+		e.retire(ctx, r)
+	}
+	if done.Set != nil || done.Removed != nil {
+		e.observers.notifyRoutesChanged(done)
+	}
 }

@@ -92,19 +92,18 @@ func TestSetRoutesWithContextDone(t *testing.T) {
 
 func TestInUseErrorNamesARouteOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := &slow{takes: time.Minute}
-		route := dispatcher.Route{Name: "r", Channel: s}
-		b := start(t, route)
+		route := func() dispatcher.Route { return dispatcher.Route{Name: "r", Channel: &slow{takes: time.Minute}} }
+		b := start(t, route())
 		for _, e := range notes(3) { // each is sent by another generation of the route
 			b.dispatch(e)
 			synctest.Wait()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			busy, ok := errors.AsType[*dispatcher.InUseError](b.SetRoutes(ctx, []dispatcher.Route{route}))
+			busy, ok := errors.AsType[*dispatcher.InUseError](b.SetRoutes(ctx, []dispatcher.Route{route()}))
 			require.True(t, ok)
 			assert.Equal(t, []dispatcher.RouteID{named("r")}, busy.Routes)
 		}
-		b.setRoutes(route)
+		b.setRoutes(route())
 		assert.Equal(t, time.Minute+2*time.Second, time.Since(b.began))
 	})
 }
@@ -249,7 +248,7 @@ func TestThousandChangesLeakNothing(t *testing.T) {
 	})
 }
 
-// A send that outlives its SetRoutes keeps its lane, until a later change finds it over.
+// A send that outlives its SetRoutes keeps its lane, and no longer than that.
 func TestLaneOfARemovedRouteStaysWhileItSends(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var open atomic.Int32
@@ -259,14 +258,14 @@ func TestLaneOfARemovedRouteStaysWhileItSends(t *testing.T) {
 		b.run()
 		b.dispatch(notes(1)...)
 		synctest.Wait()
+		b.setRoutes(dispatcher.Route{Name: "r", Channel: previous, Timeout: -1})
+		assert.Zero(t, time.Since(b.began), "the channel is still used")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorAs(t, b.SetRoutes(ctx, []dispatcher.Route{{Name: "r", Channel: previous, Timeout: -1}}), new(*dispatcher.InUseError))
 		require.ErrorAs(t, b.SetRoutes(ctx, nil), new(*dispatcher.InUseError))
 		assert.EqualValues(t, 2, open.Load(), "the route before the last one still sends")
 		advance(time.Minute)
 		assert.Equal(t, 1, b.seen.results("r")[dispatcher.Delivered], "its context was left alone")
-		b.setRoutes()
 		assert.EqualValues(t, 1, open.Load())
 	})
 }

@@ -101,7 +101,7 @@ func TestStatusWithinItsContext(t *testing.T) {
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		rows, err := b.Status(ctx)
+		rows, err := b.Status(ctx, dispatcher.StatusFilter{})
 		assert.Equal(t, 3*time.Second, time.Since(b.began))
 		require.EqualError(t, err, "200 lanes could not be counted: context deadline exceeded")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -140,7 +140,7 @@ func TestStatusOfALaneThatCannotBeCounted(t *testing.T) {
 		}
 		b := setupWith(t, dispatcher.Config{Queue: q, Routes: routes})
 		b.dispatch(notes(2)...)
-		rows, err := b.Status(t.Context())
+		rows, err := b.Status(t.Context(), dispatcher.StatusFilter{})
 		require.EqualError(t, err, "1 lanes could not be counted: receiver is down")
 		assert.Equal(t, []int{2, -1, 2}, []int{rows[0].Queued, rows[1].Queued, rows[2].Queued})
 	})

@@ -224,7 +224,7 @@ func finish(t *testing.T, engine *dispatcher.Engine, tallies map[string]*tally, 
 		}
 	}
 	waiting := func(name string) bool {
-		all, err := engine.Status(t.Context())
+		all, err := engine.Status(t.Context(), dispatcher.StatusFilter{})
 		require.NoError(t, err)
 		for _, s := range all {
 			if s.Route.Name == name {

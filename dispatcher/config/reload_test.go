@@ -146,7 +146,7 @@ routes:
 	}
 	wg.Wait()
 	require.Eventually(t, func() bool {
-		all, err := engine.Status(t.Context())
+		all, err := engine.Status(t.Context(), dispatcher.StatusFilter{})
 		require.NoError(t, err)
 		for _, s := range all {
 			if s.Queued+s.InFlight > 0 {

@@ -19,7 +19,7 @@ type condition struct {
 	failure  event.RouteFailure // Since is zero while it is healthy
 
 	began       time.Time // as failure.Since, by the monotonic clock
-	disabled    bool      // by the library, until the next change of routes
+	disabled    bool      // by the library, until its destination is another one or gets another try
 	reported    bool      // so that its recovery is, too
 	lastReport  time.Time // when it was last reported as failing; zero = it was not
 	counted     int       // failed attempts up to then
@@ -31,11 +31,21 @@ type condition struct {
 func (c *condition) apply(r dispatcher.Route, a Alert) {
 	c.alert = a
 	c.inactive = r.State != dispatcher.Enabled
-	c.disabled = false
 	c.tenant = r.Tenant
 	if r.Tenant == dispatcher.AnyTenant {
 		c.tenant = "" // the platform's own routes are no tenant's business
 	}
+}
+
+// replace notes that the route has another destination. It reports whether that ends a failure: one that was reported
+// ends with a success, which is reported too.
+func (c *condition) replace() bool {
+	c.disabled = false
+	if c.reported {
+		return false
+	}
+	c.recovered()
+	return true
 }
 
 // fail counts a failed attempt.

@@ -140,7 +140,7 @@ func TestGoneDestinationIsReportedAtOnce(t *testing.T) {
 			assert.Contains(t, string(d.Event.Data()), "destination is gone", "each says why")
 		}
 		hook.fix()
-		b.setRoutes(route, alertRoute("mail", &mail))
+		b.retry(route, alertRoute("mail", &mail))
 		synctest.Wait()
 		assert.Equal(t, "channel_recovered hook @ 2h0m0s", b.news(&mail)[3])
 	})
@@ -157,7 +157,7 @@ func TestGoneDestinationThatIsMended(t *testing.T) {
 		b.dispatch("")
 		advance(m)
 		hook.fix()
-		b.setRoutes(route, alertRoute("mail", &mail))
+		b.retry(route, alertRoute("mail", &mail))
 		advance(24 * h)
 		assert.Equal(t, []string{"channel_disabled hook @ 0s", "channel_recovered hook @ 1m0s"}, b.news(&mail))
 	})
@@ -338,7 +338,7 @@ func TestOnlyAlarmRouteFails(t *testing.T) {
 		for _, d := range mail.Deliveries() {
 			assert.Equal(t, event.Type("access.granted"), d.Event.Type())
 		}
-		routes, err := b.Status(t.Context())
+		routes, err := b.Status(t.Context(), dispatcher.StatusFilter{})
 		require.NoError(t, err)
 		assert.Equal(t, 1, routes[0].Queued)
 	})
@@ -415,7 +415,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 		log := new(logbook)
 		monitor := health.New(health.Options{Alert: health.Alert{After: -1, Resend: -1}, Logger: newLogger(log)})
 		o := monitor.Observer()
-		o.Routes([]dispatcher.Route{{Name: "a"}, {Name: "b"}})
+		o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{{Name: "a"}, {Name: "b"}}})
 		ran := make(chan error)
 		ctx, stop := context.WithCancel(t.Context())
 		go func() { ran <- monitor.Run(ctx, &rec) }()
@@ -455,7 +455,7 @@ func TestAlarmsThatCannotBeDispatched(t *testing.T) {
 func BenchmarkHealthyAttempt(b *testing.B) {
 	monitor := health.New(health.Options{})
 	o := monitor.Observer()
-	o.Routes([]dispatcher.Route{{Name: "r"}})
+	o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{{Name: "r"}}})
 	a := dispatcher.Attempt{Delivery: channel.Delivery{Route: channel.RouteID{Name: "r"}}, Verdict: retry.VerdictSuccess}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -168,3 +168,12 @@ func newLogger(l *logbook) *slog.Logger {
 
 // named is the identity of the route of that name without a tenant.
 func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }
+
+// retry makes the first route try again, as an administrator does.
+func (b *bundle) retry(route dispatcher.Route, others ...dispatcher.Route) {
+	b.t.Helper()
+	paused := route
+	paused.State = dispatcher.Paused
+	b.setRoutes(append([]dispatcher.Route{paused}, others...)...)
+	b.setRoutes(append([]dispatcher.Route{route}, others...)...)
+}

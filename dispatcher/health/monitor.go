@@ -14,7 +14,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -28,28 +27,42 @@ import (
 //
 // A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
 // nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed
-// is forgotten.
-// Nothing is remembered across a restart: a failure that lasts is reported anew.
+// is forgotten, and so is a failure that was not reported yet when the route gets another Channel. Nothing is remembered across a restart: a failure that lasts is reported anew.
 type Monitor struct {
-	log    *slog.Logger
-	routes atomic.Pointer[map[dispatcher.RouteID]*condition] // replaced as a whole
-	wake   chan struct{}                                     // makes Run check what is due
+	log  *slog.Logger
+	wake chan struct{} // makes Run check what is due
+
+	index  sync.RWMutex // of routes; taken with mu held, or alone
+	routes map[dispatcher.RouteID]*condition
 
 	mu      sync.Mutex
-	options Options
-	nextDue time.Time // when Run checks by itself; zero = it does not
+	alert   Alert                                   // of routes that are not in alerts
+	alerts  map[string]map[dispatcher.RouteID]Alert // by tenant
+	failing map[*condition]struct{}                 // routes that are
+	nextDue time.Time                               // when Run checks by itself; zero = it does not
 	outbox  []event.Event
 	lost    int // events that the outbox had no room for
 }
 
 // New makes a Monitor. Its Observer has to be in the Engine's Config, and Run has to run, for anything to be reported.
 func New(o Options) *Monitor {
-	m := &Monitor{log: o.Logger, options: o, wake: make(chan struct{}, 1)}
+	m := &Monitor{log: o.Logger, wake: make(chan struct{}, 1), alert: o.Alert, alerts: byTenant(o.Routes),
+		routes: map[dispatcher.RouteID]*condition{}, failing: map[*condition]struct{}{}}
 	if m.log == nil {
 		m.log = slog.Default()
 	}
-	m.routes.Store(&map[dispatcher.RouteID]*condition{})
 	return m
+}
+
+func byTenant(alerts map[dispatcher.RouteID]Alert) map[string]map[dispatcher.RouteID]Alert {
+	all := map[string]map[dispatcher.RouteID]Alert{}
+	for id, a := range alerts {
+		if all[id.Tenant] == nil {
+			all[id.Tenant] = map[dispatcher.RouteID]Alert{}
+		}
+		all[id.Tenant][id] = a
+	}
+	return all
 }
 
 // Set replaces Alert and Routes of the Monitor's Options, for example after a change of configuration. What was
@@ -57,39 +70,90 @@ func New(o Options) *Monitor {
 func (m *Monitor) Set(all Alert, routes map[dispatcher.RouteID]Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.options.Alert, m.options.Routes = all, routes
-	for id, c := range *m.routes.Load() {
-		c.alert = m.options.alert(id)
+	m.alert, m.alerts = all, byTenant(routes)
+	for id, c := range m.routes { // changed with mu held only
+		c.alert = m.alertOf(id)
 	}
 	m.signal()
+}
+
+// SetTenant replaces what Routes of the Monitor's Options says about one tenant's routes; alerts of other tenants' are
+// ignored. It costs the same however many other tenants there are.
+func (m *Monitor) SetTenant(tenant string, routes map[dispatcher.RouteID]Alert) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.alerts[tenant]
+	if m.alerts[tenant] = byTenant(routes)[tenant]; m.alerts[tenant] == nil {
+		delete(m.alerts, tenant)
+	}
+	for _, some := range [...]map[dispatcher.RouteID]Alert{before, m.alerts[tenant]} {
+		for id := range some {
+			if c := m.routes[id]; c != nil {
+				c.alert = m.alertOf(id)
+			}
+		}
+	}
+	m.signal()
+}
+
+// alertOf returns what holds for a route. Called with m locked.
+func (m *Monitor) alertOf(route dispatcher.RouteID) Alert {
+	a, own := m.alerts[route.Tenant][route]
+	if !own {
+		a = m.alert
+	}
+	return a.withDefaults()
 }
 
 // Observer returns the functions that an Engine has to call. A success of a healthy route costs a look into a map.
 func (m *Monitor) Observer() dispatcher.Observer {
-	return dispatcher.Observer{Routes: m.changed, Attempted: m.attempted, Settled: m.settled, Disabled: m.disabled}
+	return dispatcher.Observer{RoutesChanged: m.changed, Attempted: m.attempted, Settled: m.settled, Disabled: m.disabled}
 }
 
-// changed takes over the routes in force.
-func (m *Monitor) changed(routes []dispatcher.Route) {
+// changed takes over a change of the routes in force.
+func (m *Monitor) changed(change dispatcher.RouteChange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := *m.routes.Load()
-	now := make(map[dispatcher.RouteID]*condition, len(routes))
-	for _, r := range routes {
-		id := r.ID()
-		c := before[id]
-		if c == nil {
-			c = &condition{id: id}
-		}
-		c.apply(r, m.options.alert(id))
-		now[id] = c
+	m.index.Lock()
+	defer m.index.Unlock()
+	for _, id := range change.Removed {
+		delete(m.failing, m.routes[id])
+		delete(m.routes, id)
 	}
-	m.routes.Store(&now)
-	m.signal()
+	for _, r := range change.Set {
+		id := r.ID()
+		if m.routes[id] == nil {
+			m.routes[id] = &condition{id: id}
+		}
+		m.routes[id].apply(r, m.alertOf(id))
+	}
+	for _, id := range change.Retried {
+		m.routes[id].disabled = false
+	}
+	for _, id := range change.Replaced {
+		if m.routes[id].replace() {
+			delete(m.failing, m.routes[id])
+		}
+	}
+	if len(m.failing) > 0 {
+		m.signal()
+	}
 }
 
 // find returns a route; nil = it was removed. News about it can still come then.
-func (m *Monitor) find(route dispatcher.RouteID) *condition { return (*m.routes.Load())[route] }
+func (m *Monitor) find(route dispatcher.RouteID) *condition {
+	m.index.RLock()
+	defer m.index.RUnlock()
+	return m.routes[route]
+}
+
+// recover ends the failure of a route and reports that, if the failure was reported. Called with m locked.
+func (m *Monitor) recover(c *condition, untried bool) {
+	delete(m.failing, c)
+	if was, reported := c.recovered(); reported {
+		m.post(c, event.ChannelRecovered{RouteFailure: was, Untried: untried})
+	}
+}
 
 func (m *Monitor) attempted(a dispatcher.Attempt) {
 	c := m.find(a.Delivery.Route)
@@ -98,14 +162,16 @@ func (m *Monitor) attempted(a dispatcher.Attempt) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.routes[c.id] != c { // removed meanwhile
+		return
+	}
 	if a.Verdict == retry.VerdictSuccess {
-		if was, reported := c.recovered(); reported {
-			m.post(c, event.ChannelRecovered{RouteFailure: was})
-			m.signal()
-		}
+		m.recover(c, false)
+		m.signal()
 		return
 	}
 	c.fail(a)
+	m.failing[c] = struct{}{}
 	if due := c.due(); !due.IsZero() && (m.nextDue.IsZero() || due.Before(m.nextDue)) {
 		m.signal()
 	}
@@ -164,9 +230,7 @@ func (m *Monitor) report(c *condition, now time.Time, waiting map[dispatcher.Rou
 	n, counted := waiting[c.id]
 	switch {
 	case c.mayHaveRecovered() && counted && n == 0:
-		if was, reported := c.recovered(); reported {
-			m.post(c, event.ChannelRecovered{RouteFailure: was, Untried: true})
-		}
+		m.recover(c, true)
 	case c.lastReport.IsZero() || c.alert.Resend >= 0:
 		m.post(c, c.report(now))
 	default:
@@ -174,23 +238,27 @@ func (m *Monitor) report(c *condition, now time.Time, waiting map[dispatcher.Rou
 	}
 }
 
-// waiting counts the deliveries that wait for each route or are being sent, if any route may have recovered; routes
-// whose deliveries cannot be counted are left out.
+// waiting counts the deliveries that wait for the routes that may have recovered, or are being sent; routes whose
+// deliveries cannot be counted are left out.
 func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time.Time) map[dispatcher.RouteID]int {
 	engine, ok := d.(interface {
-		Status(ctx context.Context) ([]dispatcher.RouteStatus, error)
+		Status(ctx context.Context, f dispatcher.StatusFilter) ([]dispatcher.RouteStatus, error)
 	})
-	if !ok || !m.anyMayHaveRecovered(now) {
+	if !ok {
+		return nil
+	}
+	routes := m.mayHaveRecovered(now)
+	if routes == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	routes, err := engine.Status(ctx)
+	found, err := engine.Status(ctx, dispatcher.StatusFilter{Routes: routes})
 	if err != nil {
 		m.log.Warn("tocsin: what waits for failing routes could not be counted", dispatcher.AttrError, err)
 	}
 	waiting := map[dispatcher.RouteID]int{}
-	for _, r := range routes {
+	for _, r := range found {
 		if r.Queued >= 0 && r.InFlight >= 0 {
 			waiting[r.Route] = r.Queued + r.InFlight
 		}
@@ -201,15 +269,16 @@ func (m *Monitor) waiting(ctx context.Context, d dispatcher.Dispatcher, now time
 // countTimeout bounds counting, which Run waits for.
 const countTimeout = 5 * time.Second
 
-func (m *Monitor) anyMayHaveRecovered(now time.Time) bool {
+// mayHaveRecovered lists the routes that are to be reported as failing, unless they have recovered.
+func (m *Monitor) mayHaveRecovered(now time.Time) (routes []dispatcher.RouteID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, c := range *m.routes.Load() {
+	for c := range m.failing {
 		if due := c.due(); !due.IsZero() && !due.After(now) && c.mayHaveRecovered() {
-			return true
+			routes = append(routes, c.id)
 		}
 	}
-	return false
+	return routes
 }
 
 // signal makes Run check what is due. Called with m locked, or not.
@@ -254,7 +323,7 @@ func (m *Monitor) postDue(ctx context.Context, d dispatcher.Dispatcher, now time
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nextDue = time.Time{}
-	for _, c := range *m.routes.Load() {
+	for c := range m.failing {
 		due := c.due()
 		if !due.IsZero() && !due.After(now) {
 			m.report(c, now, waiting)

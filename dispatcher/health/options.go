@@ -37,12 +37,7 @@ type Options struct {
 	Logger *slog.Logger                 // of what could not be dispatched; nil = slog.Default
 }
 
-// alert returns what holds for a route.
-func (o *Options) alert(route dispatcher.RouteID) Alert {
-	a, own := o.Routes[route]
-	if !own {
-		a = o.Alert
-	}
+func (a Alert) withDefaults() Alert {
 	if a.After == 0 {
 		a.After = DefaultAfter
 	}

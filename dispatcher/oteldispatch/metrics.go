@@ -134,7 +134,7 @@ func (t *Telemetry) Watch(e *dispatcher.Engine) (metric.Registration, error) {
 		return nil, err
 	}
 	return t.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		routes, err := e.Status(ctx)
+		routes, err := e.Status(ctx, dispatcher.StatusFilter{})
 		for f, g := range t.meters.gauges(routes) {
 			route := metric.WithAttributeSet(f.set())
 			observe := func(gauge metric.Int64Observable, n int) {

@@ -59,7 +59,7 @@ func (p *program) end() *dispatcher.ShutdownError {
 
 func (p *program) status(route string) dispatcher.RouteStatus {
 	p.t.Helper()
-	all, err := p.Status(p.t.Context())
+	all, err := p.Status(p.t.Context(), dispatcher.StatusFilter{})
 	require.NoError(p.t, err)
 	for _, s := range all {
 		if s.Route.Name == route {

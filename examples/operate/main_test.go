@@ -74,7 +74,7 @@ func TestWhatIsShown(t *testing.T) {
 	s, err := run(ctx, &out)
 	require.NoError(t, err, "%s", out.String())
 
-	routes, err := s.engine.Status(ctx)
+	routes, err := s.engine.Status(ctx, dispatcher.StatusFilter{})
 	require.NoError(t, err)
 	for _, r := range routes {
 		assert.Equal(t, "OK", r.Health(), r.Route.Name)

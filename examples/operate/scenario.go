@@ -48,7 +48,7 @@ func (s *scenario) play(ctx context.Context) error {
 	if err := s.await(ctx, map[string]int{"chat": 2}); err != nil {
 		return err
 	}
-	routes, err := s.engine.Status(ctx)
+	routes, err := s.engine.Status(ctx, dispatcher.StatusFilter{})
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *scenario) await(ctx context.Context, over map[string]int) error {
 
 // table prints the status, indented.
 func (s *scenario) table(ctx context.Context) error {
-	routes, err := s.engine.Status(ctx)
+	routes, err := s.engine.Status(ctx, dispatcher.StatusFilter{})
 	if err != nil {
 		return err
 	}

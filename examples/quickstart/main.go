@@ -128,7 +128,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	defer cancel()
 	left := engine.Shutdown(limited)
 	fmt.Fprintf(out, "\n  %v\n\n", left)
-	status, err := engine.Status(ctx)
+	status, err := engine.Status(ctx, dispatcher.StatusFilter{})
 	if err != nil {
 		return r, err
 	}

@@ -88,7 +88,7 @@ func TestRevocationSurvivesAnOutage(t *testing.T) {
 		require.NoError(t, slack.Wait(t.Context(), 4))
 		synctest.Wait()
 		require.NoError(t, engine.Shutdown(t.Context()))
-		routes, err := engine.Status(t.Context())
+		routes, err := engine.Status(t.Context(), dispatcher.StatusFilter{})
 		require.NoError(t, err)
 		assert.Equal(t, int64(1), routes[0].Delivered)
 		assert.Equal(t, 4, slack.Deliveries()[3].Attempt)

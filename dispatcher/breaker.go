@@ -190,6 +190,9 @@ func (b *breaker) follow(p Breaker, retry bool) {
 // times returns when the open breaker lets the next probe through, zero = it is closed, and until when the receiver
 // asked for no more requests, zero = it did not, or that is over.
 func (b *breaker) times() (openUntil, throttledUntil time.Time) {
+	if !b.active.Load() {
+		return time.Time{}, time.Time{}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pause > 0 {

@@ -36,7 +36,7 @@ type Reason string
 
 const (
 	NoType   Reason = "type"   // no route of any tenant has a filter that wants it
-	NoTenant Reason = "tenant" // filters want it, but those of routes for other tenants
+	NoTenant Reason = "tenant" // filters want its type, but those of routes for other tenants
 	NoState  Reason = "state"  // a route would take it, but is disabled
 )
 

@@ -145,3 +145,50 @@ func TestStatusOfALaneThatCannotBeCounted(t *testing.T) {
 		assert.Equal(t, []int{2, -1, 2}, []int{rows[0].Queued, rows[1].Queued, rows[2].Queued})
 	})
 }
+
+func TestStatusOfSomeRoutes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		route := func(tenant, name string) dispatcher.Route {
+			return dispatcher.Route{Name: name, Tenant: tenant, Channel: new(channeltest.Recorder)}
+		}
+		b := start(t, route("b", "1"), route("", "1"), route(dispatcher.AnyTenant, "1"), route("b", "2"), route("a", "1"))
+		id := func(tenant, name string) dispatcher.RouteID { return dispatcher.RouteID{Tenant: tenant, Name: name} }
+		for name, tc := range map[string]struct {
+			filter dispatcher.StatusFilter
+			want   []string
+		}{
+			"all":                 {dispatcher.StatusFilter{}, []string{"b/1", "b/2", "1", "*/1", "a/1"}},
+			"a tenant":            {dispatcher.StatusFilter{Tenants: []string{"b"}}, []string{"b/1", "b/2"}},
+			"no tenant":           {dispatcher.StatusFilter{Tenants: []string{""}}, []string{"1"}},
+			"the platform":        {dispatcher.StatusFilter{Tenants: []string{dispatcher.AnyTenant}}, []string{"*/1"}},
+			"tenants":             {dispatcher.StatusFilter{Tenants: []string{"a", "x", "b", "a"}}, []string{"b/1", "b/2", "a/1"}},
+			"routes":              {dispatcher.StatusFilter{Routes: []dispatcher.RouteID{id("a", "1"), id("b", "2"), id("b", "3"), id("x", "1"), id("b", "2")}}, []string{"b/2", "a/1"}},
+			"a tenant and routes": {dispatcher.StatusFilter{Tenants: []string{"b"}, Routes: []dispatcher.RouteID{id("b", "2"), id("", "1")}}, []string{"b/1", "b/2", "1"}},
+			"none of a list":      {dispatcher.StatusFilter{Tenants: []string{}}, nil},
+		} {
+			all, err := b.Status(t.Context(), tc.filter)
+			require.NoError(t, err)
+			var got []string
+			for _, s := range all {
+				got = append(got, s.Route.String())
+			}
+			assert.Equal(t, tc.want, got, name)
+		}
+	})
+}
+
+func TestTotals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		gone := always(retry.Permanent(channel.ErrGone))
+		b := start(t, dispatcher.Route{Name: "ok", Tenant: "a", Channel: new(channeltest.Recorder)},
+			dispatcher.Route{Name: "gone", Tenant: "a", Channel: gone}, dispatcher.Route{Name: "bad", Tenant: "b", Channel: refusing()},
+			dispatcher.Route{Name: "off", Channel: refusing(), State: dispatcher.Disabled})
+		assert.Equal(t, dispatcher.Totals{Routes: 4, Conditions: map[string]int{"enabled": 3, "disabled": 1}}, b.Totals())
+		for i := range 3 {
+			b.dispatch(newNote(i, event.Meta{Tenant: "a"}), newNote(i, event.Meta{Tenant: "b"}))
+			synctest.Wait()
+		}
+		assert.Equal(t, dispatcher.Totals{Routes: 4, Conditions: map[string]int{"enabled": 2, "disabled": 1, "gone": 1}, Failing: 2,
+			Delivered: 3, Failed: 4, Dead: 3}, b.Totals())
+	})
+}

@@ -39,6 +39,21 @@ func TestUnroutedReason(t *testing.T) {
 	})
 }
 
+// A filter of the event's own tenant that wants the type, but not this event, says nothing about other tenants.
+func TestUnroutedReasonIsAboutOtherTenants(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		picky := event.All(event.Types("note.*"), event.WithAttribute("external_key"))
+		b := setup(t, dispatcher.Route{Name: "own", Tenant: "a", Channel: new(channeltest.Recorder), Events: picky},
+			dispatcher.Route{Name: "all", Tenant: dispatcher.AnyTenant, Channel: new(channeltest.Recorder), Events: picky})
+		b.dispatch(newNote(1, event.Meta{Tenant: "a"}))
+		b.setTenant("b", dispatcher.Route{Name: "theirs", Tenant: "b", Channel: new(channeltest.Recorder), Events: picky})
+		b.dispatch(newNote(2, event.Meta{Tenant: "a"}), newNote(3, event.Meta{Tenant: "b"}))
+		b.setTenant("c", dispatcher.Route{Name: "theirs", Tenant: "c", Channel: new(channeltest.Recorder), Events: picky})
+		b.dispatch(newNote(4, event.Meta{Tenant: "b"}))
+		assert.Equal(t, []dispatcher.Reason{dispatcher.NoType, dispatcher.NoTenant, dispatcher.NoTenant, dispatcher.NoTenant}, b.seen.unrouted)
+	})
+}
+
 func TestUnroutedIsLoggedOnceAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setup(t)

@@ -3,7 +3,6 @@ package channel
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"time"
 
 	"github.com/tocsin-go/tocsin/event"
@@ -11,13 +10,13 @@ import (
 
 // Delivery is one attempt to give one event to one route.
 type Delivery struct {
-	Event event.Event
-	Route RouteID
+	Event event.Event `json:"event"`
+	Route RouteID     `json:"route"`
 	// Attempt is 1 for the first, 2 for the first retry and so on. Postponed attempts are not counted.
-	Attempt int
+	Attempt int `json:"attempt"`
 	// Generation is 0, or another number for each time somebody delivered the event to the route again on purpose.
 	// Such a delivery is never suppressed as a duplicate.
-	Generation int64
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // ID identifies the pair of event and route: the same for all attempts and generations, so receivers use it as the
@@ -34,21 +33,17 @@ func (d Delivery) ID() string {
 // Receipt is what is known of an exchange with a destination, also after an error. The zero Receipt is valid. It holds
 // no secret: channels redact before they return it. It and what it points to are not modified after Send returned.
 type Receipt struct {
-	ProviderID string        // the destination's own id for what it took, such as an SNS message id
-	Status     int           // HTTP status or SMTP reply code; 0 = there was no answer
-	Duration   time.Duration // of the exchange
-	Request    *Message      // what was sent, or was to be sent, as far as it was made, redacted; nil = it is not kept
-	Response   *Message      // what came back, redacted and capped; nil = nothing came or it is not kept
+	// ProviderID is the destination's own id for what it took, such as an SNS message id.
+	ProviderID string        `json:"provider_id,omitempty"`
+	Status     int           `json:"status,omitempty"` // HTTP status or SMTP reply code; 0 = there was no answer
+	Duration   time.Duration `json:"duration"`         // of the exchange; in JSON in nanoseconds
+	// Request is what was sent, or was to be sent, as far as it was made, redacted; nil = it is not kept.
+	Request *Message `json:"request,omitempty"`
+	// Response is what came back, redacted and capped; nil = nothing came or it is not kept.
+	Response *Message `json:"response,omitempty"`
 	// OutcomeUnknown says that the destination may have acted although no answer came, for example because the
 	// connection broke after the request was written. A retry may then repeat it.
-	OutcomeUnknown bool
-	Skipped        bool // nothing was sent: an identical delivery was made within the dedup window
-}
-
-// Message is one direction of an exchange, redacted. In JSON the body is base64: it need not be text.
-type Message struct {
-	Start     string      `json:"start"`               // request line or status line, e.g. "POST https://hooks.example" or "200 OK"
-	Header    http.Header `json:"header,omitempty"`    // nil = none kept
-	Body      []byte      `json:"body,omitempty"`      // capped, decoded from any Content-Encoding in Header; must not be modified, it may share memory with the event
-	Truncated bool        `json:"truncated,omitempty"` // Body is only the beginning
+	OutcomeUnknown bool `json:"outcome_unknown,omitempty"`
+	// Skipped says that nothing was sent: an identical delivery was made within the dedup window.
+	Skipped bool `json:"skipped,omitempty"`
 }

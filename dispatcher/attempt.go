@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,15 +16,26 @@ import (
 type Attempt struct {
 	// Context is the one the queue ran the job with, for the values it carries, such as a trace's span: it is what
 	// joins an observer to a wrapper around the queue. It may be done already, and is not to be kept.
-	Context  context.Context
-	Delivery channel.Delivery
-	Receipt  channel.Receipt
-	Outcome  Outcome
-	Err      error         // nil = delivered, or skipped as a duplicate
-	Verdict  retry.Verdict // on Err
-	Began    time.Time
-	Duration time.Duration
-	Next     time.Duration // until the next attempt; 0 = at once, or there is none
+	Context  context.Context  `json:"-"`
+	Delivery channel.Delivery `json:"delivery"`
+	Receipt  channel.Receipt  `json:"receipt"`
+	Outcome  Outcome          `json:"outcome"`
+	Err      error            `json:"-"` // nil = delivered, or skipped as a duplicate; in JSON its text, as error
+	Verdict  retry.Verdict    `json:"-"` // on Err; in JSON its text, as verdict
+	Began    time.Time        `json:"began"`
+	Duration time.Duration    `json:"duration"`       // in JSON in nanoseconds, as Next
+	Next     time.Duration    `json:"next,omitempty"` // until the next attempt; 0 = at once, or there is none
+}
+
+// MarshalJSON implements json.Marshaler.
+func (a Attempt) MarshalJSON() ([]byte, error) {
+	type plain Attempt
+	return json.Marshal(struct {
+		plain
+
+		Verdict string `json:"verdict"`
+		Error   string `json:"error,omitempty"`
+	}{plain(a), a.Verdict.String(), errorText(a.Err)})
 }
 
 // minPostpone keeps a channel that postpones for no time, or hardly any, from being asked in a tight loop.

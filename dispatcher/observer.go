@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"encoding/json"
 	"log/slog"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -56,10 +57,28 @@ const (
 type Settlement struct {
 	// Delivery is the last attempt, if one was made. Its Route has the event's tenant where a lane held an event that
 	// is not of its tenant, which is dead: nothing of one tenant is reported under another.
-	Delivery channel.Delivery
-	Outcome  Outcome
-	Reason   string // why it is dead, in words; "" otherwise
-	Err      error  // the last attempt's error, if one was made; nil otherwise
+	Delivery channel.Delivery `json:"delivery"`
+	Outcome  Outcome          `json:"outcome"`
+	Reason   string           `json:"reason,omitempty"` // why it is dead, in words; "" otherwise
+	// Err is the last attempt's error, if one was made; nil otherwise. In JSON it is its text, as error.
+	Err error `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s Settlement) MarshalJSON() ([]byte, error) {
+	type plain Settlement
+	return json.Marshal(struct {
+		plain
+
+		Error string `json:"error,omitempty"`
+	}{plain(s), errorText(s.Err)})
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // Disablement says that a route is no longer used, until it has another destination, or that gets another try (see

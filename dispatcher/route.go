@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -81,6 +82,36 @@ func (s State) String() string { return name(s, "enabled", "disabled", "paused")
 
 // String returns the order in lower case.
 func (o Order) String() string { return name(o, "parallel", "by subject", "strict") }
+
+// MarshalText returns the state as documents name it: enabled, disabled or paused.
+func (s State) MarshalText() ([]byte, error) { return marshalName(s) }
+
+// UnmarshalText reads what MarshalText returns.
+func (s *State) UnmarshalText(text []byte) error { return unmarshalName(s, text, Paused) }
+
+// MarshalText returns the order as documents name it: parallel, by_subject or strict.
+func (o Order) MarshalText() ([]byte, error) { return marshalName(o) }
+
+// UnmarshalText reads what MarshalText returns.
+func (o *Order) UnmarshalText(text []byte) error { return unmarshalName(o, text, Strict) }
+
+func marshalName(v fmt.Stringer) ([]byte, error) {
+	return []byte(strings.ReplaceAll(v.String(), " ", "_")), nil
+}
+
+// unmarshalName sets v to the one of its values up to the last whose name the text is.
+func unmarshalName[T interface {
+	~uint8
+	fmt.Stringer
+}](v *T, text []byte, last T) error {
+	for of := T(0); of <= last; of++ {
+		if known, _ := marshalName(of); string(known) == string(text) {
+			*v = of
+			return nil
+		}
+	}
+	return fmt.Errorf("dispatcher: %T has no value of that name", *v)
+}
 
 func name[T ~uint8](v T, names ...string) string {
 	if int(v) < len(names) {

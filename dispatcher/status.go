@@ -12,31 +12,38 @@ import (
 
 // RouteStatus is how one route is doing.
 type RouteStatus struct {
-	Route        RouteID
-	Destination  string // where to, without secrets, as the channel gives it (channel.Addressed); "" = it does not
-	Events       string // the route's filter in words
-	State        State
-	Gone         bool // the destination no longer exists; the lane is held until it gets another try (see SetRoutes)
-	AutoDisabled bool // it failed for Protection.DisableAfter; the lane is held likewise
+	Route RouteID `json:"route"`
+	// Destination is where to, without secrets, as the channel gives it (channel.Addressed); "" = it does not.
+	Destination string `json:"destination,omitempty"`
+	Events      string `json:"events"` // the route's filter in words
+	State       State  `json:"state"`
+	// Gone says that the destination no longer exists, AutoDisabled that it failed for Protection.DisableAfter. The lane
+	// is held until the destination gets another try (see SetRoutes).
+	Gone         bool `json:"gone,omitempty"`
+	AutoDisabled bool `json:"auto_disabled,omitempty"`
 	// OpenUntil is when the breaker, which is open, lets the next probe through; zero = it is closed, or off.
-	OpenUntil time.Time
+	OpenUntil time.Time `json:"open_until,omitzero"`
 	// ThrottledUntil is until when the receiver asked for no more requests (retry.Throttle), at most an hour; zero = it
 	// did not.
-	ThrottledUntil time.Time
-	Queued         int // deliveries that wait, retries included; -1 when the queue cannot tell
-	InFlight       int // sends running now; -1 when the queue cannot tell
-	DeadLetters    int // kept; -1 when the queue cannot tell
-	Delivered      int64
-	Skipped        int64     // suppressed as duplicates
-	Failed         int64     // failed attempts
-	Dead           int64     // dead deliveries
-	FailingSince   time.Time // first failed attempt since the last success, in this run of the program; zero = not failing
-	LastSuccess    time.Time // zero = none yet
-	LastError      string    // of the last failed attempt, also after a later success; "" = none yet
-	LastErrorAt    time.Time
+	ThrottledUntil time.Time `json:"throttled_until,omitzero"`
+	Queued         int       `json:"queued"`       // deliveries that wait, retries included; -1 when the queue cannot tell
+	InFlight       int       `json:"in_flight"`    // sends running now; -1 when the queue cannot tell
+	DeadLetters    int       `json:"dead_letters"` // kept; -1 when the queue cannot tell
+	Delivered      int64     `json:"delivered"`
+	Skipped        int64     `json:"skipped"` // suppressed as duplicates
+	Failed         int64     `json:"failed"`  // failed attempts
+	Dead           int64     `json:"dead"`    // dead deliveries
+	// FailingSince is when the first attempt since the last success failed, in this run of the program; zero = it is not
+	// failing.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	LastSuccess  time.Time `json:"last_success,omitzero"` // zero = none yet
+	// LastError is that of the last failed attempt, also after a later success; "" = none yet.
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	// P50 and P99 are how long half and 99 % of the attempts took at most, to about an eighth, over the latest five to
-	// ten minutes in which there were any. 0 = none yet.
-	P50, P99 time.Duration
+	// ten minutes in which there were any; in JSON in nanoseconds. 0 = none yet.
+	P50 time.Duration `json:"p50,omitempty"`
+	P99 time.Duration `json:"p99,omitempty"`
 }
 
 // Condition says in one word or two how far the route is in use: "gone", "auto-disabled", "breaker open", "throttled"

@@ -2,6 +2,8 @@ package dispatcher_test
 
 import (
 	"context"
+	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -191,4 +193,38 @@ func TestTotals(t *testing.T) {
 		assert.Equal(t, dispatcher.Totals{Routes: 4, Conditions: map[string]int{"enabled": 2, "disabled": 1, "gone": 1}, Failing: 2,
 			Delivered: 3, Failed: 4, Dead: 3}, b.Totals())
 	})
+}
+
+// What a host shows in a user interface serialises as it is.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 25, 20, 0, 0, 0, time.UTC)
+	e := event.Must(event.GrantActive{}, event.Meta{ID: "e-1", Time: at, Tenant: "a"})
+	d := channel.Delivery{Event: e, Route: dispatcher.RouteID{Tenant: "a", Name: "r"}, Attempt: 2}
+	for want, v := range map[string]any{
+		`{"route":{"tenant":"","name":"r"},"events":"*","state":"enabled","queued":0,"in_flight":0,"dead_letters":0,"delivered":0,"skipped":0,"failed":0,"dead":0}`: dispatcher.RouteStatus{Route: named("r"), Events: "*"},
+		`{"route":{"tenant":"a","name":"r"},"destination":"https://x.example","events":"*","state":"paused","gone":true,"open_until":"2026-11-25T20:00:00Z","queued":-1,"in_flight":0,"dead_letters":0,"delivered":1,"skipped":0,"failed":0,"dead":0,"last_success":"2026-11-25T20:00:00Z","p50":1000}`: dispatcher.RouteStatus{
+			Route: d.Route, Destination: "https://x.example", Events: "*", State: dispatcher.Paused, Gone: true, OpenUntil: at, Queued: -1, Delivered: 1, LastSuccess: at, P50: 1000},
+		`{"delivery":{"event":` + string(e.JSON()) + `,"route":{"tenant":"a","name":"r"},"attempt":2},"receipt":{"status":503,"duration":5,"response":{"start":"503","body_text":"later"}},"outcome":"failed","began":"2026-11-25T20:00:00Z","duration":7,"next":9,"verdict":"transient","error":"receiver is down"}`: dispatcher.Attempt{
+			Context: t.Context(), Delivery: d, Receipt: channel.Receipt{Status: 503, Duration: 5, Response: &channel.Message{Start: "503", Body: []byte("later")}},
+			Outcome: dispatcher.Failed, Err: errDown, Verdict: retry.VerdictTransient, Began: at, Duration: 7, Next: 9},
+		`{"delivery":{"event":` + string(e.JSON()) + `,"route":{"tenant":"a","name":"r"},"attempt":2},"outcome":"dead","reason":"too old","error":"receiver is down"}`: dispatcher.Settlement{
+			Delivery: d, Outcome: dispatcher.Dead, Reason: "too old", Err: errDown},
+	} {
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(text))
+	}
+	for text, v := range map[string]any{"disabled": dispatcher.Disabled, "by_subject": dispatcher.BySubject, "strict": dispatcher.Strict} {
+		got, err := v.(encoding.TextMarshaler).MarshalText()
+		require.NoError(t, err)
+		assert.Equal(t, text, string(got))
+	}
+	var state dispatcher.State
+	require.NoError(t, state.UnmarshalText([]byte("paused")))
+	assert.Equal(t, dispatcher.Paused, state)
+	require.Error(t, state.UnmarshalText([]byte("by_subject")))
+	var order dispatcher.Order
+	require.NoError(t, order.UnmarshalText([]byte("by_subject")))
+	assert.Equal(t, dispatcher.BySubject, order)
 }

@@ -160,6 +160,21 @@ func TestEntryJSONRoundTrips(t *testing.T) {
 	assert.Equal(t, full, again)
 }
 
+// What an earlier version stored is read back.
+func TestEntryJSONOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	var e history.Entry
+	made := event.Must(note{"x"}, event.Meta{Tenant: "acme"})
+	require.NoError(t, json.Unmarshal([]byte(strings.Replace(`{"seq":7,"time":"2026-11-25T20:00:00Z","duration":5,"tenant":"acme","route":"audit",
+		"event":EVENT,"attempt":3,"outcome":"failed",
+		"request":{"start":"POST","body":"eyJhIjoxfQ=="},"response":{"start":"200 OK","body":"AP8=","truncated":true}}`, "EVENT", string(made.JSON()), 1)), &e))
+	assert.Equal(t, made.JSON(), e.Event.JSON())
+	assert.Equal(t, dispatcher.RouteID{Tenant: "acme", Name: "audit"}, e.Route)
+	assert.Equal(t, 3, e.Attempt)
+	assert.Equal(t, `{"a":1}`, string(e.Request.Body))
+	assert.Equal(t, []byte{0, 255}, e.Response.Body)
+}
+
 func TestBodiesAreCapped(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -11,12 +11,11 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
 // everyDead selects all dead letters.
-var everyDead = queue.Selection{}
+var everyDead = dispatcher.DeadLetterFilter{}
 
 func TestBacklogErrorNamesTheLanesWithoutRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -86,7 +85,7 @@ func TestDropOldest(t *testing.T) {
 		letters, err := b.DeadLetters(t.Context(), everyDead)
 		require.NoError(t, err)
 		require.Len(t, letters, 3)
-		assert.Equal(t, "e-0", letters[0].Event.ID())
+		assert.Equal(t, "e-0", letters[0].Delivery.Event.ID())
 		assert.Equal(t, "dropped: the backlog was full", letters[0].Reason)
 		assert.Len(t, b.log.lines(t, slog.LevelError), 3, "one line for each")
 		assert.EqualValues(t, 3, b.status("r").Dead)

@@ -144,50 +144,6 @@ func (l *lane) dropped(j queue.Job) {
 	l.logNoFallback(d, problem)
 }
 
-// DeadLetters lists dead deliveries, the earliest first. A memory queue keeps the latest 1,000. With a Lane, which is a
-// RouteID.String, events that are not of the route's tenant are left out. errors.ErrUnsupported if the queue cannot be
-// inspected; likewise for the other methods about dead letters, and Purge.
-func (e *Engine) DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error) {
-	tenant := channel.ParseRouteID(s.Lane).Tenant
-	if s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant {
-		return e.queue.DeadLetters(ctx, s)
-	}
-	limit := s.Limit
-	var all []queue.DeadLetter
-	for {
-		page, err := e.queue.DeadLetters(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		full := limit > 0 && len(page) == s.Limit
-		for _, letter := range page {
-			s.After = letter.Seq
-			if letter.Event.Tenant() == tenant {
-				all = append(all, letter)
-			}
-		}
-		if !full || len(all) == limit {
-			return all, nil
-		}
-		s.Limit = limit - len(all)
-	}
-}
-
-// RedeliverDead queues the selected dead letters again, as Redeliver does: one (IDs), all of a route since a time (Lane
-// and Since), or all. It reports how many.
-func (e *Engine) RedeliverDead(ctx context.Context, s queue.Selection) (int, error) {
-	if !e.calls.enter() {
-		return 0, ErrShutdown
-	}
-	defer e.calls.leave()
-	return e.queue.Requeue(ctx, s, e.nextGeneration())
-}
-
-// DiscardDead removes the selected dead letters for good and reports how many.
-func (e *Engine) DiscardDead(ctx context.Context, s queue.Selection) (int, error) {
-	return e.queue.Discard(ctx, s)
-}
-
 // Purge removes what waits in the lane of a route, which may be a removed one, and reports how many deliveries.
 func (e *Engine) Purge(ctx context.Context, route RouteID) (int, error) {
 	n, err := e.queue.Purge(ctx, route.String())

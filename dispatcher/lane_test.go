@@ -93,7 +93,7 @@ func TestVerdicts(t *testing.T) {
 				}
 				require.Len(t, letters, 1)
 				assert.Equal(t, tc.reason, letters[0].Reason)
-				assert.Equal(t, len(tc.times), letters[0].Attempt, "the last attempt counts")
+				assert.Equal(t, len(tc.times), letters[0].Delivery.Attempt, "the last attempt counts")
 				assert.True(t, letters[0].FirstTried.Equal(b.began))
 				require.ErrorIs(t, settled[0].Err, errDown)
 				assert.Equal(t, len(tc.times), settled[0].Delivery.Attempt)

@@ -220,7 +220,7 @@ func TestScheduledEventInConflictIsDead(t *testing.T) {
 		b.schedule(time.Minute, "k", newNote(2, event.Meta{ID: "x"}))
 		advance(time.Hour)
 		assert.Len(t, rec.Deliveries(), 1)
-		letters, err := b.DeadLetters(t.Context(), queue.Selection{Lane: dispatcher.ScheduleLane})
+		letters, err := b.DeadLetters(t.Context(), dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{named(dispatcher.ScheduleLane)}})
 		require.NoError(t, err)
 		require.Len(t, letters, 1)
 		assert.Contains(t, letters[0].Reason, "known with different data")
@@ -280,7 +280,7 @@ func TestQueueWithoutExtras(t *testing.T) {
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		_, err = b.DeadLetters(ctx, everyDead)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
-		for _, f := range []func(context.Context, queue.Selection) (int, error){b.RedeliverDead, b.DiscardDead} {
+		for _, f := range []func(context.Context, dispatcher.DeadLetterFilter) (int, error){b.RedeliverDead, b.DiscardDead} {
 			_, err = f(ctx, everyDead)
 			require.ErrorIs(t, err, errors.ErrUnsupported)
 		}

@@ -140,16 +140,16 @@ func TestNothingOfATenantIsShownUnderAnother(t *testing.T) {
 					<-time.After(time.Duration(r.IntN(200)) * time.Second)
 					synctest.Wait()
 					if r.IntN(4) == 0 {
-						_, _ = engine.RedeliverDead(ctx, queue.Selection{Lane: dispatcher.RouteID{Tenant: tenants[r.IntN(4)], Name: fmt.Sprint("r", r.IntN(3))}.String()})
+						_, _ = engine.RedeliverDead(ctx, dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Tenant: tenants[r.IntN(4)], Name: fmt.Sprint("r", r.IntN(3))}}})
 					}
 					rows, err := engine.Status(ctx, dispatcher.StatusFilter{})
 					require.NoError(t, err)
 					for _, row := range rows {
 						all.add(row.Route.Tenant, "status", row)
-						letters, err := engine.DeadLetters(ctx, queue.Selection{Lane: row.Route.String(), Limit: r.IntN(4)})
+						letters, err := engine.DeadLetters(ctx, dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{row.Route}, Limit: r.IntN(4)})
 						require.NoError(t, err)
 						for _, letter := range letters {
-							all.add(row.Route.Tenant, "dead letter", letter.Reason, string(letter.Event.JSON()))
+							all.add(row.Route.Tenant, "dead letter", letter.Reason, string(letter.Delivery.Event.JSON()))
 						}
 					}
 				}
@@ -248,10 +248,10 @@ func TestEventsOfAnotherTenantInALane(t *testing.T) {
 		assert.Equal(t, int64(30), b.status("all").Dead)
 		var got []string
 		for after := int64(0); ; {
-			page, err := b.DeadLetters(t.Context(), queue.Selection{Lane: "a/r", Limit: 4, After: after})
+			page, err := b.DeadLetters(t.Context(), dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Tenant: "a", Name: "r"}}, Limit: 4, After: after})
 			require.NoError(t, err)
 			for _, letter := range page {
-				got = append(got, letter.Event.ID())
+				got = append(got, letter.Delivery.Event.ID())
 				after = letter.Seq
 			}
 			if len(page) < 4 {
@@ -259,7 +259,7 @@ func TestEventsOfAnotherTenantInALane(t *testing.T) {
 			}
 		}
 		assert.ElementsMatch(t, []string{"0", "3", "6", "9", "12", "15", "18", "21", "24", "27"}, got)
-		all, err := b.DeadLetters(t.Context(), queue.Selection{})
+		all, err := b.DeadLetters(t.Context(), dispatcher.DeadLetterFilter{})
 		require.NoError(t, err)
 		assert.Len(t, all, 60, "the host sees them all")
 	})

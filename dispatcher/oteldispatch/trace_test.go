@@ -14,7 +14,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -87,7 +86,7 @@ func TestTraceOfADeadLetterThatIsRequeued(t *testing.T) {
 		b := setup(t, oteldispatch.Config{}, dispatcher.Config{Routes: []dispatcher.Route{{Name: "audit", Channel: &rec}}})
 		b.dispatch(request("e-1", ""))
 		advance(time.Minute)
-		n, err := b.RedeliverDead(context.Background(), queue.Selection{})
+		n, err := b.RedeliverDead(context.Background(), dispatcher.DeadLetterFilter{})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		advance(time.Minute)

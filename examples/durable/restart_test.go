@@ -14,7 +14,6 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
@@ -133,20 +132,20 @@ func TestDeadLettersOutlastARestart(t *testing.T) {
 
 	var up channeltest.Recorder
 	p = launch(t, file, routes(&up)...)
-	letters, err := p.DeadLetters(t.Context(), queue.Selection{Lane: "a"})
+	letters, err := p.DeadLetters(t.Context(), dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Name: "a"}}})
 	require.NoError(t, err)
 	require.Len(t, letters, 6)
 	assert.Equal(t, "permanent failure: receiver is down", letters[0].Reason)
 	for _, again := range []struct {
 		name string
-		s    queue.Selection
+		s    dispatcher.DeadLetterFilter
 		want int
 	}{
-		{"one", queue.Selection{IDs: []string{letters[0].ID()}}, 1},
-		{"several", queue.Selection{IDs: []string{letters[1].ID(), letters[2].ID(), "unknown"}}, 2},
-		{"all of a route since a time", queue.Selection{Lane: "a", Since: letters[4].At}, 2},
-		{"none that is not there any more", queue.Selection{IDs: []string{letters[0].ID()}}, 0},
-		{"the rest", queue.Selection{}, 7},
+		{"one", dispatcher.DeadLetterFilter{IDs: []string{letters[0].ID}}, 1},
+		{"several", dispatcher.DeadLetterFilter{IDs: []string{letters[1].ID, letters[2].ID, "unknown"}}, 2},
+		{"all of a route since a time", dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Name: "a"}}, Since: letters[4].At}, 2},
+		{"none that is not there any more", dispatcher.DeadLetterFilter{IDs: []string{letters[0].ID}}, 0},
+		{"the rest", dispatcher.DeadLetterFilter{}, 7},
 	} {
 		n, err := p.RedeliverDead(t.Context(), again.s)
 		require.NoError(t, err)

@@ -12,7 +12,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest/smtptest"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
-	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -83,14 +82,14 @@ func (s *scenario) play(ctx context.Context) error {
 	s.mails(1)
 
 	s.say("What the SIEM missed was kept, and is delivered again.")
-	dead, err := s.engine.DeadLetters(ctx, queue.Selection{Lane: "siem"})
+	dead, err := s.engine.DeadLetters(ctx, dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Name: "siem"}}})
 	if err != nil {
 		return err
 	}
 	for _, d := range dead {
-		fmt.Fprintf(s.out, "  %s\n    %s\n", d.Event.Type(), d.Reason)
+		fmt.Fprintf(s.out, "  %s\n    %s\n", d.Delivery.Event.Type(), d.Reason)
 	}
-	n, err := s.engine.RedeliverDead(ctx, queue.Selection{Lane: "siem"})
+	n, err := s.engine.RedeliverDead(ctx, dispatcher.DeadLetterFilter{Routes: []dispatcher.RouteID{{Name: "siem"}}})
 	if err != nil {
 		return err
 	}

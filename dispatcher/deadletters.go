@@ -1,0 +1,158 @@
+package dispatcher
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// DeadLetter is a dead delivery that is kept.
+type DeadLetter struct {
+	ID  string `json:"id"`  // identifies it, for DeadLetterFilter
+	Seq int64  `json:"seq"` // increases with each dead letter; the cursor for DeadLetterFilter.After
+	// Delivery is the last attempt; its Attempt is 0 if there was none. The route may be a removed one. For a scheduled
+	// event it has the name ScheduleLane.
+	Delivery   channel.Delivery `json:"delivery"`
+	Enqueued   time.Time        `json:"enqueued"`             // when its event was dispatched
+	FirstTried time.Time        `json:"first_tried,omitzero"` // when the first attempt began; zero = there was none
+	At         time.Time        `json:"at"`                   // when it became dead
+	Reason     string           `json:"reason"`               // why, in words
+}
+
+// DeadLetterFilter selects dead letters. They are of the Tenants or the Routes, and all that the other fields say. The
+// zero value selects all, whichever tenant's.
+type DeadLetterFilter struct {
+	Tenants []string  // of all routes of these, removed ones too; "" = those without a tenant, AnyTenant = of the platform's
+	Routes  []RouteID // of these, which may be removed ones
+	IDs     []string  // nil = any
+	Since   time.Time // dead at or after this time; zero = any time
+	After   int64     // Seq greater than this, for paging
+	Limit   int       // the earliest so many; 0 = no limit
+}
+
+// selections are what the filter selects, as the queue knows it: by lane.
+func (e *Engine) selections(ctx context.Context, f DeadLetterFilter) ([]queue.Selection, error) {
+	all := queue.Selection{IDs: f.IDs, Since: f.Since, After: f.After, Limit: f.Limit}
+	if f.Tenants == nil && f.Routes == nil {
+		return []queue.Selection{all}, nil
+	}
+	var lanes []string
+	for _, id := range f.Routes {
+		lanes = append(lanes, id.String())
+	}
+	if len(f.Tenants) > 0 {
+		known, err := e.queue.Lanes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range known {
+			if slices.Contains(f.Tenants, channel.ParseRouteID(name).Tenant) {
+				lanes = append(lanes, name)
+			}
+		}
+	}
+	slices.Sort(lanes)
+	var some []queue.Selection
+	for _, all.Lane = range slices.Compact(lanes) {
+		some = append(some, all)
+	}
+	return some, nil
+}
+
+// DeadLetters lists dead deliveries, the earliest first. How many are kept is said by Route.Backlog and the queue. Of a
+// route or a tenant that is named, events of another tenant are left out, should its lane hold any.
+// errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
+func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
+	selections, err := e.selections(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var all []DeadLetter
+	for _, s := range selections {
+		some, err := e.deadLetters(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b DeadLetter) int { return cmp.Compare(a.Seq, b.Seq) })
+	if f.Limit > 0 && len(all) > f.Limit {
+		all = slices.Clip(all[:f.Limit])
+	}
+	return all, nil
+}
+
+// deadLetters lists those of a lane that are of its tenant, or all, by page.
+func (e *Engine) deadLetters(ctx context.Context, s queue.Selection) ([]DeadLetter, error) {
+	tenant := channel.ParseRouteID(s.Lane).Tenant
+	any := s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant
+	limit := s.Limit
+	var all []DeadLetter
+	for {
+		page, err := e.queue.DeadLetters(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		full := limit > 0 && len(page) == s.Limit
+		for _, l := range page {
+			s.After = l.Seq
+			if any || l.Event.Tenant() == tenant {
+				all = append(all, deadLetterOf(l))
+			}
+		}
+		if !full || len(all) == limit {
+			return all, nil
+		}
+		s.Limit = limit - len(all)
+	}
+}
+
+func deadLetterOf(l queue.DeadLetter) DeadLetter {
+	return DeadLetter{
+		ID: l.ID(), Seq: l.Seq, At: l.At, Enqueued: l.Enqueued, FirstTried: l.FirstTried, Reason: l.Reason,
+		Delivery: channel.Delivery{Event: l.Event, Route: channel.ParseRouteID(l.Lane), Attempt: l.Attempt, Generation: l.Generation},
+	}
+}
+
+// RedeliverDead queues the selected dead letters again, as Redeliver does, and reports how many.
+func (e *Engine) RedeliverDead(ctx context.Context, f DeadLetterFilter) (int, error) {
+	if !e.calls.enter() {
+		return 0, ErrShutdown
+	}
+	defer e.calls.leave()
+	generation := e.nextGeneration()
+	return e.eachSelection(ctx, f, func(s queue.Selection) (int, error) { return e.queue.Requeue(ctx, s, generation) })
+}
+
+// DiscardDead removes the selected dead letters for good and reports how many.
+func (e *Engine) DiscardDead(ctx context.Context, f DeadLetterFilter) (int, error) {
+	return e.eachSelection(ctx, f, func(s queue.Selection) (int, error) { return e.queue.Discard(ctx, s) })
+}
+
+// eachSelection calls do for each selection of the filter, and reports what it did in all.
+func (e *Engine) eachSelection(ctx context.Context, f DeadLetterFilter, do func(queue.Selection) (int, error)) (done int, err error) {
+	selections, err := e.selections(ctx, f)
+	if err == nil && f.Limit > 0 && len(selections) > 1 {
+		selections, err = e.earliest(ctx, f)
+	}
+	for i := 0; err == nil && i < len(selections); i++ {
+		var n int
+		n, err = do(selections[i])
+		done += n
+	}
+	return done, err
+}
+
+// earliest are selections of the first dead letters of several lanes, by their ids.
+func (e *Engine) earliest(ctx context.Context, f DeadLetterFilter) ([]queue.Selection, error) {
+	letters, err := e.DeadLetters(ctx, f)
+	ids := make([]string, len(letters))
+	for i, l := range letters {
+		ids[i] = l.ID
+	}
+	return []queue.Selection{{IDs: ids}}, err
+}

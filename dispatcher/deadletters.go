@@ -89,7 +89,7 @@ func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLet
 // deadLetters lists those of a lane that are of its tenant, or all, by page.
 func (e *Engine) deadLetters(ctx context.Context, s queue.Selection) ([]DeadLetter, error) {
 	tenant := channel.ParseRouteID(s.Lane).Tenant
-	any := s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant
+	every := s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant
 	limit := s.Limit
 	var all []DeadLetter
 	for {
@@ -100,7 +100,7 @@ func (e *Engine) deadLetters(ctx context.Context, s queue.Selection) ([]DeadLett
 		full := limit > 0 && len(page) == s.Limit
 		for _, l := range page {
 			s.After = l.Seq
-			if any || l.Event.Tenant() == tenant {
+			if every || l.Event.Tenant() == tenant {
 				all = append(all, deadLetterOf(l))
 			}
 		}

@@ -45,8 +45,8 @@ func TestSetTenantChangesOneTenantOnly(t *testing.T) {
 			recorders[tenant+"/"+name] = rec
 			return dispatcher.Route{Name: name, Tenant: tenant, Channel: rec}
 		}
-		a, none, any := route("a", "audit"), route("", "audit"), route(dispatcher.AnyTenant, "audit")
-		b := start(t, a, none, any)
+		a, none, all := route("a", "audit"), route("", "audit"), route(dispatcher.AnyTenant, "audit")
+		b := start(t, a, none, all)
 		got := func(tenant string) (reached []string) {
 			e := newNote(1, event.Meta{Tenant: tenant})
 			b.dispatch(e)

@@ -462,3 +462,68 @@ func BenchmarkHealthyAttempt(b *testing.B) {
 		o.Attempted(a)
 	}
 }
+
+// A tenant's alerts change by themselves, and alerts about others' routes do not count.
+func TestSetTenantChangesAlertsOfOneTenant(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var mail channeltest.Recorder
+		down := new(receiver)
+		down.fail(errDown)
+		routes := []dispatcher.Route{alertRoute("mail", &mail)}
+		for _, tenant := range []string{"a", "b"} {
+			routes = append(routes, dispatcher.Route{Name: "hook", Tenant: tenant, Channel: down, Retry: retry.Fixed{Interval: m}})
+		}
+		off := health.Alert{Off: true}
+		hook := func(tenant string) dispatcher.RouteID { return dispatcher.RouteID{Tenant: tenant, Name: "hook"} }
+		b := start(t, health.Options{Alert: off, Routes: map[dispatcher.RouteID]health.Alert{hook("a"): {After: 2 * m, Resend: -1}}}, routes...)
+		b.dispatch("a")
+		b.dispatch("b")
+		advance(m)
+		b.monitor.SetTenant("b", map[dispatcher.RouteID]health.Alert{hook("b"): {After: 3 * m, Resend: -1}, hook("a"): off})
+		advance(4 * m)
+		assert.Equal(t, []string{"channel_failing a/hook @ 2m0s", "channel_failing b/hook @ 3m0s"}, b.news(&mail))
+		b.monitor.SetTenant("b", nil)
+		down.fix()
+		advance(h)
+		assert.Equal(t, []string{"channel_failing a/hook @ 2m0s", "channel_failing b/hook @ 3m0s", "channel_recovered a/hook @ 6m0s"}, b.news(&mail))
+	})
+}
+
+// A route that gets another channel before its failure was reported begins anew.
+func TestFailureOfAReplacedChannel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var mail channeltest.Recorder
+		first, second := new(receiver), new(receiver)
+		first.fail(errDown)
+		second.fail(errDown)
+		route := dispatcher.Route{Name: "hook", Channel: first, Retry: retry.Fixed{Interval: m}}
+		b := start(t, health.Options{Alert: health.Alert{After: 10 * m, Resend: -1}}, route, alertRoute("mail", &mail))
+		b.dispatch("")
+		advance(9*m + s)
+		route.Channel = second
+		b.setRoutes(route, alertRoute("mail", &mail))
+		advance(10*m - s)
+		assert.Empty(t, b.news(&mail))
+		advance(m)
+		assert.Equal(t, []string{"channel_failing hook @ 20m0s"}, b.news(&mail), "ten minutes after the first failure of the new one")
+		route.Channel = new(receiver)
+		b.setRoutes(route, alertRoute("mail", &mail))
+		advance(m)
+		assert.Len(t, b.news(&mail), 2, "a failure that was reported is followed by its end")
+	})
+}
+
+// What is heard of a route after it was removed leaves nothing.
+func TestAttemptOfARemovedRoute(t *testing.T) {
+	t.Parallel()
+	monitor := health.New(health.Options{Alert: health.Alert{After: -1}})
+	o := monitor.Observer()
+	o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{{Name: "r"}}})
+	o.RoutesChanged(dispatcher.RouteChange{Removed: []dispatcher.RouteID{named("r")}})
+	o.Attempted(dispatcher.Attempt{Delivery: channel.Delivery{Route: named("r"), Event: event.Must(access{}, event.Meta{})}, Err: errDown, Verdict: retry.VerdictTransient})
+	var rec dispatchertest.Recorder
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, monitor.Run(ctx, &rec), context.Canceled)
+	assert.Empty(t, rec.Events())
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -15,22 +14,25 @@ import (
 )
 
 // Document is a configuration as it was read, to be shown and kept. It is immutable and printed without its contents.
-type Document struct{ root *value }
+type Document struct {
+	root   *value // nil = it is empty
+	file   string // that it was read from
+	edited bool   // since: the places of values are not those of the file
+}
+
+// list lists the channels or the routes; nil = the document has no such list.
+func (d *Document) list(name string) list {
+	if d == nil {
+		return nil
+	}
+	return d.root.get(name).items()
+}
 
 // version is that of the form of documents.
 const version = 1
 
-// documentTable is that of documents whose channels are of the types of r, besides those that are always there.
-func documentTable(r Registry) *table {
-	if len(r) == 0 {
-		return builtInTable()
-	}
-	return newDocumentTable(r.withBuiltIn())
-}
-
-var builtInTable = sync.OnceValue(func() *table { return newDocumentTable(builtInTypes()) }) //nolint:gochecknoglobals // read-only, and made when needed
-
-func newDocumentTable(types Registry) *table {
+// documentTable is that of documents whose channels are of these types.
+func documentTable(types map[string]Type) *table {
 	channels := Field{
 		Name: "channels", Kind: Variants, List: true, itemsCap: func(c Caps) int { return c.Channels }, Tag: "type", Doc: "How events reach people and systems.",
 		common: channelFields,
@@ -38,13 +40,12 @@ func newDocumentTable(types Registry) *table {
 	for _, name := range names(types) {
 		channels.Variants = append(channels.Variants, Variant{Name: name, Doc: types[name].Doc, Fields: types[name].Fields})
 	}
-	channels.sharedTag = channels.tag()
-	return &table{own: []Field{
+	return &table{own: prepared([]Field{
 		{Name: "$schema", Doc: "Where editors find the schema. It means nothing here."},
 		{Name: "version", Kind: Number, Min: version, Max: version, Doc: "Version of the form of this document. Default: 1."},
 		channels,
 		{Name: "routes", Kind: Object, List: true, itemsCap: func(c Caps) int { return c.Routes }, Doc: "Which events go to which channel, and how.", Fields: routeFields()},
-	}}
+	})}
 }
 
 //nolint:gochecknoglobals // read-only table
@@ -101,38 +102,23 @@ type writer struct {
 func (w writer) object(v *value) []written {
 	fields := []written{}
 	masked := len(v.masked()) > 0
-	for _, f := range v.fields {
+	for _, f := range v.fields() {
 		fields = append(fields, written{f.name(), w.value(f, masked)})
 	}
 	return fields
 }
 
-// masked lists the masks of an object.
-func (v *value) masked() []*value {
-	if v == nil {
-		return nil
-	}
-	for _, f := range v.fields {
-		if f.field.Kind == Masks {
-			return f.items
-		}
-	}
-	return nil
-}
-
 // value writes v. masked says that an address in it is not secret.
 func (w writer) value(v *value, masked bool) any {
-	switch {
-	case v.items != nil:
-		items := make([]any, len(v.items))
-		for i, item := range v.items {
+	switch data := v.data.(type) {
+	case list:
+		items := make([]any, len(data))
+		for i, item := range data {
 			items[i] = w.value(item, masked)
 		}
 		return items
-	case v.table != nil:
+	case object:
 		return w.object(v)
-	}
-	switch data := v.data.(type) {
 	case credential:
 		return w.credential(data)
 	case time.Duration:

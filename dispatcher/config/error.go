@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,11 +42,16 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return &e.ConfigError }
 
 func newError(at position, path string, code channel.ConfigCode, problem, remedy string) *Error {
-	return &Error{Line: at.line, Column: at.column, ConfigError: channel.ConfigError{Path: path, Code: code, Problem: problem, Remedy: remedy}}
+	return &Error{Line: int(at.line), Column: int(at.column), ConfigError: channel.ConfigError{Path: path, Code: code, Problem: problem, Remedy: remedy}}
 }
 
 // position is a place in a document, from 1; zero is none.
-type position struct{ line, column int }
+type position struct{ line, column int32 }
+
+// placeAt makes a position of what a parser says.
+func placeAt(line, column int) position {
+	return position{int32(min(line, math.MaxInt32)), int32(min(column, math.MaxInt32))}
+}
 
 // maxProblems is how many are reported: a document full of nonsense does not become as many errors.
 const maxProblems = 100
@@ -54,10 +60,15 @@ const maxProblems = 100
 type problems struct {
 	suggester
 
-	file string
-	all  []*Error
-	more int // that were left out
+	file      string
+	part      string // path of the channel or route that is looked at, before those of values; "" = the document, or it is all that was given
+	placeless bool   // values were read from other texts than the document is now
+	all       []*Error
+	more      int // that were left out
 }
+
+// pathOf is the path to v in what was given.
+func (p *problems) pathOf(v *value) string { return join(p.part, v.path()) }
 
 // add notes a mistake.
 func (p *problems) add(at position, path string, code channel.ConfigCode, problem, remedy string) {
@@ -66,7 +77,7 @@ func (p *problems) add(at position, path string, code channel.ConfigCode, proble
 
 // report adds a mistake in v.
 func (p *problems) report(v *value, code channel.ConfigCode, problem, remedy string) {
-	p.add(v.at, v.path, code, problem, remedy)
+	p.add(v.at, p.pathOf(v), code, problem, remedy)
 }
 
 func (p *problems) addError(e *Error) {
@@ -75,26 +86,29 @@ func (p *problems) addError(e *Error) {
 		return
 	}
 	e.File = p.file
+	if p.placeless {
+		e.Line, e.Column = 0, 0
+	}
 	p.all = append(p.all, e)
 }
 
-// addAll reports what is joined in the error of what was made of v: *Errors of Settings as they are, and then each
-// channel.ConfigError of another package where documents have that field, as paths say. Neither is reported about a
-// field that is known to be wrong already, because that was left out of what was made.
+// addAll reports what is joined in the error of what was made of v, which is in a channel or a route: *Errors of Settings as they
+// are, and then each channel.ConfigError of another package where documents have that field, as paths say. Neither is
+// reported about a field that is known to be wrong already, because that was left out of what was made.
 func (p *problems) addAll(v *value, err error, paths map[string]string) {
 	var own, others []*Error
 	for _, each := range flatten(err) {
 		if e, ok := errors.AsType[*Error](each); ok {
-			own = append(own, e)
+			own = append(own, newError(placeAt(e.Line, e.Column), join(p.part, e.Path), e.Code, e.Problem, e.Remedy))
 		} else if e, ok := errors.AsType[*channel.ConfigError](each); ok {
-			at, path := v.locate(documentPath(e.Path, paths))
-			others = append(others, newError(at, path, e.Code, e.Problem, e.Remedy))
+			nearest, path := v.locate(documentPath(e.Path, paths))
+			others = append(others, newError(nearest.at, join(p.part, path), e.Code, e.Problem, e.Remedy))
 		} else {
-			own = append(own, newError(v.at, v.path, channel.CodeInvalid, "cannot be made: "+each.Error(), "correct what that names"))
+			own = append(own, newError(v.at, p.pathOf(v), channel.CodeInvalid, "cannot be made: "+each.Error(), "correct what that names"))
 		}
 	}
 	for _, errs := range [][]*Error{own, others} {
-		errs = slices.DeleteFunc(errs, func(e *Error) bool { return p.around(e.Path, v.path) })
+		errs = slices.DeleteFunc(errs, func(e *Error) bool { return p.around(e.Path, p.pathOf(v)) })
 		for _, e := range errs {
 			p.addError(e)
 		}
@@ -144,10 +158,10 @@ func flatten(err error) []error {
 	return all
 }
 
-// join extends a path by a field.
+// join extends a path by a field, or by a path from there.
 func join(path, name string) string {
-	if path == "" {
-		return name
+	if path == "" || name == "" {
+		return path + name
 	}
 	return path + "." + name
 }
@@ -157,7 +171,7 @@ func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i
 // isBelow reports whether a path is another one, or that of something in it.
 func isBelow(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	return ok && (rest == "" || other == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // hump is the end of a word in a Go name, such as that of ContentType before its T.

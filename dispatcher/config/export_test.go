@@ -3,7 +3,7 @@ package config
 // Kinds names every built-in type of channel, preset and body: "email", "webhook preset teams", "webhook body form".
 func Kinds() []string {
 	var all []string
-	for name, t := range builtInTypes() {
+	for name, t := range builtInTypes().types {
 		all = append(all, name)
 		for _, f := range t.Fields {
 			if f.Kind != Variants || f.Name == "auth" {

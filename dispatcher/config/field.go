@@ -45,7 +45,10 @@ type Field struct {
 	timeCap   func(Caps) time.Duration // of a Duration, in place of Longest
 	itemsCap  func(Caps) int           // of a list, in place of MaxItems
 	common    []Field                  // that all Variants have
-	sharedTag *Field                   // of Variants: the tag, where tables are shared; see tag
+
+	// What prepared makes.
+	tag    *Field   // of Variants: the field that tells them apart
+	tables []*table // of what is an object: its one table; of Variants: one for each
 }
 
 // Variant is one of several forms of an object.
@@ -132,17 +135,40 @@ func (t *table) names() []string {
 	return all
 }
 
-// items is the table of the objects that f holds, if it is not a Variant.
-func (f *Field) items() *table {
-	switch f.Kind {
-	case Masks:
-		return &table{own: maskFields}
-	case Headers:
-		return &table{own: headerFields}
-	default:
-		return &table{own: f.Fields}
+// prepared returns fields with their tables. It is called once for each type of channel: documents share them.
+func prepared(fields []Field) []Field {
+	all := slices.Clone(fields)
+	for i := range all {
+		f := &all[i]
+		switch f.Kind {
+		case Masks:
+			f.tables = []*table{{own: maskFields}}
+		case Headers:
+			f.tables = []*table{{own: headerFields}}
+		case Object:
+			f.tables = []*table{{own: prepared(f.Fields)}}
+		case Variants:
+			f.prepareVariants()
+		}
+	}
+	return all
+}
+
+func (f *Field) prepareVariants() {
+	names := make([]string, len(f.Variants))
+	docs := make([]string, len(f.Variants))
+	for i, v := range f.Variants {
+		names[i], docs[i] = v.Name, v.Name+": "+v.Doc
+	}
+	f.tag = &Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
+	f.tables = make([]*table, len(f.Variants))
+	for i, v := range f.Variants {
+		f.tables[i] = &table{tag: f.tag, common: f.common, own: prepared(v.Fields)}
 	}
 }
+
+// items is the table of the objects that f holds, if it is not a Variant.
+func (f *Field) items() *table { return f.tables[0] }
 
 // isList reports whether f holds a list.
 func (f *Field) isList() bool { return f.List || f.Kind == Masks || f.Kind == Headers }
@@ -179,38 +205,10 @@ func (f *Field) maxTime(c Caps) time.Duration {
 	return f.Longest
 }
 
-// variant returns the table of the variant of that name.
+// variant returns the table of the variant of that name; nil = there is none.
 func (f *Field) variant(name string) *table {
-	t := &table{tag: f.tag(), common: f.common}
 	if i := slices.IndexFunc(f.Variants, func(v Variant) bool { return v.Name == name }); i >= 0 {
-		t.own = f.Variants[i].Fields
+		return f.tables[i]
 	}
-	return t
-}
-
-// tag is the field that tells the variants apart.
-func (f *Field) tag() *Field {
-	if f.sharedTag != nil {
-		return f.sharedTag
-	}
-	names := make([]string, len(f.Variants))
-	docs := make([]string, len(f.Variants))
-	for i, v := range f.Variants {
-		names[i], docs[i] = v.Name, v.Name+": "+v.Doc
-	}
-	return &Field{Name: f.Tag, Required: true, Values: names, Doc: strings.Join(docs, "\n")}
-}
-
-// makeTags makes the tags of all Variants once, for tables that many documents share.
-func makeTags(fields []Field) {
-	for i := range fields {
-		f := &fields[i]
-		makeTags(f.Fields)
-		for _, v := range f.Variants {
-			makeTags(v.Fields)
-		}
-		if f.Kind == Variants {
-			f.sharedTag = f.tag()
-		}
-	}
+	return nil
 }

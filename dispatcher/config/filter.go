@@ -33,7 +33,7 @@ type filters struct {
 	known []string // whatever may be written
 }
 
-func newFilters(o Options, s *suggester) filters {
+func newFilters(o Options, vocabularies map[string]event.Vocabulary, s *suggester) filters {
 	f := filters{suggester: s, words: map[string]event.Type{}}
 	prefixes := map[string]bool{}
 	for _, t := range slices.Concat(event.Catalogue(), o.EventTypes) {
@@ -42,9 +42,8 @@ func newFilters(o Options, s *suggester) filters {
 			prefixes[prefix+".*"] = true
 		}
 	}
-	all := vocabularies(o)
-	for _, name := range names(all) {
-		for t, word := range all[name] {
+	for _, name := range names(vocabularies) {
+		for t, word := range vocabularies[name] {
 			f.words[word] = t
 		}
 	}

@@ -36,7 +36,7 @@ func (s Severity) String() string {
 // event has. Like an Error it holds no secret.
 type Finding struct {
 	File         string
-	Line, Column int    // of the field in the document, from 1
+	Line, Column int    // of the field in the document, from 1; 0 = the document was changed since it was read
 	Path         string // of the field, for example "channels[2].body.template"
 	Severity     Severity
 	Kind         template.Kind     // for a user interface that shows its own text; "" = it is not about a template
@@ -68,17 +68,18 @@ const (
 // variations of those: more work than Load, which ctx bounds. A user interface shows them beside the editor,
 // before or after saving; a host that loads what was saved need not ask.
 func (s *Set) Findings(ctx context.Context) []Finding {
-	f := finder{ctx: ctx, set: s, decoded: map[event.Type]map[string]any{}}
+	f := finder{ctx: ctx, set: s, decoded: map[event.Type]map[string]any{}, filters: map[string][]event.Filter{}}
+	for _, r := range s.made {
+		name := r.source.text("channel")
+		f.filters[name] = append(f.filters[name], r.events)
+	}
 	for _, e := range s.examples() {
 		f.types = append(f.types, e.Type())
 		f.decoded[e.Type()] = withEnvelope(e)
 	}
-	channels := s.Document.root.get("channels")
-	if channels == nil {
-		return nil
-	}
-	for _, channel := range channels.items {
-		f.inspect(channel, channel.text("name"))
+	for i, v := range s.Document.list("channels") {
+		f.part = indexed("channels", i)
+		f.channel(v, s.channels[i].compiled)
 	}
 	slices.SortStableFunc(f.all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Template.Line, b.Template.Line), cmp.Compare(a.Template.Column, b.Template.Column))
@@ -91,43 +92,60 @@ type finder struct {
 	set     *Set
 	types   []event.Type                  // of which there are examples
 	decoded map[event.Type]map[string]any // examples
+	filters map[string][]event.Filter     // of the routes, by channel
+	part    string                        // path of the channel that is looked at
 	all     []Finding
 
 	templates int // so far
 }
 
-// inspect goes through the fields of a channel.
-func (f *finder) inspect(v *value, channel string) {
-	if f.ctx.Err() != nil || len(f.all) > maxFindings {
-		return
+func (f *finder) isDone() bool { return f.ctx.Err() != nil || len(f.all) > maxFindings }
+
+// channel looks at the templates and the secrets of a channel.
+func (f *finder) channel(v *value, compiled []compiledTemplate) {
+	var types []event.Type
+	complete := false
+	if len(compiled) > 0 {
+		types, complete = f.takenBy(v.text("name"))
 	}
-	if v.compiled != nil {
+	for _, c := range compiled {
+		if f.isDone() {
+			return
+		}
+		text, _ := v.locate(c.path)
 		switch f.templates++; {
 		case f.templates <= maxTemplates:
-			f.template(v, channel)
+			f.template(text, c.template, types, complete)
 		case f.templates == maxTemplates+1:
-			f.add(v, Warning, template.Finding{Kind: template.KindLimit, Message: "this template and those behind it were not looked at, because there are so many", Hint: "ask for a part of the document"})
+			f.add(text, Warning, template.Finding{Kind: template.KindLimit, Message: "this template and those behind it were not looked at, because there are so many", Hint: "ask for a part of the document"})
 		}
+	}
+	f.secrets(v)
+}
+
+// secrets looks at the secrets in v.
+func (f *finder) secrets(v *value) {
+	if f.isDone() {
+		return
 	}
 	if c, ok := v.data.(credential); ok && c.reference == "" {
 		if text, err := c.value.Reveal(f.ctx); err == nil && strings.HasSuffix(text, "\n") {
 			f.add(v, Warning, template.Finding{Message: "the secret ends with a line break, which is part of it", Hint: "write it in one line, or behind |- in place of |"})
 		}
 	}
-	for _, inner := range slices.Concat(v.items, v.fields) {
-		f.inspect(inner, channel)
+	for _, inner := range v.inner() {
+		f.secrets(inner)
 	}
 }
 
-// template compares a template with each type of event that the channel gets. A path that some of them have is
-// fine: what the template makes of the others is for the trial to say, with the one that it fits best.
-func (f *finder) template(v *value, channel string) {
-	types, complete := f.takenBy(channel)
+// template compares the template t of the text v with each type of event that the channel gets. A path that some of
+// them have is fine: what the template makes of the others is for the trial to say, with the one that it fits best.
+func (f *finder) template(v *value, t *template.Template, types []event.Type, complete bool) {
 	var common []template.Finding
 	var best map[string]any
 	fewest := 0
-	for _, t := range types {
-		found := v.compiled.Lint(f.decoded[t])
+	for _, typ := range types {
+		found := t.Lint(f.decoded[typ])
 		if best == nil {
 			common = found
 		} else {
@@ -136,7 +154,7 @@ func (f *finder) template(v *value, channel string) {
 			})
 		}
 		if best == nil || len(found) < fewest {
-			best, fewest = f.decoded[t], len(found)
+			best, fewest = f.decoded[typ], len(found)
 		}
 	}
 	if complete {
@@ -147,7 +165,7 @@ func (f *finder) template(v *value, channel string) {
 	if best == nil {
 		return
 	}
-	for _, one := range v.compiled.Trial(f.ctx, best) {
+	for _, one := range t.Trial(f.ctx, best) {
 		if one.Kind == template.KindEmpty && v.field.optional {
 			continue
 		}
@@ -160,8 +178,12 @@ func (f *finder) template(v *value, channel string) {
 }
 
 func (f *finder) add(v *value, severity Severity, found template.Finding) {
+	at := v.at
+	if f.set.Document.edited {
+		at = position{}
+	}
 	f.all = append(f.all, Finding{
-		File: f.set.file, Line: v.at.line, Column: v.at.column, Path: v.path,
+		File: f.set.Document.file, Line: int(at.line), Column: int(at.column), Path: join(f.part, v.path()),
 		Severity: severity, Kind: found.Kind, Template: found.Position, Message: found.Message, Hint: found.Hint,
 	})
 }
@@ -169,7 +191,7 @@ func (f *finder) add(v *value, severity Severity, found template.Finding) {
 // takenBy lists the types of which there are examples and which a channel gets from its routes, or, if no route
 // names it, from one that takes every lifecycle event. complete says that there are no other types.
 func (f *finder) takenBy(channel string) (types []event.Type, complete bool) {
-	filters := f.set.filters[channel]
+	filters := f.filters[channel]
 	if filters == nil {
 		filters = []event.Filter{{}}
 	}

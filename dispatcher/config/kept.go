@@ -30,7 +30,7 @@ func (p *problems) restore(next, stored *value) {
 // sameDestination compares the fields that say where a channel sends: whole, and URLs in the form in which they
 // are dialled.
 func sameDestination(next, stored *value) bool {
-	for f := range next.table.all() {
+	for f := range next.table().all() {
 		a, b := next.get(f.Name), stored.get(f.Name)
 		same := true
 		switch {
@@ -78,7 +78,7 @@ func sameMasks(next, stored *value) bool {
 }
 
 // maskNamed finds a mask by its replacement.
-func maskNamed(masks []*value, replacement string) *value {
+func maskNamed(masks list, replacement string) *value {
 	i := slices.IndexFunc(masks, func(m *value) bool { return m.text("replacement") == replacement })
 	if i < 0 {
 		return nil
@@ -86,16 +86,13 @@ func maskNamed(masks []*value, replacement string) *value {
 	return masks[i]
 }
 
-// equal compares values that hold no secret.
+// equal compares values. A secret that is given again counts as another one even if it is equal.
 func equal(a, b *value) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.data == b.data && a.name() == b.name() && slices.EqualFunc(a.items, b.items, equal) && slices.EqualFunc(a.fields, b.fields, equal)
+	return sameValue(a, b, func(a, b credential) bool { return a == b })
 }
 
 func (r *restorer) object(next, stored *value) {
-	for _, v := range next.fields {
+	for _, v := range next.fields() {
 		f, old := v.field, stored.get(v.name())
 		switch {
 		case f.Kind == Address && !f.List:
@@ -150,14 +147,14 @@ func (r *restorer) address(v, old *value, masked bool) {
 // masks keeps the values of masks by their replacements.
 func (r *restorer) masks(next, stored *value, field string) {
 	mine := next.get(field)
-	if r.within(mine.path) {
+	if r.within(r.pathOf(mine)) {
 		return
 	}
 	if !r.same && firstKept(mine) != nil && stored.get(field) != nil {
 		r.report(mine, channel.CodeStored, newDestination, "give the values again")
 		return
 	}
-	for _, m := range mine.items {
+	for _, m := range mine.items() {
 		v := m.get("value")
 		if !v.data.(credential).value.IsKept() {
 			continue
@@ -174,8 +171,8 @@ func (r *restorer) masks(next, stored *value, field string) {
 
 // validateMasks reports what package secret says about masks.
 func (r *restorer) validateMasks(settings, masks *value) {
-	u, paths := secret.URL{Masks: Settings{settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
-	for f := range settings.table.all() {
+	u, paths := secret.URL{Masks: Settings{v: settings}.Masks(masks.field.Name)}, map[string]string{"Masks": masks.field.Name}
+	for f := range settings.table().all() {
 		if f.Kind == Address && !f.List {
 			paths["Text"], u.Text = f.Name, settings.text(f.Name)
 			break
@@ -187,17 +184,17 @@ func (r *restorer) validateMasks(settings, masks *value) {
 // headers leaves it to package webhook what may be kept, and that a sensitive header stays one.
 func (r *restorer) headers(next, stored *value, field string) {
 	mine := next.get(field)
-	if r.within(mine.path) {
+	if r.within(r.pathOf(mine)) {
 		return
 	}
-	before := Settings{stored}.headers(field)
-	for i, h := range (Settings{next}).headers(field) { // one at a time, to find all mistakes
+	before := Settings{v: stored}.headers(field)
+	for i, h := range (Settings{v: next}).headers(field) { // one at a time, to find all mistakes
 		merged, err := webhook.UpdateHeaders(before, []webhook.Header{h}, r.same)
 		if err != nil {
 			r.addAll(next, err, map[string]string{"Headers[0]": indexed(field, i)})
 			continue
 		}
-		if s := mine.items[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
+		if s := mine.items()[i].get("secret"); s != nil && s.data.(credential).value.IsKept() {
 			s.data = storedCredential(stored.get(field), merged[0])
 		}
 	}
@@ -205,7 +202,7 @@ func (r *restorer) headers(next, stored *value, field string) {
 
 // storedCredential finds how the value of a stored header was written.
 func storedCredential(headers *value, h webhook.Header) credential {
-	for _, item := range headers.items {
+	for _, item := range headers.items() {
 		if c, ok := item.get("secret"), strings.EqualFold(item.text("name"), h.Name); ok && c != nil && c.data.(credential).value == h.Secret {
 			return c.data.(credential)
 		}
@@ -232,7 +229,7 @@ func firstKept(v *value) *value {
 			return v
 		}
 	}
-	for _, inner := range slices.Concat(v.items, v.fields) {
+	for _, inner := range v.inner() {
 		if kept := firstKept(inner); kept != nil {
 			return kept
 		}

@@ -2,16 +2,12 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
-	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -24,27 +20,71 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	if o.Stored == nil && o.Previous != nil {
 		o.Stored = o.Previous.Document
 	}
-	l := loader{problems: &problems{file: file}, options: o}
-	most := cmp.Or(o.MaxSize, defaultMaxSize)
-	if len(src) > most {
-		l.add(position{}, "", channel.CodeRange, fmt.Sprintf("has more than %d bytes", most), "split it")
-		return nil, l.err()
-	}
-	n := parse(src, most, l.problems)
+	l := newLoader(file, o)
+	n := l.parse(src)
 	if n == nil {
 		return nil, l.err()
 	}
-	caps := o.Caps.withDefaults()
-	types := o.Types.withBuiltIn()
-	r := reader{l.problems, o.References, caps, map[string]*regexp.Regexp{}}
-	root := r.readObject(n, nil, documentTable(o.Types), "")
+	root := l.reader().readObject(n, nil, l.types.document, "")
 	if root == nil {
 		return nil, l.err()
 	}
+	d := &Document{root: root, file: file}
+	for _, name := range []string{"channels", "routes"} {
+		for _, part := range d.list(name) {
+			part.parent = nil
+		}
+	}
+	if o.Stored != nil {
+		ignored := loader{problems: &problems{}}
+		l.stored = ignored.byName(o.Stored.root.get("channels"))
+	}
+	return l.load(d)
+}
+
+// loader makes what a document describes, and collects what is wrong with it.
+type loader struct {
+	*problems
+	options Options
+	types   *Registry
+	env     Environment // of channels that name nothing of the host's
+
+	// What documents may name.
+	networks     map[string]*netguard.Guard
+	limits       map[string]netguard.Limits
+	vocabularies map[string]event.Vocabulary
+
+	isMade bool              // the values are those of a Document: nothing of them stands for a stored secret
+	stored map[string]*value // channels whose secrets are kept, by name
+}
+
+func newLoader(file string, o Options) *loader {
+	env := o.environment()
+	return &loader{
+		problems: &problems{file: file}, options: o, types: o.Types.orBuiltIn(), env: env,
+		networks: networks(o, env.Guard), limits: policies(o), vocabularies: vocabularies(o),
+	}
+}
+
+// parse parses a text; nil = it cannot be, which is reported.
+func (l *loader) parse(src []byte) *node {
+	most := cmp.Or(l.options.MaxSize, defaultMaxSize)
+	if len(src) > most {
+		l.add(position{}, "", channel.CodeRange, fmt.Sprintf("has more than %d bytes", most), "split it")
+		return nil
+	}
+	return parse(src, most, l.problems)
+}
+
+func (l *loader) reader() *reader {
+	return &reader{l.problems, l.options.References, l.options.Caps.withDefaults(), map[string]*regexp.Regexp{}}
+}
+
+// load makes the Set of d.
+func (l *loader) load(d *Document) (*Set, error) {
 	l.validateVocabularies()
-	set := &Set{Document: &Document{root}, file: file, samples: slices.Clone(o.Samples), types: slices.Clone(o.EventTypes), filters: map[string][]event.Filter{}}
-	made := l.channels(root, types, set)
-	l.routes(root, made, set)
+	set := &Set{Document: d, samples: l.options.Samples, types: l.options.EventTypes, env: l.env}
+	l.routes(d, l.channels(d, set), set)
 	if len(l.all) > 0 {
 		_ = set.Close() // what was made never sent anything
 		return nil, l.err()
@@ -52,89 +92,24 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return set, nil
 }
 
-type loader struct {
-	*problems
-	options Options
-}
-
-// byName finds the items of a list by their names, and reports those that have the same one.
-func (l *loader) byName(list *value) map[string]*value {
-	found := map[string]*value{}
-	if list == nil {
-		return found
-	}
-	for _, item := range list.items {
-		name := item.get("name")
+// byName finds the channels or routes of a document by their names, and reports those that have the same one.
+func (l *loader) byName(parts *value) map[string]*value {
+	found := make(map[string]*value, len(parts.items()))
+	for i, part := range parts.items() {
+		name := part.get("name")
 		if name == nil {
 			continue
 		}
-		text := item.text("name")
+		text := part.text("name")
 		if first := found[text]; first != nil {
-			l.report(name, channel.CodeDuplicate, fmt.Sprintf("is also the name of %s", first.path), "give every one its own name")
+			l.part = indexed(parts.name(), i)
+			l.report(name, channel.CodeDuplicate, "is also the name of "+indexed(parts.name(), slices.Index(parts.items(), first)), "give every one its own name")
+			l.part = ""
 			continue
 		}
-		found[text] = item
+		found[text] = part
 	}
 	return found
-}
-
-// channels makes the channels, by name. Those that are wrong are nil.
-func (l *loader) channels(root *value, types Registry, set *Set) map[string]channel.Channel {
-	var stored map[string]*value
-	if l.options.Stored != nil {
-		ignored := loader{problems: &problems{}}
-		stored = ignored.byName(l.options.Stored.root.get("channels"))
-	}
-	set.env, set.byName = l.options.environment(), map[string]*sharedChannel{}
-	guards, limits, words := networks(l.options, set.env.Guard), policies(l.options), vocabularies(l.options)
-	made := map[string]channel.Channel{}
-	list := root.get("channels")
-	if list == nil {
-		return made
-	}
-	use := func(c *sharedChannel) {
-		name := c.source.text("name")
-		made[name], set.byName[name] = c.Channel, c
-		set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
-	}
-	known := l.byName(list)
-	for _, v := range list.items {
-		name := v.text("name")
-		if known[name] != v {
-			continue // a name is missing or used twice, which is reported already
-		}
-		made[name] = nil
-		before := stored[name]
-		if before != nil && before.text("type") != v.text("type") {
-			before = nil
-		}
-		l.restore(v, before)
-		e := set.env
-		e.Guard = offered(l.problems, v, "network", defaultNetwork, guards)
-		e.Limits = offered(l.problems, v, "limits", defaultLimits, limits)
-		if v.has("vocabulary") {
-			e.Words = offered(l.problems, v, "vocabulary", "", words)
-		}
-		if before := l.unchanged(v, e); before != nil {
-			use(before)
-			continue
-		}
-		t, whole := types[v.text("type")], v.complete() && firstKept(v) == nil
-		if !whole && !t.partial {
-			continue // which is reported already
-		}
-		c, err := t.channel(Settings{v}, e)
-		if err != nil {
-			l.addAll(v, err, t.Paths)
-			continue
-		}
-		if !whole {
-			_ = closeChannel(c)
-			continue
-		}
-		use(newSharedChannel(c, v, e))
-	}
-	return made
 }
 
 // validateVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is
@@ -147,115 +122,18 @@ func (l *loader) validateVocabularies() {
 	}
 }
 
-// routes makes the routes.
-func (l *loader) routes(root *value, made map[string]channel.Channel, set *Set) {
-	list := root.get("routes")
-	if list == nil {
-		return
-	}
-	news := alerts{l.problems, l.options.Tenant, l.byName(list), map[dispatcher.RouteID]health.Alert{}, map[string]map[string]bool{}}
-	f := newFilters(l.options, &l.suggester)
-	channelsKnown, routesKnown := allNamed(root.get("channels")), allNamed(list)
-	var from []*value
-	for _, v := range list.items {
-		l.validateTenant(v)
-		if channelsKnown {
-			reportUnknown(l, v, "channel", "channel", made)
-		}
-		if routesKnown {
-			reportUnknown(l, v, "fallback", "route", news.routes)
-		}
-		news.add(v)
-		r, err := routeOf(Settings{v}, made[v.text("channel")], f)
-		if err != nil {
-			l.addAll(v, err, nil)
-			continue
-		}
-		if !v.complete() {
-			continue
-		}
-		if !v.has("tenant") {
-			r.Tenant = l.options.Tenant
-		}
-		set.Routes, from = append(set.Routes, r), append(from, v)
-	}
-	for i := range set.Routes {
-		news.extend(&set.Routes[i])
-		name := from[i].text("channel")
-		set.filters[name] = append(set.filters[name], set.Routes[i].Events)
-	}
-	set.Alerts = news.all
-	l.validateRoutes(set.Routes, from)
-}
-
-// reportUnknown reports a field of v that names nothing of that kind.
-func reportUnknown[T any](l *loader, v *value, field, kind string, all map[string]T) {
+// reportUnknown reports a field of v that names none of those of that kind.
+func reportUnknown[T any](p *problems, v *value, field, kind string, all map[string]T) {
 	at := v.get(field)
 	if at == nil {
 		return
 	}
 	if _, ok := all[v.text(field)]; !ok {
-		l.report(at, channel.CodeUnknown, "names no "+kind, "name one of the "+kind+"s"+among(&l.suggester, v.text(field), all))
+		p.report(at, channel.CodeUnknown, "names no "+kind, "name one of the "+kind+"s"+among(&p.suggester, v.text(field), all))
 	}
 }
 
 // allNamed reports whether all items of a list have a name, so that a name that is not there is a mistake.
-func allNamed(list *value) bool {
-	return list == nil || !slices.ContainsFunc(list.items, func(v *value) bool { return v.get("name") == nil })
-}
-
-// validateTenant refuses a tenant that the host has not allowed.
-func (l *loader) validateTenant(v *value) {
-	t, id := v.get("tenant"), v.text("tenant")
-	switch {
-	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
-	case id == dispatcher.AnyTenant:
-		l.report(t, channel.CodeForbidden, "is all tenants, which the host does not allow in this document", askTheHost)
-	case l.options.Tenant != "":
-		l.report(t, channel.CodeForbidden, "is not the tenant of this document", askTheHost)
-	default:
-		l.report(t, channel.CodeForbidden, "is a tenant that the host does not allow in this document", askTheHost)
-	}
-}
-
-const askTheHost = "leave it out, or have the host allow it"
-
-// validateRoutes asks the dispatcher what is wrong with routes, which were made of the values from. A route whose
-// channel is wrong has none, and one that is wrong itself is not among them: that is reported already.
-func (l *loader) validateRoutes(routes []dispatcher.Route, from []*value) {
-	routes = slices.Clone(routes)
-	there := make(map[string]bool, len(routes))
-	for _, r := range routes {
-		there[r.Name] = true
-	}
-	for i, r := range routes {
-		if !there[r.Protect.Fallback] {
-			routes[i].Protect.Fallback = ""
-		}
-	}
-	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
-	found := make([][]error, len(routes))
-	for _, each := range flatten(err) {
-		if e, ok := errors.AsType[*channel.ConfigError](each); ok {
-			index, field, _ := strings.Cut(strings.TrimPrefix(e.Path, "Routes["), "].")
-			if i, ok := atoi(index); ok && field != "Channel" {
-				moved := *e
-				moved.Path = field
-				found[i] = append(found[i], &moved)
-			}
-		}
-	}
-	for i, errs := range found {
-		l.addAll(from[i], errors.Join(errs...), routePaths)
-	}
-}
-
-// offered finds what a field of a channel names among what the host offers.
-func offered[T any](p *problems, of *value, field, def string, all map[string]T) T {
-	name := cmp.Or(of.text(field), def)
-	found, ok := all[name]
-	if !ok {
-		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, all))
-	}
-	return found
+func allNamed(parts []*value) bool {
+	return !slices.ContainsFunc(parts, func(v *value) bool { return v.get("name") == nil })
 }

@@ -176,9 +176,9 @@ func (c closing) Close() error {
 func TestChannelsAreClosed(t *testing.T) {
 	t.Parallel()
 	var closed atomic.Int32
-	o := config.Options{Types: config.Registry{"closing": {Make: func(config.Settings, config.Environment) (channel.Channel, error) {
+	o := config.Options{Types: config.NewRegistry(map[string]config.Type{"closing": {Make: func(config.Settings, config.Environment) (channel.Channel, error) {
 		return closing{channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), &closed}, nil
-	}}}}
+	}}})}
 	set, err := config.Load("a.yaml", []byte("channels: [{type: closing, name: a}, {type: closing, name: b}]"), o)
 	require.NoError(t, err)
 	assert.Zero(t, closed.Load())

@@ -17,8 +17,8 @@ import (
 // Options are the host's part of a configuration: what documents may use. The zero value allows public addresses,
 // secrets given as text and events without a tenant, and nothing else: set Tenant for documents that tenants write.
 type Options struct {
-	// Types are types of channels besides webhook, slack and email.
-	Types Registry
+	// Types are the types of channels; nil = webhook, slack and email.
+	Types *Registry
 	// References finds secrets by the word before the colon: {"env": Env, "file": File}, or a vault of the host's. nil
 	// = secrets are given as text.
 	References map[string]Reference

@@ -133,11 +133,11 @@ func (r *jsonReader) place(offset int) position {
 	}
 	passed := r.src[r.offset:max(offset, r.offset)]
 	if lines := bytes.Count(passed, []byte("\n")); lines > 0 {
-		r.at.line += lines
+		r.at.line += int32(lines)
 		r.at.column = 1
 		passed = passed[bytes.LastIndexByte(passed, '\n')+1:]
 	}
-	r.at.column += utf8.RuneCount(passed)
+	r.at.column += int32(utf8.RuneCount(passed))
 	r.offset = max(offset, r.offset)
 	return r.at
 }

@@ -19,13 +19,13 @@ func TestS52_NoCopyShowsASecret(t *testing.T) {
 	var settings config.Settings
 	var environ config.Environment
 	o := trusted()
-	o.Types = config.Registry{"spy": {
+	o.Types = config.NewRegistry(map[string]config.Type{"spy": {
 		Fields: []config.Field{{Name: "key", Kind: config.Secret, Doc: "A key."}, {Name: "url", Kind: config.Address, Doc: "A URL."}},
 		Make: func(s config.Settings, e config.Environment) (channel.Channel, error) {
 			settings, environ = s, e
 			return channel.Func(nil), nil
 		},
-	}}
+	}})
 	load(t, "a.yaml", "channels: [{type: spy, name: a, key: not-a-real-key, url: https://spy.example.com/not-a-real-hook}]", o)
 	for name, src := range styles(t) {
 		set := load(t, name, src, trusted())

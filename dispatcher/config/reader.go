@@ -35,7 +35,7 @@ func (r *reader) readObject(n *node, f *Field, t *table, path string) *value {
 		r.wrongKind(n, objectNode, path, "write its fields one below the other, indented")
 		return nil
 	}
-	v := &value{at: n.at, path: path, field: f, table: t}
+	v := &value{at: n.at, field: f}
 	found, seen := map[string]*value{}, map[string]position{}
 	for _, p := range n.fields {
 		at := join(path, p.name)
@@ -58,29 +58,32 @@ func (r *reader) readObject(n *node, f *Field, t *table, path string) *value {
 		if read := r.read(p.value, f, at); read != nil {
 			found[f.Name] = read
 		} else if f.Kind == Variants {
-			found[f.Name] = &value{at: p.value.at, path: at, field: f} // too much depends on it to go on without
+			found[f.Name] = &value{at: p.value.at, field: f} // too much depends on it to go on without
 		}
 	}
+	fields := make(object, 0, len(found))
 	for f := range t.all() {
 		if inner := found[f.Name]; inner != nil {
-			v.fields = append(v.fields, inner)
+			inner.parent = v
+			fields = append(fields, inner)
 		} else if f.Required && !r.within(join(path, f.Name)) {
 			r.add(n.at, join(path, f.Name), channel.CodeMissing, "is missing", "add it: "+lowerFirst(firstLine(f.Doc)))
 		}
 	}
-	r.refuseVariables(v)
+	v.data = fields
+	r.refuseVariables(v, path)
 	return v
 }
 
 // refuseVariables reports what looks like a variable in a URL and is not the replacement of a mask.
-func (r *reader) refuseVariables(v *value) {
-	for _, address := range v.fields {
+func (r *reader) refuseVariables(v *value, path string) {
+	for _, address := range v.fields() {
 		if address.field.Kind != Address || address.field.List {
 			continue
 		}
 		for _, found := range variable.FindAllString(v.text(address.name()), -1) {
 			if !slices.ContainsFunc(v.masked(), func(m *value) bool { return strings.Contains(found, m.text("replacement")) }) {
-				r.report(address, channel.CodeInvalid, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
+				r.add(address.at, join(path, address.name()), channel.CodeInvalid, "has what looks like a variable in it, and nothing is put in its place here", maskRemedy)
 				break
 			}
 		}
@@ -109,7 +112,6 @@ func (r *reader) readList(n *node, f *Field, path string) *value {
 		r.wrongKind(n, listNode, path, "write each item in a line of its own that begins with a dash, or all in brackets")
 		return nil
 	}
-	v := &value{at: n.at, path: path, field: f, items: []*value{}}
 	if most := f.maxItems(r.caps); most > 0 && len(n.items) > most {
 		r.add(n.items[most].at, indexed(path, most), channel.CodeRange, "is one too many", fmt.Sprintf("use at most %d", most))
 		return nil
@@ -118,14 +120,14 @@ func (r *reader) readList(n *node, f *Field, path string) *value {
 		r.add(n.at, path, channel.CodeMissing, "is empty", "give at least one")
 		return nil
 	}
+	v, items := &value{at: n.at, field: f}, make(list, len(n.items))
 	for i, item := range n.items {
-		at := indexed(path, i)
-		read := r.readOne(item, f, at)
-		if read == nil {
-			read = &value{at: item.at, path: at, field: f} // keeps the others' places
+		if items[i] = r.readOne(item, f, indexed(path, i)); items[i] == nil {
+			items[i] = &value{at: item.at, field: f} // keeps the others' places
 		}
-		v.items = append(v.items, read)
+		items[i].parent = v
 	}
+	v.data = items
 	return v
 }
 
@@ -142,21 +144,20 @@ func (r *reader) readOne(n *node, f *Field, path string) *value {
 		r.add(n.at, path, wrong.Code, wrong.Problem, wrong.Remedy)
 		return nil
 	}
-	return &value{at: n.at, path: path, field: f, data: data}
+	return &value{at: n.at, field: f, data: data}
 }
 
 func (r *reader) readVariant(n *node, f *Field, path string) *value {
-	tag := f.tag()
 	if n.kind != objectNode {
 		r.wrongKind(n, objectNode, path, "write "+f.Tag+" and its other fields one below the other, indented")
 		return nil
 	}
 	i := slices.IndexFunc(n.fields, func(p pair) bool { return p.name == f.Tag })
 	if i < 0 {
-		r.add(n.at, join(path, f.Tag), channel.CodeMissing, "is missing", "set it to one of "+strings.Join(tag.Values, ", "))
+		r.add(n.at, join(path, f.Tag), channel.CodeMissing, "is missing", "set it to one of "+strings.Join(f.tag.Values, ", "))
 		return nil
 	}
-	chosen := r.readOne(n.fields[i].value, tag, join(path, f.Tag))
+	chosen := r.readOne(n.fields[i].value, f.tag, join(path, f.Tag))
 	if chosen == nil {
 		return nil
 	}
@@ -188,7 +189,7 @@ func lowerFirst(s string) string {
 	return s
 }
 
-// mistake is one in a value, whose reader knows the path.
+// valueError is a mistake in a value, whose reader knows the path.
 func valueError(code channel.ConfigCode, problem, remedy string) *channel.ConfigError {
 	return &channel.ConfigError{Code: code, Problem: problem, Remedy: remedy}
 }
@@ -242,7 +243,10 @@ func (r *reader) readText(s string, f *Field) (any, *channel.ConfigError) {
 		return nil, valueError(channel.CodeMissing, "is empty", "give a value, or remove it")
 	case f.Max > 0 && count > f.Max:
 		return nil, valueError(channel.CodeRange, fmt.Sprintf("has %d characters", count), fmt.Sprintf("use at most %d", f.Max))
-	case f.Values != nil && !slices.Contains(f.Values, s):
+	case f.Values != nil:
+		if i := slices.Index(f.Values, s); i >= 0 {
+			return f.Values[i], nil // which documents share
+		}
 		remedy := "use one of " + strings.Join(f.Values, ", ")
 		if like := r.similar(s, f.Values); like != "" {
 			remedy = "did you mean " + like + "? " + remedy
@@ -340,6 +344,12 @@ func notZero(f *Field) string {
 		return "write " + f.Word + ", or leave it out for the default"
 	}
 	return "give a longer time, or leave it out for the default"
+}
+
+// atoi reads the digits of a number that is not negative and fits an int of 32 bits, and nothing else.
+func atoi(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err == nil
 }
 
 // writeDuration is d without parts that are zero: 24h, not 24h0m0s.

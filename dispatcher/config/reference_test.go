@@ -46,7 +46,7 @@ func TestSecretsByReference(t *testing.T) {
 		"literal:[redacted]":     {"[redacted]", "[redacted]"},
 	} {
 		var got secret.Value
-		o := config.Options{Types: config.Registry{"keyed": keyed(&got)}, References: map[string]config.Reference{"env": config.Env, "file": config.File, "vault": vault}}
+		o := config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(&got)}), References: map[string]config.Reference{"env": config.Env, "file": config.File, "vault": vault}}
 		set := load(t, "a.yaml", "channels: [{type: keyed, name: a, key: "+quote(text)+"}]", o)
 		revealed, err := got.Reveal(t.Context())
 		require.NoError(t, err, text)
@@ -63,7 +63,7 @@ func TestSecretsByReference(t *testing.T) {
 		"env:":          `a.yaml:1:40: channels[0].key is not the name of an environment variable; correct the reference`,
 		"file:relative": `a.yaml:1:40: channels[0].key is not the absolute path of a file; correct the reference`,
 	} {
-		o := config.Options{Types: config.Registry{"keyed": keyed(new(secret.Value))}, References: map[string]config.Reference{"env": config.Env, "file": config.File, "vault": vault}}
+		o := config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(new(secret.Value))}), References: map[string]config.Reference{"env": config.Env, "file": config.File, "vault": vault}}
 		_, err := config.Load("a.yaml", []byte("channels: [{type: keyed, name: a, key: "+quote(text)+"}]"), o)
 		require.EqualError(t, err, want)
 	}
@@ -106,7 +106,7 @@ func TestLookalikesOfReferencesAreMistakes(t *testing.T) {
 			if references == nil && text == "Passbox:x" {
 				continue // nobody knows that word
 			}
-			o := config.Options{Types: config.Registry{"keyed": keyed(new(secret.Value))}, References: references}
+			o := config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(new(secret.Value))}), References: references}
 			_, err := config.Load("a.json", []byte(`{"channels": [{"type": "keyed", "name": "a", "key": `+quote(text)+"}]}"), o)
 			require.Error(t, err, text)
 			e := listed(err)[0]
@@ -121,7 +121,7 @@ func TestLookalikesOfReferencesAreMistakes(t *testing.T) {
 		}
 		// Said to be the secret itself, it is.
 		var got secret.Value
-		o := config.Options{Types: config.Registry{"keyed": keyed(&got)}, References: all}
+		o := config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(&got)}), References: all}
 		set := load(t, "a.json", `{"channels": [{"type": "keyed", "name": "a", "key": `+quote("literal:"+text)+"}]}", o)
 		assert.Equal(t, text, revealed(t, got))
 		load(t, "b.json", reveal(t, set.Document), o)
@@ -129,7 +129,7 @@ func TestLookalikesOfReferencesAreMistakes(t *testing.T) {
 	}
 	for _, text := range []string{"user:password", "pa$$word", "$1$salt$hash", "100%", "a:b:c", "Bearer abc", "{a}", "123456:ABC", "https://x.example/env:x", "multi\nline", "line\n"} {
 		var got secret.Value
-		load(t, "a.json", `{"channels": [{"type": "keyed", "name": "a", "key": `+quote(text)+"}]}", config.Options{Types: config.Registry{"keyed": keyed(&got)}, References: all})
+		load(t, "a.json", `{"channels": [{"type": "keyed", "name": "a", "key": `+quote(text)+"}]}", config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(&got)}), References: all})
 		assert.Equal(t, text, revealed(t, got))
 	}
 }
@@ -168,7 +168,7 @@ func TestReferencesAreTheHostsToAllow(t *testing.T) {
 	t.Setenv("TOCSIN_KEY", "from the environment")
 	for _, text := range []string{"env:TOCSIN_KEY", "file:/etc/passwd"} {
 		var got secret.Value
-		_, err := config.Load("a.yaml", []byte("channels: [{type: keyed, name: a, key: "+quote(text)+"}]"), config.Options{Types: config.Registry{"keyed": keyed(&got)}})
+		_, err := config.Load("a.yaml", []byte("channels: [{type: keyed, name: a, key: "+quote(text)+"}]"), config.Options{Types: config.NewRegistry(map[string]config.Type{"keyed": keyed(&got)})})
 		require.Error(t, err)
 		assert.Contains(t, err.Error(), "which is not allowed in this document")
 		assert.True(t, got.IsZero())

@@ -13,9 +13,30 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Registry holds the types of channel that documents may have, by name. It is a value of the host's: nothing is
-// registered anywhere else.
-type Registry map[string]Type
+// Registry holds the types of channels that documents may have. It is immutable and a value of the host's: nothing is
+// registered anywhere else. Give one to all calls of [Load]: documents share its tables.
+type Registry struct {
+	types    map[string]Type
+	document *table // of documents with channels of these types
+}
+
+// NewRegistry makes a Registry of the types webhook, slack and email, and of more, by the name that documents have for
+// each. One of more that has such a name replaces it.
+func NewRegistry(more map[string]Type) *Registry {
+	types := map[string]Type{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
+	maps.Copy(types, more)
+	return &Registry{types, documentTable(types)}
+}
+
+var builtInTypes = sync.OnceValue(func() *Registry { return NewRegistry(nil) }) //nolint:gochecknoglobals // read-only, and made when needed
+
+// orBuiltIn returns r, or what there is without one.
+func (r *Registry) orBuiltIn() *Registry {
+	if r == nil || r.document == nil {
+		return builtInTypes()
+	}
+	return r
+}
 
 // Type is a type of channel.
 type Type struct {
@@ -73,19 +94,4 @@ type Environment struct {
 	References slack.References
 	Progress   email.Progress
 	Logger     *slog.Logger
-}
-
-var builtInTypes = sync.OnceValue(func() Registry { //nolint:gochecknoglobals // read-only, and made when needed
-	types := Registry{"webhook": webhookType(), "slack": slackType(), "email": emailType()}
-	for _, t := range types {
-		makeTags(t.Fields)
-	}
-	return types
-})
-
-// withBuiltIn returns r with the types that are always there. A type of r with such a name replaces it.
-func (r Registry) withBuiltIn() Registry {
-	all := maps.Clone(builtInTypes())
-	maps.Copy(all, r)
-	return all
 }

@@ -84,7 +84,7 @@ func TestThirdPartyTypesRegister(t *testing.T) {
 	t.Parallel()
 	var made []*topic
 	guard := new(netguard.Guard)
-	o := config.Options{Types: config.Registry{"sns": topicType(&made)}, Networks: map[string]*netguard.Guard{"aws": guard}}
+	o := config.Options{Types: config.NewRegistry(map[string]config.Type{"sns": topicType(&made)}), Networks: map[string]*netguard.Guard{"aws": guard}}
 	set := load(t, "a.yaml", topicDocument, o)
 	require.Len(t, made, 1)
 	assert.Same(t, made[0], set.Routes[0].Channel)
@@ -121,7 +121,7 @@ func TestErrorsOfThirdPartyTypesHavePlaces(t *testing.T) {
 		{"{name: severity,", "{nam: severity,"}: "channels[0].attributes[0].name is missing; add it: name of the attribute",
 	} {
 		_, err := config.Load("a.yaml", []byte(strings.Replace(topicDocument, change[0], change[1], 1)), config.Options{
-			Types: config.Registry{"sns": topicType(new([]*topic))}, Networks: map[string]*netguard.Guard{"aws": new(netguard.Guard)},
+			Types: config.NewRegistry(map[string]config.Type{"sns": topicType(new([]*topic))}), Networks: map[string]*netguard.Guard{"aws": new(netguard.Guard)},
 		})
 		require.ErrorContains(t, err, want)
 	}
@@ -134,7 +134,7 @@ func TestTypesThatMakeNothing(t *testing.T) {
 		{},
 		{Make: func(config.Settings, config.Environment) (channel.Channel, error) { return nil, nil }}, //nolint:nilnil // the mistake
 	} {
-		_, err := config.Load("a.yaml", []byte("channels: [{type: odd, name: a}]"), config.Options{Types: config.Registry{"odd": typ}})
+		_, err := config.Load("a.yaml", []byte("channels: [{type: odd, name: a}]"), config.Options{Types: config.NewRegistry(map[string]config.Type{"odd": typ})})
 		require.EqualError(t, err, "a.yaml:1:19: channels[0].type makes no channel; have the host's Type.Make return one")
 	}
 }
@@ -142,12 +142,12 @@ func TestTypesThatMakeNothing(t *testing.T) {
 // Addresses of a list have nothing to be recognised by, so that they have to be given again.
 func TestListsOfAddressesAreNotKept(t *testing.T) {
 	t.Parallel()
-	o := config.Options{Types: config.Registry{"many": {
+	o := config.Options{Types: config.NewRegistry(map[string]config.Type{"many": {
 		Fields: []config.Field{{Name: "urls", Kind: config.Address, List: true, Destination: true, Doc: "The receivers."}},
 		Make: func(config.Settings, config.Environment) (channel.Channel, error) {
 			return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), nil
 		},
-	}}}
+	}})}
 	set := load(t, "a.yaml", "channels: [{type: many, name: a, urls: ['https://a.example.com/not-a-real-secret', 'https://b.example.com/']}]", o)
 	shown := set.Document.JSON()
 	assert.NotContains(t, string(shown), "not-a-real-secret")
@@ -185,7 +185,7 @@ func TestMistakesOfAGoConfigAreWhereTheDocumentHasThem(t *testing.T) {
     rules:
       - from_name: b
       - {}
-`), config.Options{Types: config.Registry{"relay": relay}})
+`), config.Options{Types: config.NewRegistry(map[string]config.Type{"relay": relay})})
 	assert.EqualError(t, err, `a.yaml:2:5: channels[0].max_size is wrong; correct it
 a.yaml:4:17: channels[0].relay_host is wrong; correct it
 a.yaml:6:20: channels[0].rules[0].from_name is not allowed; remove it
@@ -198,6 +198,6 @@ a.yaml:7:9: channels[0].rules[1].from_name is wrong; correct it`)
 	relay.Make = func(config.Settings, config.Environment) (channel.Channel, error) {
 		return nil, relayError("Dialer.Timeout")
 	}
-	_, err = config.Load("a.yaml", []byte("channels: [{type: relay, name: a}]"), config.Options{Types: config.Registry{"relay": relay}})
+	_, err = config.Load("a.yaml", []byte("channels: [{type: relay, name: a}]"), config.Options{Types: config.NewRegistry(map[string]config.Type{"relay": relay})})
 	assert.EqualError(t, err, "a.yaml:1:12: channels[0] is wrong; correct it")
 }

@@ -109,7 +109,7 @@ routes:
   - {name: subjects, channel: subjects, tenant: "*", order: by_subject, concurrency: 1, retry: {interval: 1ms}, backlog: {jobs: 100000}}
   - {name: tenant, channel: tenant, tenant: acme, concurrency: 1, retry: {interval: 1ms}, backlog: {jobs: 100000}}
 `
-	o := config.Options{Types: config.Registry{"counter": counterType(ledgers)}, Tenants: anyTenant()}
+	o := config.Options{Types: config.NewRegistry(map[string]config.Type{"counter": counterType(ledgers)}), Tenants: anyTenant()}
 	set, err := config.Load("routes.yaml", []byte(document), o)
 	require.NoError(t, err)
 	engine, err := dispatcher.New(dispatcher.Config{Routes: set.Routes, Logger: slog.New(slog.DiscardHandler)})

@@ -2,11 +2,11 @@ package config
 
 import "strings"
 
-// Schema returns the JSON Schema (draft 2020-12) of documents with the given types of channels besides the built-in
+// Schema returns the JSON Schema (draft 2020-12) of documents with channels of the given types; nil = the built-in
 // ones. It is for editors, with the default [Caps]: they complete names of fields, show what these mean, and mark what
 // is wrong with a single field. What only the whole document shows, such as a name that is used twice, [Load] reports.
-func Schema(types Registry) []byte {
-	object := objectSchema(documentTable(types), "")
+func Schema(types *Registry) []byte {
+	object := objectSchema(types.orBuiltIn().document, "")
 	return indented(append([]written{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "Channels and routes of Tocsin"},
@@ -110,7 +110,6 @@ func textSchema(f *Field) []written {
 // variantSchema first wants a tag that is known, and then what that tag wants: an editor so marks the one field that is
 // wrong, not that none of the variants fits.
 func variantSchema(f *Field, doc string) []written {
-	tag := f.tag()
 	var all []any
 	for _, v := range f.Variants {
 		is := []written{{f.Tag, []written{{"const", v.Name}}}}
@@ -120,7 +119,7 @@ func variantSchema(f *Field, doc string) []written {
 		})
 	}
 	return described(doc, written{"type", "object"}, written{"required", []any{f.Tag}},
-		written{"properties", []written{{f.Tag, fieldSchema(tag)}}}, written{"allOf", all})
+		written{"properties", []written{{f.Tag, fieldSchema(f.tag)}}}, written{"allOf", all})
 }
 
 func texts(all []string) []any {

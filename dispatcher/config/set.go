@@ -24,27 +24,28 @@ type Set struct {
 	Alerts   map[dispatcher.RouteID]health.Alert // for the health.Monitor
 	Document *Document
 
-	channels []*sharedChannel
-	byName   map[string]*sharedChannel
-
-	env Environment // of channels that name no network, for a Set that replaces this one
+	channels []*sharedChannel // of the document, in its order
+	made     []madeRoute      // Routes as they were made
+	closed   bool
+	env      Environment // of channels that name nothing, for a Set that replaces this one
 
 	// For Findings.
-	file    string
 	samples []event.Event
-	types   []event.Type              // all that there are
-	filters map[string][]event.Filter // by channel
+	types   []event.Type // all that the host has
 }
 
 var _ io.Closer = (*Set)(nil)
 
 // Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
 func (s *Set) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	var errs []error
 	for _, c := range s.channels {
 		errs = append(errs, c.release())
 	}
-	s.channels = nil
 	return errors.Join(errs...)
 }
 
@@ -61,13 +62,13 @@ func (s *Set) GoString() string { return s.String() }
 type sharedChannel struct {
 	channel.Channel
 
-	users  atomic.Int32
-	source *value // the description it was made of
-	env    Environment
+	users    atomic.Int32
+	env      Environment        // that it was made with
+	compiled []compiledTemplate // that it was made of
 }
 
-func newSharedChannel(c channel.Channel, source *value, env Environment) *sharedChannel {
-	s := &sharedChannel{Channel: c, source: source, env: env}
+func newSharedChannel(c channel.Channel, env Environment, compiled []compiledTemplate) *sharedChannel {
+	s := &sharedChannel{Channel: c, env: env, compiled: slices.Clip(compiled)}
 	s.users.Store(1)
 	return s
 }
@@ -99,32 +100,27 @@ func closeChannel(c channel.Channel) error {
 	return nil
 }
 
-// unchanged returns the channel of the previous Set that is described as v is, for the same surroundings, and
-// counts this Set among those that use it; nil = there is none.
-func (l *loader) unchanged(v *value, env Environment) *sharedChannel {
-	if l.options.Previous == nil {
-		return nil
-	}
-	before := l.options.Previous.byName[v.text("name")]
-	if before == nil || !sameChannel(v, before.source) || !sameEnvironment(env, before.env) || !before.acquire() {
-		return nil
-	}
-	return before
+// madeChannel is a channel and what a document says about it; zero = there is none.
+type madeChannel struct {
+	*sharedChannel
+	source *value
 }
 
-// sameChannel compares what two documents say about a channel, their secrets included: what is in the documents,
-// not what a reference leads to. Templates that were compiled stay with the description.
-func sameChannel(v, before *value) bool {
-	if v == nil || before == nil {
-		return v == before
+// byName finds the channels of a Set, which may be nil, by their names.
+func (s *Set) byName() map[string]madeChannel {
+	if s == nil {
+		return nil
 	}
-	a, isSecret := v.data.(credential)
-	b, wasSecret := before.data.(credential)
-	if v.name() != before.name() || isSecret != wasSecret || isSecret && !sameCredential(a, b) || !isSecret && v.data != before.data {
-		return false
+	all := make(map[string]madeChannel, len(s.channels))
+	for i, v := range s.Document.list("channels") {
+		all[v.text("name")] = madeChannel{s.channels[i], v}
 	}
-	v.compiled = before.compiled
-	return slices.EqualFunc(v.items, before.items, sameChannel) && slices.EqualFunc(v.fields, before.fields, sameChannel)
+	return all
+}
+
+// isLike reports whether the channel is described as v is, its secrets included, for the same surroundings.
+func (m madeChannel) isLike(v *value, env Environment) bool {
+	return m.sharedChannel != nil && sameValue(v, m.source, sameCredential) && sameEnvironment(env, m.env)
 }
 
 // sameCredential compares secrets as they are written. The values of one reference are the same if they are read

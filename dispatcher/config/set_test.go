@@ -101,10 +101,10 @@ func TestAChannelOfSeveralSetsIsClosedWithTheLast(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
 		var closed atomic.Int32
 		made := 0
-		o := config.Options{Types: config.Registry{"closing": {Make: func(config.Settings, config.Environment) (channel.Channel, error) {
+		o := config.Options{Types: config.NewRegistry(map[string]config.Type{"closing": {Make: func(config.Settings, config.Environment) (channel.Channel, error) {
 			made++
 			return closing{channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), &closed}, nil
-		}}}}
+		}}})}
 		sets := make([]*config.Set, 3)
 		for i := range sets {
 			var err error
@@ -170,13 +170,13 @@ func TestSlackThreadsOutliveAReload(t *testing.T) {
 func TestWhatChannelsRemember(t *testing.T) {
 	t.Parallel()
 	var got config.Environment
-	o := config.Options{Types: config.Registry{"spy": {
+	o := config.Options{Types: config.NewRegistry(map[string]config.Type{"spy": {
 		Fields: []config.Field{{Name: "n", Kind: config.Number, Doc: "A number."}},
 		Make: func(_ config.Settings, e config.Environment) (channel.Channel, error) {
 			got = e
 			return channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }), nil
 		},
-	}}}
+	}})}
 	o.Previous = load(t, "a.yaml", "channels: [{type: spy, name: a, n: 1}]", o)
 	before := got
 	load(t, "a.yaml", "channels: [{type: spy, name: a, n: 2}]", o)

@@ -31,7 +31,7 @@ func parseYAML(src []byte, most int, p *problems) *node {
 		return nil
 	}
 	if err := loader.Load(&another); err == nil {
-		p.add(position{another.Line, another.Column}, "", channel.CodeInvalid, "is followed by another one", "write one document per file, without ---")
+		p.add(placeAt(another.Line, another.Column), "", channel.CodeInvalid, "is followed by another one", "write one document per file, without ---")
 		return nil
 	} else if !errors.Is(err, io.EOF) {
 		notYAML(err, src, p)
@@ -48,7 +48,7 @@ func parseYAML(src []byte, most int, p *problems) *node {
 func notYAML(err error, src []byte, p *problems) {
 	at, message := position{}, "cannot be read"
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
-		at, message = position{e.Mark.Line, e.Mark.Column}, strings.TrimPrefix(e.Message, "yaml: ")
+		at, message = placeAt(e.Mark.Line, e.Mark.Column), strings.TrimPrefix(e.Message, "yaml: ")
 		if e.ContextMsg != "" {
 			message += " " + e.ContextMsg
 		}
@@ -61,7 +61,7 @@ func notYAML(err error, src []byte, p *problems) {
 		p.add(at, "", channel.CodeInvalid, "is not valid YAML: "+message, "indent with spaces, not tabs, and put text that begins with @, ` or % in quotes")
 		return
 	}
-	if place, ok := unquotedTemplate(src, at.line); ok {
+	if place, ok := unquotedTemplate(src, int(at.line)); ok {
 		p.add(place, "", channel.CodeInvalid, unquoted, quoteIt)
 		return
 	}
@@ -81,7 +81,7 @@ func unquotedTemplate(src []byte, line int) (position, bool) {
 	lines := bytes.Split(src, []byte("\n"))
 	for n := min(line, len(lines)); n >= max(line-1, 1); n-- {
 		if at := templateStart.FindSubmatchIndex(lines[n-1]); at != nil {
-			return position{n, 1 + utf8.RuneCount(lines[n-1][:at[2]])}, true
+			return placeAt(n, 1+utf8.RuneCount(lines[n-1][:at[2]])), true
 		}
 	}
 	return position{}, false
@@ -101,7 +101,7 @@ func (c *yamlConverter) refuse(at position, problem, remedy string) *node {
 }
 
 func (c *yamlConverter) convert(y *yaml.Node, depth int) *node {
-	at := position{y.Line, y.Column}
+	at := placeAt(y.Line, y.Column)
 	if c.failed && c.budget.spent() {
 		return &node{at: at, kind: nullNode}
 	}
@@ -138,7 +138,7 @@ func (c *yamlConverter) object(y *yaml.Node, at position, depth int) *node {
 	n := &node{at: at, kind: objectNode}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
-		place := position{key.Line, key.Column}
+		place := placeAt(key.Line, key.Column)
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}

@@ -1,6 +1,6 @@
 // Package snsconfig lets the documents of package config have topics of Amazon SNS:
 //
-//	set, err := config.Load("routes.yaml", src, config.Options{Types: config.Registry{"sns": snsconfig.Type()}})
+//	set, err := config.Load("routes.yaml", src, config.Options{Types: config.NewRegistry(map[string]config.Type{"sns": snsconfig.Type()})})
 //
 // reads
 //

@@ -60,7 +60,7 @@ func options(t *testing.T, of config.Type) config.Options {
 	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
 	require.NoError(t, err)
 	return config.Options{
-		Types:    config.Registry{"sns": of},
+		Types:    config.NewRegistry(map[string]config.Type{"sns": of}),
 		Networks: map[string]*netguard.Guard{"here": guard},
 		Limits:   map[string]netguard.Limits{"here": {AllowInsecureHTTP: true}},
 	}
@@ -202,7 +202,7 @@ func TestMistakesAreInTheDocumentsWords(t *testing.T) {
 
 func TestSchemaDescribesTopics(t *testing.T) {
 	t.Parallel()
-	schema := config.Schema(config.Registry{"sns": snsconfig.Type()})
+	schema := config.Schema(config.NewRegistry(map[string]config.Type{"sns": snsconfig.Type()}))
 	assert.True(t, json.Valid(schema))
 	assert.Contains(t, string(schema), `"topic_arn"`)
 }

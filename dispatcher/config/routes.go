@@ -1,0 +1,115 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/event"
+	"github.com/tocsin-go/tocsin/retry"
+)
+
+// madeRoute is what a route was made of, and what was made.
+type madeRoute struct {
+	source *value
+	index  int // among those of the document
+	events event.Filter
+	retry  retry.Policy
+}
+
+// routes makes the routes of d, whose channels are made.
+func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) {
+	all := d.list("routes")
+	if all == nil {
+		return
+	}
+	news := alerts{l.problems, l.options.Tenant, l.byName(d.root.get("routes")), map[dispatcher.RouteID]health.Alert{}, map[string]map[string]bool{}}
+	f := newFilters(l.options, l.vocabularies, &l.suggester)
+	channelsKnown, routesKnown := allNamed(d.list("channels")), allNamed(all)
+	for i, v := range all {
+		l.part = indexed("routes", i)
+		l.validateTenant(v)
+		if channelsKnown {
+			reportUnknown(l.problems, v, "channel", "channel", made)
+		}
+		if routesKnown {
+			reportUnknown(l.problems, v, "fallback", "route", news.routes)
+		}
+		news.add(v)
+		r, err := routeOf(Settings{v: v}, made[v.text("channel")], f)
+		if err != nil {
+			l.addAll(v, err, nil)
+			continue
+		}
+		if !v.complete() {
+			continue
+		}
+		if !v.has("tenant") {
+			r.Tenant = l.options.Tenant
+		}
+		set.Routes = append(set.Routes, r)
+		set.made = append(set.made, madeRoute{source: v, index: i})
+	}
+	l.part = ""
+	for i := range set.Routes {
+		r := &set.Routes[i]
+		news.extend(r)
+		set.made[i].events, set.made[i].retry = r.Events, r.Retry
+	}
+	set.Alerts = news.all
+	l.validateRoutes(set)
+}
+
+// validateTenant refuses a tenant that the host has not allowed.
+func (l *loader) validateTenant(v *value) {
+	t, id := v.get("tenant"), v.text("tenant")
+	switch {
+	case t == nil || id == l.options.Tenant || l.options.allowsTenant(id):
+	case id == dispatcher.AnyTenant:
+		l.report(t, channel.CodeForbidden, "is all tenants, which the host does not allow in this document", askTheHost)
+	case l.options.Tenant != "":
+		l.report(t, channel.CodeForbidden, "is not the tenant of this document", askTheHost)
+	default:
+		l.report(t, channel.CodeForbidden, "is a tenant that the host does not allow in this document", askTheHost)
+	}
+}
+
+const askTheHost = "leave it out, or have the host allow it"
+
+// validateRoutes asks the dispatcher what is wrong with the routes. A route whose channel is wrong has none, and one
+// that is wrong itself is not among them: that is reported already.
+func (l *loader) validateRoutes(set *Set) {
+	routes := slices.Clone(set.Routes)
+	there := make(map[string]bool, len(routes))
+	for _, r := range routes {
+		there[r.Name] = true
+	}
+	for i, r := range routes {
+		if !there[r.Protect.Fallback] {
+			routes[i].Protect.Fallback = ""
+		}
+	}
+	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
+	found := make([][]error, len(routes))
+	for _, each := range flatten(err) {
+		if e, ok := errors.AsType[*channel.ConfigError](each); ok {
+			index, field, _ := strings.Cut(strings.TrimPrefix(e.Path, "Routes["), "].")
+			if i, ok := atoi(index); ok && field != "Channel" {
+				moved := *e
+				moved.Path = field
+				found[i] = append(found[i], &moved)
+			}
+		}
+	}
+	for i, errs := range found {
+		if len(errs) > 0 {
+			l.part = indexed("routes", set.made[i].index)
+			l.addAll(set.made[i].source, errors.Join(errs...), routePaths)
+		}
+	}
+	l.part = ""
+}

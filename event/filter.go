@@ -47,7 +47,7 @@ func Types(patterns ...string) Filter {
 	if len(patterns) == 0 {
 		return Filter{}
 	}
-	n := &filterNode{op: opTypes}
+	n := &filterNode{op: opTypes, patterns: make([]pattern, 0, len(patterns))}
 	var errs []error
 	for i, text := range patterns {
 		p, err := parsePattern(text, i)

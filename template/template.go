@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,7 +57,7 @@ func Compile(source string, o Options) (*Template, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: c.code, part: c.urlPart}
+	t := &Template{mode: o.Mode, limits: limits, lines: c.lines, code: slices.Clone(c.code), part: c.urlPart}
 	t.pool.New = func() any { return &machine{t: t} }
 	if err := t.validateWithoutData(); err != nil {
 		return nil, err

@@ -97,6 +97,9 @@ func (c Config) fixedHeader() (http.Header, []headerTemplate, error) {
 	}
 	header["Content-Type"] = []string{c.contentType()}
 	header["Accept-Encoding"] = []string{"identity"} // a response worth compressing is not worth reading
+	if c.Auth.scheme != none {
+		header["Authorization"] = []string{secret.Redacted}
+	}
 	return header, templates, errors.Join(errs...)
 }
 

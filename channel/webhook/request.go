@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -50,10 +51,15 @@ func (c Config) secrets(u *url.URL) *secret.Set {
 // shownRequest is what receipts show of every request. It is what whoever wrote the configuration wrote openly, so it
 // is not searched for secrets: what of a list of guesses is hidden would tell which of them is one.
 func (c Config) shownRequest(origin string, header http.Header) channel.Message {
-	shown := channel.Message{Start: c.Method + " " + origin, Header: maps.Clone(header)}
+	shown := channel.Message{Start: c.Method + " " + origin, Header: header}
 	if len(c.Masks) > 0 {
 		shown.Start = c.Method + " " + c.URL
 	}
+	differs := func(h Header) bool { return h.Template != nil || alwaysSensitive(http.CanonicalHeaderKey(h.Name)) }
+	if !slices.ContainsFunc(c.Headers, differs) {
+		return shown
+	}
+	shown.Header = maps.Clone(header)
 	for _, h := range c.Headers {
 		switch name := http.CanonicalHeaderKey(h.Name); {
 		case alwaysSensitive(name):
@@ -61,9 +67,6 @@ func (c Config) shownRequest(origin string, header http.Header) channel.Message 
 		case h.Template != nil:
 			delete(shown.Header, name) // until it is made
 		}
-	}
-	if c.Auth.scheme != none {
-		shown.Header["Authorization"] = []string{secret.Redacted}
 	}
 	return shown
 }

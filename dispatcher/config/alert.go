@@ -1,6 +1,9 @@
 package config
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
@@ -17,13 +20,13 @@ func alertsField() Field {
 	}}
 }
 
-// alerts collects the alerts of a document, and lets the routes that they name take them.
+// alerts collects the alerts of a document, and which routes take them.
 type alerts struct {
 	*problems
 	tenant  string            // of routes that name none
 	routes  map[string]*value // all of the document, by name
 	all     map[dispatcher.RouteID]health.Alert
-	failing map[string]map[string]bool // RouteIDs of the routes that fail, as text, by the name of the route that notifies
+	failing map[string][]string // RouteIDs of the routes that fail, as text, by the name of the route that notifies
 }
 
 // add adds the alerts of a route.
@@ -44,10 +47,7 @@ func (a *alerts) add(route *value) {
 		case !mayNotify(a.tenantOf(contact), a.tenantOf(route)):
 			a.report(at, channel.CodeForbidden, "names a route for another tenant", "name a route of the same tenant, or one of all tenants")
 		default:
-			if a.failing[to] == nil {
-				a.failing[to] = map[string]bool{}
-			}
-			a.failing[to][id.String()] = true
+			a.failing[to] = append(a.failing[to], id.String())
 		}
 	}
 }
@@ -68,12 +68,17 @@ func mayNotify(contact, failing string) bool {
 	return contact == dispatcher.AnyTenant || contact == failing
 }
 
-// extend lets r take the alerts about the routes that name it.
-func (a *alerts) extend(r *dispatcher.Route) {
-	failing := a.failing[r.Name]
-	if failing == nil {
-		return
+// about returns the filter wanted, and the alerts about the routes failing besides: their RouteIDs as text, sorted.
+func about(failing []string, wanted event.Filter) event.Filter {
+	if len(failing) == 0 {
+		return wanted
 	}
-	alerts := event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
-	r.Events = event.Any(r.Events, event.All(alerts, event.Where(func(e event.Event) bool { return failing[e.Subject()] })))
+	return event.Any(wanted, event.All(alertTypes(), event.Where(func(e event.Event) bool {
+		_, found := slices.BinarySearch(failing, e.Subject())
+		return found
+	})))
 }
+
+var alertTypes = sync.OnceValue(func() event.Filter { //nolint:gochecknoglobals // read-only, and made when needed
+	return event.Types(string(event.TypeChannelFailing), string(event.TypeChannelRecovered), string(event.TypeChannelDisabled), string(event.TypeDeliveryDead))
+})

@@ -54,6 +54,8 @@ type loader struct {
 	limits       map[string]netguard.Limits
 	vocabularies map[string]event.Vocabulary
 
+	filters *filters // nil = not needed so far
+
 	isMade bool              // the values are those of a Document: nothing of them stands for a stored secret
 	stored map[string]*value // channels whose secrets are kept, by name
 }
@@ -83,7 +85,7 @@ func (l *loader) reader() *reader {
 // load makes the Set of d.
 func (l *loader) load(d *Document) (*Set, error) {
 	l.validateVocabularies()
-	set := &Set{Document: d, samples: l.options.Samples, types: l.options.EventTypes, env: l.env}
+	set := &Set{Document: d, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
 	l.routes(d, l.channels(d, set), set)
 	if len(l.all) > 0 {
 		_ = set.Close() // what was made never sent anything

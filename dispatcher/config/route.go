@@ -60,22 +60,14 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 // routePaths are the fields of documents that those of a dispatcher.Route are made of, where the name is another one.
 var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} //nolint:gochecknoglobals // read-only table
 
-// routeOf makes the route that s describes.
-func routeOf(s Settings, c channel.Channel, f filters) (dispatcher.Route, error) {
-	events, err := f.forRoute(s)
-	var policy retry.Policy
-	var retryErr error
-	if s.Has("retry") {
-		policy, retryErr = retryPolicy(s.Object("retry"))
-	}
-	protect, protectErr := protectionOf(s)
+// routeOf makes the route that s describes, but for Events and Retry.
+func routeOf(s Settings, c channel.Channel) (dispatcher.Route, error) {
+	protect, err := protectionOf(s)
 	once, rate, backlog := s.Object("dedup"), s.Object("rate"), s.Object("backlog")
 	r := dispatcher.Route{
 		Name:        s.Text("name"),
 		Channel:     c,
 		Tenant:      s.Text("tenant"),
-		Events:      events,
-		Retry:       policy,
 		Timeout:     s.Duration("timeout"),
 		Concurrency: s.Number("concurrency"),
 		Order:       map[string]dispatcher.Order{"by_subject": dispatcher.BySubject, "strict": dispatcher.Strict}[s.Text("order")],
@@ -86,12 +78,16 @@ func routeOf(s Settings, c channel.Channel, f filters) (dispatcher.Route, error)
 		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
 		Protect:     protect,
 	}
-	return r, errors.Join(err, retryErr, protectErr)
+	return r, err
 }
 
-// retryPolicy makes the policy that the field retry describes: a schedule, or a fixed or growing interval bounded by
-// count, duration, both or neither.
-func retryPolicy(s Settings) (retry.Policy, error) {
+// retryPolicy makes the policy that the field retry of a route describes: a schedule, or a fixed or growing interval
+// bounded by count, duration, both or neither.
+func retryPolicy(route Settings) (retry.Policy, error) {
+	if !route.Has("retry") {
+		return nil, nil //nolint:nilnil // the default
+	}
+	s := route.Object("retry")
 	var errs []error
 	beside := func(field string, others ...string) {
 		for _, other := range others {

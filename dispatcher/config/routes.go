@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -13,12 +14,13 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// madeRoute is what a route was made of, and what was made.
+// madeRoute is a route, what it was made of, and what was made.
 type madeRoute struct {
-	source *value
-	index  int // among those of the document
-	events event.Filter
-	retry  retry.Policy
+	source  *value
+	index   int      // among those of the document
+	failing []string // RouteIDs of the routes about whose failures it notifies, as text, sorted
+	events  event.Filter
+	retry   retry.Policy
 }
 
 // routes makes the routes of d, whose channels are made.
@@ -27,8 +29,7 @@ func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) 
 	if all == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.byName(d.root.get("routes")), map[dispatcher.RouteID]health.Alert{}, map[string]map[string]bool{}}
-	f := newFilters(l.options, l.vocabularies, &l.suggester)
+	news := alerts{l.problems, l.options.Tenant, l.byName(d.root.get("routes")), map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
 	channelsKnown, routesKnown := allNamed(d.list("channels")), allNamed(all)
 	for i, v := range all {
 		l.part = indexed("routes", i)
@@ -40,7 +41,19 @@ func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) 
 			reportUnknown(l.problems, v, "fallback", "route", news.routes)
 		}
 		news.add(v)
-		r, err := routeOf(Settings{v: v}, made[v.text("channel")], f)
+	}
+	previous := l.previousRoutes()
+	set.Routes, set.made = make([]dispatcher.Route, 0, len(all)), make([]madeRoute, 0, len(all))
+	for i, v := range all {
+		l.part = indexed("routes", i)
+		name := v.text("name")
+		m := madeRoute{source: v, index: i, failing: slices.Sorted(slices.Values(news.failing[name]))}
+		r, err := routeOf(Settings{v: v}, made[v.text("channel")])
+		if before := previous[name]; before.isLike(m) {
+			m.events, m.retry = before.events, before.retry
+		} else {
+			err = errors.Join(err, l.make(&m))
+		}
 		if err != nil {
 			l.addAll(v, err, nil)
 			continue
@@ -51,17 +64,44 @@ func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) 
 		if !v.has("tenant") {
 			r.Tenant = l.options.Tenant
 		}
-		set.Routes = append(set.Routes, r)
-		set.made = append(set.made, madeRoute{source: v, index: i})
+		r.Events, r.Retry = m.events, m.retry
+		set.Routes, set.made = append(set.Routes, r), append(set.made, m)
 	}
 	l.part = ""
-	for i := range set.Routes {
-		r := &set.Routes[i]
-		news.extend(r)
-		set.made[i].events, set.made[i].retry = r.Events, r.Retry
-	}
 	set.Alerts = news.all
 	l.validateRoutes(set)
+}
+
+// make makes of a route what is not compared by its fields.
+func (l *loader) make(m *madeRoute) error {
+	if l.filters == nil {
+		f := newFilters(l.options, l.vocabularies, &l.suggester)
+		l.filters = &f
+	}
+	wanted, err := l.filters.forRoute(Settings{v: m.source})
+	m.events = about(m.failing, wanted)
+	policy, retryErr := retryPolicy(Settings{v: m.source})
+	m.retry = policy
+	return errors.Join(err, retryErr)
+}
+
+// previousRoutes are those of the previous Set by name, if filters still mean the same. An Engine that gets what is
+// unchanged as it was sees that it is.
+func (l *loader) previousRoutes() map[string]madeRoute {
+	p := l.options.Previous
+	if p == nil || !slices.Equal(p.types, l.options.EventTypes) || !reflect.DeepEqual(p.vocabularies, l.options.Vocabularies) {
+		return nil
+	}
+	all := make(map[string]madeRoute, len(p.made))
+	for _, m := range p.made {
+		all[m.source.text("name")] = m
+	}
+	return all
+}
+
+// isLike reports whether the route m is described like this one.
+func (before madeRoute) isLike(m madeRoute) bool {
+	return before.source != nil && sameValue(m.source, before.source, sameCredential) && slices.Equal(m.failing, before.failing)
 }
 
 // validateTenant refuses a tenant that the host has not allowed.

@@ -29,9 +29,10 @@ type Set struct {
 	closed   bool
 	env      Environment // of channels that name nothing, for a Set that replaces this one
 
-	// For Findings.
-	samples []event.Event
-	types   []event.Type // all that the host has
+	// Of the Options.
+	samples      []event.Event
+	types        []event.Type
+	vocabularies map[string]event.Vocabulary
 }
 
 var _ io.Closer = (*Set)(nil)

@@ -22,9 +22,7 @@ func alertsField() Field {
 
 // alerts collects the alerts of a document, and which routes take them.
 type alerts struct {
-	*problems
-	tenant  string            // of routes that name none
-	routes  map[string]*value // all of the document, by name
+	*loader
 	all     map[dispatcher.RouteID]health.Alert
 	failing map[string][]string // RouteIDs of the routes that fail, as text, by the name of the route that notifies
 }
@@ -39,9 +37,9 @@ func (a *alerts) add(route *value) {
 	a.all[id] = health.Alert{After: s.Duration("after"), Resend: s.Duration("resend"), Off: s.Flag("off", false), Dead: s.Flag("dead_letters", false)}
 	for i, to := range s.Texts("to") {
 		at := v.get("to").items()[i]
-		switch contact := a.routes[to]; {
+		switch contact := a.routeParts.find(to); {
 		case contact == nil:
-			a.report(at, channel.CodeUnknown, "names no route", "name one of the routes"+among(&a.suggester, to, a.routes))
+			a.routeParts.reportUnknown(a.problems, at)
 		case contact == route:
 			a.report(at, channel.CodeConflict, "is the route itself, which cannot notify anybody when it fails", "name another route")
 		case !mayNotify(a.tenantOf(contact), a.tenantOf(route)):
@@ -50,13 +48,6 @@ func (a *alerts) add(route *value) {
 			a.failing[to] = append(a.failing[to], id.String())
 		}
 	}
-}
-
-func (a *alerts) tenantOf(route *value) string {
-	if route.has("tenant") {
-		return route.text("tenant")
-	}
-	return a.tenant
 }
 
 // mayNotify reports whether a route for the tenant contact gets the alerts about a route for the tenant failing:

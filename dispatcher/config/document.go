@@ -67,6 +67,9 @@ func (d *Document) YAML() []byte {
 	return b
 }
 
+// MarshalJSON is JSON.
+func (d *Document) MarshalJSON() ([]byte, error) { return d.JSON(), nil }
+
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store,
 // which encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {

@@ -20,22 +20,26 @@ type Error struct {
 	File         string // as it was given to Load
 	Line, Column int    // from 1, Column in characters; 0 = not about a place
 	channel.ConfigError
+
+	whole string // what has an empty Path; "" = the document
 }
 
 // Error returns the position, the path, the problem and the remedy in one line.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.File)
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
-	}
-	if b.Len() > 0 {
-		b.WriteString(": ")
-	}
 	mistake := e.ConfigError
-	mistake.Path = cmp.Or(e.Path, "the document")
-	b.WriteString(mistake.Error())
-	return b.String()
+	mistake.Path = cmp.Or(e.Path, e.whole, "the document")
+	return place(e.File, e.Line, e.Column) + mistake.Error()
+}
+
+// place begins a line about a place in a file, both as far as they are known.
+func place(file string, line, column int) string {
+	switch {
+	case line > 0:
+		return strings.TrimPrefix(fmt.Sprintf("%s:%d:%d: ", file, line, column), ":")
+	case file != "":
+		return file + ": "
+	}
+	return ""
 }
 
 // Unwrap returns the ConfigError.
@@ -62,6 +66,7 @@ type problems struct {
 
 	file      string
 	part      string // path of the channel or route that is looked at, before those of values; "" = the document, or it is all that was given
+	whole     string // what was given, if it is not a document: the channel or the route
 	placeless bool   // values were read from other texts than the document is now
 	all       []*Error
 	more      int // that were left out
@@ -85,7 +90,7 @@ func (p *problems) addError(e *Error) {
 		p.more++
 		return
 	}
-	e.File = p.file
+	e.File, e.whole = p.file, p.whole
 	if p.placeless {
 		e.Line, e.Column = 0, 0
 	}

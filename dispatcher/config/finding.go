@@ -47,7 +47,7 @@ type Finding struct {
 
 // String returns the finding in one line, as errors are worded.
 func (f Finding) String() string {
-	text := fmt.Sprintf("%s:%d:%d: %s: %s", f.File, f.Line, f.Column, f.Severity, f.Path)
+	text := place(f.File, f.Line, f.Column) + f.Severity.String() + ": " + f.Path
 	if f.Template.Line > 0 {
 		text += fmt.Sprintf(", in its line %d, column %d", f.Template.Line, f.Template.Column)
 	}

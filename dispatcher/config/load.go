@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
@@ -36,9 +35,17 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 		}
 	}
 	if o.Stored != nil {
-		ignored := loader{problems: &problems{}}
-		l.stored = ignored.byName(o.Stored.root.get("channels"))
+		l.stored = newParts(o.Stored, "channels", nil)
 	}
+	return l.load(d)
+}
+
+// Load makes what the document describes, as the function [Load] does of a text. Nothing is read again: secrets by
+// reference are those that were found when the document was read or edited, and Options.Stored means nothing. Errors have
+// no lines if the document was edited. Channels are those of Options.Previous where they were not edited.
+func (d *Document) Load(o Options) (*Set, error) {
+	l := newLoader(d.file, o)
+	l.isMade, l.placeless = true, d.edited
 	return l.load(d)
 }
 
@@ -56,8 +63,11 @@ type loader struct {
 
 	filters *filters // nil = not needed so far
 
-	isMade bool              // the values are those of a Document: nothing of them stands for a stored secret
-	stored map[string]*value // channels whose secrets are kept, by name
+	isMade bool  // the values are those of a Document: nothing of them stands for a stored secret
+	stored parts // channels whose secrets are kept
+
+	// What the document has.
+	channelParts, routeParts parts
 }
 
 func newLoader(file string, o Options) *loader {
@@ -85,33 +95,14 @@ func (l *loader) reader() *reader {
 // load makes the Set of d.
 func (l *loader) load(d *Document) (*Set, error) {
 	l.validateVocabularies()
+	l.channelParts, l.routeParts = newParts(d, "channels", l.problems), newParts(d, "routes", l.problems)
 	set := &Set{Document: d, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
-	l.routes(d, l.channels(d, set), set)
+	l.routes(l.channels(set), set)
 	if len(l.all) > 0 {
 		_ = set.Close() // what was made never sent anything
 		return nil, l.err()
 	}
 	return set, nil
-}
-
-// byName finds the channels or routes of a document by their names, and reports those that have the same one.
-func (l *loader) byName(parts *value) map[string]*value {
-	found := make(map[string]*value, len(parts.items()))
-	for i, part := range parts.items() {
-		name := part.get("name")
-		if name == nil {
-			continue
-		}
-		text := part.text("name")
-		if first := found[text]; first != nil {
-			l.part = indexed(parts.name(), i)
-			l.report(name, channel.CodeDuplicate, "is also the name of "+indexed(parts.name(), slices.Index(parts.items(), first)), "give every one its own name")
-			l.part = ""
-			continue
-		}
-		found[text] = part
-	}
-	return found
 }
 
 // validateVocabularies reports mistakes of the host's, which would make filters and bodies say something else than is
@@ -122,20 +113,4 @@ func (l *loader) validateVocabularies() {
 			l.add(position{}, "", channel.CodeInvalid, "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
 		}
 	}
-}
-
-// reportUnknown reports a field of v that names none of those of that kind.
-func reportUnknown[T any](p *problems, v *value, field, kind string, all map[string]T) {
-	at := v.get(field)
-	if at == nil {
-		return
-	}
-	if _, ok := all[v.text(field)]; !ok {
-		p.report(at, channel.CodeUnknown, "names no "+kind, "name one of the "+kind+"s"+among(&p.suggester, v.text(field), all))
-	}
-}
-
-// allNamed reports whether all items of a list have a name, so that a name that is not there is a mistake.
-func allNamed(parts []*value) bool {
-	return !slices.ContainsFunc(parts, func(v *value) bool { return v.get("name") == nil })
 }

@@ -6,19 +6,17 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 )
 
-// channels makes the channels of d, by name. Those that are wrong are nil.
-func (l *loader) channels(d *Document, set *Set) map[string]channel.Channel {
+// channels makes the channels of the document, by name. Those that are wrong are nil.
+func (l *loader) channels(set *Set) map[string]channel.Channel {
 	previous := l.options.Previous.byName()
 	made := map[string]channel.Channel{}
-	known := l.byName(d.root.get("channels"))
-	for i, v := range d.list("channels") {
+	for i, v := range l.channelParts.list {
 		name := v.text("name")
-		if known[name] != v {
+		if l.channelParts.find(name) != v {
 			continue // a name is missing or used twice, which is reported already
 		}
 		l.part = indexed("channels", i)
-		made[name] = nil
-		if c := l.channel(v, l.stored[name], previous[name]); c != nil {
+		if c := l.channel(v, l.stored.find(name), previous[name]); c != nil {
 			made[name] = c.Channel
 			set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed
 		}
@@ -37,7 +35,11 @@ func (l *loader) channel(v, stored *value, previous madeChannel) *sharedChannel 
 		l.restore(v, stored)
 	}
 	e := l.environmentOf(v)
-	if previous.isLike(v, e) && previous.acquire() {
+	same := sameCredential
+	if l.isMade {
+		same = identical
+	}
+	if previous.isLike(v, same, e) && previous.acquire() {
 		return previous.sharedChannel
 	}
 	t, ok := l.types.types[v.text("type")]

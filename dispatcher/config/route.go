@@ -75,7 +75,7 @@ func routeOf(s Settings, c channel.Channel) (dispatcher.Route, error) {
 		Rate:        dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")},
 		Backlog:     dispatcher.Backlog{Jobs: backlog.Number("jobs"), Overflow: map[string]dispatcher.Overflow{"drop_oldest": dispatcher.DropOldest}[backlog.Text("overflow")]},
 		MaxAge:      s.Duration("max_age"),
-		State:       map[string]dispatcher.State{"disabled": dispatcher.Disabled, "paused": dispatcher.Paused}[s.Text("state")],
+		State:       stateOf(s.v),
 		Protect:     protect,
 	}
 	return r, err

@@ -23,22 +23,22 @@ type madeRoute struct {
 	retry   retry.Policy
 }
 
-// routes makes the routes of d, whose channels are made.
-func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) {
-	all := d.list("routes")
+// routes makes the routes of the document from the channels that are made.
+func (l *loader) routes(made map[string]channel.Channel, set *Set) {
+	all := l.routeParts.list
 	if all == nil {
 		return
 	}
-	news := alerts{l.problems, l.options.Tenant, l.byName(d.root.get("routes")), map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
-	channelsKnown, routesKnown := allNamed(d.list("channels")), allNamed(all)
+	news := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
+	channelsNamed, routesNamed := l.channelParts.areNamed(), l.routeParts.areNamed()
 	for i, v := range all {
 		l.part = indexed("routes", i)
 		l.validateTenant(v)
-		if channelsKnown {
-			reportUnknown(l.problems, v, "channel", "channel", made)
+		if channelsNamed {
+			l.validateReference(v.get("channel"), l.channelParts)
 		}
-		if routesKnown {
-			reportUnknown(l.problems, v, "fallback", "route", news.routes)
+		if routesNamed {
+			l.validateReference(v.get("fallback"), l.routeParts)
 		}
 		news.add(v)
 	}
@@ -61,10 +61,7 @@ func (l *loader) routes(d *Document, made map[string]channel.Channel, set *Set) 
 		if !v.complete() {
 			continue
 		}
-		if !v.has("tenant") {
-			r.Tenant = l.options.Tenant
-		}
-		r.Events, r.Retry = m.events, m.retry
+		r.Tenant, r.Events, r.Retry = l.tenantOf(v), m.events, m.retry
 		set.Routes, set.made = append(set.Routes, r), append(set.made, m)
 	}
 	l.part = ""
@@ -104,6 +101,21 @@ func (before madeRoute) isLike(m madeRoute) bool {
 	return before.source != nil && sameValue(m.source, before.source, sameCredential) && slices.Equal(m.failing, before.failing)
 }
 
+// validateReference reports a name, nil = there is none, that none of the parts has.
+func (l *loader) validateReference(name *value, to parts) {
+	if name != nil && to.find(dataOf[string](name)) == nil {
+		to.reportUnknown(l.problems, name)
+	}
+}
+
+// tenantOf is whose events a route takes.
+func (l *loader) tenantOf(route *value) string {
+	if route.has("tenant") {
+		return route.text("tenant")
+	}
+	return l.options.Tenant
+}
+
 // validateTenant refuses a tenant that the host has not allowed.
 func (l *loader) validateTenant(v *value) {
 	t, id := v.get("tenant"), v.text("tenant")
@@ -120,10 +132,22 @@ func (l *loader) validateTenant(v *value) {
 
 const askTheHost = "leave it out, or have the host allow it"
 
-// validateRoutes asks the dispatcher what is wrong with the routes. A route whose channel is wrong has none, and one
-// that is wrong itself is not among them: that is reported already.
+// validateRoutes reports what the dispatcher finds wrong with the routes. A route whose channel is wrong has none, and
+// one that is wrong itself is not among them: that is reported already.
 func (l *loader) validateRoutes(set *Set) {
-	routes := slices.Clone(set.Routes)
+	for i, errs := range l.validate(set.Routes) {
+		if len(errs) > 0 {
+			l.part = indexed("routes", set.made[i].index)
+			l.addAll(set.made[i].source, errors.Join(errs...), routePaths)
+		}
+	}
+	l.part = ""
+}
+
+// validate asks the dispatcher what is wrong with each of the routes. They need no channels, and a fallback that is not
+// among them is none.
+func (l *loader) validate(routes []dispatcher.Route) [][]error {
+	routes = slices.Clone(routes)
 	there := make(map[string]bool, len(routes))
 	for _, r := range routes {
 		there[r.Name] = true
@@ -145,11 +169,5 @@ func (l *loader) validateRoutes(set *Set) {
 			}
 		}
 	}
-	for i, errs := range found {
-		if len(errs) > 0 {
-			l.part = indexed("routes", set.made[i].index)
-			l.addAll(set.made[i].source, errors.Join(errs...), routePaths)
-		}
-	}
-	l.part = ""
+	return found
 }

@@ -119,10 +119,14 @@ func (s *Set) byName() map[string]madeChannel {
 	return all
 }
 
-// isLike reports whether the channel is described as v is, its secrets included, for the same surroundings.
-func (m madeChannel) isLike(v *value, env Environment) bool {
-	return m.sharedChannel != nil && sameValue(v, m.source, sameCredential) && sameEnvironment(env, m.env)
+// isLike reports whether the channel is described as v is, with the same secrets, for the same surroundings.
+func (m madeChannel) isLike(v *value, same func(a, b credential) bool, env Environment) bool {
+	return m.sharedChannel != nil && sameValue(v, m.source, same) && sameEnvironment(env, m.env)
 }
+
+// identical compares secrets in an edited document: one that was given again counts as another one even if it is equal, or
+// whoever may edit but not read could try out what it is by what changes.
+func identical(a, b credential) bool { return a == b || a.reference != "" && sameCredential(a, b) }
 
 // sameCredential compares secrets as they are written. The values of one reference are the same if they are read
 // from the same source later on; one that was looked up already is compared by its text.

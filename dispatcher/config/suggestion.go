@@ -41,16 +41,21 @@ func (s *suggester) similar(name string, candidates []string) string {
 
 // among ends a remedy with what was probably meant, or else with what there is.
 func among[T any](s *suggester, name string, candidates map[string]T) string {
+	return amongNames(s, name, len(candidates), func() []string { return names(candidates) })
+}
+
+// amongNames is among for n candidates, which are listed in order when they are needed.
+func amongNames(s *suggester, name string, n int, list func() []string) string {
 	const most = 10
-	if len(candidates) <= maxCompared-s.compared {
-		if like := s.similar(name, names(candidates)); like != "" {
+	if n <= maxCompared-s.compared {
+		if like := s.similar(name, list()); like != "" {
 			return "; did you mean " + quoted(like) + "?"
 		}
 	}
-	if len(candidates) == 0 || len(candidates) > most {
+	if n == 0 || n > most {
 		return ""
 	}
-	all := names(candidates)
+	all := list()
 	for i, c := range all {
 		all[i] = quoted(c)
 	}

@@ -24,7 +24,11 @@ func parseYAML(src []byte, most int, p *problems) *node {
 	var document, another yaml.Node
 	switch err := loader.Load(&document); {
 	case errors.Is(err, io.EOF) || err == nil && len(document.Content) == 0:
-		p.add(position{}, "", channel.CodeMissing, "is empty", `write at least "routes: []"`)
+		remedy := `write at least "routes: []"`
+		if p.whole != "" {
+			remedy = "write its fields"
+		}
+		p.add(position{}, "", channel.CodeMissing, "is empty", remedy)
 		return nil
 	case err != nil:
 		notYAML(err, src, p)

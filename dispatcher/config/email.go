@@ -56,7 +56,7 @@ func tlsModes() []string {
 func makeEmail(s Settings, e Environment) (channel.Channel, error) {
 	c := email.Config{
 		Relay: email.Relay{
-			Host: s.Text("smtp_host"), Port: s.Number("smtp_port"), TLS: tlsOf(s),
+			Host: s.Text("smtp_host"), Port: s.Number("smtp_port"), TLS: tlsOf(s, e),
 			Mode: email.TLSMode(max(slices.Index(tlsModes(), s.Text("smtp_tls")), 0)),
 		},
 		From: s.Text("from_address"), FromName: s.Text("from_name"), ReplyTo: s.Text("reply_to"),

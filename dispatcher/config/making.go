@@ -69,6 +69,12 @@ func (l *loader) environmentOf(v *value) Environment {
 	e := l.env
 	e.Guard = offered(l.problems, v, "network", defaultNetwork, l.networks)
 	e.Limits = offered(l.problems, v, "limits", defaultLimits, l.limits)
+	if v.has("proxy") {
+		e.Proxy = offered(l.problems, v, "proxy", "", l.options.Proxies)
+	}
+	if v.has("client_certificate") {
+		e.ClientCertificate = offered(l.problems, v, "client_certificate", "", l.options.ClientCertificates)
+	}
 	if v.has("vocabulary") {
 		e.Words = offered(l.problems, v, "vocabulary", "", l.vocabularies)
 	}
@@ -79,7 +85,11 @@ func (l *loader) environmentOf(v *value) Environment {
 func offered[T any](p *problems, of *value, field, def string, all map[string]T) T {
 	name := cmp.Or(of.text(field), def)
 	found, ok := all[name]
-	if !ok {
+	switch {
+	case ok:
+	case len(all) == 0:
+		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "leave it out; the host offers none")
+	default:
 		p.report(of.get(field), channel.CodeUnknown, "is not offered by the host", "name one that is"+among(&p.suggester, name, all))
 	}
 	return found

@@ -28,6 +28,11 @@ type Options struct {
 	// Limits are policies that channels may name, besides apono and beyondtrust_cloud. The one named default is used by
 	// channels that name none; unless given, it is the zero value.
 	Limits map[string]netguard.Limits
+	// Proxies are those that channels may name, to send through; the others send without one. ClientCertificates are
+	// what channels may name to show to servers that ask who we are. Whoever writes a document may use each with any
+	// server.
+	Proxies            map[string]*netguard.Proxy
+	ClientCertificates map[string]*netguard.ClientCertificate
 	// EventTypes are the host's own types of events, for filters.
 	EventTypes []event.Type
 	// Samples are examples of events of those types, by which Set.Findings judges templates.

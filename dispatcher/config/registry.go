@@ -41,7 +41,8 @@ func (r *Registry) orBuiltIn() *Registry {
 // Type is a type of channel.
 type Type struct {
 	Doc string // one sentence, which editors show
-	// Fields are those of the channel besides name, type and network.
+	// Fields are those of the channel besides name, type and network. A Text of the name limits, proxy,
+	// client_certificate or vocabulary names what the host offers, which Make gets in the Environment.
 	Fields []Field
 	// Make makes the channel, as Settings say. It connects to nothing. A channel that is an io.Closer is closed by the
 	// Set. The error joins everything that is wrong: what Settings.Mistake says of the document, and each
@@ -88,6 +89,9 @@ func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
 type Environment struct {
 	Guard  *netguard.Guard // of the channel's network
 	Limits netguard.Limits // of the channel's field limits; the default if its Type has none
+	// Proxy and ClientCertificate are what the channel's fields proxy and client_certificate name; nil if they name none.
+	Proxy             *netguard.Proxy
+	ClientCertificate *netguard.ClientCertificate
 	// Words are the vocabulary that the channel's field of that name names; nil if it names none.
 	Words event.Vocabulary
 	// References and Progress are what channels remember beyond one attempt, and beyond a change of the document.

@@ -150,6 +150,7 @@ func sameCredential(a, b credential) bool {
 
 func sameEnvironment(a, b Environment) bool {
 	return a.Guard == b.Guard && a.Logger == b.Logger && reflect.DeepEqual(a.Limits, b.Limits) && maps.Equal(a.Words, b.Words) &&
+		reflect.DeepEqual(a.Proxy, b.Proxy) && a.ClientCertificate == b.ClientCertificate &&
 		sameStore(a.References, b.References) && sameStore(a.Progress, b.Progress)
 }
 

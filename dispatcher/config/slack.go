@@ -22,6 +22,7 @@ func slackType() Type {
 			{Name: "format", Values: []string{"mrkdwn", "json"}, Doc: "What the template makes: Slack's text, or the whole message. Default: mrkdwn."},
 			{Name: "interval", Kind: Duration, Min: 1, Word: "none", Doc: "The least time between two messages. Default: 1s; none = no pause."},
 			limitsField(),
+			proxyField(),
 			timeoutsField(),
 		}, tlsFields()),
 		Make:    makeSlack,
@@ -38,7 +39,7 @@ func makeSlack(s Settings, e Environment) (channel.Channel, error) {
 	t, templateErr := s.Template("template", o)
 	options := slack.Options{
 		Template: t, Interval: s.Duration("interval"), Guard: e.Guard, Limits: e.Limits,
-		TLS: tlsOf(s), Timeouts: timeoutsOf(s), Logger: e.Logger,
+		TLS: tlsOf(s, e), Proxy: e.Proxy, Timeouts: timeoutsOf(s), Logger: e.Logger,
 	}
 	hook, app := s.Has("url"), s.Has("token") || s.Has("channel")
 	if app && !hook {

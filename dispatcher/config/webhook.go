@@ -39,6 +39,7 @@ func webhookType() Type {
 				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},
 			}},
 			limitsField(),
+			proxyField(),
 			timeoutsField(),
 		}, tlsFields()),
 		Make: makeWebhook,
@@ -61,7 +62,7 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		errs = append(errs, s.Mistake("url", channel.CodeMissing, "is missing", "give the receiver's URL"))
 	}
 	c.Masks, c.Guard, c.Limits, c.Logger = s.Masks("masks"), e.Guard, e.Limits, e.Logger
-	c.TLS, c.Timeouts = tlsOf(s), timeoutsOf(s)
+	c.TLS, c.Proxy, c.Timeouts = tlsOf(s, e), e.Proxy, timeoutsOf(s)
 	if s.Has("max_body") {
 		c.MaxBody = s.Number("max_body")
 	}
@@ -123,15 +124,20 @@ func limitsField() Field {
 	return Field{Name: "limits", guards: true, Doc: "Name of the policy that says which URLs, methods and how many headers are allowed: default, apono, beyondtrust_cloud, or one of the host's."}
 }
 
+func proxyField() Field {
+	return Field{Name: "proxy", guards: true, Destination: true, Doc: "Name of the proxy to send through, one of the host's. Default: none."}
+}
+
 func tlsFields() []Field {
 	return []Field{
 		{Name: "verify_tls", Kind: Flag, Destination: true, Doc: "Whether the server's certificate is verified. Default: true."},
 		{Name: "ca_certificate", Destination: true, Doc: "Certificates in PEM form by which the server is verified, in place of the system's roots."},
+		{Name: "client_certificate", guards: true, Doc: "Name of the certificate, one of the host's, that a server gets which asks who we are. Default: none."},
 	}
 }
 
-func tlsOf(s Settings) netguard.TLS {
-	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate"))}
+func tlsOf(s Settings, e Environment) netguard.TLS {
+	return netguard.TLS{InsecureSkipVerify: !s.Flag("verify_tls", true), CAPEM: []byte(s.Text("ca_certificate")), ClientCertificate: e.ClientCertificate}
 }
 
 func timeoutsField() Field {

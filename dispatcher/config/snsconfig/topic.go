@@ -1,6 +1,7 @@
 // Package snsconfig lets the documents of package config have topics of Amazon SNS:
 //
-//	set, err := config.Load("routes.yaml", src, config.Options{Types: config.NewRegistry(map[string]config.Type{"sns": snsconfig.Type()})})
+//	types := config.NewRegistry(map[string]config.Type{"sns": snsconfig.Type()}) // once, for all documents
+//	set, err := config.Load("routes.yaml", src, config.Options{Types: types})
 //
 // reads
 //
@@ -49,6 +50,7 @@ func typeOf(shared *sns.Credentials) config.Type {
 			}},
 			{Name: "endpoint", Destination: true, Doc: "Origin that is called in place of the region's, such as that of a VPC endpoint."},
 			{Name: "limits", Doc: "Name of the policy that says what endpoint may be."},
+			{Name: "proxy", Destination: true, Doc: "Name of the proxy to send through, one of the host's. Default: none."},
 		},
 		Paths: map[string]string{
 			"Credentials": "access_key_id", "Credentials.SecretAccessKey": "secret_access_key",
@@ -69,7 +71,7 @@ func newTopic(s config.Settings, e config.Environment, shared *sns.Credentials) 
 	if s.Text("format") == formatText {
 		body.Mode = template.Text
 	}
-	c := sns.Config{TopicARN: s.Text("topic_arn"), Endpoint: s.Text("endpoint"), Guard: e.Guard, Limits: e.Limits, Logger: e.Logger}
+	c := sns.Config{TopicARN: s.Text("topic_arn"), Endpoint: s.Text("endpoint"), Guard: e.Guard, Limits: e.Limits, Proxy: e.Proxy, Logger: e.Logger}
 	var errs [5]error
 	c.Credentials, errs[0] = credentialsOf(s, shared)
 	c.Body, errs[1] = s.Template("template", body)

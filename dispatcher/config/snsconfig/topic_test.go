@@ -139,6 +139,16 @@ func TestEveryFieldIsUsed(t *testing.T) {
 	}
 }
 
+// Topics are called through the proxy that they name.
+func TestAProxyByName(t *testing.T) {
+	t.Parallel()
+	proxy, got := service(t)
+	o := options(t, snsconfig.Type())
+	o.Proxies = map[string]*netguard.Proxy{"corporate": {URL: proxy, Profile: netguard.Profile{Loopback: true}}}
+	send(t, load(t, local("http://127.0.0.1:9", "access_key_id: "+keyID, "secret_access_key: "+key, "proxy: corporate"), o))
+	assert.Equal(t, arn, (<-got).form.Get("TopicArn"))
+}
+
 // TestKeysStayWithTheirTopic shows a document without them, which keeps them as long as it publishes to the same topic.
 func TestKeysStayWithTheirTopic(t *testing.T) {
 	t.Parallel()

@@ -28,14 +28,18 @@ type Error struct {
 func (e *Error) Error() string {
 	mistake := e.ConfigError
 	mistake.Path = cmp.Or(e.Path, e.whole, "the document")
-	return place(e.File, e.Line, e.Column) + mistake.Error()
+	text := place(e.File, e.Line, e.Column) + mistake.Error()
+	if e.whole != "" { // it has no file
+		return strings.TrimPrefix(text, ":")
+	}
+	return text
 }
 
 // place begins a line about a place in a file, both as far as they are known.
 func place(file string, line, column int) string {
 	switch {
 	case line > 0:
-		return strings.TrimPrefix(fmt.Sprintf("%s:%d:%d: ", file, line, column), ":")
+		return fmt.Sprintf("%s:%d:%d: ", file, line, column)
 	case file != "":
 		return file + ": "
 	}

@@ -96,7 +96,7 @@ func (l *loader) reader() *reader {
 func (l *loader) load(d *Document) (*Set, error) {
 	l.validateVocabularies()
 	l.channelParts, l.routeParts = newParts(d, "channels", l.problems), newParts(d, "routes", l.problems)
-	set := &Set{Document: d, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
+	set := &Set{Document: d, tenant: l.options.Tenant, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
 	l.routes(l.channels(set), set)
 	if len(l.all) > 0 {
 		_ = set.Close() // what was made never sent anything

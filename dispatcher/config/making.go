@@ -61,7 +61,7 @@ func (l *loader) channel(v, stored *value, previous madeChannel) *sharedChannel 
 		_ = closeChannel(made)
 		return nil
 	}
-	return newSharedChannel(made, e, compiled)
+	return newSharedChannel(made, v.text("name"), e, compiled)
 }
 
 // environmentOf is what the channel v is given. What it names and the host does not offer is reported.

@@ -17,16 +17,19 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// Set is what a document describes. Give Routes to the dispatcher; close the Set when no Send of its channels is
-// running any more, for example after SetRoutes has returned.
+// Set is what a document describes. [Apply] puts it in force. A host that gives Routes and Alerts to an Engine and a
+// Monitor itself closes the Set when no Send of its channels is running any more, for example after SetRoutes of another
+// one has returned.
 type Set struct {
 	Routes   []dispatcher.Route
 	Alerts   map[dispatcher.RouteID]health.Alert // for the health.Monitor
 	Document *Document
 
-	channels []*sharedChannel // of the document, in its order
-	made     []madeRoute      // Routes as they were made
+	channels []*sharedChannel  // of the document, in its order
+	made     []madeRoute       // Routes as they were made
+	replaced []replacedChannel // of Sets that this one took the place of, which were in use then
 	closed   bool
+	tenant   string
 	env      Environment // of channels that name nothing, for a Set that replaces this one
 
 	// Of the Options.
@@ -37,14 +40,11 @@ type Set struct {
 
 var _ io.Closer = (*Set)(nil)
 
-// Close closes the channels that no other Set uses, the first time it is called. It may not be called concurrently.
+// Close closes the channels that no other Set uses, the first time it is called, and what [Apply] left open. It may not
+// be called concurrently.
 func (s *Set) Close() error {
-	if s.closed {
-		return nil
-	}
-	s.closed = true
 	var errs []error
-	for _, c := range s.channels {
+	for _, c := range s.take() {
 		errs = append(errs, c.release())
 	}
 	return errors.Join(errs...)
@@ -63,13 +63,14 @@ func (s *Set) GoString() string { return s.String() }
 type sharedChannel struct {
 	channel.Channel
 
+	name     string
 	users    atomic.Int32
 	env      Environment        // that it was made with
 	compiled []compiledTemplate // that it was made of
 }
 
-func newSharedChannel(c channel.Channel, env Environment, compiled []compiledTemplate) *sharedChannel {
-	s := &sharedChannel{Channel: c, env: env, compiled: slices.Clip(compiled)}
+func newSharedChannel(c channel.Channel, name string, env Environment, compiled []compiledTemplate) *sharedChannel {
+	s := &sharedChannel{Channel: c, name: name, env: env, compiled: slices.Clip(compiled)}
 	s.users.Store(1)
 	return s
 }

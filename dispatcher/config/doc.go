@@ -35,15 +35,24 @@
 // Tocsin stands in for.
 //
 // [Load] makes a [Set] of a document: routes for the dispatcher, alerts for a health.Monitor, and what has to be
-// closed. A running engine is given another document the same way:
+// closed. [Apply] puts it in force, in the place of the Set before:
 //
-//	next, err := config.Load("routes.yaml", src, config.Options{Previous: set, ...})
-//	err = engine.SetRoutes(ctx, next.Routes)
-//	monitor.Set(health.Alert{}, next.Alerts)
-//	err = set.Close() // of the replaced one, after SetRoutes returned
+//	next, err := config.Load("routes.yaml", src, config.Options{Tenant: tenant, Previous: set, ...})
+//	set, err = config.Apply(ctx, engine, monitor, set, next)
 //
 // Channels that the new document describes as before are those of the previous Set: their connections, their pace and
-// what they remember live on, and Close leaves them to the Set that still has them.
+// what they remember live on, and the Engine sees that routes which use them did not change. Any number of tenants'
+// documents are in force in one Engine, each with the names that it likes; alerts and fallbacks stay within a document.
+//
+// # Editing
+//
+// A [Document] is changed channel by channel and route by route, without its text: [Document.SetChannel] and its
+// neighbours return another Document, which [Document.Load] makes a Set of. Secrets stay where they are, and errors are
+// about the part that was given:
+//
+//	d, err := set.Document.SetChannel("tickets", posted, options)
+//	next, err := d.Load(options) // with Previous: set
+//	stored, err := d.Reveal(ctx) // for the host's own, encrypted store
 //
 // # Secrets
 //

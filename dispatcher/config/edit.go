@@ -259,15 +259,15 @@ func (d *Document) renamed(list, name, next string) (*value, error) {
 
 // SetState returns the document with all routes of a channel enabled, disabled or paused. If they are so already, it is d
 // itself.
-func (d *Document) SetState(channel string, s dispatcher.State) (*Document, error) {
-	c, p := d.existing("channels", channel)
+func (d *Document) SetState(name string, s dispatcher.State) (*Document, error) {
+	c, p := d.existing("channels", name)
 	if c == nil {
 		return nil, p.err()
 	}
 	routes := d.list("routes")
 	changed := slices.Clone(routes)
 	for i, r := range routes {
-		if r.text("channel") == channel && stateOf(r) != s {
+		if r.text("channel") == name && stateOf(r) != s {
 			changed[i] = r.clone(nil)
 			changed[i].put("state", s.String())
 		}

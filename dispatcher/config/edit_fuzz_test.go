@@ -130,11 +130,11 @@ func (e *editor) route(name string) []byte {
 }
 
 // edit makes one edit of d, and of the text of d. The text is nil if the edit is none that a text shows.
-func (e *editor) edit(t *testing.T, d *config.Document, o config.Options) (*config.Document, error, []byte) {
+func (e *editor) edit(t *testing.T, d *config.Document, o config.Options) (*config.Document, []byte, error) {
 	var text shownDocument
 	require.NoError(t, json.Unmarshal(d.JSON(), &text))
 	name := e.name()
-	set := func(list string, part []byte, set func(string, []byte, config.Options) (*config.Document, error)) (*config.Document, error, []byte) {
+	set := func(list string, part []byte, set func(string, []byte, config.Options) (*config.Document, error)) (*config.Document, []byte, error) {
 		next, err := set(name, part, o)
 		named := append([]byte(nil), part...)
 		if !bytes.Contains(part, []byte(`"name":"`+name+`"`)) || name == "" {
@@ -143,19 +143,19 @@ func (e *editor) edit(t *testing.T, d *config.Document, o config.Options) (*conf
 		text.with(list, indexOf(*text.list(list), name), named)
 		written, marshalErr := json.Marshal(text)
 		require.NoError(t, marshalErr)
-		return next, err, written
+		return next, written, err
 	}
-	remove := func(list string, remove func(string) (*config.Document, error)) (*config.Document, error, []byte) {
+	remove := func(list string, remove func(string) (*config.Document, error)) (*config.Document, []byte, error) {
 		next, err := remove(name)
 		at := indexOf(*text.list(list), name)
 		if at < 0 {
 			assert.Error(t, err)
-			return next, err, nil
+			return next, nil, err
 		}
 		text.with(list, at, nil)
 		written, marshalErr := json.Marshal(text)
 		require.NoError(t, marshalErr)
-		return next, err, written
+		return next, written, err
 	}
 	switch e.pick(7) {
 	case 0, 1:
@@ -168,10 +168,10 @@ func (e *editor) edit(t *testing.T, d *config.Document, o config.Options) (*conf
 		return remove("routes", d.RemoveRoute)
 	case 5:
 		next, err := pickOf(e, d.RenameChannel, d.RenameRoute)(name, e.name())
-		return next, err, nil
+		return next, nil, err
 	default:
 		next, err := d.SetState(name, pickOf(e, dispatcher.Enabled, dispatcher.Disabled, dispatcher.Paused))
-		return next, err, nil
+		return next, nil, err
 	}
 }
 
@@ -228,7 +228,7 @@ func FuzzEdit(f *testing.F) {
 		d := new(config.Document)
 		for len(e.bytes) > 0 {
 			before := reveal(t, d)
-			next, err, written := e.edit(t, d, o)
+			next, written, err := e.edit(t, d, o)
 			require.Equal(t, before, reveal(t, d), "a document does not change")
 			if written != nil {
 				loading := o

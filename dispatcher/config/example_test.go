@@ -6,10 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/dispatcher/health"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -109,4 +111,56 @@ routes:
 	// routes.yaml:6:5: channels[0].headres is not a field; did you mean headers?
 	// routes.yaml:8:28: routes[0].channel names no channel; name one of the channels; did you mean "audit"?
 	// routes.yaml:8:45: routes[0].timeout has no unit; write a number and a unit, such as 90s, 15m or 2h, or none
+}
+
+// A tenant's document is changed while others' receive events: only what the change is about is touched.
+func ExampleApply() {
+	monitor := health.New(health.Options{})
+	engine, err := dispatcher.New(dispatcher.Config{Observers: []dispatcher.Observer{monitor.Observer()}})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	sets := map[string]*config.Set{}
+	apply := func(tenant string, next *config.Set, err error) {
+		if err == nil {
+			sets[tenant], err = config.Apply(ctx, engine, monitor, sets[tenant], next)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	const document = `
+channels:
+  - {type: webhook, name: audit, url: "https://audit.example.com/hooks", auth: {kind: bearer, token: 9a8b7c}}
+routes:
+  - {name: audit, channel: audit, events: [session.*]}
+`
+	for _, tenant := range []string{"acme", "globex"} {
+		next, err := config.Load("routes.yaml", []byte(document), config.Options{Tenant: tenant})
+		apply(tenant, next, err)
+	}
+
+	// The form of a user interface, which shows no secrets, comes back with another field.
+	options := config.Options{Tenant: "acme", Previous: sets["acme"]}
+	form := strings.Replace(string(sets["acme"].Document.Channel("audit")), "{", `{"content_type": "application/json; charset=utf-8",`, 1)
+	_, err = sets["acme"].Document.SetChannel("audit", []byte(form), options)
+	fmt.Println(err) // the URL was not shown, and is kept, as is the token
+	edited, err := sets["acme"].Document.SetState("audit", dispatcher.Paused)
+	if err != nil {
+		panic(err)
+	}
+	next, err := edited.Load(options)
+	apply("acme", next, err)
+	for _, tenant := range []string{"acme", "globex"} {
+		fmt.Println(tenant, sets[tenant].Routes[0].State)
+		apply(tenant, nil, nil)
+	}
+	_, err = edited.SetChannel("audit", []byte("type: webhook\nurl: http://audit.example.com/hooks"), options)
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// acme paused
+	// globex enabled
+	// 2:6: url is not encrypted; use https://, or limits that allow http://
 }

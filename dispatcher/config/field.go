@@ -149,6 +149,7 @@ func prepared(fields []Field) []Field {
 			f.tables = []*table{{own: prepared(f.Fields)}}
 		case Variants:
 			f.prepareVariants()
+		default: // no object
 		}
 	}
 	return all

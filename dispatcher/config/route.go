@@ -130,7 +130,7 @@ func protectionFields() []Field {
 			{Name: "max_pause", Kind: Duration, Min: 1, Doc: "The longest pause. Default: 15m."},
 			{Name: "off", Kind: Flag, Doc: "Whether there is none. Default: false."},
 		}},
-		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until the configuration is loaded anew. Default: never."},
+		{Name: "disable_after", Kind: Duration, Min: 1, Doc: "Pauses the route after failing for so long without a success, until its channel is another one, or until it is paused and enabled again. Default: never."},
 		{Name: "fallback", Doc: "Name of the route that gets what this one could not deliver. Default: none."},
 	}
 }

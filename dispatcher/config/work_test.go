@@ -91,24 +91,57 @@ func TestLoadingCostsInProportionToTheDocument(t *testing.T) { //nolint:parallel
 // else.
 func TestDocumentsShareTheTablesOfTheirFields(t *testing.T) { //nolint:paralleltest // counts what the whole process keeps
 	const n = 200
-	src := []byte(hook("headers: [{name: X-Source, value: pam}]\nauth: {kind: bearer, token: not-a-real-token}", "retry: {count: 3}"))
-	sets := make([]*config.Set, n+1)
-	var before, after runtime.MemStats
-	for i := range sets {
-		set, err := config.Load("a.yaml", src, config.Options{})
-		require.NoError(t, err)
-		sets[i] = set
-		if i == 0 { // what all share is there from now on
-			runtime.GC()
-			runtime.ReadMemStats(&before)
+	withHeader := []byte(hook("headers: [{name: X-Source, value: pam}]\nauth: {kind: bearer, token: not-a-real-token}", "retry: {count: 3}"))
+	for name, types := range map[string]*config.Registry{
+		"built-in":      nil,
+		"of the host's": config.NewRegistry(map[string]config.Type{"topic": topicType(new([]*topic))}),
+	} {
+		sets := make([]*config.Set, n+1)
+		var before uint64
+		for i := range sets {
+			set, err := config.Load("a.yaml", withHeader, config.Options{Types: types})
+			require.NoError(t, err)
+			sets[i] = set
+			if i == 0 { // what all share is there from now on
+				before = heap()
+			}
+		}
+		each := (heap() - before) / n
+		assert.Less(t, each, uint64(8<<10), name)
+		for _, set := range sets {
+			require.NoError(t, set.Close())
 		}
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	assert.Less(t, (after.HeapAlloc-before.HeapAlloc)/n, uint64(12<<10))
-	for _, set := range sets {
-		require.NoError(t, set.Close())
+}
+
+// Many tenants' documents, in force in an Engine, take little for each route, whatever belongs to it included.
+func TestTenantsInForceTakeLittle(t *testing.T) { //nolint:paralleltest // counts what the whole process keeps
+	all, ofSet := inForce(t, 300)
+	assert.Less(t, all, 12.0*1024)
+	assert.Less(t, ofSet, 9.0*1024)
+}
+
+// What a Set that took another one's place does not use of it is not kept: reloads do not add up.
+func TestReloadsDoNotAddUp(t *testing.T) { //nolint:paralleltest // counts what the whole process keeps
+	set, err := config.Load("a.yaml", ofTenant(0), config.Options{})
+	require.NoError(t, err)
+	reload := func(n int) {
+		for i := range n {
+			d, err := set.Document.SetChannel("hook-0", fmt.Appendf(nil, `{"type": "webhook", "url": "https://a.example.com/%d", "content_type": "text/plain"}`, i), config.Options{})
+			require.NoError(t, err)
+			src, err := d.Reveal(t.Context())
+			require.NoError(t, err)
+			next, err := config.Load("a.json", src, config.Options{Previous: set})
+			require.NoError(t, err)
+			require.NoError(t, set.Close())
+			set = next
+		}
 	}
+	reload(10)
+	before := heap()
+	reload(100)
+	assert.Less(t, int64(heap())-int64(before), int64(100<<10))
+	require.NoError(t, set.Close())
 }
 
 // An alias counts as what it stands for.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
 )
@@ -40,8 +41,12 @@ var (
 //
 // Other tenants' routes are not touched, and their sends are not waited for. Calls for different tenants may overlap.
 func Apply(ctx context.Context, e Engine, m Monitor, previous, next *Set) (*Set, error) {
-	if previous == nil && next == nil {
+	switch {
+	case previous == nil && next == nil:
 		return nil, nil //nolint:nilnil // there is nothing to do
+	case previous != nil && next != nil && previous.tenant != next.tenant:
+		wrong := newError(position{}, "", channel.CodeConflict, "is for another tenant than the Set that it is to replace", "apply the Sets of each tenant by themselves")
+		return previous, errors.Join(wrong, next.Close())
 	}
 	inForce := next
 	if next == nil {

@@ -492,3 +492,30 @@ routes:
 		return err == nil && len(all) == 0
 	}, time.Minute, time.Millisecond)
 }
+
+// The Set of one tenant is neither the previous one of another's nor replaced by it: its channels and its secrets would
+// pass to the other one.
+func TestSetsOfTwoTenantsDoNotFollowEachOther(t *testing.T) {
+	t.Parallel()
+	probes := map[string]*probe{"a": newProbe(), "b": newProbe()}
+	const document = "channels: [{type: probe, name: a, mark: %s, key: '%s'}]\nroutes: [{name: a, channel: a}]"
+	types := probeTypes(probes)
+	one, err := config.Load("a.yaml", fmt.Appendf(nil, document, "a", "not-a-real-key"), config.Options{Types: types, Tenant: "acme"})
+	require.NoError(t, err)
+	_, err = config.Load("a.yaml", fmt.Appendf(nil, document, "a", "[redacted]"), config.Options{Types: types, Tenant: "globex", Previous: one})
+	require.EqualError(t, err, "a.yaml: the document is for another tenant than the Set before it; have the host give Options.Previous of the same tenant")
+	engine, monitor := running(t)
+	one, err = config.Apply(t.Context(), engine, monitor, nil, one)
+	require.NoError(t, err)
+	other, err := config.Load("a.yaml", fmt.Appendf(nil, document, "b", "x"), config.Options{Types: types, Tenant: "globex"})
+	require.NoError(t, err)
+	inForce, err := config.Apply(t.Context(), engine, monitor, one, other)
+	require.EqualError(t, err, "the document is for another tenant than the Set that it is to replace; apply the Sets of each tenant by themselves")
+	assert.Same(t, one, inForce)
+	assert.EqualValues(t, 1, probes["b"].closed.Load())
+	dispatch(t, engine, "acme")
+	<-probes["a"].news
+	_, err = config.Apply(t.Context(), engine, monitor, one, nil)
+	require.NoError(t, err)
+	assert.False(t, probes["a"].usedClosed.Load())
+}

@@ -261,8 +261,11 @@ func (d *Document) renamed(list, name, next string) (*value, error) {
 // itself.
 func (d *Document) SetState(name string, s dispatcher.State) (*Document, error) {
 	c, p := d.existing("channels", name)
-	if c == nil {
-		return nil, p.err()
+	if s > dispatcher.Paused {
+		p.add(position{}, "state", channel.CodeUnknown, "is none", "use Enabled, Disabled or Paused")
+	}
+	if err := p.err(); err != nil || c == nil {
+		return nil, err
 	}
 	routes := d.list("routes")
 	changed := slices.Clone(routes)

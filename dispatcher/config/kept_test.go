@@ -1,11 +1,15 @@
 package config_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
@@ -48,10 +52,48 @@ func edit(t *testing.T, pairs ...string) (*config.Set, string, error) {
 	}
 	changed := strings.NewReplacer(pairs...).Replace(shown)
 	set, err := config.Load("edited.yaml", []byte(changed), config.Options{Stored: before.Document})
+	byParts, problems := editParts(t, before.Document, changed)
 	if err == nil {
 		t.Cleanup(func() { require.NoError(t, set.Close()) })
+		require.Empty(t, problems)
+		require.Equal(t, reveal(t, set.Document), reveal(t, byParts))
+	} else {
+		var want []string
+		for _, e := range listed(err) {
+			want = append(want, fmt.Sprintf("%s %s; %s", e.Path, e.Problem, e.Remedy))
+		}
+		require.ElementsMatch(t, want, problems)
 	}
 	return set, reveal(t, before.Document), err
+}
+
+// editParts makes the changes of a document channel by channel, and lists what is wrong as loading it whole does.
+func editParts(t *testing.T, d *config.Document, changed string) (*config.Document, []string) {
+	t.Helper()
+	var next struct{ Channels []map[string]any }
+	require.NoError(t, yaml.Unmarshal([]byte(changed), &next))
+	before, problems := d, []string(nil)
+	for i, c := range next.Channels {
+		fragment, err := json.Marshal(c)
+		require.NoError(t, err)
+		name := c["name"].(string)
+		edited, err := d.SetChannel(name, fragment, config.Options{})
+		if err == nil {
+			d = edited
+			continue
+		}
+		for _, e := range listed(err) {
+			problems = append(problems, fmt.Sprintf("channels[%d].%s %s; %s", i, e.Path, e.Problem, e.Remedy))
+		}
+	}
+	for _, c := range before.Channels() {
+		if !slices.ContainsFunc(next.Channels, func(kept map[string]any) bool { return kept["name"] == c.Name }) {
+			var err error
+			d, err = d.RemoveChannel(c.Name)
+			require.NoError(t, err)
+		}
+	}
+	return d, problems
 }
 
 // What was shown and sent back keeps the stored secrets, also when something else was changed.

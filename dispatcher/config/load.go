@@ -40,9 +40,9 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return l.load(d)
 }
 
-// Load makes what the document describes, as the function [Load] does of a text. Nothing is read again: secrets by
-// reference are those that were found when the document was read or edited, and Options.Stored means nothing. Errors have
-// no lines if the document was edited. Channels are those of Options.Previous where they were not edited.
+// Load makes what the document describes, as the function [Load] does of a text. Nothing is read again: Caps were applied,
+// and secrets by reference were found, when the document was read or edited; Options.Stored means nothing. Errors have no
+// lines if the document was edited. Channels that were not edited are those of Options.Previous.
 func (d *Document) Load(o Options) (*Set, error) {
 	l := newLoader(d.file, o)
 	l.isMade, l.placeless = true, d.edited
@@ -95,6 +95,10 @@ func (l *loader) reader() *reader {
 // load makes the Set of d.
 func (l *loader) load(d *Document) (*Set, error) {
 	l.validateVocabularies()
+	if p := l.options.Previous; p != nil && p.tenant != l.options.Tenant {
+		l.add(position{}, "", channel.CodeConflict, "is for another tenant than the Set before it", "have the host give Options.Previous of the same tenant")
+		return nil, l.err()
+	}
 	l.channelParts, l.routeParts = newParts(d, "channels", l.problems), newParts(d, "routes", l.problems)
 	set := &Set{Document: d, tenant: l.options.Tenant, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
 	l.routes(l.channels(set), set)

@@ -35,7 +35,7 @@ func (d *Document) Channels() []ChannelSummary {
 	all := make([]ChannelSummary, 0, len(d.list("channels")))
 	for _, c := range d.list("channels") {
 		name := c.text("name")
-		all = append(all, ChannelSummary{name, c.text("type"), c.destination(), routes[name]})
+		all = append(all, ChannelSummary{name, c.text("type"), c.destination(), append([]RouteSummary{}, routes[name]...)})
 	}
 	return all
 }

@@ -129,7 +129,7 @@ func (v *value) locate(path string) (nearest *value, found string) {
 			if !ok || i >= len(v.items()) {
 				break
 			}
-			next, path = v.items()[i], strings.TrimPrefix(after, ".")
+			next, path, found = v.items()[i], strings.TrimPrefix(after, "."), indexed(found, i)
 		} else {
 			end := strings.IndexAny(path, ".[")
 			if end < 0 {
@@ -142,9 +142,9 @@ func (v *value) locate(path string) (nearest *value, found string) {
 			if next = v.get(name); next == nil {
 				return v, join(found, name)
 			}
-			path = strings.TrimPrefix(path[end:], ".")
+			path, found = strings.TrimPrefix(path[end:], "."), join(found, name)
 		}
-		v, found = next, next.path()
+		v = next
 	}
 	return v, found
 }

@@ -25,19 +25,19 @@ var (
 	_ Monitor = (*health.Monitor)(nil)
 )
 
-// Apply puts next in force in the place of previous, and closes the channels that nobody uses any more. Both are Sets of
-// one tenant: that of Options.Tenant, whose all routes have to be. It returns the Set that is in force then, to be given
-// to the next Apply and as Options.Previous:
+// Apply puts next in force in the place of previous, and closes the channels that nobody uses any more. Both are Sets
+// of one tenant: that of Options.Tenant, whose all routes have to be. It returns the Set that is in force then, to be
+// given to the next Apply and as Options.Previous:
 //
 //	set, err = config.Apply(ctx, engine, monitor, set, next)
 //
-// previous is nil if the tenant has no routes yet, and next if it is to have none any more. m is nil where nobody monitors
-// the Engine.
+// previous is nil if the tenant has no routes yet, and next if it is to have none any more. m is nil where nobody
+// monitors the Engine.
 //
 // After an error of the Engine previous stays in force, and next is closed. But when ctx is done while channels of
 // previous still send, next is in force, and the error is an *dispatcher.InUseError: what is in use stays open, and the
-// Set that is returned, which is not nil then, closes it in a later Apply, or when it is closed itself. Another error says
-// that channels could not be closed properly.
+// Set that is returned, which is not nil then, closes it in a later Apply, or when it is closed itself. Another error
+// says that channels could not be closed properly.
 //
 // Other tenants' routes are not touched, and their sends are not waited for. Calls for different tenants may overlap.
 func Apply(ctx context.Context, e Engine, m Monitor, previous, next *Set) (*Set, error) {

@@ -400,7 +400,8 @@ routes:
 }
 
 // Tenants change their documents, part by part, while events are sent: nothing is lost or doubled, no channel is used
-// after it was closed or closed twice, a secret stays where it was, and nobody's change makes another one's channel anew.
+// after it was closed or closed twice, a secret stays where it was, and nobody's change makes another one's channel
+// anew.
 func TestTenantsEditTheirDocumentsWhileEventsAreSent(t *testing.T) {
 	t.Parallel()
 	const tenants, changes, events = 8, 60, 600

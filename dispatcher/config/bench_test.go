@@ -45,8 +45,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// inForce loads the documents of n tenants and puts them in force in an Engine that runs. It returns how many bytes each
-// route takes, with all that belongs to it, and of these the Set.
+// inForce loads the documents of n tenants and puts them in force in an Engine that runs. It returns how many bytes
+// each route takes, with all that belongs to it, and of these the Set.
 func inForce(tb testing.TB, n int) (all, ofSet float64) {
 	tb.Helper()
 	engine, err := dispatcher.New(dispatcher.Config{Logger: slog.New(slog.DiscardHandler)})

@@ -65,16 +65,16 @@
 // as long as the channel sends to the same place: who may edit a configuration but not read its secrets cannot have
 // them sent elsewhere. The same place is the whole destination in the form in which it is dialled: scheme, host, port,
 // path and query of a URL, with the values of its masks as they were; host, port and TLS of a relay; the topic of SNS;
-// the channel of a Slack app; and the same network and proxy. Anything else asks for the secrets again. [Document.Reveal] is for the host's own,
-// encrypted store.
+// the channel of a Slack app; and the same network and proxy. Anything else asks for the secrets again.
+// [Document.Reveal] is for the host's own, encrypted store.
 //
 // # What the host decides
 //
 // A document names networks (which addresses are reached), limits (which URLs, methods and numbers of headers are
-// allowed), proxies, client certificates, kinds of references and types of channels; Options say what these names mean. The zero Options allow public
-// addresses, HTTPS, no references, and events without a tenant: nothing that a document says reaches beyond that. For
-// documents that tenants write, set Options.Tenant, so that the routes take that tenant's events. Options.Tenants is
-// for the operator's documents, whose routes may name the tenants in it.
+// allowed), proxies, client certificates, kinds of references and types of channels; Options say what these names mean.
+// The zero Options allow public addresses, HTTPS, no references, and events without a tenant: nothing that a document
+// says reaches beyond that. For documents that tenants write, set Options.Tenant, so that the routes take that tenant's
+// events. Options.Tenants is for the operator's documents, whose routes may name the tenants in it.
 //
 // A [Registry] adds types of channels, each with a table of its fields: they are read, checked, shown, kept and
 // described in the [Schema] like the built-in ones. Package snsconfig, a module of its own, has one for topics of

@@ -16,9 +16,9 @@ import (
 // channel of that name, or behind all others. The name need not be in it. Where fragment has [redacted], the stored
 // secrets of that channel are kept, by the same rules as in [Load].
 //
-// The channel is made and closed again, so that everything that is wrong with it is reported. Errors are about fragment:
-// lines count from its first one, and paths begin at the channel, such as "headers[0].name". Of the Options, Stored and
-// Previous mean nothing here; MaxSize bounds fragment.
+// The channel is made and closed again, so that everything that is wrong with it is reported. Errors are about
+// fragment: lines count from its first one, and paths begin at the channel, such as "headers[0].name". Of the Options,
+// Stored and Previous mean nothing here; MaxSize bounds fragment.
 //
 // A fragment that says what is there already gives d itself. A change costs what the channel costs, and a copy of the
 // list of channels.
@@ -30,8 +30,8 @@ func (d *Document) SetChannel(name string, fragment []byte, o Options) (*Documen
 	})
 }
 
-// SetRoute returns the document with the route that fragment describes, as [Document.SetChannel] does with a channel. The
-// channel, the fallback and the routes of alerts that it names have to be there.
+// SetRoute returns the document with the route that fragment describes, as [Document.SetChannel] does with a channel.
+// The channel, the fallback and the routes of alerts that it names have to be there.
 func (d *Document) SetRoute(name string, fragment []byte, o Options) (*Document, error) {
 	return d.set("routes", name, fragment, o, func(l *loader, v, before *value) { l.validateRoute(v, before) })
 }
@@ -82,8 +82,8 @@ func (l *loader) readPart(f *Field, name string, fragment []byte) *value {
 	return l.reader().readOne(n, f, "")
 }
 
-// validateRoute reports what is wrong with the route v, one of the routeParts, which takes the place of before; nil = of
-// none.
+// validateRoute reports what is wrong with the route v, one of the routeParts, which takes the place of before; nil =
+// of none.
 func (l *loader) validateRoute(v, before *value) {
 	l.validateTenant(v)
 	l.validateReference(v.get("channel"), l.channelParts)
@@ -206,9 +206,9 @@ func (d *Document) RenameChannel(name, next string) (*Document, error) {
 	return renamed.withList(routes[0].field, changed), nil
 }
 
-// RenameRoute returns the document with another name for a route, also in fallbacks and alerts that name it. The name is
-// part of the route's identity: an Engine takes it for a new route, with a lane, a status, dead letters and a history of
-// its own. What waits in the lane of the name before stays there; see dispatcher.Engine.Purge.
+// RenameRoute returns the document with another name for a route, also in fallbacks and alerts that name it. The name
+// is part of the route's identity: an Engine takes it for a new route, with a lane, a status, dead letters and a
+// history of its own. What waits in the lane of the name before stays there; see dispatcher.Engine.Purge.
 func (d *Document) RenameRoute(name, next string) (*Document, error) {
 	r, err := d.renamed("routes", name, next)
 	switch {
@@ -257,8 +257,8 @@ func (d *Document) renamed(list, name, next string) (*value, error) {
 	return copied, p.err()
 }
 
-// SetState returns the document with all routes of a channel enabled, disabled or paused. If they are so already, it is d
-// itself.
+// SetState returns the document with all routes of a channel enabled, disabled or paused. If they are so already, it is
+// d itself.
 func (d *Document) SetState(name string, s dispatcher.State) (*Document, error) {
 	c, p := d.existing("channels", name)
 	if s > dispatcher.Paused {

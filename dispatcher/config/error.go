@@ -101,9 +101,9 @@ func (p *problems) addError(e *Error) {
 	p.all = append(p.all, e)
 }
 
-// addAll reports what is joined in the error of what was made of v, which is in a channel or a route: *Errors of Settings as they
-// are, and then each channel.ConfigError of another package where documents have that field, as paths say. Neither is
-// reported about a field that is known to be wrong already, because that was left out of what was made.
+// addAll reports what is joined in the error of what was made of v, which is in a channel or a route: *Errors of
+// Settings as they are, and then each channel.ConfigError of another package where documents have that field, as paths
+// say. Neither is reported about a field that is known to be wrong already, because that was left out of what was made.
 func (p *problems) addAll(v *value, err error, paths map[string]string) {
 	var own, others []*Error
 	for _, each := range flatten(err) {

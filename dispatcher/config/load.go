@@ -40,9 +40,9 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	return l.load(d)
 }
 
-// Load makes what the document describes, as the function [Load] does of a text. Nothing is read again: Caps were applied,
-// and secrets by reference were found, when the document was read or edited; Options.Stored means nothing. Errors have no
-// lines if the document was edited. Channels that were not edited are those of Options.Previous.
+// Load makes what the document describes, as the function [Load] does of a text. Nothing is read again: Caps were
+// applied, and secrets by reference were found, when the document was read or edited; Options.Stored means nothing.
+// Errors have no lines if the document was edited. Channels that were not edited are those of Options.Previous.
 func (d *Document) Load(o Options) (*Set, error) {
 	l := newLoader(d.file, o)
 	l.isMade, l.placeless = true, d.edited

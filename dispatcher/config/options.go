@@ -49,10 +49,10 @@ type Options struct {
 	// Stored is the document that this one replaces: where this one has [redacted], its secrets are kept. nil = that of
 	// Previous.
 	Stored *Document
-	// Previous is the Set of the same Tenant that this one replaces. A channel that the document describes as before, for the same
-	// network, limits and stores, is that of Previous: its connections, the pace of its messages and what it remembers
-	// live on. Give it only while Types and References mean what they meant for it. It has to be closed like any other,
-	// before or after the new one.
+	// Previous is the Set of the same Tenant that this one replaces. A channel that the document describes as before,
+	// for the same network, limits and stores, is that of Previous: its connections, the pace of its messages and what
+	// it remembers live on. Give it only while Types and References mean what they meant for it. It has to be closed
+	// like any other, before or after the new one.
 	Previous *Set
 	// SlackReferences remembers Slack's messages by subject, for bots; MailProgress remembers which recipients have a
 	// mail. nil = those of Previous, or one in memory.

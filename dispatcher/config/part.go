@@ -14,8 +14,8 @@ type parts struct {
 	byName map[string]*value // nil = they are searched for one by one
 }
 
-// newParts indexes the channels or the routes of d. Names that two have are reported to p, unless that is nil; the first
-// one is found then.
+// newParts indexes the channels or the routes of d. Names that two have are reported to p, unless that is nil; the
+// first one is found then.
 func newParts(d *Document, name string, p *problems) parts {
 	all := parts{d.list(name), strings.TrimSuffix(name, "s"), map[string]*value{}}
 	for i, part := range all.list {

@@ -89,7 +89,8 @@ func (t Type) channel(s Settings, e Environment) (channel.Channel, error) {
 type Environment struct {
 	Guard  *netguard.Guard // of the channel's network
 	Limits netguard.Limits // of the channel's field limits; the default if its Type has none
-	// Proxy and ClientCertificate are what the channel's fields proxy and client_certificate name; nil if they name none.
+	// Proxy and ClientCertificate are what the channel's fields proxy and client_certificate name; nil if they name
+	// none.
 	Proxy             *netguard.Proxy
 	ClientCertificate *netguard.ClientCertificate
 	// Words are the vocabulary that the channel's field of that name names; nil if it names none.

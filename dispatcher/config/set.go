@@ -18,8 +18,8 @@ import (
 )
 
 // Set is what a document describes. [Apply] puts it in force. A host that gives Routes and Alerts to an Engine and a
-// Monitor itself closes the Set when no Send of its channels is running any more, for example after SetRoutes of another
-// one has returned.
+// Monitor itself closes the Set when no Send of its channels is running any more, for example after SetRoutes of
+// another one has returned.
 type Set struct {
 	Routes   []dispatcher.Route
 	Alerts   map[dispatcher.RouteID]health.Alert // for the health.Monitor
@@ -125,8 +125,8 @@ func (m madeChannel) isLike(v *value, same func(a, b credential) bool, env Envir
 	return m.sharedChannel != nil && sameValue(v, m.source, same) && sameEnvironment(env, m.env)
 }
 
-// identical compares secrets in an edited document: one that was given again counts as another one even if it is equal, or
-// whoever may edit but not read could try out what it is by what changes.
+// identical compares secrets in an edited document: one that was given again counts as another one even if it is equal,
+// or whoever may edit but not read could try out what it is by what changes.
 func identical(a, b credential) bool { return a == b || a.reference != "" && sameCredential(a, b) }
 
 // sameCredential compares secrets as they are written. The values of one reference are the same if they are read

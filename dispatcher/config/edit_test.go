@@ -341,4 +341,9 @@ func TestAnEditedDocumentHasNoLines(t *testing.T) {
 	require.NoError(t, set.Close())
 	_, err = d.Load(config.Options{Vocabularies: nil, Tenant: "acme", Types: config.NewRegistry(map[string]config.Type{"webhook": {}})})
 	require.EqualError(t, err, "channels[0].type makes no channel; have the host's Type.Make return one")
+	set, err = config.Load("a.yaml", []byte("channels: [{type: probe, name: a, mark: a}]"), config.Options{Types: probeTypes(map[string]*probe{"a": newProbe()})})
+	require.NoError(t, err)
+	_, err = set.Document.Load(config.Options{})
+	require.EqualError(t, err, `a.yaml:1:19: channels[0].type is not offered by the host; name one that is: "email", "slack", "webhook"`)
+	require.NoError(t, set.Close())
 }

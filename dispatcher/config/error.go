@@ -14,8 +14,9 @@ import (
 )
 
 // Error is one mistake in a document: a channel.ConfigError with its position. Its Path leads through the document,
-// such as "channels[2].headers[0].name"; "" = the document. It quotes names of fields, routes and channels, but no
-// other value, which might be a credential. [Load] joins one for each mistake, in the order of the document.
+// such as "channels[2].headers[0].name", or through the channel or the route that [Document.SetChannel] or
+// [Document.SetRoute] was given; "" = all of it. It quotes names of fields, routes and channels, but no other value,
+// which might be a credential. An error joins one for each mistake, in the order of the document.
 type Error struct {
 	File         string // as it was given to Load
 	Line, Column int    // from 1, Column in characters; 0 = not about a place

@@ -112,8 +112,31 @@ ALTER TABLE job ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE dead ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX job_urgent ON job (lane, due) WHERE urgent = 1;
-`}
+`, historyByTenant}
 }
+
+// historyByTenant limits each tenant's history, and keeps pages of it away from the rows of other tenants and from those
+// that they do not show. bytes is history.Entry.Size; of entries that were there before it is about that.
+const historyByTenant = `
+ALTER TABLE history ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE history SET bytes = octet_length(detail) + (SELECT octet_length(body) FROM told WHERE told.num = history.told);
+
+-- How much each tenant has in history.
+CREATE TABLE history_tenant (
+	tenant  TEXT PRIMARY KEY,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO history_tenant SELECT tenant, count(*), sum(bytes) FROM history GROUP BY tenant;
+
+DROP INDEX history_route;
+DROP INDEX history_subject;
+DROP INDEX history_time;
+CREATE INDEX history_route ON history (tenant, route, seq, time, type, outcome, status);
+CREATE INDEX history_owner ON history (tenant, seq, time, type, outcome, status);
+CREATE INDEX history_subject ON history (subject, tenant);
+CREATE INDEX history_time ON history (time, outcome);
+`
 
 // migrate brings the file to the newest schema, all steps or none. A newer file is a *SchemaError, and left alone.
 func migrate(c *conn, path string, steps []string) error {

@@ -58,7 +58,7 @@ func ExampleEntry_Redeliver() {
 	_ = engine.Shutdown(ctx)
 	_ = recorder.Close(ctx)
 
-	all, _ := store.Query(ctx, history.Query{Route: "tickets"})
+	all, _ := store.Query(ctx, history.Query{Route: dispatcher.RouteID{Name: "tickets"}})
 	for _, e := range all {
 		fmt.Println(e.Seq, e.Event.Type(), e.Status, e.Outcome)
 	}

@@ -144,3 +144,6 @@ func query(t *testing.T, s history.Store, q history.Query) []history.Entry {
 func everything() history.Query { return history.Query{Tenant: dispatcher.AnyTenant, Limit: 1000} }
 
 func newGated() *gated { return &gated{Memory: history.NewMemory(0)} }
+
+// named is the identity of the route of that name without a tenant.
+func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }

@@ -2,27 +2,29 @@ package history
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
-// Memory is a Store in this process. What it holds is lost with it. A query looks at every entry from the newest on.
+// Memory is a Store in this process. What it holds is lost with it. A query looks at the entries of its route, or of its
+// tenant, or at all, from the newest on, until it has enough.
 type Memory struct {
 	mu      sync.Mutex
 	limit   int
-	seq     int64
-	entries []Entry // by Seq; the oldest first
+	entries *book
 }
 
 var _ Store = (*Memory)(nil)
 
-// NewMemory returns an empty store that keeps the newest entries, this many; 0 or less = 10,000.
+// NewMemory returns an empty store that keeps so many entries; 0 or less = 10,000. With one more the tenant that has the
+// most loses its oldest.
 func NewMemory(entries int) *Memory {
 	if entries <= 0 {
 		entries = 10_000
 	}
-	return &Memory{limit: entries}
+	return &Memory{limit: entries, entries: newBook()}
 }
 
 // Append implements Store.
@@ -33,19 +35,10 @@ func (m *Memory) Append(ctx context.Context, entries ...Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range entries {
-		m.seq++
-		e.Seq = m.seq
-		m.entries = append(m.entries, e)
+		m.entries.add(e)
+		m.entries.limit(m.limit)
 	}
-	m.keep(m.limit)
 	return nil
-}
-
-// keep removes the oldest, down to n.
-func (m *Memory) keep(n int) {
-	surplus := max(len(m.entries)-n, 0)
-	clear(m.entries[:surplus])
-	m.entries = m.entries[surplus:]
 }
 
 // Query implements Store.
@@ -56,30 +49,64 @@ func (m *Memory) Query(ctx context.Context, q Query) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var found []Entry
-	for _, e := range slices.Backward(m.entries) {
-		if !q.Match(e) {
-			continue
-		}
-		if found = append(found, e); len(found) == q.Max() {
+	for n := range m.entries.selected(q) {
+		if found = append(found, n.Entry); len(found) == q.Max() {
 			break
 		}
 	}
 	return found, nil
 }
 
+// Totals implements Store.
+func (m *Memory) Totals(ctx context.Context, q Query, step time.Duration) ([]Total, error) {
+	totals, err := q.Spans(step)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := range m.entries.selected(q) {
+		totals[n.Time.Sub(q.Since)/step].Add(n.Outcome, 1)
+	}
+	return totals, nil
+}
+
 // Prune implements Store.
-func (m *Memory) Prune(ctx context.Context, before time.Time, keep int) (int, error) {
+func (m *Memory) Prune(ctx context.Context, r Retention) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.entries)
-	if !before.IsZero() {
-		m.entries = slices.DeleteFunc(m.entries, func(e Entry) bool { return e.Time.Before(before) })
+	if !r.Before.IsZero() {
+		for old := range m.entries.all.each {
+			if old.Time.Before(r.Before) {
+				m.entries.remove(old)
+				n++
+			}
+		}
 	}
-	if keep > 0 {
-		m.keep(keep)
+	if r.TenantEntries > 0 {
+		n += m.entries.limitTenants(r.TenantEntries)
 	}
-	return n - len(m.entries), nil
+	if r.TenantBytes > 0 {
+		n += m.entries.limitBytes(r.TenantBytes)
+	}
+	if r.Entries > 0 {
+		n += m.entries.limit(r.Entries)
+	}
+	return n, nil
+}
+
+// Remove implements Store.
+func (m *Memory) Remove(ctx context.Context, of dispatcher.RouteID) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entries.removeAll(of), nil
 }

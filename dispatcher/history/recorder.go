@@ -7,7 +7,7 @@
 //	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
 //
 //	failed, err := store.Query(ctx, history.Query{
-//		Tenant: tenant, Route: "tickets", Outcomes: []dispatcher.Outcome{dispatcher.Failed},
+//		Tenant: tenant, Route: dispatcher.RouteID{Tenant: tenant, Name: "tickets"}, Outcomes: []dispatcher.Outcome{dispatcher.Failed},
 //	})
 //	err = failed[0].Redeliver(ctx, engine)
 package history
@@ -15,8 +15,8 @@ package history
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"strings"
 	"sync"
@@ -26,36 +26,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 )
-
-// Options configure a Recorder. The zero value is ready for use.
-type Options struct {
-	// Buffer is how many entries may wait for the store; 0 = 4,096. What comes when it is full is lost and counted:
-	// deliveries never wait for their history.
-	Buffer  int
-	MaxAge  time.Duration // older entries are removed; 0 = 30 days, negative = never
-	Entries int           // the oldest beyond this many are removed; 0 = 100,000, negative = none
-	MaxBody int           // most bytes kept of a body; 0 = 16 KiB, negative = no bodies
-	Logger  *slog.Logger  // of losses; nil = slog.Default
-}
-
-func (o Options) withDefaults() Options {
-	if o.Buffer <= 0 {
-		o.Buffer = 4096
-	}
-	if o.MaxAge == 0 {
-		o.MaxAge = 30 * 24 * time.Hour
-	}
-	if o.Entries == 0 {
-		o.Entries = 100_000
-	}
-	if o.MaxBody == 0 {
-		o.MaxBody = 16 << 10
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	return o
-}
 
 const (
 	maxBatch   = 256             // entries in one Append
@@ -70,9 +40,14 @@ type Recorder struct {
 	store   Store
 	options Options
 
-	mu     sync.RWMutex // held for reading to put into the buffer, for writing to close it
-	closed bool
-	buffer chan Entry
+	mu      sync.Mutex
+	closed  bool
+	waiting *book         // for the store
+	wake    chan struct{} // something waits, or it is closed
+
+	storing chan struct{} // held while entries are between waiting and the store
+	batch   []Entry       // those
+	added   added         // since the last removal of old ones; the writer's
 
 	lost       atomic.Int64
 	logged     time.Time // when losses were last logged
@@ -82,15 +57,20 @@ type Recorder struct {
 	ended chan struct{}
 }
 
-// NewRecorder starts a Recorder, which Close ends. A nil Store, or a nil pointer as one, is a *channel.ConfigError.
+// NewRecorder starts a Recorder, which Close ends. An error is a *channel.ConfigError, or several joined: of Options that
+// contradict each other, or of a nil Store, or a nil pointer as one.
 func NewRecorder(s Store, o Options) (*Recorder, error) {
-	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, &channel.ConfigError{Package: "history", Path: "Store", Code: channel.CodeMissing, Problem: "is nil",
-			Remedy: "pass one, for example history.NewMemory(0)"}
-	}
 	o = o.withDefaults()
+	err := o.validate()
+	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		err = errors.Join(configError(channel.CodeMissing, "Store", "is nil", "pass one, for example history.NewMemory(0)"), err)
+	}
+	if err != nil {
+		return nil, err
+	}
 	ctx, abort := context.WithCancel(context.Background())
-	r := &Recorder{store: s, options: o, buffer: make(chan Entry, o.Buffer), abort: abort, ended: make(chan struct{})}
+	r := &Recorder{store: s, options: o, waiting: newBook(), wake: make(chan struct{}, 1), storing: make(chan struct{}, 1),
+		abort: abort, ended: make(chan struct{})}
 	go r.write(ctx)
 	return r, nil
 }
@@ -107,11 +87,9 @@ func (r *Recorder) Lost() int64 { return r.lost.Load() }
 // left is lost: a *LostError. Call it when the Engine has shut down. A second Close waits for the first.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
-	if !r.closed {
-		r.closed = true
-		close(r.buffer)
-	}
+	r.closed = true
 	r.mu.Unlock()
+	r.signal()
 	select {
 	case <-r.ended:
 		return nil
@@ -124,6 +102,22 @@ func (r *Recorder) Close(ctx context.Context) error {
 		return &LostError{Entries: n, Err: ctx.Err()}
 	}
 	return nil
+}
+
+// Remove removes a route's entries from the store, or a tenant's, as Store.Remove does, and before that those that wait
+// for it. Call it when the Engine no longer has the routes (Engine.SetTenant): then nothing comes after.
+func (r *Recorder) Remove(ctx context.Context, of dispatcher.RouteID) (int, error) {
+	r.mu.Lock()
+	n := r.waiting.removeAll(of)
+	r.mu.Unlock()
+	select {
+	case r.storing <- struct{}{}: // what was on its way is there
+		defer func() { <-r.storing }()
+	case <-ctx.Done():
+		return n, ctx.Err()
+	}
+	stored, err := r.store.Remove(ctx, of)
+	return n + stored, err
 }
 
 // LostError says how many entries were not stored in time.
@@ -182,62 +176,72 @@ func (r *Recorder) capped(m *channel.Message) *channel.Message {
 
 func (r *Recorder) enqueue(e Entry) {
 	e.Time = e.Time.UTC()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	r.mu.Lock()
+	lost := 1
 	if !r.closed {
-		select {
-		case r.buffer <- e:
-			return
-		default:
-		}
+		r.waiting.add(e)
+		lost = r.waiting.limit(r.options.Buffer)
 	}
-	r.lost.Add(1)
+	r.mu.Unlock()
+	r.lost.Add(int64(lost))
+	r.signal()
 }
 
-// write stores batches until the buffer is closed and empty.
+// signal makes the writer look what there is to do.
+func (r *Recorder) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write stores what waits until the Recorder is closed and nothing does.
 func (r *Recorder) write(ctx context.Context) {
 	defer close(r.ended)
 	defer r.abort()
-	prune := time.NewTicker(prunePause)
-	defer prune.Stop()
-	r.prune(ctx)
-	unpruned := 0
-	for batch := make([]Entry, 0, maxBatch); ; batch = batch[:0] {
+	tick := time.NewTicker(prunePause)
+	defer tick.Stop()
+	r.prune(ctx, true)
+	for over := false; !over; {
 		select {
-		case e, open := <-r.buffer:
-			if !open {
-				r.report()
-				return
+		case <-r.wake:
+		case <-tick.C:
+			r.prune(ctx, true)
+		}
+		for r.storeBatch(ctx) {
+			if r.added.full {
+				r.prune(ctx, false)
 			}
-			batch = r.gather(append(batch, e))
-			r.append(ctx, batch)
-			unpruned += len(batch)
-			clear(batch)
-		case <-prune.C:
-			unpruned = r.options.Entries
+			r.report()
 		}
-		r.report()
-		if r.options.Entries > 0 && unpruned >= max(r.options.Entries/10, 1) || unpruned == r.options.Entries {
-			r.prune(ctx)
-			unpruned = 0
-		}
+		r.mu.Lock()
+		over = r.closed && r.waiting.all.len() == 0
+		r.mu.Unlock()
 	}
 }
 
-// gather adds what waits, as far as one batch goes.
-func (r *Recorder) gather(batch []Entry) []Entry {
-	for len(batch) < maxBatch {
-		select {
-		case e, open := <-r.buffer:
-			if !open {
-				return batch
-			}
-			batch = append(batch, e)
-		default:
-			return batch
-		}
+// storeBatch stores the next entries that wait, and reports whether there were any.
+func (r *Recorder) storeBatch(ctx context.Context) bool {
+	select {
+	case r.storing <- struct{}{}:
+		defer func() { <-r.storing }()
+	case <-ctx.Done(): // what waits is lost
 	}
-	return batch
+	batch := r.batch[:0]
+	r.mu.Lock()
+	for len(batch) < maxBatch && r.waiting.all.len() > 0 {
+		next := r.waiting.all.oldest()
+		r.added.count(&r.options, next.Route.Tenant, next.size)
+		batch = append(batch, r.waiting.remove(next))
+	}
+	r.mu.Unlock()
+	if len(batch) == 0 {
+		return false
+	}
+	r.append(ctx, batch)
+	clear(batch)
+	r.batch = batch
+	return true
 }
 
 // append stores a batch, or gives it up after a while.
@@ -268,13 +272,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (r *Recorder) prune(ctx context.Context) {
-	var before time.Time
-	if r.options.MaxAge > 0 {
-		before = time.Now().Add(-r.options.MaxAge)
+// prune removes what is not to be kept. By age it does so only now and then, because a store may look at each entry.
+func (r *Recorder) prune(ctx context.Context, byAge bool) {
+	r.added = added{}
+	o := &r.options
+	keep := Retention{Entries: o.Entries, TenantEntries: o.TenantEntries, TenantBytes: o.TenantBytes}
+	if byAge && o.MaxAge > 0 {
+		keep.Before = time.Now().Add(-o.MaxAge)
 	}
-	if _, err := r.store.Prune(ctx, before, r.options.Entries); err != nil && ctx.Err() == nil {
-		r.options.Logger.Warn("tocsin: old history cannot be removed", dispatcher.AttrError, err)
+	if _, err := r.store.Prune(ctx, keep); err != nil && ctx.Err() == nil {
+		o.Logger.Warn("tocsin: old history cannot be removed", dispatcher.AttrError, err)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestStyle1HistoryPerWebhook(t *testing.T) {
 		e := event.Must(event.RequestApproved{}, event.Meta{Subject: "req-1"})
 		require.NoError(t, b.Dispatch(t.Context(), e))
 		advance(time.Hour)
-		got := query(t, b.store, history.Query{Route: "hook"})
+		got := query(t, b.store, history.Query{Route: named("hook")})
 		require.Len(t, got, 2)
 		assert.Equal(t, history.Entry{
 			Seq: got[0].Seq, Time: began, Duration: 3 * time.Second, Route: dispatcher.RouteID{Name: "hook"}, Event: e, Attempt: 1, Outcome: dispatcher.Failed,
@@ -55,7 +55,7 @@ func TestStyle1HistoryPerWebhook(t *testing.T) {
 		assert.Equal(t, event.TypeRequestApproved, got[1].Event.Type(), "the trigger")
 		assert.Equal(t, rec.Deliveries()[0].ID(), got[1].DeliveryID(), "as the receiver saw it")
 
-		failed := query(t, b.store, history.Query{Route: "hook", Outcomes: []dispatcher.Outcome{dispatcher.Failed}})
+		failed := query(t, b.store, history.Query{Route: named("hook"), Outcomes: []dispatcher.Outcome{dispatcher.Failed}})
 		require.Len(t, failed, 1)
 		assert.Equal(t, failed, query(t, b.store, history.Query{Seq: failed[0].Seq}), "drill down into one")
 		assert.Len(t, query(t, b.store, history.Query{Subject: "req-1", Type: event.TypeRequestApproved, EventID: e.ID()}), 3)
@@ -136,7 +136,7 @@ func TestRedeliverFromHistory(t *testing.T) {
 		assert.Equal(t, e.JSON(), all[2].Event.JSON(), "byte for byte")
 		assert.Equal(t, all[0].ID(), all[2].ID(), "with the idempotency key of the first")
 		assert.Len(t, other.Deliveries(), 1, "and to that route only")
-		last := query(t, b.store, history.Query{Route: "r"})
+		last := query(t, b.store, history.Query{Route: named("r")})
 		assert.NotZero(t, last[len(last)-1].Generation)
 
 		require.NoError(t, b.SetRoutes(t.Context(), nil))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 )
 
@@ -59,6 +60,25 @@ func TestRejectsDefects(t *testing.T) {
 		"keeps any number":                     {"prune-count"},
 		"keeps the oldest":                     {"prune-count"},
 		"miscounts":                            {"prune-age", "prune-count"},
+		"routes by name":                       {"tenants", "random"},
+		"a route is enough":                    {"tenants", "random"},
+		"ignores TenantEntries":                {"prune-tenant", "remove"},
+		"ignores TenantBytes":                  {"prune-tenant"},
+		"bytes to the limit":                   {"prune-tenant"},
+		"counts events once":                   {"prune-tenant"},
+		"does not limit the platform's":        {"prune-tenant"},
+		"limits routes":                        {"prune-tenant", "remove"},
+		"the flood stays":                      {"prune-fair"},
+		"takes nothing from those with one":    {"prune-fair"},
+		"Remove does nothing":                  {"remove"},
+		"Remove by AnyTenant is everybody":     {"remove"},
+		"Remove takes the tenant along":        {"remove"},
+		"Remove ignores ctx":                   {"context"},
+		"Totals ignores ctx":                   {"context"},
+		"totals without end":                   {"totals"},
+		"totals to the nearest step":           {"totals", "random"},
+		"totals of the outcome failed only":    {"totals", "random"},
+		"totals of a page":                     {"random"},
 		"counts Seq anew":                      {"seq"},
 		"keeps the caller's slice":             {"slice"},
 		"Append ignores ctx":                   {"context"},
@@ -122,7 +142,11 @@ func (failing) Append(context.Context, ...history.Entry) error { return assert.A
 func (failing) Query(context.Context, history.Query) ([]history.Entry, error) {
 	return nil, assert.AnError
 }
-func (failing) Prune(context.Context, time.Time, int) (int, error) { return 0, assert.AnError }
+func (failing) Prune(context.Context, history.Retention) (int, error)   { return 0, assert.AnError }
+func (failing) Remove(context.Context, dispatcher.RouteID) (int, error) { return 0, assert.AnError }
+func (failing) Totals(context.Context, history.Query, time.Duration) ([]history.Total, error) {
+	return nil, assert.AnError
+}
 
 // TestRejectsFailingStore: a store that only returns errors passes no rule at all.
 func TestRejectsFailingStore(t *testing.T) {

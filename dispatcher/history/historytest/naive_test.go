@@ -100,7 +100,7 @@ func (n *naive) Query(ctx context.Context, q history.Query) ([]history.Entry, er
 			q.Tenant = dispatcher.AnyTenant
 		}
 	case "ignores Route":
-		q.Route = ""
+		q.Route = dispatcher.RouteID{}
 	case "ignores Subject":
 		q.Subject = ""
 	case "ignores EventID":
@@ -136,10 +136,11 @@ func (n *naive) Query(ctx context.Context, q history.Query) ([]history.Entry, er
 			e.Route.Tenant = e.Event.Tenant()
 		}
 		match := q.Match(e)
-		if n.is("routes by prefix") && q.Route != "" {
-			r := q.Route
-			q.Route = ""
-			match = q.Match(e) && strings.HasPrefix(e.Route.Name, r)
+		if r := q.Route; r.Name != "" && (n.is("routes by prefix") || n.is("routes by name") || n.is("a route is enough")) {
+			q.Route = dispatcher.RouteID{}
+			match = q.Match(e) && (e.Route == r || n.is("routes by prefix") && strings.HasPrefix(e.Route.Name, r.Name) ||
+				n.is("routes by name") && e.Route.Name == r.Name)
+			match = match || n.is("a route is enough") && e.Route == r
 			q.Route = r
 		}
 		if match && len(found) < limit {
@@ -147,46 +148,6 @@ func (n *naive) Query(ctx context.Context, q history.Query) ([]history.Entry, er
 		}
 	}
 	return found, nil
-}
-
-func (n *naive) Prune(ctx context.Context, before time.Time, keep int) (int, error) {
-	if ctx.Err() != nil && !n.is("Prune ignores ctx") {
-		return 0, ctx.Err()
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.is("Prune does nothing") {
-		return 0, nil
-	}
-	old := n.entries
-	n.entries = nil
-	for i, e := range old {
-		if !e.Time.Before(before) || n.is("stops at the first young one") && i > 0 && len(n.entries) > 0 {
-			n.entries = append(n.entries, e)
-		}
-	}
-	if n.is("removes what is just old enough") {
-		n.entries = nil
-		for _, e := range old {
-			if e.Time.After(before) {
-				n.entries = append(n.entries, e)
-			}
-		}
-	}
-	if keep > 0 && len(n.entries) > keep && !n.is("keeps any number") {
-		if n.is("keeps the oldest") {
-			n.entries = n.entries[:keep]
-		} else {
-			n.entries = n.entries[len(n.entries)-keep:]
-		}
-	}
-	if n.is("counts Seq anew") && len(n.entries) == 0 {
-		n.seq = 0
-	}
-	if n.is("miscounts") {
-		return len(n.entries), nil
-	}
-	return len(old) - len(n.entries), nil
 }
 
 // reopened is what a store is when it is opened again.

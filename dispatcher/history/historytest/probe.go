@@ -64,15 +64,42 @@ func (p *probe) all() []history.Entry {
 	}
 }
 
-func (p *probe) prune(before time.Time, keep, want int) {
+func (p *probe) prune(r history.Retention, want int) {
 	p.tb.Helper()
-	n, err := p.store.Prune(p.ctx, before, keep)
+	n, err := p.store.Prune(p.ctx, r)
 	if err != nil {
-		p.fail("Prune: %v", err)
+		p.fail("Prune %+v: %v", r, err)
 	}
 	if n != want {
-		p.fail("Prune says that it removed %d entries, want %d", n, want)
+		p.fail("Prune %+v says that it removed %d entries, want %d", r, n, want)
 	}
+}
+
+func (p *probe) remove(of dispatcher.RouteID, want int) {
+	p.tb.Helper()
+	n, err := p.store.Remove(p.ctx, of)
+	if err != nil {
+		p.fail("Remove %+v: %v", of, err)
+	}
+	if n != want {
+		p.fail("Remove %+v says that it removed %d entries, want %d", of, n, want)
+	}
+}
+
+// totals returns the totals of q without their times, which it checks.
+func (p *probe) totals(q history.Query, step time.Duration) []history.Total {
+	p.tb.Helper()
+	all, err := p.store.Totals(p.ctx, q, step)
+	if err != nil {
+		p.fail("Totals %+v: %v", q, err)
+	}
+	for i := range all {
+		if want := q.Since.Add(time.Duration(i) * step); !all[i].Time.Equal(want) {
+			p.fail("Totals %+v: number %d begins at %v, want %v", q, i, all[i].Time, want)
+		}
+		all[i].Time = time.Time{}
+	}
+	return all
 }
 
 // numbers returns the attempts of entries, by which the rules tell them apart.
@@ -127,10 +154,26 @@ func (other) EventType() event.Type { return "historytest.other" }
 // began is the time of the first entries.
 func began() time.Time { return time.Date(2026, 11, 25, 20, 0, 0, 123_456_789, time.UTC) }
 
+// after is the time of the n-th entry.
+func after(n int) time.Time { return began().Add(time.Duration(n) * time.Second) }
+
+// named is the identity of the route of that name without a tenant.
+func named(name string) dispatcher.RouteID { return dispatcher.RouteID{Name: name} }
+
+// of returns entries of a tenant's route "r", from the given number to the other.
+func of(tenant string, first, last int) (all []history.Entry) {
+	for n := first; n <= last; n++ {
+		e := entry(n)
+		e.Route.Tenant = tenant
+		all = append(all, e)
+	}
+	return all
+}
+
 // entry is a plain one, the n-th.
 func entry(n int) history.Entry {
 	return history.Entry{
-		Time: began().Add(time.Duration(n) * time.Second), Route: dispatcher.RouteID{Name: "r"}, Attempt: n, Outcome: dispatcher.Delivered,
+		Time: after(n), Route: named("r"), Attempt: n, Outcome: dispatcher.Delivered,
 		Event: event.Must(fact{fmt.Sprint(n)}, event.Meta{ID: fmt.Sprint("e-", n), Subject: "s", Time: began()}),
 	}
 }

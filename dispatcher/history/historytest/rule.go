@@ -34,6 +34,10 @@ func rules() []rule {
 		{"pages", "pages by Before show every entry once, also while others are appended and pruned", pagesRule},
 		{"prune-age", "Prune removes the entries before a time, wherever they are, and says how many", pruneAgeRule},
 		{"prune-count", "Prune keeps the newest of a number, and says how many it removed", pruneCountRule},
+		{"prune-tenant", "Prune keeps the newest of a number and of a sum of sizes of each tenant, its AnyTenant routes being one", pruneTenantRule},
+		{"prune-fair", "Prune takes from the tenant with the most entries, so that none gives way to one that has more", pruneFairRule},
+		{"remove", "Remove removes a route's entries, or those of exactly one tenant, and says how many", removeRule},
+		{"totals", "Totals counts what a Query selects, by outcome and step", totalsRule},
 		{"seq", "a Seq is never given out twice, also when everything was pruned", seqRule},
 		{"slice", "Append does not keep the caller's slice, and Query returns one of its own", sliceRule},
 		{"context", "with ctx done a call returns ctx's error and changes nothing", contextRule},
@@ -108,34 +112,33 @@ func varied() []history.Entry {
 
 func fieldsRule(p *probe) {
 	p.append(varied()...)
-	second := func(n int) time.Time { return began().Add(time.Duration(n) * time.Second) }
 	for _, q := range []struct {
 		what string
 		q    history.Query
 		want []int
 	}{
 		{"nothing", history.Query{}, []int{8, 7, 6, 5, 4, 3, 2, 1}},
-		{"a route", history.Query{Route: "other"}, []int{2}},
-		{"part of a route's name", history.Query{Route: "oth"}, nil},
-		{"a pattern as a route", history.Query{Route: "%"}, nil},
-		{"a route in other letters", history.Query{Route: "OTHER"}, nil},
+		{"a route", history.Query{Route: named("other")}, []int{2}},
+		{"part of a route's name", history.Query{Route: named("oth")}, nil},
+		{"a pattern as a route", history.Query{Route: named("%")}, nil},
+		{"a route in other letters", history.Query{Route: named("OTHER")}, nil},
 		{"an event", history.Query{EventID: "e-5"}, []int{5}},
 		{"a subject", history.Query{Subject: "another"}, []int{3}},
 		{"a type", history.Query{Type: "historytest.other"}, []int{4}},
 		{"an outcome", history.Query{Outcomes: []dispatcher.Outcome{dispatcher.Failed}}, []int{5}},
 		{"some outcomes", history.Query{Outcomes: []dispatcher.Outcome{dispatcher.Dead, dispatcher.Failed, "unknown"}}, []int{6, 5}},
 		{"a status", history.Query{Status: 503}, []int{8}},
-		{"since a time", history.Query{Since: second(7)}, []int{8, 7}},
-		{"since a nanosecond later", history.Query{Since: second(7).Add(1)}, []int{8}},
-		{"until a time", history.Query{Until: second(2)}, []int{1}},
-		{"until a nanosecond later", history.Query{Until: second(2).Add(1)}, []int{2, 1}},
-		{"a range in another zone", history.Query{Since: second(2).In(time.FixedZone("", 7200)), Until: second(4)}, []int{3, 2}},
+		{"since a time", history.Query{Since: after(7)}, []int{8, 7}},
+		{"since a nanosecond later", history.Query{Since: after(7).Add(1)}, []int{8}},
+		{"until a time", history.Query{Until: after(2)}, []int{1}},
+		{"until a nanosecond later", history.Query{Until: after(2).Add(1)}, []int{2, 1}},
+		{"a range in another zone", history.Query{Since: after(2).In(time.FixedZone("", 7200)), Until: after(4)}, []int{3, 2}},
 		{"one entry", history.Query{Seq: 6}, []int{6}},
 		{"before an entry", history.Query{Before: 3}, []int{2, 1}},
 		{"some", history.Query{Limit: 3}, []int{8, 7, 6}},
-		{"many at once", history.Query{Route: "r", Subject: "s", Type: "historytest.fact", Outcomes: []dispatcher.Outcome{dispatcher.Delivered},
-			Since: second(1), Until: second(9), Before: 8, Limit: 2}, []int{1}},
-		{"what excludes each other", history.Query{Route: "other", EventID: "e-1"}, nil},
+		{"many at once", history.Query{Route: named("r"), Subject: "s", Type: "historytest.fact", Outcomes: []dispatcher.Outcome{dispatcher.Delivered},
+			Since: after(1), Until: after(9), Before: 8, Limit: 2}, []int{1}},
+		{"what excludes each other", history.Query{Route: named("other"), EventID: "e-1"}, nil},
 	} {
 		p.expect(q.what, p.query(q.q), q.want...)
 	}
@@ -153,6 +156,12 @@ func tenantsRule(p *probe) {
 	p.expect("tenant b", p.query(history.Query{Tenant: "b"}))
 	p.expect("every tenant", p.query(history.Query{Tenant: dispatcher.AnyTenant}), 4, 3, 2, 1)
 	p.expect("an entry of another tenant", p.query(history.Query{Tenant: "b", Seq: 2}))
+	p.expect("another tenant's cursor", p.query(history.Query{Tenant: "a", Before: 4}), 2)
+	p.expect("a route of its own", p.query(history.Query{Tenant: "a", Route: all[1].Route}), 2)
+	p.expect("another tenant's route", p.query(history.Query{Tenant: "A", Route: all[1].Route}))
+	p.expect("a route of the platform, asked by a tenant", p.query(history.Query{Tenant: "a", Route: all[2].Route}))
+	p.expect("a route of the platform", p.query(history.Query{Tenant: dispatcher.AnyTenant, Route: all[2].Route}), 3)
+	p.expect("a route without a tenant", p.query(history.Query{Tenant: dispatcher.AnyTenant, Route: all[0].Route}), 1)
 }
 
 func limitRule(p *probe) {
@@ -177,7 +186,7 @@ func pagesRule(p *probe) {
 		q.Before = page[len(page)-1].Seq
 		p.append(entry(1000 + len(seen)))
 		if len(seen) == 28 {
-			p.prune(began().Add(5*time.Second), 0, 4)
+			p.prune(history.Retention{Before: after(5)}, 4)
 		}
 	}
 	want := make([]int, 0, 46)
@@ -189,29 +198,9 @@ func pagesRule(p *probe) {
 	}
 }
 
-func pruneAgeRule(p *probe) {
-	p.append(entry(1), entry(9), entry(2), entry(5))
-	p.prune(time.Time{}, 0, 0)
-	p.prune(began().Add(2*time.Second), 0, 1)
-	p.expect("after Prune at the second one's time", p.all(), 5, 2, 9)
-	p.prune(began().Add(6*time.Second), 0, 2)
-	p.expect("after Prune", p.all(), 9)
-	p.prune(began().Add(6*time.Second), 0, 0)
-}
-
-func pruneCountRule(p *probe) {
-	p.append(entries(10)...)
-	p.prune(time.Time{}, -1, 0)
-	p.prune(time.Time{}, 10, 0)
-	p.prune(time.Time{}, 4, 6)
-	p.expect("after Prune", p.all(), 10, 9, 8, 7)
-	p.prune(began().Add(9*time.Second), 1, 3)
-	p.expect("after Prune by both", p.all(), 10)
-}
-
 func seqRule(p *probe) {
 	p.append(entries(3)...)
-	p.prune(began().Add(time.Hour), 0, 3)
+	p.prune(history.Retention{Before: began().Add(time.Hour)}, 3)
 	p.append(entry(4))
 	if got := p.all(); len(got) != 1 || got[0].Seq != 4 {
 		p.fail("after three entries were pruned, the next one's Seq is not 4: %+v", got)
@@ -238,8 +227,14 @@ func contextRule(p *probe) {
 	if _, err := p.store.Query(done, history.Query{}); !errors.Is(err, context.Canceled) {
 		p.fail("Query with ctx cancelled: %v", err)
 	}
-	if _, err := p.store.Prune(done, began().Add(time.Hour), 0); !errors.Is(err, context.Canceled) {
+	if _, err := p.store.Prune(done, history.Retention{Before: began().Add(time.Hour)}); !errors.Is(err, context.Canceled) {
 		p.fail("Prune with ctx cancelled: %v", err)
+	}
+	if _, err := p.store.Remove(done, named("r")); !errors.Is(err, context.Canceled) {
+		p.fail("Remove with ctx cancelled: %v", err)
+	}
+	if _, err := p.store.Totals(done, history.Query{Since: began(), Until: after(9)}, time.Hour); !errors.Is(err, context.Canceled) {
+		p.fail("Totals with ctx cancelled: %v", err)
 	}
 	p.expect("afterwards", p.all(), 1)
 }
@@ -311,7 +306,9 @@ func randomRule(p *probe) {
 	}
 	for range 200 {
 		q := history.Query{Tenant: pick("", "a", "c", dispatcher.AnyTenant, dispatcher.AnyTenant), Limit: 1 + rnd.IntN(400)}
-		maybe(func() { q.Route = pick("r", "q", "x") })
+		maybe(func() {
+			q.Route = dispatcher.RouteID{Tenant: pick("", "a", "b", dispatcher.AnyTenant), Name: pick("r", "q", "x")}
+		})
 		maybe(func() { q.EventID = pick("e-1", "e-2", "e-3") })
 		maybe(func() { q.Subject = pick("s", "t", "x") })
 		maybe(func() { q.Type = event.Type(pick("historytest.fact", "historytest.other")) })
@@ -327,6 +324,19 @@ func randomRule(p *probe) {
 			}
 		}
 		p.expect(fmt.Sprintf("%+v", q), p.query(q), want...)
+		q.Since, q.Until = began().Add(7*time.Second), began().Add(93*time.Second)
+		counted, _ := q.Spans(11 * time.Second)
+		for _, e := range all {
+			if q.Match(e) {
+				counted[e.Time.Sub(q.Since)/(11*time.Second)].Add(e.Outcome, 1)
+			}
+		}
+		for i := range counted {
+			counted[i].Time = time.Time{}
+		}
+		if got := p.totals(q, 11*time.Second); !slices.Equal(got, counted) {
+			p.fail("the totals of %+v are\n%+v, want\n%+v", q, got, counted)
+		}
 	}
 }
 
@@ -337,18 +347,21 @@ func reopenRule(p *probe) {
 	all := odd()
 	p.append(all...)
 	p.append(entry(1))
-	p.prune(time.Time{}, len(all), 1)
+	p.prune(history.Retention{Entries: len(all)}, 1)
+	all = slices.Delete(all, 1, 2) // the oldest of the tenant with the most
 	p.store = p.reopen()
+	all = append(all, entry(1))
 	got := p.all()
 	if len(got) != len(all) {
 		p.fail("%d entries are there again, want %d", len(got), len(all))
 	}
-	p.same(got[0], entry(1))
-	for i := 1; i < len(all); i++ {
-		p.same(got[len(all)-i], all[i])
+	slices.Reverse(got)
+	for i := range all {
+		p.same(got[i], all[i])
 	}
 	p.append(entry(9))
 	if got := p.all()[0]; got.Seq != int64(len(all)+2) {
 		p.fail("the next Seq is %d, want %d", got.Seq, len(all)+2)
 	}
+	p.prune(history.Retention{TenantEntries: 2}, 2)
 }

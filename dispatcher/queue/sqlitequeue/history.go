@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -37,23 +38,47 @@ func (s historyStore) Append(ctx context.Context, entries ...history.Entry) erro
 		bytes += len(text)
 	}
 	return s.queue.add(ctx, "store history", len(entries), bytes, func(t *tx) error {
+		added := map[string]share{}
 		for i := range entries {
-			if err := t.putEntry(&entries[i], details[i]); err != nil {
+			size := entries[i].Size()
+			if err := t.putEntry(&entries[i], details[i], size); err != nil {
 				return err
 			}
+			tenant := entries[i].Route.Tenant
+			added[tenant] = added[tenant].plus(1, size)
 		}
-		return nil
+		return t.count(added)
 	})
 }
 
-func (t *tx) putEntry(e *history.Entry, detail string) error {
+// share is what a tenant has in the history.
+type share struct{ entries, bytes int64 }
+
+func (s share) plus(entries, bytes int64) share { return share{s.entries + entries, s.bytes + bytes} }
+
+// count adds to what tenants have, or takes away from it.
+func (t *tx) count(added map[string]share) error {
+	for tenant, s := range added {
+		_, err := t.exec(`INSERT INTO history_tenant VALUES (?, ?, ?)
+			ON CONFLICT (tenant) DO UPDATE SET entries = entries + excluded.entries, bytes = bytes + excluded.bytes`, tenant, s.entries, s.bytes)
+		if err == nil && s.entries < 0 {
+			_, err = t.exec("DELETE FROM history_tenant WHERE tenant = ? AND entries <= 0", tenant)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putEntry(e *history.Entry, detail string, size int64) error {
 	num, err := t.putHistoryEvent(e.Event)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO history (time, tenant, route, told, type, subject, outcome, status, detail)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		stampOf(e.Time), e.Route.Tenant, e.Route.Name, num, string(e.Event.Type()), e.Event.Subject(), string(e.Outcome), int64(e.Status), detail)
+	_, err = t.exec(`INSERT INTO history (time, tenant, route, told, type, subject, outcome, status, detail, bytes)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		stampOf(e.Time), e.Route.Tenant, e.Route.Name, num, string(e.Event.Type()), e.Event.Subject(), string(e.Outcome), int64(e.Status), detail, size)
 	return err
 }
 
@@ -87,17 +112,20 @@ var errNoEvent = errors.New("sqlitequeue: an entry of the history has no event")
 // stampOf is a time that is never NULL.
 func stampOf(t time.Time) int64 { return integer(stamp(t)) }
 
-// selected is q as a WHERE clause.
-func selected(q history.Query) (where string, args []any, err error) {
+// selected is q as a FROM clause with the index to go by, or else fallback, and its WHERE clause. SQLite knows nothing
+// of how many rows there are and is told the index: of its choices some look at the rows of all tenants.
+func selected(q history.Query, fallback string) (from string, args []any, err error) {
 	outcomes, err := json.Marshal(q.Outcomes)
-	where = "history.seq > 0"
+	where := "history.seq > 0"
+	ofRoute := q.Route != dispatcher.RouteID{}
 	for _, c := range [...]struct {
 		on   bool
 		text string
 		arg  any
 	}{
 		{!q.EveryTenant(), "tenant = ?", q.Tenant},
-		{q.Route != "", "route = ?", q.Route},
+		{ofRoute, "tenant = ?", q.Route.Tenant},
+		{ofRoute, "route = ?", q.Route.Name},
 		{q.EventID != "", "told IN (SELECT num FROM told WHERE id = ?)", q.EventID},
 		{q.Subject != "", "subject = ?", q.Subject},
 		{q.Type != "", "type = ?", string(q.Type)},
@@ -112,12 +140,31 @@ func selected(q history.Query) (where string, args []any, err error) {
 			where, args = where+" AND "+c.text, append(args, c.arg)
 		}
 	}
-	return where, args, err
+	index := fallback
+	switch {
+	case q.Seq != 0:
+		index = bySeq
+	case q.EventID != "":
+		index = "INDEXED BY history_told"
+	case q.Subject != "":
+		index = "INDEXED BY history_subject"
+	case ofRoute:
+		index = "INDEXED BY history_route"
+	case !q.EveryTenant():
+		index = "INDEXED BY history_owner"
+	}
+	return "history " + index + " WHERE " + where, args, err
 }
+
+// Ways to go by where there is no tenant, route, subject or event.
+const (
+	bySeq  = "NOT INDEXED"
+	byTime = "INDEXED BY history_time"
+)
 
 // Query implements history.Store.
 func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Entry, error) {
-	where, args, err := selected(q)
+	from, args, err := selected(q, bySeq)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +174,7 @@ func (s historyStore) Query(ctx context.Context, q history.Query) ([]history.Ent
 		// In two steps, of which the first can take long: it is one row for SQLite, so that it ends with ctx.
 		var chosen string
 		err := c.each(func(v []driverValue) bool { chosen = text(v[0]); return false },
-			`SELECT json_group_array(seq) FROM (SELECT seq FROM history WHERE `+where+` ORDER BY seq DESC LIMIT ?)`,
+			`SELECT json_group_array(seq) FROM (SELECT seq FROM `+from+` ORDER BY seq DESC LIMIT ?)`,
 			append(args, int64(q.Max()))...)
 		if err != nil {
 			return err
@@ -159,64 +206,24 @@ func readEntry(v []driverValue) (e history.Entry, err error) {
 	return e, err
 }
 
-// Prune implements history.Store, a thousand entries at a time: after an error those of the number returned are gone.
-func (s historyStore) Prune(ctx context.Context, before time.Time, keep int) (n int, err error) {
-	if !before.IsZero() {
-		if n, err = s.remove(ctx, "time < ?", stampOf(before)); err != nil {
-			return n, err
-		}
+// Totals implements history.Store.
+func (s historyStore) Totals(ctx context.Context, q history.Query, step time.Duration) ([]history.Total, error) {
+	totals, err := q.Spans(step)
+	if err != nil {
+		return nil, err
 	}
-	if keep <= 0 {
-		return n, nil
+	from, args, err := selected(q, byTime)
+	if err != nil {
+		return nil, err
 	}
-	var newest int64 // of those that go
-	err = s.queue.store.readers.history.read(ctx, func(c *conn) (err error) {
-		newest, err = c.number("SELECT seq FROM history ORDER BY seq DESC LIMIT 1 OFFSET ?", int64(keep))
-		return err
+	err = s.queue.store.readers.history.read(ctx, func(c *conn) error {
+		return c.each(func(v []driverValue) bool {
+			totals[integer(v[0])].Add(dispatcher.Outcome(text(v[1])), int(integer(v[2])))
+			return true
+		}, "SELECT (time - ?) / ?, outcome, count(*) FROM "+from+" GROUP BY 1, 2", append([]any{stampOf(q.Since), int64(step)}, args...)...)
 	})
 	if err != nil {
-		return n, storeError("prune history", err)
+		return nil, storeError("read history", err)
 	}
-	more, err := s.remove(ctx, "seq <= ?", newest)
-	return n + more, err
-}
-
-// remove removes the entries for which the condition holds.
-func (s historyStore) remove(ctx context.Context, where string, limit int64) (n int, err error) {
-	most := s.queue.store.volume.chunk()
-	for {
-		var seqs, events []int64
-		err := s.queue.write(ctx, "prune history", func(t *tx) error {
-			seqs, events = nil, nil
-			err := t.each(func(v []driverValue) bool {
-				seqs, events = append(seqs, integer(v[0])), append(events, integer(v[1]))
-				return true
-			}, "SELECT seq, told FROM history WHERE "+where+" LIMIT ?", limit, int64(most))
-			for i := range seqs {
-				if err == nil {
-					err = t.deleteEntry(seqs[i], events[i])
-				}
-			}
-			return err
-		})
-		if err != nil {
-			return n, err // and seqs may still be written to
-		}
-		n += len(seqs)
-		if len(seqs) < most {
-			return n, nil
-		}
-	}
-}
-
-// deleteEntry removes an entry, and its event with the last one that is about it.
-func (t *tx) deleteEntry(seq, num int64) error {
-	if _, err := t.exec("DELETE FROM history WHERE seq = ?", seq); err != nil {
-		return err
-	}
-	deleted, err := t.exec("DELETE FROM told WHERE num = ? AND refs <= 1", num)
-	if err == nil && deleted == 0 {
-		_, err = t.exec("UPDATE told SET refs = refs - 1 WHERE num = ?", num)
-	}
-	return err
+	return totals, nil
 }

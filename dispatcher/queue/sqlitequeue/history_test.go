@@ -37,11 +37,11 @@ func TestHistoryStoresAnEventOnce(t *testing.T) {
 	require.Len(t, found, 11)
 	assert.Equal(t, other.JSON(), found[0].Event.JSON())
 	assert.Equal(t, e.JSON(), found[1].Event.JSON())
-	n, err := s.Prune(t.Context(), time.Time{}, 1)
+	n, err := s.Prune(t.Context(), history.Retention{Entries: 1})
 	require.NoError(t, err)
 	assert.Equal(t, 10, n)
 	assert.EqualValues(t, 1, rowsOf(t, q, "told"))
-	n, err = s.Prune(t.Context(), time.Now().Add(time.Hour), 0)
+	n, err = s.Prune(t.Context(), history.Retention{Before: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 	assert.Zero(t, rowsOf(t, q, "told")+rowsOf(t, q, "history"))
@@ -59,7 +59,7 @@ func TestHistoryPrunesMany(t *testing.T) {
 		all = append(all, history.Entry{Time: began.Add(time.Duration(i)), Attempt: i, Event: e})
 	}
 	require.NoError(t, s.Append(t.Context(), all...))
-	n, err := s.Prune(t.Context(), began.Add(2*chunk), chunk)
+	n, err := s.Prune(t.Context(), history.Retention{Before: began.Add(2 * chunk), Entries: chunk})
 	require.NoError(t, err)
 	assert.Equal(t, 3*chunk+7, n)
 	left, err := s.Query(t.Context(), history.Query{Limit: 1000})
@@ -77,7 +77,7 @@ func TestHistoryAfterClose(t *testing.T) {
 	require.ErrorIs(t, s.Append(t.Context(), history.Entry{Event: kilobyte("e")}), ErrClosed)
 	_, err := s.Query(t.Context(), history.Query{})
 	require.ErrorIs(t, err, ErrClosed)
-	_, err = s.Prune(t.Context(), time.Now(), 0)
+	_, err = s.Prune(t.Context(), history.Retention{Before: time.Now()})
 	require.ErrorIs(t, err, ErrClosed)
 }
 
@@ -86,7 +86,7 @@ func TestHistoryInAFileOfTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), job("e-1", "r")))
-	script(t, q, `DROP TABLE history; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
+	script(t, q, `DROP TABLE history; DROP TABLE history_tenant; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
 		ALTER TABLE job DROP COLUMN pause; ALTER TABLE dead DROP COLUMN urgent; PRAGMA user_version = 1`)
 	q = reopen(t, q)
 	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e-2")}))

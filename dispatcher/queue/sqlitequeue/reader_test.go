@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
@@ -69,7 +70,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	q := newQueue(t)
 	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e"), Outcome: "delivered"}))
 	script(t, q, `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-		INSERT INTO history SELECT i, i, '', 'r', told, type, subject, outcome, 200, detail FROM n, (SELECT * FROM history WHERE seq = 1)`)
+		INSERT INTO history SELECT i, i, '', 'r', told, type, subject, outcome, 200, detail, bytes FROM n, (SELECT * FROM history WHERE seq = 1)`)
 	search := func(ctx context.Context) error {
 		_, err := q.History().Query(ctx, history.Query{Status: 999}) // looks at each entry
 		return err
@@ -79,7 +80,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, search(ctx), context.DeadlineExceeded)
 	require.NoError(t, search(t.Context()), "the connection is as good as before")
-	found, err := q.History().Query(t.Context(), history.Query{Limit: 3, Route: "r"})
+	found, err := q.History().Query(t.Context(), history.Query{Limit: 3, Route: channel.RouteID{Name: "r"}})
 	require.NoError(t, err)
 	require.Len(t, found, 3)
 	assert.EqualValues(t, 100000, found[0].Seq, "the newest first")

@@ -26,8 +26,14 @@ import (
 // Engine in its lifetime.
 //
 // A route is failing from the first failed attempt after a success on; postponed attempts and suppressed duplicates say
-// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed
-// is forgotten, and so is a failure that was not reported yet when the route gets another Channel. Nothing is remembered across a restart: a failure that lasts is reported anew.
+// nothing. Routes that the host disabled or paused are not reported while they are. A route that is removed is
+// forgotten, and so is a failure that was not reported yet when the route gets another Channel. Nothing is remembered
+// across a restart: a failure that lasts is reported anew.
+//
+// An event about a route has the route's tenant, so it goes to routes of that tenant and to those of AnyTenant; one about
+// a route of AnyTenant has no tenant. Up to 1,000 events wait for a Dispatcher that does not take them, and beyond that
+// 10 of each tenant; others are lost, which is logged. What a change of routes costs does not depend on how many routes
+// it leaves as they are.
 type Monitor struct {
 	log  *slog.Logger
 	wake chan struct{} // makes Run check what is due
@@ -41,13 +47,14 @@ type Monitor struct {
 	failing map[*condition]struct{}                 // routes that are
 	nextDue time.Time                               // when Run checks by itself; zero = it does not
 	outbox  []event.Event
-	lost    int // events that the outbox had no room for
+	posted  map[string]int // events in the outbox by their tenant
+	lost    int            // events that the outbox had no room for
 }
 
 // New makes a Monitor. Its Observer has to be in the Engine's Config, and Run has to run, for anything to be reported.
 func New(o Options) *Monitor {
 	m := &Monitor{log: o.Logger, wake: make(chan struct{}, 1), alert: o.Alert, alerts: byTenant(o.Routes),
-		routes: map[dispatcher.RouteID]*condition{}, failing: map[*condition]struct{}{}}
+		routes: map[dispatcher.RouteID]*condition{}, failing: map[*condition]struct{}{}, posted: map[string]int{}}
 	if m.log == nil {
 		m.log = slog.Default()
 	}
@@ -120,12 +127,15 @@ func (m *Monitor) changed(change dispatcher.RouteChange) {
 		delete(m.failing, m.routes[id])
 		delete(m.routes, id)
 	}
+	due := false
 	for _, r := range change.Set {
 		id := r.ID()
 		if m.routes[id] == nil {
 			m.routes[id] = &condition{id: id}
 		}
-		m.routes[id].apply(r, m.alertOf(id))
+		c := m.routes[id]
+		c.apply(r, m.alertOf(id))
+		due = due || c.failing.Load()
 	}
 	for _, id := range change.Retried {
 		m.routes[id].disabled = false
@@ -135,7 +145,7 @@ func (m *Monitor) changed(change dispatcher.RouteChange) {
 			delete(m.failing, m.routes[id])
 		}
 	}
-	if len(m.failing) > 0 {
+	if due {
 		m.signal()
 	}
 }
@@ -338,12 +348,13 @@ func (m *Monitor) postDue(ctx context.Context, d dispatcher.Dispatcher, now time
 
 const (
 	maxOutbox   = 1000             // events that wait to be dispatched
+	ownOutbox   = 10               // of a tenant, for which there is room also when others have filled the outbox
 	outboxPause = 10 * time.Second // until those that could not be are tried again
 )
 
 // post puts an event about c into the outbox, for Run to dispatch next. Called with m locked.
 func (m *Monitor) post(c *condition, p event.Payload) {
-	if len(m.outbox) >= maxOutbox {
+	if len(m.outbox) >= maxOutbox && m.posted[c.tenant] >= ownOutbox {
 		m.lost++
 		return
 	}
@@ -353,6 +364,7 @@ func (m *Monitor) post(c *condition, p event.Payload) {
 		return
 	}
 	m.outbox = append(m.outbox, e)
+	m.posted[c.tenant]++
 }
 
 // send dispatches what is in the outbox, each event for itself. It reports whether something has to be tried again, or
@@ -360,7 +372,7 @@ func (m *Monitor) post(c *condition, p event.Payload) {
 func (m *Monitor) send(ctx context.Context, d dispatcher.Dispatcher) (again bool, err error) {
 	m.mu.Lock()
 	all, lost := m.outbox, m.lost
-	m.outbox, m.lost = nil, 0
+	m.outbox, m.posted, m.lost = nil, map[string]int{}, 0
 	m.mu.Unlock()
 	if lost > 0 {
 		m.log.Warn("tocsin: alerts were lost: too many waited", dispatcher.AttrLost, lost)
@@ -384,5 +396,8 @@ func (m *Monitor) send(ctx context.Context, d dispatcher.Dispatcher) (again bool
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.outbox = append(kept, m.outbox...)
+	for _, e := range kept {
+		m.posted[e.Tenant()]++
+	}
 	return len(kept) > 0, nil
 }

@@ -66,6 +66,13 @@
 // set: there is no id in them, and tenants (of the event and the route) only with Config.Tenants. Gauges that the queue
 // cannot count are absent.
 //
+// Counters and gauges by route are of the routes in force, as the Observer learns of them: the series of a removed route
+// are no longer reported, and a route that returns counts from 0. messaging.process.duration is a histogram, of which an
+// SDK with cumulative temporality keeps every series up to its limit of cardinality (2,000 in Go's SDK, beyond which it
+// reports one with otel.metric.overflow for all others). A host with more routes than that, or whose routes come and go,
+// raises the limit, uses delta temporality, or removes messaging.destination.name and tocsin.route.tenant from that
+// instrument by a view.
+//
 // # Error types
 //
 // error.type is one of: a status from 300 to 599 that HTTP or SMTP define, 3xx, 4xx or 5xx for other ones; gone, panic,

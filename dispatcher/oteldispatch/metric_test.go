@@ -208,6 +208,13 @@ func (m refusingMeter) Int64Counter(_ string, o ...metric.Int64CounterOption) (m
 	return noop.Int64Counter{}, nil
 }
 
+func (m refusingMeter) Int64ObservableCounter(_ string, o ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
+	if metric.NewInt64ObservableCounterConfig(o...).Unit() == m.unit {
+		return nil, errRefused
+	}
+	return noop.Int64ObservableCounter{}, nil
+}
+
 func (m refusingMeter) Int64ObservableGauge(_ string, o ...metric.Int64ObservableGaugeOption) (metric.Int64ObservableGauge, error) {
 	if metric.NewInt64ObservableGaugeConfig(o...).Unit() == m.unit {
 		return nil, errRefused

@@ -18,43 +18,36 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// meters are the instruments that record each call.
+// meters are the instruments that record each call, and the counts by route.
 type meters struct {
 	tenants    bool
 	series     *series
+	routes     *routeSeries
 	operation  metric.Float64Histogram
-	messages   metric.Int64Counter
-	consumed   metric.Int64Counter
 	processed  metric.Float64Histogram
 	dispatched metric.Int64Counter
 	unrouted   metric.Int64Counter
-	settled    metric.Int64Counter
 }
 
 func newMeters(m metric.Meter, tenants bool) (meters, error) {
 	// What the conventions advise for both durations.
 	seconds := metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 	operation, err1 := messagingconv.NewClientOperationDuration(m, seconds)
-	messages, err2 := messagingconv.NewClientSentMessages(m)
-	consumed, err3 := messagingconv.NewClientConsumedMessages(m)
-	processed, err4 := messagingconv.NewProcessDuration(m, seconds)
-	dispatched, err5 := m.Int64Counter("tocsin.dispatched", metric.WithUnit("{event}"),
+	processed, err2 := messagingconv.NewProcessDuration(m, seconds)
+	dispatched, err3 := m.Int64Counter("tocsin.dispatched", metric.WithUnit("{event}"),
 		metric.WithDescription("Number of events accepted for at least one route."))
-	unrouted, err6 := m.Int64Counter("tocsin.unrouted", metric.WithUnit("{event}"),
+	unrouted, err4 := m.Int64Counter("tocsin.unrouted", metric.WithUnit("{event}"),
 		metric.WithDescription("Number of events that no route wanted."))
-	settled, err7 := m.Int64Counter("tocsin.settled", metric.WithUnit("{delivery}"),
-		metric.WithDescription("Number of deliveries that ended."))
+	routes, err5 := newRouteSeries(m, tenants)
 	return meters{
 		tenants:    tenants,
 		series:     new(series),
+		routes:     routes,
 		operation:  operation.Inst(),
-		messages:   messages.Inst(),
-		consumed:   consumed.Inst(),
 		processed:  processed.Inst(),
 		dispatched: dispatched,
 		unrouted:   unrouted,
-		settled:    settled,
-	}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // about begins the facts of what concerns an event.
@@ -82,18 +75,19 @@ func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, e
 		f := facts{operation: operation, operationType: "send", failure: failure}
 		s.operation.Record(ctx, took.Seconds(), s.series.of(f).record...)
 	}
-	if !s.messages.Enabled(ctx) {
-		return
+	if operation == schedule { // into the one lane for what is scheduled, which is no route's
+		s.routes.keep(channel.ParseRouteID(jobs[0].Lane))
 	}
 	full, partly := errors.AsType[*queue.BacklogError](err)
 	for i := range jobs {
 		j := &jobs[i]
-		f := s.ofRoute(s.about(j.Event), channel.ParseRouteID(j.Lane))
+		route := channel.ParseRouteID(j.Lane)
+		f := s.ofRoute(s.about(j.Event), route)
 		f.operation, f.failure = operation, failure
 		if partly && !slices.Contains(full.Lanes, j.Lane) { // which got its job
 			f.failure = ""
 		}
-		s.messages.Add(ctx, 1, s.series.of(f).add...)
+		s.routes.count(route, sentMessages, f)
 	}
 }
 
@@ -101,12 +95,10 @@ func (s *meters) sent(ctx context.Context, operation string, jobs []queue.Job, e
 func (s *meters) attempted(a *dispatcher.Attempt, failure string) {
 	f := s.ofRoute(s.about(a.Delivery.Event), a.Delivery.Route)
 	f.operation, f.failure = deliver, failure
-	if s.consumed.Enabled(a.Context) {
-		s.consumed.Add(a.Context, 1, s.series.of(f).add...)
-	}
+	s.routes.count(a.Delivery.Route, consumedMessages, f)
 	if s.processed.Enabled(a.Context) {
 		f.operationType, f.verdict = "process", a.Verdict.String()
-		s.processed.Record(a.Context, a.Duration.Seconds(), s.series.of(f).record...)
+		s.processed.Record(a.Context, a.Duration.Seconds(), s.routes.options(a.Delivery.Route, f)...)
 	}
 }
 

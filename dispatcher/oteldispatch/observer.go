@@ -32,8 +32,9 @@ func (t *Telemetry) Observer() dispatcher.Observer {
 		Settled: func(s dispatcher.Settlement) {
 			f := m.ofRoute(m.about(s.Delivery.Event), s.Delivery.Route)
 			f.outcome = string(s.Outcome)
-			m.count(m.settled, f)
+			m.routes.count(s.Delivery.Route, settledDeliveries, f)
 		},
+		RoutesChanged: m.routes.changed,
 	}
 }
 

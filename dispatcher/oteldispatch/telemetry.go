@@ -27,7 +27,8 @@ type Config struct {
 }
 
 // Telemetry belongs to one Engine: its Queue, its Observer and its Watch are made to be used together, and each does
-// its part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing.
+// its part alone. All methods are safe for concurrent use. It runs no goroutine and needs no closing. The MeterProvider
+// keeps it and reports its counters for as long as itself.
 type Telemetry struct {
 	tracer     trace.Tracer
 	meter      metric.Meter

@@ -69,7 +69,7 @@ func (m *Memory) Totals(ctx context.Context, q Query, step time.Duration) ([]Tot
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for n := range m.entries.selected(q) {
-		totals[n.Time.Sub(q.Since)/step].Add(n.Outcome, 1)
+		totals[n.Time.Sub(q.Since)/step].Add(string(n.Outcome), 1)
 	}
 	return totals, nil
 }

@@ -19,9 +19,9 @@ type Total struct {
 	Dead      int       `json:"dead"`
 }
 
-// Add counts n entries. An outcome that is none of package dispatcher's is not counted.
-func (t *Total) Add(o dispatcher.Outcome, n int) {
-	switch o {
+// Add counts n entries with an Entry.Outcome. One that is none of package dispatcher's is not counted.
+func (t *Total) Add(outcome string, n int) {
+	switch dispatcher.Outcome(outcome) {
 	case dispatcher.Delivered:
 		t.Delivered += n
 	case dispatcher.Skipped:

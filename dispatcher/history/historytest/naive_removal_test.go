@@ -158,7 +158,7 @@ func (n *naive) Totals(ctx context.Context, q history.Query, step time.Duration)
 		}
 		if q.Match(e) {
 			counted++
-			all[place].Add(e.Outcome, 1)
+			all[place].Add(string(e.Outcome), 1)
 		}
 	}
 	return all, nil

@@ -328,7 +328,7 @@ func randomRule(p *probe) {
 		counted, _ := q.Spans(11 * time.Second)
 		for _, e := range all {
 			if q.Match(e) {
-				counted[e.Time.Sub(q.Since)/(11*time.Second)].Add(e.Outcome, 1)
+				counted[e.Time.Sub(q.Since)/(11*time.Second)].Add(string(e.Outcome), 1)
 			}
 		}
 		for i := range counted {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -117,7 +117,7 @@ func stampOf(t time.Time) int64 { return integer(stamp(t)) }
 func selected(q history.Query, fallback string) (from string, args []any, err error) {
 	outcomes, err := json.Marshal(q.Outcomes)
 	where := "history.seq > 0"
-	ofRoute := q.Route != dispatcher.RouteID{}
+	ofRoute := q.Route != channel.RouteID{}
 	for _, c := range [...]struct {
 		on   bool
 		text string
@@ -218,7 +218,7 @@ func (s historyStore) Totals(ctx context.Context, q history.Query, step time.Dur
 	}
 	err = s.queue.store.readers.history.read(ctx, func(c *conn) error {
 		return c.each(func(v []driverValue) bool {
-			totals[integer(v[0])].Add(dispatcher.Outcome(text(v[1])), int(integer(v[2])))
+			totals[integer(v[0])].Add(text(v[1]), int(integer(v[2])))
 			return true
 		}, "SELECT (time - ?) / ?, outcome, count(*) FROM "+from+" GROUP BY 1, 2", append([]any{stampOf(q.Since), int64(step)}, args...)...)
 	})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"math"
 
-	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
 )
 
@@ -30,7 +30,7 @@ func (s historyStore) Prune(ctx context.Context, r history.Retention) (n int, er
 }
 
 // Remove implements history.Store, as Prune does it.
-func (s historyStore) Remove(ctx context.Context, of dispatcher.RouteID) (int, error) {
+func (s historyStore) Remove(ctx context.Context, of channel.RouteID) (int, error) {
 	if of.Name == "" {
 		return s.remove(ctx, "history INDEXED BY history_owner WHERE tenant = ?", of.Tenant)
 	}

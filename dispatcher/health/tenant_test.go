@@ -90,7 +90,7 @@ func TestAFloodOfAlertsLeavesRoom(t *testing.T) {
 
 // Names that come and go leave nothing, failing or not.
 func TestMonitorForgetsNames(t *testing.T) {
-	const names = 100_000
+	const names = 20_000
 	monitor := health.New(health.Options{Alert: health.Alert{Resend: -1}})
 	o := monitor.Observer()
 	o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{{Name: "stays"}}})

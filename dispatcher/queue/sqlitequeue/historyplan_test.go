@@ -124,7 +124,7 @@ func TestHistoryForgetsNames(t *testing.T) {
 		return used
 	}
 	before := pages()
-	const rounds, tenants = 10, 2000
+	const rounds, tenants = 8, 500
 	for round := range rounds {
 		batch := make([]history.Entry, tenants)
 		for i := range batch {

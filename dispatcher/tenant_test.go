@@ -28,7 +28,9 @@ import (
 )
 
 // mark stands for data of a tenant that no other may see.
-func mark(tenant string) string { return "secret-of-" + tenant + "-only" }
+func mark(tenant string) string { return markBegins + tenant + markEnds }
+
+const markBegins, markEnds = "secret-of-", "-only"
 
 // labelled gathers everything that is reported under a tenant's name.
 type labelled struct {

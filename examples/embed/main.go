@@ -1,6 +1,6 @@
 // Embed is the README's embedding example as a program: wiring (start.go), dispatching, and a shutdown on SIGTERM that
 // loses nothing silently (shutdown.go). It plays the orchestrator itself: it sends itself the signal while deliveries
-// are under way.
+// are under way. tenant.go is the README's recipe for many tenants; its test runs it, and ../tenants is its program.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,7 +45,12 @@ func run(url string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%d events are dispatched and a reminder is scheduled for tomorrow; then SIGTERM comes\n", burst)
-	err = serveUntilTerminated(engine, func(ctx context.Context) error { return serve(ctx, engine) })
+	terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := serve(terminated, engine); err != nil { // the product, until it is asked to end
+		return err
+	}
+	err = shutDown(engine)
 	if left, ok := errors.AsType[*dispatcher.ShutdownError](err); ok {
 		fmt.Fprintf(out, "%v\n", left)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,14 +46,27 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// inForce loads the documents of n tenants and puts them in force in an Engine that runs. It returns how many bytes
-// each route takes, with all that belongs to it, and of these the Set.
-func inForce(tb testing.TB, n int) (all, ofSet float64) {
+// runningEngine starts an Engine. end stops it and closes the Sets that were in force.
+func runningEngine(tb testing.TB) (engine *dispatcher.Engine, end func([]*config.Set)) {
 	tb.Helper()
 	engine, err := dispatcher.New(dispatcher.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(tb, err)
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(context.Background()) }()
+	return engine, func(sets []*config.Set) {
+		require.NoError(tb, engine.Shutdown(context.Background()))
+		require.NoError(tb, <-ended)
+		for _, set := range sets {
+			require.NoError(tb, set.Close())
+		}
+	}
+}
+
+// inForce loads the documents of n tenants and puts them in force in an Engine that runs. It returns how many bytes
+// each route takes, with all that belongs to it, and of these the Set.
+func inForce(tb testing.TB, n int) (all, ofSet float64) {
+	tb.Helper()
+	engine, end := runningEngine(tb)
 	load := func(i int) *config.Set {
 		set, err := config.Load("a.yaml", ofTenant(i), config.Options{Tenant: fmt.Sprintf("t%d", i)})
 		require.NoError(tb, err)
@@ -70,11 +84,7 @@ func inForce(tb testing.TB, n int) (all, ofSet float64) {
 		require.NoError(tb, err)
 	}
 	applied := heap()
-	require.NoError(tb, engine.Shutdown(context.Background()))
-	require.NoError(tb, <-ended)
-	for _, set := range sets {
-		require.NoError(tb, set.Close())
-	}
+	end(sets)
 	routes := float64(3 * n)
 	return float64(applied-empty) / routes, float64(loaded-empty) / routes
 }
@@ -86,6 +96,32 @@ func BenchmarkTenantsInForce(b *testing.B) {
 		b.ReportMetric(all, "B/route")
 		b.ReportMetric(ofSet, "B/route-in-Set")
 	}
+}
+
+// BenchmarkOnboard loads the documents of 10,000 tenants and puts them in force, one by one. When that is linear, the
+// last thousand take as long as the second.
+func BenchmarkOnboard(b *testing.B) {
+	const thousands = 10
+	var took [thousands]time.Duration
+	for b.Loop() {
+		engine, end := runningEngine(b)
+		sets := make([]*config.Set, 0, thousands*1000)
+		for i := range took {
+			began := time.Now()
+			for range 1000 {
+				tenant := len(sets)
+				set, err := config.Load("a.yaml", ofTenant(tenant), config.Options{Tenant: fmt.Sprintf("t%d", tenant)})
+				require.NoError(b, err)
+				set, err = config.Apply(context.Background(), engine, nil, nil, set)
+				require.NoError(b, err)
+				sets = append(sets, set)
+			}
+			took[i] += time.Since(began)
+		}
+		end(sets)
+	}
+	b.ReportMetric(float64(took[thousands-1])/float64(took[1]), "x-second-thousand")
+	b.ReportMetric(float64(took[thousands-1].Microseconds())/1000/float64(b.N), "µs/tenant")
 }
 
 // document is one with n channels, and a route for each.

@@ -32,7 +32,7 @@ var (
 //	set, err = config.Apply(ctx, engine, monitor, set, next)
 //
 // previous is nil if the tenant has no routes yet, and next if it is to have none any more. m is nil where nobody
-// monitors the Engine.
+// monitors the Engine. What waits for a route that is removed stays in its lane; see dispatcher.Engine.Purge.
 //
 // After an error of the Engine previous stays in force, and next is closed. But when ctx is done while channels of
 // previous still send, next is in force, and the error is an *dispatcher.InUseError: what is in use stays open, and the

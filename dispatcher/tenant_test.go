@@ -221,6 +221,7 @@ func TestTenantsWithARouteOfOneName(t *testing.T) {
 		assert.Zero(t, status("b").Queued, "nothing of the other's")
 		assert.Len(t, ours.Deliveries(), 1)
 		assert.Empty(t, b.seen.results("r")[dispatcher.Dead], "it waits for its own route")
+		route.State = dispatcher.Paused
 		b.setRoutes(route, later, other)
 		assert.Equal(t, 4, status("a").Queued, "what waited is still there")
 	})

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// SetRoutes replaces the routes of all tenants. Each Dispatch sees the old set or the new one.
+// SetRoutes replaces the routes of all tenants. Each Dispatch sees the old set or the new one. An event is queued for its
+// tenant's routes in the order given, and then for AnyTenant's in theirs.
 //
 // Only what differs is touched. A route that is equal to the one in force goes on as if nothing had happened. One whose
 // Channel is the same value, as == says, has the same destination: its counters, its pace, an open breaker, and whether

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -98,6 +99,7 @@ func beside(b *testing.B, op func(b *testing.B, p *population)) {
 			}
 			batch(few)
 			batch(many)
+			runtime.GC() // of what it took to get here
 			var took, ratios []float64
 			for b.Loop() {
 				x, y := batch(few), batch(many)

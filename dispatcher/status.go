@@ -136,8 +136,8 @@ type Totals struct {
 	Dead       int64          `json:"dead"`    // dead deliveries
 }
 
-// Totals sums up the routes in force. The queue is not asked, so it costs less than a microsecond a route. The counters are
-// those of Status: what removed routes and replaced destinations had counted is not among them.
+// Totals sums up the routes in force. The queue is not asked, so it costs less than a microsecond a route. The counters
+// are those of Status: what removed routes and replaced destinations had counted is not among them.
 func (e *Engine) Totals() Totals {
 	t := Totals{Conditions: map[string]int{}}
 	for of := range e.table.Load().each {

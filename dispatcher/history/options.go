@@ -16,8 +16,8 @@ type Options struct {
 	// the most in it is lost and counted: deliveries never wait for their history.
 	Buffer int
 	MaxAge time.Duration // older entries are removed; 0 = 30 days, negative = never
-	// Entries is how many are kept in all, and up to a tenth more for a moment, as with the other limits; 0 = 100,000, negative = any number. The oldest of the tenant with the most are
-	// removed beyond them, as Retention.Entries says.
+	// Entries is how many are kept in all; 0 = 100,000, negative = any number. The oldest of the tenant with the most are
+	// removed beyond them, as Retention.Entries says. This and the limits below are exceeded by a tenth for a moment.
 	Entries int
 	// TenantEntries is how many entries of one tenant are kept, the newest; 0 = as many as Entries leaves, negative
 	// likewise.

@@ -7,7 +7,8 @@
 //	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
 //
 //	failed, err := store.Query(ctx, history.Query{
-//		Tenant: tenant, Route: dispatcher.RouteID{Tenant: tenant, Name: "tickets"}, Outcomes: []dispatcher.Outcome{dispatcher.Failed},
+//		Tenant: tenant, Route: dispatcher.RouteID{Tenant: tenant, Name: "tickets"},
+//		Outcomes: []dispatcher.Outcome{dispatcher.Failed},
 //	})
 //	err = failed[0].Redeliver(ctx, engine)
 package history

@@ -11,11 +11,18 @@ var ErrLaneOpen = errors.New("lane is already open")
 
 // BacklogError names the lanes that had no room. Lanes that are not named got their jobs; enqueueing the same jobs
 // again is safe.
-type BacklogError struct{ Lanes []string }
+type BacklogError struct {
+	Lanes  []string
+	Groups []string // those whose GroupJobs left no room; the other lanes' own backlogs were full
+}
 
 func (e *BacklogError) Error() string {
-	return fmt.Sprintf("no room in the backlog of %s: try again later, raise the route's Backlog or use DropOldest",
+	text := fmt.Sprintf("no room in the backlog of %s: try again later, raise the route's Backlog or use DropOldest",
 		quoted(e.Lanes))
+	if len(e.Groups) > 0 {
+		text += fmt.Sprintf("; the lanes of group %s together hold as many as they may: raise GroupJobs", quoted(e.Groups))
+	}
+	return text
 }
 
 // ConflictError says that an event id is known with another type, tenant, subject or data. Nothing of that event was

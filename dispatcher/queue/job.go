@@ -2,6 +2,7 @@ package queue
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -58,16 +59,17 @@ type DeadLetter struct {
 
 // Selection picks dead letters. Fields combine with "and"; the zero value picks all.
 type Selection struct {
-	Lane  string    // "" = every lane
-	IDs   []string  // job ids; nil = any
-	Since time.Time // dead at or after this time; zero = any time
-	After int64     // Seq greater than this, for paging
-	Limit int       // at most so many; 0 = no limit
+	Lane       string    // "" = every lane
+	LanePrefix string    // lanes whose names begin so; "" = every lane
+	IDs        []string  // job ids; nil = any
+	Since      time.Time // dead at or after this time; zero = any time
+	After      int64     // Seq greater than this, for paging
+	Limit      int       // at most so many; 0 = no limit
 }
 
 // Match reports whether l is selected, apart from Limit.
 func (s Selection) Match(l DeadLetter) bool {
-	if s.Lane != "" && l.Lane != s.Lane || l.Seq <= s.After || l.At.Before(s.Since) {
+	if s.Lane != "" && l.Lane != s.Lane || !strings.HasPrefix(l.Lane, s.LanePrefix) || l.Seq <= s.After || l.At.Before(s.Since) {
 		return false
 	}
 	if s.IDs == nil {

@@ -22,8 +22,9 @@ type Queue interface {
 	// equal OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A
 	// crash before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
 	Open(lane string, o LaneOptions, h Handler) (Lane, error)
-	// Bound limits the backlog of a lane. It may be called before the lane is opened and again at any time; a lower
-	// bound drops nothing that waits. It has no effect without Properties.Bounded.
+	// Bound limits what a lane holds. It may be called before the lane is opened and again at any time, and is forgotten
+	// with the process and with the lane: a lane is forgotten once it is closed and holds nothing. A lower bound drops
+	// nothing that waits. What of it has an effect is said by Properties.Bounded and Properties.DeadBounded.
 	Bound(lane string, b Bound)
 	// Schedule stores j under a key that is unique in j's lane, until its NotBefore. A job with the same key that has
 	// not started is replaced. Without Properties.Scheduling it returns errors.ErrUnsupported, and so does Cancel.
@@ -58,9 +59,14 @@ type Properties struct {
 	IDWindow   string        // how long a job id is known, for people to read
 	KeyedOrder bool          // OrderKey is honoured; otherwise only a lane as a whole can be ordered, by Limit 1
 	Urgency    bool          // Job.Urgent is honoured; otherwise it changes nothing
-	Bounded    bool          // Bound is honoured; otherwise the storage is the bound
-	Scheduling bool          // Schedule and Cancel are supported
-	Inspection bool          // Lanes, Count, Purge, DeadLetters, Requeue and Discard are supported
+	// Bounded says that Bound is honoured for jobs that wait: Jobs, Group and GroupJobs, DropOldest, Keep and Dropped.
+	// Otherwise the storage is the bound.
+	Bounded bool
+	// DeadBounded says that Bound is honoured for dead letters: DeadLetters and DeadLetterAge. Otherwise the queue's own
+	// configuration says how many are kept.
+	DeadBounded bool
+	Scheduling  bool // Schedule and Cancel are supported
+	Inspection  bool // Lanes, Count, Purge, DeadLetters, Requeue and Discard are supported
 	// MovedTimes says that Job.Enqueued and FirstTried move with the wall clock when that is set, so that an age is the
 	// difference from it. Otherwise they are what the clock showed then.
 	MovedTimes bool
@@ -115,13 +121,28 @@ type Disposition struct {
 	Reason string // for Dead, in words; holds no secret
 }
 
-// Bound limits the backlog of a lane: jobs that wait, not those that run.
+// Bound limits what a lane holds: jobs that wait, retries included, and dead letters. Jobs that run do not count.
 type Bound struct {
-	Jobs       int                    // 0 = DefaultBacklog
-	DropOldest bool                   // make room by dropping the oldest waiting job, instead of refusing the new one
+	// Jobs is how many jobs may wait; 0 = DefaultBacklog, or in a durable queue as many as its storage holds.
+	Jobs int
+	// Group and GroupJobs limit lanes together: a job finds no room while GroupJobs jobs wait in the lanes that have
+	// this Group and a GroupJobs. "" or 0 = no such limit.
+	Group     string
+	GroupJobs int
+
+	DropOldest bool                   // make room by dropping the lane's oldest waiting job, instead of refusing the new one
 	Keep       func(event.Event) bool // never dropped; nil = none; asked with the lane locked, as Admit is
 	Dropped    func(Job)              // notified of each drop, after it became a dead letter; nil = nobody
+
+	// DeadLetters is how many dead letters the lane keeps: with one more the oldest goes. 0 = DefaultDeadLetters.
+	DeadLetters int
+	// DeadLetterAge is how long one is kept that becomes dead from now on, to the second; 0 = forever, or as long as
+	// the queue's own configuration says.
+	DeadLetterAge time.Duration
 }
 
-// DefaultBacklog is the bound of a lane for which none was set.
-const DefaultBacklog = 10_000
+// Limits of a lane for which none were set.
+const (
+	DefaultBacklog     = 10_000
+	DefaultDeadLetters = 1_000
+)

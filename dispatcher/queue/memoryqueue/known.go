@@ -23,8 +23,8 @@ type knownEvents struct {
 	ring  []knownEvent   // the oldest at next once it is full
 	next  int
 
-	latest  []uint64 // the lanes of the latest event
-	scratch []uint64 // for those of a new one
+	latest  []uint64 // the lanes of the latest event, each once
+	scratch []uint64 // for those of another one
 }
 
 // knownEvent is what is known of an event: a digest that tells other data, and the lanes that got it.
@@ -34,15 +34,22 @@ type knownEvent struct {
 	lanes  []uint64
 }
 
-// eventJobs are the jobs of one event that follow each other in one call.
+// eventJobs are the jobs of one event that follow each other in one call. Most events go to the lanes of the event
+// before, in the same order: as long as they do, their lanes are only counted.
 type eventJobs struct {
 	knownEvent
-	jobs []queue.Job
-	many map[uint64]struct{} // the lanes, when there may be many
+	jobs   []queue.Job
+	at     int                 // in the ring
+	same   int                 // its lanes are the first so many of latest
+	listed bool                // no, they are in lanes
+	many   map[uint64]struct{} // and here, when they may be many
 }
 
-// fewLanes is how many are looked through one by one.
-const fewLanes = 32
+// fewLanes is how many are looked through one by one, and mostScratch for how many memory is kept.
+const (
+	fewLanes    = 32
+	mostScratch = 1024
+)
 
 func (k *knownEvents) init(limit int) {
 	k.seed, k.limit, k.index = maphash.MakeSeed(), limit, map[uint64]int{}
@@ -86,9 +93,11 @@ func (k *knownEvents) conflict(events []eventJobs) error {
 	}
 	for i := range events {
 		e := &events[i]
-		known := k.find(e.key)
 		digest, again := met[e.key]
-		if known != nil && known.digest != e.digest || again && digest != e.digest {
+		if at, known := k.index[e.key]; known {
+			digest, again = k.ring[at].digest, true
+		}
+		if again && digest != e.digest {
 			return &queue.ConflictError{EventID: e.jobs[0].Event.ID()}
 		}
 		if met != nil {
@@ -100,23 +109,35 @@ func (k *knownEvents) conflict(events []eventJobs) error {
 
 // open finds out who has the event, and remembers it. Got and add follow, then close.
 func (k *knownEvents) open(e *eventJobs) {
-	if known := k.find(e.key); known != nil {
-		e.lanes = known.lanes
-	} else {
-		k.scratch = slices.Grow(k.scratch[:0], len(e.jobs)) // enough for all that add appends
-		e.lanes = k.scratch
-		k.add(e.knownEvent)
+	at, known := k.index[e.key]
+	if !known {
+		at = k.remember(e.knownEvent)
 	}
-	if len(e.lanes)+len(e.jobs) > fewLanes {
-		e.many = make(map[uint64]struct{}, len(e.lanes)+len(e.jobs))
-		for _, lane := range e.lanes {
+	e.at = at
+	if known {
+		k.list(e, k.ring[at].lanes)
+	}
+}
+
+// list has the event list its lanes, which are these.
+func (k *knownEvents) list(e *eventJobs, lanes []uint64) {
+	e.listed, e.lanes = true, append(k.scratch[:0], lanes...)
+	if len(lanes)+len(e.jobs) > fewLanes {
+		e.many = make(map[uint64]struct{}, len(lanes)+len(e.jobs))
+		for _, lane := range lanes {
 			e.many[lane] = struct{}{}
 		}
 	}
 }
 
 // got reports whether a lane, given by its hash, has the event, and add notes that it has.
-func (e *eventJobs) got(lane uint64) bool {
+func (k *knownEvents) got(e *eventJobs, lane uint64) bool {
+	if !e.listed {
+		if e.same < len(k.latest) && k.latest[e.same] == lane {
+			return false
+		}
+		k.list(e, k.latest[:e.same])
+	}
 	if e.many != nil {
 		_, ok := e.many[lane]
 		return ok
@@ -125,32 +146,33 @@ func (e *eventJobs) got(lane uint64) bool {
 }
 
 func (e *eventJobs) add(lane uint64) {
+	if !e.listed {
+		e.same++ // as got has seen
+		return
+	}
 	e.lanes = append(e.lanes, lane)
 	if e.many != nil {
 		e.many[lane] = struct{}{}
 	}
 }
 
-// close remembers who has the event now. Events that follow each other mostly go to the same lanes: they share one list,
-// which nobody changes.
+// close remembers who has the event now. Events with the same lanes share one list, which nobody changes.
 func (k *knownEvents) close(e *eventJobs) {
-	if !slices.Equal(e.lanes, k.latest) {
-		k.latest = slices.Clip(slices.Clone(e.lanes))
+	lanes := k.latest[:e.same:e.same]
+	if e.listed {
+		if !slices.Equal(e.lanes, k.latest) {
+			k.latest = slices.Clip(slices.Clone(e.lanes))
+		}
+		lanes = k.latest
+		if k.scratch = e.lanes; cap(k.scratch) > mostScratch {
+			k.scratch = nil
+		}
 	}
-	k.find(e.key).lanes = k.latest
+	k.ring[e.at].lanes = lanes
 }
 
-// find returns what is known of an event, or nil. It is good until another is remembered.
-func (k *knownEvents) find(key uint64) *knownEvent {
-	i, ok := k.index[key]
-	if !ok {
-		return nil
-	}
-	return &k.ring[i]
-}
-
-// add puts a new event into the ring, where it takes the place of the oldest.
-func (k *knownEvents) add(e knownEvent) {
+// remember puts a new event into the ring, where it takes the place of the oldest, and returns its place.
+func (k *knownEvents) remember(e knownEvent) int {
 	at := len(k.ring)
 	if at < k.limit {
 		k.ring = append(k.ring, e)
@@ -161,4 +183,5 @@ func (k *knownEvents) add(e knownEvent) {
 		k.ring[at] = e
 	}
 	k.index[e.key] = at
+	return at
 }

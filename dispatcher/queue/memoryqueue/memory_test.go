@@ -89,7 +89,7 @@ func TestForever(t *testing.T) {
 		require.NoError(t, m.Enqueue(t.Context(),
 			queue.Job{Event: revoked("e1", ""), Lane: "held"}, queue.Job{Event: revoked("e1", ""), Lane: "retried"},
 			queue.Job{Event: revoked("e2", ""), Lane: "retried", NotBefore: old}))
-		<-time.After(24 * 365 * time.Hour)
+		<-time.After(24 * 30 * time.Hour)
 		c, err := m.Count(t.Context(), "retried")
 		require.NoError(t, err)
 		assert.Equal(t, queue.Counts{Later: 2}, c)
@@ -229,9 +229,12 @@ func TestDefaults(t *testing.T) {
 func TestDeadLetterRing(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{0, 3} {
-		m := New(Options{DeadLetters: limit})
-		kept := orDefault(limit, 1000)
-		m.Bound("a", queue.Bound{Jobs: 1, DropOldest: true})
+		m := New(Options{})
+		kept := limit
+		if limit == 0 {
+			kept = queue.DefaultDeadLetters
+		}
+		m.Bound("a", queue.Bound{Jobs: 1, DropOldest: true, DeadLetters: limit})
 		for i := range kept + 501 {
 			require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint(i), ""), Lane: "a"}))
 		}

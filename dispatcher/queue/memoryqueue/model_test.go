@@ -29,6 +29,7 @@ type model struct {
 	limit    int
 	bound    int
 	drop     bool
+	bounded  bool        // the bound was set since the lane was last opened
 	jobs     []*modelJob // all that wait or run, in the order enqueued
 	byAge    []*modelJob // those that wait
 	dead     []string
@@ -165,7 +166,7 @@ func (d *model) forget(j *modelJob) {
 }
 
 func (d *model) rebound() {
-	d.bound, d.drop = 1+d.next(12), d.next(2) == 0
+	d.bound, d.drop, d.bounded = 1+d.next(12), d.next(2) == 0, d.lane == nil
 	d.m.Bound("lane", queue.Bound{
 		Jobs: d.bound, DropOldest: d.drop,
 		Keep:    func(e event.Event) bool { return kept(e.ID()) },
@@ -228,7 +229,7 @@ func (d *model) open() {
 		return
 	}
 	require.NoError(d.t, err)
-	d.lane = l
+	d.lane, d.bounded = l, false
 }
 
 func (d *model) running() (running []*modelJob) {
@@ -311,6 +312,9 @@ func (d *model) check() {
 		d.start(<-d.starts)
 	}
 	d.checkOrder()
+	if d.lane == nil && len(d.jobs) == 0 && !d.bounded { // the lane is forgotten
+		d.bound, d.drop = queue.DefaultBacklog, false
+	}
 	if d.lane != nil && len(d.running()) < d.limit {
 		for _, j := range d.jobs {
 			require.False(t, d.startable(j), "job %s could start and did not", j.id)

@@ -13,8 +13,7 @@ import (
 
 // Options configure a Queue. The zero value is ready for use.
 type Options struct {
-	DeadLetters int // most dead letters kept; the oldest goes first; 0 = 1,000
-	IDWindow    int // how many of the latest events have ids that are known; 0 = 65,536
+	IDWindow int // how many of the latest events have ids that are known; 0 = 65,536
 }
 
 // Queue promises order and isolation but not durability. It uses a goroutine per running handler and no other, and
@@ -25,6 +24,7 @@ type Options struct {
 type Queue struct {
 	scheduler *lanes.Scheduler
 	known     knownEvents
+	recent    [64]*lanes.Lane // those of the latest call, by position; guarded by known
 	dead      deadLetters
 }
 
@@ -36,28 +36,24 @@ func New(o Options) *Queue { return newQueue(o, lanes.System()) }
 func newQueue(o Options, clock func() lanes.Reading) *Queue {
 	q := &Queue{}
 	q.scheduler = lanes.New(clock, lanes.Hooks{Dead: q.dead.addFailed})
-	q.dead.limit = orDefault(o.DeadLetters, 1000)
-	q.known.init(orDefault(o.IDWindow, 65_536))
-	return q
-}
-
-func orDefault(n, def int) int {
-	if n <= 0 {
-		return def
+	if o.IDWindow <= 0 {
+		o.IDWindow = 65_536
 	}
-	return n
+	q.known.init(o.IDWindow)
+	return q
 }
 
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
-		Precision:  10 * time.Millisecond,
-		IDWindow:   fmt.Sprintf("about the latest %d events", q.known.limit),
-		KeyedOrder: true,
-		Urgency:    true,
-		Bounded:    true,
-		Scheduling: true,
-		Inspection: true,
+		Precision:   10 * time.Millisecond,
+		IDWindow:    fmt.Sprintf("about the latest %d events", q.known.limit),
+		KeyedOrder:  true,
+		Urgency:     true,
+		Bounded:     true,
+		DeadBounded: true,
+		Scheduling:  true,
+		Inspection:  true,
 	}
 }
 
@@ -74,24 +70,21 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var full []string
+	var full queue.BacklogError
 	var dropped []lanes.Dropped
 	if err := q.enqueue(jobs, &full, &dropped); err != nil {
 		return err
 	}
 	for _, d := range dropped {
-		if d.Notify != nil {
-			d.Notify(d.Job)
+		if d.Bound.Dropped != nil {
+			d.Bound.Dropped(d.Job)
 		}
 	}
-	if full != nil {
-		return &queue.BacklogError{Lanes: full}
-	}
-	return nil
+	return lanes.NoRoom(full)
 }
 
-// enqueue stores jobs, names the lanes without room in full, and adds what was dropped for others to dropped.
-func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropped) error {
+// enqueue stores jobs, names what has no room in full, and adds what was dropped for others to dropped.
+func (q *Queue) enqueue(jobs []queue.Job, full *queue.BacklogError, dropped *[]lanes.Dropped) error {
 	var few [2]eventJobs
 	events := q.known.group(few[:0], jobs)
 	q.known.mu.Lock()
@@ -104,18 +97,19 @@ func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropp
 		q.known.open(e)
 		for i := range e.jobs {
 			j := &e.jobs[i]
-			lane := q.scheduler.Lane(j.Lane)
-			if e.got(lane.Hash()) {
+			lane, hash := q.lane(i, j.Lane)
+			if q.known.got(e, hash) {
 				continue
 			}
+			if lane == nil {
+				lane = q.scheduler.Lane(j.Lane)
+			}
 			before := len(*dropped)
-			if lane.Add(j, dropped) {
-				e.add(lane.Hash())
-			} else if !slices.Contains(*full, j.Lane) {
-				*full = append(*full, j.Lane)
+			if lane.Add(j, dropped, full) {
+				e.add(hash)
 			}
 			for _, d := range (*dropped)[before:] {
-				q.dead.add(queue.DeadLetter{Job: d.Job, Reason: "dropped: the backlog was full"})
+				q.dead.add(queue.DeadLetter{Job: d.Job, Reason: "dropped: the backlog was full"}, d.Bound)
 			}
 		}
 		q.known.close(e)
@@ -123,15 +117,28 @@ func (q *Queue) enqueue(jobs []queue.Job, full *[]string, dropped *[]lanes.Dropp
 	return nil
 }
 
+// lane finds the lane of an event's job, nil if there is none, and its hash. Most events go to the lanes of the one
+// before.
+func (q *Queue) lane(i int, name string) (*lanes.Lane, uint64) {
+	var l *lanes.Lane
+	if i >= len(q.recent) {
+		l = q.scheduler.Find(name)
+	} else if l = q.recent[i]; l == nil || l.Name() != name || l.Removed() {
+		l = q.scheduler.Find(name)
+		q.recent[i] = l
+	}
+	if l == nil {
+		return nil, q.scheduler.Hash(name)
+	}
+	return l, l.Hash()
+}
+
 // Schedule implements queue.Queue.
 func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !q.scheduler.Schedule(key, &j) {
-		return &queue.BacklogError{Lanes: []string{j.Lane}}
-	}
-	return nil
+	return q.scheduler.Schedule(key, &j)
 }
 
 // Cancel implements queue.Queue.
@@ -145,9 +152,7 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 // Lanes implements queue.Queue.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
 	names := q.scheduler.Lanes()
-	for _, letter := range q.dead.list(queue.Selection{}) {
-		names = append(names, letter.Lane)
-	}
+	names = append(names, q.dead.names()...)
 	slices.Sort(names)
 	return slices.Compact(names), ctx.Err()
 }

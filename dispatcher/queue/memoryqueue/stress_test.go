@@ -18,7 +18,7 @@ import (
 func TestStress(t *testing.T) {
 	t.Parallel()
 	const producers, each, lanes = 64, 40, 8
-	m := New(Options{DeadLetters: producers * each * lanes})
+	m := New(Options{})
 	var settled [lanes]sync.Map
 	var count atomic.Int64
 	finished := make(chan struct{})

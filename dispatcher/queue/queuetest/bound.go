@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
@@ -125,4 +126,185 @@ func boundReplaceRule(p *probe) {
 	l.expect("e2").done()
 	l.expect("e4").done()
 	l.expectNone("that was replaced or refused")
+}
+
+func boundRestartRule(p *probe) {
+	group := queue.Bound{Jobs: 3, Group: "g", GroupJobs: 4}
+	p.q.Bound("a", group)
+	p.q.Bound("b", group)
+	l := p.open("a", 1)
+	p.enqueue(p.jobs("a", 3)...)
+	l.expect("e1").retry(time.Hour)
+	l.expect("e2").done()
+	c := l.expect("e3")
+	p.enqueue(p.job("a"))
+	c.postpone(0)
+	l.expect("e3").done()
+	l.expect("e4").retry(time.Hour)
+	p.counts("a", queue.Counts{Later: 2})
+	l.stop()
+	p.enqueue(p.job("a"))
+	p.reopen()
+	p.q.Bound("a", group)
+	p.q.Bound("b", group)
+	p.refused(p.q.Enqueue(p.ctx, p.job("a")), "a")
+	p.enqueue(p.job("b"))
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("b")), []string{"g"}, "b")
+}
+
+// fullGroups is refused for lanes whose groups had no room.
+func (p *probe) fullGroups(err error, groups []string, lanes ...string) {
+	p.tb.Helper()
+	p.refused(err, lanes...)
+	var full *queue.BacklogError
+	errors.As(err, &full)
+	if named := slices.Sorted(slices.Values(full.Groups)); !slices.Equal(named, groups) {
+		p.fail("the *BacklogError names the groups %q, want %q", named, groups)
+	}
+}
+
+func groupRule(p *probe) {
+	g, h := queue.Bound{Jobs: 3, Group: "g", GroupJobs: 4}, queue.Bound{Group: "h", GroupJobs: 1}
+	p.q.Bound("a", g)
+	p.q.Bound("b", g)
+	p.q.Bound("c", h)
+	a := p.open("a", 1)
+	p.enqueue(p.jobs("a", 1)...)
+	c := a.expect("e1") // runs: does not count
+	p.enqueue(p.jobs("a", 3)...)
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("a")), nil, "a") // its own backlog
+	p.enqueue(p.job("b"), p.job("c"), p.job("d"))
+	over := p.job("b")
+	p.fullGroups(p.q.Enqueue(p.ctx, over, p.job("d")), []string{"g"}, "b")
+	c.retry(time.Hour)
+	c = a.next() // takes one from those that wait, to which e1 has come back
+	p.fullGroups(p.q.Enqueue(p.ctx, over), []string{"g"}, "b")
+	c.done()
+	c = a.next()
+	p.enqueue(over)
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("b"), p.job("c"), p.job("d")), []string{"g", "h"}, "b", "c")
+	c.done()
+	a.next().done()
+
+	// A lane that changes its group takes what waits along.
+	p.q.Bound("c", g)
+	p.counts("a", queue.Counts{Later: 1})
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("b")), []string{"g"}, "b")
+	p.q.Bound("b", h)
+	p.enqueue(p.job("c"))
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("b")), []string{"h"}, "b")
+	p.q.Bound("b", queue.Bound{})
+	p.enqueue(p.job("b"))
+}
+
+func groupDropRule(p *probe) {
+	bound := queue.Bound{Group: "g", GroupJobs: 3}
+	p.q.Bound("a", bound)
+	bound.DropOldest = true
+	p.q.Bound("b", bound)
+	p.enqueue(p.job("a"), p.job("a"), p.job("b"))
+	p.enqueue(p.job("b")) // in place of e3
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("a")), []string{"g"}, "a")
+	a, b := p.open("a", 1), p.open("b", 1)
+	a.expect("e1").done()
+	a.expect("e2").done()
+	b.expect("e4").done()
+	b.expectNone("that was dropped")
+	b.q.Limit(0)
+	a.q.Limit(0)
+	p.enqueue(p.jobs("a", 3)...)
+	p.fullGroups(p.q.Enqueue(p.ctx, p.job("b")), []string{"g"}, "b") // it has nothing to drop
+	a.q.Limit(1)
+	for range 3 {
+		a.next().done()
+	}
+}
+
+// deadIDs are the events of a lane's dead letters.
+func (p *probe) deadIDs(lane string) (ids []string) {
+	p.tb.Helper()
+	for _, letter := range p.letters(queue.Selection{Lane: lane}) {
+		ids = append(ids, letter.Event.ID())
+	}
+	return ids
+}
+
+func (p *probe) wantDead(lane string, want ...string) {
+	p.tb.Helper()
+	if got := p.deadIDs(lane); !slices.Equal(got, want) {
+		p.fail("the dead letters of lane %q are %q, want %q", lane, got, want)
+	}
+	c, err := p.q.Count(p.ctx, lane)
+	p.must("Count", err)
+	if c.Dead != len(want) {
+		p.fail("Count of lane %q says %d dead, want %d", lane, c.Dead, len(want))
+	}
+}
+
+func deadLimitRule(p *probe) {
+	p.q.Bound("a", queue.Bound{DeadLetters: 2})
+	p.q.Bound("b", queue.Bound{DeadLetters: 3})
+	a, b := p.open("a", 1), p.open("b", 1)
+	p.enqueue(p.job("a"), p.job("b"))
+	a.markDead(1)
+	b.markDead(1)
+	p.enqueue(p.jobs("b", 3)...)
+	b.markDead(3)
+	p.wantDead("a", "e1")
+	p.wantDead("b", "e3", "e4", "e5")
+	p.enqueue(p.jobs("a", 2)...)
+	a.markDead(2)
+	p.wantDead("a", "e6", "e7")
+	p.wantDead("b", "e3", "e4", "e5")
+	if n, err := p.q.Discard(p.ctx, queue.Selection{Lane: "b", Limit: 2}); n != 2 || err != nil {
+		p.fail("Discard of 2 dead letters: %d, %v", n, err)
+	}
+	p.enqueue(p.job("b"))
+	b.markDead(1)
+	p.wantDead("b", "e5", "e8")
+	if !p.q.Properties().Bounded {
+		return
+	}
+	p.q.Bound("b", queue.Bound{DeadLetters: 1, Jobs: 1, DropOldest: true})
+	b.q.Limit(0)
+	p.enqueue(p.jobs("b", 2)...) // drops e9
+	p.until("a dropped job is the only dead letter", func() bool { return slices.Equal(p.deadIDs("b"), []string{"e9"}) })
+	p.wantDead("a", "e6", "e7")
+}
+
+func deadAgeRule(p *probe) {
+	const age = time.Second
+	p.q.Bound("a", queue.Bound{DeadLetterAge: age})
+	a, b := p.open("a", 1), p.open("b", 1)
+	p.enqueue(p.jobs("a", 2)...)
+	p.enqueue(p.job("b"))
+	b.markDead(1)
+	a.markDead(1)
+	letter := p.letters(queue.Selection{Lane: "a"})[0]
+	p.q.Bound("a", queue.Bound{DeadLetterAge: time.Hour})
+	a.markDead(1)
+	p.until("the first dead letter is gone", func() bool { return slices.Equal(p.deadIDs("a"), []string{"e2"}) })
+	if kept := time.Since(letter.At); kept < age-time.Millisecond {
+		p.fail("a dead letter with an age of %v is gone after %v", age, kept)
+	}
+	p.wantDead("a", "e2")
+	p.wantDead("b", "e3")
+	if n, err := p.q.Requeue(p.ctx, queue.Selection{Lane: "a", IDs: []string{letter.ID()}}, 1); n != 0 || err != nil {
+		p.fail("Requeue of a dead letter that is gone: %d, %v", n, err)
+	}
+	if n, err := p.q.Discard(p.ctx, queue.Selection{LanePrefix: "a"}); n != 1 || err != nil {
+		p.fail("Discard of the lane's only dead letter: %d, %v", n, err)
+	}
+}
+
+func deadLimitRestartRule(p *probe) {
+	a := p.open("a", 1)
+	p.enqueue(p.jobs("a", 3)...)
+	a.markDead(3)
+	p.reopen()
+	p.q.Bound("a", queue.Bound{DeadLetters: 3})
+	a = p.open("a", 1)
+	p.enqueue(p.job("a"))
+	a.markDead(1)
+	p.wantDead("a", "e2", "e3", "e4")
 }

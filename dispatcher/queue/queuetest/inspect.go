@@ -184,7 +184,7 @@ func lettersRule(p *probe) {
 	keyed.Attempt, keyed.FirstTried, keyed.NotBefore = 1, all[0].FirstTried, all[0].NotBefore
 	p.identical(keyed, all[0].Job)
 	for _, s := range []queue.Selection{
-		{Lane: "a"}, {Lane: "none"}, {Since: all[2].At}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
+		{Lane: "a"}, {Lane: "none"}, {LanePrefix: "a"}, {LanePrefix: "aa"}, {Lane: "b", LanePrefix: "a"}, {Since: all[2].At}, {Since: time.Now().Add(time.Hour)}, {After: all[1].Seq},
 		{IDs: []string{all[4].ID(), all[0].ID(), "none"}}, {IDs: []string{}}, {Limit: 2}, {Limit: 9},
 		{Lane: "a", After: all[0].Seq, Limit: 2}, {Lane: "b", IDs: []string{all[0].ID()}},
 	} {

@@ -38,6 +38,7 @@ type change struct {
 	Job *stored
 	At  time.Time
 	Why string `json:",omitempty"`
+	End time.Time
 }
 
 // stored is a job as the journal keeps it: the event as bytes.
@@ -158,7 +159,7 @@ func (j *journal) apply(n *naive, c change) {
 		if at >= 0 {
 			n.jobs[at].Job, n.jobs[at].claimed = job, 0
 		} else {
-			n.jobs = append(n.jobs, &naiveJob{Job: job, seq: c.Seq, key: c.Key})
+			n.jobs = append(n.jobs, &naiveJob{Job: job, seq: c.Seq, key: c.Key, before: true})
 		}
 	case "claim":
 		if at >= 0 && c.PID != os.Getpid() {
@@ -173,6 +174,10 @@ func (j *journal) apply(n *naive, c change) {
 			return
 		}
 		n.dead = append(n.dead, queue.DeadLetter{Job: c.Job.job(), Seq: c.Seq, At: c.At, Reason: c.Why})
+		n.deadBefore[c.Seq] = true
+		if !c.End.IsZero() {
+			n.ends[c.Seq] = c.End
+		}
 	case "raise":
 		n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool { return l.Seq == c.Seq })
 	}
@@ -203,8 +208,8 @@ func (j *journal) remove(k *naiveJob) {
 	}
 }
 
-func (j *journal) markDead(l queue.DeadLetter) {
-	j.write(change{Op: "dead", Seq: l.Seq, Job: store(l.Job), At: l.At, Why: l.Reason})
+func (j *journal) markDead(l queue.DeadLetter, ends time.Time) {
+	j.write(change{Op: "dead", Seq: l.Seq, Job: store(l.Job), At: l.At, Why: l.Reason, End: ends})
 }
 
 func (j *journal) raise(l queue.DeadLetter) {

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,52 @@ func isolationRule(p *probe) {
 	t.await(p, live*each)
 	if late := time.Duration(latest.Load()); late > p.q.Properties().Precision+p.s.Slack {
 		p.fail("a job of a live lane started %v after it was enqueued", late)
+	}
+}
+
+// floodRule has lanes full of jobs, of which only a few may run for each job that is not to wait for them.
+func floodRule(p *probe) {
+	const noisy, limit, quiet, steps = 8, 4, 20, 8
+	bounded := p.q.Properties().Bounded
+	proceed := make(chan struct{}, quiet*steps)
+	handler := func(ctx context.Context, j queue.Job) queue.Disposition {
+		select {
+		case <-proceed:
+		case <-ctx.Done():
+			return queue.Disposition{Action: queue.Postpone}
+		case <-p.over:
+			return farAway()
+		}
+		if j.Attempt == 0 && len(j.Event.ID())%2 == 0 {
+			return queue.Disposition{Action: queue.Retry, Began: time.Now()}
+		}
+		return queue.Disposition{Action: queue.Done}
+	}
+	var flood []queue.Job
+	for i := range noisy {
+		name := fmt.Sprintf("noisy%d", i)
+		p.q.Bound(name, queue.Bound{Jobs: p.s.Crowd, Group: "noisy", GroupJobs: p.s.Crowd})
+		flood = append(flood, p.jobs(name, p.s.Crowd/noisy)...)
+	}
+	p.q.Bound("quiet", queue.Bound{Jobs: 1, Group: "quiet", GroupJobs: 1})
+	p.enqueue(flood...)
+	for i := range noisy {
+		p.openWith(fmt.Sprintf("noisy%d", i), queue.LaneOptions{Limit: limit}, handler)
+	}
+	l := p.open("quiet", 1)
+	for range quiet {
+		for bounded && p.q.Enqueue(p.ctx, p.job("noisy0")) == nil { // what runs has left room
+		}
+		j := p.job("noisy1")
+		k := j
+		k.Lane = "quiet"
+		if err := p.q.Enqueue(p.ctx, j, k); err != nil {
+			p.refused(err, "noisy1")
+		}
+		for range steps {
+			proceed <- struct{}{}
+		}
+		l.expect(k.Event.ID()).done()
 	}
 }
 

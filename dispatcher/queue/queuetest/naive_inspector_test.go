@@ -74,6 +74,8 @@ func (n *naive) pick(s queue.Selection) (picked []queue.DeadLetter) {
 		s.Limit = 0
 	case "ignores Lane":
 		s.Lane = ""
+	case "ignores LanePrefix":
+		s.LanePrefix = ""
 	case "no ids are all":
 		if len(s.IDs) == 0 {
 			s.IDs = nil
@@ -95,10 +97,7 @@ func (n *naive) DeadLetters(ctx context.Context, s queue.Selection) (letters []q
 func (n *naive) take(s queue.Selection) []queue.DeadLetter {
 	picked := n.pick(s)
 	for _, letter := range picked {
-		n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool { return l.Seq == letter.Seq })
-		if n.journal != nil {
-			n.journal.raise(letter)
-		}
+		n.removeDead(func(l queue.DeadLetter) bool { return l.Seq == letter.Seq })
 	}
 	return picked
 }
@@ -119,7 +118,7 @@ func (n *naive) Requeue(ctx context.Context, s queue.Selection, generation int64
 				j.Generation = letter.Generation
 			}
 			l := n.lane(j.Lane)
-			if n.is("requeues what has room") && !n.room(l, new([]func())) {
+			if n.is("requeues what has room") && !n.room(l, new([]func()), new(queue.BacklogError)) {
 				continue
 			}
 			n.put(&naiveJob{Job: j})

@@ -76,6 +76,9 @@ func (l *naiveLane) scan() (next time.Time) {
 	}
 	for _, j := range jobs {
 		if j.Lane != l.name {
+			if n.is("one line for all lanes") && !j.running && !j.NotBefore.After(time.Now()) {
+				break
+			}
 			continue
 		}
 		key := j.OrderKey

@@ -29,6 +29,9 @@ type naive struct {
 	ids    map[string]bool        // job ids that were stored
 	facts  map[string]event.Event // by id
 	dead   []queue.DeadLetter
+	ends   map[int64]time.Time // of dead letters with an age, by Seq
+
+	deadBefore map[int64]bool // they were there when the journal was opened, by Seq
 }
 
 type naiveJob struct {
@@ -36,11 +39,15 @@ type naiveJob struct {
 	seq     int64
 	key     string // of Schedule
 	running bool   // here
+	before  bool   // it was there when the journal was opened
 	claimed int    // process that runs it, of those that share the journal
 }
 
 func newNaive(d defect) *naive {
-	return &naive{defect: d, lanes: map[string]*naiveLane{}, ids: map[string]bool{}, facts: map[string]event.Event{}}
+	return &naive{
+		defect: d, lanes: map[string]*naiveLane{}, ids: map[string]bool{}, facts: map[string]event.Event{},
+		ends: map[int64]time.Time{}, deadBefore: map[int64]bool{},
+	}
 }
 
 func (n *naive) is(d ...defect) bool { return slices.Contains(d, n.defect) }
@@ -56,13 +63,34 @@ func (n *naive) locked(f func()) {
 		n.journal.lock(n)
 		defer n.journal.unlock()
 	}
+	n.removeAged()
 	f()
+}
+
+func (n *naive) removeAged() {
+	for seq, ends := range n.ends {
+		if ends.After(time.Now()) || n.is("dead letters do not age") {
+			continue
+		}
+		delete(n.ends, seq)
+		n.removeDead(func(l queue.DeadLetter) bool { return l.Seq == seq })
+	}
+}
+
+// removeDead removes dead letters for good.
+func (n *naive) removeDead(which func(queue.DeadLetter) bool) {
+	n.dead = slices.DeleteFunc(n.dead, func(l queue.DeadLetter) bool {
+		if which(l) && n.journal != nil {
+			n.journal.raise(l)
+		}
+		return which(l)
+	})
 }
 
 func (n *naive) Properties() queue.Properties {
 	return queue.Properties{
 		Durable: n.journal != nil || n.is("promises to be durable"), Precision: 10 * time.Millisecond,
-		IDWindow: "forever", KeyedOrder: true, Urgency: true, Bounded: true, Scheduling: true,
+		IDWindow: "forever", KeyedOrder: true, Urgency: true, Bounded: true, DeadBounded: true, Scheduling: true,
 		Inspection: !n.is("inspects although it says it cannot"),
 	}
 }
@@ -106,7 +134,7 @@ func (n *naive) conflict(jobs []queue.Job) error {
 }
 
 func (n *naive) add(jobs []queue.Job, drops *[]func()) error {
-	var full []string
+	var full queue.BacklogError
 	for _, j := range jobs {
 		l := n.lane(j.Lane)
 		if n.ids[j.ID()] && !n.is("forgets ids") {
@@ -120,9 +148,9 @@ func (n *naive) add(jobs []queue.Job, drops *[]func()) error {
 		if n.is("drops jobs of closed lanes") && !l.open {
 			continue
 		}
-		if !n.room(l, drops) {
-			if !slices.Contains(full, l.name) {
-				full = append(full, l.name)
+		if !n.room(l, drops, &full) {
+			if !slices.Contains(full.Lanes, l.name) {
+				full.Lanes = append(full.Lanes, l.name)
 			}
 			if n.is("all or nothing") {
 				break
@@ -133,8 +161,8 @@ func (n *naive) add(jobs []queue.Job, drops *[]func()) error {
 		n.put(&naiveJob{Job: n.garble(j)})
 		l.pump()
 	}
-	if full != nil {
-		return &queue.BacklogError{Lanes: full}
+	if full.Lanes != nil {
+		return &full
 	}
 	return nil
 }
@@ -174,17 +202,40 @@ func (n *naive) waiting(lane string) (waiting []*naiveJob) {
 	return waiting
 }
 
-func (n *naive) room(l *naiveLane, drops *[]func()) bool {
+// groupWaiting are the jobs that wait in a lane's group.
+func (n *naive) groupWaiting(l *naiveLane) (waiting []*naiveJob) {
+	for name, other := range n.lanes {
+		if other.bound.Group == l.bound.Group && other.bound.GroupJobs > 0 || n.is("one group for all") {
+			waiting = append(waiting, n.waiting(name)...)
+		}
+	}
+	return waiting
+}
+
+// room makes room for a job, or names the group without room in full.
+func (n *naive) room(l *naiveLane, drops *[]func(), full *queue.BacklogError) bool {
 	waiting := n.waiting(l.name)
+	if n.is("counts from the restart on") {
+		waiting = slices.DeleteFunc(waiting, func(j *naiveJob) bool { return j.before })
+	}
 	most := l.bound.Jobs
 	if most <= 0 {
 		most = queue.DefaultBacklog
 	}
-	if len(waiting) < most || n.is("has no bound") {
+	fits := len(waiting) < most || n.is("has no bound")
+	group := l.bound.GroupJobs <= 0 || n.is("knows no groups") || len(n.groupWaiting(l)) < l.bound.GroupJobs
+	if fits && group {
 		return true
 	}
 	if !l.bound.DropOldest {
+		if fits && !slices.Contains(full.Groups, l.bound.Group) {
+			full.Groups = append(full.Groups, l.bound.Group)
+		}
 		return false
+	}
+	if !group && n.is("drops of the whole group") {
+		waiting = n.groupWaiting(l)
+		slices.SortFunc(waiting, func(a, b *naiveJob) int { return int(a.seq - b.seq) })
 	}
 	if n.is("drops the youngest") {
 		slices.Reverse(waiting)
@@ -202,6 +253,9 @@ func (n *naive) room(l *naiveLane, drops *[]func()) bool {
 		}
 		return true
 	}
+	if !group {
+		full.Groups = append(full.Groups, l.bound.Group)
+	}
 	return false
 }
 
@@ -215,9 +269,36 @@ func (n *naive) markDead(j *naiveJob, reason string) {
 	if n.is("lists the latest first") {
 		slices.SortFunc(n.dead, func(a, b queue.DeadLetter) int { return int(b.Seq - a.Seq) })
 	}
-	if n.journal != nil {
-		n.journal.markDead(letter)
+	bound := n.lane(j.Lane).bound
+	if bound.DeadLetterAge > 0 {
+		n.ends[n.seq] = letter.At.Add(bound.DeadLetterAge)
 	}
+	if n.journal != nil {
+		n.journal.markDead(letter, n.ends[n.seq])
+	}
+	n.limitDead(j.Lane, bound)
+}
+
+// limitDead removes the oldest dead letters of a lane that has too many.
+func (n *naive) limitDead(lane string, bound queue.Bound) {
+	most := bound.DeadLetters
+	if most <= 0 {
+		most = queue.DefaultDeadLetters
+	}
+	var all []queue.DeadLetter
+	for _, l := range n.dead {
+		if (l.Lane == lane || n.is("one limit for all that is dead")) && (!n.deadBefore[l.Seq] || !n.is("counts from the restart on")) {
+			all = append(all, l)
+		}
+	}
+	if n.is("keeps all that is dead") || len(all) <= most {
+		return
+	}
+	slices.SortFunc(all, func(a, b queue.DeadLetter) int { return int(a.Seq - b.Seq) })
+	first := all[len(all)-most].Seq
+	n.removeDead(func(l queue.DeadLetter) bool {
+		return l.Seq < first && slices.ContainsFunc(all, func(k queue.DeadLetter) bool { return k.Seq == l.Seq })
+	})
 }
 
 func (n *naive) Bound(name string, b queue.Bound) {
@@ -232,8 +313,9 @@ func (n *naive) Schedule(ctx context.Context, key string, j queue.Job) (err erro
 		l := n.lane(j.Lane)
 		old := n.scheduled(j.Lane, key)
 		if old == nil || n.is("replacing needs room") {
-			if !n.room(l, new([]func())) {
-				err = &queue.BacklogError{Lanes: []string{j.Lane}}
+			full := &queue.BacklogError{Lanes: []string{j.Lane}}
+			if !n.room(l, new([]func()), full) {
+				err = full
 				return
 			}
 		}

@@ -116,7 +116,7 @@ type least struct{ *naive }
 
 func (l least) Properties() queue.Properties {
 	d := l.naive.Properties()
-	d.KeyedOrder, d.Urgency, d.Bounded, d.Scheduling, d.Inspection = false, false, false, false, false
+	d.KeyedOrder, d.Urgency, d.Bounded, d.DeadBounded, d.Scheduling, d.Inspection = false, false, false, false, false, false
 	return d
 }
 
@@ -167,7 +167,8 @@ func inMemoryDefects() map[defect][]string {
 		"one too many":                         {"Q5/limit", "Q5/live"},
 		"pauses not":                           {"Q5/limit", "drain"},
 		"the first limit stays":                {"Q5/limit"},
-		"one pool for all":                     {"Q5/isolation"},
+		"one pool for all":                     {"Q5/isolation", "Q13/flood"},
+		"one line for all lanes":               {"Q13/flood"},
 		"asks nobody":                          {"admit"},
 		"asks once":                            {"admit"},
 		"Limit does not ask":                   {"admit"},
@@ -207,6 +208,7 @@ func inMemoryDefects() map[defect][]string {
 		"ignores After":                        {"Q10/letters", "Q10/requeue"},
 		"ignores Limit":                        {"Q10/letters", "Q10/discard"},
 		"ignores Lane":                         {"Q10/letters", "Q10/requeue"},
+		"ignores LanePrefix":                   {"Q10/letters", "dead/age"},
 		"no ids are all":                       {"Q10/letters"},
 		"requeues with its past":               {"Q10/requeue"},
 		"requeues as the same":                 {"Q10/requeue"},
@@ -223,6 +225,12 @@ func inMemoryDefects() map[defect][]string {
 		"drops without a dead letter":          {"bound/drop"},
 		"notifies nobody":                      {"bound/drop"},
 		"replacing needs room":                 {"bound/replace"},
+		"knows no groups":                      {"bound/group", "bound/group-drop"},
+		"one group for all":                    {"bound/group", "Q13/flood"},
+		"drops of the whole group":             {"bound/group-drop"},
+		"keeps all that is dead":               {"dead/limit"},
+		"one limit for all that is dead":       {"dead/limit"},
+		"dead letters do not age":              {"dead/age"},
 	}
 }
 
@@ -236,6 +244,7 @@ func durableDefects() map[defect][]string {
 		"forgets order at restart":      {"Q7/restart"},
 		"forgets the dead at restart":   {"Q10/restart"},
 		"raises the dead again":         {"Q10/restart"},
+		"counts from the restart on":    {"bound/restart", "dead/restart"},
 		"forgets keys at restart":       {"Q11/restart"},
 		"forgets what was cancelled":    {"Q11/restart"},
 		"followers overtake":            {"Q7/kill"},

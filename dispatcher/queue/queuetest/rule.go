@@ -88,8 +88,19 @@ func rules() []rule {
 		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounds, rejectRule},
 		{"bound/drop", "DropOldest drops the oldest waiting job that Keep does not keep: a dead letter, and Dropped is notified", needsBounds, dropRule},
 		{"bound/replace", "replacing a scheduled job needs no room", both(needsBounds, needsScheduling), boundReplaceRule},
+		{"bound/restart", "what waited before a restart, or was to be tried again, counts after it", both(needsBounds, needsReopen), boundRestartRule},
+		{"bound/group", "lanes of a group have room for GroupJobs together, retries included; other groups and lanes have their own",
+			needsBounds, groupRule},
+		{"bound/group-drop", "a lane that drops its oldest for lack of its group's room drops none of another lane", needsBounds, groupDropRule},
+		{"dead/limit", "a lane keeps its latest DeadLetters dead letters, whatever becomes dead in other lanes",
+			both(needsDeadBounds, needsInspection), deadLimitRule},
+		{"dead/age", "a dead letter is kept for DeadLetterAge, that of its lane when it became dead", both(needsDeadBounds, needsInspection), deadAgeRule},
+		{"dead/restart", "limits of dead letters hold for those from before a restart", both(needsDeadBounds, both(needsInspection, needsReopen)),
+			deadLimitRestartRule},
 		{"Q12/shared", "two processes share a lane, and no job runs twice while both live", needsShared, sharedRule},
 		{"Q12/owner", "a store that belongs to one process is refused to a second one while the first has it", needsOwner, ownerRule},
+		{"Q13/flood", "lanes that are full of jobs, and have as many as their group may, take neither room nor time from another lane",
+			nil, floodRule},
 		{"Q13/crowd", "after a restart with many jobs pending a lane serves within a second", needsReopen, crowdRule},
 	}
 }
@@ -128,6 +139,7 @@ func needsOwner(p *probe) string {
 func needsKeys(p *probe) string       { return declared(p.q.Properties().KeyedOrder, "KeyedOrder") }
 func needsUrgency(p *probe) string    { return declared(p.q.Properties().Urgency, "Urgency") }
 func needsBounds(p *probe) string     { return declared(p.q.Properties().Bounded, "Bounded") }
+func needsDeadBounds(p *probe) string { return declared(p.q.Properties().DeadBounded, "DeadBounded") }
 func needsScheduling(p *probe) string { return declared(p.q.Properties().Scheduling, "Scheduling") }
 func needsInspection(p *probe) string { return declared(p.q.Properties().Inspection, "Inspection") }
 

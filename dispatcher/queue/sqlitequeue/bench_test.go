@@ -133,6 +133,39 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// BenchmarkFullBacklog is the price of a job that takes the place of the oldest, or is refused, in a lane with so many that
+// wait, every second of them for its time.
+func BenchmarkFullBacklog(b *testing.B) {
+	for _, waiting := range []int{1000, 100_000} {
+		for _, drop := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d/drop=%v", waiting, drop), func(b *testing.B) {
+				q := benchQueue(b)
+				for done := 0; done < waiting; done += 1000 {
+					batch := make([]queue.Job, 1000)
+					for i := range batch {
+						batch[i] = job(fmt.Sprintf("e%d", done+i), "a")
+						if i%2 == 0 {
+							batch[i].NotBefore = time.Now().Add(time.Hour)
+						}
+					}
+					require.NoError(b, q.Enqueue(b.Context(), batch...))
+				}
+				q.Bound("a", queue.Bound{Jobs: waiting, DropOldest: drop})
+				b.ResetTimer()
+				for n := 0; n < b.N; n += 100 {
+					batch := make([]queue.Job, 100)
+					for i := range batch {
+						batch[i] = job(fmt.Sprintf("more%d", n+i), "a")
+					}
+					if err := q.Enqueue(b.Context(), batch...); drop {
+						require.NoError(b, err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkRestart opens a file with 100,000 pending jobs, up to the first one that runs.
 func BenchmarkRestart(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "queue.db")
@@ -185,6 +218,56 @@ func BenchmarkBesideADeadLane(b *testing.B) {
 				<-time.After(2 * time.Millisecond)
 			}
 			b.StopTimer()
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}
+
+// BenchmarkBesideAFlood is how long a job of a quiet lane waits while eight lanes work off 100,000 jobs and get more from
+// eight goroutines, which enqueue single jobs or a thousand in a call.
+func BenchmarkBesideAFlood(b *testing.B) {
+	for _, flood := range []struct {
+		name          string
+		pending, call int // jobs
+	}{{"none", 0, 0}, {"single jobs", 100_000, 1}, {"a thousand in a call", 100_000, 1000}} {
+		b.Run(flood.name, func(b *testing.B) {
+			q := benchQueue(b)
+			for i := range 8 {
+				name := fmt.Sprintf("noisy%d", i)
+				pend(b, q, name, flood.pending/8)
+				serve(b, q, name, 4, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{Action: queue.Done} })
+			}
+			var wg sync.WaitGroup
+			ctx, cancel := context.WithCancel(b.Context())
+			for i := range min(flood.call, 1) * 8 {
+				wg.Go(func() {
+					for n := 0; ctx.Err() == nil; n++ {
+						all := make([]queue.Job, flood.call)
+						for k := range all {
+							all[k] = job(fmt.Sprintf("more-%d-%d-%d", i, n, k), fmt.Sprintf("noisy%d", i))
+						}
+						_ = q.Enqueue(ctx, all...) // an error is that of ctx
+					}
+				})
+			}
+			started := make(chan time.Time, 1)
+			serve(b, q, "quiet", 1, func(context.Context, queue.Job) queue.Disposition {
+				started <- time.Now()
+				return queue.Disposition{Action: queue.Done}
+			})
+			var took []time.Duration
+			b.ResetTimer()
+			for n := range b.N {
+				began := time.Now()
+				require.NoError(b, q.Enqueue(b.Context(), job(fmt.Sprintf("e%d", n), "quiet")))
+				took = append(took, (<-started).Sub(began))
+				<-time.After(2 * time.Millisecond)
+			}
+			b.StopTimer()
+			cancel()
+			wg.Wait()
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")

@@ -20,6 +20,13 @@
 // A call with very many events is stored in several transactions, so that others are not held up; see [Queue.Enqueue].
 // Urgent jobs without an order key start before the others of their lane, however many of those wait.
 //
+// # What is bounded
+//
+// Bounds of lanes and groups are honoured, and cost the same however many jobs wait; a lane without one takes what the
+// disk holds. A lane keeps queue.DefaultDeadLetters dead letters for Options.DeadAge, unless its bound says otherwise;
+// they are removed within seconds of their time, whether or not anything is stored. Lanes that are closed and hold
+// nothing leave neither rows nor memory. A lane's work waits for one transaction of others, of a thousand rows at most.
+//
 // # One process owns the file
 //
 // The leases of running jobs are in memory, which is what makes this queue fast, so a file belongs to one Queue at a
@@ -72,6 +79,6 @@
 //
 // # Memory
 //
-// Of the jobs that wait, a window of at most 512 per lane is in memory, and as many urgent ones; less when there are
-// very many lanes. There is one goroutine for the file, and one for each handler that runs.
+// Of the jobs that wait, a window of at most 512 per open lane is in memory, and as many urgent ones; less when very many
+// lanes are open. There is one goroutine for the file, and one for each handler that runs.
 package sqlitequeue

@@ -3,6 +3,7 @@ package sqlitequeue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -284,14 +285,16 @@ func TestMigrationsGoForward(t *testing.T) {
 	c, err := connect(t.Context(), dsn(path, url.Values{}))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, c.close()) }()
-	steps := []string{
-		"CREATE TABLE t (n INTEGER) STRICT; INSERT INTO t VALUES (1)",
-		"ALTER TABLE t ADD COLUMN m INTEGER; UPDATE t SET m = n + 1",
-		"INSERT INTO t VALUES (3, 4)",
+	steps := []migration{
+		{script: "CREATE TABLE t (n INTEGER) STRICT; INSERT INTO t VALUES (1)"},
+		{script: "ALTER TABLE t ADD COLUMN m INTEGER", then: func(c *conn) error { return c.script("UPDATE t SET m = n + 1") }},
+		{script: "INSERT INTO t VALUES (3, 4)"},
 	}
 	require.NoError(t, migrate(c, path, steps[:1]))
 	require.NoError(t, migrate(c, path, steps[:1]), "nothing to do")
-	require.Error(t, migrate(c, path, append(steps[:3:3], "nonsense")))
+	require.Error(t, migrate(c, path, append(steps[:3:3], migration{script: "nonsense"})))
+	failed := errors.New("failed")
+	require.ErrorIs(t, migrate(c, path, append(steps[:3:3], migration{then: func(*conn) error { return failed }})), failed)
 	version, err := schemaVersion(c)
 	require.NoError(t, err)
 	assert.Equal(t, 1, version, "all steps or none")

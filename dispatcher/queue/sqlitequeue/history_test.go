@@ -87,7 +87,8 @@ func TestHistoryInAFileOfTheFirstSchema(t *testing.T) {
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), job("e-1", "r")))
 	script(t, q, `DROP TABLE history; DROP TABLE history_tenant; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
-		ALTER TABLE job DROP COLUMN pause; ALTER TABLE dead DROP COLUMN urgent; PRAGMA user_version = 1`)
+		ALTER TABLE job DROP COLUMN pause; ALTER TABLE dead DROP COLUMN urgent;
+		DROP INDEX dead_ends; ALTER TABLE dead DROP COLUMN ends; DROP INDEX job_later; DELETE FROM known; PRAGMA user_version = 1`)
 	q = reopen(t, q)
 	require.NoError(t, q.History().Append(t.Context(), history.Entry{Event: kilobyte("e-2")}))
 	assert.EqualValues(t, 1, rowsOf(t, q, "history"))

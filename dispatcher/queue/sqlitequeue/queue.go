@@ -17,17 +17,17 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultDeadLetters = 10_000
-	DefaultDeadAge     = 30 * 24 * time.Hour
-	DefaultIDWindow    = 65_536
+	DefaultDeadAge  = 30 * 24 * time.Hour
+	DefaultIDWindow = 65_536
 )
 
 // Options configure a Queue. The zero value is ready for use.
 type Options struct {
-	DeadLetters int           // most dead letters kept; the oldest goes first; 0 = DefaultDeadLetters, 10,000
-	DeadAge     time.Duration // how long one is kept; 0 = DefaultDeadAge, 30 days; negative = forever
-	IDWindow    int           // about how many of the latest events have ids that are known; 0 = DefaultIDWindow, 65,536
-	Logger      *slog.Logger  // notified when the file cannot be used, and when it can again; nil = slog.Default
+	// DeadAge is how long a dead letter is kept that becomes dead from now on, in a lane whose bound does not say; 0 =
+	// DefaultDeadAge, 30 days; negative = forever.
+	DeadAge  time.Duration
+	IDWindow int          // about how many of the latest events have ids that are known; 0 = DefaultIDWindow, 65,536
+	Logger   *slog.Logger // notified when the file cannot be used, and when it can again; nil = slog.Default
 
 	clock func() time.Time // nil = time.Now
 }
@@ -73,41 +73,39 @@ func open(ctx context.Context, path string, o Options, parameters url.Values) (*
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	s := &store{path: path, log: o.Logger, deadAge: o.DeadAge, deadLimit: orDefault(o.DeadLetters, DefaultDeadLetters)}
-	s.known.limit = orDefault(o.IDWindow, DefaultIDWindow)
+	s := &store{path: path, log: o.Logger}
+	s.known.limit = o.IDWindow
+	if s.known.limit <= 0 {
+		s.known.limit = DefaultIDWindow
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	if s.deadAge == 0 {
-		s.deadAge = DefaultDeadAge
+	if o.DeadAge == 0 {
+		o.DeadAge = DefaultDeadAge
 	}
 	clock := reading(o.clock)
-	counts, err := s.connect(ctx, dsn(path, parameters), clock().Wall)
+	stored, err := s.connect(ctx, dsn(path, parameters), clock().Wall)
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	jobs := durable.New(durable.Config{
-		Store: s, Log: s.log, Clock: clock, ErrClosed: ErrClosed, Lanes: counts, LastNum: s.seq,
+		Store: s, Log: s.log, Clock: clock, ErrClosed: ErrClosed, Lanes: stored, LastNum: s.seq, DeadAge: o.DeadAge,
 		Chunk: s.volume.chunk(), Work: s.volume.work(),
 		Properties: queue.Properties{
-			Durable:    true,
-			Precision:  50 * time.Millisecond,
-			IDWindow:   fmt.Sprintf("about the latest %d events, restarts or not", s.known.limit),
-			KeyedOrder: true,
-			Urgency:    true,
-			MovedTimes: true,
-			Scheduling: true,
-			Inspection: true,
+			Durable:     true,
+			Precision:   50 * time.Millisecond,
+			IDWindow:    fmt.Sprintf("about the latest %d events, restarts or not", s.known.limit),
+			KeyedOrder:  true,
+			Urgency:     true,
+			MovedTimes:  true,
+			Bounded:     true,
+			DeadBounded: true,
+			Scheduling:  true,
+			Inspection:  true,
 		},
 	})
 	return &Queue{jobQueue: jobs, durable: jobs, store: s}, nil
-}
-
-func orDefault(n, def int) int {
-	if n <= 0 {
-		return def
-	}
-	return n
 }
 
 // reading is the clock, with another wall clock if that is not nil.
@@ -123,8 +121,8 @@ func reading(wall func() time.Time) func() lanes.Reading {
 	}
 }
 
-// connect opens the file, and counts the jobs of each lane.
-func (s *store) connect(ctx context.Context, name string, wall int64) (jobs map[string]int, err error) {
+// connect opens the file, and counts what each lane holds.
+func (s *store) connect(ctx context.Context, name string, wall int64) (stored []durable.StoredLane, err error) {
 	var undo []func() error
 	defer func() {
 		if err != nil {

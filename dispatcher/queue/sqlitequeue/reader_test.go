@@ -91,7 +91,6 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 		search,
 		func(ctx context.Context) error { _, err := q.Count(ctx, "a"); return err },
 		func(ctx context.Context) error { _, err := q.DeadLetters(ctx, queue.Selection{}); return err },
-		func(ctx context.Context) error { _, err := q.Lanes(ctx); return err },
 	} {
 		require.NoError(t, q.Enqueue(t.Context(), job("e", "a")))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

@@ -66,7 +66,7 @@ func TestRecordsEnd(t *testing.T) {
 		return err == nil && !found
 	}, "it has ended")
 	assert.EqualValues(t, 1, rowsOf(t, q, "record"), "it is not shown, and not removed yet")
-	require.NoError(t, q.write(t.Context(), "housekeeping", (*tx).retain))
+	require.NoError(t, q.write(t.Context(), "housekeeping", func(t *tx) error { _, err := t.retain(); return err }))
 	assert.EqualValues(t, 0, rowsOf(t, q, "record"))
 }
 

@@ -8,13 +8,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// migration is a step from one version of the schema to the next.
+type migration struct {
+	script string
+	then   func(c *conn) error // what SQL cannot say; nil = nothing
+}
+
 // migrations lead from an empty file to the present schema, one step per version; user_version says how many were made.
 // A step that was released is never changed. People may read the tables; only this package writes them.
 //
 // All times are nanoseconds since 1970. A job's due is 0 when it could start at once, heldBack when another job with
 // its order key is before it, and its time otherwise; seq is its event's, so jobs of a lane are in the order enqueued.
-func migrations() []string {
-	return []string{`
+func migrations() []migration {
+	return []migration{{script: `
 CREATE TABLE lane (
 	num  INTEGER PRIMARY KEY,
 	name TEXT NOT NULL UNIQUE
@@ -78,7 +84,7 @@ CREATE TABLE record (
 	PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_ends ON record (ends);
-`, `
+`}, {script: `
 -- What was tried: entries of history.Store. detail is history.Entry as JSON, without its event.
 CREATE TABLE history (
 	seq     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -106,13 +112,18 @@ CREATE TABLE told (
 	body   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX told_id ON told (id);
-`, `
+`}, {script: `
 -- urgent jobs start before the others. pause says that due counts from the end of an attempt, and is no time of its own.
 ALTER TABLE job ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE dead ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX job_urgent ON job (lane, due) WHERE urgent = 1;
-`, historyByTenant}
+`}, {script: `
+-- ends is when a dead letter has reached its age; NULL = never.
+ALTER TABLE dead ADD COLUMN ends INTEGER;
+CREATE INDEX dead_ends ON dead (ends) WHERE ends IS NOT NULL;
+CREATE INDEX job_later ON job (lane, seq) WHERE due > 0 AND due < 9223372036854775807;
+`, then: nameLanesByIdentity}, {script: historyByTenant}}
 }
 
 // historyByTenant limits each tenant's history, and keeps pages of it away from the rows of other tenants and from those
@@ -139,7 +150,7 @@ CREATE INDEX history_time ON history (time, outcome);
 `
 
 // migrate brings the file to the newest schema, all steps or none. A newer file is a *SchemaError, and left alone.
-func migrate(c *conn, path string, steps []string) error {
+func migrate(c *conn, path string, steps []migration) error {
 	version, err := schemaVersion(c)
 	if err != nil {
 		return err
@@ -153,7 +164,10 @@ func migrate(c *conn, path string, steps []string) error {
 		return err
 	}
 	for i := version; i < len(steps) && err == nil; i++ {
-		err = c.script(steps[i])
+		err = c.script(steps[i].script)
+		if then := steps[i].then; err == nil && then != nil {
+			err = then(c)
+		}
 	}
 	if err == nil {
 		err = c.script(fmt.Sprintf("PRAGMA user_version = %d", len(steps)))

@@ -119,3 +119,8 @@ func count(t *testing.T, q *Queue, lane string) queue.Counts {
 func otherData(id string) event.Event {
 	return event.Must(event.GrantRevoked{Reason: "another"}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
 }
+
+// small is an event that is no more than it has to be.
+func small(id string) event.Event {
+	return event.Must(event.GrantRevoked{}, event.Meta{ID: id, Subject: "subject"})
+}

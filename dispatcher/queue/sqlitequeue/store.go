@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -21,22 +19,17 @@ import (
 
 // store is the durable.Store in a file.
 type store struct {
-	path      string
-	log       *slog.Logger
-	deadLimit int
-	deadAge   time.Duration
+	path string
+	log  *slog.Logger
 
 	volume  volume
 	owner   *owner
 	conn    *conn // the writing one
 	readers *readers
 
-	mu    sync.Mutex
-	lanes map[string]int64 // their numbers in the file
-
 	known known
-	seq   int64        // of the latest event
-	dead  atomic.Int64 // dead letters
+	seq   int64 // of the latest event
+	ends  int64 // when the first dead letter has reached its age; 0 = none has one
 
 	failing    bool      // the last transaction failed
 	noRoom     bool      // the last new events were refused
@@ -48,45 +41,43 @@ type store struct {
 
 var _ durable.Store = (*store)(nil)
 
-// lane is the number of a lane in the file; 0 = it has none.
-func (s *store) lane(name string) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lanes[name]
-}
-
-func (s *store) setLane(name string, num int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lanes[name] = num
-}
-
-// restore reads what is kept in memory, and counts the jobs of each lane.
-func (s *store) restore(ctx context.Context) (jobs map[string]int, err error) {
-	jobs, s.lanes = map[string]int{}, map[string]int64{}
+// restore reads what is kept in memory, and counts what each lane holds.
+func (s *store) restore(ctx context.Context) (all []durable.StoredLane, err error) {
+	s.cleaned = time.Now()
+	empty := false
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
 		err := c.each(func(row []driverValue) bool {
-			s.lanes[text(row[1])] = integer(row[0])
-			if n := int(integer(row[2])); n > 0 {
-				jobs[text(row[1])] = n
+			l := durable.StoredLane{Name: text(row[1]), Num: integer(row[0]), Jobs: int(integer(row[2])), Dead: int(integer(row[3]))}
+			if l.Jobs > 0 || l.Dead > 0 {
+				all = append(all, l)
+			} else {
+				empty = true
 			}
 			return true
-		}, "SELECT num, name, (SELECT count(*) FROM job WHERE lane = num) FROM lane")
+		}, "SELECT num, name, (SELECT count(*) FROM job WHERE lane = num), (SELECT count(*) FROM dead WHERE lane = lane.num) FROM lane")
 		if err != nil {
 			return err
 		}
 		if s.seq, err = c.number("SELECT max(seq) FROM event"); err != nil {
 			return err
 		}
-		dead, err := c.number("SELECT count(*) FROM dead")
-		if err != nil {
+		if s.ends, err = c.number(firstEnd); err != nil {
 			return err
 		}
-		s.dead.Store(dead)
 		return s.known.load(c)
 	})
-	return jobs, err
+	if err == nil && empty { // the process ended before they were forgotten
+		_, err = s.conn.exec(`DELETE FROM lane WHERE NOT EXISTS (SELECT 1 FROM job WHERE lane = lane.num)
+			AND NOT EXISTS (SELECT 1 FROM dead WHERE lane = lane.num)`)
+		if code(err)&primary == sqlite3.SQLITE_FULL {
+			err = nil
+		}
+	}
+	return all, err
 }
+
+// firstEnd is when the first dead letter has reached its age.
+const firstEnd = "SELECT min(ends) FROM dead WHERE ends IS NOT NULL"
 
 // Begin implements durable.Store.
 func (s *store) Begin(now int64) (durable.Tx, error) {
@@ -175,29 +166,37 @@ func (s *store) emptyLog() {
 }
 
 // cleanEvery is how often what has outlived its time is looked for, and leftOverEvery while there is more of it than
-// one transaction takes on.
+// one transaction takes on. Dead letters are removed when their time comes, not more often than that either.
 const (
 	cleanEvery    = time.Minute
 	leftOverEvery = time.Second
 )
 
 // Housekeep implements durable.Store. Its failure is nobody's: it is tried again.
-func (s *store) Housekeep(now int64) {
+func (s *store) Housekeep(now int64) (removed []string, again time.Duration) {
 	defer s.shortenLog()
+	aged := s.ends != 0 && s.ends <= now
 	every := cleanEvery
-	if s.leftOver {
+	if s.leftOver || aged {
 		every = leftOverEvery
 	}
-	full := s.dead.Load() > int64(s.deadLimit)
-	if !full && time.Since(s.cleaned) < every {
-		return
-	}
-	if !full {
+	if wait := every - time.Since(s.cleaned); wait <= 0 {
 		s.cleaned = time.Now()
+		removed = s.clean(now)
+	} else if aged {
+		return nil, wait
 	}
+	if s.ends == 0 {
+		return removed, 0
+	}
+	return removed, max(time.Duration(s.ends-now), leftOverEvery)
+}
+
+// clean removes what has outlived its time, some of it.
+func (s *store) clean(now int64) (removed []string) {
 	t, err := s.begin(now)
 	if err == nil {
-		if err = t.retain(); err == nil {
+		if removed, err = t.retain(); err == nil {
 			err = t.Commit()
 		}
 		if err != nil {
@@ -205,17 +204,21 @@ func (s *store) Housekeep(now int64) {
 		}
 	}
 	s.report(err)
+	if err != nil {
+		return nil
+	}
+	return removed
 }
 
 // loadBytes is how many bytes of events one load reads, and little more.
 const loadBytes = 4 << 20
 
 // Load implements durable.Store.
-func (s *store) Load(lane string, q durable.LoadQuery) (loaded durable.Loaded, err error) {
-	num := s.lane(lane)
+func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
+	num := lane.Num
 	err = s.readers.loads.read(context.Background(), func(c *conn) error {
 		loaded = durable.Loaded{}
-		l := loading{conn: c, lane: lane, num: num, held: q.Held}
+		l := loading{conn: c, lane: lane.Name, num: num, held: q.Held}
 		first, allFirst, err := l.read(byUrgency, q.Urgent, "urgent = 1 AND order_key IS NULL AND due <= ? ORDER BY due, job.seq", q.Now)
 		if err != nil {
 			return err
@@ -276,14 +279,16 @@ func (l loading) read(table string, limit int, where string, bound int64) (jobs 
 	return jobs, all, errors.Join(err, bad)
 }
 
-// jobQuery reads jobs for readJob. The urgent ones, which are few, are read by their index: SQLite does not know how
-// few, and would read all that are due to find them.
+// What reads jobs for readJob, and by which index: SQLite does not know how few jobs are urgent or have a key, and would
+// read all of a lane to find them.
 const (
 	jobColumns = `SELECT job.seq, due, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers, urgent,
 		format, body FROM `
 	withEvent = ` CROSS JOIN event ON event.seq = job.seq `
-	jobQuery  = jobColumns + "job" + withEvent
 	byUrgency = "job INDEXED BY job_urgent"
+	byOrder   = "job INDEXED BY job_order"
+	byName    = "job INDEXED BY job_name"
+	byLater   = "job INDEXED BY job_later"
 )
 
 // readJob reads a job. One whose event cannot be read has none.
@@ -305,30 +310,15 @@ func readJob(v []driverValue, lane string) (*durable.Job, error) {
 	return j, nil
 }
 
-// Count implements durable.Store.
-func (s *store) Count(ctx context.Context, lane string, now int64) (later, dead int, err error) {
-	num := s.lane(lane)
+// Later implements durable.Store.
+func (s *store) Later(ctx context.Context, lane string, now int64) (later int, err error) {
 	err = s.readers.inspect.read(ctx, func(c *conn) error {
-		n, err := c.number("SELECT count(*) FROM job WHERE lane = ? AND due > ? AND due < ?", num, now, durable.HeldBack)
-		if err != nil {
-			return err
-		}
-		m, err := c.number("SELECT count(*) FROM dead WHERE lane = ?", num)
-		later, dead = int(n), int(m)
+		n, err := c.number("SELECT count(*) FROM job WHERE lane = (SELECT num FROM lane WHERE name = ?) AND due > ? AND due < ?",
+			lane, now, durable.HeldBack)
+		later = int(n)
 		return err
 	})
-	return later, dead, err
-}
-
-// DeadLanes implements durable.Store.
-func (s *store) DeadLanes(ctx context.Context) (names []string, err error) {
-	err = s.readers.inspect.read(ctx, func(c *conn) error {
-		return c.each(func(v []driverValue) bool {
-			names = append(names, text(v[0]))
-			return true
-		}, "SELECT name FROM lane WHERE EXISTS (SELECT 1 FROM dead WHERE lane = lane.num)")
-	})
-	return names, err
+	return later, err
 }
 
 // DeadLetters implements durable.Store.
@@ -350,14 +340,24 @@ func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []q
 // deadLetter is a dead letter of the file. The Reason of one whose event cannot be read says so.
 type deadLetter struct {
 	queue.DeadLetter
-	ref *lanes.Ref // Num is that of its event
+	ref  *lanes.Ref // Num is that of its event
+	lane int64      // number of its lane
 }
 
-// selected reads up to limit of the selected dead letters with numbers up to last; below 0 = all.
+// selected reads up to limit of the selected dead letters with numbers up to last; below 0 = all. Those of lanes are
+// found by their lanes, whatever others have.
 func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (all []deadLetter, err error) {
-	where, args := "dead.num > ? AND dead.num <= ?", []any{sel.After, last}
+	from, where, args := "dead", "dead.num > ? AND dead.num <= ?", []any{sel.After, last}
 	if sel.Lane != "" {
-		where, args = where+" AND dead.lane = ?", append(args, s.lane(sel.Lane)) // 0 is no lane's
+		from, where, args = "dead INDEXED BY dead_lane", where+" AND dead.lane = (SELECT num FROM lane WHERE name = ?)", append(args, sel.Lane)
+	}
+	if sel.LanePrefix != "" {
+		end := any(nil)
+		if after := prefixEnd(sel.LanePrefix); after != "" {
+			end = after
+		}
+		where, args = where+` AND dead.num IN (SELECT dead.num FROM lane CROSS JOIN dead INDEXED BY dead_lane ON dead.lane = lane.num
+			WHERE name >= ? AND name < coalesce(?, x'ff'))`, append(args, sel.LanePrefix, end)
 	}
 	if !sel.Since.IsZero() {
 		where, args = where+" AND died >= ?", append(args, stamp(sel.Since))
@@ -376,13 +376,24 @@ func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (a
 			return false
 		}
 		all = append(all, deadLetter{
-			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), At: moment(v[15]), Reason: text(v[16])}, j.Ref,
+			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), At: moment(v[15]), Reason: text(v[16])}, j.Ref, integer(v[17]),
 		})
 		return true
 	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,
-		lane.name, dead.num, died, reason FROM dead CROSS JOIN event ON event.seq = dead.seq CROSS JOIN lane ON lane.num = dead.lane
+		lane.name, dead.num, died, reason, dead.lane FROM `+from+` CROSS JOIN event ON event.seq = dead.seq CROSS JOIN lane ON lane.num = dead.lane
 		WHERE `+where+` ORDER BY dead.num LIMIT ?`, append(args, int64(limit))...)
 	return all, errors.Join(err, bad)
+}
+
+// prefixEnd is what comes after all texts that begin so; "" = there is none.
+func prefixEnd(prefix string) string {
+	for b := []byte(prefix); len(b) > 0; b = b[:len(b)-1] {
+		if b[len(b)-1] < 0xff {
+			b[len(b)-1]++
+			return string(b)
+		}
+	}
+	return ""
 }
 
 // lastWritten is when the file was last written, by the wall clock of that moment; 0 = there is none.

@@ -2,6 +2,7 @@ package sqlitequeue
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -19,6 +20,7 @@ type tx struct {
 	records int64           // that were stored
 	drops   map[int64]int64 // by event: how many jobs and dead letters refer to it no longer
 	met     []knownKey      // ids that became known
+	seen    []seenBefore    // what was known before
 	undo    []func()        // if it fails, the last first
 	then    []func()        // once it is on the disk
 }
@@ -47,8 +49,9 @@ func (t *tx) Commit() error {
 // Rollback implements durable.Tx.
 func (t *tx) Rollback() {
 	_, _ = t.exec("ROLLBACK") // SQLite may have done so already
-	for i := len(t.undo) - 1; i >= 0; i-- {
-		t.undo[i]()
+	t.store.known.undo(t)
+	for _, f := range slices.Backward(t.undo) {
+		f()
 	}
 }
 
@@ -98,7 +101,7 @@ func (t *tx) room(rows, bytes int) error {
 }
 
 // Append implements durable.Tx.
-func (t *tx) Append(calls []*durable.Append) error {
+func (t *tx) Append(calls []*durable.Append, lane func(string) *durable.Lane, room func(*durable.Append, *durable.Lane) (bool, error)) error {
 	for _, a := range calls {
 		a.Stored, a.Refused = nil, t.room(a.Rows, a.Bytes)
 		if a.Refused == nil && a.ScheduleKey == "" {
@@ -112,7 +115,7 @@ func (t *tx) Append(calls []*durable.Append) error {
 			continue
 		}
 		for _, e := range a.Events {
-			if err := t.appendEvent(a, e); err != nil {
+			if err := t.appendEvent(a, e, lane, room); err != nil {
 				return err
 			}
 		}
@@ -120,26 +123,37 @@ func (t *tx) Append(calls []*durable.Append) error {
 	return nil
 }
 
-// appendEvent stores an event and a job for each of its lanes that has not got it yet.
-func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
+// appendEvent stores an event and a job for each of its lanes that has not got it yet and has room.
+func (t *tx) appendEvent(a *durable.Append, e *durable.Event, lane func(string) *durable.Lane, room func(*durable.Append, *durable.Lane) (bool, error)) error {
+	var got laneSet
+	if a.ScheduleKey == "" {
+		got = newLaneSet(t.store.known.seen[e.Key].lanes, len(e.Jobs))
+	}
 	first := len(a.Stored)
 	for i := range e.Jobs {
 		j := &e.Jobs[i]
-		lane, err := t.lane(j.Lane)
-		if err != nil {
+		l := lane(j.Lane)
+		if a.ScheduleKey == "" && got.has(l.Key) {
+			continue
+		}
+		if ok, err := room(a, l); err != nil || !ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.storeLane(l); err != nil {
 			return err
 		}
-		if a.ScheduleKey == "" {
-			if t.store.known.has(e.Key, lane) {
-				continue
-			}
-			t.store.known.add(t, e, lane)
-		}
-		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}})
+		got.add(l.Key)
+		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}, In: l})
 	}
 	stored := a.Stored[first:]
 	if len(stored) == 0 {
 		return nil
+	}
+	if a.ScheduleKey == "" {
+		t.store.known.set(t, e, got.list)
 	}
 	t.store.seq++
 	_, err := t.exec("INSERT INTO event (seq, refs, format, body) VALUES (?, ?, ?, ?)", t.store.seq, int64(len(stored)), int64(bodyFormat), e.Body)
@@ -147,25 +161,22 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event) error {
 		return err
 	}
 	for _, j := range stored {
-		if err := t.insertJob(j, t.store.seq); err != nil {
+		if err := t.insertJob(j, j.In.Num, t.store.seq); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lane returns the number of a lane, which is stored with its first job.
-func (t *tx) lane(name string) (int64, error) {
-	if num := t.store.lane(name); num != 0 {
-		return num, nil
+// storeLane gives a lane its number.
+func (t *tx) storeLane(l *durable.Lane) (err error) {
+	if l.Num != 0 {
+		return nil
 	}
-	if _, err := t.exec("INSERT INTO lane (name) VALUES (?)", name); err != nil {
-		return 0, err
-	}
-	num, err := t.number("SELECT last_insert_rowid()")
-	t.store.setLane(name, num)
-	t.undo = append(t.undo, func() { t.store.setLane(name, 0) })
-	return num, err
+	// It may be there, empty: the process ended before it was forgotten.
+	l.Num, err = t.number("INSERT INTO lane (name) VALUES (?) ON CONFLICT DO UPDATE SET name = name RETURNING num", l.Name)
+	t.undo = append(t.undo, func() { l.Num = 0 })
+	return err
 }
 
 // startAt is the due of a job that nothing holds back.
@@ -177,12 +188,11 @@ func startAt(notBefore any, now int64) int64 {
 }
 
 // insertJob stores a new job of an event, behind the others of its order key.
-func (t *tx) insertJob(j *durable.Job, seq int64) error {
-	lane := t.store.lane(j.Lane)
+func (t *tx) insertJob(j *durable.Job, lane, seq int64) error {
 	notBefore := stamp(j.NotBefore)
 	due := startAt(notBefore, t.now)
 	if j.OrderKey != "" {
-		before, err := t.number("SELECT count(*) FROM (SELECT 1 FROM job WHERE lane = ? AND order_key = ? LIMIT 1)", lane, j.OrderKey)
+		before, err := t.number("SELECT count(*) FROM (SELECT 1 FROM "+byOrder+" WHERE lane = ? AND order_key = ? LIMIT 1)", lane, j.OrderKey)
 		if err != nil {
 			return err
 		}
@@ -214,7 +224,7 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 func (t *tx) settle(s *durable.Settlement) (err error) {
-	lane, out := t.store.lane(s.Lane), s.Disposition
+	lane, out := s.Lane.Num, s.Disposition
 	counts := flag(out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero())
 	if s.RunsAgain() {
 		s.Due = durable.Now
@@ -230,22 +240,32 @@ func (t *tx) settle(s *durable.Settlement) (err error) {
 	}
 	if out.Action == queue.Dead {
 		_, err = t.exec(`INSERT INTO dead (lane, job, seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers, urgent,
-			died, reason) SELECT lane, ?1, seq, generation, enqueued, not_before,
-			CASE ?2 WHEN 1 THEN coalesce(first_tried, ?3) ELSE first_tried END, attempt + ?2, order_key, headers, urgent, ?4, ?5
+			died, reason, ends) SELECT lane, ?1, seq, generation, enqueued, not_before,
+			CASE ?2 WHEN 1 THEN coalesce(first_tried, ?3) ELSE first_tried END, attempt + ?2, order_key, headers, urgent, ?4, ?5, ?9
 			FROM job WHERE lane = ?6 AND due = ?7 AND seq = ?8`,
-			s.ID, counts, stamp(out.Began), t.now, out.Reason, lane, s.Job.Due, s.Job.Num)
-		if err != nil {
-			return err
-		}
-		t.then = append(t.then, func() { t.store.dead.Add(1) })
-		return nil
+			s.ID, counts, stamp(out.Began), t.now, out.Reason, lane, s.Job.Due, s.Job.Num, t.endOf(s.Age))
+		return err
 	}
 	t.drop(s.Job.Num)
 	return nil
 }
 
+// endOf is when a dead letter has reached its age; NULL = never.
+func (t *tx) endOf(age time.Duration) any {
+	if age <= 0 {
+		return nil
+	}
+	ends := later(t.now, age)
+	t.then = append(t.then, func() {
+		if t.store.ends == 0 || ends < t.store.ends {
+			t.store.ends = ends
+		}
+	})
+	return ends
+}
+
 // Remove implements durable.Tx.
-func (t *tx) Remove(lane string, jobs []*lanes.Ref) (released []*durable.Job, err error) {
+func (t *tx) Remove(lane *durable.Lane, jobs []*lanes.Ref) (released []*durable.Job, err error) {
 	for _, ref := range jobs {
 		t.drop(ref.Num)
 		if released, err = t.remove(released, lane, ref); err != nil {
@@ -256,16 +276,16 @@ func (t *tx) Remove(lane string, jobs []*lanes.Ref) (released []*durable.Job, er
 }
 
 // remove takes a job out of its table, and lets the next of its order key go, which it appends to released.
-func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*durable.Job, error) {
-	num := t.store.lane(lane)
+func (t *tx) remove(released []*durable.Job, lane *durable.Lane, ref *lanes.Ref) ([]*durable.Job, error) {
+	num := lane.Num
 	_, err := t.exec("DELETE FROM job WHERE lane = ? AND due = ? AND seq = ?", num, ref.Due, ref.Num)
 	if err != nil || ref.OrderKey == "" {
 		return released, err
 	}
 	var next *durable.Job
 	var bad error
-	err = t.each(func(v []driverValue) bool { next, bad = readJob(v, lane); return false },
-		jobQuery+"WHERE lane = ? AND order_key = ? ORDER BY job.seq LIMIT 1", num, ref.OrderKey)
+	err = t.each(func(v []driverValue) bool { next, bad = readJob(v, lane.Name); return false },
+		jobColumns+byOrder+withEvent+"WHERE lane = ? AND order_key = ? ORDER BY job.seq LIMIT 1", num, ref.OrderKey)
 	if err = errors.Join(err, bad); err != nil || next == nil || next.Ref.Due != durable.HeldBack {
 		return released, err
 	}
@@ -276,29 +296,48 @@ func (t *tx) remove(released []*durable.Job, lane string, ref *lanes.Ref) ([]*du
 }
 
 // Scheduled implements durable.Tx.
-func (t *tx) Scheduled(lane, key string) ([]*lanes.Ref, error) {
-	return t.refs(func(int64) bool { return false }, -1, "lane = ? AND name = ?", t.store.lane(lane), key)
+func (t *tx) Scheduled(lane *durable.Lane, key string) ([]*lanes.Ref, error) {
+	return t.refs(func(int64) bool { return false }, -1, byName+" WHERE lane = ? AND name = ?", lane.Num, key)
 }
 
 // Waiting implements durable.Tx. The youngest come first.
-func (t *tx) Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error) {
-	return t.refs(skip, n, "lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", t.store.lane(lane), last)
+func (t *tx) Waiting(lane *durable.Lane, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error) {
+	return t.refs(skip, n, "job WHERE lane = ? AND seq <= ? ORDER BY due DESC, seq DESC", lane.Num, last)
 }
 
 // refs reads up to n jobs without those to skip; below 0 = all.
-func (t *tx) refs(skip func(num int64) bool, n int, where string, args ...any) (all []*lanes.Ref, err error) {
+func (t *tx) refs(skip func(num int64) bool, n int, from string, args ...any) (all []*lanes.Ref, err error) {
 	err = t.each(func(v []driverValue) bool {
 		if num := integer(v[0]); !skip(num) {
 			all = append(all, &lanes.Ref{Num: num, Due: integer(v[1]), OrderKey: text(v[2])})
 		}
 		return len(all) != n
-	}, "SELECT seq, due, order_key FROM job WHERE "+where, args...)
+	}, "SELECT seq, due, order_key FROM "+from, args...)
 	return all, err
 }
 
+// Oldest implements durable.Tx. Jobs that may start at once, that wait for their times and that are held back are each
+// in the order of their numbers in an index.
+func (t *tx) Oldest(lane *durable.Lane, after int64, n int) (oldest []*durable.Job, err error) {
+	var bad error
+	err = t.each(func(v []driverValue) bool {
+		var j *durable.Job
+		if j, bad = readJob(v, lane.Name); bad == nil {
+			oldest = append(oldest, j)
+		}
+		return bad == nil
+	}, jobColumns+`(
+		SELECT * FROM (SELECT * FROM job WHERE lane = ?1 AND due = 0 AND seq > ?2 ORDER BY seq LIMIT ?3)
+		UNION ALL SELECT * FROM (SELECT * FROM `+byLater+` WHERE lane = ?1 AND due > 0 AND due < 9223372036854775807 AND seq > ?2
+			ORDER BY seq LIMIT ?3)
+		UNION ALL SELECT * FROM (SELECT * FROM job WHERE lane = ?1 AND due = 9223372036854775807 AND seq > ?2 ORDER BY seq LIMIT ?3)
+		ORDER BY seq LIMIT ?3) AS job`+withEvent+"ORDER BY job.seq", lane.Num, after, int64(n))
+	return oldest, errors.Join(err, bad)
+}
+
 // ClearScheduleKey implements durable.Tx.
-func (t *tx) ClearScheduleKey(lane string, job *lanes.Ref) error {
-	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", t.store.lane(lane), job.Due, job.Num)
+func (t *tx) ClearScheduleKey(lane *durable.Lane, job *lanes.Ref) error {
+	_, err := t.exec("UPDATE job SET name = NULL WHERE lane = ? AND due = ? AND seq = ?", lane.Num, job.Due, job.Num)
 	return err
 }
 
@@ -336,11 +375,11 @@ func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool
 }
 
 // TakeDead implements durable.Tx.
-func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*durable.Job, err error) {
+func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken durable.TakenDead, err error) {
 	all, err := t.store.selected(t.conn, s, last, n)
 	for _, d := range all {
 		event := d.ref.Num
-		seq = d.Seq
+		taken.Lanes, taken.Seq = append(taken.Lanes, d.Lane), d.Seq
 		if err == nil && generation != nil {
 			j := &durable.Job{Job: d.Job, Ref: d.ref}
 			j.Generation, j.Attempt, j.Enqueued = *generation, 0, moment(t.now)
@@ -348,53 +387,75 @@ func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (
 			t.store.seq++
 			_, err = t.exec("INSERT INTO event (seq, refs, format, body) SELECT ?, 1, format, body FROM event WHERE seq = ?", t.store.seq, event)
 			if err == nil {
-				err = t.insertJob(j, t.store.seq)
+				err = t.insertJob(j, d.lane, t.store.seq)
 			}
-			requeued = append(requeued, j)
+			taken.Requeued = append(taken.Requeued, j)
 		}
 		if err == nil {
 			err = t.removeDead(d.Seq, event)
 		}
 	}
-	return len(all), seq, requeued, err
+	return taken, err
 }
 
 // removeDead removes a dead letter.
 func (t *tx) removeDead(num, event int64) error {
 	_, err := t.exec("DELETE FROM dead WHERE num = ?", num)
 	t.drop(event)
-	t.then = append(t.then, func() { t.store.dead.Add(-1) })
 	return err
 }
 
-// retain removes the dead letters that are too many or too old, and the records that have ended, some at a time.
-func (t *tx) retain() error {
-	s := t.store
-	most := int64(s.volume.chunk())
-	tooMany := min(max(s.dead.Load()-int64(s.deadLimit), 0), most)
-	oldest := int64(0)
-	if s.deadAge > 0 {
-		oldest = t.now - int64(s.deadAge)
-	}
+// RemoveDead implements durable.Tx.
+func (t *tx) RemoveDead(lane *durable.Lane, n int) (int, error) {
+	removed, err := t.removeAllDead("dead WHERE lane = ? ORDER BY num LIMIT ?", lane.Num, int64(n))
+	return len(removed), err
+}
+
+// removeAllDead removes the dead letters that a query finds, and returns the numbers of their lanes.
+func (t *tx) removeAllDead(from string, args ...any) (of []int64, err error) {
 	var nums, events []int64
-	err := t.each(func(v []driverValue) bool {
-		if int64(len(nums)) >= tooMany && integer(v[2]) >= oldest {
-			return false
-		}
-		nums, events = append(nums, integer(v[0])), append(events, integer(v[1]))
+	err = t.each(func(v []driverValue) bool {
+		nums, events, of = append(nums, integer(v[0])), append(events, integer(v[1])), append(of, integer(v[2]))
 		return true
-	}, "SELECT num, seq, died FROM dead ORDER BY num LIMIT ?", most)
-	if err != nil {
-		return err
-	}
+	}, "SELECT num, seq, lane FROM "+from, args...)
 	for i := range nums {
-		if err := t.removeDead(nums[i], events[i]); err != nil {
+		if err == nil {
+			err = t.removeDead(nums[i], events[i])
+		}
+	}
+	return of, err
+}
+
+// Forget implements durable.Tx.
+func (t *tx) Forget(all []*durable.Lane) error {
+	for _, l := range all {
+		if _, err := t.exec("DELETE FROM lane WHERE num = ?", l.Num); err != nil {
 			return err
 		}
 	}
-	ended, err := t.removeEnded(most)
-	if err == nil {
-		t.then = append(t.then, func() { s.leftOver = ended == most || int64(len(nums)) == most })
+	return nil
+}
+
+// retain removes the dead letters that have reached their age, and the records that have ended, some at a time. It
+// returns the lane of each of the dead letters.
+func (t *tx) retain() (removed []string, err error) {
+	s := t.store
+	most := int64(s.volume.chunk())
+	nums, err := t.removeAllDead("dead WHERE ends <= ? ORDER BY ends LIMIT ?", t.now, most)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	for _, num := range nums {
+		err := t.each(func(v []driverValue) bool { removed = append(removed, text(v[0])); return false }, "SELECT name FROM lane WHERE num = ?", num)
+		if err != nil {
+			return nil, err
+		}
+	}
+	ends, err := t.number(firstEnd)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := t.removeEnded(most)
+	t.then = append(t.then, func() { s.ends, s.leftOver = ends, ended == most || int64(len(nums)) == most })
+	return removed, err
 }

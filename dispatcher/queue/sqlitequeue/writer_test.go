@@ -145,12 +145,13 @@ func TestALargeCallInConflictStoresNothing(t *testing.T) {
 	go func() { done <- q.Enqueue(context.Background(), all...) }()
 	eventually(t, func() bool { return q.durable.Stats().Waiting == 1 }, "the first part waits")
 	late := make(chan error, 1)
-	go func() { late <- q.Enqueue(context.Background(), other(last)) }()
+	go func() { late <- q.Enqueue(context.Background(), append(jobs("b", 100), other(last))...) }() // not a small one
 	eventually(t, func() bool { return q.durable.Stats().Waiting == 2 }, "the other call waits behind it")
 	release()
 	require.NoError(t, <-done)
 	require.ErrorAs(t, <-late, &conflict)
 	assert.Equal(t, queue.Counts{Due: 3 * chunk}, count(t, q, "a"))
+	assert.Equal(t, queue.Counts{}, count(t, q, "b"))
 	require.NoError(t, q.Enqueue(t.Context(), all[len(all)-1]), "no claim is left")
 	require.ErrorAs(t, q.Enqueue(t.Context(), other(last)), &conflict)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -35,6 +36,7 @@ type fakeStore struct {
 	jobs    map[string][]*fakeJob
 	known   map[[16]byte]*fakeKnown
 	dead    []queue.DeadLetter // by Seq
+	ends    map[int64]int64    // when a dead letter is to be removed, by Seq
 	lastNum int64
 	lastSeq int64
 	commits int
@@ -51,7 +53,7 @@ type fakeKnown struct {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{jobs: map[string][]*fakeJob{}, known: map[[16]byte]*fakeKnown{}}
+	return &fakeStore{jobs: map[string][]*fakeJob{}, known: map[[16]byte]*fakeKnown{}, ends: map[int64]int64{}}
 }
 
 // setFault has f asked at the start of each operation; nil = none fails.
@@ -103,19 +105,23 @@ func (s *fakeStore) queue(t *testing.T, clock func() lanes.Reading) *Queue {
 	if clock == nil {
 		clock = lanes.System()
 	}
-	counts := map[string]int{}
+	byName := map[string]StoredLane{}
 	s.mu.Lock()
 	for name, all := range s.jobs {
-		counts[name] = len(all)
+		byName[name] = StoredLane{Name: name, Jobs: len(all)}
+	}
+	for _, d := range s.dead {
+		l := byName[d.Lane]
+		byName[d.Lane] = StoredLane{Name: d.Lane, Jobs: l.Jobs, Dead: l.Dead + 1}
 	}
 	last := s.lastNum
 	s.mu.Unlock()
 	q := New(Config{
-		Store: s, Log: slog.New(slog.DiscardHandler), Clock: clock, ErrClosed: errClosed, Lanes: counts, LastNum: last,
+		Store: s, Log: slog.New(slog.DiscardHandler), Clock: clock, ErrClosed: errClosed, Lanes: slices.Collect(maps.Values(byName)), LastNum: last,
 		Chunk: 100, Work: 200,
 		Properties: queue.Properties{
 			Precision: 10 * time.Millisecond, IDWindow: "all", KeyedOrder: true, Urgency: true, Scheduling: true, Inspection: true,
-			MovedTimes: true,
+			MovedTimes: true, Bounded: true, DeadBounded: true,
 		},
 	})
 	t.Cleanup(func() { assert.NoError(t, q.Close()) })
@@ -131,7 +137,25 @@ func (s *fakeStore) reopen(t *testing.T, q *Queue) *Queue {
 
 func (s *fakeStore) Failed(err error) (again, all bool) { return false, errors.Is(err, errCrashed) }
 
-func (s *fakeStore) Housekeep(int64) { _ = s.ask("housekeep") }
+func (s *fakeStore) Housekeep(now int64) (removed []string, again time.Duration) {
+	if s.ask("housekeep") != nil {
+		return nil, time.Second
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = slices.DeleteFunc(slices.Clone(s.dead), func(d queue.DeadLetter) bool {
+		ends := s.ends[d.Seq]
+		if ends == 0 || ends > now {
+			if left := time.Duration(ends - now); ends != 0 && (again == 0 || left < again) {
+				again = left
+			}
+			return false
+		}
+		removed = append(removed, d.Lane)
+		return true
+	})
+	return removed, again
+}
 
 func (s *fakeStore) Error(op string, err error) error {
 	if err == nil || errors.Is(err, errClosed) {
@@ -140,13 +164,13 @@ func (s *fakeStore) Error(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, err)
 }
 
-func (s *fakeStore) Load(lane string, q LoadQuery) (l Loaded, err error) {
+func (s *fakeStore) Load(lane *Lane, q LoadQuery) (l Loaded, err error) {
 	if err := s.ask("load"); err != nil {
 		return l, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	byDue := slices.Clone(s.jobs[lane])
+	byDue := slices.Clone(s.jobs[lane.Name])
 	sort.SliceStable(byDue, func(i, j int) bool { return byDue[i].Ref.Due < byDue[j].Ref.Due })
 	add := func(j *fakeJob, room *int, more *bool) {
 		if *room--; *room < 0 {
@@ -191,9 +215,9 @@ func (j *fakeJob) copied() *Job {
 	return &Job{Job: j.Job.Job, Ref: &ref}
 }
 
-func (s *fakeStore) Count(ctx context.Context, lane string, now int64) (later, dead int, err error) {
+func (s *fakeStore) Later(ctx context.Context, lane string, now int64) (later int, err error) {
 	if err := errors.Join(ctx.Err(), s.ask("count")); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,21 +226,7 @@ func (s *fakeStore) Count(ctx context.Context, lane string, now int64) (later, d
 			later++
 		}
 	}
-	for _, d := range s.dead {
-		if d.Lane == lane {
-			dead++
-		}
-	}
-	return later, dead, nil
-}
-
-func (s *fakeStore) DeadLanes(ctx context.Context) (names []string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.dead {
-		names = append(names, d.Lane)
-	}
-	return names, errors.Join(ctx.Err(), s.ask("dead lanes"))
+	return later, nil
 }
 
 func (s *fakeStore) DeadLetters(ctx context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
@@ -261,7 +271,7 @@ func (t *fakeTx) Rollback() {
 	t.s.mu.Unlock()
 }
 
-func (t *fakeTx) Append(calls []*Append) error {
+func (t *fakeTx) Append(calls []*Append, lane func(string) *Lane, room func(*Append, *Lane) (bool, error)) error {
 	if err := t.s.ask("append"); err != nil {
 		return err
 	}
@@ -274,7 +284,9 @@ func (t *fakeTx) Append(calls []*Append) error {
 			continue
 		}
 		for _, e := range a.Events {
-			t.appendEvent(a, e)
+			if err := t.appendEvent(a, e, lane, room); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -292,17 +304,25 @@ func (s *fakeStore) conflict(all []*Event) error {
 	return nil
 }
 
-func (t *fakeTx) appendEvent(a *Append, e *Event) {
-	t.s.lastNum++
+func (t *fakeTx) appendEvent(a *Append, e *Event, lane func(string) *Lane, room func(*Append, *Lane) (bool, error)) error {
 	k := t.s.known[e.Key]
 	if k == nil {
 		k = &fakeKnown{digest: e.Digest, lanes: map[string]bool{}}
 	}
+	var stored []*Job
 	for _, j := range e.Jobs {
 		if a.ScheduleKey == "" {
 			if k.lanes[j.Lane] {
 				continue
 			}
+		}
+		if ok, err := room(a, lane(j.Lane)); err != nil || !ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if a.ScheduleKey == "" {
 			k.lanes[j.Lane], t.s.known[e.Key] = true, k
 			t.undo = append(t.undo, func() {
 				if delete(k.lanes, j.Lane); len(k.lanes) == 0 {
@@ -310,8 +330,13 @@ func (t *fakeTx) appendEvent(a *Append, e *Event) {
 				}
 			})
 		}
-		a.Stored = append(a.Stored, t.put(j, a.ScheduleKey))
+		if len(stored) == 0 {
+			t.s.lastNum++
+		}
+		stored = append(stored, t.put(j, a.ScheduleKey))
 	}
+	a.Stored = append(a.Stored, stored...)
+	return nil
 }
 
 // put stores a new job of the latest number.
@@ -364,7 +389,7 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 		return nil, err
 	}
 	for _, s := range all {
-		_, j := t.find(s.Lane, s.Job.Num)
+		_, j := t.find(s.Lane.Name, s.Job.Num)
 		if j == nil || j.Ref.Due != s.Job.Due {
 			return nil, errNoJob
 		}
@@ -397,21 +422,24 @@ func (t *fakeTx) Settle(all []*Settlement) (released []*Job, err error) {
 			t.s.lastSeq++
 			d := queue.DeadLetter{Job: j.Job.Job, Seq: t.s.lastSeq, At: time.Unix(0, t.now), Reason: out.Reason}
 			t.s.dead = append(slices.Clip(before), d)
+			if s.Age > 0 {
+				t.s.ends[d.Seq] = t.now + int64(s.Age)
+			}
 		}
-		released = t.remove(released, s.Lane, s.Job.Num)
+		released = t.remove(released, s.Lane.Name, s.Job.Num)
 	}
 	return released, nil
 }
 
-func (t *fakeTx) Remove(lane string, refs []*lanes.Ref) (released []*Job, err error) {
+func (t *fakeTx) Remove(lane *Lane, refs []*lanes.Ref) (released []*Job, err error) {
 	if err := t.s.ask("remove"); err != nil {
 		return nil, err
 	}
 	for _, ref := range refs {
-		if _, j := t.find(lane, ref.Num); j == nil {
+		if _, j := t.find(lane.Name, ref.Num); j == nil {
 			return nil, errNoJob
 		}
-		released = t.remove(released, lane, ref.Num)
+		released = t.remove(released, lane.Name, ref.Num)
 	}
 	return released, nil
 }
@@ -435,8 +463,8 @@ func (t *fakeTx) remove(released []*Job, lane string, num int64) []*Job {
 	return released
 }
 
-func (t *fakeTx) Scheduled(lane, key string) (refs []*lanes.Ref, err error) {
-	for _, j := range t.s.jobs[lane] {
+func (t *fakeTx) Scheduled(lane *Lane, key string) (refs []*lanes.Ref, err error) {
+	for _, j := range t.s.jobs[lane.Name] {
 		if j.Ref.ScheduleKey == key {
 			refs = append(refs, j.copied().Ref)
 		}
@@ -444,15 +472,15 @@ func (t *fakeTx) Scheduled(lane, key string) (refs []*lanes.Ref, err error) {
 	return refs, t.s.ask("scheduled")
 }
 
-func (t *fakeTx) ClearScheduleKey(lane string, ref *lanes.Ref) error {
-	if _, j := t.find(lane, ref.Num); j != nil {
+func (t *fakeTx) ClearScheduleKey(lane *Lane, ref *lanes.Ref) error {
+	if _, j := t.find(lane.Name, ref.Num); j != nil {
 		t.change(j, func() { j.Ref.ScheduleKey = "" })
 	}
 	return t.s.ask("clear schedule key")
 }
 
-func (t *fakeTx) Waiting(lane string, last int64, n int, skip func(int64) bool) (refs []*lanes.Ref, err error) {
-	for _, j := range slices.Backward(t.s.jobs[lane]) {
+func (t *fakeTx) Waiting(lane *Lane, last int64, n int, skip func(int64) bool) (refs []*lanes.Ref, err error) {
+	for _, j := range slices.Backward(t.s.jobs[lane.Name]) {
 		if j.Ref.Num <= last && len(refs) < n && !skip(j.Ref.Num) {
 			refs = append(refs, j.copied().Ref)
 		}
@@ -462,26 +490,55 @@ func (t *fakeTx) Waiting(lane string, last int64, n int, skip func(int64) bool) 
 
 func (t *fakeTx) LastDead() (int64, error) { return t.s.lastSeq, nil }
 
-func (t *fakeTx) TakeDead(sel queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*Job, err error) {
+func (t *fakeTx) Oldest(lane *Lane, after int64, n int) (oldest []*Job, err error) {
+	for _, j := range t.s.jobs[lane.Name] {
+		if j.Ref.Num > after && len(oldest) < n {
+			oldest = append(oldest, j.copied())
+		}
+	}
+	return oldest, t.s.ask("oldest")
+}
+
+// removeDead removes up to n dead letters, which it returns.
+func (t *fakeTx) removeDead(n int, which func(queue.DeadLetter) bool) (removed []queue.DeadLetter) {
 	before := t.s.dead
 	t.undo = append(t.undo, func() { t.s.dead = before })
 	t.s.dead = nil
 	for _, d := range before {
-		if !sel.Match(d) || d.Seq > last || taken == n {
+		if len(removed) < n && which(d) {
+			removed = append(removed, d)
+		} else {
 			t.s.dead = append(t.s.dead, d)
-			continue
 		}
-		taken++
-		seq = d.Seq
+	}
+	return removed
+}
+
+func (t *fakeTx) TakeDead(sel queue.Selection, last int64, n int, generation *int64) (taken TakenDead, err error) {
+	for _, d := range t.removeDead(n, func(d queue.DeadLetter) bool { return sel.Match(d) && d.Seq <= last }) {
+		taken.Lanes, taken.Seq = append(taken.Lanes, d.Lane), d.Seq
 		if generation != nil {
 			j := d.Job
 			j.Generation, j.Attempt, j.Enqueued = *generation, 0, time.Unix(0, t.now)
 			j.NotBefore, j.FirstTried = time.Time{}, time.Time{}
 			t.s.lastNum++
-			requeued = append(requeued, t.put(j, ""))
+			taken.Requeued = append(taken.Requeued, t.put(j, ""))
 		}
 	}
-	return taken, seq, requeued, t.s.ask("take dead")
+	return taken, t.s.ask("take dead")
+}
+
+func (t *fakeTx) RemoveDead(lane *Lane, n int) (int, error) {
+	return len(t.removeDead(n, func(d queue.DeadLetter) bool { return d.Lane == lane.Name })), t.s.ask("remove dead")
+}
+
+func (t *fakeTx) Forget(all []*Lane) error {
+	for _, l := range all {
+		if len(t.s.jobs[l.Name]) > 0 {
+			return errNoJob
+		}
+	}
+	return t.s.ask("forget")
 }
 
 func (t *fakeTx) Follow(by, now, since int64, held func(string, int64) bool) error {

@@ -9,37 +9,36 @@ import (
 
 // Lanes implements queue.Queue.
 func (q *Queue) Lanes(ctx context.Context) ([]string, error) {
-	names, err := q.Store.DeadLanes(ctx)
-	if err != nil {
-		return nil, q.Store.Error("list lanes", err)
+	if err := q.writer.over(ctx); err != nil {
+		return nil, err
 	}
-	for _, l := range q.all() {
-		if total, _ := l.count(); total > 0 || l.state().Open {
-			names = append(names, l.name)
+	var names []string
+	for _, l := range q.scheduler.All() {
+		if !laneOf(l).isEmpty() || l.State().Open {
+			names = append(names, l.Name())
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return names, nil
 }
 
 // Count implements queue.Queue.
-func (q *Queue) Count(ctx context.Context, name string) (c queue.Counts, err error) {
+func (q *Queue) Count(ctx context.Context, name string) (queue.Counts, error) {
 	l := q.find(name)
-	c.Later, c.Dead, err = q.Store.Count(ctx, name, q.Now())
+	if l == nil || l.isEmpty() {
+		return queue.Counts{}, q.writer.over(ctx)
+	}
+	later, err := q.Store.Later(ctx, name, q.Now())
 	if err != nil {
 		return queue.Counts{}, q.Store.Error("count jobs", err)
 	}
-	if l != nil {
-		total, running := l.count()
-		c.Running, c.Due = running, max(total-running-c.Later, 0)
-	}
-	return c, nil
+	c := l.count()
+	return queue.Counts{Due: max(c.waiting()-later, 0), Later: later, Running: c.running, Dead: c.dead}, nil
 }
 
 // Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
 func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
-	l := q.find(name)
-	if l == nil {
+	if q.find(name) == nil {
 		return 0, q.writer.over(ctx)
 	}
 	for last := int64(0); ; {
@@ -48,7 +47,8 @@ func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
 			if upTo == 0 {
 				upTo = q.writer.lastNum
 			}
-			refs, err := t.Waiting(name, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })
+			l := q.lane(name)
+			refs, err := t.Waiting(l, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })
 			if err != nil {
 				return err
 			}
@@ -93,9 +93,15 @@ func (q *Queue) takeDead(ctx context.Context, op string, s queue.Selection, gene
 					return err
 				}
 			}
-			var requeued []*Job
-			taken, after.After, requeued, err = t.TakeDead(s, upTo, limit, generation)
-			t.fresh = append(t.fresh, requeued...)
+			dead, err := t.TakeDead(s, upTo, limit, generation)
+			taken, after.After = len(dead.Lanes), dead.Seq
+			for _, name := range dead.Lanes {
+				t.count(q.lane(name), counts{dead: -1})
+			}
+			for _, j := range dead.Requeued {
+				t.count(q.lane(j.Lane), counts{total: 1})
+			}
+			t.fresh = append(t.fresh, dead.Requeued...)
 			return err
 		})
 		if err != nil || taken == 0 {

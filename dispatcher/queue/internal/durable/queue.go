@@ -18,12 +18,20 @@ type Config struct {
 	Properties queue.Properties
 	Log        *slog.Logger
 	Clock      func() lanes.Reading
-	ErrClosed  error          // of calls after Close
-	Lanes      map[string]int // those that have jobs, and how many
-	LastNum    int64          // number of the latest job
+	ErrClosed  error         // of calls after Close
+	Lanes      []StoredLane  // those that have something
+	LastNum    int64         // number of the latest job
+	DeadAge    time.Duration // of dead letters in lanes whose bound does not say; 0 = forever
 	// Chunk is how many rows a transaction takes on of a call that has many, and Work how much one takes on of many
 	// calls.
 	Chunk, Work int
+}
+
+// StoredLane is what a store has of a lane when it is opened.
+type StoredLane struct {
+	Name       string
+	Num        int64
+	Jobs, Dead int
 }
 
 // How much is read ahead. A lane has a window of between LeastWindow and MostWindow jobs, all lanes together of about
@@ -40,48 +48,36 @@ type Queue struct {
 	scheduler *lanes.Scheduler
 	writer    *writer
 
-	mu    sync.Mutex
-	lanes map[string]*lane
+	groups lanes.Groups
 
-	most   atomic.Int64 // MostWindow, or what a test wants
-	opened atomic.Int64 // lanes that were opened
-	steps  atomic.Int64 // of the wall clock that the store knows of
-}
-
-// lane is one route's share of a Queue.
-type lane struct {
-	name  string
-	inner atomic.Pointer[lanes.Lane] // nil = it was never opened, and nothing of it is in memory
-
-	mu             sync.Mutex
-	total, running int // jobs in the store, and those of them that have started and have no outcome there
-
-	// The writer's:
-	held       map[int64]*lanes.Entry // jobs in memory, by number
-	cursor     int64                  // those up to this number that may start at once are in memory
-	unreadable bool                   // the last load failed
+	most  atomic.Int64 // MostWindow, or what a test wants
+	steps atomic.Int64 // of the wall clock that the store knows of
 }
 
 var _ queue.Queue = (*Queue)(nil)
 
 // New returns a queue that serves a store.
 func New(c Config) *Queue {
-	q := &Queue{Config: c, lanes: map[string]*lane{}}
+	q := &Queue{Config: c}
 	q.most.Store(MostWindow)
 	q.writer = &writer{queue: q, lastNum: c.LastNum, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	q.scheduler = lanes.New(c.Clock, lanes.Hooks{
+		New: func(l *lanes.Lane) any { return newLane(l) }, Closed: q.writer.askUnload,
+		Bound:  func(l *lanes.Lane, b queue.Bound) { laneOf(l).setBound(&q.groups, b) },
 		Settle: q.settle, Start: q.start, Refill: q.writer.askLoad, Stepped: q.writer.signal, Window: q.Window,
 	})
-	for name, n := range c.Lanes {
-		q.lane(name).total = n
+	for _, stored := range c.Lanes {
+		l := q.lane(stored.Name)
+		l.Num, l.counts = stored.Num, counts{total: stored.Jobs, dead: stored.Dead}
 	}
 	go q.writer.run()
+	q.writer.signal()
 	return q
 }
 
 // Window is how many jobs may wait in memory for each lane.
 func (q *Queue) Window() int {
-	return min(max(windows/max(int(q.opened.Load()), 1), LeastWindow), int(q.most.Load()))
+	return min(max(windows/max(q.scheduler.OpenLanes(), 1), LeastWindow), int(q.most.Load()))
 }
 
 // SetWindow sets the greatest window, which only tests need.
@@ -98,38 +94,17 @@ type Stats struct {
 // Stats says what the queue does at the moment.
 func (q *Queue) Stats() Stats {
 	_, steps := q.scheduler.Now()
-	s := Stats{Commits: q.writer.commits.Load(), Lanes: len(q.all()), Followed: steps == q.steps.Load()}
+	s := Stats{Commits: q.writer.commits.Load(), Lanes: len(q.scheduler.All()), Followed: steps == q.steps.Load()}
 	q.writer.mu.Lock()
 	defer q.writer.mu.Unlock()
-	s.Waiting = len(q.writer.waiting)
+	s.Waiting = len(q.writer.small) + len(q.writer.large)
 	return s
 }
 
 // InMemory is what is in memory of a lane.
 func (q *Queue) InMemory(name string) lanes.State {
 	if l := q.find(name); l != nil {
-		return l.state()
-	}
-	return lanes.State{}
-}
-
-// add changes the numbers of jobs, both at once.
-func (l *lane) add(total, running int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total += total
-	l.running += running
-}
-
-func (l *lane) count() (total, running int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.total, l.running
-}
-
-func (l *lane) state() lanes.State {
-	if inner := l.inner.Load(); inner != nil {
-		return inner.State()
+		return l.inner.State()
 	}
 	return lanes.State{}
 }
@@ -144,46 +119,24 @@ func (q *Queue) Now() int64 {
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties { return q.Config.Properties }
 
-// Bound implements queue.Queue and changes nothing: the store is the bound.
-func (*Queue) Bound(string, queue.Bound) {}
+// Bound implements queue.Queue.
+func (q *Queue) Bound(lane string, b queue.Bound) { q.scheduler.Bound(lane, b) }
 
 // find returns the lane of that name, nil if there is none: who only looks creates nothing.
-func (q *Queue) find(name string) *lane {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.lanes[name]
+func (q *Queue) find(name string) *Lane {
+	if inner := q.scheduler.Find(name); inner != nil {
+		return laneOf(inner)
+	}
+	return nil
 }
 
-// lane returns the lane of that name, made on first use.
-func (q *Queue) lane(name string) *lane {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.lanes[name]
-	if l == nil {
-		l = &lane{name: name, held: map[int64]*lanes.Entry{}}
-		q.lanes[name] = l
-	}
-	return l
-}
-
-func (q *Queue) all() []*lane {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	all := make([]*lane, 0, len(q.lanes))
-	for _, l := range q.lanes {
-		all = append(all, l)
-	}
-	return all
-}
+// lane returns the lane of that name, made on first use. What the writer does with it is sure to be seen by all.
+func (q *Queue) lane(name string) *Lane { return laneOf(q.scheduler.Lane(name)) }
 
 // Open implements queue.Queue.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
 	if err := q.writer.over(context.Background()); err != nil {
 		return nil, err
-	}
-	l := q.lane(name)
-	if l.inner.CompareAndSwap(nil, q.scheduler.Lane(name)) {
-		q.opened.Add(1)
 	}
 	return q.scheduler.Open(name, o, h)
 }
@@ -206,9 +159,17 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		c.large = newLargeCall(all)
 		defer q.writer.end(c.large)
 	}
+	var full queue.BacklogError
 	for {
-		if err := q.writer.submit(ctx, c); err != nil || len(rest) == 0 {
+		err := q.writer.submit(ctx, c)
+		if refused, ok := errors.AsType[*queue.BacklogError](err); ok {
+			full.Lanes, full.Groups, err = append(full.Lanes, refused.Lanes...), append(full.Groups, refused.Groups...), nil
+		}
+		switch {
+		case err != nil:
 			return err
+		case len(rest) == 0:
+			return lanes.NoRoom(full)
 		}
 		part, rest = cut(rest, q.Chunk)
 		c = &change{op: c.op, append: part, started: c.started}
@@ -220,7 +181,7 @@ type startedKey struct{}
 
 type startedJob struct {
 	queue *Queue
-	lane  string
+	lane  *Lane
 	ref   *lanes.Ref
 }
 
@@ -234,14 +195,14 @@ func (q *Queue) startedIn(ctx context.Context) *startedJob {
 // start is the scheduler's hook. The times of a job that counts from this run move with the wall clock, also by a step
 // that the store has not followed yet.
 func (q *Queue) start(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job) (context.Context, queue.Job) {
-	q.lane(l.Name()).add(0, 1)
+	laneOf(l).add(counts{running: 1}, 0)
 	ref := e.Ref()
 	step := q.stepSince(ref)
 	j.Enqueued, j.FirstTried = moved(j.Enqueued, step), moved(j.FirstTried, step)
 	if ref.ScheduleKey == "" {
 		return ctx, j
 	}
-	return context.WithValue(ctx, startedKey{}, &startedJob{q, l.Name(), ref}), j
+	return context.WithValue(ctx, startedKey{}, &startedJob{q, laneOf(l), ref}), j
 }
 
 // stepSince is how far the wall clock was set since a job of this run was read.
@@ -270,15 +231,15 @@ const (
 // settle is the scheduler's hook: it makes an outcome durable, however often it takes. The job's place stays taken
 // meanwhile, so that no more jobs start than could be repeated. It gives up when the lane's ctx ends or the queue is
 // closed; an outcome that was not applied does not count.
-func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Disposition) (queue.Disposition, bool) {
-	ref := e.Ref()
+func (q *Queue) settle(ctx context.Context, inner *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Disposition) (queue.Disposition, bool) {
+	ref, l := e.Ref(), laneOf(inner)
 	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
 		ref.NotTried()
-		q.lane(l.Name()).add(0, -1)
+		l.add(counts{running: -1}, 0)
 		return out, false
 	}
-	s := &Settlement{Lane: l.Name(), Job: ref, Disposition: out}
-	if out.Action == queue.Retry && out.Delay <= 0 && l.State().More {
+	s := &Settlement{Lane: l, Job: ref, Disposition: out}
+	if out.Action == queue.Retry && out.Delay <= 0 && inner.State().More {
 		s.Disposition.Delay = 1 // it leaves the window, or jobs that fail at once would keep it from those in the store
 	}
 	if out.Action == queue.Dead && !j.Event.IsZero() {
@@ -290,7 +251,7 @@ func (q *Queue) settle(ctx context.Context, l *lanes.Lane, e *lanes.Entry, j que
 			break
 		}
 		if errors.Is(err, q.ErrClosed) || !sleep(ctx, pause) {
-			q.lane(l.Name()).add(0, -1)
+			l.add(counts{running: -1}, 0)
 			return queue.Disposition{Action: queue.Postpone}, false
 		}
 	}
@@ -315,27 +276,40 @@ func (q *Queue) Schedule(ctx context.Context, key string, j queue.Job) error {
 	a, _ := cut(events([]queue.Job{j}), q.Chunk)
 	a.ScheduleKey = key
 	return q.write(ctx, "store a scheduled event", a.work(), func(t *transaction) error {
-		if err := t.Append([]*Append{a}); err != nil {
+		l := q.lane(j.Lane)
+		if err := t.store(a); err != nil {
 			return err
 		}
-		if a.Refused != nil {
-			return &refusal{a.Refused}
+		if len(a.full.Lanes) > 0 && a.Refused == nil {
+			replaced, err := t.scheduled(l, key)
+			if err != nil {
+				return err
+			}
+			if len(replaced) > 0 { // it has the room of that
+				a.unbounded = true
+				err = t.store(a)
+				a.unbounded = false
+			}
+			if err != nil {
+				return err
+			}
 		}
-		t.fresh = append(t.fresh, a.Stored...)
-		_, err := t.cancel(q.lane(j.Lane), key, a.Stored[0].Ref.Num)
+		if err := errors.Join(a.Refused, lanes.NoRoom(a.full)); err != nil {
+			return &refusal{err}
+		}
+		_, err := t.cancel(l, key, a.Stored[0].Ref.Num)
 		return err
 	})
 }
 
 // Cancel implements queue.Queue.
 func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
-	l := q.find(lane)
-	if l == nil {
+	if q.find(lane) == nil {
 		return false, q.writer.over(ctx)
 	}
 	var found bool
 	err := q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
-		found, err = t.cancel(l, key, 0)
+		found, err = t.cancel(q.lane(lane), key, 0)
 		return err
 	})
 	return err == nil && found, err // after an error found may still be written to
@@ -362,12 +336,12 @@ func Refuse(err error) error { return &refusal{err} }
 func (q *Queue) Close() error {
 	past, cancel := context.WithCancel(context.Background())
 	cancel()
-	all := q.all()
+	all := q.scheduler.All()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, l := range all {
-		if l.state().Open {
-			wg.Go(func() { errs[i] = l.inner.Load().Stop(past) })
+		if l.State().Open {
+			wg.Go(func() { errs[i] = l.Stop(past) })
 		}
 	}
 	wg.Wait()

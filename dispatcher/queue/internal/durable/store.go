@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
@@ -18,40 +19,45 @@ type Store interface {
 	// error is not one change's and smaller transactions would fail too.
 	Failed(err error) (again, all bool)
 	// Load reads jobs of a lane that may start.
-	Load(lane string, q LoadQuery) (Loaded, error)
-	// Housekeep removes what has outlived its time, some at a time. It is called after transactions, and decides itself
-	// whether there is anything to do.
-	Housekeep(now int64)
+	Load(lane *Lane, q LoadQuery) (Loaded, error)
+	// Housekeep removes what has outlived its time, some at a time. It is called after transactions and at the times that
+	// it asks for, and decides itself whether there is anything to do. It returns the lanes of the dead letters that it
+	// has removed, one for each, and after which time it is to be called at the latest; 0 = any.
+	Housekeep(now int64) (removed []string, again time.Duration)
 
 	// Error makes an error of the store one that says what was being done.
 	Error(op string, err error) error
-	// Count counts the jobs of a lane that are due after now, and its dead letters.
-	Count(ctx context.Context, lane string, now int64) (later, dead int, err error)
-	// DeadLanes lists the lanes with dead letters.
-	DeadLanes(ctx context.Context) ([]string, error)
+	// Later counts the jobs of a lane that are due after now.
+	Later(ctx context.Context, lane string, now int64) (int, error)
 	// DeadLetters is queue.Queue's.
 	DeadLetters(ctx context.Context, s queue.Selection) ([]queue.DeadLetter, error)
 }
 
 // Tx is a transaction. After an error of any of its methods it is rolled back.
 type Tx interface {
-	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing.
-	Append(calls []*Append) error
+	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing. lane
+	// finds the lane of a job; room is asked last before one is stored, and says whether there is room for it.
+	Append(calls []*Append, lane func(name string) *Lane, room func(*Append, *Lane) (bool, error)) error
 	// Settle applies outcomes of jobs that ran, and Remove removes jobs of a lane. They return the jobs that these held
 	// back by their order keys.
 	Settle(settlements []*Settlement) (released []*Job, err error)
-	Remove(lane string, jobs []*lanes.Ref) (released []*Job, err error)
+	Remove(lane *Lane, jobs []*lanes.Ref) (released []*Job, err error)
 	// Scheduled finds the jobs of a lane that have a schedule key, ClearScheduleKey makes such a job one without.
-	Scheduled(lane, key string) ([]*lanes.Ref, error)
-	ClearScheduleKey(lane string, job *lanes.Ref) error
+	Scheduled(lane *Lane, key string) ([]*lanes.Ref, error)
+	ClearScheduleKey(lane *Lane, job *lanes.Ref) error
 	// Waiting finds up to n jobs of a lane with numbers up to last, without those that skip names. None of an order key
 	// comes after the one that it waits for.
-	Waiting(lane string, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
+	Waiting(lane *Lane, last int64, n int, skip func(num int64) bool) ([]*lanes.Ref, error)
+	// Oldest finds up to n jobs of a lane with the least numbers after that one.
+	Oldest(lane *Lane, after int64, n int) ([]*Job, error)
 	// LastDead is the greatest Seq of a dead letter. TakeDead removes up to n of the selected dead letters with a Seq
-	// up to last, and requeues them under a generation if that is not nil. It returns how many there were, and the Seq
-	// of the last one.
+	// up to last, and requeues them under a generation if that is not nil.
 	LastDead() (int64, error)
-	TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken int, seq int64, requeued []*Job, err error)
+	TakeDead(s queue.Selection, last int64, n int, generation *int64) (TakenDead, error)
+	// RemoveDead removes the oldest n dead letters of a lane, and reports how many there were.
+	RemoveDead(lane *Lane, n int) (int, error)
+	// Forget removes what the store has of lanes without jobs and dead letters, but not the ids that it knows.
+	Forget(all []*Lane) error
 	// Follow moves the ages of jobs with numbers after since by a step that has led the wall clock to now, and with a
 	// step back the ends of pauses after it, but not of jobs that are held in memory.
 	Follow(by, now, since int64, held func(lane string, num int64) bool) error
@@ -63,6 +69,7 @@ type Tx interface {
 type Job struct {
 	queue.Job
 	Ref *lanes.Ref
+	In  *Lane // of one that Append has stored
 }
 
 // When a job may start, apart from times.
@@ -92,20 +99,41 @@ type Append struct {
 
 	Stored  []*Job // what was stored
 	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error
+
+	unbounded bool // it needs no room
+	full      queue.BacklogError
+	dropped   []lanes.Dropped
+}
+
+// notify says what was dropped.
+func (a *Append) notify() {
+	for _, d := range a.dropped {
+		if d.Bound.Dropped != nil {
+			d.Bound.Dropped(d.Job)
+		}
+	}
 }
 
 // Settlement is what is to become of a job that ran.
 type Settlement struct {
-	Lane        string
+	Lane        *Lane
 	Job         *lanes.Ref
-	ID          string // of a dead job; "" if its event is unreadable
 	Disposition queue.Disposition
-	Due         int64 // set by Settle for a job that is to run again: Now or a time
+	ID          string        // of a dead job; "" if its event is unreadable
+	Age         time.Duration // for which a dead job is kept; 0 = forever
+	Due         int64         // set by Settle for a job that is to run again: Now or a time
 }
 
 // RunsAgain reports whether the job is to run again.
 func (s *Settlement) RunsAgain() bool {
 	return s.Disposition.Action == queue.Retry || s.Disposition.Action == queue.Postpone
+}
+
+// TakenDead are dead letters that were taken.
+type TakenDead struct {
+	Lanes    []string // that of each
+	Seq      int64    // of the last one
+	Requeued []*Job
 }
 
 // LoadQuery asks for jobs of a lane that are not in memory.

@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
@@ -12,6 +13,7 @@ import (
 type transaction struct {
 	Tx
 	queue           *Queue
+	touched         []*Lane // lanes with something pending
 	settled         []*Settlement
 	fresh, released []*Job          // new jobs, and those that an order key holds back no longer
 	removed         map[jobNum]bool // removed
@@ -21,7 +23,7 @@ type transaction struct {
 
 // jobNum is a job by its number in the store.
 type jobNum struct {
-	lane string
+	lane *Lane
 	num  int64
 }
 
@@ -31,18 +33,26 @@ type taken struct {
 	entry *lanes.Entry
 }
 
+// count changes the numbers of a lane, once the transaction is stored.
+func (t *transaction) count(l *Lane, d counts) {
+	if !l.touched {
+		l.touched = true
+		t.touched = append(t.touched, l)
+	}
+	l.pending.add(d)
+}
+
 // apply does the batch's changes: outcomes, then apply in the order of the calls, then new events.
 func (t *transaction) apply(batch []*change) (err error) {
+	var settled []*Settlement
 	for _, c := range batch {
 		c.refused = nil
 		if c.settle != nil {
-			t.settled = append(t.settled, c.settle)
+			settled = append(settled, c.settle)
 		}
 	}
-	if len(t.settled) > 0 {
-		if t.released, err = t.Settle(t.settled); err != nil {
-			return err
-		}
+	if err := t.settle(settled); err != nil {
+		return err
 	}
 	for _, c := range batch {
 		if c.apply == nil {
@@ -66,10 +76,7 @@ func (t *transaction) apply(batch []*change) (err error) {
 			calls = append(calls, c.append)
 		}
 	}
-	if len(calls) == 0 {
-		return nil
-	}
-	if err := t.Append(calls); err != nil {
+	if err := t.store(calls...); err != nil {
 		return err
 	}
 	for _, c := range batch {
@@ -79,7 +86,6 @@ func (t *transaction) apply(batch []*change) (err error) {
 		if c.refused = c.append.Refused; c.refused != nil {
 			continue
 		}
-		t.fresh = append(t.fresh, c.append.Stored...)
 		if c.started != nil {
 			if err := t.ClearScheduleKey(c.started.lane, c.started.ref); err != nil {
 				return err
@@ -89,10 +95,165 @@ func (t *transaction) apply(batch []*change) (err error) {
 	return nil
 }
 
-// cancel removes the jobs of a schedule key that have not started, but for one. There is more than one only when the
-// previous one ran as the key was used again.
-func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err error) {
-	all, err := t.Scheduled(l.name, key)
+// settle applies outcomes, and has lanes keep no more dead letters than they may.
+func (t *transaction) settle(settled []*Settlement) error {
+	if len(settled) == 0 {
+		return nil
+	}
+	var dead []*Lane
+	for _, s := range settled {
+		d := counts{running: -1}
+		if !s.RunsAgain() {
+			d.total = -1
+		}
+		if s.Disposition.Action == queue.Dead {
+			d.dead = 1
+			dead = append(dead, s.Lane)
+			s.Age = t.deadAge(s.Lane)
+		}
+		t.count(s.Lane, d)
+	}
+	t.settled = append(t.settled, settled...)
+	released, err := t.Settle(settled)
+	t.released = append(t.released, released...)
+	for _, l := range dead {
+		if err == nil {
+			err = t.limitDead(l)
+		}
+	}
+	return err
+}
+
+// deadAge is how long a dead letter of a lane is kept; 0 = forever.
+func (t *transaction) deadAge(l *Lane) time.Duration {
+	if age := l.getBound().DeadLetterAge; age > 0 {
+		return age
+	}
+	return max(t.queue.DeadAge, 0)
+}
+
+// limitDead removes the oldest dead letters of a lane that has too many, some at a time.
+func (t *transaction) limitDead(l *Lane) error {
+	most := l.getBound().DeadLetters
+	if most <= 0 {
+		most = queue.DefaultDeadLetters
+	}
+	n := min(l.count().dead+l.pending.dead-most, t.queue.Chunk)
+	if n <= 0 {
+		return nil
+	}
+	n, err := t.RemoveDead(l, n)
+	t.count(l, counts{dead: -n})
+	return err
+}
+
+// store stores the events of calls.
+func (t *transaction) store(calls ...*Append) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	for _, a := range calls {
+		a.full, a.dropped = queue.BacklogError{}, nil
+	}
+	err := t.Append(calls, t.lane, t.room)
+	for _, a := range calls {
+		t.fresh = append(t.fresh, a.Stored...)
+	}
+	return err
+}
+
+// lane is the lane of a new job. It is forgotten again if it gets none.
+func (t *transaction) lane(name string) *Lane {
+	l := t.queue.lane(name)
+	t.count(l, counts{})
+	return l
+}
+
+// room counts a new job in its lane, if there is room for it or can be made. What had no room is named in the call.
+func (t *transaction) room(a *Append, l *Lane) (bool, error) {
+	ok, own := a.unbounded, true
+	if !ok {
+		ok, own = l.room()
+	}
+	if !ok && a.ScheduleKey == "" {
+		var err error
+		if ok, err = t.drop(a, l); err != nil {
+			return false, err
+		}
+	}
+	if ok {
+		l.pending.total++
+		return true, nil
+	}
+	a.full.Lanes = append(a.full.Lanes, l.Name)
+	if own {
+		a.full.Groups = append(a.full.Groups, l.getBound().Group)
+	}
+	return false, nil
+}
+
+// lookedAt is how many jobs are read at once to find one to drop, once the first is none: it runs or is to be kept.
+const lookedAt = 16
+
+// drop drops the oldest waiting job of a lane, if its bound lets it. One to be kept is looked at once.
+func (t *transaction) drop(a *Append, l *Lane) (bool, error) {
+	b, which, after := l.dropping()
+	if !b.DropOldest {
+		return false, nil
+	}
+	allKept := true // so far
+	for n := 1; ; n = lookedAt {
+		oldest, err := t.Oldest(l, after, n)
+		if err != nil || len(oldest) == 0 {
+			return false, err
+		}
+		for _, j := range oldest {
+			after = j.Ref.Num
+			if b.Keep != nil && j.Ref.Unreadable == "" && b.Keep(j.Event) {
+				if allKept {
+					l.keep(which, after)
+				}
+				continue
+			}
+			allKept = false
+			if !t.take(l, j.Ref.Num, true) {
+				continue
+			}
+			a.dropped = append(a.dropped, lanes.Dropped{Job: j.Job, Bound: b})
+			return true, t.markDead(l, j, "dropped: the backlog was full")
+		}
+	}
+}
+
+// markDead makes a job that was taken a dead letter.
+func (t *transaction) markDead(l *Lane, j *Job, reason string) error {
+	s := &Settlement{Lane: l, Job: j.Ref, Disposition: queue.Disposition{Action: queue.Dead, Reason: reason}, Age: t.deadAge(l)}
+	if j.Ref.Unreadable == "" {
+		s.ID = j.ID()
+	}
+	t.count(l, counts{total: -1, dead: 1})
+	t.noteRemoved(l, j.Ref)
+	released, err := t.Settle([]*Settlement{s})
+	t.released = append(t.released, released...)
+	if err != nil {
+		return err
+	}
+	return t.limitDead(l)
+}
+
+// scheduled finds the jobs of a schedule key that have not started. There is more than one only when the previous one
+// ran as the key was used again.
+func (t *transaction) scheduled(l *Lane, key string) ([]*lanes.Ref, error) {
+	all, err := t.Scheduled(l, key)
+	return slices.DeleteFunc(all, func(ref *lanes.Ref) bool {
+		e := l.held.Get(ref.Num)
+		return e != nil && !l.inner.Waits(e)
+	}), err
+}
+
+// cancel removes the jobs of a schedule key that have not started, but for one.
+func (t *transaction) cancel(l *Lane, key string, but int64) (found bool, err error) {
+	all, err := t.Scheduled(l, key)
 	if err != nil {
 		return false, err
 	}
@@ -102,69 +263,82 @@ func (t *transaction) cancel(l *lane, key string, but int64) (found bool, err er
 
 // take makes sure that a job does not start any more, and reports whether it could. One that has started before is
 // taken only if that does not matter.
-func (t *transaction) take(l *lane, num int64, evenStarted bool) bool {
-	e := l.held[num]
+func (t *transaction) take(l *Lane, num int64, evenStarted bool) bool {
+	e := l.held.Get(num)
 	if e == nil {
 		return true // and no load comes in between
 	}
-	inner := l.inner.Load()
-	if !inner.Take(e, evenStarted) {
+	if !l.inner.Take(e, evenStarted) {
 		return false
 	}
-	t.taken = append(t.taken, taken{inner, e})
+	t.taken = append(t.taken, taken{l.inner, e})
 	return true
 }
 
-// putBack undoes take. A purge takes the youngest first.
-func (t *transaction) putBack() {
-	for _, k := range slices.Backward(t.taken) {
-		k.lane.Put(k.entry)
-	}
-}
-
 // remove removes jobs that were taken.
-func (t *transaction) remove(l *lane, refs []*lanes.Ref) error {
+func (t *transaction) remove(l *Lane, refs []*lanes.Ref) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	released, err := t.Remove(l.name, refs)
+	t.count(l, counts{total: -len(refs)})
+	for _, ref := range refs {
+		t.noteRemoved(l, ref)
+	}
+	released, err := t.Remove(l, refs)
 	t.released = append(t.released, released...)
+	return err
+}
+
+func (t *transaction) noteRemoved(l *Lane, ref *lanes.Ref) {
 	if t.removed == nil {
 		t.removed = map[jobNum]bool{}
 	}
-	for _, ref := range refs {
-		t.removed[jobNum{l.name, ref.Num}] = true
+	t.removed[jobNum{l, ref.Num}] = true
+}
+
+// undo does in memory what a transaction that failed needs. A purge takes the youngest first.
+func (t *transaction) undo() {
+	for _, k := range slices.Backward(t.taken) {
+		k.lane.Put(k.entry)
 	}
-	return err
+	for _, l := range t.touched {
+		l.pending = counts{}
+		t.end(l)
+	}
+}
+
+// end ends a lane's part in the transaction.
+func (t *transaction) end(l *Lane) {
+	l.add(l.pending, l.taken)
+	l.pending, l.taken, l.touched = counts{}, 0, false
+	t.queue.writer.checkIdle(l)
 }
 
 // finish does in memory what is now durable.
 func (t *transaction) finish() {
 	for _, s := range t.settled {
-		l := t.queue.lane(s.Lane)
+		l := s.Lane
 		if !s.RunsAgain() {
-			delete(l.held, s.Job.Num)
-			l.add(-1, -1)
+			l.held.Remove(s.Job.Num)
 			continue
 		}
-		l.add(0, -1)
 		s.Job.Due = s.Due
 		if s.Disposition.Action == queue.Retry {
 			s.Job.ScheduleKey = "" // it was tried, so that it can be cancelled no more
 		}
 		if s.Due != Now {
-			delete(l.held, s.Job.Num)
-			l.inner.Load().StoredUntil(s.Due)
+			l.held.Remove(s.Job.Num)
+			l.inner.StoredUntil(s.Due)
 		}
 	}
 	for at := range t.removed {
-		l := t.queue.lane(at.lane)
-		delete(l.held, at.num)
-		l.add(-1, 0)
+		at.lane.held.Remove(at.num)
+	}
+	for _, l := range t.touched {
+		t.end(l)
 	}
 	for _, j := range t.fresh {
 		t.queue.writer.lastNum = max(t.queue.writer.lastNum, j.Ref.Num)
-		t.queue.lane(j.Lane).add(1, 0)
 		t.handOver(j, true)
 	}
 	for _, j := range t.released {
@@ -172,26 +346,25 @@ func (t *transaction) finish() {
 	}
 }
 
-// handOver gives a job to its lane if it may start and the lane was opened. A new one goes there only if it is its
-// turn, and the window has room; others have to, because a load does not find what is before the cursor.
+// handOver gives a job to its lane if it may start and the lane is served. A new one goes there only if it is its turn,
+// and the window has room; others have to, because a load does not find what is before the cursor.
 func (t *transaction) handOver(j *Job, isNew bool) {
 	l, num := t.queue.lane(j.Lane), j.Ref.Num
-	inner := l.inner.Load()
 	switch {
-	case inner == nil || j.Ref.Due == HeldBack || t.removed[jobNum{l.name, num}] || l.held[num] != nil:
+	case !l.serving || j.Ref.Due == HeldBack || t.removed[jobNum{l, num}] || l.held.Get(num) != nil:
 		return
 	case j.Ref.Due != Now:
-		inner.StoredUntil(j.Ref.Due)
+		l.inner.StoredUntil(j.Ref.Due)
 		return
 	}
 	e := t.queue.entry(j)
 	switch {
 	case !isNew:
-		inner.Put(e)
-	case !inner.Offer(e):
+		l.inner.Put(e)
+	case !l.inner.Offer(e):
 		return
 	case !j.Urgent || j.OrderKey != "":
 		l.cursor = num
 	}
-	l.held[num] = e
+	l.held.Set(num, e)
 }

@@ -12,25 +12,35 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
 )
 
-// mostChanges is how many calls one transaction takes in, at most, and mostLoads how many lanes are read between two.
+// mostChanges is how many calls one transaction takes in, at most. Between two, up to mostLoads lanes are read, and not
+// many more than mostLoaded jobs. A call of up to smallWork does not share a transaction with larger ones, nor wait for
+// more than one of them. mostIdle is how many lanes that hold nothing are remembered.
 const (
 	mostChanges = 512
 	mostLoads   = 16
+	mostLoaded  = 1024
+	smallWork   = 64
+	mostIdle    = 256
 )
 
 // writer is the one goroutine that uses the store.
 type writer struct {
-	queue   *Queue
-	lastNum int64         // of the latest job; the goroutine's own
-	wake    chan struct{} // has room for one
-	again   *time.Timer   // the goroutine's own; nil = it was not needed
-	ended   chan struct{}
-	commits atomic.Int64
+	queue    *Queue
+	lastNum  int64         // of the latest job; the goroutine's own
+	wake     chan struct{} // has room for one
+	again    *time.Timer   // the goroutine's own, after a failure; nil = it was not needed
+	aged     *time.Timer   // the goroutine's own, for housekeeping; nil = it was not needed
+	idle     []*Lane       // the goroutine's own: they may hold nothing
+	wasSmall bool          // the goroutine's own: the last transaction was of small calls
+	ended    chan struct{}
+	commits  atomic.Int64
 
 	mu      sync.Mutex
-	waiting []*change
-	loads   []string     // lanes that are to be read
-	large   []*largeCall // that have begun
+	small   []*change // that wait
+	large   []*change // as well
+	loads   []*Lane   // lanes that are to be read
+	unloads []*Lane   // and those that were closed
+	begun   []*largeCall
 	closed  bool
 }
 
@@ -54,6 +64,17 @@ func (r *refusal) Unwrap() error { return r.error }
 
 // workOf is the work of so many rows with so many bytes: a page's worth of bytes is as much as a row.
 func workOf(rows, bytes int) int { return rows + bytes/4096 }
+
+// weight is the work of a change.
+func (c *change) weight() int {
+	switch {
+	case c.append != nil:
+		return c.append.work()
+	case c.settle != nil:
+		return 1
+	}
+	return c.work
+}
 
 func (a *Append) work() int { return workOf(a.Rows, a.Bytes) }
 
@@ -91,7 +112,7 @@ func (w *writer) begin(l *largeCall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !l.ended {
-		w.large = append(w.large, l)
+		w.begun = append(w.begun, l)
 	}
 }
 
@@ -99,14 +120,14 @@ func (w *writer) end(l *largeCall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.ended = true
-	w.large = slices.DeleteFunc(w.large, func(other *largeCall) bool { return other == l })
+	w.begun = slices.DeleteFunc(w.begun, func(other *largeCall) bool { return other == l })
 }
 
 // conflict finds an event whose id a large call stores with other data.
 func (w *writer) conflict(a *Append) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, l := range w.large {
+	for _, l := range w.begun {
 		for _, e := range a.Check {
 			if digest, ok := l.digests[e.Key]; ok && digest != e.Digest {
 				return &queue.ConflictError{EventID: e.Jobs[0].Event.ID()}
@@ -127,18 +148,34 @@ func (w *writer) submit(ctx context.Context, c *change) error {
 		w.mu.Unlock()
 		return w.queue.ErrClosed
 	}
-	w.waiting = append(w.waiting, c)
+	if c.large == nil && c.weight() <= smallWork {
+		w.small = append(w.small, c)
+	} else {
+		w.large = append(w.large, c)
+	}
 	w.mu.Unlock()
 	w.signal()
 	select {
 	case err := <-c.done:
-		if _, ok := errors.AsType[*queue.ConflictError](err); ok {
-			return err
-		}
-		return w.queue.Store.Error(c.op, err)
+		return w.answer(c, err)
 	case <-ctx.Done():
+		go func() { _ = w.answer(c, <-c.done) }() // what it has dropped is still to be said
 		return ctx.Err()
 	}
+}
+
+// answer is what a call is to return.
+func (w *writer) answer(c *change, err error) error {
+	if err == nil && c.append != nil {
+		c.append.notify()
+		return lanes.NoRoom(c.append.full)
+	}
+	_, conflict := errors.AsType[*queue.ConflictError](err)
+	_, full := errors.AsType[*queue.BacklogError](err)
+	if conflict || full {
+		return err
+	}
+	return w.queue.Store.Error(c.op, err)
 }
 
 func (w *writer) signal() {
@@ -162,10 +199,27 @@ func (w *writer) over(ctx context.Context) error {
 func (w *writer) askLoad(l *lanes.Lane) {
 	w.mu.Lock()
 	if !w.closed {
-		w.loads = append(w.loads, l.Name())
+		w.loads = append(w.loads, laneOf(l))
 	}
 	w.mu.Unlock()
 	w.signal()
+}
+
+// askUnload is the scheduler's hook.
+func (w *writer) askUnload(l *lanes.Lane) {
+	w.mu.Lock()
+	if !w.closed {
+		w.unloads = append(w.unloads, laneOf(l))
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+// round is what the goroutine does before it looks for more.
+type round struct {
+	batch          []*change // of the next transaction
+	loads, unloads []*Lane
+	closed         bool
 }
 
 // run works until the writer is closed and nothing waits.
@@ -174,16 +228,18 @@ func (w *writer) run() {
 	for range w.wake {
 		for {
 			followErr := w.followClock()
-			batch, loads, closed := w.next()
-			if len(batch) > 0 {
-				w.commit(batch)
-				w.queue.Store.Housekeep(w.queue.Now())
+			r := w.next()
+			if len(r.batch) > 0 {
+				w.commit(r.batch)
 			}
-			for _, name := range loads {
-				w.load(w.queue.lane(name), followErr)
+			w.housekeep()
+			for _, l := range r.unloads {
+				w.unload(l)
 			}
-			if len(batch) == 0 && len(loads) == 0 {
-				if closed {
+			w.loadAll(r.loads, followErr)
+			w.forget()
+			if len(r.batch) == 0 && len(r.loads) == 0 && len(r.unloads) == 0 {
+				if r.closed {
 					return
 				}
 				break
@@ -196,40 +252,98 @@ func (w *writer) run() {
 func (w *writer) close() {
 	w.mu.Lock()
 	w.closed = true
-	w.loads = nil
+	w.loads, w.unloads = nil, nil
 	w.mu.Unlock()
 	w.signal()
 	<-w.ended
+	for _, timer := range [...]*time.Timer{w.again, w.aged} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
 }
 
-// next returns the changes of the next transaction, one at least if any waits, and the lanes to read then. A large call
-// comes last, so that those after it know of it.
-func (w *writer) next() (batch []*change, loads []string, closed bool) {
+// next returns what is to be done, one change at least if any waits. Small and large ones take turns, so that nobody's
+// large calls hold the others up. One that is stored in several parts comes last, so that those after it know of it.
+func (w *writer) next() round {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	r := round{unloads: w.unloads, closed: w.closed}
+	from, most := &w.small, w.queue.Work
+	if len(w.small) == 0 || w.wasSmall && len(w.large) > 0 {
+		from, most = &w.large, w.queue.Chunk
+	}
+	w.wasSmall = from == &w.small
 	n, work := 0, 0
-	for n < min(len(w.waiting), mostChanges) && (n == 0 || w.waiting[n-1].large == nil) {
-		c := w.waiting[n]
-		switch {
-		case c.append != nil:
-			work += c.append.work()
-		case c.settle != nil:
-			work++
-		default:
-			work += c.work
-		}
-		if n > 0 && work > w.queue.Work {
+	for n < min(len(*from), mostChanges) && (n == 0 || (*from)[n-1].large == nil) {
+		if work += (*from)[n].weight(); n > 0 && work > most {
 			break
 		}
 		n++
 	}
-	batch, w.waiting = w.waiting[:n:n], w.waiting[n:]
-	if len(w.waiting) == 0 {
-		w.waiting = nil
+	r.batch, *from = (*from)[:n:n], (*from)[n:]
+	if len(*from) == 0 {
+		*from = nil
 	}
 	n = min(len(w.loads), mostLoads)
-	loads, w.loads = w.loads[:n:n], w.loads[n:]
-	return batch, loads, w.closed
+	r.loads, w.loads, w.unloads = w.loads[:n:n], w.loads[n:], nil
+	return r
+}
+
+// housekeep lets the store remove what has outlived its time.
+func (w *writer) housekeep() {
+	removed, again := w.queue.Store.Housekeep(w.queue.Now())
+	for _, name := range removed {
+		l := w.queue.lane(name)
+		l.add(counts{dead: -1}, 0)
+		w.checkIdle(l)
+	}
+	switch {
+	case again <= 0:
+	case w.aged == nil:
+		w.aged = time.AfterFunc(again, w.signal)
+	default:
+		w.aged.Reset(again)
+	}
+}
+
+// checkIdle notes a lane that may hold nothing: a lane that is served is open or will be unloaded.
+func (w *writer) checkIdle(l *Lane) {
+	if l.serving || !l.isEmpty() {
+		return
+	}
+	l.inner.ForgetBound()
+	if !l.idle {
+		l.idle = true
+		w.idle = append(w.idle, l)
+	}
+}
+
+// forget forgets the lanes that hold nothing, once there are many.
+func (w *writer) forget() {
+	if len(w.idle) < mostIdle {
+		return
+	}
+	var stored []*Lane
+	idle := slices.DeleteFunc(w.idle, func(l *Lane) bool {
+		l.idle = !l.serving && l.isEmpty()
+		if l.idle && l.Num != 0 {
+			stored = append(stored, l)
+		}
+		return !l.idle
+	})
+	w.idle = nil
+	if len(stored) > 0 {
+		if _, err := w.try([]*change{{apply: func(t *transaction) error { return t.Forget(stored) }}}); err != nil {
+			w.queue.Store.Failed(err)
+			w.idle = idle
+			return
+		}
+	}
+	for _, l := range idle {
+		l.idle, l.Num = false, 0
+		w.queue.scheduler.Forget(l.inner)
+	}
 }
 
 // commit stores a batch and answers its calls. When that fails and could be the fault of one, that one is tried alone
@@ -273,7 +387,7 @@ func (w *writer) try(batch []*change) (failed *change, err error) {
 	}
 	if err != nil {
 		t.Rollback()
-		t.putBack()
+		t.undo()
 		return t.failed, err
 	}
 	w.commits.Add(1)
@@ -282,49 +396,6 @@ func (w *writer) try(batch []*change) (failed *change, err error) {
 		w.begin(last.large)
 	}
 	return nil, nil
-}
-
-// entry makes the entry of a job that comes into memory.
-func (q *Queue) entry(j *Job) *lanes.Entry {
-	j.Ref.Steps = q.steps.Load()
-	j.Enqueued, j.FirstTried = j.Enqueued.Round(0), j.FirstTried.Round(0) // as the store keeps them
-	return q.scheduler.NewEntry(&j.Job, j.Ref)
-}
-
-// load brings the next jobs of a lane into its window, unless err says that the store cannot be used.
-func (w *writer) load(l *lane, err error) {
-	inner := l.inner.Load()
-	var loaded Loaded
-	if err == nil {
-		room, urgent := inner.Room()
-		loaded, err = w.queue.Store.Load(l.name, LoadQuery{
-			Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: urgent,
-			Held: func(num int64) bool { return l.held[num] != nil },
-		})
-	}
-	was := l.unreadable
-	l.unreadable = err != nil
-	if err != nil {
-		inner.NotLoaded()
-		time.AfterFunc(lastPause, inner.Reload)
-		if !was {
-			w.queue.Log.Error("tocsin: the queue's jobs cannot be read; the route waits", "route", l.name,
-				"error", w.queue.Store.Error("read jobs", err))
-		}
-		return
-	}
-	if was {
-		w.queue.Log.Info("tocsin: the queue's jobs can be read again", "route", l.name)
-	}
-	for _, j := range loaded.Jobs {
-		if l.held[j.Ref.Num] == nil { // an urgent one may come twice
-			e := w.queue.entry(j)
-			l.held[j.Ref.Num] = e
-			inner.Put(e)
-		}
-	}
-	l.cursor = max(l.cursor, loaded.Cursor)
-	inner.Loaded(loaded.More, loaded.Urgent, loaded.Next)
 }
 
 // tryAgain wakes the goroutine after a pause, once however often it is called.
@@ -346,7 +417,10 @@ func (w *writer) followClock() error {
 	if by == 0 {
 		return nil
 	}
-	held := func(lane string, num int64) bool { return q.lane(lane).held[num] != nil }
+	held := func(lane string, num int64) bool {
+		l := q.find(lane)
+		return l != nil && l.held.Get(num) != nil
+	}
 	_, err := w.try([]*change{{apply: func(t *transaction) error { return t.Follow(by, wall, q.LastNum, held) }}})
 	if err != nil {
 		q.Store.Failed(err)
@@ -355,9 +429,9 @@ func (w *writer) followClock() error {
 	}
 	q.steps.Store(steps)
 	q.Log.Warn("tocsin: the clock was set; the queue follows", "by", time.Duration(by))
-	for _, l := range q.all() {
-		if inner := l.inner.Load(); inner != nil {
-			inner.Reload()
+	for _, l := range q.scheduler.All() {
+		if laneOf(l).serving {
+			l.Reload()
 		}
 	}
 	return nil

@@ -76,14 +76,14 @@ func TestClockSteps(t *testing.T) {
 				require.NoError(t, err)
 				r := job("reminder")
 				r.NotBefore = m.wall().Add(reminder).Round(0)
-				require.True(t, s.Schedule("key", &r))
-				require.True(t, s.Lane("a").Add(new(job("retry")), nil))
+				require.NoError(t, s.Schedule("key", &r))
+				require.True(t, s.Lane("a").Add(new(job("retry")), nil, nil))
 				<-time.After(time.Second)
 				m.setBy(step)
 				// A reminder that is scheduled after the step, before it was noticed, keeps its time as well.
 				r = job("second")
 				r.NotBefore = m.wall().Add(2 * reminder).Round(0)
-				require.True(t, s.Schedule("second", &r))
+				require.NoError(t, s.Schedule("second", &r))
 				stepped := time.Now()
 
 				at := <-retried
@@ -125,7 +125,7 @@ func TestSleep(t *testing.T) {
 			return queue.Disposition{}
 		})
 		require.NoError(t, err)
-		require.True(t, s.Lane("a").Add(new(job("e")), nil))
+		require.True(t, s.Lane("a").Add(new(job("e")), nil, nil))
 		<-time.After(time.Minute)
 		// Asleep for two hours: nothing elapsed, as the bubble sees it no time passed either.
 		m.setBy(2 * time.Hour)
@@ -185,12 +185,12 @@ func TestUrgentGoesFirst(t *testing.T) {
 			})
 		require.NoError(t, err)
 		for _, id := range []string{"1", "2", "3", "4", "5"} {
-			require.True(t, s.Lane("a").Add(new(job(id)), nil))
+			require.True(t, s.Lane("a").Add(new(job(id)), nil, nil))
 		}
 		urgent, keyed := job("urgent"), job("keyed")
 		urgent.Urgent, keyed.Urgent, keyed.OrderKey = true, true, "k"
-		require.True(t, s.Lane("a").Add(&keyed, nil))
-		require.True(t, s.Lane("a").Add(&urgent, nil))
+		require.True(t, s.Lane("a").Add(&keyed, nil, nil))
+		require.True(t, s.Lane("a").Add(&urgent, nil, nil))
 		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		require.NoError(t, l.Stop(t.Context()))
 		assert.Equal(t, []string{"urgent", "1", "urgent", "2", "3", "4", "5", "keyed"}, order)
@@ -212,7 +212,7 @@ func TestDrainUntil(t *testing.T) {
 		for i, in := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
 			j := job(string(rune('1' + i)))
 			j.NotBefore = began.Add(in)
-			require.True(t, s.Lane("a").Add(&j, nil))
+			require.True(t, s.Lane("a").Add(&j, nil, nil))
 		}
 		require.NoError(t, l.Drain(t.Context(), time.Time{}))
 		assert.Equal(t, 0, ran)

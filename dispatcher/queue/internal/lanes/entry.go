@@ -3,6 +3,7 @@ package lanes
 import (
 	"container/list"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -124,37 +125,51 @@ func (c *clock) entry(a *arrival) *Entry {
 // takes are on different cores, and following pointers between those costs more than all the rest of a delivery. What
 // is to wait, to come back or to be found again becomes an Entry.
 type arrivals struct {
-	ring  []arrival // its length is a power of two
-	first int
-	n     int
+	first, last *block
+	n           int
 }
 
+// block holds a few arrivals. Lanes exchange them through a pool, so that a burst leaves no memory behind in its lane.
+type block struct {
+	all  [16]arrival
+	head int // index of the first one
+	tail int // where the next one goes
+	next *block
+}
+
+var blocks = sync.Pool{New: func() any { return new(block) }} //nolint:gochecknoglobals // empty blocks, which are all alike
+
 func (a *arrivals) push(one arrival) {
-	if a.n == len(a.ring) {
-		a.resize(max(2*len(a.ring), 8))
+	if a.last == nil || a.last.tail == len(a.last.all) {
+		b, _ := blocks.Get().(*block)
+		if a.last == nil {
+			a.first = b
+		} else {
+			a.last.next = b
+		}
+		a.last = b
 	}
-	a.ring[(a.first+a.n)&(len(a.ring)-1)] = one
+	a.last.all[a.last.tail] = one
+	a.last.tail++
 	a.n++
 }
 
 // pop removes and returns the first one, which there must be.
 func (a *arrivals) pop() arrival {
-	one := a.ring[a.first]
-	a.ring[a.first] = arrival{}
-	a.first = (a.first + 1) & (len(a.ring) - 1)
+	b := a.first
+	one := b.all[b.head]
+	b.all[b.head] = arrival{}
+	b.head++
 	a.n--
-	if len(a.ring) > smallCapacity && a.n < len(a.ring)/8 {
-		a.resize(len(a.ring) / 2)
+	switch {
+	case a.n == 0:
+		b.head, b.tail = 0, 0
+	case b.head == len(b.all):
+		a.first = b.next
+		*b = block{}
+		blocks.Put(b)
 	}
 	return one
-}
-
-func (a *arrivals) resize(n int) {
-	ring := make([]arrival, n)
-	end := min(a.first+a.n, len(a.ring))
-	k := copy(ring, a.ring[a.first:end])
-	copy(ring[k:], a.ring[:a.n-k])
-	a.ring, a.first = ring, 0
 }
 
 // fifo is a list of entries, linked through them.

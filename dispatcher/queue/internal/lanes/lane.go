@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"container/list"
 	"context"
-	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -18,15 +18,18 @@ type Lane struct {
 	name string
 	hash uint64
 	s    *Scheduler
+	data any // what Hooks.New returned
 
 	mu      sync.Mutex
-	removed bool // from the scheduler: another lane may have the name
+	removed atomic.Bool // from the scheduler: another lane may have the name
 	handler queue.Handler
 	admit   func() time.Duration
 	ctx     context.Context
 	cancel  context.CancelFunc
 	limit   int
 	bound   queue.Bound
+	bounded bool   // a bound was set since the lane was last opened, which has to know it then
+	group   *Group // of bound; nil = none
 	// workers counts the goroutines, starting says that one of them has not looked for its job yet, running counts
 	// handlers.
 	workers, running int
@@ -34,14 +37,14 @@ type Lane struct {
 	heldUntil        int64         // Admit said not before; unset = free
 	changed          chan struct{} // closed at the next change; nil = none waits for one
 
-	waiting             int                  // jobs that have not started
-	ready               [2]fifo              // those that may start: the urgent ones and the others
-	arrived             arrivals             // more of the others, younger than those
-	later               heap                 // those whose time has not come, as far as promote has seen
-	orderKeys           map[string]*orderKey // busy order keys
-	scheduled           map[string]*Entry    // scheduled jobs that have not started
-	ages                *list.List           // all that wait, the oldest first; nil unless the lane drops the oldest
-	firstTurn, lastTurn int64                // Entry.turn
+	waiting             int                    // jobs that have not started
+	ready               [2]fifo                // those that may start: the urgent ones and the others
+	arrived             arrivals               // more of the others, younger than those
+	later               heap                   // those whose time has not come, as far as promote has seen
+	orderKeys           Map[string, *orderKey] // busy order keys
+	scheduled           Map[string, *Entry]    // scheduled jobs that have not started
+	ages                *list.List             // all that wait and may be dropped, the oldest first; nil unless the lane drops them
+	firstTurn, lastTurn int64                  // Entry.turn
 
 	stored stored
 
@@ -63,14 +66,20 @@ const (
 )
 
 func newLane(s *Scheduler, name string) *Lane {
-	return &Lane{
-		name: name, hash: maphash.String(s.seed, name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
-		ready:     [2]fifo{{place: ready}, {place: ready}},
-		orderKeys: map[string]*orderKey{}, scheduled: map[string]*Entry{}, stored: stored{more: s.hooks.Refill != nil, first: s.hooks.Refill != nil, next: unset},
+	l := &Lane{
+		name: name, hash: s.Hash(name), s: s, heldUntil: unset, wakeAt: unset, woke: unset, stepped: s.clock.steps.Load(),
+		ready: [2]fifo{{place: ready}, {place: ready}}, stored: stored{next: unset},
 	}
+	if s.hooks.New != nil {
+		l.data = s.hooks.New(l)
+	}
+	return l
 }
 
 var _ queue.Lane = (*Lane)(nil)
+
+// Removed reports whether the lane was forgotten. Add finds another one of its name then.
+func (l *Lane) Removed() bool { return l.removed.Load() }
 
 // Hash tells lanes apart by name, for as long as the scheduler lives.
 func (l *Lane) Hash() uint64 { return l.hash }
@@ -79,10 +88,11 @@ func (l *Lane) open(o queue.LaneOptions, h queue.Handler) error {
 	if l.handler != nil {
 		return queue.ErrLaneOpen
 	}
-	l.handler, l.admit, l.limit, l.heldUntil = h, o.Admit, o.Limit, unset
+	l.handler, l.admit, l.limit, l.heldUntil, l.bounded = h, o.Admit, o.Limit, unset, false
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.s.opened(1)
 	if l.s.hooks.Refill != nil {
+		l.stored.first = true
 		l.reload()
 	}
 	l.promote()
@@ -101,19 +111,28 @@ func (l *Lane) Limit(n int) {
 
 // setBound takes effect for jobs that are added from now on.
 func (l *Lane) setBound(b queue.Bound) {
+	l.bounded = l.handler == nil && (b.Jobs > 0 || b.GroupJobs > 0 || b.DropOldest || b.DeadLetters > 0 || b.DeadLetterAge > 0)
+	if l.s.hooks.Bound != nil {
+		l.s.hooks.Bound(l, b)
+		return
+	}
 	l.bound = b
-	switch {
-	case !b.DropOldest:
-		l.ages = nil
-		l.each(func(e *Entry) { e.age = nil })
-	case l.ages == nil:
-		var all []*Entry
-		l.each(func(e *Entry) { all = append(all, e) })
-		slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.turn, b.turn) })
-		l.ages = list.New()
-		for _, e := range all {
-			e.age = l.ages.PushBack(e)
-		}
+	l.group = l.s.groups.Move(l.group, b, l.waiting)
+	if !b.DropOldest && l.ages == nil {
+		return
+	}
+	var all []*Entry
+	l.each(func(e *Entry) {
+		e.age = nil
+		all = append(all, e)
+	})
+	if l.ages = nil; !b.DropOldest {
+		return
+	}
+	slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.turn, b.turn) })
+	l.ages = list.New()
+	for _, e := range all {
+		e.age = l.ages.PushBack(e)
 	}
 }
 
@@ -195,15 +214,23 @@ func (l *Lane) readyNow() int { return l.ready[urgentFirst].n + l.ready[others].
 
 func (l *Lane) anyDue(now int64) bool { return len(l.later) > 0 && l.later[0].due <= now }
 
+// isClosed reports whether the lane is closed and nothing of it runs.
+func (l *Lane) isClosed() bool { return l.handler == nil && l.workers == 0 }
+
 // isIdle reports whether the lane is nothing but a name.
-func (l *Lane) isIdle() bool {
-	return l.handler == nil && l.workers == 0 && l.waiting == 0 && l.bound.Jobs == 0 && !l.bound.DropOldest
+func (l *Lane) isIdle() bool { return l.isClosed() && l.waiting == 0 && !l.bounded }
+
+// countWaiting counts so many more jobs among those that wait, or fewer.
+func (l *Lane) countWaiting(n int) {
+	l.waiting += n
+	if l.group != nil {
+		l.group.Add(n)
+	}
 }
 
-// addJob puts a new job where it waits.
+// addJob puts a new job, which is counted, where it waits.
 func (l *Lane) addJob(j *queue.Job) {
 	if l.ages == nil && isArrival(j) {
-		l.waiting++
 		l.lastTurn++
 		l.arrived.push(arrival{j.Event, j.Generation, j.Enqueued, j.Headers, l.lastTurn})
 		return
@@ -213,25 +240,24 @@ func (l *Lane) addJob(j *queue.Job) {
 	l.add(e)
 }
 
-// add puts a new entry where it waits.
+// add puts a new entry, which is counted, where it waits.
 func (l *Lane) add(e *Entry) {
-	l.addWaiting(e, false)
+	l.setTurn(e, false)
 	if key := e.scheduleKey(); key != "" {
-		l.scheduled[key] = e
+		l.scheduled.Set(key, e)
 	}
 	if e.orderKey != "" {
-		if busy := l.orderKeys[e.orderKey]; busy != nil {
+		if busy := l.orderKeys.Get(e.orderKey); busy != nil {
 			busy.followers.pushBack(e)
 			return
 		}
-		l.orderKeys[e.orderKey] = &orderKey{head: e, followers: fifo{place: follower}}
+		l.orderKeys.Set(e.orderKey, &orderKey{head: e, followers: fifo{place: follower}})
 	}
 	l.place(e)
 }
 
-// addWaiting counts an entry among those that wait.
-func (l *Lane) addWaiting(e *Entry, oldest bool) {
-	l.waiting++
+// setTurn makes an entry the youngest or the oldest of those that wait.
+func (l *Lane) setTurn(e *Entry, oldest bool) {
 	if oldest {
 		l.firstTurn--
 		e.turn = l.firstTurn
@@ -295,14 +321,15 @@ func (l *Lane) comeBack(e *Entry, out queue.Disposition) {
 		switch {
 		case out.Action == queue.Retry:
 			e.ref.key = ""
-		case l.scheduled[key] != nil: // replaced: one that was only postponed has not started
+		case l.scheduled.Get(key) != nil: // replaced: one that was only postponed has not started
 			l.releaseOrderKey(e)
 			return
 		default:
-			l.scheduled[key] = e
+			l.scheduled.Set(key, e)
 		}
 	}
-	l.addWaiting(e, true)
+	l.countWaiting(1)
+	l.setTurn(e, true)
 	e.wall = false
 	switch {
 	case out.Delay > 0:
@@ -326,7 +353,7 @@ func (l *Lane) takeOut(e *Entry) {
 	case later:
 		l.later.remove(e)
 	case follower:
-		l.orderKeys[e.orderKey].followers.remove(e)
+		l.orderKeys.Get(e.orderKey).followers.remove(e)
 	case nowhere:
 	}
 	l.removeWaiting(e)
@@ -334,13 +361,13 @@ func (l *Lane) takeOut(e *Entry) {
 
 // removeWaiting counts an entry no longer among those that wait.
 func (l *Lane) removeWaiting(e *Entry) {
-	l.waiting--
+	l.countWaiting(-1)
 	if e.age != nil {
 		l.ages.Remove(e.age)
 		e.age = nil
 	}
 	if key := e.scheduleKey(); key != "" {
-		delete(l.scheduled, key)
+		l.scheduled.Remove(key)
 	}
 }
 
@@ -359,37 +386,50 @@ func (l *Lane) releaseOrderKey(e *Entry) {
 	if e.orderKey == "" {
 		return
 	}
-	busy := l.orderKeys[e.orderKey]
+	busy := l.orderKeys.Get(e.orderKey)
 	if busy.head != e {
 		return
 	}
 	busy.head = busy.followers.pop()
 	if busy.head == nil {
-		delete(l.orderKeys, e.orderKey)
+		l.orderKeys.Remove(e.orderKey)
 		return
 	}
 	l.place(busy.head)
 }
 
-// makeRoom makes room for one more job and reports whether there is. A job that is dropped for it is added to dropped,
-// which is nil where none may be.
-func (l *Lane) makeRoom(dropped *[]Dropped) bool {
+// makeRoom counts one more job among those that wait, if there is room for it or can be made. A job that is dropped for
+// it is added to dropped, which is nil where none may be; what had no room is named in full.
+func (l *Lane) makeRoom(dropped *[]Dropped, full *queue.BacklogError) bool {
 	most := l.bound.Jobs
 	if most <= 0 {
 		most = queue.DefaultBacklog
 	}
-	if l.waiting < most {
+	fits := l.waiting < most
+	if fits && l.group.Take(l.bound.GroupJobs) {
+		l.waiting++
 		return true
 	}
-	if l.ages == nil || dropped == nil {
-		return false
+	if dropped != nil && l.dropOldest(dropped) {
+		l.countWaiting(1)
+		return true
 	}
-	for at := l.ages.Front(); at != nil; at = at.Next() {
-		e, _ := at.Value.(*Entry)
+	full.Lanes = append(full.Lanes, l.name)
+	if fits {
+		full.Groups = append(full.Groups, l.bound.Group)
+	}
+	return false
+}
+
+// dropOldest drops the oldest of the jobs that wait, if there is one that may be. One to be kept is asked about once.
+func (l *Lane) dropOldest(dropped *[]Dropped) bool {
+	for l.ages != nil && l.ages.Len() > 0 {
+		e, _ := l.ages.Remove(l.ages.Front()).(*Entry)
+		e.age = nil
 		if l.bound.Keep != nil && l.bound.Keep(e.event) {
 			continue
 		}
-		*dropped = append(*dropped, Dropped{Job: l.s.clock.job(e, l.name), Notify: l.bound.Dropped})
+		*dropped = append(*dropped, Dropped{l.s.clock.job(e, l.name), l.bound})
 		l.takeOut(e)
 		l.releaseOrderKey(e)
 		return true
@@ -406,7 +446,7 @@ func (l *Lane) each(do func(*Entry)) {
 	for _, item := range l.later {
 		do(item.entry)
 	}
-	for _, busy := range l.orderKeys {
+	for _, busy := range l.orderKeys.all {
 		busy.followers.each(do)
 	}
 }
@@ -414,16 +454,18 @@ func (l *Lane) each(do func(*Entry)) {
 // purge removes all that waits and reports how many there were.
 func (l *Lane) purge() int {
 	n := l.waiting
-	for key, busy := range l.orderKeys {
+	var running Map[string, *orderKey]
+	for key, busy := range l.orderKeys.all {
 		busy.followers = fifo{place: follower}
-		if busy.head.place != nowhere { // it does not run
-			delete(l.orderKeys, key)
+		if busy.head.place == nowhere {
+			running.Set(key, busy)
 		}
 	}
+	l.orderKeys = running
 	l.ready, l.arrived = [2]fifo{{place: ready}, {place: ready}}, arrivals{}
 	l.later = nil
-	l.waiting = 0
-	clear(l.scheduled)
+	l.countWaiting(-n)
+	l.scheduled = Map[string, *Entry]{}
 	if l.ages != nil {
 		l.ages.Init()
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -20,37 +21,49 @@ type Scheduler struct {
 	seed  maphash.Seed
 	hooks Hooks
 
-	mu    sync.RWMutex // taken before a lane's
-	lanes map[string]*Lane
+	mu     sync.RWMutex // taken before a lane's
+	lanes  Map[string, *Lane]
+	groups Groups
 
-	watching sync.Mutex // taken after a lane's
-	open     int        // lanes
+	watching sync.Mutex   // taken after a lane's
+	open     atomic.Int32 // lanes; changed with watching
 	watch    *time.Timer
 	stepped  int64 // of the clock, as far as lanes know
 }
 
 // New makes a scheduler without lanes. read is System's, or what a test says.
 func New(read func() Reading, hooks Hooks) *Scheduler {
-	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), hooks: hooks, lanes: map[string]*Lane{}}
+	return &Scheduler{clock: newClock(read), seed: maphash.MakeSeed(), hooks: hooks}
 }
 
-// Dropped is a job that was dropped for lack of room, and who is to be notified once no lock is held.
+// Dropped is a job that was dropped for lack of room, and its lane's bound: its Dropped is to be notified once no lock
+// is held.
 type Dropped struct {
-	Job    queue.Job
-	Notify func(queue.Job) // nil = none
+	Job   queue.Job
+	Bound queue.Bound
+}
+
+// NoRoom is the error that names the lanes and groups without room, each once, or nil if there are none.
+func NoRoom(full queue.BacklogError) error {
+	if len(full.Lanes) == 0 {
+		return nil
+	}
+	slices.Sort(full.Lanes)
+	slices.Sort(full.Groups)
+	return &queue.BacklogError{Lanes: slices.Compact(full.Lanes), Groups: slices.Compact(full.Groups)}
 }
 
 // Lane returns the lane of that name, made on first use.
 func (s *Scheduler) Lane(name string) *Lane {
-	if l := s.find(name); l != nil {
+	if l := s.Find(name); l != nil {
 		return l
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.lanes[name]
+	l := s.lanes.Get(name)
 	if l == nil {
 		l = newLane(s, name)
-		s.lanes[name] = l
+		s.lanes.Set(name, l)
 	}
 	return l
 }
@@ -60,30 +73,45 @@ func (s *Scheduler) lock(name string) *Lane {
 	for {
 		l := s.Lane(name)
 		l.mu.Lock()
-		if !l.removed {
+		if !l.removed.Load() {
 			return l
 		}
 		l.mu.Unlock()
 	}
 }
 
-// find returns the lane of that name, or nil.
-func (s *Scheduler) find(name string) *Lane {
+// Find returns the lane of that name, or nil.
+func (s *Scheduler) Find(name string) *Lane {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.lanes[name]
+	return s.lanes.Get(name)
 }
 
-// release forgets a lane that is nothing but a name.
+// Hash tells lanes apart by name, for as long as the scheduler lives.
+func (s *Scheduler) Hash(name string) uint64 { return maphash.String(s.seed, name) }
+
+// release forgets a lane that is nothing but a name; one with jobs in a store is its keeper's to forget.
 func (s *Scheduler) release(l *Lane) {
+	if s.hooks.Closed != nil {
+		s.hooks.Closed(l)
+		return
+	}
+	s.Forget(l)
+}
+
+// Forget forgets a lane, which is then made anew on its next use, unless it is open or holds something. It reports
+// whether the lane is forgotten.
+func (s *Scheduler) Forget(l *Lane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.isIdle() && !l.removed && s.hooks.Refill == nil {
-		l.removed = true
-		delete(s.lanes, l.name)
+	if l.isIdle() && !l.removed.Load() {
+		l.removed.Store(true)
+		l.group = s.groups.Move(l.group, queue.Bound{}, 0)
+		s.lanes.Remove(l.name)
 	}
+	return l.removed.Load()
 }
 
 // Open is queue.Queue's.
@@ -104,15 +132,16 @@ func (s *Scheduler) Bound(name string, b queue.Bound) {
 	s.release(l)
 }
 
-// Add puts j into its lane. It reports whether there was room; a job that was dropped for it is added to dropped.
-func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
+// Add puts j into its lane. It reports whether there was room, and names what had none in full; a job that was dropped
+// for it is added to dropped.
+func (l *Lane) Add(j *queue.Job, dropped *[]Dropped, full *queue.BacklogError) bool {
 	l.mu.Lock()
-	if l.removed {
+	if l.removed.Load() {
 		l.mu.Unlock()
 		l = l.s.lock(l.name)
 	}
 	defer l.mu.Unlock()
-	if !l.makeRoom(dropped) {
+	if !l.makeRoom(dropped, full) {
 		return false
 	}
 	l.addJob(j)
@@ -125,6 +154,7 @@ func (l *Lane) Add(j *queue.Job, dropped *[]Dropped) bool {
 func (s *Scheduler) Requeue(jobs ...queue.Job) {
 	for i := range jobs {
 		l := s.lock(jobs[i].Lane)
+		l.countWaiting(1)
 		l.addJob(&jobs[i])
 		l.startWorker()
 		l.notify()
@@ -132,23 +162,26 @@ func (s *Scheduler) Requeue(jobs ...queue.Job) {
 	}
 }
 
-// Schedule puts j into its lane under a key, in place of one that has not started. It reports whether there was room.
-func (s *Scheduler) Schedule(key string, j *queue.Job) bool {
+// Schedule puts j into its lane under a key, in place of one that has not started. It returns a *queue.BacklogError if
+// there is no room.
+func (s *Scheduler) Schedule(key string, j *queue.Job) error {
 	l := s.lock(j.Lane)
 	defer l.mu.Unlock()
-	if old := l.scheduled[key]; old != nil {
+	full := new(queue.BacklogError)
+	if old := l.scheduled.Get(key); old != nil {
 		l.takeOut(old)
 		l.releaseOrderKey(old)
-	} else if !l.makeRoom(nil) {
-		return false
+		l.countWaiting(1)
+	} else if !l.makeRoom(nil, full) {
+		return full
 	}
 	l.put(s.NewEntry(j, &Ref{key: key}))
-	return true
+	return nil
 }
 
 // with calls f with the lane of that name, locked, if there is one.
 func (s *Scheduler) with(name string, f func(l *Lane)) {
-	if l := s.find(name); l != nil {
+	if l := s.Find(name); l != nil {
 		defer s.release(l)
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -159,7 +192,7 @@ func (s *Scheduler) with(name string, f func(l *Lane)) {
 // Cancel removes the job with that key and reports whether there was one that had not started.
 func (s *Scheduler) Cancel(name, key string) (found bool) {
 	s.with(name, func(l *Lane) {
-		if e := l.scheduled[key]; e != nil {
+		if e := l.scheduled.Get(key); e != nil {
 			l.remove(e)
 			found = true
 		}
@@ -182,7 +215,7 @@ func (s *Scheduler) Count(name string) (c queue.Counts) {
 // Lanes lists the lanes that are open or hold something, in no order.
 func (s *Scheduler) Lanes() []string {
 	var names []string
-	for _, l := range s.all() {
+	for _, l := range s.All() {
 		l.mu.Lock()
 		if l.handler != nil || l.waiting > 0 || l.running > 0 {
 			names = append(names, l.name)
@@ -192,27 +225,31 @@ func (s *Scheduler) Lanes() []string {
 	return names
 }
 
-func (s *Scheduler) all() []*Lane {
+// All are the lanes that there are, in no order.
+func (s *Scheduler) All() []*Lane {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*Lane, 0, len(s.lanes))
-	for _, l := range s.lanes {
+	all := make([]*Lane, 0, len(s.lanes.all))
+	for _, l := range s.lanes.all {
 		all = append(all, l)
 	}
 	return slices.Clip(all)
 }
 
+// OpenLanes is how many lanes are open.
+func (s *Scheduler) OpenLanes() int { return int(s.open.Load()) }
+
 // opened counts the open lanes. While there are any, the clock is looked at.
 func (s *Scheduler) opened(n int) {
 	s.watching.Lock()
 	defer s.watching.Unlock()
-	s.open += n
+	open := s.open.Add(int32(n))
 	switch {
-	case s.open == 0:
+	case open == 0:
 		s.watch.Stop()
 	case s.watch == nil:
 		s.watch = time.AfterFunc(watchEvery, s.checkClock)
-	case n > 0 && s.open == 1:
+	case n > 0 && open == 1:
 		s.watch.Reset(watchEvery)
 	}
 }
@@ -224,7 +261,7 @@ func (s *Scheduler) checkClock() {
 	before := s.stepped
 	s.stepped = s.clock.steps.Load()
 	stepped := s.stepped != before
-	if s.open > 0 {
+	if s.open.Load() > 0 {
 		s.watch.Reset(watchEvery)
 	}
 	s.watching.Unlock()
@@ -234,7 +271,7 @@ func (s *Scheduler) checkClock() {
 	if s.hooks.Stepped != nil {
 		s.hooks.Stepped()
 	}
-	for _, l := range s.all() {
+	for _, l := range s.All() {
 		l.wake()
 	}
 }

@@ -7,13 +7,22 @@ import (
 )
 
 // Hooks connect a scheduler with whoever keeps its jobs. A queue in memory needs Dead at most. With Refill the lanes
-// hold a window of jobs that a store has: they know that the store has more, ask for it, and are never forgotten.
+// hold a window of jobs that a store has: they know that the store has more, and ask for it.
 type Hooks struct {
-	// Dead is called by the worker with each job whose outcome is Dead, before it is gone from its lane, and Settle
+	// New is called, with the scheduler locked, for each lane that is made. What it returns is the lane's Data.
+	New func(l *Lane) any
+	// Closed is called, without a lock, once a lane is closed and none of its handlers runs. The keeper has it Unload,
+	// and forgotten once the store holds nothing of it. nil = a lane that holds nothing is forgotten.
+	Closed func(l *Lane)
+	// Bound is called, with the lane locked, when a bound is set. It is the keeper's to see that it holds. nil = it is the
+	// lane's.
+	Bound func(l *Lane, b queue.Bound)
+	// Dead is called by the worker with each job whose outcome is Dead and its lane's bound, before it is gone from its
+	// lane, and Settle
 	// with each outcome before it is applied. They are called without a lock and may take their time; the place in the
 	// lane stays taken. Settle returns the outcome to apply, and whether the entry leaves the lane although that
 	// outcome is to run again. nil = apply it.
-	Dead   func(j queue.Job, out queue.Disposition)
+	Dead   func(j queue.Job, out queue.Disposition, b queue.Bound)
 	Settle func(ctx context.Context, l *Lane, e *Entry, j queue.Job, out queue.Disposition) (apply queue.Disposition, leaves bool)
 	// Start is called by the worker before a handler, which gets what it returns. nil = as it is.
 	Start func(ctx context.Context, l *Lane, e *Entry, j queue.Job) (context.Context, queue.Job)
@@ -65,13 +74,31 @@ func (s *Scheduler) NewEntry(j *queue.Job, ref *Ref) *Entry {
 // Name is the lane's.
 func (l *Lane) Name() string { return l.name }
 
+// Data is what Hooks.New returned for the lane.
+func (l *Lane) Data() any { return l.data }
+
+// Unload takes all that waits out of a lane that is closed and of which nothing runs, and reports whether it is. The
+// store has it all, and it is loaded when the lane is opened.
+func (l *Lane) Unload() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.isClosed() {
+		return false
+	}
+	l.purge()
+	l.stored = stored{next: unset}
+	return true
+}
+
 // Put adds an entry, whatever the bound and the window.
 func (l *Lane) Put(e *Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.countWaiting(1)
 	l.put(e)
 }
 
+// put adds an entry that is counted.
 func (l *Lane) put(e *Entry) {
 	l.add(e)
 	l.startWorker()
@@ -93,6 +120,7 @@ func (l *Lane) Offer(e *Entry) bool {
 		l.refill()
 		return false
 	}
+	l.countWaiting(1)
 	l.put(e)
 	return true
 }
@@ -100,11 +128,17 @@ func (l *Lane) Offer(e *Entry) bool {
 // leastUrgent is the least window of urgent jobs: they are few, and do not wait for a load.
 const leastUrgent = 16
 
-// Room is how many more jobs the window takes, and how many more urgent ones, which it takes however full it is.
-func (l *Lane) Room() (room, urgent int) {
+// BeginLoad begins to answer a Refill: it says how many more jobs the window takes, and how many more urgent ones, which
+// it takes however full it is. A lane that was closed meanwhile takes none, and has its answer.
+func (l *Lane) BeginLoad() (room, urgent int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.room()
+	if l.handler == nil {
+		l.stored.asked = false
+		return 0, 0, false
+	}
+	room, urgent = l.room()
+	return room, urgent, true
 }
 
 func (l *Lane) room() (room, urgent int) {
@@ -179,6 +213,22 @@ func (l *Lane) Take(e *Entry, evenStarted bool) bool {
 	}
 	l.remove(e)
 	return true
+}
+
+// Waits reports whether an entry is in the lane and has not started.
+func (l *Lane) Waits(e *Entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return e.place != nowhere && !e.ref.started
+}
+
+// ForgetBound takes the bound of a lane away that is closed, unless it was set since.
+func (l *Lane) ForgetBound() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isClosed() && !l.bounded {
+		l.setBound(queue.Bound{})
+	}
 }
 
 // State is what a lane holds at the moment.

@@ -32,6 +32,9 @@ func (l *Lane) work() {
 		running = false
 		l.store(&t)
 	}
+	if t.last {
+		l.s.release(l)
+	}
 }
 
 // turn is what a worker has in hand.
@@ -44,6 +47,7 @@ type turn struct {
 	ctx     context.Context
 	out     queue.Disposition // of job
 	leaves  bool              // the lane, although it is to run again
+	last    bool              // this worker was the last one of a lane that is closed
 }
 
 // call runs the handler; one that panics has failed.
@@ -67,7 +71,10 @@ func (l *Lane) call(t *turn) (out queue.Disposition) {
 // store makes the outcome durable where there is a store.
 func (l *Lane) store(t *turn) {
 	if dead := l.s.hooks.Dead; dead != nil && t.out.Action == queue.Dead {
-		dead(t.job, t.out)
+		l.mu.Lock()
+		bound := l.bound
+		l.mu.Unlock()
+		dead(t.job, t.out, bound)
 	}
 	if settle := l.s.hooks.Settle; settle != nil {
 		t.out, t.leaves = settle(t.ctx, l, t.entry, t.job, t.out)
@@ -92,6 +99,7 @@ func (l *Lane) next(t *turn, first bool) bool {
 	t.busy = l.startNext(t)
 	if !t.busy {
 		l.workers--
+		t.last = l.isClosed()
 		l.notify()
 		return false
 	}
@@ -134,7 +142,7 @@ func (l *Lane) startNext(t *turn) bool {
 		return true
 	}
 	t.own = l.arrived.pop()
-	l.waiting-- // nobody knows it by name or age
+	l.countWaiting(-1) // nobody knows it by name or age
 	return true
 }
 
@@ -162,11 +170,15 @@ func (l *Lane) abandon(t *turn) {
 	t.out = panicDisposition()
 	l.store(t)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.settle(t)
 	l.workers--
 	l.startWorker()
 	l.notify()
+	last := l.isClosed()
+	l.mu.Unlock()
+	if last {
+		l.s.release(l)
+	}
 }
 
 const (

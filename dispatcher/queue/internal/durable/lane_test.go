@@ -1,0 +1,153 @@
+package durable
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// TestAClosedLaneHoldsNothing in memory: what waits is in the store, and comes back in order when it is opened again,
+// also what was held back by a job that ran when it was closed.
+func TestAClosedLaneHoldsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
+		all := jobs(6)
+		for i := range all {
+			all[i].OrderKey = fmt.Sprint(i % 2)
+		}
+		started, release := make(chan struct{}, 2), make(chan struct{})
+		l := serve(t, q, 2, func(context.Context, queue.Job) queue.Disposition {
+			started <- struct{}{}
+			<-release
+			return queue.Disposition{}
+		})
+		require.NoError(t, q.Enqueue(t.Context(), all...))
+		<-started
+		<-started
+		stopped := make(chan error, 1)
+		go func() { stopped <- l.Stop(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, q.Enqueue(t.Context(), job("meanwhile")))
+		close(release)
+		require.NoError(t, <-stopped)
+		synctest.Wait()
+		assert.Zero(t, q.InMemory("a").Waiting)
+		assert.Empty(t, q.lane("a").held)
+		require.NoError(t, q.Enqueue(t.Context(), job("afterwards")))
+		assert.Zero(t, q.InMemory("a").Waiting)
+		var r ran
+		drain(t, serve(t, q, 1, r.handler(done)))
+		assert.Equal(t, []string{"e2", "e3", "meanwhile", "afterwards", "e4", "e5"}, r.order)
+	})
+}
+
+// TestLanesThatHoldNothingAreForgotten, some at a time, and with them their bounds; a store that cannot forget them does
+// so later.
+func TestLanesThatHoldNothingAreForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
+		use := func(name string) {
+			q.Bound(name, queue.Bound{Jobs: 1})
+			l, err := q.Open(name, queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+			require.NoError(t, err)
+			j := job("e")
+			j.Lane = name
+			require.NoError(t, q.Enqueue(t.Context(), j))
+			require.NoError(t, l.Drain(t.Context(), time.Time{}))
+			require.NoError(t, l.Stop(t.Context()))
+			synctest.Wait()
+		}
+		s.setFault(failing("forget"))
+		for i := range mostIdle {
+			use(fmt.Sprint("lane ", i))
+			s.number(q, fmt.Sprint("lane ", i), int64(i+1))
+		}
+		known := job("e")
+		known.Lane = "lane 7"
+		require.NoError(t, q.Enqueue(t.Context(), known))
+		assert.GreaterOrEqual(t, q.Stats().Lanes, mostIdle-1)
+		waits := job("waits")
+		waits.Lane = "lane 0"
+		more := job("more")
+		more.Lane = "lane 0"
+		require.NoError(t, q.Enqueue(t.Context(), waits))
+		require.NoError(t, q.Enqueue(t.Context(), more), "the bound is forgotten at once")
+		s.setFault(nil)
+		use("another")
+		assert.Equal(t, 1, q.Stats().Lanes)
+		c, err := q.Count(t.Context(), "lane 0")
+		require.NoError(t, err)
+		assert.Equal(t, queue.Counts{Due: 2}, c)
+		for range 2 * mostIdle { // a job that is known makes no lane
+			known.Lane = "lane 7"
+			require.NoError(t, q.Enqueue(t.Context(), known))
+		}
+		assert.LessOrEqual(t, q.Stats().Lanes, 2)
+	})
+}
+
+// number is what a store does with a lane's first job.
+func (s *fakeStore) number(q *Queue, name string, num int64) { q.lane(name).Num = num }
+
+// TestSmallCallsDoNotWaitForLargeOnes, but for one, however many there are.
+func TestSmallCallsDoNotWaitForLargeOnes(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
+		release := make(chan struct{})
+		s.setFault(func(op string) error {
+			if op == "begin" {
+				<-release
+			}
+			return nil
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("first"))) })
+		synctest.Wait()
+		for i := range 20 {
+			wg.Go(func() {
+				all := make([]queue.Job, 100)
+				for n := range all {
+					all[n] = job(fmt.Sprintf("%d-%d", i, n))
+					all[n].Lane = "flood"
+				}
+				assert.NoError(t, q.Enqueue(t.Context(), all...))
+			})
+		}
+		synctest.Wait()
+		wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("small"))) })
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		require.Len(t, s.jobs["a"], 2)
+		assert.LessOrEqual(t, s.jobs["a"][1].Ref.Num, int64(1+100+1), "after the first of the large calls")
+		assert.EqualValues(t, 1+2000+1, s.lastNum)
+	})
+}
+
+// TestKeptJobsAreLookedAtOnce: a backlog that is full of jobs to be kept costs no more with each new job.
+func TestKeptJobsAreLookedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
+		const kept = 200
+		asked := 0
+		bound := queue.Bound{Jobs: kept + 1, DropOldest: true, Keep: func(e event.Event) bool { asked++; return e.ID()[0] == 'e' }}
+		q.Bound("a", bound)
+		require.NoError(t, q.Enqueue(t.Context(), append(jobs(kept), job("old"))...))
+		require.NoError(t, q.Enqueue(t.Context(), job("young")))
+		assert.Equal(t, kept+1, asked)
+		for i := range 10 {
+			require.NoError(t, q.Enqueue(t.Context(), job(fmt.Sprint("younger", i))))
+		}
+		assert.LessOrEqual(t, asked, kept+1+10)
+		q.Bound("a", queue.Bound{Jobs: kept, DropOldest: true, Keep: func(event.Event) bool { return false }})
+		require.NoError(t, q.Enqueue(t.Context(), job("last")))
+		letters, err := q.DeadLetters(t.Context(), queue.Selection{})
+		require.NoError(t, err)
+		assert.Equal(t, "e0", letters[len(letters)-1].Event.ID(), "another bound keeps other jobs")
+	})
+}

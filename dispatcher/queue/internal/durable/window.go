@@ -1,0 +1,76 @@
+package durable
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+)
+
+// loadAll brings the next jobs of lanes into their windows. What is too much waits for the next transaction.
+func (w *writer) loadAll(all []*Lane, err error) {
+	for n := 0; len(all) > 0 && n < mostLoaded; all = all[1:] {
+		n += w.load(all[0], err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(all) > 0 && !w.closed {
+		w.loads = append(slices.Clip(all), w.loads...)
+	}
+}
+
+// entry makes the entry of a job that comes into memory.
+func (q *Queue) entry(j *Job) *lanes.Entry {
+	j.Ref.Steps = q.steps.Load()
+	j.Enqueued, j.FirstTried = j.Enqueued.Round(0), j.FirstTried.Round(0) // as the store keeps them
+	return q.scheduler.NewEntry(&j.Job, j.Ref)
+}
+
+// load brings the next jobs of a lane into its window, unless err says that the store cannot be used. It returns how
+// many.
+func (w *writer) load(l *Lane, err error) int {
+	room, urgent, ok := l.inner.BeginLoad()
+	if !ok {
+		return 0
+	}
+	l.serving = true
+	var loaded Loaded
+	if err == nil {
+		loaded, err = w.queue.Store.Load(l, LoadQuery{
+			Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: urgent,
+			Held: func(num int64) bool { return l.held.Get(num) != nil },
+		})
+	}
+	was := l.unreadable
+	l.unreadable = err != nil
+	if err != nil {
+		l.inner.NotLoaded()
+		time.AfterFunc(lastPause, l.inner.Reload)
+		if !was {
+			w.queue.Log.Error("tocsin: the queue's jobs cannot be read; the route waits", "route", l.Name,
+				"error", w.queue.Store.Error("read jobs", err))
+		}
+		return 0
+	}
+	if was {
+		w.queue.Log.Info("tocsin: the queue's jobs can be read again", "route", l.Name)
+	}
+	for _, j := range loaded.Jobs {
+		if l.held.Get(j.Ref.Num) == nil { // an urgent one may come twice
+			e := w.queue.entry(j)
+			l.held.Set(j.Ref.Num, e)
+			l.inner.Put(e)
+		}
+	}
+	l.cursor = max(l.cursor, loaded.Cursor)
+	l.inner.Loaded(loaded.More, loaded.Urgent, loaded.Next)
+	return len(loaded.Jobs)
+}
+
+// unload takes what waits in a lane that was closed out of memory, unless it was opened again.
+func (w *writer) unload(l *Lane) {
+	if l.inner.Unload() {
+		l.held, l.serving, l.cursor, l.unreadable = lanes.Map[int64, *lanes.Entry]{}, false, 0, false
+		w.checkIdle(l)
+	}
+}

@@ -1,0 +1,79 @@
+package memoryqueue
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+)
+
+// heap is what is in use once the garbage is gone, that of pools included.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
+
+// TestNamesComeAndGo: lanes that were used and are closed and empty leave nothing, however many there were at a time,
+// beside what is known of the latest events.
+func TestNamesComeAndGo(t *testing.T) {
+	const names = 100_000
+	for _, atOnce := range []int{100, 10_000} { // the runtime itself keeps 16 bytes for each timer there was at a time
+		t.Run(fmt.Sprint(atOnce, " at once"), func(t *testing.T) {
+			m := New(Options{IDWindow: 1000})
+			use := func(name string) queue.Lane {
+				m.Bound(name, queue.Bound{Jobs: 10, Group: "group of " + name, GroupJobs: 10, DropOldest: true, DeadLetters: 3, DeadLetterAge: time.Hour})
+				l, err := m.Open(name, queue.LaneOptions{Limit: 1}, func(_ context.Context, j queue.Job) queue.Disposition {
+					if j.Attempt == 0 {
+						return queue.Disposition{Action: queue.Dead, Reason: "no use"}
+					}
+					return queue.Disposition{}
+				})
+				require.NoError(t, err)
+				done := queue.Job{Event: revoked(name, "done"), Lane: name, Attempt: 1, OrderKey: name}
+				dead := queue.Job{Event: revoked("dead-"+name, "dead"), Lane: name}
+				later := queue.Job{Event: revoked("later-"+name, "later"), Lane: name, NotBefore: time.Now().Add(time.Hour)}
+				require.NoError(t, m.Enqueue(t.Context(), done, dead))
+				require.NoError(t, m.Schedule(t.Context(), "key", later))
+				return l
+			}
+			leave := func(name string, l queue.Lane) {
+				require.NoError(t, l.Drain(t.Context(), time.Time{}))
+				found, err := m.Cancel(t.Context(), name, "key")
+				require.NoError(t, err)
+				require.True(t, found)
+				n, err := m.Discard(t.Context(), queue.Selection{Lane: name})
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				require.NoError(t, l.Stop(t.Context()))
+			}
+			some := func(first, n int) {
+				open := make([]queue.Lane, n)
+				for i := range open {
+					open[i] = use(fmt.Sprint("lane", first+i))
+				}
+				for i, l := range open {
+					leave(fmt.Sprint("lane", first+i), l)
+				}
+			}
+			some(0, 1000) // the window is full
+			before := heap()
+			for first := 1000; first < names; first += atOnce {
+				some(first, min(atOnce, names-first))
+			}
+			assert.Less(t, heap()-before, int64(1<<20))
+			left, err := m.Lanes(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, left)
+			runtime.KeepAlive(m)
+		})
+	}
+}

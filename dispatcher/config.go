@@ -30,6 +30,10 @@ type Config struct {
 	// them nor in the catalogue is a mistake; without, only one that is nearly a type of the catalogue. See
 	// event.Filter.Validate.
 	EventTypes []event.Type
+	// TenantBacklog is the most deliveries that wait in all lanes of one tenant together, so that its flood takes
+	// nobody else's room; 0 = no such bound. It does not count for routes without a tenant and those of AnyTenant. With
+	// a queue that cannot bound it (queue.Properties), one that is set is a *channel.ConfigError.
+	TenantBacklog int
 }
 
 // MaxNameLength is the most characters of a route's name.
@@ -94,6 +98,16 @@ func validateSource(source string) error {
 		return configError(channel.CodeInvalid, "Source", invalid.Problem, invalid.Remedy)
 	}
 	return err
+}
+
+func (e *Engine) validateTenantBacklog() error {
+	switch {
+	case e.tenantBacklog < 0:
+		return configError(channel.CodeRange, "TenantBacklog", "is negative", "leave it out for no bound")
+	case e.tenantBacklog > 0 && !e.queue.Properties().Bounded:
+		return configError(channel.CodeConflict, "TenantBacklog", "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
+	}
+	return nil
 }
 
 func configError(code channel.ConfigCode, path, problem, remedy string) *channel.ConfigError {
@@ -185,10 +199,16 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	if !properties.Bounded && r.Backlog != (Backlog{}) {
 		c.add("Backlog", channel.CodeConflict, "is set, but this queue does not bound lanes", "leave it out: the queue's storage is the bound")
 	}
-	c.notNegative("Backlog.Jobs", int64(r.Backlog.Jobs), "leave it out for the default of 10,000")
+	c.notNegative("Backlog.Jobs", int64(r.Backlog.Jobs), "leave it out for the queue's default")
 	if r.Backlog.Overflow > DropOldest {
 		c.add("Backlog.Overflow", channel.CodeUnknown, "is unknown", "reject new events or drop the oldest")
 	}
+	if !properties.DeadBounded && r.DeadLetters != (DeadLetterLimit{}) {
+		c.add("DeadLetters", channel.CodeConflict, "is set, but this queue does not bound the dead letters of a lane",
+			"leave it out: the queue's own configuration says how many are kept")
+	}
+	c.notNegative("DeadLetters.Count", int64(r.DeadLetters.Count), "leave it out for the default of 1,000")
+	c.notNegative("DeadLetters.Age", int64(r.DeadLetters.Age), "leave it out for no limit")
 	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
 	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
 	if span, ends := askPolicy(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {

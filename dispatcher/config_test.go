@@ -313,12 +313,12 @@ func TestConfigErrorsOfTypedNils(t *testing.T) {
 	}
 }
 
-// unbounded is a queue that does not bound its lanes.
+// unbounded is a queue that bounds nothing.
 type unbounded struct{ queue.Queue }
 
 func (u unbounded) Properties() queue.Properties {
 	p := u.Queue.Properties()
-	p.Bounded = false
+	p.Bounded, p.DeadBounded = false, false
 	return p
 }
 

@@ -34,37 +34,64 @@ type DeadLetterFilter struct {
 	Limit   int       // the earliest so many; 0 = no limit
 }
 
+// deadSelection is a part of what a DeadLetterFilter selects.
+type deadSelection struct {
+	queue.Selection
+
+	tenant string // whose events it selects, other than AnyTenant's
+}
+
 // selections are what the filter selects, as the queue knows it: by lane.
-func (e *Engine) selections(ctx context.Context, f DeadLetterFilter) ([]queue.Selection, error) {
+func (e *Engine) selections(ctx context.Context, f DeadLetterFilter) ([]deadSelection, error) {
 	all := queue.Selection{IDs: f.IDs, Since: f.Since, After: f.After, Limit: f.Limit}
 	if f.Tenants == nil && f.Routes == nil {
-		return []queue.Selection{all}, nil
+		return []deadSelection{{all, AnyTenant}}, nil
 	}
-	var lanes []string
-	for _, id := range f.Routes {
-		lanes = append(lanes, id.String())
-	}
-	if len(f.Tenants) > 0 {
-		known, err := e.queue.Lanes(ctx)
+	var some []deadSelection
+	routes := slices.Clone(f.Routes)
+	for _, tenant := range unique(f.Tenants) {
+		if tenant != "" {
+			s := all
+			s.LanePrefix = RouteID{Tenant: tenant}.String()
+			some = append(some, deadSelection{s, tenant})
+			continue
+		}
+		known, err := e.queue.Lanes(ctx) // their names have nothing in common
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range known {
-			if slices.Contains(f.Tenants, channel.ParseRouteID(name).Tenant) {
-				lanes = append(lanes, name)
+			if id := channel.ParseRouteID(name); id.Tenant == "" {
+				routes = append(routes, id)
 			}
 		}
 	}
-	slices.Sort(lanes)
-	var some []queue.Selection
-	for _, all.Lane = range slices.Compact(lanes) {
-		some = append(some, all)
+	for _, id := range unique(routes) {
+		s := deadSelection{all, id.Tenant}
+		s.Lane = id.String()
+		if s.Lane == ScheduleLane {
+			s.tenant = AnyTenant
+		}
+		if id.Tenant == "" || !slices.Contains(f.Tenants, id.Tenant) {
+			some = append(some, s)
+		}
 	}
 	return some, nil
 }
 
-// DeadLetters lists dead deliveries, the earliest first. How many are kept is said by Route.Backlog and the queue. Of a
-// route or a tenant that is named, events of another tenant are left out, should its lane hold any.
+// unique returns the values, each once, in the order in which they come.
+func unique[T comparable](values []T) (once []T) {
+	seen := map[T]bool{}
+	for _, v := range values {
+		if !seen[v] {
+			seen[v], once = true, append(once, v)
+		}
+	}
+	return once
+}
+
+// DeadLetters lists dead deliveries, the earliest first. How many are kept is said by Route.DeadLetters and the queue.
+// Of a route or a tenant that is named, events of another tenant are left out, should its lane hold any.
 // errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
 	selections, err := e.selections(ctx, f)
@@ -86,21 +113,19 @@ func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLet
 	return all, nil
 }
 
-// deadLetters lists those of a lane that are of its tenant, or all, by page.
-func (e *Engine) deadLetters(ctx context.Context, s queue.Selection) ([]DeadLetter, error) {
-	tenant := channel.ParseRouteID(s.Lane).Tenant
-	every := s.Lane == "" || s.Lane == ScheduleLane || tenant == AnyTenant
+// deadLetters lists those of one selection, by page.
+func (e *Engine) deadLetters(ctx context.Context, s deadSelection) ([]DeadLetter, error) {
 	limit := s.Limit
 	var all []DeadLetter
 	for {
-		page, err := e.queue.DeadLetters(ctx, s)
+		page, err := e.queue.DeadLetters(ctx, s.Selection)
 		if err != nil {
 			return nil, err
 		}
 		full := limit > 0 && len(page) == s.Limit
 		for _, l := range page {
 			s.After = l.Seq
-			if every || l.Event.Tenant() == tenant {
+			if s.tenant == AnyTenant || l.Event.Tenant() == s.tenant {
 				all = append(all, deadLetterOf(l))
 			}
 		}
@@ -141,18 +166,18 @@ func (e *Engine) eachSelection(ctx context.Context, f DeadLetterFilter, do func(
 	}
 	for i := 0; err == nil && i < len(selections); i++ {
 		var n int
-		n, err = do(selections[i])
+		n, err = do(selections[i].Selection)
 		done += n
 	}
 	return done, err
 }
 
-// earliest are selections of the first dead letters of several lanes, by their ids.
-func (e *Engine) earliest(ctx context.Context, f DeadLetterFilter) ([]queue.Selection, error) {
+// earliest selects the first dead letters of several lanes, by their ids.
+func (e *Engine) earliest(ctx context.Context, f DeadLetterFilter) ([]deadSelection, error) {
 	letters, err := e.DeadLetters(ctx, f)
 	ids := make([]string, len(letters))
 	for i, l := range letters {
 		ids[i] = l.ID
 	}
-	return []queue.Selection{{IDs: ids}}, err
+	return []deadSelection{{queue.Selection{IDs: ids}, AnyTenant}}, err
 }

@@ -28,7 +28,9 @@ type Engine struct {
 	log       *slog.Logger
 	source    string
 	types     []event.Type // the host's own
-	table     atomic.Pointer[routeTable]
+	// tenantBacklog is Config.TenantBacklog.
+	tenantBacklog int
+	table         atomic.Pointer[routeTable]
 
 	// calls lets in what adds jobs, so that once Shutdown has closed it nothing is added behind its back.
 	calls          gate
@@ -62,17 +64,18 @@ type Engine struct {
 func New(c Config) (*Engine, error) {
 	parts := errors.Join(validatePart("Queue", c.Queue), validatePart("DedupStore", c.DedupStore), validateSource(c.Source))
 	e := &Engine{
-		queue:    c.Queue,
-		dedup:    c.DedupStore,
-		log:      c.Logger,
-		source:   c.Source,
-		types:    slices.Clone(c.EventTypes),
-		calls:    gate{empty: make(chan struct{})},
-		admin:    make(chan struct{}, 1),
-		finished: make(chan struct{}),
-		lanes:    map[RouteID]*lane{},
-		uses:     map[channel.Channel]*channelUse{},
-		unused:   map[*channelUse]struct{}{},
+		queue:         c.Queue,
+		dedup:         c.DedupStore,
+		log:           c.Logger,
+		source:        c.Source,
+		types:         slices.Clone(c.EventTypes),
+		tenantBacklog: c.TenantBacklog,
+		calls:         gate{empty: make(chan struct{})},
+		admin:         make(chan struct{}, 1),
+		finished:      make(chan struct{}),
+		lanes:         map[RouteID]*lane{},
+		uses:          map[channel.Channel]*channelUse{},
+		unused:        map[*channelUse]struct{}{},
 	}
 	if isNil(e.queue) {
 		e.queue = memoryqueue.New(memoryqueue.Options{})
@@ -86,6 +89,7 @@ func New(c Config) (*Engine, error) {
 	promises := e.queue.Properties()
 	e.precision, e.clock = 2*promises.Precision, newClock(promises.MovedTimes)
 	e.observers = observers{slices.Clone(c.Observers), e.log}
+	parts = errors.Join(parts, e.validateTenantBacklog())
 	e.table.Store(newRouteTable())
 	p, err := e.plan(c.Routes, scope{all: true})
 	if err := errors.Join(parts, err); err != nil {

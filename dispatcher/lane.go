@@ -63,11 +63,21 @@ func (l *lane) install(r *activeRoute) (previous *activeRoute, retried bool) {
 		r.destination.follow(r.Protect.Breaker, retried)
 	}
 	l.swap(r)
-	l.engine.queue.Bound(l.name, queue.Bound{
-		Jobs: r.Backlog.Jobs, DropOldest: r.Backlog.Overflow == DropOldest, Keep: isBreakGlass, Dropped: l.dropped,
-	})
+	l.engine.queue.Bound(l.name, l.bound(r))
 	l.setLimit()
 	return previous, retried
+}
+
+// bound is what the lane may hold.
+func (l *lane) bound(r *activeRoute) queue.Bound {
+	b := queue.Bound{
+		Jobs: r.Backlog.Jobs, DropOldest: r.Backlog.Overflow == DropOldest, Keep: isBreakGlass, Dropped: l.dropped,
+		DeadLetters: r.DeadLetters.Count, DeadLetterAge: r.DeadLetters.Age,
+	}
+	if l.engine.tenantBacklog > 0 && r.Tenant != "" && r.Tenant != AnyTenant {
+		b.Group, b.GroupJobs = r.Tenant, l.engine.tenantBacklog
+	}
+	return b
 }
 
 // follow makes a destination that was in use before obey the settings of a changed route. With retry it gets another

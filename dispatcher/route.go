@@ -42,6 +42,8 @@ type Route struct {
 	Dedup   channel.DedupOptions
 	Rate    Rate    // zero = unlimited
 	Backlog Backlog // zero = what the queue does by itself
+	// DeadLetters bounds the dead letters that are kept of the route; zero = what the queue does by itself.
+	DeadLetters DeadLetterLimit
 	// MaxAge is how long after it was dispatched an event is still worth delivering; negative = forever. 0 = 24 h, or
 	// what Retry needs to run to its end, if that is known (retry.Span), and a quarter and an hour more. One that is
 	// set and too short for Retry is a mistake. Older deliveries are dead: nobody wants yesterday's approvals after an
@@ -120,11 +122,18 @@ func name[T ~uint8](v T, names ...string) string {
 	return "unknown"
 }
 
-// Backlog bounds what waits in a lane of a memory queue. Any other queue is limited by its storage: there, one that is
-// set is a *channel.ConfigError.
+// Backlog bounds what waits in a lane. With a queue that cannot bound it (queue.Properties), one that is set is a
+// *channel.ConfigError. See also Config.TenantBacklog.
 type Backlog struct {
-	Jobs     int // 0 = 10,000
+	Jobs     int // 0 = 10,000 in memory, and what the storage holds in a durable queue
 	Overflow Overflow
+}
+
+// DeadLetterLimit bounds the dead letters of a lane. With a queue that cannot do so (queue.Properties), one that is set
+// is a *channel.ConfigError.
+type DeadLetterLimit struct {
+	Count int           // with one more, the oldest goes; 0 = 1,000
+	Age   time.Duration // how long one is kept, to the second; 0 = for ever, or as long as the queue is configured to
 }
 
 // Overflow says what gives way when a backlog is full.
@@ -172,7 +181,7 @@ func (r Route) withDefaults() Route {
 // equal reports whether two routes, with their defaults, are the same for certain. Functions are not comparable.
 func (r *Route) equal(o Route) bool {
 	return r.Name == o.Name && r.Tenant == o.Tenant && r.Events == o.Events && r.Timeout == o.Timeout &&
-		r.Concurrency == o.Concurrency && r.Order == o.Order && r.Rate == o.Rate && r.Backlog == o.Backlog &&
+		r.Concurrency == o.Concurrency && r.Order == o.Order && r.Rate == o.Rate && r.Backlog == o.Backlog && r.DeadLetters == o.DeadLetters &&
 		r.MaxAge == o.MaxAge && r.State == o.State && r.Protect == o.Protect &&
 		sameValue(r.Channel, o.Channel) && sameValue(r.Retry, o.Retry) && sameDedup(r.Dedup, o.Dedup) && len(r.Use)+len(o.Use) == 0
 }

@@ -1,0 +1,250 @@
+// Package testserver finds or starts the database servers that tests of nested modules need. It imports no driver.
+package testserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a kind of server, and the one that was found or started in this process. Safe for concurrent use.
+type Server struct {
+	name     string   // for people
+	variable string   // of the environment: the address of one that runs
+	usual    []string // addresses to try
+	install  string   // how to get it
+	start    func(*instance) (address string, err error)
+
+	mu      sync.Mutex
+	address string
+	own     *instance
+}
+
+// PostgreSQL is a server of that kind: TOCSIN_POSTGRESQL is the URL of a database in which a test may make schemas and
+// roles.
+func PostgreSQL() *Server {
+	return &Server{
+		name: "PostgreSQL", variable: "TOCSIN_POSTGRESQL", install: "install the package postgresql",
+		usual: []string{"postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"},
+		start: startPostgreSQL,
+	}
+}
+
+// MariaDB is a server of that kind: TOCSIN_MYSQL is the data source name, in the form of go-sql-driver/mysql and without
+// a database, of a user who may make databases. MySQL will do.
+func MariaDB() *Server {
+	return &Server{
+		name: "MariaDB", variable: "TOCSIN_MYSQL", install: "install the package mariadb-server",
+		usual: []string{"root@tcp(127.0.0.1:3306)/"},
+		start: startMariaDB,
+	}
+}
+
+// Address returns that of a server that answers to ping: the one of the variable, the usual one on loopback, or one that
+// is started from what is installed and runs until Stop. Without any, the test is skipped.
+func (s *Server) Address(tb testing.TB, ping func(address string) error) string {
+	tb.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.address != "" {
+		return s.address
+	}
+	if set := os.Getenv(s.variable); set != "" {
+		if err := ping(set); err != nil {
+			tb.Fatalf("%s of %s does not answer: %v", s.name, s.variable, err)
+		}
+		s.address = set
+		return set
+	}
+	for _, address := range s.usual {
+		if ping(address) == nil {
+			s.address = address
+			return address
+		}
+	}
+	s.own = &instance{}
+	address, err := s.start(s.own)
+	if errors.Is(err, exec.ErrNotFound) {
+		tb.Skipf("needs %s: %s, or set %s to the address of one", s.name, s.install, s.variable)
+	}
+	if err == nil {
+		err = s.own.wait(func() error { return ping(address) })
+	}
+	if err != nil {
+		s.own.stop()
+		tb.Fatalf("start %s: %v", s.name, err)
+	}
+	s.address = address
+	return address
+}
+
+// Stop stops the server if it was started here.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own != nil {
+		s.own.stop()
+	}
+	s.own, s.address = nil, ""
+}
+
+// instance is a server that was started here.
+type instance struct {
+	folder string
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	ended  chan struct{} // closed when it has; nil = it was not started
+}
+
+const startTime = time.Minute
+
+// wait returns once ready does not fail any more.
+func (i *instance) wait(ready func() error) error {
+	deadline := time.After(startTime)
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-i.ended:
+			return fmt.Errorf("it ended: %s", i.output.Bytes())
+		case <-deadline:
+			return fmt.Errorf("it does not answer: %w", err)
+		}
+	}
+}
+
+func (i *instance) stop() {
+	if i.ended != nil {
+		_ = i.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-i.ended:
+		case <-time.After(10 * time.Second):
+			_ = i.cmd.Process.Kill()
+			<-i.ended
+		}
+	}
+	_ = os.RemoveAll(i.folder)
+}
+
+// run starts the server in the background.
+func (i *instance) run(cmd *exec.Cmd) error {
+	cmd.Stdout, cmd.Stderr = &i.output, &i.output
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	i.cmd, i.ended = cmd, make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(i.ended)
+	}()
+	return nil
+}
+
+// makeFolder makes the folder of the data, which belongs to account.
+func (i *instance) makeFolder(account string) error {
+	var err error
+	if i.folder, err = os.MkdirTemp("", "testserver"); err != nil || os.Getuid() != 0 {
+		return err
+	}
+	owner, err := user.Lookup(account)
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(owner.Uid)
+	if err != nil {
+		return err
+	}
+	return os.Chown(i.folder, uid, -1)
+}
+
+// as makes a command that runs under account if this process runs as root, which the servers refuse to.
+func as(account, program string, args ...string) *exec.Cmd {
+	if os.Getuid() == 0 {
+		args = append([]string{"--reuid", account, "--regid", account, "--clear-groups", program}, args...)
+		program = "setpriv"
+	}
+	return exec.CommandContext(context.Background(), program, args...) // stopped by Stop
+}
+
+// find returns the path of a program, in PATH or where patterns lead, the newest version of several.
+func find(name string, patterns ...string) (string, error) {
+	for _, pattern := range patterns {
+		if found, _ := filepath.Glob(filepath.Join(pattern, name)); len(found) > 0 {
+			return slices.Max(found), nil
+		}
+	}
+	return exec.LookPath(name)
+}
+
+func freePort() (int, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func startPostgreSQL(i *instance) (string, error) {
+	const account = "postgres"
+	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+	if err != nil {
+		return "", err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	if err := i.makeFolder(account); err != nil {
+		return "", err
+	}
+	data := filepath.Join(i.folder, "data")
+	if out, err := as(account, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	err = i.run(as(account, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+i.folder, "-c", "max_connections=200"))
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), err
+}
+
+func startMariaDB(i *instance) (string, error) {
+	const account = "mysql"
+	server, err := find("mariadbd", "/usr/sbin", "/usr/libexec")
+	if err != nil {
+		return "", err
+	}
+	install, err := find("mariadb-install-db", "/usr/bin")
+	if err != nil {
+		return "", err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	if err := i.makeFolder(account); err != nil {
+		return "", err
+	}
+	data := filepath.Join(i.folder, "data")
+	if out, err := as(account, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal").
+		CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mariadb-install-db: %w: %s", err, out)
+	}
+	err = i.run(as(account, server, "--no-defaults", "--datadir="+data, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port),
+		"--socket="+filepath.Join(i.folder, "socket"), "--pid-file="+filepath.Join(i.folder, "pid")))
+	return fmt.Sprintf("root@tcp(127.0.0.1:%d)/", port), err
+}

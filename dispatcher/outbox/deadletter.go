@@ -71,7 +71,7 @@ func (o *Outbox) DeadLetters(ctx context.Context, db *sql.DB, after int64, limit
 	if err != nil {
 		return nil, fmt.Errorf("outbox: dead letters: %w", err)
 	}
-	defer found.Close()
+	defer func() { _ = found.Close() }()
 	var all []DeadLetter
 	for found.Next() {
 		var r row

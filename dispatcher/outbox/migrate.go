@@ -53,7 +53,7 @@ func (o *Outbox) Migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return fmt.Errorf("outbox: migrate: %w", err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := o.migrate(ctx, c, steps); err != nil {
 		return fmt.Errorf("outbox: migrate: %w", err)
 	}

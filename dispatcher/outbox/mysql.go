@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,9 @@ func (mySQL) quote(name string) string { return "`" + name + "`" }
 func (mySQL) bind(query string) string { return query }
 
 // now counts from UTC, so that no session's time zone is in it.
-func (mySQL) now() string { return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)" }
+func (mySQL) now() string {
+	return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)"
+}
 
 // migrations end in the table that says which were made, because each statement commits for itself.
 func (m mySQL) migrations(t tables) [][]string {
@@ -73,7 +76,7 @@ func (mySQL) openTransaction(ctx context.Context, db *sql.DB) (openTransaction, 
 	var seconds int64
 	err := db.QueryRowContext(ctx, `SELECT trx_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()), CONCAT('thread ', trx_mysql_thread_id)
 FROM information_schema.innodb_trx WHERE trx_rows_modified > 0 ORDER BY trx_started LIMIT 1`).Scan(&t.id, &seconds, &t.session)
-	if err == sql.ErrNoRows { //nolint:errorlint // what QueryRow documents
+	if errors.Is(err, sql.ErrNoRows) {
 		return openTransaction{}, nil
 	}
 	t.age = time.Duration(seconds) * time.Second

@@ -98,26 +98,36 @@ type snapshotFeed struct {
 	last  int64  // the last id of the page before
 }
 
-// planner keeps the feed's queries on their indexes: when a table is new, empty or bloated, the planner's guesses cost
+// planner keeps the feed's statements on their indexes: when a table is new, empty or bloated, the planner's guesses cost
 // a hundred times what the query does.
 const planner = `SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
 	set_config('max_parallel_workers_per_gather', '0', true)`
 
+// begin begins a transaction with these settings.
+func (f *snapshotFeed) begin(ctx context.Context, db *sql.DB, readOnly bool) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, planner); err != nil {
+		_ = tx.Rollback()
+		return nil, err
+	}
+	return tx, nil
+}
+
 func (f *snapshotFeed) next(ctx context.Context, db *sql.DB) ([]row, error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: true})
+	tx, err := f.begin(ctx, db, true)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }() // only read
-	if _, err := tx.ExecContext(ctx, planner); err != nil {
-		return nil, err
-	}
 	query, args := f.query()
 	found, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
+	defer func() { _ = found.Close() }()
 	p := page{}
 	snapshot := ""
 	for !p.full() && found.Next() {
@@ -170,8 +180,15 @@ func (f *snapshotFeed) query() (query string, args []any) {
 
 func (f *snapshotFeed) remove(ctx context.Context, db *sql.DB, ids []int64) error {
 	array := strings.ReplaceAll(strings.Trim(fmt.Sprint(ids), "[]"), " ", ",")
-	_, err := db.ExecContext(ctx, `DELETE FROM `+f.table+` WHERE id = ANY ($1::bigint[])`, "{"+array+"}")
-	return err
+	tx, err := f.begin(ctx, db, false)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM `+f.table+` WHERE id = ANY ($1::bigint[])`, "{"+array+"}"); err != nil {
+		_ = tx.Rollback()
+		return err
+	}
+	return tx.Commit()
 }
 
 func (f *snapshotFeed) flush(context.Context, *sql.DB) error { return nil }

@@ -85,9 +85,9 @@ func (sqlite) feed(t tables) feed { return &cursorFeed{table: t.rows} }
 // order of commits. It deletes seldom, because each deletion waits for, and delays, the host's transactions.
 type cursorFeed struct {
 	table   string
-	last    int64 // the last id that was read
-	removed int64 // the last id that is to be deleted
-	pending int   // how many are
+	last    int64     // the last id that was read
+	removed int64     // the last id that is to be deleted
+	pending int       // how many are
 	flushed time.Time // when they were last, or could not be
 	locked  bool      // they could not be
 }
@@ -140,7 +140,7 @@ func readPage(ctx context.Context, db *sql.DB, query string, args ...any) (page,
 	if err != nil {
 		return p, err
 	}
-	defer found.Close()
+	defer func() { _ = found.Close() }()
 	for !p.full() && found.Next() {
 		var r row
 		if err := r.scan(found); err != nil {

@@ -25,7 +25,7 @@ type tables struct {
 }
 
 // validName is what needs no escape within quotes, in any of the databases.
-var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) //nolint:gochecknoglobals // read-only
+var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // newTables makes the names from "table" or "schema.table".
 func newTables(table string, quote func(string) string) (tables, error) {

@@ -3,10 +3,12 @@ package testserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -25,7 +27,7 @@ type Server struct {
 	variable string   // of the environment: the address of one that runs
 	usual    []string // addresses to try
 	install  string   // how to get it
-	start    func(*instance) (address string, err error)
+	start    func(testing.TB, *instance) (address string, err error)
 
 	mu      sync.Mutex
 	address string
@@ -75,7 +77,7 @@ func (s *Server) Address(tb testing.TB, ping func(address string) error) string 
 		}
 	}
 	s.own = &instance{}
-	address, err := s.start(s.own)
+	address, err := s.start(tb, s.own)
 	if errors.Is(err, exec.ErrNotFound) {
 		tb.Skipf("needs %s: %s, or set %s to the address of one", s.name, s.install, s.variable)
 	}
@@ -196,11 +198,11 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func startPostgreSQL(i *instance) (string, error) {
+func startPostgreSQL(_ testing.TB, i *instance) (string, error) {
 	const account = "postgres"
 	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 	if err != nil {
@@ -222,7 +224,7 @@ func startPostgreSQL(i *instance) (string, error) {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), err
 }
 
-func startMariaDB(i *instance) (string, error) {
+func startMariaDB(_ testing.TB, i *instance) (string, error) {
 	const account = "mysql"
 	server, err := find("mariadbd", "/usr/sbin", "/usr/libexec")
 	if err != nil {
@@ -247,4 +249,49 @@ func startMariaDB(i *instance) (string, error) {
 	err = i.run(as(account, server, "--no-defaults", "--datadir="+data, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port),
 		"--socket="+filepath.Join(i.folder, "socket"), "--pid-file="+filepath.Join(i.folder, "pid")))
 	return fmt.Sprintf("root@tcp(127.0.0.1:%d)/", port), err
+}
+
+// PgBouncer is a pooler in transaction mode in front of the PostgreSQL whose URL upstream returns: TOCSIN_PGBOUNCER is
+// the URL of one that runs.
+func PgBouncer(upstream func(testing.TB) string) *Server {
+	return &Server{
+		name: "PgBouncer", variable: "TOCSIN_PGBOUNCER", install: "install the package pgbouncer",
+		start: func(tb testing.TB, i *instance) (string, error) { return startPgBouncer(i, upstream(tb)) },
+	}
+}
+
+func startPgBouncer(i *instance, upstream string) (string, error) {
+	const account = "postgres"
+	program, err := find("pgbouncer", "/usr/sbin")
+	if err != nil {
+		return "", err
+	}
+	server, err := url.Parse(upstream)
+	if err != nil {
+		return "", err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	if err := i.makeFolder(account); err != nil {
+		return "", err
+	}
+	settings := filepath.Join(i.folder, "pgbouncer.ini")
+	if err := os.WriteFile(settings, fmt.Appendf(nil, `[databases]
+* = host=%s port=%s user=%s
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 20
+max_client_conn = 500
+`, server.Hostname(), cmp.Or(server.Port(), "5432"), server.User.Username(), port), 0o644); err != nil {
+		return "", err
+	}
+	address := *server
+	address.Host = fmt.Sprintf("127.0.0.1:%d", port)
+	return address.String(), i.run(as(account, program, settings))
 }

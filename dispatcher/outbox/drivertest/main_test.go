@@ -8,11 +8,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(childVariable); role != "" {
-		os.Exit(child(role))
+	if plan := os.Getenv(planVariable); plan != "" {
+		runChild(plan)
+		return
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		stopServers()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(suite{m})
+}
+
+// suite stops the servers behind the tests.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	defer stopServers()
+	return s.M.Run()
 }

@@ -22,9 +22,11 @@ import (
 var (
 	postgreSQL = testserver.PostgreSQL()
 	mariaDB    = testserver.MariaDB()
+	pooler     = testserver.PgBouncer(func(tb testing.TB) string { return postgreSQL.Address(tb, ping("pgx")) })
 )
 
 func stopServers() {
+	pooler.Stop()
 	postgreSQL.Stop()
 	mariaDB.Stop()
 }
@@ -51,14 +53,6 @@ type place struct {
 	schema  string // of the tables; "" = where the connection makes them
 }
 
-// table is the name of one in this place.
-func (p place) table(name string) string {
-	if p.schema != "" {
-		return p.schema + "." + name
-	}
-	return name
-}
-
 func (p place) open(tb testing.TB) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open(p.driver, p.address)
@@ -77,7 +71,10 @@ func on(t *testing.T, test func(t *testing.T, p place)) {
 		name string
 		make func(tb testing.TB) place
 	}{{"PostgreSQL", onPostgreSQL}, {"SQLite", onSQLite}, {"MySQL", onMySQL}} {
-		t.Run(at.name, func(t *testing.T) { test(t, at.make(t)) })
+		t.Run(at.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, at.make(t))
+		})
 	}
 }
 
@@ -86,6 +83,15 @@ func onPostgreSQL(tb testing.TB) place {
 	tb.Helper()
 	p := place{outbox.PostgreSQL, "pgx", postgreSQL.Address(tb, ping("pgx")), newName()}
 	p.execute(tb, "CREATE SCHEMA "+p.schema, "DROP SCHEMA "+p.schema+" CASCADE")
+	return p
+}
+
+// throughPooler makes a schema and reaches it through pgbouncer in transaction mode. Mode is how pgx runs queries: its
+// default uses prepared statements, which such a pooler does not keep.
+func throughPooler(tb testing.TB, mode string) place {
+	tb.Helper()
+	p := onPostgreSQL(tb)
+	p.address = pooler.Address(tb, ping("pgx")) + "&default_query_exec_mode=" + mode
 	return p
 }
 

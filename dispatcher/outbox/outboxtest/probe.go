@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -145,7 +144,7 @@ func (p *probe) relay(d dispatcher.Dispatcher) *running {
 func (p *probe) relayOf(box *outbox.Outbox, d dispatcher.Dispatcher) *running {
 	p.Helper()
 	r, err := outbox.NewRelay(p.db, box, d, outbox.RelayOptions{
-		Poll: poll, Lease: lease, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Poll: poll, Lease: lease, Logger: slog.New(slog.DiscardHandler),
 	})
 	p.must(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.ctx))

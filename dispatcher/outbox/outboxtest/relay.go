@@ -61,11 +61,10 @@ func oneRule(p *probe) {
 	for _, s := range sinks {
 		relays[s] = p.relay(s)
 	}
-	written, n := []string{}, 0
+	n := 0
 	for len(relays) > 0 {
 		ids := numbered(fmt.Sprintf("%d-", n), 30)
 		n++
-		written = append(written, ids...)
 		for _, id := range ids {
 			p.write(id)
 		}

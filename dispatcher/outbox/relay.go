@@ -141,8 +141,10 @@ func (r *Relay) Run(ctx context.Context) error {
 			continue
 		}
 		if err == nil {
-			failures.end()
-			err = r.lead(ctx)
+			began := time.Now()
+			if err = r.lead(ctx); time.Since(began) > r.lease.length {
+				failures.end()
+			}
 		}
 		if _, mismatch := errors.AsType[*SchemaError](err); mismatch {
 			return err

@@ -82,14 +82,16 @@ func (sqlite) openTransaction(context.Context, *sql.DB) (openTransaction, error)
 func (sqlite) feed(t tables) feed { return &cursorFeed{table: t.rows} }
 
 // cursorFeed reads behind the last id it has read. Only one transaction writes at a time in SQLite, so ids are in the
-// order of commits. It deletes seldom, because each deletion waits for, and delays, the host's transactions.
+// order of commits. It deletes seldom and beside its reading, because each deletion waits for the host's transactions,
+// and they for it.
 type cursorFeed struct {
-	table   string
-	last    int64     // the last id that was read
-	removed int64     // the last id that is to be deleted
-	pending int       // how many are
-	flushed time.Time // when they were last, or could not be
-	locked  bool      // they could not be
+	table    string
+	last     int64      // the last id that was read
+	handed   int64      // the last id that was handed over, and is to be deleted
+	pending  int        // how many are to be deleted, those being deleted included
+	deleting chan error // gets how the deletion ended; nil = none runs
+	marked   int        // how many it deletes
+	deleted  time.Time  // when the last one ended
 }
 
 // When a cursorFeed deletes: after so many rows, or after so long a time. It goes on while the file is locked, up to
@@ -101,12 +103,8 @@ const (
 )
 
 func (f *cursorFeed) next(ctx context.Context, db *sql.DB) ([]row, error) {
-	if pause := time.Since(f.flushed); pause >= pendingPause || f.pending >= maxPending && !f.locked {
-		err := f.flush(ctx, db)
-		if err != nil && f.pending >= mostPending {
-			return nil, err
-		}
-		f.locked = err != nil
+	if err := f.startDeleting(ctx, db); err != nil {
+		return nil, err
 	}
 	p, err := readPage(ctx, db, `SELECT id, `+columns+` FROM `+f.table+` WHERE id > ? ORDER BY id LIMIT `+strconv.Itoa(maxRows), f.last)
 	if err == nil && len(p.rows) > 0 {
@@ -115,22 +113,53 @@ func (f *cursorFeed) next(ctx context.Context, db *sql.DB) ([]row, error) {
 	return p.rows, err
 }
 
+// startDeleting deletes in the background what is to be deleted, if it is time. One deletion runs at a time.
+func (f *cursorFeed) startDeleting(ctx context.Context, db *sql.DB) error {
+	if f.deleting != nil {
+		select {
+		case err := <-f.deleting:
+			if f.ended(err); err != nil && f.pending >= mostPending {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	if f.pending == 0 || f.pending < maxPending && time.Since(f.deleted) < pendingPause {
+		return nil
+	}
+	f.deleting, f.marked = make(chan error, 1), f.pending
+	go func(handed int64, done chan<- error) { done <- f.delete(ctx, db, handed) }(f.handed, f.deleting)
+	return nil
+}
+
+func (f *cursorFeed) delete(ctx context.Context, db *sql.DB, handed int64) error {
+	_, err := db.ExecContext(ctx, `DELETE FROM `+f.table+` WHERE id <= ?`, handed)
+	return err
+}
+
+// ended notes how a deletion ended.
+func (f *cursorFeed) ended(err error) {
+	if f.deleting, f.deleted = nil, time.Now(); err == nil {
+		f.pending -= f.marked
+	}
+}
+
 // remove is called for rows in the order they were read, so one number says which may be deleted.
 func (f *cursorFeed) remove(_ context.Context, _ *sql.DB, ids []int64) error {
-	f.removed = max(f.removed, ids[len(ids)-1])
+	f.handed = max(f.handed, ids[len(ids)-1])
 	f.pending += len(ids)
 	return nil
 }
 
 func (f *cursorFeed) flush(ctx context.Context, db *sql.DB) error {
+	if f.deleting != nil {
+		f.ended(<-f.deleting)
+	}
 	if f.pending == 0 {
 		return nil
 	}
-	_, err := db.ExecContext(ctx, `DELETE FROM `+f.table+` WHERE id <= ?`, f.removed)
-	if f.flushed = time.Now(); err == nil {
-		f.pending = 0
-	}
-	return err
+	return f.delete(ctx, db, f.handed)
 }
 
 // readPage reads the rows of a query in the form of SQLite and MySQL.

@@ -107,7 +107,7 @@ func (s *fileSink) Cancel(_ context.Context, key string) (bool, error) {
 func (s *fileSink) write(lines string) error {
 	_, err := s.file.WriteString(lines)
 	s.once.Do(func() { _, _ = os.Stdout.WriteString("relaying\n") })
-	return err
+	return errors.Join(err, s.file.Sync()) // takes the time of a durable queue
 }
 
 // readSink returns the complete lines of a file.

@@ -129,13 +129,19 @@ func (l *lines) contain(text string) bool { return strings.Contains(l.String(), 
 // onlyDispatcher hides the other methods of a Dispatcher.
 type onlyDispatcher struct{ dispatcher.Dispatcher }
 
-// runRelay runs a Relay, without a Scheduler, until the function it returns is called.
-func runRelay(t *testing.T, db *sql.DB, box *outbox.Outbox, d dispatcher.Dispatcher, log *lines) (stop func()) {
+func newRelay(t *testing.T, db *sql.DB, box *outbox.Outbox, d dispatcher.Dispatcher, log *lines) *outbox.Relay {
 	t.Helper()
-	relay, err := outbox.NewRelay(db, box, onlyDispatcher{d}, outbox.RelayOptions{
+	relay, err := outbox.NewRelay(db, box, d, outbox.RelayOptions{
 		Poll: 5 * time.Millisecond, Lease: time.Second, OpenTransaction: time.Second, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	require.NoError(t, err)
+	return relay
+}
+
+// runRelay runs a Relay, without a Scheduler, until the function it returns is called.
+func runRelay(t *testing.T, db *sql.DB, box *outbox.Outbox, d dispatcher.Dispatcher, log *lines) (stop func()) {
+	t.Helper()
+	relay := newRelay(t, db, box, onlyDispatcher{d}, log)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- relay.Run(ctx) }()

@@ -108,7 +108,7 @@ func onMySQL(tb testing.TB) place {
 // onSQLite makes a file.
 func onSQLite(tb testing.TB) place {
 	tb.Helper()
-	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
+	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)"}, "_txlock": {"immediate"}}
 	return place{outbox.SQLite, "sqlite", "file:" + filepath.ToSlash(filepath.Join(tb.TempDir(), "host.db")) + "?" + query.Encode(), ""}
 }
 

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/channel/webhook"
+	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/outbox"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// planVariable is where the service finds its plan, as JSON.
+const planVariable = "OUTBOX_PLAN"
+
+// plan is what the service is to do.
+type plan struct {
+	Place  place
+	URL    string // of the receiver
+	Queue  string // file of the queue
+	Grants int
+}
+
+func isService() bool { return os.Getenv(planVariable) != "" }
+
+// service decides grants. It knows the outbox, and nothing of queues and receivers.
+type service struct {
+	db     *sql.DB
+	outbox *outbox.Outbox
+	prefix string // of tables
+}
+
+var errNotApproved = errors.New("not approved")
+
+// grant writes grant n and its event in one transaction. Each third is found not to be approved, and rolled back.
+func (s *service) grant(ctx context.Context, n int) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // without effect after Commit
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("INSERT INTO %sgrants (id, person) VALUES (%d, 'Ada')", s.prefix, n)); err != nil {
+		return err
+	}
+	active, err := event.New(event.GrantActive{Grant: event.Grant{Granted: event.Granted{ID: grantName(n)}}}, event.Meta{ID: grantName(n)})
+	if err != nil {
+		return err
+	}
+	if err := s.outbox.Dispatch(ctx, outbox.SQL(tx), active); err != nil {
+		return err
+	}
+	if n%3 == 0 {
+		return errNotApproved
+	}
+	return tx.Commit()
+}
+
+func grantName(n int) string { return fmt.Sprintf("grant-%d", n) }
+
+// known reports whether grant n was committed in an earlier run.
+func (s *service) known(ctx context.Context, n int) (known bool, err error) {
+	err = s.db.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) > 0 FROM %sgrants WHERE id = %d", s.prefix, n)).Scan(&known)
+	return known, err
+}
+
+// decide decides all grants that are not known, four at a time.
+func (s *service) decide(ctx context.Context, grants int) error {
+	errs := make([]error, 4)
+	var all sync.WaitGroup
+	for worker := range errs {
+		all.Go(func() {
+			for n := worker; n < grants && errs[worker] == nil; n += len(errs) {
+				known, err := s.known(ctx, n)
+				if err == nil && !known {
+					err = s.grant(ctx, n)
+				}
+				if !errors.Is(err, errNotApproved) {
+					errs[worker] = err
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// runService decides grants and relays their events to an Engine, until its standard input ends, or somebody kills it.
+func runService(ctx context.Context) error {
+	var p plan
+	if err := json.Unmarshal([]byte(os.Getenv(planVariable)), &p); err != nil {
+		return err
+	}
+	queue, err := sqlitequeue.Open(ctx, p.Queue, sqlitequeue.Options{})
+	if err != nil {
+		return err
+	}
+	engine, err := newEngine(queue, p.URL)
+	if err != nil {
+		return err
+	}
+	delivered := make(chan error, 1)
+	go func() { delivered <- engine.Run(ctx) }()
+
+	db, box, err := p.Place.open()
+	if err != nil {
+		return err
+	}
+	relay, err := outbox.NewRelay(db, box, engine, outbox.RelayOptions{Poll: 200 * time.Millisecond, Lease: time.Second})
+	if err != nil {
+		return err
+	}
+	relaying, stop := context.WithCancel(ctx)
+	defer stop()
+	relayed := make(chan error, 1)
+	go func() { relayed <- relay.Run(relaying) }()
+
+	s := service{db: db, outbox: box, prefix: p.Place.Prefix}
+	if err := s.decide(ctx, p.Grants); err != nil {
+		return err
+	}
+	fmt.Println("decided")
+	_, _ = io.Copy(io.Discard, os.Stdin) // until it is asked to stop
+
+	stop()
+	err = <-relayed
+	return errors.Join(err, engine.Shutdown(ctx), <-delivered, queue.Close(), db.Close())
+}
+
+func newEngine(queue *sqlitequeue.Queue, url string) (*dispatcher.Engine, error) {
+	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	if err != nil {
+		return nil, err
+	}
+	hook, err := webhook.New(webhook.Config{URL: url, Guard: guard, Limits: netguard.Limits{AllowInsecureHTTP: true}})
+	if err != nil {
+		return nil, err
+	}
+	return dispatcher.New(dispatcher.Config{
+		Queue:  queue,
+		Routes: []dispatcher.Route{{Name: "tickets", Channel: hook, Concurrency: 16}},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+}

@@ -146,8 +146,8 @@ func TestMigrationsAreScripts(t *testing.T) {
 // The recipe of the README.
 func Example() {
 	ctx := context.Background()
-	var db *sql.DB                                  // the product's own
-	var engine dispatcher.Dispatcher = newProduct() // an Engine with a durable queue
+	var db *sql.DB         // the product's own
+	engine := newProduct() // an Engine with a durable queue
 	box, err := outbox.New(outbox.PostgreSQL, outbox.Options{})
 	check(err)
 	check(box.Migrate(ctx, db)) // or run box.Migrations() with the product's own

@@ -54,7 +54,7 @@ func defects() []defect {
 		{"relay/repeats", outbox.SQLite, read + ` FROM (\S+) (.*)`, `DELETE FROM $1 WHERE id IN (SELECT id FROM $1 $2)
 			RETURNING id, format, operation, at, name, body`},
 		{"relay/removes", outbox.PostgreSQL, `WHERE id = ANY \(\$1::bigint\[\]\)`, `WHERE id = ANY ($$1::bigint[]) AND false`},
-		{"relay/one", outbox.SQLite, `holder = \? OR ends <=`, `holder = ? OR 0 <=`},
+		{"relay/one", outbox.SQLite, `ends (-|<=)`, `0 $1`},
 		{"relay/lease", outbox.SQLite, `holder = \? OR ends <=`, `holder = ? OR ends * 2 <=`},
 		{"relay/stop", outbox.SQLite, `SET ends = 0 WHERE`, `SET ends = ends WHERE`},
 		{"schema/together", outbox.PostgreSQL, `^SELECT pg_advisory_xact_lock\(.*\)`, `SELECT 1`},

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -109,7 +110,7 @@ func TestEngine(t *testing.T) {
 		})
 		engine, err := dispatcher.New(dispatcher.Config{Routes: []dispatcher.Route{
 			{Name: "slow", Channel: slow, Concurrency: 1, Backlog: dispatcher.Backlog{Jobs: 10}},
-		}})
+		}, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		ran := make(chan error, 1)
 		go func() { ran <- engine.Run(context.WithoutCancel(t.Context())) }()

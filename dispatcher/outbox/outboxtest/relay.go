@@ -61,8 +61,19 @@ func oneRule(p *probe) {
 	for _, s := range sinks {
 		relays[s] = p.relay(s)
 	}
+	leading := func() (n int) {
+		for _, r := range relays {
+			if r.Leading() {
+				n++
+			}
+		}
+		return n
+	}
 	n := 0
 	for len(relays) > 0 {
+		p.wait(sinks[0], "the lead", func() bool { return leading() > 0 })
+		<-time.After(lease / 2) // so that the others have looked
+		p.equal("relays that lead", leading(), 1)
 		ids := numbered(fmt.Sprintf("%d-", n), 30)
 		n++
 		for _, id := range ids {

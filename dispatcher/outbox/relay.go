@@ -14,15 +14,8 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
-	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
-
-// Scheduler is what a Relay needs for rows of Schedule and Cancel. An Engine is one.
-type Scheduler interface {
-	Schedule(ctx context.Context, at time.Time, key string, e event.Event) error
-	Cancel(ctx context.Context, key string) (bool, error)
-}
 
 // RelayOptions configure a Relay. The zero value is ready for use.
 type RelayOptions struct {
@@ -36,7 +29,7 @@ type RelayOptions struct {
 	OpenTransaction time.Duration
 	// Scheduler is given the rows of Schedule and Cancel. nil = the Dispatcher, if it has these methods; otherwise such
 	// rows become dead letters.
-	Scheduler Scheduler
+	Scheduler dispatcher.Scheduler
 	Logger    *slog.Logger // nil = slog.Default
 }
 
@@ -45,7 +38,7 @@ type Relay struct {
 	outbox     *Outbox
 	db         *sql.DB
 	dispatcher dispatcher.Dispatcher
-	scheduler  Scheduler
+	scheduler  dispatcher.Scheduler
 	poll       time.Duration
 	standby    time.Duration
 	lease      lease
@@ -94,7 +87,7 @@ func NewRelay(db *sql.DB, o *Outbox, d dispatcher.Dispatcher, options RelayOptio
 		return nil, errors.Join(errs...)
 	}
 	if options.Scheduler == nil {
-		options.Scheduler, _ = d.(Scheduler)
+		options.Scheduler, _ = d.(dispatcher.Scheduler)
 	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()

@@ -15,8 +15,9 @@ import (
 type Queue interface {
 	// Enqueue stores jobs; nil means stored as Properties promises. A job whose id is known (within the window that
 	// Properties states) is skipped, so enqueueing again after an error is safe. A known event id with other data is a
-	// *ConflictError; lanes without room are named by a *BacklogError while the other lanes got their jobs. Jobs of a
-	// lane that is not open wait for it.
+	// *ConflictError; lanes without room are named by a *BacklogError while the other lanes got their jobs. Of such a
+	// lane, all jobs behind the first refused one are refused, so that enqueueing again keeps the order. Jobs of a lane
+	// that is not open wait for it.
 	Enqueue(ctx context.Context, jobs ...Job) error
 	// Open starts serving a lane and returns at once; h is called for each job, at most o.Limit at a time. Jobs with
 	// equal OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A

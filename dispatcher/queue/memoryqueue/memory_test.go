@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
 	"math"
 	"runtime"
 	"testing"
@@ -270,4 +271,30 @@ func TestDropsAreTold(t *testing.T) {
 	}
 	assert.Equal(t, []string{"e1", "e2"}, notified)
 	assert.Equal(t, 2, dues(t, m, "instead"))
+}
+
+// Room that comes up in the middle of a call is not for the jobs behind a refused one: they would overtake it.
+func TestRefusesWhatIsBehindARefusedJob(t *testing.T) {
+	t.Parallel()
+	m := New(Options{})
+	asked := 0
+	m.Bound("a", queue.Bound{Jobs: 1, DropOldest: true, Keep: func(event.Event) bool {
+		asked++
+		return asked == 1 // there is room to make for the second of the call
+	}})
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("e1", ""), Lane: "a"}))
+	behind := []queue.Job{
+		{Event: revoked("e2", ""), Lane: "a"}, {Event: revoked("e3", ""), Lane: "a"}, {Event: revoked("e3", ""), Lane: "b"},
+	}
+	var full *queue.BacklogError
+	require.ErrorAs(t, m.Enqueue(t.Context(), behind...), &full)
+	assert.Equal(t, []string{"a"}, full.Lanes)
+	for _, lane := range []string{"a", "b"} {
+		counts, err := m.Count(t.Context(), lane)
+		require.NoError(t, err)
+		assert.Equal(t, 1, counts.Due, lane)
+	}
+	letters, err := m.DeadLetters(t.Context(), queue.Selection{})
+	require.NoError(t, err)
+	assert.Empty(t, letters, "e1 was not dropped for what is behind e2")
 }

@@ -23,8 +23,8 @@ type DeadLetter struct {
 	Reason    string // in words; ASCII, at most 1,000 bytes
 }
 
-// setAside moves a row to the dead letters. One that is gone already was moved by another process.
-func (o *Outbox) setAside(ctx context.Context, r *Relay, failed row, e event.Event, cause error) error {
+// markDead moves a row to the dead letters. One that is gone already was moved by another process.
+func (o *Outbox) markDead(ctx context.Context, r *Relay, failed row, e event.Event, cause error) error {
 	to := []string{
 		o.database.bind(`INSERT INTO ` + o.tables.dead + ` (id, written, reason, ` + columns + `)
 			SELECT id, written, ?, ` + columns + ` FROM ` + o.tables.rows + ` WHERE id = ?`),
@@ -34,7 +34,7 @@ func (o *Outbox) setAside(ctx context.Context, r *Relay, failed row, e event.Eve
 	if err != nil {
 		return err
 	}
-	r.log.Error("tocsin: a row of the outbox cannot be handed over and was set aside", "row", failed.id,
+	r.log.Error("tocsin: a row of the outbox cannot be handed over and became a dead letter", "row", failed.id,
 		"operation", Operation(failed.operation).String(), dispatcher.AttrEventID, e.ID(), dispatcher.AttrEventType, string(e.Type()),
 		dispatcher.AttrTenant, e.Tenant(), dispatcher.AttrReason, reason(cause))
 	return nil

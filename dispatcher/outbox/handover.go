@@ -55,7 +55,7 @@ func (h *handover) decode(ctx context.Context, rows []row) ([]request, error) {
 	for _, r := range rows {
 		e, err := r.decode()
 		if err != nil {
-			if err := h.relay.outbox.setAside(ctx, h.relay, r, e, err); err != nil {
+			if err := h.relay.outbox.markDead(ctx, h.relay, r, e, err); err != nil {
 				return nil, err
 			}
 			continue
@@ -87,9 +87,9 @@ func (h *handover) dispatch(ctx context.Context, requests []request) error {
 			refusals.end()
 			continue
 		}
-		bad, known := culprit(err, events)
+		bad, known := refusedEvent(err, events)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || errors.Is(err, errLeaseLost):
 			return err
 		case known || n == 1 && permanent(ctx, err):
 			// Those in front of it are not known to be stored, so they come again; all this is done in order.
@@ -97,7 +97,7 @@ func (h *handover) dispatch(ctx context.Context, requests []request) error {
 				h.most = bad
 				continue
 			}
-			if err := h.setAside(ctx, requests[0], err); err != nil {
+			if err := h.markDead(ctx, requests[0], err); err != nil {
 				return err
 			}
 			requests, h.most = requests[1:], maxRows
@@ -112,8 +112,8 @@ func (h *handover) dispatch(ctx context.Context, requests []request) error {
 	return nil
 }
 
-// culprit returns the index of the event that an error is about, if it is about one.
-func culprit(err error, events []event.Event) (int, bool) {
+// refusedEvent returns the index of the event that an error is about, if it is about one.
+func refusedEvent(err error, events []event.Event) (int, bool) {
 	if bad, ok := errors.AsType[*dispatcher.EventError](err); ok && bad.Index >= 0 && bad.Index < len(events) {
 		return bad.Index, true
 	}
@@ -155,10 +155,10 @@ func (h *handover) schedule(ctx context.Context, r request) error {
 		case err == nil:
 			h.handedOver(r)
 			return nil
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || errors.Is(err, errLeaseLost):
 			return err
 		case permanent(ctx, err):
-			return h.setAside(ctx, r, err)
+			return h.markDead(ctx, r, err)
 		}
 		if err := h.wait(ctx, &refusals, r, err); err != nil {
 			return err
@@ -183,9 +183,6 @@ func (h *handover) refusals() failures {
 
 // wait removes what was handed over and lets some time pass before r is tried again.
 func (h *handover) wait(ctx context.Context, refusals *failures, r request, err error) error {
-	if errors.Is(err, errLeaseLost) {
-		return err
-	}
 	delay := refusals.note(err, dispatcher.AttrEventID, r.event.ID(), dispatcher.AttrEventType, string(r.event.Type()),
 		dispatcher.AttrTenant, r.event.Tenant())
 	if err := h.remove(ctx); err != nil {
@@ -203,9 +200,9 @@ func (h *handover) handedOver(requests ...request) {
 	}
 }
 
-// setAside makes a dead letter of r. What is in front of it was handed over.
-func (h *handover) setAside(ctx context.Context, r request, cause error) error {
-	if err := h.relay.outbox.setAside(ctx, h.relay, r.row, r.event, cause); err != nil {
+// markDead makes a dead letter of r. What is in front of it was handed over.
+func (h *handover) markDead(ctx context.Context, r request, cause error) error {
+	if err := h.relay.outbox.markDead(ctx, h.relay, r.row, r.event, cause); err != nil {
 		return err
 	}
 	h.handedOver(r)

@@ -79,9 +79,8 @@ func (l *lease) left() time.Duration {
 // errLeaseLost is why a relay stops in the middle.
 var errLeaseLost = errors.New("the lease has ended")
 
-// hold returns a context that ends when the lease does, and keeps the lease until release is called, which gives it
-// back.
-func (l *lease) hold(ctx context.Context) (held context.Context, release func()) {
+// hold returns a context that ends when the lease does, and keeps the lease until end is called, which releases it.
+func (l *lease) hold(ctx context.Context) (held context.Context, end func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(l.left(), func() { cancel(errLeaseLost) })
 	var keeper sync.WaitGroup
@@ -103,12 +102,12 @@ func (l *lease) hold(ctx context.Context) (held context.Context, release func())
 		timer.Stop()
 		cancel(nil)
 		keeper.Wait()
-		l.giveBack(ctx)
+		l.release(ctx)
 	}
 }
 
-// giveBack ends the lease at once. If that fails, it ends by itself.
-func (l *lease) giveBack(ctx context.Context) {
+// release ends the lease at once. If that fails, it ends by itself.
+func (l *lease) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	_, _ = l.db.ExecContext(ctx, l.outbox.database.bind(`UPDATE `+l.outbox.tables.state+` SET ends = 0 WHERE one = 1 AND holder = ?`), l.holder)

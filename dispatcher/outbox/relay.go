@@ -53,7 +53,7 @@ type Relay struct {
 var ErrRunning = errors.New("outbox: the relay runs already")
 
 const (
-	// settleTime is how long a relay that ends may take to delete what it handed over, and to give back the lease.
+	// settleTime is how long a relay that ends may take to delete what it handed over, and to release the lease.
 	settleTime = 5 * time.Second
 	// logPause is the least time between two log lines of the same lasting state.
 	logPause = time.Minute
@@ -113,7 +113,7 @@ func newHolder() string {
 func (r *Relay) Leading() bool { return r.leading.Load() }
 
 // Run relays until ctx is done, and returns nil then: it has finished the call it was in, whose context ends as well,
-// deleted what was handed over and given back the lease, so that another process takes over within a second. These last
+// deleted what was handed over and released the lease, so that another process takes over within a second. These last
 // statements take up to 5 s. The Dispatcher and the database belong to the host: end Run first, then shut down the
 // Engine, then close the database.
 //
@@ -151,14 +151,14 @@ func (r *Relay) Run(ctx context.Context) error {
 
 // lead relays until ctx is done, the lease is lost or the database fails.
 func (r *Relay) lead(ctx context.Context) error {
-	held, release := r.lease.hold(ctx)
-	defer release()
+	held, end := r.lease.hold(ctx)
+	defer end()
 	r.leading.Store(true)
 	defer r.leading.Store(false)
 	h := handover{relay: r, feed: r.outbox.database.feed(r.outbox.tables), most: maxRows}
 	defer h.finish(ctx)
 	for held.Err() == nil {
-		r.watch.look(held, r)
+		r.watch.check(held, r)
 		rows, err := h.feed.next(held, r.db)
 		if err == nil && len(rows) > 0 {
 			err = h.rows(held, rows)

@@ -17,7 +17,7 @@ const maxNameLength = 56
 // tables are the quoted names of an Outbox's tables, with their schema.
 type tables struct {
 	rows   string // what waits
-	dead   string // what was set aside
+	dead   string // dead letters
 	state  string // one row: version of the schema, and the lease of the relay
 	index  string // of the rows, without a schema
 	schema string // unquoted; "" = the connection's own

@@ -14,8 +14,8 @@ type transactionWatch struct {
 	since  time.Time // when it was seen first
 }
 
-// look asks now and then. What it cannot find out it leaves.
-func (w *transactionWatch) look(ctx context.Context, r *Relay) {
+// check asks now and then. What it cannot find out it leaves.
+func (w *transactionWatch) check(ctx context.Context, r *Relay) {
 	now := time.Now()
 	if now.Sub(w.looked) < min(w.limit/4, 10*time.Second) {
 		return

@@ -99,7 +99,7 @@ func TestDefective(t *testing.T) {
 	places := map[outbox.Dialect]func(testing.TB) place{outbox.PostgreSQL: onPostgreSQL, outbox.SQLite: onSQLite, outbox.MySQL: onMySQL}
 	p := places[d.on](t)
 	outboxtest.Run(t, outboxtest.Suite{
-		Dialect: p.dialect, Schema: p.schema, Patience: 3 * time.Second,
+		Dialect: p.dialect, Schema: p.schema, Timeout: 3 * time.Second,
 		Open: func(tb testing.TB) *sql.DB {
 			db := sql.OpenDB(&editingConnector{db: p.open(tb), address: p.address, pattern: regexp.MustCompile(d.pattern), instead: d.instead})
 			db.SetMaxOpenConns(40)

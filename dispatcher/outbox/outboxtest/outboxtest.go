@@ -27,8 +27,8 @@ type Suite struct {
 	Open func(t testing.TB) *sql.DB
 	// Schema is where tables are made; it exists. "" = where the connection makes them.
 	Schema string
-	// Patience is how long the suite waits for something that is to happen. 0 = 30 s.
-	Patience time.Duration
+	// Timeout is how long the suite waits for something that is to happen. 0 = 30 s.
+	Timeout time.Duration
 }
 
 // Run checks each rule in a sub-test with tables of its own, and prints the rule that is broken. Most take less than a

@@ -27,8 +27,8 @@ type probe struct {
 
 func newProbe(tb reporter, r rule, s Suite) *probe {
 	tb.Helper()
-	if s.Patience <= 0 {
-		s.Patience = 30 * time.Second
+	if s.Timeout <= 0 {
+		s.Timeout = 30 * time.Second
 	}
 	p := &probe{reporter: tb, ctx: tb.Context(), rule: r, suite: s, db: s.Open(tb), table: s.newTable()}
 	p.box = p.open(p.table)
@@ -161,15 +161,15 @@ func (r *running) stop() error {
 	case err := <-r.ended:
 		r.ended <- err
 		return err
-	case <-time.After(r.p.suite.Patience):
-		return fmt.Errorf("Run did not return within %s", r.p.suite.Patience)
+	case <-time.After(r.p.suite.Timeout):
+		return fmt.Errorf("Run did not return within %s", r.p.suite.Timeout)
 	}
 }
 
 // wait waits until done reports true, and asks it again whenever s got something or some time has passed.
 func (p *probe) wait(s *sink, what string, done func() bool) {
 	p.Helper()
-	deadline := time.After(p.suite.Patience)
+	deadline := time.After(p.suite.Timeout)
 	for {
 		next := s.next()
 		if done() {
@@ -179,7 +179,7 @@ func (p *probe) wait(s *sink, what string, done func() bool) {
 		case <-next:
 		case <-time.After(poll):
 		case <-deadline:
-			p.fail("%s did not happen within %s; %d calls so far, the latest %v", what, p.suite.Patience, len(s.all()), tail(s.all()))
+			p.fail("%s did not happen within %s; %d calls so far, the latest %v", what, p.suite.Timeout, len(s.all()), tail(s.all()))
 		}
 	}
 }

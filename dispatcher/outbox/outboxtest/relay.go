@@ -151,7 +151,7 @@ func stopRule(p *probe) {
 	s.refusing(nil)
 	began := time.Now()
 	p.relayed(s, "e1", "e2", "e3")
-	if time.Since(began) > p.suite.Patience/2 {
-		p.fail("a lease that was given back was waited for")
+	if time.Since(began) > p.suite.Timeout/2 {
+		p.fail("a lease that was released was waited for")
 	}
 }

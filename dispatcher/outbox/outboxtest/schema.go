@@ -49,7 +49,7 @@ func newerRule(p *probe) {
 	case err := <-run.ended:
 		run.ended <- err
 		schemaError(err, 99)
-	case <-time.After(p.suite.Patience):
+	case <-time.After(p.suite.Timeout):
 		p.fail("a relay runs on tables of a newer version")
 	}
 	missing := p.open(p.suite.newTable())
@@ -60,7 +60,7 @@ func newerRule(p *probe) {
 	case err := <-run.ended:
 		run.ended <- err
 		schemaError(err, 0)
-	case <-time.After(p.suite.Patience):
+	case <-time.After(p.suite.Timeout):
 		p.fail("a relay runs without tables")
 	}
 }

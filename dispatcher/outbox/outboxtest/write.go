@@ -135,8 +135,8 @@ func pagesRule(p *probe) {
 	p.relay(s)
 	select {
 	case <-reading:
-	case <-time.After(p.suite.Patience):
-		p.fail("%s was not dispatched within %s", last[600], p.suite.Patience)
+	case <-time.After(p.suite.Timeout):
+		p.fail("%s was not dispatched within %s", last[600], p.suite.Timeout)
 	}
 	p.must(held.Commit())
 	p.write("follows")

@@ -99,14 +99,16 @@ func (d *database) waiting(ctx context.Context) (int, error) {
 	return s.Waiting, err
 }
 
-// waitForRow returns once a row waits in the outbox.
-func (d *database) waitForRow(ctx context.Context) error {
+// waitForRows returns once the number of rows in the outbox is what enough says.
+func (d *database) waitForRows(ctx context.Context, enough func(n int) bool) error {
 	for {
-		if n, err := d.waiting(ctx); err != nil || n > 0 {
+		if n, err := d.waiting(ctx); err != nil || enough(n) {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

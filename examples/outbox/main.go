@@ -74,7 +74,8 @@ func run(ctx context.Context, out io.Writer, grants int, databaseURL string) (r 
 	if err := rec.wait(ctx, grants/5); err != nil {
 		return r, errors.Join(err, first.failure())
 	}
-	if err := db.waitForRow(ctx); err != nil { // so that it is between a commit and its relay
+	// So that it is between a commit and its relay.
+	if err := db.waitForRows(ctx, func(n int) bool { return n > 0 }); err != nil {
 		return r, errors.Join(err, first.failure())
 	}
 	first.kill()
@@ -101,6 +102,9 @@ func run(ctx context.Context, out io.Writer, grants int, databaseURL string) (r 
 		return r, err
 	}
 	if err := rec.wait(ctx, len(committed)); err != nil {
+		return r, errors.Join(err, second.failure())
+	}
+	if err := db.waitForRows(ctx, func(n int) bool { return n == 0 }); err != nil {
 		return r, errors.Join(err, second.failure())
 	}
 	say("The service is asked to shut down.")

@@ -133,7 +133,11 @@ func runService(ctx context.Context) error {
 
 	stop()
 	err = <-relayed
-	return errors.Join(err, engine.Shutdown(ctx), <-delivered, queue.Close(), db.Close())
+	shutdown := engine.Shutdown(ctx)
+	if left, ok := errors.AsType[*dispatcher.ShutdownError](shutdown); ok && left.Durable {
+		shutdown = nil // a repetition that is not due yet: the queue has it at the next start
+	}
+	return errors.Join(err, shutdown, <-delivered, queue.Close(), db.Close())
 }
 
 func newEngine(queue *sqlitequeue.Queue, url string) (*dispatcher.Engine, error) {

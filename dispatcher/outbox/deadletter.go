@@ -42,7 +42,7 @@ func (o *Outbox) markDead(ctx context.Context, r *Relay, failed row, e event.Eve
 
 // move runs an INSERT and a DELETE of the same rows in one transaction and reports how many there were.
 func (o *Outbox) move(ctx context.Context, db *sql.DB, statements []string, args ...[]any) (int, error) {
-	tx, err := db.BeginTx(ctx, nil)
+	tx, err := begin(ctx, db, o.database, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -33,12 +33,27 @@ type database interface {
 	// begin begins a migration, of which only one runs at a time; ends has the statements that end and abandon it.
 	begin(ctx context.Context, c *sql.Conn) error
 	ends() (commit, rollback string)
+	// settings is the first statement of a relay's transaction; "" = none is needed.
+	settings() string
 	// installed is a query for the number of state tables there are: 0 or 1.
 	installed(t tables) string
 	// feed returns a feed that begins with the oldest row.
 	feed(t tables) feed
 	// openTransaction returns the oldest open transaction that has written, as far as the role may know.
 	openTransaction(ctx context.Context, db *sql.DB) (openTransaction, error)
+}
+
+// begin begins a transaction of a relay.
+func begin(ctx context.Context, db *sql.DB, d database, o *sql.TxOptions) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, o)
+	if err != nil || d.settings() == "" {
+		return tx, err
+	}
+	if _, err := tx.ExecContext(ctx, d.settings()); err != nil {
+		_ = tx.Rollback()
+		return nil, err
+	}
+	return tx, nil
 }
 
 // feed reads rows in the order in which they are to be handed over. After an error it is not used any more. One

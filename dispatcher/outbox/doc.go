@@ -37,9 +37,11 @@
 // # Which process relays
 //
 // A lease in the table with the suffix "_state", by the database's clock. When its holder dies, another process takes over
-// within [RelayOptions].Lease and a second; when it ends, within a second. Its Leader stops before its lease ends, by
-// its own clocks. One that was stopped in the middle of a call finishes that call when it goes on: what it repeats is
-// known, but a Schedule could then follow a Cancel that another process has handed over.
+// within [RelayOptions].Lease and a second; when it ends, within a second. The holder stops before its lease ends, by its
+// own clocks. One that stands still in the middle of a call finishes that call when it goes on: what it repeats is known,
+// but a Schedule could then follow a Cancel that another process has handed over. One that stands still in the middle of
+// a transaction keeps its rows locked: for 5 s with PostgreSQL, where its relay's transactions end then, and until it
+// goes on with SQLite, or while it makes a dead letter with MySQL.
 //
 // # Database
 //

@@ -62,6 +62,8 @@ func (mySQL) ends() (commit, rollback string) {
 	return "DO RELEASE_LOCK('tocsin_outbox')", "DO RELEASE_LOCK('tocsin_outbox')"
 }
 
+func (mySQL) settings() string { return "" }
+
 func (mySQL) installed(t tables) string {
 	schema := "DATABASE()"
 	if t.schema != "" {

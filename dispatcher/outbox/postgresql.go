@@ -74,6 +74,14 @@ func (postgreSQL) begin(ctx context.Context, c *sql.Conn) error {
 
 func (postgreSQL) ends() (commit, rollback string) { return "COMMIT", "ROLLBACK" }
 
+// settings keep statements on their indexes: when a table is new, empty or bloated, the planner's guesses cost a hundred
+// times what a query does. And they end the transaction of a relay that stands still in the middle of it, so that it does
+// not lock rows another one has to delete.
+func (postgreSQL) settings() string {
+	return `SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+	set_config('max_parallel_workers_per_gather', '0', true), set_config('idle_in_transaction_session_timeout', '5s', true)`
+}
+
 // installed reads a table and calls no to_regclass, which may not notice what was committed meanwhile.
 func (postgreSQL) installed(t tables) string {
 	place := "pg_table_is_visible(c.oid)"
@@ -98,22 +106,8 @@ type snapshotFeed struct {
 	last  int64  // the last id of the page before
 }
 
-// planner keeps the feed's statements on their indexes: when a table is new, empty or bloated, the planner's guesses cost
-// a hundred times what the query does.
-const planner = `SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
-	set_config('max_parallel_workers_per_gather', '0', true)`
-
-// begin begins a transaction with these settings.
 func (f *snapshotFeed) begin(ctx context.Context, db *sql.DB, readOnly bool) (*sql.Tx, error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: readOnly})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tx.ExecContext(ctx, planner); err != nil {
-		_ = tx.Rollback()
-		return nil, err
-	}
-	return tx, nil
+	return begin(ctx, db, postgreSQL{}, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: readOnly})
 }
 
 func (f *snapshotFeed) next(ctx context.Context, db *sql.DB) ([]row, error) {

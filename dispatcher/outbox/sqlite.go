@@ -66,6 +66,8 @@ const (
 
 func (sqlite) ends() (commit, rollback string) { return "COMMIT", "ROLLBACK" }
 
+func (sqlite) settings() string { return "" }
+
 func (sqlite) installed(t tables) string {
 	from := "sqlite_master"
 	if t.schema != "" {

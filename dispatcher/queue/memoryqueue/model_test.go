@@ -30,6 +30,9 @@ type model struct {
 	bound    int
 	drop     bool
 	bounded  bool        // the bound was set since the lane was last opened
+	group    int         // GroupJobs; 0 = none
+	left     bool        // the lane is not in the group any more
+	others   int         // jobs that wait in another lane of the group, which is never opened
 	jobs     []*modelJob // all that wait or run, in the order enqueued
 	byAge    []*modelJob // those that wait
 	dead     []string
@@ -83,7 +86,7 @@ func runModel(t *testing.T, script []byte) {
 }
 
 func (d *model) step() {
-	switch d.next(16) {
+	switch d.next(18) {
 	case 0, 1, 2, 3:
 		d.enqueue()
 	case 4, 5, 6, 7:
@@ -109,8 +112,38 @@ func (d *model) step() {
 		} else {
 			d.stop()
 		}
+	case 16:
+		d.enqueueOther()
+	case 17:
+		n, err := d.m.Purge(d.t.Context(), "other")
+		require.NoError(d.t, err)
+		require.Equal(d.t, d.others, n)
+		d.others = 0
 	}
 }
+
+func (d *model) enqueueOther() {
+	d.made++
+	err := d.m.Enqueue(d.t.Context(), queue.Job{Event: revoked(fmt.Sprintf("e%d", d.made), ""), Lane: "other"})
+	if d.group > 0 && d.inGroup() >= d.group {
+		var full *queue.BacklogError
+		require.ErrorAs(d.t, err, &full)
+		require.Equal(d.t, queue.BacklogError{Lanes: []string{"other"}, Groups: []string{"group"}}, *full)
+		return
+	}
+	require.NoError(d.t, err)
+	d.others++
+}
+
+// inGroup is how many jobs wait in the group.
+func (d *model) inGroup() int {
+	if d.left {
+		return d.others
+	}
+	return len(d.byAge) + d.others
+}
+
+func (d *model) groupFits() bool { return d.group == 0 || d.left || d.inGroup() < d.group }
 
 func (d *model) newJob() (*modelJob, queue.Job) {
 	d.made++
@@ -142,7 +175,7 @@ func (d *model) add(j *modelJob) {
 func kept(id string) bool { return id[len(id)-1] == '3' }
 
 func (d *model) room() bool {
-	if len(d.byAge) < d.bound {
+	if len(d.byAge) < d.bound && d.groupFits() {
 		return true
 	}
 	if !d.drop {
@@ -167,8 +200,10 @@ func (d *model) forget(j *modelJob) {
 
 func (d *model) rebound() {
 	d.bound, d.drop, d.bounded = 1+d.next(12), d.next(2) == 0, d.lane == nil
+	d.group, d.left = d.next(3)*d.next(6), false
+	d.m.Bound("other", queue.Bound{Group: "group", GroupJobs: d.group})
 	d.m.Bound("lane", queue.Bound{
-		Jobs: d.bound, DropOldest: d.drop,
+		Jobs: d.bound, DropOldest: d.drop, Group: "group", GroupJobs: d.group,
 		Keep:    func(e event.Event) bool { return kept(e.ID()) },
 		Dropped: func(j queue.Job) { d.notified = append(d.notified, j.Event.ID()) },
 	})
@@ -190,7 +225,7 @@ func (d *model) schedule() {
 	err := d.m.Schedule(d.t.Context(), key, job)
 	if old := d.named(key); old != nil {
 		d.forget(old)
-	} else if len(d.byAge) >= d.bound {
+	} else if len(d.byAge) >= d.bound || !d.groupFits() {
 		require.ErrorAs(d.t, err, new(*queue.BacklogError))
 		return
 	}
@@ -313,7 +348,7 @@ func (d *model) check() {
 	}
 	d.checkOrder()
 	if d.lane == nil && len(d.jobs) == 0 && !d.bounded { // the lane is forgotten
-		d.bound, d.drop = queue.DefaultBacklog, false
+		d.bound, d.drop, d.left = queue.DefaultBacklog, false, true
 	}
 	if d.lane != nil && len(d.running()) < d.limit {
 		for _, j := range d.jobs {

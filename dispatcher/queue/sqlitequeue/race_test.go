@@ -1,0 +1,5 @@
+//go:build race
+
+package sqlitequeue
+
+const raceEnabled = true

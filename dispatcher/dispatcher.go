@@ -2,8 +2,8 @@
 // route in a lane of its own.
 //
 // Product code depends on the small interfaces [Dispatcher] and [Scheduler] and is tested with package dispatchertest.
-// [Engine] is the implementation of both: it matches events to routes, keeps deliveries in a queue (package queue), makes attempts through
-// channels, reschedules failed ones, and reports to observers.
+// [Engine] is the implementation of both: it matches events to routes, keeps deliveries in a queue (package queue),
+// makes attempts through channels, reschedules failed ones, and reports to observers.
 //
 // Besides Dispatch there are two ways to a delivery. [Engine.Schedule] holds an event until its time, for reminders:
 // schedule it at the grant, [Engine.Cancel] it at the revocation. [Engine.RedeliverDead] delivers again what was given

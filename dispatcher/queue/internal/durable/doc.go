@@ -12,8 +12,8 @@
 //
 // Between transactions the same goroutine reads ahead. So a load never races with a change, and which jobs are in
 // memory (Lane.held) needs no lock: they come in by a load or a commit and leave by a commit, or all of them once their
-// lane is closed, all of which the writer does. Workers only start jobs that wait in memory; a cancellation therefore asks the lane for a job that is held
-// before it is deleted, and puts it back if the transaction fails.
+// lane is closed, all of which the writer does. Workers only start jobs that wait in memory; a cancellation therefore
+// asks the lane for a job that is held before it is deleted, and puts it back if the transaction fails.
 //
 // # A job's way
 //

@@ -151,3 +151,27 @@ func TestKeptJobsAreLookedAtOnce(t *testing.T) {
 		assert.Equal(t, "e0", letters[len(letters)-1].Event.ID(), "another bound keeps other jobs")
 	})
 }
+
+// TestRefusesWhatIsBehindARefusedJob of its lane, though a job that starts meanwhile has made room, in the same
+// transaction or the next one.
+func TestRefusesWhatIsBehindARefusedJob(t *testing.T) {
+	for name, n := range map[string]int{"a small call": 2, "a large call": 250} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, _ *fakeStore, q *Queue) {
+				require.NoError(t, q.Enqueue(t.Context(), job("waits")))
+				q.Bound("a", queue.Bound{Jobs: 1, DropOldest: true, Keep: func(event.Event) bool {
+					q.lane("a").add(counts{running: 1}, 0) // as if it started
+					return true
+				}})
+				all := jobs(n)
+				other := job("other")
+				other.Lane = "b"
+				var full *queue.BacklogError
+				require.ErrorAs(t, q.Enqueue(t.Context(), append(all, other)...), &full)
+				assert.Equal(t, queue.BacklogError{Lanes: []string{"a"}}, *full)
+				assert.Equal(t, counts{total: 1, running: 1}, q.lane("a").count())
+				assert.Equal(t, counts{total: 1}, q.lane("b").count())
+			})
+		})
+	}
+}

@@ -172,6 +172,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 			return lanes.NoRoom(full)
 		}
 		part, rest = cut(rest, q.Chunk)
+		part.refused = full.Lanes
 		c = &change{op: c.op, append: part, started: c.started}
 	}
 }

@@ -100,7 +100,8 @@ type Append struct {
 	Stored  []*Job // what was stored
 	Refused error  // why nothing was: a *queue.ConflictError, or one for Store.Error
 
-	unbounded bool // it needs no room
+	unbounded bool     // it needs no room
+	refused   []string // lanes that had none for an earlier part of the call
 	full      queue.BacklogError
 	dropped   []lanes.Dropped
 }

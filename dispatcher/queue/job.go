@@ -44,6 +44,9 @@ type Counts struct {
 	Later   int // wait for their time and nothing else
 	Running int
 	Dead    int
+	// Unserved says why jobs of an open lane do not start, as far as the queue knows: its servers do not answer, for
+	// example. "" = nothing keeps them.
+	Unserved string
 }
 
 // Waiting is the number of jobs that have not started.

@@ -30,12 +30,12 @@ func (q *Queue) deadMessage(j *queue.Job, seq uint64, at time.Time, reason strin
 const longestReason = 2 << 10
 
 // corruptMessage keeps a message that is no job, as it is. DeadLetters does not list it, Count counts it.
-func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg {
-	id := "corrupt@" + strconv.FormatUint(seq, 10)
+func (q *Queue) corruptMessage(l *lane, d *delivery) *nats.Msg {
+	id := "corrupt@" + strconv.FormatUint(d.Sequence, 10)
 	return &nats.Msg{
 		Subject: q.names.subject(kindDead, l.token, digest(id)),
 		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDeadAt: {formatTime(time.Now())}},
-		Data:    msg.Data(),
+		Data:    d.Data,
 	}
 }
 

@@ -96,8 +96,16 @@ func (l *lane) startNext() {
 			}
 		}
 		d := l.held[i]
-		l.held = slices.Delete(l.held, i, i+1)
+		if i == 0 {
+			l.held[0] = nil
+			l.held = l.held[1:]
+		} else {
+			l.held = slices.Delete(l.held, i, i+1)
+		}
 		l.working++
+		if l.ran++; l.ran == fewJobs && l.wanted != "" {
+			time.AfterFunc(max(slice-time.Since(l.since), 0), l.yield)
+		}
 		go l.work(d)
 	}
 	l.setBusy(l.owned && len(l.held)+l.working > 0)

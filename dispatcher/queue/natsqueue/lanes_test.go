@@ -218,6 +218,22 @@ func TestLanesAreShared(t *testing.T) {
 	assert.Greater(t, counts[1].Load(), int64(lanes*each/10), "of the lanes it found taken it gets some")
 }
 
+// A lane without jobs has no owner after a while, so that nothing waits for the lease of a worker that dies meanwhile;
+// the next job is run as ever.
+func TestIdleLaneIsLeft(t *testing.T) {
+	t.Parallel()
+	s := newServers(t, 1)
+	s.config.Lease = time.Second
+	q := s.queue(s.direct)
+	l := newLedger()
+	openLane(t, q, "lane", 1, l.handler(0))
+	for n := range 2 {
+		require.NoError(t, q.Enqueue(t.Context(), jobFor("lane", fmt.Sprint(n))))
+		l.await(t, n+1)
+		require.Eventually(t, func() bool { return owners(t, s.js, "q", "lane") == 0 }, patience, 10*time.Millisecond)
+	}
+}
+
 // A lane that cannot be served says so.
 func TestLaneThatIsNotServedSaysSo(t *testing.T) {
 	t.Parallel()

@@ -191,7 +191,7 @@ func (l *lane) claim(ctx context.Context) error {
 // own is called with the lane locked when the lane is owned.
 func (l *lane) own(unsure uint64) {
 	l.owned, l.owner, l.mine, l.since, l.idleSince = true, "", true, time.Now(), time.Now()
-	l.unsure, l.headRead = max(l.unsure, unsure), false
+	l.unsure, l.headRead, l.ran = max(l.unsure, unsure), false, 0
 	l.reread()
 }
 
@@ -266,9 +266,13 @@ func (l *lane) freed() {
 
 // setBusy counts the lane among those with jobs here. Called with the lane locked.
 func (l *lane) setBusy(busy bool) {
-	if l.busy != busy {
-		l.busy = busy
-		l.q.worker.busy.Add(map[bool]int64{true: 1, false: -1}[busy])
+	if l.busy == busy {
+		return
+	}
+	if l.busy = busy; busy {
+		l.q.worker.busy.Add(1)
+	} else {
+		l.q.worker.busy.Add(-1)
 	}
 }
 
@@ -287,19 +291,23 @@ func (l *lane) want(worker string, busy int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.owned && l.wanted == "" {
-		l.wanted = worker
+		l.wanted, l.wantedAt = worker, time.Now()
 		time.AfterFunc(max(slice-time.Since(l.since), 0), l.yield)
 	}
 }
 
-// yield lets the other worker have the lane if it has less to do, unless the lane has nothing that waits, or its jobs
+// yield lets the other worker have the lane if it has less to do, unless the lane has little to do itself, or its jobs
 // take too long to be waited for.
 func (l *lane) yield() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	worker := l.wanted
+	if len(l.held) == 0 && l.ran < fewJobs && time.Since(l.wantedAt) < wantedTime {
+		return // startNext asks again
+	}
 	l.wanted = ""
-	if !l.owned || !l.wants() || len(l.held) == 0 || time.Now().Before(l.unwanted) || !l.q.worker.yields(worker) {
+	little := len(l.held) == 0 && l.ran < fewJobs
+	if worker == "" || !l.owned || !l.wants() || little || time.Now().Before(l.unwanted) || !l.q.worker.yields(worker, l.busy) {
 		return
 	}
 	l.yielding = true
@@ -322,11 +330,16 @@ func (w *worker) observe(worker string, busy int64) {
 	w.loads[worker] = busy
 }
 
-// yields reports whether another worker has less to do, and counts that it has one lane more then.
-func (w *worker) yields(worker string) bool {
+// yields reports whether another worker has less to do, and counts that it has one lane more then. counted says that the
+// lane is one of those with jobs at the moment.
+func (w *worker) yields(worker string, counted bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busy.Load() <= w.loads[worker] {
+	lanes := w.busy.Load()
+	if !counted {
+		lanes++
+	}
+	if lanes <= w.loads[worker] {
 		return false
 	}
 	w.loads[worker]++

@@ -30,8 +30,10 @@ type ownership struct {
 	headRead bool
 	busy     bool
 
-	yielding bool // to another worker, so nothing starts
-	wanted   string
+	yielding bool   // to another worker, so nothing starts
+	wanted   string // by that worker
+	wantedAt time.Time
+	ran      int       // jobs that have started since it is owned
 	asked    time.Time // when the owner was asked for it last
 	unwanted time.Time // no yielding before it
 
@@ -69,6 +71,10 @@ const (
 	mostBehind  = 100
 	// slice is how long a worker owns a lane before it yields to another, and how long it waits then for what runs.
 	slice = 50 * time.Millisecond
+	// fewJobs is how many have to have run before a lane is yielded in which none waits.
+	fewJobs = 16
+	// wantedTime is for how long a lane is wanted.
+	wantedTime = 2 * askPause
 	// askPause is how often the owner is asked.
 	askPause = 500 * time.Millisecond
 	// unwantedPause is how long a lane is kept whose jobs take longer than slice.

@@ -57,7 +57,7 @@ func (l *lane) loadPlain(ctx context.Context) error {
 		l.unread = true
 		return err
 	}
-	if !l.owned || l.since != since || l.cursor != from { // lost, or to be read anew
+	if !l.owned || !l.since.Equal(since) || l.cursor != from { // lost, or to be read anew
 		l.unread = true
 		return nil
 	}
@@ -103,7 +103,7 @@ func (l *lane) loadKeyed(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil || !l.owned || l.since != since || l.keyedOn != from {
+	if err != nil || !l.owned || !l.since.Equal(since) || l.keyedOn != from {
 		l.keyed = true
 		return err
 	}

@@ -315,7 +315,7 @@ func (l *lane) yield() {
 	time.AfterFunc(slice, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.yielding && l.since == since && l.working > 0 {
+		if l.yielding && l.since.Equal(since) && l.working > 0 {
 			l.yielding, l.unwanted = false, time.Now().Add(unwantedPause)
 		}
 		l.step()

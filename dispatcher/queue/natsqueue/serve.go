@@ -184,6 +184,7 @@ func (l *lane) do(s step) (toDo string, err error) {
 		l.sweep()
 	case request:
 		l.request()
+	case rest:
 	}
 	return "", nil
 }

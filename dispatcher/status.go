@@ -29,10 +29,12 @@ type RouteStatus struct {
 	Queued         int       `json:"queued"`       // deliveries that wait, retries included; -1 when the queue cannot tell
 	InFlight       int       `json:"in_flight"`    // sends running now; -1 when the queue cannot tell
 	DeadLetters    int       `json:"dead_letters"` // kept; -1 when the queue cannot tell
-	Delivered      int64     `json:"delivered"`
-	Skipped        int64     `json:"skipped"` // suppressed as duplicates
-	Failed         int64     `json:"failed"`  // failed attempts
-	Dead           int64     `json:"dead"`    // dead deliveries
+	// Unserved says why the queue starts none of the deliveries, such as servers that do not answer; "" = it does.
+	Unserved  string `json:"unserved,omitempty"`
+	Delivered int64  `json:"delivered"`
+	Skipped   int64  `json:"skipped"` // suppressed as duplicates
+	Failed    int64  `json:"failed"`  // failed attempts
+	Dead      int64  `json:"dead"`    // dead deliveries
 	// FailingSince is when the first attempt since the last success failed, in this run of the program; zero = it is not
 	// failing.
 	FailingSince time.Time `json:"failing_since,omitzero"`
@@ -46,8 +48,8 @@ type RouteStatus struct {
 	P99 time.Duration `json:"p99,omitempty"`
 }
 
-// Condition says in one word or two how far the route is in use: "gone", "auto-disabled", "breaker open", "throttled"
-// by the receiver's own word, or its State.
+// Condition says in one word or two how far the route is in use: "gone", "auto-disabled", "unserved" by the queue,
+// "breaker open", "throttled" by the receiver's own word, or its State.
 func (s RouteStatus) Condition() string {
 	switch {
 	case s.State != Enabled:
@@ -56,6 +58,8 @@ func (s RouteStatus) Condition() string {
 		return "gone"
 	case s.AutoDisabled:
 		return "auto-disabled"
+	case s.Unserved != "":
+		return "unserved"
 	case !s.OpenUntil.IsZero():
 		return "breaker open"
 	case !s.ThrottledUntil.IsZero():
@@ -102,6 +106,7 @@ func (e *Engine) Status(ctx context.Context, f StatusFilter) ([]RouteStatus, err
 	for i, c := range counts {
 		if c != nil {
 			all[i].Queued, all[i].InFlight, all[i].DeadLetters = c.Waiting(), c.Running, c.Dead
+			all[i].Unserved = c.Unserved
 		}
 	}
 	return all, err

@@ -148,6 +148,34 @@ func TestStatusOfALaneThatCannotBeCounted(t *testing.T) {
 	})
 }
 
+// unservedLane is a queue that cannot serve one of its lanes.
+type unservedLane struct {
+	*memoryqueue.Queue
+
+	lane string
+}
+
+func (q *unservedLane) Count(ctx context.Context, lane string) (queue.Counts, error) {
+	c, err := q.Queue.Count(ctx, lane)
+	if lane == q.lane {
+		c.Unserved = "the servers do not answer"
+	}
+	return c, err
+}
+
+func TestStatusOfALaneThatIsNotServed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &unservedLane{memoryqueue.New(memoryqueue.Options{}), "b"}
+		b := setupWith(t, dispatcher.Config{Queue: q, Routes: []dispatcher.Route{
+			{Name: "a", Channel: new(channeltest.Recorder)}, {Name: "b", Channel: new(channeltest.Recorder)},
+		}})
+		rows, err := b.Status(t.Context(), dispatcher.StatusFilter{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"enabled", "unserved"}, []string{rows[0].Condition(), rows[1].Condition()})
+		assert.Equal(t, "the servers do not answer", rows[1].Unserved)
+	})
+}
+
 func TestStatusOfSomeRoutes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		route := func(tenant, name string) dispatcher.Route {

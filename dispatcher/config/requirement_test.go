@@ -393,6 +393,7 @@ concurrency: 8
 order: by_subject
 rate: {events: 5, per: 1m, burst: 2}
 backlog: {jobs: 500, overflow: drop_oldest}
+dead_letters: {count: 200, age: 720h}
 max_age: forever
 state: paused
 retry: {schedule: [0s, 5s, 5m]}
@@ -403,7 +404,8 @@ disable_after: 48h
 	assert.Equal(t, dispatcher.Route{
 		Name: "route", Tenant: "acme", Timeout: 20 * time.Second, Concurrency: 8, Order: dispatcher.BySubject,
 		Rate: dispatcher.Rate{Events: 5, Per: time.Minute, Burst: 2}, Backlog: dispatcher.Backlog{Jobs: 500, Overflow: dispatcher.DropOldest},
-		MaxAge: -1, State: dispatcher.Paused, Retry: retry.Schedule{0, 5 * time.Second, 5 * time.Minute},
+		DeadLetters: dispatcher.DeadLetterLimit{Count: 200, Age: 720 * time.Hour},
+		MaxAge:      -1, State: dispatcher.Paused, Retry: retry.Schedule{0, 5 * time.Second, 5 * time.Minute},
 		Protect: dispatcher.Protection{Breaker: dispatcher.Breaker{Failures: 5, Pause: 10 * time.Second, MaxPause: time.Minute}, DisableAfter: 48 * time.Hour},
 	}, r)
 	r = one(t, hook("", "timeout: none"))

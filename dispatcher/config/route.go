@@ -48,9 +48,13 @@ var routeFields = sync.OnceValue(func() []Field { //nolint:gochecknoglobals // r
 			{Name: "per", Kind: Duration, Min: 1, Doc: "The time for events. Default: 1s."},
 			{Name: "burst", Kind: Number, Min: 1, Doc: "Attempts that may start at once after an idle time. Default: 1."},
 		}},
-		{Name: "backlog", Kind: Object, Doc: "Bounds what waits in a queue in memory. An engine with a durable queue takes no route that has it.", Fields: []Field{
-			{Name: "jobs", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000."},
+		{Name: "backlog", Kind: Object, Doc: "Bounds what waits. An engine whose queue cannot do that takes no route that has it.", Fields: []Field{
+			{Name: "jobs", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.Backlog }, Doc: "The most deliveries that wait. Default: 10000 in memory, else what the queue can store."},
 			{Name: "overflow", Values: []string{"reject_new", "drop_oldest"}, Doc: "What gives way. Default: reject_new."},
+		}},
+		{Name: "dead_letters", Kind: Object, Doc: "Bounds the dead letters that are kept. An engine whose queue cannot do that takes no route that has it.", Fields: []Field{
+			{Name: "count", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.DeadLetters }, Doc: "The most of them; with one more, the oldest goes. Default: 1000."},
+			{Name: "age", Kind: Duration, Min: 1, Doc: "How long one is kept. Default: as long as the queue does."},
 		}},
 		{Name: "max_age", Kind: Duration, Min: 1, Word: "forever", Doc: "How long an event is worth delivering. Default: 24h, or what retry needs to run to its end."},
 		alertsField(),
@@ -63,7 +67,7 @@ var routePaths = map[string]string{"Protect": "", "Protect.Breaker": "breaker"} 
 // routeOf makes the route that s describes, but for Events and Retry.
 func routeOf(s Settings, c channel.Channel) (dispatcher.Route, error) {
 	protect, err := protectionOf(s)
-	once, rate, backlog := s.Object("dedup"), s.Object("rate"), s.Object("backlog")
+	once, rate, backlog, dead := s.Object("dedup"), s.Object("rate"), s.Object("backlog"), s.Object("dead_letters")
 	r := dispatcher.Route{
 		Name:        s.Text("name"),
 		Channel:     c,
@@ -74,6 +78,7 @@ func routeOf(s Settings, c channel.Channel) (dispatcher.Route, error) {
 		Dedup:       channel.DedupOptions{Window: once.Duration("window"), BreakGlass: once.Flag("break_glass", false), FailClosed: once.Flag("fail_closed", false)},
 		Rate:        dispatcher.Rate{Events: rate.Number("events"), Per: rate.Duration("per"), Burst: rate.Number("burst")},
 		Backlog:     dispatcher.Backlog{Jobs: backlog.Number("jobs"), Overflow: map[string]dispatcher.Overflow{"drop_oldest": dispatcher.DropOldest}[backlog.Text("overflow")]},
+		DeadLetters: dispatcher.DeadLetterLimit{Count: dead.Number("count"), Age: dead.Duration("age")},
 		MaxAge:      s.Duration("max_age"),
 		State:       stateOf(s.v),
 		Protect:     protect,

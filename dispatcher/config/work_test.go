@@ -197,6 +197,8 @@ func TestNumbersAreCapped(t *testing.T) {
 		{hook("", "concurrency: 3"), config.Options{Caps: config.Caps{Concurrency: 2}}, "routes[0].concurrency is out of range; use 1 to 2"},
 		{hook("", "backlog: {jobs: 100000}"), config.Options{}, ""},
 		{hook("", "backlog: {jobs: 2147483647}"), config.Options{}, "routes[0].backlog.jobs is out of range; use 1 to 100000"},
+		{hook("", "dead_letters: {count: 100000}"), config.Options{}, ""},
+		{hook("", "dead_letters: {count: 100001}"), config.Options{}, "routes[0].dead_letters.count is out of range; use 1 to 100000"},
 		{hook("", "backlog: {jobs: 11}"), config.Options{Caps: config.Caps{Backlog: 10}}, "routes[0].backlog.jobs is out of range"},
 		{hook("max_body: 16777217", ""), config.Options{}, "channels[0].max_body is out of range"},
 		{hook("max_body: 1025", ""), config.Options{Caps: config.Caps{MaxBody: 1024}}, "channels[0].max_body is out of range"},

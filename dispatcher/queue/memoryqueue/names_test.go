@@ -2,8 +2,10 @@ package memoryqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,4 +78,51 @@ func TestNamesComeAndGo(t *testing.T) {
 			runtime.KeepAlive(m)
 		})
 	}
+}
+
+// TestNamesInUse: while lanes are opened, closed and forgotten all the time, each job runs once.
+func TestNamesInUse(t *testing.T) {
+	t.Parallel()
+	const names, jobs, workers = 20, 2000, 8
+	m := New(Options{})
+	var mu sync.Mutex
+	runs := map[string]int{}
+	handler := func(_ context.Context, j queue.Job) queue.Disposition {
+		mu.Lock()
+		defer mu.Unlock()
+		runs[j.Event.ID()]++
+		return queue.Disposition{}
+	}
+	serve := func(i int) {
+		l, err := m.Open(fmt.Sprint("lane ", i%names), queue.LaneOptions{Limit: 2}, handler)
+		if errors.Is(err, queue.ErrLaneOpen) {
+			return
+		}
+		assert.NoError(t, err)
+		if i%3 == 0 {
+			assert.NoError(t, l.Drain(t.Context(), time.Time{}))
+		}
+		assert.NoError(t, l.Stop(t.Context()))
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < jobs; i += workers {
+				name := fmt.Sprint("lane ", i*7%names)
+				m.Bound(name, queue.Bound{Group: "group", GroupJobs: 2 * jobs})
+				assert.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked(fmt.Sprint("e", i), ""), Lane: name}))
+				serve(i)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range names {
+		serve(3 * i)
+	}
+	assert.Len(t, runs, jobs)
+	for id, n := range runs {
+		assert.Equal(t, 1, n, id)
+	}
+	m.Bound("lane 0", queue.Bound{Group: "group", GroupJobs: 1})
+	require.NoError(t, m.Enqueue(t.Context(), queue.Job{Event: revoked("last", ""), Lane: "lane 0"}), "nothing waits in the group")
 }

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -174,4 +175,46 @@ func TestRefusesWhatIsBehindARefusedJob(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNamesInUse: while lanes are opened, closed and forgotten all the time, each job runs once.
+func TestNamesInUse(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
+		const names, n, workers = 2 * mostIdle, 6 * mostIdle, 8
+		var r ran
+		serve := func(i int) {
+			l, err := q.Open(fmt.Sprint("lane ", i%names), queue.LaneOptions{Limit: 2}, r.handler(done))
+			if errors.Is(err, queue.ErrLaneOpen) {
+				return
+			}
+			assert.NoError(t, err)
+			if i%3 == 0 {
+				assert.NoError(t, l.Drain(t.Context(), time.Time{}))
+			}
+			assert.NoError(t, l.Stop(t.Context()))
+		}
+		all := jobs(n)
+		var wg sync.WaitGroup
+		for w := range workers {
+			wg.Go(func() {
+				for i := w; i < n; i += workers {
+					all[i].Lane = fmt.Sprint("lane ", i*7%names)
+					q.Bound(all[i].Lane, queue.Bound{Group: "group", GroupJobs: 2 * n})
+					assert.NoError(t, q.Enqueue(t.Context(), all[i]))
+					serve(i)
+				}
+			})
+		}
+		wg.Wait()
+		for i := range names {
+			serve(3 * i)
+		}
+		assert.Equal(t, once(all), r.ids())
+		synctest.Wait()
+		assert.LessOrEqual(t, q.Stats().Lanes, mostIdle)
+		q.Bound("lane 0", queue.Bound{Group: "group", GroupJobs: 1})
+		last := job("last")
+		last.Lane = "lane 0"
+		require.NoError(t, q.Enqueue(t.Context(), last), "nothing waits in the group")
+	})
 }

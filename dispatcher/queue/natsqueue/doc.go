@@ -75,10 +75,12 @@
 // behind the others: enqueue them one by one where that matters. A lane with limit 1 whose jobs have no key starts
 // them in the order stored, and retries come behind those that wait.
 //
+// Properties.DeadBounded is true: a lane keeps 1,000 dead letters unless its bound says otherwise, and none for longer
+// than Config.KeepDead.
+//
 // Properties.Bounded is false: the disk of the servers is the bound, and a Backlog that is set on a route is refused.
 // While it is full Enqueue returns a *StoreError. An event that with 8 KiB for what a retry adds is larger than the
-// servers' max_payload is a *TooLargeError, and nothing of its call is stored: raise max_payload, or send less
-// data.
+// servers' max_payload is a *TooLargeError, and nothing of its call is stored: raise max_payload, or send less data.
 //
 // # What is at the servers
 //

@@ -23,7 +23,11 @@ type lane struct {
 	ctx     context.Context // of the handlers
 	abort   context.CancelFunc
 	running atomic.Int32 // handlers
-	before  *lane        // opened before under this name, if its handlers ran on when it was stopped
+	// deadLock is held while a dead letter is stored; it has room for one. mostDead is how many there are at most; -1 = not
+	// known.
+	deadLock chan struct{}
+	mostDead atomic.Int64
+	before   *lane // opened before under this name, if its handlers ran on when it was stopped
 
 	mu         sync.Mutex
 	limit      int
@@ -48,7 +52,10 @@ type lane struct {
 var _ queue.Lane = (*lane)(nil)
 
 func newLane(q *Queue, name string, o queue.LaneOptions, h queue.Handler) *lane {
-	l := &lane{q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit, out: map[uint64]*delivery{}}
+	l := &lane{
+		q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit, out: map[uint64]*delivery{},
+		deadLock: make(chan struct{}, 1),
+	}
 	l.ctx, l.abort = context.WithCancel(context.Background())
 	return l
 }

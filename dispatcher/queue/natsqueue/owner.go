@@ -192,6 +192,7 @@ func (l *lane) claim(ctx context.Context) error {
 func (l *lane) own(unsure uint64) {
 	l.owned, l.owner, l.mine, l.since, l.idleSince = true, "", true, time.Now(), time.Now()
 	l.unsure, l.headRead, l.ran = max(l.unsure, unsure), false, 0
+	l.mostDead.Store(-1)
 	l.reread()
 }
 

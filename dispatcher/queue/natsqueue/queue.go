@@ -39,7 +39,8 @@ type Config struct {
 	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
 	// election of a leader or a short cut is no error.
 	Timeout time.Duration
-	// KeepDead is how long dead letters are kept; 0 = 30 days, negative = until they are discarded.
+	// KeepDead is how long dead letters are kept at most, whatever a lane's bound says; 0 = 30 days, negative = until they
+	// are discarded.
 	KeepDead time.Duration
 	// Logger gets what delays jobs and has no caller: servers that do not answer or refuse, overdue jobs, messages
 	// that cannot be read. nil = slog.Default.
@@ -114,6 +115,7 @@ type Queue struct {
 	tokens  map[string]*lane // the same by their tokens
 	stopped map[string]*lane // stopped ones of which something is left
 	opened  []*lane          // that are to be scanned
+	bounds  map[string]queue.Bound
 	// removals are the messages of cancelled jobs that could not be removed, by number.
 	removals map[uint64]bool
 
@@ -161,7 +163,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, tokens: map[string]*lane{}, stopped: map[string]*lane{}, known: newKnown(), removals: map[uint64]bool{},
+		lanes: map[string]*lane{}, tokens: map[string]*lane{}, stopped: map[string]*lane{}, bounds: map[string]queue.Bound{}, known: newKnown(), removals: map[uint64]bool{},
 		worker: worker{process: rand.Text(), rescan: make(chan struct{}, 1), loads: map[string]int64{}},
 		steps:  make(chan struct{}, maxSteps), requests: make(chan struct{}, maxSteps),
 	}
@@ -197,17 +199,38 @@ const precision = time.Second
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
-		Durable:    true,
-		Precision:  precision,
-		Scheduling: true,
-		Inspection: true,
+		Durable:     true,
+		Precision:   precision,
+		DeadBounded: true,
+		Scheduling:  true,
+		Inspection:  true,
 		IDWindow: fmt.Sprintf("%v after it was stored; those of finished jobs are forgotten when all servers restart at a time",
 			q.config.IDWindow),
 	}
 }
 
-// Bound implements queue.Queue and changes nothing: the servers' disk is the bound.
-func (*Queue) Bound(string, queue.Bound) {}
+// Bound implements queue.Queue. Of b only DeadLetters and DeadLetterAge have an effect: what waits is bounded by the
+// servers' disk. It is forgotten when the lane is closed.
+func (q *Queue) Bound(lane string, b queue.Bound) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b.DeadLetters == 0 && b.DeadLetterAge == 0 {
+		delete(q.bounds, lane)
+		return
+	}
+	q.bounds[lane] = queue.Bound{DeadLetters: b.DeadLetters, DeadLetterAge: b.DeadLetterAge}
+}
+
+// bound returns the bound of a lane's dead letters.
+func (q *Queue) bound(lane string) queue.Bound {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.bounds[lane]
+	if b.DeadLetters <= 0 {
+		b.DeadLetters = queue.DefaultDeadLetters
+	}
+	return b
+}
 
 // Open implements queue.Queue. The limit that counts is that of the process that owns the lane. Open succeeds also while
 // no server answers; serving begins when one does.
@@ -236,6 +259,7 @@ func (q *Queue) removeLane(l *lane) {
 	}
 	delete(q.lanes, l.name)
 	delete(q.tokens, l.token)
+	delete(q.bounds, l.name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.gone() || l.before != nil {

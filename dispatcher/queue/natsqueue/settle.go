@@ -63,7 +63,7 @@ func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
 	if out.Action != queue.Dead {
 		return l.runAgain(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
 	}
-	if err := l.q.store(ctx, l.q.deadMessage(&j, d.Sequence, time.Now(), out.Reason)); err != nil {
+	if err := l.storeDead(ctx, l.q.deadMessage(&j, d.Sequence, time.Now(), out.Reason)); err != nil {
 		return err
 	}
 	return l.remove(ctx, d)
@@ -121,7 +121,7 @@ func (l *lane) setAside(d *delivery, problem error) {
 	}
 	ctx, cancel := l.q.bounded(l.ctx)
 	defer cancel()
-	err := l.q.store(ctx, l.q.corruptMessage(l, d))
+	err := l.storeDead(ctx, l.q.corruptMessage(l, d))
 	if err == nil {
 		err = l.remove(ctx, d)
 	}

@@ -131,6 +131,7 @@ func deadConfig(c Config) jetstream.StreamConfig {
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
 		AllowDirect: true, // to count
+		AllowMsgTTL: true, // of lanes whose bound has an age
 		MaxAge:      max(c.KeepDead, 0),
 		Duplicates:  window,
 		Metadata:    metadata(),
@@ -189,7 +190,8 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 // same compares what Config decides; the rest goes with the version.
 func same(have, want jetstream.StreamConfig) bool {
 	return have.Metadata[jsapi.VersionKey] == want.Metadata[jsapi.VersionKey] && have.Replicas == want.Replicas &&
-		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect
+		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect &&
+		(have.AllowMsgTTL || !want.AllowMsgTTL)
 }
 
 func setUpError(stream string, err error) error {

@@ -121,7 +121,7 @@ func replaceRule(p *probe) {
 	p.schedule("k", p.delayed("a", time.Hour))
 	p.schedule("k", p.delayed("b", p.s.Unit))
 	p.schedule("k", p.delayed("a", p.s.Unit))
-	p.schedule("other", p.delayed("a", 3*p.s.Unit))
+	p.schedule("other", p.delayed("a", 6*p.s.Unit)) // so late that e3 starts first on a slow machine too
 	b.expect("e2").done()
 	running := a.expect("e3")
 	p.schedule("k", p.delayed("a", 2*p.s.Unit)) // due by when e4 is, but not before it is replaced

@@ -305,7 +305,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 			break
 		}
 		if noStream {
-			q.recreate(ctx)
+			q.recreateMarks(ctx)
 		}
 		pause = min(2*pause, jsapi.MaxPause)
 	}

@@ -29,10 +29,6 @@ func (q *Queue) entry(j *Job) *lanes.Entry {
 // load brings the next jobs of a lane into its window, unless err says that the store cannot be used. It returns how
 // many.
 func (w *writer) load(l *Lane, err error) int {
-	if w.queue.shared != nil && !l.owned {
-		l.inner.NotLoaded()
-		return 0
-	}
 	room, urgent, ok := l.inner.BeginLoad()
 	if !ok {
 		return 0
@@ -43,7 +39,6 @@ func (w *writer) load(l *Lane, err error) int {
 		loaded, err = w.queue.Store.Load(l, LoadQuery{
 			Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: urgent,
 			Held: func(num int64) bool { return l.held.Get(num) != nil },
-			Nums: l.held.Keys,
 		})
 	}
 	was := l.unreadable
@@ -76,7 +71,6 @@ func (w *writer) load(l *Lane, err error) int {
 func (w *writer) unload(l *Lane) {
 	if l.inner.Unload() {
 		l.held, l.serving, l.cursor, l.unreadable = lanes.Map[int64, *lanes.Entry]{}, false, 0, false
-		w.unwant(l)
 		w.checkIdle(l)
 	}
 }

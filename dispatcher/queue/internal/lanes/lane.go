@@ -34,7 +34,6 @@ type Lane struct {
 	// handlers.
 	workers, running int
 	starting         bool
-	suspended        bool
 	heldUntil        int64         // Admit said not before; unset = free
 	changed          chan struct{} // closed at the next change; nil = none waits for one
 
@@ -143,7 +142,7 @@ func (l *Lane) Drain(ctx context.Context, until time.Time) error {
 		if l.workers > 0 {
 			return false
 		}
-		if l.limit <= 0 || l.handler == nil || l.suspended {
+		if l.limit <= 0 || l.handler == nil {
 			return true
 		}
 		end := l.s.clock.now()

@@ -7,16 +7,27 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
 )
 
-// loadAll brings the next jobs of lanes into their windows. What is too much waits for the next transaction.
+// loadAll brings the next jobs of lanes into their windows. Once somebody waits for a small call, the rest comes after
+// the next transaction.
 func (w *writer) loadAll(all []*Lane, err error) {
-	for n := 0; len(all) > 0 && n < mostLoaded; all = all[1:] {
-		n += w.load(all[0], err)
+	for i, l := range all {
+		w.load(l, err)
+		if w.putOff(all[i+1:]) {
+			return
+		}
 	}
+}
+
+// putOff puts lanes off that are to be read, if somebody waits for a small call. Handlers whose outcomes are to be stored
+// do not count: they want new jobs.
+func (w *writer) putOff(all []*Lane) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(all) > 0 && !w.closed {
-		w.loads = append(slices.Clip(all), w.loads...)
+	if w.closed || !slices.ContainsFunc(w.small, func(c *change) bool { return c.settle == nil }) {
+		return w.closed
 	}
+	w.loads = append(slices.Clip(all), w.loads...)
+	return true
 }
 
 // entry makes the entry of a job that comes into memory.
@@ -26,12 +37,11 @@ func (q *Queue) entry(j *Job) *lanes.Entry {
 	return q.scheduler.NewEntry(&j.Job, j.Ref)
 }
 
-// load brings the next jobs of a lane into its window, unless err says that the store cannot be used. It returns how
-// many.
-func (w *writer) load(l *Lane, err error) int {
+// load brings the next jobs of a lane into its window, unless err says that the store cannot be used.
+func (w *writer) load(l *Lane, err error) {
 	room, urgent, ok := l.inner.BeginLoad()
 	if !ok {
-		return 0
+		return
 	}
 	l.serving = true
 	var loaded Loaded
@@ -50,7 +60,7 @@ func (w *writer) load(l *Lane, err error) int {
 			w.queue.Log.Error("tocsin: the queue's jobs cannot be read; the route waits", "route", l.Name,
 				"error", w.queue.Store.Error("read jobs", err))
 		}
-		return 0
+		return
 	}
 	if was {
 		w.queue.Log.Info("tocsin: the queue's jobs can be read again", "route", l.Name)
@@ -64,7 +74,6 @@ func (w *writer) load(l *Lane, err error) int {
 	}
 	l.cursor = max(l.cursor, loaded.Cursor)
 	l.inner.Loaded(loaded.More, loaded.Urgent, loaded.Next)
-	return len(loaded.Jobs)
 }
 
 // unload takes what waits in a lane that was closed out of memory, unless it was opened again.

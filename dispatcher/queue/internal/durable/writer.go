@@ -12,13 +12,12 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
 )
 
-// mostChanges is how many calls one transaction takes in, at most. Between two, up to mostLoads lanes are read, and not
-// many more than mostLoaded jobs. A call of up to smallWork does not share a transaction with larger ones, nor wait for
+// mostChanges is how many calls one transaction takes in, at most, and mostLoads how many lanes are read between two. A
+// call of up to smallWork does not share a transaction with larger ones, nor wait for
 // more than one of them. mostIdle is how many lanes that hold nothing are remembered.
 const (
 	mostChanges = 512
 	mostLoads   = 16
-	mostLoaded  = 1024
 	smallWork   = 64
 	mostIdle    = 256
 )
@@ -232,7 +231,9 @@ func (w *writer) run() {
 			if len(r.batch) > 0 {
 				w.commit(r.batch)
 			}
-			w.housekeep()
+			if len(r.batch) > 0 || len(r.loads) == 0 {
+				w.housekeep()
+			}
 			for _, l := range r.unloads {
 				w.unload(l)
 			}

@@ -25,7 +25,7 @@ func (m *Map[K, V]) Set(key K, v V) {
 // Remove removes a key, if it is there.
 func (m *Map[K, V]) Remove(key K) {
 	delete(m.all, key)
-	if m.most <= smallMap || len(m.all) > m.most/4 {
+	if m.most <= smallMap || len(m.all) > m.most/8 { // less than a window shrinks to before it is filled again
 		return
 	}
 	all := make(map[K]V, len(m.all))

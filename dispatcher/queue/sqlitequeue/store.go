@@ -2,11 +2,9 @@ package sqlitequeue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"time"
 
@@ -279,8 +277,8 @@ func (l loading) read(table string, limit int, where string, bound int64) (jobs 
 	return jobs, all, errors.Join(err, bad)
 }
 
-// What reads jobs for readJob, and by which index: SQLite does not know how few jobs are urgent or have a key, and would
-// read all of a lane to find them.
+// What reads jobs for readJob, and by which index: SQLite does not know how few jobs are urgent or have a key, and
+// would read all of a lane to find them.
 const (
 	jobColumns = `SELECT job.seq, due, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers, urgent,
 		format, body FROM `
@@ -319,81 +317,6 @@ func (s *store) Later(ctx context.Context, lane string, now int64) (later int, e
 		return err
 	})
 	return later, err
-}
-
-// DeadLetters implements durable.Store.
-func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
-	limit := -1 // none
-	if sel.Limit > 0 {
-		limit = sel.Limit
-	}
-	err = s.readers.inspect.read(ctx, func(c *conn) error {
-		all, err := s.selected(c, sel, math.MaxInt64, limit)
-		for _, d := range all {
-			found = append(found, d.DeadLetter)
-		}
-		return err
-	})
-	return found, err
-}
-
-// deadLetter is a dead letter of the file. The Reason of one whose event cannot be read says so.
-type deadLetter struct {
-	queue.DeadLetter
-	ref  *lanes.Ref // Num is that of its event
-	lane int64      // number of its lane
-}
-
-// selected reads up to limit of the selected dead letters with numbers up to last; below 0 = all. Those of lanes are
-// found by their lanes, whatever others have.
-func (s *store) selected(c *conn, sel queue.Selection, last int64, limit int) (all []deadLetter, err error) {
-	from, where, args := "dead", "dead.num > ? AND dead.num <= ?", []any{sel.After, last}
-	if sel.Lane != "" {
-		from, where, args = "dead INDEXED BY dead_lane", where+" AND dead.lane = (SELECT num FROM lane WHERE name = ?)", append(args, sel.Lane)
-	}
-	if sel.LanePrefix != "" {
-		end := any(nil)
-		if after := prefixEnd(sel.LanePrefix); after != "" {
-			end = after
-		}
-		where, args = where+` AND dead.num IN (SELECT dead.num FROM lane CROSS JOIN dead INDEXED BY dead_lane ON dead.lane = lane.num
-			WHERE name >= ? AND name < coalesce(?, x'ff'))`, append(args, sel.LanePrefix, end)
-	}
-	if !sel.Since.IsZero() {
-		where, args = where+" AND died >= ?", append(args, stamp(sel.Since))
-	}
-	if sel.IDs != nil {
-		list, err := json.Marshal(sel.IDs)
-		if err != nil {
-			return nil, err
-		}
-		where, args = where+" AND job IN (SELECT value FROM json_each(?))", append(args, string(list))
-	}
-	var bad error
-	err = c.each(func(v []driverValue) bool {
-		var j *durable.Job
-		if j, bad = readJob(v, text(v[13])); bad != nil {
-			return false
-		}
-		all = append(all, deadLetter{
-			queue.DeadLetter{Job: j.Job, Seq: integer(v[14]), At: moment(v[15]), Reason: text(v[16])}, j.Ref, integer(v[17]),
-		})
-		return true
-	}, `SELECT dead.seq, 0, generation, enqueued, not_before, first_tried, attempt, order_key, NULL, headers, urgent, format, body,
-		lane.name, dead.num, died, reason, dead.lane FROM `+from+` CROSS JOIN event ON event.seq = dead.seq CROSS JOIN lane ON lane.num = dead.lane
-		WHERE `+where+` ORDER BY dead.num LIMIT ?`, append(args, int64(limit))...)
-	return all, errors.Join(err, bad)
-}
-
-// prefixEnd is what comes after all texts that begin so; "" = there is none.
-func prefixEnd(prefix string) string {
-	for b := []byte(prefix); len(b) > 0; b = b[:len(b)-1] {
-		if b[len(b)-1] < 0xff {
-			b[len(b)-1]++
-			return string(b)
-		}
-	}
-	return ""
 }
 
 // lastWritten is when the file was last written, by the wall clock of that moment; 0 = there is none.

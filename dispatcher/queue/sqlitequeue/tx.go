@@ -3,7 +3,6 @@ package sqlitequeue
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
@@ -250,20 +249,6 @@ func (t *tx) settle(s *durable.Settlement) (err error) {
 	return nil
 }
 
-// endOf is when a dead letter has reached its age; NULL = never.
-func (t *tx) endOf(age time.Duration) any {
-	if age <= 0 {
-		return nil
-	}
-	ends := later(t.now, age)
-	t.then = append(t.then, func() {
-		if t.store.ends == 0 || ends < t.store.ends {
-			t.store.ends = ends
-		}
-	})
-	return ends
-}
-
 // Remove implements durable.Tx.
 func (t *tx) Remove(lane *durable.Lane, jobs []*lanes.Ref) (released []*durable.Job, err error) {
 	for _, ref := range jobs {
@@ -341,9 +326,6 @@ func (t *tx) ClearScheduleKey(lane *durable.Lane, job *lanes.Ref) error {
 	return err
 }
 
-// LastDead implements durable.Tx.
-func (t *tx) LastDead() (int64, error) { return t.number("SELECT max(num) FROM dead") }
-
 // Follow implements durable.Tx.
 func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool) error {
 	if by < 0 {
@@ -372,58 +354,6 @@ func (t *tx) Follow(by, now, since int64, held func(lane string, num int64) bool
 	}
 	_, err := t.exec("UPDATE job SET enqueued = enqueued + ?1, first_tried = first_tried + ?1 WHERE seq > ?2", by, since)
 	return err
-}
-
-// TakeDead implements durable.Tx.
-func (t *tx) TakeDead(s queue.Selection, last int64, n int, generation *int64) (taken durable.TakenDead, err error) {
-	all, err := t.store.selected(t.conn, s, last, n)
-	for _, d := range all {
-		event := d.ref.Num
-		taken.Lanes, taken.Seq = append(taken.Lanes, d.Lane), d.Seq
-		if err == nil && generation != nil {
-			j := &durable.Job{Job: d.Job, Ref: d.ref}
-			j.Generation, j.Attempt, j.Enqueued = *generation, 0, moment(t.now)
-			j.NotBefore, j.FirstTried = time.Time{}, time.Time{}
-			t.store.seq++
-			_, err = t.exec("INSERT INTO event (seq, refs, format, body) SELECT ?, 1, format, body FROM event WHERE seq = ?", t.store.seq, event)
-			if err == nil {
-				err = t.insertJob(j, d.lane, t.store.seq)
-			}
-			taken.Requeued = append(taken.Requeued, j)
-		}
-		if err == nil {
-			err = t.removeDead(d.Seq, event)
-		}
-	}
-	return taken, err
-}
-
-// removeDead removes a dead letter.
-func (t *tx) removeDead(num, event int64) error {
-	_, err := t.exec("DELETE FROM dead WHERE num = ?", num)
-	t.drop(event)
-	return err
-}
-
-// RemoveDead implements durable.Tx.
-func (t *tx) RemoveDead(lane *durable.Lane, n int) (int, error) {
-	removed, err := t.removeAllDead("dead WHERE lane = ? ORDER BY num LIMIT ?", lane.Num, int64(n))
-	return len(removed), err
-}
-
-// removeAllDead removes the dead letters that a query finds, and returns the numbers of their lanes.
-func (t *tx) removeAllDead(from string, args ...any) (of []int64, err error) {
-	var nums, events []int64
-	err = t.each(func(v []driverValue) bool {
-		nums, events, of = append(nums, integer(v[0])), append(events, integer(v[1])), append(of, integer(v[2]))
-		return true
-	}, "SELECT num, seq, lane FROM "+from, args...)
-	for i := range nums {
-		if err == nil {
-			err = t.removeDead(nums[i], events[i])
-		}
-	}
-	return of, err
 }
 
 // Forget implements durable.Tx.

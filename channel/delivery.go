@@ -20,8 +20,8 @@ type Delivery struct {
 }
 
 // ID identifies the pair of event and route: the same for all attempts and generations, so receivers use it as the
-// idempotency key (webhook-id). It is the event's id, "_" and 16 hexadecimal digits derived from Route.String(); at most
-// 117 characters, none of them a dot.
+// idempotency key (webhook-id). It is the event's id, "_" and 16 hexadecimal digits derived from Route.String(); at
+// most 117 characters, none of them a dot.
 func (d Delivery) ID() string {
 	var name, id [128]byte
 	route := sha256.Sum256(d.Route.appendTo(name[:0]))

@@ -39,8 +39,8 @@ func TestMessageJSON(t *testing.T) {
 		require.NoError(t, json.Unmarshal(text, &back))
 		assert.Equal(t, want, string(back.Body), "%q is text that was cut", cut)
 	}
-	var former channel.Message
-	require.NoError(t, json.Unmarshal([]byte(`{"start":"200 OK","header":{"A":["1","2"]},"body":"AP8=","truncated":true}`), &former))
-	assert.Equal(t, channel.Message{Start: "200 OK", Header: header, Body: []byte{0, 255}, Truncated: true}, former)
+	var stored channel.Message
+	require.NoError(t, json.Unmarshal([]byte(`{"start":"200 OK","header":{"A":["1","2"]},"body":"AP8=","truncated":true}`), &stored))
+	assert.Equal(t, channel.Message{Start: "200 OK", Header: header, Body: []byte{0, 255}, Truncated: true}, stored)
 	require.Error(t, json.Unmarshal([]byte(`{"start":1}`), new(channel.Message)))
 }

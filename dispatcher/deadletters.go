@@ -26,7 +26,7 @@ type DeadLetter struct {
 // DeadLetterFilter selects dead letters. They are of the Tenants or the Routes, and all that the other fields say. The
 // zero value selects all, whichever tenant's.
 type DeadLetterFilter struct {
-	Tenants []string  // of all routes of these, removed ones too; "" = those without a tenant, AnyTenant = of the platform's
+	Tenants []string  // of all their routes, removed ones too; "" = those without a tenant, AnyTenant = the platform's
 	Routes  []RouteID // of these, which may be removed ones
 	IDs     []string  // nil = any
 	Since   time.Time // dead at or after this time; zero = any time

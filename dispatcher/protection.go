@@ -36,8 +36,8 @@ type Protection struct {
 // which one delivery is tried at a time: its policy alone says when. While it is open no attempt starts, but time goes
 // on: a policy's or MaxAge's end can come meanwhile. After Pause one attempt, the probe, goes through: its success
 // closes the breaker, its failure opens it again for twice as long, at most MaxPause. Postponed and permanently failed
-// attempts say nothing about the destination: they neither open nor close it. A route that is enabled again lets a probe
-// through at once. A probe counts as an attempt of its delivery.
+// attempts say nothing about the destination: they neither open nor close it. A route that is enabled again lets a
+// probe through at once. A probe counts as an attempt of its delivery.
 type Breaker struct {
 	Failures int           // 0 = DefaultBreakerFailures, negative = off
 	Pause    time.Duration // 0 = DefaultBreakerPause

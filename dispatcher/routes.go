@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// SetRoutes replaces the routes of all tenants. Each Dispatch sees the old set or the new one. An event is queued for its
-// tenant's routes in the order given, and then for AnyTenant's in theirs.
+// SetRoutes replaces the routes of all tenants. Each Dispatch sees the old set or the new one. An event is queued for
+// its tenant's routes in the order given, and then for AnyTenant's in theirs.
 //
 // Only what differs is touched. A route that is equal to the one in force goes on as if nothing had happened. One whose
 // Channel is the same value, as == says, has the same destination: its counters, its pace, an open breaker, and whether
@@ -15,14 +15,14 @@ import (
 // is another destination, about which nothing is known; so is a Channel that is not comparable, in each change. A
 // destination gets another try at once when a change sets the route's State from Disabled or Paused to Enabled.
 //
-// Lanes go on under their RouteIDs, so a route that is in both sets keeps its backlog; the lane of a removed route holds
-// what it has until a route of that RouteID returns or Purge empties it.
+// Lanes go on under their RouteIDs, so a route that is in both sets keeps its backlog; the lane of a removed route
+// holds what it has until a route of that RouteID returns or Purge empties it.
 //
 // SetRoutes returns once the last send through a Channel that no route uses any more has returned: such a Channel can
 // then be closed. When ctx is done first, the new routes are in force all the same, and an *InUseError names the routes
 // that still send; the next change waits for those too. On joined *channel.ConfigErrors, ErrShutdown, or when another
-// change takes until ctx is done (its error), nothing is changed. Do not call it from a channel or an observer: it would
-// wait for itself.
+// change takes until ctx is done (its error), nothing is changed. Do not call it from a channel or an observer: it
+// would wait for itself.
 func (e *Engine) SetRoutes(ctx context.Context, routes []Route) error {
 	return e.change(ctx, routes, scope{all: true})
 }

@@ -17,8 +17,8 @@ type RouteStatus struct {
 	Destination string `json:"destination,omitempty"`
 	Events      string `json:"events"` // the route's filter in words
 	State       State  `json:"state"`
-	// Gone says that the destination no longer exists, AutoDisabled that it failed for Protection.DisableAfter. The lane
-	// is held until the destination gets another try (see SetRoutes).
+	// Gone says that the destination no longer exists, AutoDisabled that it failed for Protection.DisableAfter. The
+	// lane is held until the destination gets another try (see SetRoutes).
 	Gone         bool `json:"gone,omitempty"`
 	AutoDisabled bool `json:"auto_disabled,omitempty"`
 	// OpenUntil is when the breaker, which is open, lets the next probe through; zero = it is closed, or off.
@@ -35,8 +35,8 @@ type RouteStatus struct {
 	Skipped   int64  `json:"skipped"` // suppressed as duplicates
 	Failed    int64  `json:"failed"`  // failed attempts
 	Dead      int64  `json:"dead"`    // dead deliveries
-	// FailingSince is when the first attempt since the last success failed, in this run of the program; zero = it is not
-	// failing.
+	// FailingSince is when the first attempt since the last success failed, in this run of the program; zero = it is
+	// not failing.
 	FailingSince time.Time `json:"failing_since,omitzero"`
 	LastSuccess  time.Time `json:"last_success,omitzero"` // zero = none yet
 	// LastError is that of the last failed attempt, also after a later success; "" = none yet.

@@ -174,8 +174,8 @@ func BenchmarkTotals(b *testing.B) {
 	}
 }
 
-// BenchmarkOnboard gives 10,000 tenants their routes, one by one. When that is linear, the last thousand take as long as
-// the second.
+// BenchmarkOnboard gives 10,000 tenants their routes, one by one. When that is linear, the last thousand take as long
+// as the second.
 func BenchmarkOnboard(b *testing.B) {
 	const thousands = 10
 	var took [thousands]time.Duration

@@ -335,9 +335,9 @@ func runTenantStorm(t *testing.T, tenants, each int, q queue.Queue) {
 // stormVariable is an environment variable: TOCSIN_STORM=full has 1,000 tenants and 200,000 events.
 const stormVariable = "TOCSIN_STORM"
 
-// While tenants with routes of the same names change them, receivers hang, fail, refuse and are gone: nothing is lost or
-// doubled, nothing of one tenant is found under another, no change waits for another tenant's receiver, and breakers and
-// gone destinations of others get no other try.
+// While tenants with routes of the same names change them, receivers hang, fail, refuse and are gone: nothing is lost
+// or doubled, nothing of one tenant is found under another, no change waits for another tenant's receiver, and breakers
+// and gone destinations of others get no other try.
 func TestTenantsChangeRoutesDuringAStorm(t *testing.T) {
 	t.Parallel()
 	tenants, each := 48, 60

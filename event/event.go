@@ -19,8 +19,8 @@
 //
 // # Tests
 //
-// [SampleForTest] makes an event to try a channel with, and [Event.ForTest] makes a test of an event that there is. Both
-// are marked: whoever receives one reads TEST.
+// [SampleForTest] makes an event to try a channel with, and [Event.ForTest] makes a test of an event that there is.
+// Both are marked: whoever receives one reads TEST.
 //
 // # Compatibility
 //

@@ -2,8 +2,9 @@
 // tests of dispatching code, [Run] is the conformance suite for an own channel, and [RunLeaks] checks that none of its
 // credentials leaves it.
 //
-// The packages below it are the other ends of the library's channels, as servers on loopback that keep what they get and
-// answer as a test says: webhooktest, slacktest and smtptest. With them a host tests its real channels and documents.
+// The packages below it are the other ends of the library's channels, as servers on loopback that keep what they get
+// and answer as a test says: webhooktest, slacktest and smtptest. With them a host tests its real channels and
+// documents.
 package channeltest
 
 import (

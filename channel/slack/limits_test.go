@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/channeltest/slacktest"
 )
 
-// faults lists what Slack would not take of a message, and beyond that what this package does not make: it keeps to fewer
-// kinds of blocks, and to limits for the whole that Slack does not document.
+// faults lists what Slack would not take of a message, and beyond that what this package does not make: it keeps to
+// fewer kinds of blocks, and to limits for the whole that Slack does not document.
 func faults(raw []byte) []string {
 	c := &checker{found: slacktest.Faults(raw)}
 	if bytes.Contains(raw, []byte(`\ufffd`)) { // which encoding/json writes for half a character

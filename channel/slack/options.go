@@ -27,8 +27,8 @@ type Options struct {
 	// An event is posted in the built-in form when the template makes nothing of it, or more than its limits allow, or
 	// what is no JSON object, or what Slack does not take, such as an empty text in a block or more than 3000
 	// characters; the last costs a second request. For a test event (event.Event.ForTest) a template that fails is a
-	// permanent error of kind webhook.KindRender instead, and nothing is sent; what it makes is posted below a line that
-	// says TEST. That line is left out where Slack would not take it, above 50 blocks for example.
+	// permanent error of kind webhook.KindRender instead, and nothing is sent; what it makes is posted below a line
+	// that says TEST. That line is left out where Slack would not take it, above 50 blocks for example.
 	Template *template.Template
 	// Interval is the least time between two messages. A delivery that comes sooner is not tried but postponed, see
 	// [ErrPaced]. 0 = 1 s, which is what Slack allows for a channel; negative = none. A route whose Rate is one event a

@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it. testHeader is "true" for a test
-// event, whatever the body.
+// idHeader carries channel.Delivery.ID, as the Standard Webhooks specification names it. testHeader is "true" for a
+// test event, whatever the body.
 const (
 	idHeader   = "Webhook-Id"
 	testHeader = "Tocsin-Test"

@@ -70,7 +70,7 @@ type problems struct {
 	suggester
 
 	file      string
-	part      string // path of the channel or route that is looked at, before those of values; "" = the document, or it is all that was given
+	part      string // path of the channel or route that values are of; "" = the document, or all that was given
 	whole     string // what was given, if it is not a document: the channel or the route
 	placeless bool   // values were read from other texts than the document is now
 	all       []*Error

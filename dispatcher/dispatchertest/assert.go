@@ -69,7 +69,8 @@ func RequireScheduled[T event.Payload](t TB, r *Recorder, key string) (T, time.T
 	return p, all[i].At
 }
 
-// RequireCancelled ends the test unless an event was scheduled under key and cancelled, and none is scheduled there now.
+// RequireCancelled ends the test unless an event was scheduled under key and cancelled, and none is scheduled there
+// now.
 func RequireCancelled(t TB, r *Recorder, key string) {
 	t.Helper()
 	under := func(s Scheduled) bool { return s.Key == key }

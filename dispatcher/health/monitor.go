@@ -4,7 +4,8 @@
 // never to the route they are about.
 //
 //	monitor := health.New(health.Options{Alert: health.Alert{After: 10 * time.Minute}})
-//	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{monitor.Observer()}})
+//	observers := []dispatcher.Observer{monitor.Observer()}
+//	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: observers})
 //	go engine.Run(ctx)
 //	go monitor.Run(ctx, engine)
 package health
@@ -30,10 +31,10 @@ import (
 // forgotten, and so is a failure that was not reported yet when the route gets another Channel. Nothing is remembered
 // across a restart: a failure that lasts is reported anew.
 //
-// An event about a route has the route's tenant, so it goes to routes of that tenant and to those of AnyTenant; one about
-// a route of AnyTenant has no tenant. Up to 1,000 events wait for a Dispatcher that does not take them, and beyond that
-// 10 of each tenant; others are lost, which is logged. What a change of routes costs does not depend on how many routes
-// it leaves as they are.
+// An event about a route has the route's tenant, so it goes to routes of that tenant and to those of AnyTenant; one
+// about a route of AnyTenant has no tenant. Up to 1,000 events wait for a Dispatcher that does not take them, and
+// beyond that 10 of each tenant; others are lost, which is logged. What a change of routes costs does not depend on how
+// many routes it leaves as they are.
 type Monitor struct {
 	log  *slog.Logger
 	wake chan struct{} // makes Run check what is due

@@ -22,8 +22,8 @@ type Entry struct {
 	Seq      int64         `json:"seq"`      // given by the store: from 1, increasing in the order of Append, never used twice
 	Time     time.Time     `json:"time"`     // when the attempt began, or the delivery became dead
 	Duration time.Duration `json:"duration"` // of the attempt, in nanoseconds
-	// Route is in the JSON form as the fields tenant and route. Its Tenant is whose entry it is. The event's own tenant is
-	// in Event; for a route of AnyTenant it may be any, and the entry is the platform's all the same.
+	// Route is in the JSON form as the fields tenant and route. Its Tenant is whose entry it is. The event's own tenant
+	// is in Event; for a route of AnyTenant it may be any, and the entry is the platform's all the same.
 	Route      dispatcher.RouteID `json:"-"`
 	Event      event.Event        `json:"event"`                // its Type is the trigger
 	Generation int64              `json:"generation,omitempty"` // not 0 = delivered again on purpose
@@ -69,8 +69,8 @@ func (e *Entry) UnmarshalJSON(text []byte) error {
 // DeliveryID is the idempotency key that the receiver saw (webhook-id).
 func (e Entry) DeliveryID() string { return channel.Delivery{Event: e.Event, Route: e.Route}.ID() }
 
-// Size is how many bytes the entry counts for Retention.TenantBytes: those of its event's JSON form, of its messages and
-// of its texts. A store that keeps an event once for several entries counts it for each of them.
+// Size is how many bytes the entry counts for Retention.TenantBytes: those of its event's JSON form, of its messages
+// and of its texts. A store that keeps an event once for several entries counts it for each of them.
 func (e Entry) Size() int64 {
 	n := len(e.Event.JSON()) + len(e.Error) + len(e.Reason) + len(e.ProviderID)
 	for _, m := range [...]*channel.Message{e.Request, e.Response} {

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 )
 
-// Memory is a Store in this process. What it holds is lost with it. A query looks at the entries of its route, or of its
-// tenant, or at all, from the newest on, until it has enough.
+// Memory is a Store in this process. What it holds is lost with it. A query looks at the entries of its route, or of
+// its tenant, or at all, from the newest on, until it has enough.
 type Memory struct {
 	mu      sync.Mutex
 	limit   int
@@ -18,8 +18,8 @@ type Memory struct {
 
 var _ Store = (*Memory)(nil)
 
-// NewMemory returns an empty store that keeps so many entries; 0 or less = 10,000. With one more the tenant that has the
-// most loses its oldest.
+// NewMemory returns an empty store that keeps so many entries; 0 or less = 10,000. With one more the tenant that has
+// the most loses its oldest.
 func NewMemory(entries int) *Memory {
 	if entries <= 0 {
 		entries = 10_000

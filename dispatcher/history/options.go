@@ -12,18 +12,19 @@ import (
 // this: the tenant that has the most gives way, wherever there is no room for all. Routes without a tenant count as one
 // tenant's, and so do those of AnyTenant.
 type Options struct {
-	// Buffer is how many entries may wait for the store; 0 = 4,096. When it is full, the oldest entry of the tenant with
-	// the most in it is lost and counted: deliveries never wait for their history.
+	// Buffer is how many entries may wait for the store; 0 = 4,096. When it is full, the oldest entry of the tenant
+	// with the most in it is lost and counted: deliveries never wait for their history.
 	Buffer int
 	MaxAge time.Duration // older entries are removed; 0 = 30 days, negative = never
-	// Entries is how many are kept in all; 0 = 100,000, negative = any number. The oldest of the tenant with the most are
-	// removed beyond them, as Retention.Entries says. This and the limits below are exceeded by a tenth for a moment.
+	// Entries is how many are kept in all; 0 = 100,000, negative = any number. The oldest of the tenant with the most
+	// are removed beyond them, as Retention.Entries says. This and the limits below are exceeded by a tenth for a
+	// moment.
 	Entries int
 	// TenantEntries is how many entries of one tenant are kept, the newest; 0 = as many as Entries leaves, negative
 	// likewise.
 	TenantEntries int
-	// TenantBytes is how many bytes of one tenant's entries are kept (Entry.Size), the newest; 0 = 256 MiB, negative = any
-	// number.
+	// TenantBytes is how many bytes of one tenant's entries are kept (Entry.Size), the newest; 0 = 256 MiB, negative =
+	// any number.
 	TenantBytes int64
 	MaxBody     int          // most bytes kept of a body; 0 = 16 KiB, negative = no bodies
 	Logger      *slog.Logger // of losses; nil = slog.Default

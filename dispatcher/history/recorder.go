@@ -4,7 +4,8 @@
 //	store := history.NewMemory(0)
 //	recorder, err := history.NewRecorder(store, history.Options{})
 //	defer recorder.Close(context.Background())
-//	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: []dispatcher.Observer{recorder.Observer()}})
+//	observers := []dispatcher.Observer{recorder.Observer()}
+//	engine, err := dispatcher.New(dispatcher.Config{Routes: routes, Observers: observers})
 //
 //	failed, err := store.Query(ctx, history.Query{
 //		Tenant: tenant, Route: dispatcher.RouteID{Tenant: tenant, Name: "tickets"},
@@ -58,8 +59,8 @@ type Recorder struct {
 	ended chan struct{}
 }
 
-// NewRecorder starts a Recorder, which Close ends. An error is a *channel.ConfigError, or several joined: of Options that
-// contradict each other, or of a nil Store, or a nil pointer as one.
+// NewRecorder starts a Recorder, which Close ends. An error is a *channel.ConfigError, or several joined: of Options
+// that contradict each other, or of a nil Store, or a nil pointer as one.
 func NewRecorder(s Store, o Options) (*Recorder, error) {
 	o = o.withDefaults()
 	err := o.validate()

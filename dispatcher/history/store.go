@@ -31,10 +31,10 @@ type Store interface {
 
 // Query selects entries; fields combine with "and". Apart from Tenant, a field's zero value selects all.
 type Query struct {
-	// Tenant is who asks. It selects by the route's tenant, as a Route does by the event's: "" = routes without a tenant,
-	// a tenant's id, or dispatcher.AnyTenant = everything, the routes of the whole platform included, on purpose. So a
-	// query that forgets it shows nobody else's entries, whatever its other fields say, Before included. What a route of
-	// AnyTenant did with a tenant's event is the platform's: the tenant does not see it.
+	// Tenant is who asks. It selects by the route's tenant, as a Route does by the event's: "" = routes without a
+	// tenant, a tenant's id, or dispatcher.AnyTenant = everything, the routes of the whole platform included, on
+	// purpose. So a query that forgets it shows nobody else's entries, whatever its other fields say, Before included.
+	// What a route of AnyTenant did with a tenant's event is the platform's: the tenant does not see it.
 	Tenant   string
 	Route    dispatcher.RouteID
 	EventID  string

@@ -38,8 +38,8 @@ func (t *Total) Add(outcome string, n int) {
 // maxSpans is the most spans of one Totals.
 const maxSpans = 1000
 
-// SpanError says why there are no totals for a span of time: there is no beginning or end, or no step, or there are more
-// than 1,000 of them, or more than 292 years.
+// SpanError says why there are no totals for a span of time: there is no beginning or end, or no step, or there are
+// more than 1,000 of them, or more than 292 years.
 type SpanError struct{ Problem string }
 
 func (e *SpanError) Error() string { return "history: totals need other times: " + e.Problem }

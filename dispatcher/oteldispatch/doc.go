@@ -55,23 +55,25 @@
 //	messaging.client.consumed.messages   {message}   attempts: operation, route, event type, error.type
 //	messaging.process.duration           s           attempts: operation, route, event type, verdict, error.type
 //	tocsin.dispatched                    {event}     accepted, by calls without an error: event type
-//	tocsin.unrouted                      {event}     wanted by no route: event type, tocsin.reason (type, tenant, state)
-//	tocsin.settled                       {delivery}  ended: route, event type, tocsin.outcome (delivered, skipped, dead)
+//	tocsin.unrouted                      {event}     wanted by no route: event type, tocsin.reason
+//	tocsin.settled                       {delivery}  ended: route, event type, tocsin.outcome
 //	tocsin.route.queued                  {delivery}  gauge: wait, retries included: route
 //	tocsin.route.in_flight               {delivery}  gauge: sends running now: route
 //	tocsin.route.dead_letters            {delivery}  gauge: kept: route
 //	tocsin.route.failing.duration        s           gauge: since the first failure after a success; 0 = none: route
 //
+// tocsin.reason is type, tenant or state (dispatcher.Reason); tocsin.outcome is delivered, skipped or dead.
+//
 // The attributes are those of the spans. The number of series is bounded by routes × event types × words of a fixed
 // set: there is no id in them, and tenants (of the event and the route) only with Config.Tenants. Gauges that the queue
 // cannot count are absent.
 //
-// Counters and gauges by route are of the routes in force, as the Observer learns of them: the series of a removed route
-// are no longer reported, and a route that returns counts from 0. messaging.process.duration is a histogram, of which an
-// SDK with cumulative temporality keeps every series up to its limit of cardinality (2,000 in Go's SDK, beyond which it
-// reports one with otel.metric.overflow for all others). A host with more routes than that, or whose routes come and go,
-// raises the limit, uses delta temporality, or removes messaging.destination.name and tocsin.route.tenant from that
-// instrument by a view.
+// Counters and gauges by route are of the routes in force, as the Observer learns of them: the series of a removed
+// route are no longer reported, and a route that returns counts from 0. messaging.process.duration is a histogram, of
+// which an SDK with cumulative temporality keeps every series up to its limit of cardinality (2,000 in Go's SDK, beyond
+// which it reports one with otel.metric.overflow for all others). A host with more routes than that, or whose routes
+// come and go, raises the limit, uses delta temporality, or removes messaging.destination.name and tocsin.route.tenant
+// from that instrument by a view.
 //
 // # Error types
 //

@@ -31,9 +31,9 @@ type routeSeries struct {
 	off     bool // nobody collects
 
 	mu      sync.RWMutex
-	known   bool                                // an Observer says which routes there are; otherwise each one counts that has a job
+	known   bool                                // an Observer says which routes there are; otherwise those with a job
 	inForce map[dispatcher.RouteID]*routeCounts // by route
-	names   map[dispatcher.RouteID]*routeCounts // by the attributes that are exported: without tenants several routes have the same
+	names   map[dispatcher.RouteID]*routeCounts // by exported attributes: without tenants several routes share them
 }
 
 // routeCounts are the series of the routes with the same attributes.

@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// DeadLetter is a row that can never be handed over as it is: the Dispatcher refused it for good, or this program cannot
-// read it. It is kept, and the rows behind it went on.
+// DeadLetter is a row that can never be handed over as it is: the Dispatcher refused it for good, or this program
+// cannot read it. It is kept, and the rows behind it went on.
 type DeadLetter struct {
 	ID        int64
 	Operation Operation

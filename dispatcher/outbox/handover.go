@@ -47,8 +47,8 @@ func (h *handover) rows(ctx context.Context, rows []row) error {
 	return h.remove(ctx)
 }
 
-// decode leaves out what cannot be decoded. Of several requests of one schedule key only the last has an effect: a relay
-// that repeats them after a crash must not schedule what was cancelled, because it might be due meanwhile.
+// decode leaves out what cannot be decoded. Of several requests of one schedule key only the last has an effect: a
+// relay that repeats them after a crash must not schedule what was cancelled, because it might be due meanwhile.
 func (h *handover) decode(ctx context.Context, rows []row) ([]request, error) {
 	all := make([]request, 0, len(rows))
 	latest := map[string]int{} // key to index
@@ -221,7 +221,8 @@ func (h *handover) remove(ctx context.Context) error {
 	return err
 }
 
-// finish deletes what is left to delete when the relay ends, for whatever reason. If that fails, it is handed over again.
+// finish deletes what is left to delete when the relay ends, for whatever reason. If that fails, it is handed over
+// again.
 func (h *handover) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// lease is the right to relay, which one process holds at a time: a row with the holder's name and the time at which the
-// lease ends by the database's clock. No session holds anything, so it works through a pooler in transaction mode.
+// lease is the right to relay, which one process holds at a time: a row with the holder's name and the time at which
+// the lease ends by the database's clock. No session holds anything, so it works through a pooler in transaction mode.
 type lease struct {
 	outbox *Outbox
 	db     *sql.DB

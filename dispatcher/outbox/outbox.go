@@ -13,14 +13,14 @@ import (
 
 // Options configure an Outbox. The zero value is ready for use.
 type Options struct {
-	// Table is where rows wait, "table" or "schema.table": letters, digits and "_", at most 56 characters each, quoted as
-	// it stands. "" = DefaultTable. Two more tables stand beside it, with "_dead" and "_state" behind its name. The schema
-	// must exist.
+	// Table is where rows wait, "table" or "schema.table": letters, digits and "_", at most 56 characters each, quoted
+	// as it stands. "" = DefaultTable. Two more tables stand beside it, with "_dead" and "_state" behind its name. The
+	// schema must exist.
 	Table string
 }
 
-// Outbox writes events in the host's transactions, and knows the tables they are in. It holds no connection and needs no
-// closing. All methods are safe for concurrent use.
+// Outbox writes events in the host's transactions, and knows the tables they are in. It holds no connection and needs
+// no closing. All methods are safe for concurrent use.
 type Outbox struct {
 	database   database
 	tables     tables
@@ -29,8 +29,8 @@ type Outbox struct {
 	cancel     string
 }
 
-// New makes an Outbox. A mistake is a *channel.ConfigError. The tables are made by [Outbox.Migrate], or by the host with
-// [Outbox.Migrations].
+// New makes an Outbox. A mistake is a *channel.ConfigError. The tables are made by [Outbox.Migrate], or by the host
+// with [Outbox.Migrations].
 func New(d Dialect, o Options) (*Outbox, error) {
 	db, err := d.database()
 	if err != nil {

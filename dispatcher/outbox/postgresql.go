@@ -74,9 +74,9 @@ func (postgreSQL) begin(ctx context.Context, c *sql.Conn) error {
 
 func (postgreSQL) ends() (commit, rollback string) { return "COMMIT", "ROLLBACK" }
 
-// settings keep statements on their indexes: when a table is new, empty or bloated, the planner's guesses cost a hundred
-// times what a query does. And they end the transaction of a relay that stands still in the middle of it, so that it does
-// not lock rows another one has to delete.
+// settings keep statements on their indexes: when a table is new, empty or bloated, the planner's guesses cost a
+// hundred times what a query does. And they end the transaction of a relay that stands still in the middle of it, so
+// that it does not lock rows another one has to delete.
 func (postgreSQL) settings() string {
 	return `SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
 	set_config('max_parallel_workers_per_gather', '0', true), set_config('idle_in_transaction_session_timeout', '5s', true)`
@@ -97,8 +97,8 @@ func (postgreSQL) feed(t tables) feed { return &snapshotFeed{table: t.rows} }
 // are those of transactions that were open then or began later. So a row is found however late its transaction commits,
 // no open transaction holds others up, and rows that were deleted but not yet vacuumed cost nothing.
 //
-// Many new rows are read in pages, in the order of their ids, and all pages of a round stop at the snapshot of its first
-// page. Without that a row could overtake one of a lower id that was committed before, on a page already read.
+// Many new rows are read in pages, in the order of their ids, and all pages of a round stop at the snapshot of its
+// first page. Without that a row could overtake one of a lower id that was committed before, on a page already read.
 type snapshotFeed struct {
 	table string
 	since string // the snapshot up to which everything was read; "" = nothing was

@@ -13,8 +13,9 @@ type Stats struct {
 	Oldest      time.Duration // age of the oldest of them, by the database's clock; 0 = none waits
 	DeadLetters int
 	Leader      string // the process that relays, as host/pid/random; "" = none does
-	// OpenTransaction is the age of the oldest open transaction that has written, on the whole server, as far as the role
-	// may know: pg_monitor of PostgreSQL, PROCESS of MySQL. 0 = there is none, it may not know, or the database is SQLite.
+	// OpenTransaction is the age of the oldest open transaction that has written, on the whole server, as far as the
+	// role may know: pg_monitor of PostgreSQL, PROCESS of MySQL. 0 = there is none, it may not know, or the database is
+	// SQLite.
 	OpenTransaction time.Duration
 }
 

@@ -23,9 +23,10 @@ type Queue interface {
 	// equal OrderKey run one at a time in the order enqueued, and one that is to be retried holds its followers back. A
 	// crash before an outcome is applied runs the job again. A lane that is open already is ErrLaneOpen.
 	Open(lane string, o LaneOptions, h Handler) (Lane, error)
-	// Bound limits what a lane holds. It may be called before the lane is opened and again at any time, and is forgotten
-	// with the process and with the lane: a lane is forgotten once it is closed and holds nothing. A lower bound drops
-	// nothing that waits. What of it has an effect is said by Properties.Bounded and Properties.DeadBounded.
+	// Bound limits what a lane holds. It may be called before the lane is opened and again at any time, and is
+	// forgotten with the process and with the lane: a lane is forgotten once it is closed and holds nothing. A lower
+	// bound drops nothing that waits. What of it has an effect is said by Properties.Bounded and
+	// Properties.DeadBounded.
 	Bound(lane string, b Bound)
 	// Schedule stores j under a key that is unique in j's lane, until its NotBefore. A job with the same key that has
 	// not started is replaced. Without Properties.Scheduling it returns errors.ErrUnsupported, and so does Cancel.
@@ -39,8 +40,8 @@ type Queue interface {
 	Lanes(ctx context.Context) ([]string, error)
 	// Count counts the jobs of a lane.
 	Count(ctx context.Context, lane string) (Counts, error)
-	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish. One that becomes due
-	// meanwhile, to Properties.Precision, may count twice, or start.
+	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish. One that becomes
+	// due meanwhile, to Properties.Precision, may count twice, or start.
 	Purge(ctx context.Context, lane string) (int, error)
 	// DeadLetters lists the selected dead letters, the earliest first.
 	DeadLetters(ctx context.Context, s Selection) ([]DeadLetter, error)
@@ -64,8 +65,8 @@ type Properties struct {
 	// Bounded says that Bound is honoured for jobs that wait: Jobs, Group and GroupJobs, DropOldest, Keep and Dropped.
 	// Otherwise the storage is the bound.
 	Bounded bool
-	// DeadBounded says that Bound is honoured for dead letters: DeadLetters and DeadLetterAge. Otherwise the queue's own
-	// configuration says how many are kept.
+	// DeadBounded says that Bound is honoured for dead letters: DeadLetters and DeadLetterAge. Otherwise the queue's
+	// own configuration says how many are kept.
 	DeadBounded bool
 	Scheduling  bool // Schedule and Cancel are supported
 	Inspection  bool // Lanes, Count, Purge, DeadLetters, Requeue and Discard are supported
@@ -132,7 +133,7 @@ type Bound struct {
 	Group     string
 	GroupJobs int
 
-	DropOldest bool                   // make room by dropping the lane's oldest waiting job, instead of refusing the new one
+	DropOldest bool                   // drop the lane's oldest waiting job for the new one, instead of refusing that
 	Keep       func(event.Event) bool // never dropped; nil = none; asked with the lane locked, as Admit is
 	Dropped    func(Job)              // notified of each drop, after it became a dead letter; nil = nobody
 

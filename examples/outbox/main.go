@@ -2,8 +2,8 @@
 // each grant and its event in one transaction, rolls some back, and is killed with -9 between commits and their relay;
 // it is started again, and the receiver counts. The program is the receiver and, started by itself, the service.
 //
-// It needs nothing installed: the database is a SQLite file. With DATABASE_URL it is that PostgreSQL, in a schema of its
-// own that is dropped at the end.
+// It needs nothing installed: the database is a SQLite file. With DATABASE_URL it is that PostgreSQL, in a schema of
+// its own that is dropped at the end.
 package main
 
 import (

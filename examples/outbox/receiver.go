@@ -57,7 +57,8 @@ func (r *receiver) wait(ctx context.Context, events int) error {
 	}
 }
 
-// compare returns how many different events came, how many of them are not among these, and how many came more than once.
+// compare returns how many different events came, how many of them are not among these, and how many came more than
+// once.
 func (r *receiver) compare(committed map[string]bool) (events, stray, twice int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

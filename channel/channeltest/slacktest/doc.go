@@ -8,13 +8,13 @@
 //	err = workspace.Wait(ctx, 2)
 //	first := workspace.Messages()[0] // Text, Lines, Mentions, Edits, …
 //
-// A test can say otherwise: [Server.Script] answers the next requests, and [Server.Handle] answers by what came. Both can
-// refuse with an error of Slack's, ask for a pause, be silent or lose the answer: see [Response]. Every channel and every
-// webhook exists, and Slack's own rate limit is not enforced. A bot brings its first message up to date before it replies
-// to it, so that the edit is there when Wait has seen the reply.
+// A test can say otherwise: [Server.Script] answers the next requests, and [Server.Handle] answers by what came. Both
+// can refuse with an error of Slack's, ask for a pause, be silent or lose the answer: see [Response]. Every channel and
+// every webhook exists, and Slack's own rate limit is not enforced. A bot brings its first message up to date before it
+// replies to it, so that the edit is there when Wait has seen the reply.
 //
-// A configuration document gets Token, Channel and API, or Hook as url. Its limits have to allow HTTP without TLS, and its
-// network loopback. Without "interval": "none" it posts a message a second.
+// A configuration document gets Token, Channel and API, or Hook as url. Its limits have to allow HTTP without TLS, and
+// its network loopback. Without "interval": "none" it posts a message a second.
 //
 // Sockets have no place in a testing/synctest bubble: use a channeltest.Recorder there.
 package slacktest

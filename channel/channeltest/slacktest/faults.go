@@ -22,8 +22,8 @@ const (
 )
 
 // Faults lists what Slack would not take of a message, by its documentation, with the place of each; nil = it takes the
-// message. Slack itself says invalid_blocks and no more, and so does a Server. Blocks of other types than header, section
-// and context are not looked into. Lengths are in UTF-16 units, the largest of the measures Slack might use.
+// message. Slack itself says invalid_blocks and no more, and so does a Server. Blocks of other types than header,
+// section and context are not looked into. Lengths are in UTF-16 units, the largest of the measures Slack might use.
 func Faults(message []byte) []string {
 	var c checker
 	var m map[string]any

@@ -66,8 +66,8 @@ func (s *Server) API() string { return s.http.URL + strings.TrimSuffix(methods, 
 // Hook is the URL of an incoming webhook. Any other path below /services/ that has three parts will do.
 func (s *Server) Hook() string { return s.http.URL + hookPath }
 
-// BotConfig is a complete configuration for a bot that posts to Channel of this Server, without a pause between messages,
-// with a guard that allows loopback.
+// BotConfig is a complete configuration for a bot that posts to Channel of this Server, without a pause between
+// messages, with a guard that allows loopback.
 func (s *Server) BotConfig() slack.BotConfig {
 	return slack.BotConfig{Token: secret.Literal(Token), Channel: Channel, API: s.API(), Options: s.options()}
 }

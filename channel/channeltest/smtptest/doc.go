@@ -11,8 +11,8 @@
 //	received := server.Mails()[0] // From, To, Subject, Text, HTML, …
 //
 // It takes everything, unless a test says otherwise: [Server.Script] answers the next times a [Step] is reached, and
-// [Server.Handle] answers by what the client said. Both can refuse for good (550) or for now (450), be silent ([Hang]) or
-// close the connection ([Drop]).
+// [Server.Handle] answers by what the client said. Both can refuse for good (550) or for now (450), be silent ([Hang])
+// or close the connection ([Drop]).
 //
 // A test of retries scripts "451" at [StepMail]: the route's policy says when the next attempt is. After a "450" at
 // StepRcpt, StepData or StepMessage, which is how servers put off mail of strangers, package email asks for 5 minutes,

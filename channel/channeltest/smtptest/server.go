@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
-// Options say what a Server offers. The zero value offers STARTTLS and wants no log-in, so that clients with and without
-// TLS can use it.
+// Options say what a Server offers. The zero value offers STARTTLS and wants no log-in, so that clients with and
+// without TLS can use it.
 type Options struct {
 	// Mode says when connections are encrypted: TLSNone never, TLSImplicit from the first byte, and the others after
 	// STARTTLS, which a client need not ask for.
@@ -122,11 +122,13 @@ func (s *Server) Port() int {
 	return address.Port
 }
 
-// Authority is the certificate, in PEM, by which clients verify the Server; nil with TLSNone or a TLS of the test's own.
+// Authority is the certificate, in PEM, by which clients verify the Server; nil with TLSNone or a TLS of the test's
+// own.
 func (s *Server) Authority() []byte { return slices.Clone(s.authority) }
 
-// Config is a complete configuration for a channel that mails through this Server, with its port, certificate and log-in,
-// and a guard that allows loopback: from sender@example.com to recipient@example.com, until the test changes that.
+// Config is a complete configuration for a channel that mails through this Server, with its port, certificate and
+// log-in, and a guard that allows loopback: from sender@example.com to recipient@example.com, until the test changes
+// that.
 func (s *Server) Config() email.Config {
 	o := s.options
 	c := email.Config{
@@ -157,8 +159,8 @@ func (s *Server) Mails() []Mail {
 	return mails
 }
 
-// Wait returns nil once n mails were taken in all. When ctx is done first, it returns an error that wraps ctx's and says
-// how many there were.
+// Wait returns nil once n mails were taken in all. When ctx is done first, it returns an error that wraps ctx's and
+// says how many there were.
 func (s *Server) Wait(ctx context.Context, n int) error {
 	have := 0
 	err := s.state.Wait(ctx, func() bool {

@@ -42,16 +42,16 @@ type Command struct {
 	Address string // of MAIL and RCPT
 }
 
-// Script appends replies to those for the next times a step is reached. Each time uses up one; without replies left, the
-// step is answered by Handle's function, or as usual, and so it is for Usual.
+// Script appends replies to those for the next times a step is reached. Each time uses up one; without replies left,
+// the step is answered by Handle's function, or as usual, and so it is for Usual.
 func (s *Server) Script(step Step, replies ...Reply) {
 	s.state.Lock()
 	defer s.state.Unlock()
 	s.script[step] = append(s.script[step], replies...)
 }
 
-// Handle sets a function that answers every step from now on, but for those that Script answers. It is called by several
-// goroutines at a time if there are several connections. nil = as usual.
+// Handle sets a function that answers every step from now on, but for those that Script answers. It is called by
+// several goroutines at a time if there are several connections. nil = as usual.
 func (s *Server) Handle(f func(Command) Reply) {
 	s.state.Lock()
 	defer s.state.Unlock()

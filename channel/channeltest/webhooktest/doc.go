@@ -7,9 +7,9 @@
 //	err = receiver.Wait(ctx, 1)
 //	received := receiver.Requests()[0] // Method, URI, Header, Body
 //
-// It answers 200, unless a test says otherwise: [Server.Script] answers the next requests, and [Server.Handle] answers by
-// what came. Both can refuse, ask for a pause, be silent or close the connection: see [Response]. Slack has a receiver of
-// its own, package slacktest.
+// It answers 200, unless a test says otherwise: [Server.Script] answers the next requests, and [Server.Handle] answers
+// by what came. Both can refuse, ask for a pause, be silent or close the connection: see [Response]. Slack has a
+// receiver of its own, package slacktest.
 //
 // Sockets have no place in a testing/synctest bubble: use a channeltest.Recorder there.
 package webhooktest

@@ -7,9 +7,9 @@
 // long for the product is shortened with "…", never the JSON. What an event says stays text: it cannot add a key, a
 // recipient, a mention or a link.
 //
-// What a product gets about a test event (event.Event.IsTest) says TEST where people see it first, in its title, has the
-// lowest severity, and belongs to nothing else: it opens something of its own, which somebody has to close where the
-// product does not.
+// What a product gets about a test event (event.Event.IsTest) says TEST where people see it first, in its title, has
+// the lowest severity, and belongs to nothing else: it opens something of its own, which somebody has to close where
+// the product does not.
 //
 //	SendGrid    e-mail, text and HTML                  a mail for each recipient; an unverified sender is permanent
 //	PagerDuty   trigger, acknowledge, resolve          an incident per subject: give the route Order: BySubject;

@@ -44,8 +44,8 @@ func PostgreSQL() *Server {
 	}
 }
 
-// MariaDB is a server of that kind: TOCSIN_MYSQL is the data source name, in the form of go-sql-driver/mysql and without
-// a database, of a user who may make databases. MySQL will do.
+// MariaDB is a server of that kind: TOCSIN_MYSQL is the data source name, in the form of go-sql-driver/mysql and
+// without a database, of a user who may make databases. MySQL will do.
 func MariaDB() *Server {
 	return &Server{
 		name: "MariaDB", variable: "TOCSIN_MYSQL", install: "install the package mariadb-server",
@@ -54,8 +54,8 @@ func MariaDB() *Server {
 	}
 }
 
-// Address returns that of a server that answers to ping: the one of the variable, the usual one on loopback, or one that
-// is started from what is installed and runs until Stop. Without any, the test is skipped.
+// Address returns that of a server that answers to ping: the one of the variable, the usual one on loopback, or one
+// that is started from what is installed and runs until Stop. Without any, the test is skipped.
 func (s *Server) Address(tb testing.TB, ping func(address string) error) string {
 	tb.Helper()
 	s.mu.Lock()

@@ -33,8 +33,8 @@ func payload(id string) event.Event {
 	return event.Must(event.RequestDenied{Reason: text + text + text + text + text + text + text + text}, event.Meta{ID: id})
 }
 
-// BenchmarkHostTransaction is what an outbox row costs a transaction of the host, which inserts a row of 1 KiB and updates
-// one, beside the same without. Both alternate in one run: "x-floor" is the time with by the time without.
+// BenchmarkHostTransaction is what an outbox row costs a transaction of the host, which inserts a row of 1 KiB and
+// updates one, beside the same without. Both alternate in one run: "x-floor" is the time with by the time without.
 func BenchmarkHostTransaction(b *testing.B) {
 	each(b, func(b *testing.B, p place) {
 		for _, connections := range []int{1, 16} {
@@ -179,7 +179,8 @@ func (c *counter) Dispatch(_ context.Context, events ...event.Event) error {
 	return nil
 }
 
-// BenchmarkLatency is the time from a commit to its Dispatch, beside the given number of connections that commit as well.
+// BenchmarkLatency is the time from a commit to its Dispatch, beside the given number of connections that commit as
+// well.
 func BenchmarkLatency(b *testing.B) {
 	each(b, func(b *testing.B, p place) {
 		for _, writers := range []int{0, 4} {

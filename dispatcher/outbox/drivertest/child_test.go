@@ -74,8 +74,8 @@ func relayToFile(form string) error {
 	return relay.Run(ctx)
 }
 
-// fileSink appends a line for each call: what a process has written is there after kill -9. The last line of one that was
-// killed may be cut.
+// fileSink appends a line for each call: what a process has written is there after kill -9. The last line of one that
+// was killed may be cut.
 type fileSink struct {
 	file *os.File
 	once sync.Once

@@ -43,15 +43,16 @@ func TestTerminatedConnections(t *testing.T) {
 	h.requireDelivered(ids)
 }
 
-// A relay that stands still for longer than its lease, and goes on, loses nothing and changes no order: another one took
-// over.
+// A relay that stands still for longer than its lease, and goes on, loses nothing and changes no order: another one
+// took over.
 func TestStoppedRelay(t *testing.T) {
 	t.Parallel()
 	p := onPostgreSQL(t)
 	h := newHost(t, p)
 	to := plan{p.dialect, p.driver, p.address, p.schema + "." + outbox.DefaultTable, filepath.Join(t.TempDir(), "delivered")}
 	require.NoError(t, os.WriteFile(to.File, nil, 0o600))
-	// Deletions are slow, so that a relay is likely to be stopped in the middle of one: its transaction stays open then.
+	// Deletions are slow, so that a relay is likely to be stopped in the middle of one: its transaction stays open
+	// then.
 	h.exec("CREATE FUNCTION " + p.schema + ".slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END'")
 	h.exec("CREATE TRIGGER slow AFTER DELETE ON " + to.Table + " EXECUTE FUNCTION " + p.schema + ".slow()")
 	first, second := startRelay(t, to), startRelay(t, to)

@@ -1,5 +1,5 @@
-// Package outboxtest is the conformance suite for the dialects of package outbox with a driver, a server and whatever is
-// between them.
+// Package outboxtest is the conformance suite for the dialects of package outbox with a driver, a server and whatever
+// is between them.
 //
 //	func TestOutbox(t *testing.T) {
 //		outboxtest.Run(t, outboxtest.Suite{

@@ -98,8 +98,8 @@ func (q *Queue) enqueue(jobs []queue.Job, full *queue.BacklogError, dropped *[]l
 		for i := range e.jobs {
 			j := &e.jobs[i]
 			lane, hash := q.lane(i, j.Lane)
-			// What is behind a refused job of its lane is refused too, though there may be room by now: whoever repeats the
-			// call finds both in their order.
+			// What is behind a refused job of its lane is refused too, though there may be room by now: whoever repeats
+			// the call finds both in their order.
 			if q.known.got(e, hash) || slices.Contains(full.Lanes, j.Lane) {
 				continue
 			}

@@ -133,8 +133,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkFullBacklog is the price of a job that takes the place of the oldest, or is refused, in a lane with so many that
-// wait, every second of them for its time.
+// BenchmarkFullBacklog is the price of a job that takes the place of the oldest, or is refused, in a lane with so many
+// that wait, every second of them for its time.
 func BenchmarkFullBacklog(b *testing.B) {
 	for _, waiting := range []int{1000, 100_000} {
 		for _, drop := range []bool{false, true} {
@@ -225,8 +225,8 @@ func BenchmarkBesideADeadLane(b *testing.B) {
 	}
 }
 
-// BenchmarkBesideAFlood is how long a job of a quiet lane waits while eight lanes work off 100,000 jobs and get more from
-// eight goroutines, which enqueue single jobs or a thousand in a call.
+// BenchmarkBesideAFlood is how long a job of a quiet lane waits while eight lanes work off 100,000 jobs and get more
+// from eight goroutines, which enqueue single jobs or a thousand in a call.
 func BenchmarkBesideAFlood(b *testing.B) {
 	for _, flood := range []struct {
 		name          string

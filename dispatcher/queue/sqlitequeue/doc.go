@@ -79,6 +79,6 @@
 //
 // # Memory
 //
-// Of the jobs that wait, a window of at most 512 per open lane is in memory, and as many urgent ones; less when very many
-// lanes are open. There is one goroutine for the file, and one for each handler that runs.
+// Of the jobs that wait, a window of at most 512 per open lane is in memory, and as many urgent ones; less when very
+// many lanes are open. There is one goroutine for the file, and one for each handler that runs.
 package sqlitequeue

@@ -110,7 +110,8 @@ func TestHistoryInAFileOfTheThirdSchema(t *testing.T) {
 	assert.Zero(t, rowsOf(t, q, "history_tenant")+rowsOf(t, q, "told"))
 }
 
-// Many tenants lose one entry each in a few transactions, and what tenants that are gone leave in the file is used again.
+// Many tenants lose one entry each in a few transactions, and what tenants that are gone leave in the file is used
+// again.
 func TestHistoryForgetsNames(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

@@ -161,7 +161,8 @@ type historyRow struct {
 	tenant            string
 }
 
-// deleteEntries removes up to limit of the entries that a FROM clause selects, the oldest first, until one is not to go.
+// deleteEntries removes up to limit of the entries that a FROM clause selects, the oldest first, until one is not to
+// go.
 func (t *tx) deleteEntries(goes func(*historyRow) bool, limit int, from string, args ...any) (int, error) {
 	var rows []historyRow
 	err := t.each(func(v []driverValue) bool {

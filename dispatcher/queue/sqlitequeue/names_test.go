@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// TestNamesComeAndGo: lanes that were used and are closed and empty leave nothing in memory nor in the file, beside what
-// is known of the latest events. That a name is used again is no reason to run an event twice.
+// TestNamesComeAndGo: lanes that were used and are closed and empty leave nothing in memory nor in the file, beside
+// what is known of the latest events. That a name is used again is no reason to run an event twice.
 func TestNamesComeAndGo(t *testing.T) {
 	const atOnce = 1000
 	names := 100_000

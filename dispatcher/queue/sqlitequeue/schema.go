@@ -126,8 +126,8 @@ CREATE INDEX job_later ON job (lane, seq) WHERE due > 0 AND due < 92233720368547
 `, then: nameLanesByIdentity}, {script: historyByTenant}}
 }
 
-// historyByTenant limits each tenant's history, and keeps pages of it away from the rows of other tenants and from those
-// that they do not show. bytes is history.Entry.Size; of entries that were there before it is about that.
+// historyByTenant limits each tenant's history, and keeps pages of it away from the rows of other tenants and from
+// those that they do not show. bytes is history.Entry.Size; of entries that were there before it is about that.
 const historyByTenant = `
 ALTER TABLE history ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE history SET bytes = octet_length(detail) + (SELECT octet_length(body) FROM told WHERE told.num = history.told);

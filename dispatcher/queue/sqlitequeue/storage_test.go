@@ -3,10 +3,11 @@ package sqlitequeue
 import (
 	"context"
 	"fmt"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

@@ -11,8 +11,8 @@ import (
 )
 
 // nameLanesByIdentity makes a file of the third schema one of the fourth. There, a lane was named as its route, and a
-// "/" said nothing; now it ends the tenant, and comes first in the names of routes without one. Known ids named lanes by
-// their numbers, which may be used again now.
+// "/" said nothing; now it ends the tenant, and comes first in the names of routes without one. Known ids named lanes
+// by their numbers, which may be used again now.
 func nameLanesByIdentity(c *conn) error {
 	names := map[int64]string{}
 	err := c.each(func(v []driverValue) bool {

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

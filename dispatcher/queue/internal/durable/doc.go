@@ -30,10 +30,10 @@
 // # Bounds
 //
 // What a lane holds is counted in memory, from the rows when the queue is opened, and by each transaction once it is
-// stored. So a bound costs no query, and is right after a crash. Before a job is stored the writer asks whether its lane
-// and group have room (transaction.room), and drops the oldest one where the bound says so: the least number of those
-// that may start at once, wait for their times, or are held back, each of which a store has in order. Dead letters
-// beyond the bound leave with the transaction that adds one, aged ones by the store's housekeeping.
+// stored. So a bound costs no query, and is right after a crash. Before a job is stored the writer asks whether its
+// lane and group have room (transaction.room), and drops the oldest one where the bound says so: the least number of
+// those that may start at once, wait for their times, or are held back, each of which a store has in order. Dead
+// letters beyond the bound leave with the transaction that adds one, aged ones by the store's housekeeping.
 //
 // A lane that is closed and has neither jobs nor dead letters is forgotten, here and in the store, with some others at
 // a time. Ids stay known by the lane's key, which is of its name, so it does not matter which number it gets later.

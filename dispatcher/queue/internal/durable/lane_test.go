@@ -50,8 +50,8 @@ func TestAClosedLaneHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestLanesThatHoldNothingAreForgotten, some at a time, and with them their bounds; a store that cannot forget them does
-// so later.
+// TestLanesThatHoldNothingAreForgotten, some at a time, and with them their bounds; a store that cannot forget them
+// does so later.
 func TestLanesThatHoldNothingAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
 		use := func(name string) {

@@ -20,9 +20,9 @@ type Store interface {
 	Failed(err error) (again, all bool)
 	// Load reads jobs of a lane that may start.
 	Load(lane *Lane, q LoadQuery) (Loaded, error)
-	// Housekeep removes what has outlived its time, some at a time. It is called after transactions and at the times that
-	// it asks for, and decides itself whether there is anything to do. It returns the lanes of the dead letters that it
-	// has removed, one for each, and after which time it is to be called at the latest; 0 = any.
+	// Housekeep removes what has outlived its time, some at a time. It is called after transactions and at the times
+	// that it asks for, and decides itself whether there is anything to do. It returns the lanes of the dead letters
+	// that it has removed, one for each, and after which time it is to be called at the latest; 0 = any.
 	Housekeep(now int64) (removed []string, again time.Duration)
 
 	// Error makes an error of the store one that says what was being done.
@@ -35,8 +35,8 @@ type Store interface {
 
 // Tx is a transaction. After an error of any of its methods it is rolled back.
 type Tx interface {
-	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing. lane
-	// finds the lane of a job; room is asked last before one is stored, and says whether there is room for it.
+	// Append stores the events of calls, skipping jobs whose ids are known. A call that is refused changes nothing.
+	// lane finds the lane of a job; room is asked last before one is stored, and says whether there is room for it.
 	Append(calls []*Append, lane func(name string) *Lane, room func(*Append, *Lane) (bool, error)) error
 	// Settle applies outcomes of jobs that ran, and Remove removes jobs of a lane. They return the jobs that these held
 	// back by their order keys.

@@ -171,8 +171,8 @@ func (t *transaction) lane(name string) *Lane {
 
 // room counts a new job in its lane, if there is room for it or can be made. What had no room is named in the call.
 func (t *transaction) room(a *Append, l *Lane) (bool, error) {
-	// What is behind a refused job of its lane is refused too, though there may be room by now: whoever repeats the call
-	// finds both in their order.
+	// What is behind a refused job of its lane is refused too, though there may be room by now: whoever repeats the
+	// call finds both in their order.
 	if slices.Contains(a.full.Lanes, l.Name) || slices.Contains(a.refused, l.Name) {
 		return false, nil
 	}

@@ -18,8 +18,8 @@ func (w *writer) loadAll(all []*Lane, err error) {
 	}
 }
 
-// putOff puts lanes off that are to be read, if somebody waits for a small call. Handlers whose outcomes are to be stored
-// do not count: they want new jobs.
+// putOff puts lanes off that are to be read, if somebody waits for a small call. Handlers whose outcomes are to be
+// stored do not count: they want new jobs.
 func (w *writer) putOff(all []*Lane) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

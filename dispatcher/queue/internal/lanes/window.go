@@ -14,8 +14,8 @@ type Hooks struct {
 	// Closed is called, without a lock, once a lane is closed and none of its handlers runs. The keeper has it Unload,
 	// and forgotten once the store holds nothing of it. nil = a lane that holds nothing is forgotten.
 	Closed func(l *Lane)
-	// Bound is called, with the lane locked, when a bound is set. It is the keeper's to see that it holds. nil = it is the
-	// lane's.
+	// Bound is called, with the lane locked, when a bound is set. It is the keeper's to see that it holds. nil = it is
+	// the lane's.
 	Bound func(l *Lane, b queue.Bound)
 	// Dead is called by the worker with each job whose outcome is Dead and its lane's bound, before it is gone from its
 	// lane, and Settle
@@ -128,8 +128,8 @@ func (l *Lane) Offer(e *Entry) bool {
 // leastUrgent is the least window of urgent jobs: they are few, and do not wait for a load.
 const leastUrgent = 16
 
-// BeginLoad begins to answer a Refill: it says how many more jobs the window takes, and how many more urgent ones, which
-// it takes however full it is. A lane that was closed meanwhile takes none, and has its answer.
+// BeginLoad begins to answer a Refill: it says how many more jobs the window takes, and how many more urgent ones,
+// which it takes however full it is. A lane that was closed meanwhile takes none, and has its answer.
 func (l *Lane) BeginLoad() (room, urgent int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 // Dispatch implements Dispatcher.
 func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
-	if err := validateEvents(events...); err != nil {
+	if err := ValidateEvents(events...); err != nil {
 		return err
 	}
 	if !e.calls.enter() {
@@ -23,17 +23,6 @@ func (e *Engine) Dispatch(ctx context.Context, events ...event.Event) error {
 	defer e.calls.leave()
 	return e.fanOut(ctx, events)
 }
-
-func validateEvents(events ...event.Event) error {
-	for i, ev := range events {
-		if ev.IsZero() {
-			return &EventError{Index: i, Err: errNoEvent}
-		}
-	}
-	return nil
-}
-
-var errNoEvent = errors.New("its Type is empty: make events with event.New")
 
 // fanOut stores a job for each event and route that takes it.
 func (e *Engine) fanOut(ctx context.Context, events []event.Event) error {
@@ -154,7 +143,7 @@ func (e *Engine) reportUnrouted(table *routeTable, ev event.Event, now time.Time
 // route takes it whatever its filter says, but never across tenants, not while it is disabled, and not when the event
 // is about it: joined *RouteErrors, and nothing is queued.
 func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...RouteID) error {
-	if err := validateEvents(ev); err != nil {
+	if err := ValidateEvents(ev); err != nil {
 		return err
 	}
 	if !e.calls.enter() {
@@ -211,7 +200,7 @@ func (e *Engine) nextGeneration() int64 {
 // suppressed or observed, and State, Events, Tenant and Rate are not asked. It returns the complete exchange. A mistake
 // in r is a *channel.ConfigError.
 func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Receipt, error) {
-	if err := validateEvents(ev); err != nil {
+	if err := ValidateEvents(ev); err != nil {
 		return channel.Receipt{}, err
 	}
 	r.Protect.Fallback = "" // names a route that need not exist yet

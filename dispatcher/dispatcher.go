@@ -20,6 +20,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -37,3 +38,16 @@ type Dispatcher interface {
 	// committed is dispatched after the commit with context.WithoutCancel(ctx), or with a deadline of its own.
 	Dispatch(ctx context.Context, events ...event.Event) error
 }
+
+// ValidateEvents returns the *EventError of the first event that no Dispatcher takes, or nil. It is for implementations
+// of Dispatcher and Scheduler other than the Engine, such as a host's own outbox: all refuse the same with equal errors.
+func ValidateEvents(events ...event.Event) error {
+	for i, ev := range events {
+		if ev.IsZero() {
+			return &EventError{Index: i, Err: errNoEvent}
+		}
+	}
+	return nil
+}
+
+var errNoEvent = errors.New("its Type is empty: make events with event.New")

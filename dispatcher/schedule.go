@@ -16,17 +16,14 @@ const ScheduleLane = reservedPrefix + "schedule"
 // maxScheduled bounds the schedule of a memory queue.
 const maxScheduled = 100_000
 
-// maxKeyLength is the most bytes of a schedule key.
-const maxKeyLength = 255
-
 // Schedule implements Scheduler. Like deliveries, scheduled events and their keys are as durable as the queue; a memory
 // queue holds 100,000. errors.ErrUnsupported if the queue cannot schedule, likewise for Cancel.
 func (e *Engine) Schedule(ctx context.Context, at time.Time, key string, ev event.Event) error {
-	if err := validateEvents(ev); err != nil {
+	if err := ValidateEvents(ev); err != nil {
 		return err
 	}
-	if key == "" || len(key) > maxKeyLength {
-		return &KeyError{Length: len(key)}
+	if err := ValidateKey(key); err != nil {
+		return err
 	}
 	if !e.calls.enter() {
 		return ErrShutdown

@@ -29,3 +29,15 @@ var (
 	_ Dispatcher = (*Engine)(nil)
 	_ Scheduler  = (*Engine)(nil)
 )
+
+// maxKeyLength is the most bytes of a schedule key.
+const maxKeyLength = 255
+
+// ValidateKey returns a *KeyError if no Scheduler takes the key, or nil. It is for other implementations of Scheduler,
+// as ValidateEvents is.
+func ValidateKey(key string) error {
+	if key == "" || len(key) > maxKeyLength {
+		return &KeyError{Length: len(key)}
+	}
+	return nil
+}

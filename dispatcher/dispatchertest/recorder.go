@@ -2,7 +2,6 @@ package dispatchertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -32,7 +31,7 @@ var (
 // Dispatch keeps the events. It keeps none of them if one is the zero Event (*dispatcher.EventError), after Shutdown
 // (dispatcher.ErrShutdown), if an error was set by Fail, or if ctx is done.
 func (r *Recorder) Dispatch(ctx context.Context, events ...event.Event) error {
-	if err := validateEvents(events...); err != nil {
+	if err := dispatcher.ValidateEvents(events...); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -43,18 +42,6 @@ func (r *Recorder) Dispatch(ctx context.Context, events ...event.Event) error {
 	r.add(events...)
 	return nil
 }
-
-func validateEvents(events ...event.Event) error {
-	for i, e := range events {
-		if e.IsZero() {
-			return &dispatcher.EventError{Index: i, Err: errNoEvent}
-		}
-	}
-	return nil
-}
-
-// errNoEvent has the words of the Engine's.
-var errNoEvent = errors.New("its Type is empty: make events with event.New")
 
 // admit returns why a call that adds something fails. r.mu is held.
 func (r *Recorder) admit(ctx context.Context) error {

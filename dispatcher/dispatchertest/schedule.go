@@ -16,18 +16,15 @@ type Scheduled struct {
 	Event event.Event
 }
 
-// maxKeyLength is the most bytes of a key that an Engine takes.
-const maxKeyLength = 255
-
 // Schedule keeps the event until DispatchDue or Cancel, in place of what the key held. It keeps nothing if the event is
 // the zero Event (*dispatcher.EventError) or the key is empty or too long (*dispatcher.KeyError), after Shutdown
 // (dispatcher.ErrShutdown), if an error was set by Fail, or if ctx is done.
 func (r *Recorder) Schedule(ctx context.Context, at time.Time, key string, e event.Event) error {
-	if err := validateEvents(e); err != nil {
+	if err := dispatcher.ValidateEvents(e); err != nil {
 		return err
 	}
-	if key == "" || len(key) > maxKeyLength {
-		return &dispatcher.KeyError{Length: len(key)}
+	if err := dispatcher.ValidateKey(key); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

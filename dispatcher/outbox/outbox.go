@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ const (
 // event is a *dispatcher.EventError that names it, and nothing is written. Another error is the driver's; PostgreSQL
 // refuses everything but a rollback after it. Up to 100 events, and 1 MiB, are one statement.
 func (o *Outbox) Dispatch(ctx context.Context, tx Tx, events ...event.Event) error {
-	if err := validateEvents(events...); err != nil {
+	if err := dispatcher.ValidateEvents(events...); err != nil {
 		return err
 	}
 	for len(events) > 0 {
@@ -91,10 +90,10 @@ func (o *Outbox) insert(ctx context.Context, tx Tx, events []event.Event) error 
 // [dispatcher.Scheduler] says of Schedule holds if and only if tx commits. An event that is bad is a
 // *dispatcher.EventError, a key that is empty or longer than 255 bytes a *dispatcher.KeyError, and nothing is written.
 func (o *Outbox) Schedule(ctx context.Context, tx Tx, at time.Time, key string, e event.Event) error {
-	if err := validateEvents(e); err != nil {
+	if err := dispatcher.ValidateEvents(e); err != nil {
 		return err
 	}
-	if err := validateKey(key); err != nil {
+	if err := dispatcher.ValidateKey(key); err != nil {
 		return err
 	}
 	if err := tx(ctx, o.schedule, nanoseconds(at), []byte(key), []byte(e.JSON())); err != nil {
@@ -106,33 +105,11 @@ func (o *Outbox) Schedule(ctx context.Context, tx Tx, at time.Time, key string, 
 // Cancel writes in the transaction tx that the event scheduled under key is to be cancelled, if and only if tx commits
 // and it was not dispatched before that is relayed. A key that is empty or too long is a *dispatcher.KeyError.
 func (o *Outbox) Cancel(ctx context.Context, tx Tx, key string) error {
-	if err := validateKey(key); err != nil {
+	if err := dispatcher.ValidateKey(key); err != nil {
 		return err
 	}
 	if err := tx(ctx, o.cancel, []byte(key)); err != nil {
 		return fmt.Errorf("outbox: cancel: %w", err)
-	}
-	return nil
-}
-
-// validateEvents refuses what an Engine would refuse.
-func validateEvents(events ...event.Event) error {
-	for i, e := range events {
-		if e.IsZero() {
-			return &dispatcher.EventError{Index: i, Err: errNoEvent}
-		}
-	}
-	return nil
-}
-
-var errNoEvent = errors.New("its Type is empty: make events with event.New")
-
-// maxKeyLength is the most bytes of a schedule key.
-const maxKeyLength = 255
-
-func validateKey(key string) error {
-	if key == "" || len(key) > maxKeyLength {
-		return &dispatcher.KeyError{Length: len(key)}
 	}
 	return nil
 }

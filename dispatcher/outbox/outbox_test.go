@@ -171,3 +171,56 @@ func newProduct() dispatcher.Dispatcher { return new(dispatchertest.Recorder) }
 func check(error) {}
 
 func grantActive(int) event.Event { return event.Event{} }
+
+// Whatever a product is given, the same mistake is the same error.
+func TestEngineRecorderAndOutboxRefuseTheSame(t *testing.T) {
+	t.Parallel()
+	engine, err := dispatcher.New(dispatcher.Config{})
+	require.NoError(t, err)
+	o, err := outbox.New(outbox.SQLite, outbox.Options{})
+	require.NoError(t, err)
+	var written []statement
+	tx, rec, at := recorded(&written), new(dispatchertest.Recorder), time.Unix(1, 0)
+	good := event.Must(event.RequestApproved{}, event.Meta{})
+	for name, refuse := range map[string]func(dispatcher.Dispatcher, dispatcher.Scheduler) error{
+		"no event": func(d dispatcher.Dispatcher, _ dispatcher.Scheduler) error {
+			return d.Dispatch(t.Context(), good, event.Event{})
+		},
+		"no scheduled event": func(_ dispatcher.Dispatcher, s dispatcher.Scheduler) error {
+			return s.Schedule(t.Context(), at, "", event.Event{})
+		},
+		"no key": func(_ dispatcher.Dispatcher, s dispatcher.Scheduler) error {
+			return s.Schedule(t.Context(), at, "", good)
+		},
+		"a long key": func(_ dispatcher.Dispatcher, s dispatcher.Scheduler) error {
+			return s.Schedule(t.Context(), at, strings.Repeat("ü", 128), good)
+		},
+	} {
+		want := refuse(engine, engine)
+		require.Error(t, want, name)
+		assert.Equal(t, want, refuse(rec, rec), name)
+		in := inTransaction{o, tx}
+		assert.Equal(t, want, refuse(in, in), name)
+	}
+	assert.Empty(t, written)
+	require.NoError(t, o.Schedule(t.Context(), tx, at, strings.Repeat("k", 255), good))
+}
+
+// inTransaction is an Outbox and a transaction as a Dispatcher and a Scheduler.
+type inTransaction struct {
+	*outbox.Outbox
+
+	tx outbox.Tx
+}
+
+func (in inTransaction) Dispatch(ctx context.Context, events ...event.Event) error {
+	return in.Outbox.Dispatch(ctx, in.tx, events...)
+}
+
+func (in inTransaction) Schedule(ctx context.Context, at time.Time, key string, e event.Event) error {
+	return in.Outbox.Schedule(ctx, in.tx, at, key, e)
+}
+
+func (in inTransaction) Cancel(ctx context.Context, key string) (bool, error) {
+	return false, in.Outbox.Cancel(ctx, in.tx, key)
+}

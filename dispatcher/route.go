@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -19,6 +20,12 @@ type RouteID = channel.RouteID
 
 // Route says which events go to a channel, and how. Name and Channel are required; the zero value of every other field
 // is its default.
+//
+// A change of routes touches only those that differ from the ones in force (SetRoutes). Two routes are equal when all
+// their fields are, defaults filled in. Channel is compared by ==, and one that is not comparable differs from itself.
+// Events is compared by event.Filter.Equal, and Retry by its values and those in its slices, but not by what pointers
+// or maps lead to. A function differs from itself, so a route that has Use, or a function in Dedup, differs in each
+// change. The slices of a route are not to be modified once an Engine has it.
 type Route struct {
 	// Name identifies the route among those of its Tenant: 1 to 100 characters, no control characters, not beginning
 	// with "tocsin.".
@@ -178,12 +185,54 @@ func (r Route) withDefaults() Route {
 	return r
 }
 
-// equal reports whether two routes, with their defaults, are the same for certain. Functions are not comparable.
+// equal reports whether two routes, with their defaults, are the same for certain, as the comment of Route says.
 func (r *Route) equal(o Route) bool {
-	return r.Name == o.Name && r.Tenant == o.Tenant && r.Events == o.Events && r.Timeout == o.Timeout &&
+	return r.Name == o.Name && r.Tenant == o.Tenant && r.Events.Equal(o.Events) && r.Timeout == o.Timeout &&
 		r.Concurrency == o.Concurrency && r.Order == o.Order && r.Rate == o.Rate && r.Backlog == o.Backlog && r.DeadLetters == o.DeadLetters &&
 		r.MaxAge == o.MaxAge && r.State == o.State && r.Protect == o.Protect &&
-		sameValue(r.Channel, o.Channel) && sameValue(r.Retry, o.Retry) && sameDedup(r.Dedup, o.Dedup) && len(r.Use)+len(o.Use) == 0
+		sameValue(r.Channel, o.Channel) && sameContent(reflect.ValueOf(r.Retry), reflect.ValueOf(o.Retry)) &&
+		sameDedup(r.Dedup, o.Dedup) && len(r.Use)+len(o.Use) == 0
+}
+
+// sameContent reports whether two values are equal, also where == cannot tell: in slices, whose elements are compared.
+// What pointers and maps lead to is not looked at, because a policy at work may be changing it. reflect.DeepEqual would.
+func sameContent(a, b reflect.Value) bool {
+	switch {
+	case !a.IsValid() || !b.IsValid():
+		return a.IsValid() == b.IsValid() // nil
+	case a.Type() != b.Type():
+		return false
+	case a.Comparable() && b.Comparable():
+		return a.Equal(b)
+	}
+	switch a.Kind() {
+	case reflect.Interface:
+		return sameContent(a.Elem(), b.Elem())
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !sameContent(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Array:
+		for i := range a.Len() {
+			if !sameContent(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice:
+		for i := range min(a.Len(), b.Len()) {
+			if x, y := a.Index(i), b.Index(i); !x.Comparable() || !y.Comparable() || !x.Equal(y) { // it may be in itself
+				return false
+			}
+		}
+		return a.IsNil() == b.IsNil() && a.Len() == b.Len()
+	case reflect.Map, reflect.Func:
+		return a.IsNil() && b.IsNil()
+	}
+	return false
 }
 
 func sameDedup(a, b channel.DedupOptions) bool {

@@ -518,3 +518,27 @@ func TestTenantsChangeTheirRoutesAllAtOnce(t *testing.T) {
 		assert.Equal(t, a.Delivery.Event.Tenant(), a.Delivery.Route.Tenant)
 	}
 }
+
+// What a host makes anew from its own configuration is what it was, if it says the same.
+func TestRoutesMadeAnewAreNotTouched(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var changed []dispatcher.RouteID
+		b := setupWith(t, dispatcher.Config{Observers: []dispatcher.Observer{{RoutesChanged: func(c dispatcher.RouteChange) {
+			for _, r := range c.Set {
+				changed = append(changed, r.ID())
+			}
+		}}}})
+		b.run()
+		rec := new(channeltest.Recorder)
+		routes := func() []dispatcher.Route {
+			return []dispatcher.Route{
+				{Name: "schedule", Tenant: "a", Channel: rec, Retry: retry.AtMost(2, retry.Schedule{0, time.Second, time.Minute})},
+				{Name: "filter", Tenant: "a", Channel: rec, Events: event.All(event.Types("note.*"), event.Not(event.WithAttribute("test")))},
+			}
+		}
+		for range 3 {
+			b.setTenant("a", routes()...)
+		}
+		assert.Equal(t, []dispatcher.RouteID{{Tenant: "a", Name: "schedule"}, {Tenant: "a", Name: "filter"}}, changed)
+	})
+}

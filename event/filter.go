@@ -124,6 +124,17 @@ func (f Filter) Err() error {
 	return f.n.err
 }
 
+// Equal reports whether f and g are one filter, or built alike, in the same order: then they want the same events. A
+// filter with [Where] equals only itself and what is built alike of it, because functions cannot be compared.
+func (f Filter) Equal(g Filter) bool {
+	a, b := f.n, g.n
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	return a.op == b.op && a.op != opWhere && a.name == b.name && slices.Equal(a.patterns, b.patterns) &&
+		slices.EqualFunc(a.parts, b.parts, Filter.Equal)
+}
+
 // Match reports whether e is wanted. The zero Event never is.
 func (f Filter) Match(e Event) (matched bool) {
 	if e.p == nil || f.Err() != nil {

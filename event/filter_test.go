@@ -239,6 +239,35 @@ func TestFilterString(t *testing.T) {
 	}
 }
 
+func TestFilterEqual(t *testing.T) {
+	t.Parallel()
+	where, other := event.Where(func(event.Event) bool { return true }), event.Where(func(event.Event) bool { return true })
+	build := []func() event.Filter{
+		func() event.Filter { return event.Filter{} },
+		func() event.Filter { return event.Types("*") },
+		func() event.Filter { return event.Types("request.*", "alert.opened") },
+		func() event.Filter { return event.Types("alert.opened", "request.*") },
+		func() event.Filter { return event.Types("request.*") },
+		func() event.Filter { return event.WithAttribute("a") },
+		func() event.Filter { return event.WithAttribute("b") },
+		func() event.Filter { return where },
+		func() event.Filter { return other },
+		func() event.Filter { return event.Not(where) },
+		func() event.Filter { return event.Not(other) },
+		func() event.Filter { return event.All(event.Types("request.*"), event.WithAttribute("a")) },
+		func() event.Filter { return event.Any(event.Types("request.*"), event.WithAttribute("a")) },
+		func() event.Filter { return event.All(event.Types("request.*"), event.WithAttribute("b")) },
+		func() event.Filter { return event.All(event.Types("request.*")) },
+	}
+	for i, one := range build {
+		for j, two := range build {
+			assert.Equal(t, i == j, one().Equal(two()), "%s and %s", one(), two())
+		}
+	}
+	always := func(event.Event) bool { return true }
+	assert.False(t, event.Where(always).Equal(event.Where(always)), "a function cannot be compared")
+}
+
 // model is the documented meaning of a filter, written down a second time: plain says whether it holds when the
 // library's own events are nothing special, named whether it also names them.
 type model struct {

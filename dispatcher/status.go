@@ -15,7 +15,7 @@ type RouteStatus struct {
 	Route RouteID `json:"route"`
 	// Destination is where to, without secrets, as the channel gives it (channel.Addressed); "" = it does not.
 	Destination string `json:"destination,omitempty"`
-	Events      string `json:"events"` // the route's filter in words
+	Events      string `json:"events"` // event.Filter.String of the route; of one from a document, the document's words
 	State       State  `json:"state"`
 	// Gone says that the destination no longer exists, AutoDisabled that it failed for Protection.DisableAfter. The
 	// lane is held until the destination gets another try (see SetRoutes).

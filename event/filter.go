@@ -21,13 +21,14 @@ import (
 type Filter struct{ n *filterNode }
 
 type filterNode struct {
-	op        operator
-	patterns  []pattern        // opTypes
-	name      string           // opAttribute
-	accepts   func(Event) bool // opWhere
-	parts     []Filter         // opAll, opAny, opNot
-	callsHost bool             // opWhere is somewhere in it
-	err       error            // own mistakes and those of parts
+	op          operator
+	patterns    []pattern        // opTypes
+	name        string           // opAttribute
+	accepts     func(Event) bool // opWhere
+	parts       []Filter         // opAll, opAny, opNot
+	callsHost   bool             // opWhere is somewhere in it
+	err         error            // own mistakes and those of parts
+	description string           // "" = String tells how it is built
 }
 
 type operator uint8
@@ -108,6 +109,17 @@ func combine(op operator, parts []Filter) Filter {
 	return Filter{n}
 }
 
+// WithDescription returns a filter that wants what f wants and whose String is text: the words of whoever configured it,
+// for people who know those. "" = how it is built.
+func (f Filter) WithDescription(text string) Filter {
+	n := filterNode{op: opAll} // without parts it wants what the zero Filter does
+	if f.n != nil {
+		n = *f.n
+	}
+	n.description = text
+	return Filter{&n}
+}
+
 // joinErrors is errors.Join, but a single error stays as it is.
 func joinErrors(errs []error) error {
 	if len(errs) == 1 {
@@ -124,15 +136,16 @@ func (f Filter) Err() error {
 	return f.n.err
 }
 
-// Equal reports whether f and g are one filter, or built alike, in the same order: then they want the same events. A
-// filter with [Where] equals only itself and what is built alike of it, because functions cannot be compared.
+// Equal reports whether f and g are one filter, or built alike, in the same order, with the same descriptions: then
+// they want the same events. A filter with [Where] equals only itself and what is built alike of it, because functions
+// cannot be compared.
 func (f Filter) Equal(g Filter) bool {
 	a, b := f.n, g.n
 	if a == nil || b == nil || a == b {
 		return a == b
 	}
-	return a.op == b.op && a.op != opWhere && a.name == b.name && slices.Equal(a.patterns, b.patterns) &&
-		slices.EqualFunc(a.parts, b.parts, Filter.Equal)
+	return a.op == b.op && a.op != opWhere && a.name == b.name && a.description == b.description &&
+		slices.Equal(a.patterns, b.patterns) && slices.EqualFunc(a.parts, b.parts, Filter.Equal)
 }
 
 // Match reports whether e is wanted. The zero Event never is.
@@ -156,11 +169,14 @@ func (f Filter) MatchType(t Type) bool {
 	return f.Err() == nil && f.evaluate(t, Event{}).passes(t)
 }
 
-// String returns the filter in a readable form, for example "all(request.*, not(attribute(test)))"; "*" is every
-// lifecycle event.
+// String returns its description or, without one, how the filter is built, for example "all(request.*,
+// not(attribute(test)))"; "*" is every lifecycle event.
 func (f Filter) String() string {
-	if f.n == nil {
+	switch {
+	case f.n == nil:
 		return "*"
+	case f.n.description != "":
+		return f.n.description
 	}
 	switch f.n.op {
 	case opTypes:

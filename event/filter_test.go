@@ -233,6 +233,17 @@ func TestFilterString(t *testing.T) {
 		`any(grant.*|"Bad.*", all(request.*, attribute(a)))`: event.Any(
 			event.Types("grant.*", "Bad.*"), event.All(event.Types("request.*"), event.WithAttribute("a"))),
 	}
+	for _, f := range tests {
+		described := f.WithDescription("what I want")
+		assert.Equal(t, "what I want", described.String())
+		assert.Equal(t, "not(what I want)", event.Not(described).String())
+		assert.False(t, described.Equal(f))
+		assert.Equal(t, f.Err(), described.Err())
+		for _, typ := range event.Catalogue() {
+			assert.Equal(t, f.Match(sample(t, typ)), described.Match(sample(t, typ)))
+			assert.Equal(t, f.MatchType(typ), described.MatchType(typ))
+		}
+	}
 	for want, f := range tests {
 		assert.Equal(t, want, f.String())
 		assert.Equal(t, want, fmt.Sprint(f))

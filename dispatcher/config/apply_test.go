@@ -321,7 +321,8 @@ func TestAReloadTouchesWhatChanged(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	probes := map[string]*probe{"a": newProbe()}
-	o := config.Options{Types: probeTypes(probes), Tenant: "acme", References: map[string]config.Reference{"env": config.Env}}
+	o := config.Options{Types: probeTypes(probes), Tenant: "acme", References: map[string]config.Reference{"env": config.Env},
+		Vocabularies: map[string]event.Vocabulary{"desk": {event.TypeRequestPending: "ticket opened"}}}
 	src := `
 channels:
   - {type: probe, name: a, mark: a, key: env:TOCSIN_KEY}
@@ -372,7 +373,7 @@ routes:
 		require.NoError(t, err)
 		reload(d.Load(o))
 	}
-	edit(set.Document.SetRoute("b", []byte("channel: b\nevents: [request.*]\nconcurrency: 2"), o))
+	edit(set.Document.SetRoute("b", []byte("channel: b\nevents: [grant.*, ticket opened]\nconcurrency: 2"), o))
 	changed, replaced := names()
 	assert.Equal(t, []string{"b"}, changed)
 	assert.Empty(t, replaced)
@@ -388,7 +389,10 @@ routes:
 	changed, replaced = names()
 	assert.ElementsMatch(t, []string{"a", "d"}, changed)
 	assert.Empty(t, replaced)
-	o.EventTypes = []event.Type{"ticket.closed"} // filters may mean something else
+	o.EventTypes = []event.Type{"ticket.closed"}
+	reload(set.Document.Load(o))
+	assert.Empty(t, changes, "the filters are made anew, and want the same")
+	o.Vocabularies = map[string]event.Vocabulary{"desk": {event.TypeRequestDenied: "ticket opened"}}
 	reload(set.Document.Load(o))
 	changed, replaced = names()
 	assert.Equal(t, []string{"b"}, changed)

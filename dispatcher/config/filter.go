@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -88,6 +90,48 @@ func (f filters) rule(s Settings) (event.Filter, error) {
 		all = append(all, one)
 	}
 	return event.All(all...), errors.Join(errs...)
+}
+
+// wantedInWords is what a route takes, in the document's own words: those of its rules or, without any, its own, and the
+// alerts about the routes failing, RouteIDs as text.
+func wantedInWords(route Settings, failing []string) string {
+	rules := route.Objects("rules")
+	if len(rules) == 0 {
+		rules = []Settings{route}
+	}
+	var all []string
+	for _, r := range rules {
+		text := cmp.Or(strings.Join(slices.Concat(r.Texts("events"), r.Texts("triggers")), ", "), "*")
+		if except := r.Texts("except"); len(except) > 0 {
+			text += " except " + strings.Join(except, ", ")
+		}
+		attributes := r.Texts("attributes")
+		if route.Flag("require_external_key", false) {
+			attributes = append(slices.Clone(attributes), externalKey)
+		}
+		if len(attributes) > 0 {
+			text += " with " + strings.Join(attributes, ", ")
+		}
+		all = append(all, text)
+	}
+	if len(failing) > 0 {
+		all = append(all, "alerts of "+namesInWords(failing))
+	}
+	return strings.Join(all, "; ")
+}
+
+// namesInWords names some of the routes whose RouteIDs these are as text.
+func namesInWords(routes []string) string {
+	const most = 3
+	var named []string
+	for _, r := range routes[:min(len(routes), most)] {
+		named = append(named, channel.ParseRouteID(r).Name)
+	}
+	text := strings.Join(named, ", ")
+	if more := len(routes) - len(named); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // named is what the fields events and triggers name; without any, every lifecycle event.

@@ -76,7 +76,7 @@ func (l *loader) make(m *madeRoute) error {
 		l.filters = &f
 	}
 	wanted, err := l.filters.forRoute(Settings{v: m.source})
-	m.events = about(m.failing, wanted)
+	m.events = about(m.failing, wanted).WithDescription(wantedInWords(Settings{v: m.source}, m.failing))
 	policy, retryErr := retryPolicy(Settings{v: m.source})
 	m.retry = policy
 	return errors.Join(err, retryErr)

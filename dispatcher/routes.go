@@ -207,11 +207,7 @@ func (e *Engine) install(ctx context.Context, p *plan) {
 		r.lane.remove()
 		replaced, done.Removed = append(replaced, r), append(done.Removed, r.lane.id)
 	}
-	table := e.table.Load()
-	for _, of := range p.tenants {
-		table = table.with(of)
-	}
-	e.table.Store(table)
+	e.table.Store(e.table.Load().with(p.tenants...))
 	for _, r := range replaced {
 		e.retire(ctx, r)
 	}

@@ -10,74 +10,57 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// routeTable is the routes in use, by tenant. It is immutable but for what it learns about types. A change of one
-// tenant's routes copies two small arrays and a map of a few tenants, however many there are.
+// routeTable is the routes in use, by tenant. It is immutable but for what it learns about types: a call sees one set of
+// routes, whatever changes meanwhile. A change of one tenant's copies a part of the map.
 type routeTable struct {
 	seed     maphash.Seed
 	platform *tenantRoutes // AnyTenant's
-	parts    [tableWidth]*tablePart
+	parts    [tableParts]map[string]*tenantRoutes
 
 	wantedBy typeIndex[[]string] // see tenantsWanting
 }
 
-type tablePart [tableWidth]map[string]*tenantRoutes
-
-const tableWidth = 64
+// tableParts keeps what a change copies small with up to 100,000 tenants or so.
+const tableParts = 512
 
 func newRouteTable() *routeTable {
 	return &routeTable{seed: maphash.MakeSeed(), platform: newTenantRoutes(AnyTenant, 0, nil)}
 }
 
-// with returns a table with other routes of one tenant, which may be none.
-func (t *routeTable) with(of *tenantRoutes) *routeTable {
+// with returns a table with other routes of some tenants, each of which may have none.
+func (t *routeTable) with(others ...*tenantRoutes) *routeTable {
 	changed := &routeTable{seed: t.seed, platform: t.platform, parts: t.parts}
-	if of.tenant == AnyTenant {
-		changed.platform = of
-	}
-	i, j := t.place(of.tenant)
-	part := new(tablePart)
-	if t.parts[i] != nil {
-		*part = *t.parts[i]
-	}
-	changed.parts[i] = part
-	part[j] = maps.Clone(part[j])
-	switch {
-	case len(of.all) == 0:
-		delete(part[j], of.tenant)
-	case part[j] == nil:
-		part[j] = map[string]*tenantRoutes{of.tenant: of}
-	default:
-		part[j][of.tenant] = of
+	var copied [tableParts]bool
+	for _, of := range others {
+		if of.tenant == AnyTenant {
+			changed.platform = of
+		}
+		i := t.part(of.tenant)
+		if !copied[i] {
+			copied[i], changed.parts[i] = true, make(map[string]*tenantRoutes, len(t.parts[i])+1)
+			maps.Copy(changed.parts[i], t.parts[i])
+		}
+		if len(of.all) == 0 {
+			delete(changed.parts[i], of.tenant)
+		} else {
+			changed.parts[i][of.tenant] = of
+		}
 	}
 	return changed
 }
 
-// place says in which part, and where in it, a tenant is.
-func (t *routeTable) place(tenant string) (i, j int) {
-	sum := maphash.String(t.seed, tenant)
-	return int(sum % tableWidth), int(sum / tableWidth % tableWidth)
-}
+// part says in which part a tenant is.
+func (t *routeTable) part(tenant string) uint64 { return maphash.String(t.seed, tenant) % tableParts }
 
 // of returns the routes of a tenant; nil = it has none.
-func (t *routeTable) of(tenant string) *tenantRoutes {
-	i, j := t.place(tenant)
-	if t.parts[i] == nil {
-		return nil
-	}
-	return t.parts[i][j][tenant]
-}
+func (t *routeTable) of(tenant string) *tenantRoutes { return t.parts[t.part(tenant)][tenant] }
 
 // each iterates over the tenants that have routes, in no order.
 func (t *routeTable) each(yield func(*tenantRoutes) bool) {
 	for _, part := range t.parts {
-		if part == nil {
-			continue
-		}
-		for _, slot := range part {
-			for _, of := range slot {
-				if !yield(of) {
-					return
-				}
+		for _, of := range part {
+			if !yield(of) {
+				return
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -24,10 +25,12 @@ type DeadLetter struct {
 }
 
 // DeadLetterFilter selects dead letters. They are of the Tenants or the Routes, and all that the other fields say. The
-// zero value selects all, whichever tenant's.
+// zero value selects all, whichever tenant's. Those of scheduled events are under no tenant: ScheduleLane as a route
+// without a tenant names them, whichever tenant's. Apart from that, what a lane holds of another tenant than its route's
+// is selected by the zero value only.
 type DeadLetterFilter struct {
 	Tenants []string  // of all their routes, removed ones too; "" = those without a tenant, AnyTenant = the platform's
-	Routes  []RouteID // of these, which may be removed ones
+	Routes  []RouteID // of these, which may be removed ones; one without a name is none
 	IDs     []string  // nil = any
 	Since   time.Time // dead at or after this time; zero = any time
 	After   int64     // Seq greater than this, for paging
@@ -39,6 +42,11 @@ type deadSelection struct {
 	queue.Selection
 
 	tenant string // whose events it selects, other than AnyTenant's
+}
+
+// owns reports whether a dead letter of its lanes is of its tenant.
+func (s *deadSelection) owns(l queue.DeadLetter) bool {
+	return s.tenant == AnyTenant || l.Event.Tenant() == s.tenant
 }
 
 // selections are what the filter selects, as the queue knows it: by lane.
@@ -61,12 +69,15 @@ func (e *Engine) selections(ctx context.Context, f DeadLetterFilter) ([]deadSele
 			return nil, err
 		}
 		for _, name := range known {
-			if id := channel.ParseRouteID(name); id.Tenant == "" {
+			if id := channel.ParseRouteID(name); id.Tenant == "" && !strings.HasPrefix(name, reservedPrefix) {
 				routes = append(routes, id)
 			}
 		}
 	}
 	for _, id := range unique(routes) {
+		if id.Name == "" { // the zero RouteID as text is that of every lane
+			continue
+		}
 		s := deadSelection{all, id.Tenant}
 		s.Lane = id.String()
 		if s.Lane == ScheduleLane {
@@ -91,7 +102,6 @@ func unique[T comparable](values []T) (once []T) {
 }
 
 // DeadLetters lists dead deliveries, the earliest first. How many are kept is said by Route.DeadLetters and the queue.
-// Of a route or a tenant that is named, events of another tenant are left out, should its lane hold any.
 // errors.ErrUnsupported if the queue cannot be inspected; likewise for the other methods about dead letters, and Purge.
 func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
 	selections, err := e.selections(ctx, f)
@@ -100,11 +110,17 @@ func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLet
 	}
 	var all []DeadLetter
 	for _, s := range selections {
-		some, err := e.deadLetters(ctx, s)
+		n := 0
+		err := e.eachDead(ctx, s, func(l queue.DeadLetter) bool {
+			if s.owns(l) {
+				all = append(all, deadLetterOf(l))
+				n++
+			}
+			return s.Limit <= 0 || n < s.Limit
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
 	}
 	slices.SortFunc(all, func(a, b DeadLetter) int { return cmp.Compare(a.Seq, b.Seq) })
 	if f.Limit > 0 && len(all) > f.Limit {
@@ -113,26 +129,30 @@ func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLet
 	return all, nil
 }
 
-// deadLetters lists those of one selection, by page.
-func (e *Engine) deadLetters(ctx context.Context, s deadSelection) ([]DeadLetter, error) {
-	limit := s.Limit
-	var all []DeadLetter
+// maxDeadPage is how many dead letters are read at a time.
+const maxDeadPage = 256
+
+// eachDead yields the dead letters of a selection, those of other tenants too, page by page and without its Limit. With
+// one the pages are no larger.
+func (e *Engine) eachDead(ctx context.Context, s deadSelection, yield func(queue.DeadLetter) bool) error {
+	page := s.Selection
+	if page.Limit <= 0 || page.Limit > maxDeadPage {
+		page.Limit = maxDeadPage
+	}
 	for {
-		page, err := e.queue.DeadLetters(ctx, s.Selection)
+		letters, err := e.queue.DeadLetters(ctx, page)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		full := limit > 0 && len(page) == s.Limit
-		for _, l := range page {
-			s.After = l.Seq
-			if s.tenant == AnyTenant || l.Event.Tenant() == s.tenant {
-				all = append(all, deadLetterOf(l))
+		for _, l := range letters {
+			page.After = l.Seq
+			if !yield(l) {
+				return nil
 			}
 		}
-		if !full || len(all) == limit {
-			return all, nil
+		if len(letters) < page.Limit {
+			return nil
 		}
-		s.Limit = limit - len(all)
 	}
 }
 
@@ -165,11 +185,34 @@ func (e *Engine) eachSelection(ctx context.Context, f DeadLetterFilter, do func(
 		selections, err = e.earliest(ctx, f)
 	}
 	for i := 0; err == nil && i < len(selections); i++ {
-		var n int
-		n, err = do(selections[i].Selection)
-		done += n
+		var own queue.Selection
+		if own, err = e.own(ctx, selections[i]); err == nil {
+			var n int
+			n, err = do(own)
+			done += n
+		}
 	}
 	return done, err
+}
+
+// own narrows a selection to the dead letters of its tenant: by their ids, if its lanes hold others.
+func (e *Engine) own(ctx context.Context, s deadSelection) (queue.Selection, error) {
+	if s.tenant == AnyTenant {
+		return s.Selection, nil
+	}
+	ids, others := []string{}, false
+	err := e.eachDead(ctx, s, func(l queue.DeadLetter) bool {
+		if s.owns(l) {
+			ids = append(ids, l.ID())
+		} else {
+			others = true
+		}
+		return s.Limit <= 0 || len(ids) < s.Limit
+	})
+	if others {
+		s.IDs = ids
+	}
+	return s.Selection, err
 }
 
 // earliest selects the first dead letters of several lanes, by their ids.

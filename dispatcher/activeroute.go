@@ -152,7 +152,7 @@ func (r *activeRoute) address() (text string) {
 }
 
 // refuses says why j must not be attempted at that time; "" = it may be. A job can be of another tenant when it was
-// stored while lanes went by names alone, or by somebody else.
+// stored by an earlier version, or by somebody else.
 func (r *activeRoute) refuses(j *queue.Job, at time.Time) string {
 	switch {
 	case !r.takes(j.Event.Tenant()):

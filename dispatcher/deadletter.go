@@ -91,7 +91,7 @@ func (l *lane) offer(d *deadDelivery) (problem string, later bool) {
 	e := l.engine
 	to := e.table.Load().fallback(l.id.Tenant, d.fallback)
 	if to == nil {
-		return "does not exist", false
+		return noSuchRoute, false
 	}
 	if problem := to.mismatch(d.delivery.Event); problem != "" {
 		return problem, false

@@ -163,6 +163,8 @@ func (e *Engine) Redeliver(ctx context.Context, ev event.Event, routes ...RouteI
 	return e.enqueue(ctx, jobs)
 }
 
+const noSuchRoute = "does not exist; choose one of the routes in force"
+
 func (t *routeTable) chosen(ev event.Event, ids []RouteID) ([]*activeRoute, error) {
 	if len(ids) == 0 {
 		return t.wanting(ev), nil
@@ -171,7 +173,7 @@ func (t *routeTable) chosen(ev event.Event, ids []RouteID) ([]*activeRoute, erro
 	var errs []error
 	for _, id := range ids {
 		r := t.find(id)
-		problem := "does not exist"
+		problem := noSuchRoute
 		if r != nil {
 			problem = r.mismatch(ev)
 		}
@@ -224,7 +226,7 @@ func (e *Engine) Check(ctx context.Context, route RouteID) error {
 		r = r.lane.acquire() // so that SetRoutes waits before the channel is closed
 	}
 	if r == nil {
-		return &RouteError{Route: route, Problem: "does not exist"}
+		return &RouteError{Route: route, Problem: noSuchRoute}
 	}
 	defer r.release()
 	checker, ok := r.Channel.(channel.Checker)

@@ -11,9 +11,9 @@ import (
 
 var (
 	// ErrShutdown is returned once Shutdown was called or Run has ended.
-	ErrShutdown = errors.New("dispatcher is shut down")
+	ErrShutdown = errors.New("dispatcher is shut down; make another one")
 	// ErrRunning is returned by a second Run.
-	ErrRunning = errors.New("dispatcher runs already")
+	ErrRunning = errors.New("dispatcher runs already; call Run once")
 )
 
 // BacklogError names the lanes that had no room.
@@ -34,10 +34,10 @@ func (e *EventError) Error() string { return fmt.Sprintf("event %d (id %q): %v",
 // Unwrap returns the reason.
 func (e *EventError) Unwrap() error { return e.Err }
 
-// RouteError says why a named route cannot take an event.
+// RouteError says why a named route cannot take an event, or be checked.
 type RouteError struct {
 	Route   RouteID
-	Problem string
+	Problem string // and what to do about it
 }
 
 func (e *RouteError) Error() string { return fmt.Sprintf("route %q: %s", e.Route.String(), e.Problem) }
@@ -50,7 +50,7 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("the new routes are in force, but sends through the previous channels of %s still run: %v",
+	return fmt.Sprintf("the new routes are in force, but sends through the previous channels of %s still run: %v; close those channels after a later change",
 		strings.Join(quoted(e.Routes), ", "), e.Err)
 }
 

@@ -234,7 +234,7 @@ func TestGoneDestination(t *testing.T) {
 }
 
 // A destination that turns out to be gone after its route was replaced says nothing about the new one.
-func TestGoneDestinationOfAFormerRoute(t *testing.T) {
+func TestGoneDestinationOfAReplacedRoute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var previous, later channeltest.Recorder
 		previous.Script(func(context.Context, channel.Delivery) (channel.Receipt, error) {

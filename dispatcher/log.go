@@ -8,7 +8,8 @@ package dispatcher
 //     delivery; a scheduled event cannot be dispatched; an observer panicked.
 //   - Warn: a breaker opened; a dead delivery waits for its fallback; the dedup store fails; a scheduled event waits
 //     for room; events were queued for a minute and Run was not called (Info if the queue is durable); an alert could
-//     not be dispatched; the history loses entries.
+//     not be dispatched, or was lost; what waits for failing routes could not be counted; the history loses entries,
+//     or old ones cannot be removed.
 //   - Info: a breaker closed; no route wants an event, at most once a minute.
 //   - Debug: an attempt failed.
 const (
@@ -26,5 +27,5 @@ const (
 	AttrError     = "error"          // text of the error
 	AttrHook      = "hook"           // which function of an Observer
 	AttrUnrouted  = "unrouted_total" // events no route wanted so far
-	AttrLost      = "lost_total"     // entries the history could not keep so far
+	AttrLost      = "lost_total"     // entries of the history, or alerts, that could not be kept so far
 )

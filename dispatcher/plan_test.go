@@ -24,7 +24,7 @@ func always(err error) channel.Channel {
 }
 
 // What receivers and channels ask for is heard, but does not cost the delivery: it gets another attempt before its end.
-func TestNamedPausesDoNotKill(t *testing.T) {
+func TestPausesAskedForDoNotEndADelivery(t *testing.T) {
 	t.Parallel()
 	const m, h = time.Minute, time.Hour
 	for name, tc := range map[string]struct {
@@ -63,7 +63,7 @@ func TestNamedPausesDoNotKill(t *testing.T) {
 
 // Whatever is asked for, in whatever order: an attempt begins neither after MaxAge nor after the policy's end, and the
 // delivery is dead only once the policy's own pause does not fit any more.
-func TestNamedPausesKeepTheEnd(t *testing.T) {
+func TestPausesAskedForKeepTheEndOfThePolicy(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestNoAttemptBeginsAfterTheEndOfThePolicy(t *testing.T) {
 }
 
 // The schedules that known webhook services publish run to their end, with every attempt.
-func TestPlansRunToTheirEnd(t *testing.T) {
+func TestPoliciesRunToTheirEnd(t *testing.T) {
 	t.Parallel()
 	const s, m, h = time.Second, time.Minute, time.Hour
 	for name, tc := range map[string]struct {
@@ -173,7 +173,7 @@ func TestPlansRunToTheirEnd(t *testing.T) {
 	}
 }
 
-func TestMaxAgeThatCutsThePlan(t *testing.T) {
+func TestMaxAgeThatCutsThePolicy(t *testing.T) {
 	t.Parallel()
 	const h = time.Hour
 	for name, tc := range map[string]struct {

@@ -53,8 +53,8 @@ func TestRedeliver(t *testing.T) {
 			require.True(t, ok)
 			problems = append(problems, bad.Error())
 		}
-		assert.Equal(t, []string{`route "off": is disabled; enable it first`, `route "nobody": does not exist`,
-			`route "b/theirs": is not for the event's tenant`}, problems)
+		assert.Equal(t, []string{`route "off": is disabled; enable it first`, `route "nobody": does not exist; choose one of the routes in force`,
+			`route "b/theirs": is not for the event's tenant; choose one that is`}, problems)
 		assert.Equal(t, 1, got()["all"], "and nothing is queued")
 
 		require.NoError(t, b.Redeliver(t.Context(), newNote(1, event.Meta{Tenant: "c"}), dispatcher.RouteID{Tenant: dispatcher.AnyTenant, Name: "any"}))
@@ -88,7 +88,7 @@ func TestRedeliverIsADeliveryLikeAnyOther(t *testing.T) {
 	})
 }
 
-func TestTest(t *testing.T) {
+func TestTestMakesOneAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec channeltest.Recorder
 		want := channel.Receipt{Status: 202, ProviderID: "p", Request: &channel.Message{Start: "POST"}, Response: &channel.Message{Start: "202"}}

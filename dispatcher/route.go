@@ -113,13 +113,16 @@ func unmarshalName[T interface {
 	~uint8
 	fmt.Stringer
 }](v *T, text []byte, last T) error {
+	var names []string
 	for of := T(0); of <= last; of++ {
-		if known, _ := marshalName(of); string(known) == string(text) {
+		known, _ := marshalName(of)
+		if string(known) == string(text) {
 			*v = of
 			return nil
 		}
+		names = append(names, string(known))
 	}
-	return fmt.Errorf("dispatcher: %T has no value of that name", *v)
+	return fmt.Errorf("%T has no value of that name; use one of %s", *v, strings.Join(names, ", "))
 }
 
 func name[T ~uint8](v T, names ...string) string {
@@ -253,13 +256,13 @@ func (r *Route) isAbout(e event.Event) bool { return isOwn(e) && e.Subject() == 
 // isOwn reports whether e is one of the library's own events; their subject is the RouteID of the route they are about.
 func isOwn(e event.Event) bool { return strings.HasPrefix(string(e.Type()), reservedPrefix) }
 
-// mismatch says why the route cannot take e although it was named for it; "" = it can.
+// mismatch says why the route cannot take e although it was named for it, and what to do; "" = it can.
 func (r *Route) mismatch(e event.Event) string {
 	switch {
 	case !r.takes(e.Tenant()):
-		return "is not for the event's tenant"
+		return "is not for the event's tenant; choose one that is"
 	case r.isAbout(e):
-		return "is what the event is about"
+		return "is what the event is about; choose another one"
 	case r.State == Disabled:
 		return "is disabled; enable it first"
 	}

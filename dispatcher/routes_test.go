@@ -37,7 +37,7 @@ func (s *slow) Send(ctx context.Context, d channel.Delivery) (channel.Receipt, e
 	return s.Recorder.Send(ctx, d)
 }
 
-func TestSetRoutesWaitsForFormerSends(t *testing.T) {
+func TestSetRoutesWaitsForSendsOfReplacedRoutes(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string][]dispatcher.Route{
 		"replaced": {{Name: "r", Channel: new(channeltest.Recorder)}},
@@ -229,7 +229,7 @@ func (l countedLane) Stop(ctx context.Context) error {
 }
 
 // The bubble ends only when no goroutine is left.
-func TestThousandChangesLeakNothing(t *testing.T) {
+func TestAThousandChangesLeakNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var open atomic.Int32
 		var rec channeltest.Recorder

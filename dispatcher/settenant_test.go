@@ -123,7 +123,7 @@ func TestHangingReceiverDelaysNoOtherTenantsChange(t *testing.T) {
 }
 
 // The other tenants' edits give a gone destination and an open breaker no other try, and nobody is told again.
-func TestChangesOfOthersReviveNothing(t *testing.T) {
+func TestChangesOfOthersGiveNoOtherTry(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(b *bundle, of map[string][]dispatcher.Route){
 		"SetTenant": func(b *bundle, of map[string][]dispatcher.Route) { b.setTenant("b", of["b"]...) },

@@ -224,7 +224,7 @@ func TestTotals(t *testing.T) {
 }
 
 // What a host shows in a user interface serialises as it is.
-func TestJSON(t *testing.T) {
+func TestJSONForms(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 20, 0, 0, 0, time.UTC)
 	e := event.Must(event.GrantActive{}, event.Meta{ID: "e-1", Time: at, Tenant: "a"})

@@ -227,7 +227,7 @@ func TestTenantsWithARouteOfOneName(t *testing.T) {
 	})
 }
 
-// A lane that holds events of another tenant was stored while lanes went by names alone: they are dead, under their own
+// A lane may hold events of another tenant that an earlier version stored: they are dead, under their own
 // tenant, and nobody else sees them.
 func TestEventsOfAnotherTenantInALane(t *testing.T) {
 	bubble(t, func(t *testing.T) {

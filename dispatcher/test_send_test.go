@@ -22,7 +22,7 @@ import (
 
 // What "test this channel" sends, returns and refuses is what a delivery sends, leaves in its receipt and is refused:
 // the same guard, limits and redaction.
-func TestS15_TestSendIsTheSameAsADelivery(t *testing.T) {
+func TestATestIsSentAsADeliveryIs(t *testing.T) {
 	t.Parallel()
 	const key = "K3Y-V4LUE-1"
 	var hits atomic.Int64

@@ -80,8 +80,8 @@ func TestTheFiveDocumentsAreShownWithoutSecrets(t *testing.T) {
 	}
 }
 
-// Nothing that is printed shows a secret (S52).
-func TestS52_PrintingShowsNoSecret(t *testing.T) {
+// Nothing that is printed shows a secret.
+func TestPrintingShowsNoSecret(t *testing.T) {
 	environment(t)
 	for name, src := range styles(t) {
 		set := load(t, name, src, trusted())

@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
-// No copy, no embedding and no verb of a type of this package shows a secret, nor do JSON and log handlers (S52).
-func TestS52_NoCopyShowsASecret(t *testing.T) {
+// No copy, no embedding and no verb of a type of this package shows a secret, nor do JSON and log handlers.
+func TestNoCopyShowsASecret(t *testing.T) {
 	environment(t)
 	var settings config.Settings
 	var environ config.Environment

@@ -57,7 +57,7 @@ func TestStyle3FailureMailOnlyAfterAlertAfter(t *testing.T) {
 }
 
 // Style 3: no mail if the event succeeds first.
-func TestStyle3NoFailureMailWhenItHealsFirst(t *testing.T) {
+func TestStyle3NoFailureMailWhenItRecoversFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
@@ -147,7 +147,7 @@ func TestGoneDestinationIsReportedAtOnce(t *testing.T) {
 }
 
 // A destination that is gone and fixed before "alert after" was reported, so its recovery is, too.
-func TestGoneDestinationThatIsMended(t *testing.T) {
+func TestGoneDestinationThatIsCorrected(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
@@ -163,7 +163,7 @@ func TestGoneDestinationThatIsMended(t *testing.T) {
 	})
 }
 
-func TestRouteThatWasGivenUpIsReported(t *testing.T) {
+func TestAutoDisabledRouteIsReported(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
@@ -178,7 +178,7 @@ func TestRouteThatWasGivenUpIsReported(t *testing.T) {
 }
 
 // While a breaker is open there are few attempts, and the alerts come all the same.
-func TestAlarmsOfARouteWhoseBreakerIsOpen(t *testing.T) {
+func TestAlertsOfARouteWhoseBreakerIsOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
@@ -196,7 +196,7 @@ func TestAlarmsOfARouteWhoseBreakerIsOpen(t *testing.T) {
 
 // The last event before a weekend without any becomes dead: that is reported, and once that nothing is left to fail,
 // not every hour.
-func TestQuietRouteIsReportedOnce(t *testing.T) {
+func TestFailingRouteWithNothingToSendIsReportedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook receiver
 		var mail channeltest.Recorder
@@ -214,7 +214,7 @@ func TestQuietRouteIsReportedOnce(t *testing.T) {
 
 // What is not there any more does not fail: when the only retry was purged, that is the end of the failure, whatever
 // the pause between reports. What still waits goes on being reported.
-func TestNothingWaitsAnyMore(t *testing.T) {
+func TestFailureEndsWhenNothingWaits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resend time.Duration
 		purge  bool
@@ -249,7 +249,7 @@ func TestNothingWaitsAnyMore(t *testing.T) {
 }
 
 // Attempts that say nothing about the destination neither begin a failure nor end one.
-func TestPostponedAndSkippedSayNothing(t *testing.T) {
+func TestPostponedAndSkippedAreNoFailures(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var hook, mail channeltest.Recorder
 		later := channeltest.Fail(retry.Postpone(errDown, h))
@@ -273,7 +273,7 @@ func TestPostponedAndSkippedSayNothing(t *testing.T) {
 }
 
 // Style 2: events about a tenant's route reach that tenant and the platform, and nobody else.
-func TestStyle2AlarmsCarryTheTenantOfTheFailingRoute(t *testing.T) {
+func TestStyle2AlertsHaveTheTenantOfTheFailingRoute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		down := new(receiver)
 		down.fail(errDown)
@@ -297,7 +297,7 @@ func TestStyle2AlarmsCarryTheTenantOfTheFailingRoute(t *testing.T) {
 }
 
 // Two routes for alerts that fail report each other, at the pace of their alerts and no faster, and never themselves.
-func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
+func TestAlertRoutesThatFailDoNotLoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		one, two := new(receiver), new(receiver)
 		one.fail(errDown)
@@ -325,7 +325,7 @@ func TestAlarmRoutesThatFailDoNotLoop(t *testing.T) {
 }
 
 // The only route for alerts fails: nobody can be notified, and nothing piles up.
-func TestOnlyAlarmRouteFails(t *testing.T) {
+func TestTheOnlyAlertRouteFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mail := new(receiver)
 		mail.fail(errDown)
@@ -407,7 +407,7 @@ func TestRoutesThatChange(t *testing.T) {
 }
 
 // What cannot be dispatched is logged, and tried again; an alert that one lane has no room for does not hold up others.
-func TestAlarmsThatCannotBeDispatched(t *testing.T) {
+func TestAlertsThatCannotBeDispatched(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var rec dispatchertest.Recorder
 		full := &dispatcher.BacklogError{Lanes: []string{"mail"}}

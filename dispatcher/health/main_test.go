@@ -141,20 +141,39 @@ func (l *logbook) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// count returns how many lines have this message.
-func (l *logbook) count(t *testing.T, msg string) int {
+// lines returns the attributes of each line.
+func (l *logbook) lines(t *testing.T) (all []map[string]any) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := 0
 	for line := range strings.Lines(l.buf.String()) {
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		all = append(all, fields)
+	}
+	return all
+}
+
+// count returns how many lines have this message.
+func (l *logbook) count(t *testing.T, msg string) (n int) {
+	t.Helper()
+	for _, fields := range l.lines(t) {
 		if fields["msg"] == msg {
 			n++
 		}
 	}
 	return n
+}
+
+// lost returns lost_total of the lines that have it.
+func (l *logbook) lost(t *testing.T) (all []float64) {
+	t.Helper()
+	for _, fields := range l.lines(t) {
+		if n, ok := fields[dispatcher.AttrLost].(float64); ok {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // alertRoute is a route that takes the library's own events.

@@ -49,7 +49,8 @@ type Monitor struct {
 	nextDue time.Time                               // when Run checks by itself; zero = it does not
 	outbox  []event.Event
 	posted  map[string]int // events in the outbox by their tenant
-	lost    int            // events that the outbox had no room for
+	lost    int            // events that the outbox had no room for, so far
+	logged  int            // how many of them are logged
 }
 
 // New makes a Monitor. Its Observer has to be in the Engine's Config, and Run has to run, for anything to be reported.
@@ -372,10 +373,10 @@ func (m *Monitor) post(c *condition, p event.Payload) {
 // why nothing can be dispatched any more.
 func (m *Monitor) send(ctx context.Context, d dispatcher.Dispatcher) (again bool, err error) {
 	m.mu.Lock()
-	all, lost := m.outbox, m.lost
-	m.outbox, m.posted, m.lost = nil, map[string]int{}, 0
+	all, lost, more := m.outbox, m.lost, m.lost > m.logged
+	m.outbox, m.posted, m.logged = nil, map[string]int{}, lost
 	m.mu.Unlock()
-	if lost > 0 {
+	if more {
 		m.log.Warn("tocsin: alerts were lost: too many waited", dispatcher.AttrLost, lost)
 	}
 	var kept []event.Event

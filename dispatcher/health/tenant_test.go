@@ -85,6 +85,7 @@ func TestAFloodOfAlertsLeavesRoom(t *testing.T) {
 			dead("quiet")
 		}
 		assert.Equal(t, 2, log.count(t, "tocsin: alerts were lost: too many waited"))
+		assert.Equal(t, []float64{4000, 8000}, log.lost(t), "in all")
 	})
 }
 

@@ -24,9 +24,9 @@ import (
 	"github.com/tocsin-go/tocsin/retry"
 )
 
-// TestS52NothingSecretInTelemetry sends through real webhooks whose URLs, headers and answers are full of secrets, and
+// TestNothingSecretInTelemetry sends through real webhooks whose URLs, headers and answers are full of secrets, and
 // looks for them in everything that was recorded.
-func TestS52NothingSecretInTelemetry(t *testing.T) {
+func TestNothingSecretInTelemetry(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client has gone

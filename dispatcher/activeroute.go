@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -158,9 +159,9 @@ func (r *activeRoute) refuses(j *queue.Job, at time.Time) string {
 	case !r.takes(j.Event.Tenant()):
 		return "the event is not of the route's tenant"
 	case r.MaxAge > 0 && !j.Enqueued.IsZero() && r.clock.age(j.Enqueued, at) > r.MaxAge:
-		return fmt.Sprintf("older than the route's MaxAge of %s", writeDuration(r.MaxAge))
+		return fmt.Sprintf("older than the route's MaxAge of %s", duration.Text(r.MaxAge))
 	case r.hasDeadline && !j.FirstTried.IsZero() && r.clock.age(j.FirstTried, at) > r.deadline:
-		return fmt.Sprintf("later than the retry policy's end, %s after the first attempt", writeDuration(r.deadline))
+		return fmt.Sprintf("later than the retry policy's end, %s after the first attempt", duration.Text(r.deadline))
 	}
 	return ""
 }
@@ -220,7 +221,7 @@ func (r *activeRoute) again(j *queue.Job, a *Attempt, result retry.Result, preci
 	case !more, byPolicy >= 0 && pause > byPolicy:
 		out.Reason = fmt.Sprintf("retries exhausted after attempt %d: %v", n, a.Err)
 	case byAge >= 0 && pause > byAge:
-		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %s at attempt %d: %v", writeDuration(r.MaxAge), n+1, a.Err)
+		out.Reason = fmt.Sprintf("would be older than the route's MaxAge of %s at attempt %d: %v", duration.Text(r.MaxAge), n+1, a.Err)
 	default:
 		out.Action, out.Delay = queue.Retry, result.Pause(pause, sooner(byAge, byPolicy), precision)
 	}

@@ -7,12 +7,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
@@ -212,7 +212,7 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 	c.notNegative("Dedup.Window", int64(r.Dedup.Window), "leave it out for none")
 	c.notNegative("Dedup.Lease", int64(r.Dedup.Lease), "leave it out for the default")
 	if span, ends := askPolicy(r.Retry, retry.Span); ends && r.MaxAge > 0 && span > r.MaxAge {
-		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %s, which cuts the retry policy: that goes on for up to %s", writeDuration(r.MaxAge), writeDuration(span)),
+		c.add("MaxAge", channel.CodeConflict, fmt.Sprintf("is %s, which cuts the retry policy: that goes on for up to %s", duration.Text(r.MaxAge), duration.Text(span)),
 			"raise it, leave it out to follow the policy, or shorten the policy")
 	}
 	c.protection()
@@ -221,11 +221,6 @@ func (c *routeErrors) validate(q queue.Queue, types []event.Type) {
 			c.add(fmt.Sprintf("Use[%d]", i), channel.CodeMissing, "is nil", "remove it")
 		}
 	}
-}
-
-// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
-func writeDuration(d time.Duration) string {
-	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }
 
 // clip keeps an overlong name readable in an error.

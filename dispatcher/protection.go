@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 )
 
 // Protection says what happens to a route that keeps failing, and to dead deliveries. The zero value is a
@@ -70,7 +71,7 @@ func (c *routeErrors) protection() {
 	c.notNegative("Protect.Breaker.MaxPause", int64(p.Breaker.MaxPause), "leave it out for the default of 15 min")
 	if full := p.Breaker.withDefaults(); full.MaxPause >= 0 && full.MaxPause < full.Pause {
 		c.add("Protect.Breaker.MaxPause", channel.CodeConflict,
-			fmt.Sprintf("is %s, shorter than the first pause of %s", writeDuration(full.MaxPause), writeDuration(full.Pause)), "raise it")
+			fmt.Sprintf("is %s, shorter than the first pause of %s", duration.Text(full.MaxPause), duration.Text(full.Pause)), "raise it")
 	}
 	c.notNegative("Protect.DisableAfter", int64(p.DisableAfter), "leave it out for never")
 }

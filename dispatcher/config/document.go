@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tocsin-go/tocsin/channel/secret"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 )
 
 // Document is a configuration as it was read, to be shown and kept. It is immutable and printed without its contents.
@@ -128,7 +129,7 @@ func (w writer) value(v *value, masked bool) any {
 		if data < 0 {
 			return v.field.Word
 		}
-		return writeDuration(data)
+		return duration.Text(data)
 	case string:
 		if v.field.Kind == Address && !masked && w.reveal == nil {
 			return shownAddress(data)

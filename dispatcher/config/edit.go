@@ -88,8 +88,8 @@ func (l *loader) validateRoute(v, before *value) {
 	l.validateTenant(v)
 	l.validateReference(v.get("channel"), l.channelParts)
 	l.validateReference(v.get("fallback"), l.routeParts)
-	news := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
-	news.add(v)
+	collected := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
+	collected.add(v)
 	m := madeRoute{source: v}
 	r, err := routeOf(Settings{v: v}, nil)
 	if err = errors.Join(err, l.make(&m)); err != nil || !v.complete() {
@@ -262,7 +262,7 @@ func (d *Document) renamed(list, name, next string) (*value, error) {
 func (d *Document) SetState(name string, s dispatcher.State) (*Document, error) {
 	c, p := d.existing("channels", name)
 	if s > dispatcher.Paused {
-		p.add(position{}, "state", channel.CodeUnknown, "is none", "use Enabled, Disabled or Paused")
+		p.add(position{}, "state", channel.CodeUnknown, "is unknown", "use enabled, disabled or paused")
 	}
 	if err := p.err(); err != nil || c == nil {
 		return nil, err

@@ -290,7 +290,7 @@ func TestRoutesOfAChannelAreEnabledAndDisabled(t *testing.T) {
 	_, err := d.SetState("ticket", dispatcher.Paused)
 	require.EqualError(t, err, `channels has none of the name "ticket"; name one that is there; did you mean "tickets"?`)
 	_, err = d.SetState("tickets", 7)
-	require.EqualError(t, err, "state is none; use Enabled, Disabled or Paused")
+	require.EqualError(t, err, "state is unknown; use enabled, disabled or paused")
 }
 
 func TestChannelsAreListed(t *testing.T) {

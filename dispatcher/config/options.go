@@ -41,7 +41,8 @@ type Options struct {
 	// event.Vocabularies. Filters may use the words of all of them, too.
 	Vocabularies map[string]event.Vocabulary
 	// Tenant is whose document this is: every route takes that tenant's events and no others, whatever the document
-	// says. Empty = the routes take events without a tenant.
+	// says. "" = the routes take events without a tenant; dispatcher.AnyTenant = those of the whole platform, so no
+	// tenant may have that for its id.
 	Tenant string
 	// Tenants are other tenants whose events routes may ask for, by their ids. dispatcher.AnyTenant among them allows
 	// every id, and routes that take the events of all tenants. It is for documents of the operator's.

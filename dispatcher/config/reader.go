@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 )
 
 // reader checks nodes against tables. It goes on after a problem, so that all are found.
@@ -307,7 +308,7 @@ func (r *reader) readDuration(n *node, f *Field) (any, *channel.ConfigError) {
 	case d == 0 && f.Min > 0:
 		return nil, valueError(channel.CodeRange, "is zero", notZero(f))
 	case most > 0 && d > most:
-		return nil, valueError(channel.CodeRange, "is longer than "+writeDuration(most), "give a shorter time")
+		return nil, valueError(channel.CodeRange, "is longer than "+duration.Text(most), "give a shorter time")
 	case d > maxDuration:
 		return nil, valueError(channel.CodeRange, "is longer than a hundred years", how)
 	}
@@ -350,9 +351,4 @@ func notZero(f *Field) string {
 func atoi(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	return int(n), err == nil
-}
-
-// writeDuration is d without parts that are zero: 24h, not 24h0m0s.
-func writeDuration(d time.Duration) string {
-	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/duration"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -145,7 +146,7 @@ func protectionOf(s Settings) (dispatcher.Protection, error) {
 	b := s.Object("breaker")
 	var err error
 	if pause := cmp.Or(b.Duration("pause"), dispatcher.DefaultBreakerPause); b.Has("max_pause") && b.Duration("max_pause") < pause {
-		err = b.Mistake("max_pause", channel.CodeConflict, "is shorter than the first pause of "+writeDuration(pause), "raise it")
+		err = b.Mistake("max_pause", channel.CodeConflict, "is shorter than the first pause of "+duration.Text(pause), "raise it")
 	}
 	breaker := dispatcher.Breaker{Failures: b.Number("failures"), Pause: b.Duration("pause"), MaxPause: b.Duration("max_pause")}
 	if b.Flag("off", false) {

@@ -29,7 +29,7 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 	if all == nil {
 		return
 	}
-	news := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
+	collected := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
 	channelsNamed, routesNamed := l.channelParts.areNamed(), l.routeParts.areNamed()
 	for i, v := range all {
 		l.part = indexed("routes", i)
@@ -40,14 +40,14 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 		if routesNamed {
 			l.validateReference(v.get("fallback"), l.routeParts)
 		}
-		news.add(v)
+		collected.add(v)
 	}
 	previous := l.previousRoutes()
 	set.Routes, set.made = make([]dispatcher.Route, 0, len(all)), make([]madeRoute, 0, len(all))
 	for i, v := range all {
 		l.part = indexed("routes", i)
 		name := v.text("name")
-		m := madeRoute{source: v, index: i, failing: slices.Sorted(slices.Values(news.failing[name]))}
+		m := madeRoute{source: v, index: i, failing: slices.Sorted(slices.Values(collected.failing[name]))}
 		r, err := routeOf(Settings{v: v}, made[v.text("channel")])
 		if before := previous[name]; before.isLike(m) {
 			m.events, m.retry = before.events, before.retry
@@ -65,7 +65,7 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 		set.Routes, set.made = append(set.Routes, r), append(set.made, m)
 	}
 	l.part = ""
-	set.Alerts = news.all
+	set.Alerts = collected.all
 	l.validateRoutes(set)
 }
 

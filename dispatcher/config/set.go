@@ -155,7 +155,10 @@ func sameEnvironment(a, b Environment) bool {
 		sameStore(a.References, b.References) && sameStore(a.Progress, b.Progress)
 }
 
-// sameStore compares stores, which may be of any type.
+// sameStore compares stores, which may be of any type. Those that cannot be compared may be others.
 func sameStore(a, b any) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.TypeOf(a).Comparable() && a == b)
+	if a == nil || b == nil {
+		return a == b
+	}
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

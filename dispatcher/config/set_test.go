@@ -188,3 +188,22 @@ func TestWhatChannelsRemember(t *testing.T) {
 	assert.Same(t, o.SlackReferences, got.References)
 	assert.Same(t, o.MailProgress, got.Progress)
 }
+
+// boxedReferences are of a type that can be compared, but with this in them they cannot.
+type boxedReferences struct {
+	slack.References
+
+	inner any
+}
+
+func TestStoresThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	o := trusted()
+	o.SlackReferences = boxedReferences{slack.NewMemory(slack.MemoryOptions{}), []int{1}}
+	first := load(t, "a.yaml", reused, o)
+	o.Previous = first
+	assert.NotSame(t, first.Routes[0].Channel, load(t, "a.yaml", reused, o).Routes[0].Channel, "they may be others")
+	o.SlackReferences = boxedReferences{slack.NewMemory(slack.MemoryOptions{}), 1}
+	o.Previous = load(t, "a.yaml", reused, o)
+	assert.Same(t, o.Previous.Routes[0].Channel, load(t, "a.yaml", reused, o).Routes[0].Channel)
+}

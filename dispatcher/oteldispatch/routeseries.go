@@ -3,6 +3,8 @@ package oteldispatch
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -78,11 +80,12 @@ func newRouteSeries(m metric.Meter, tenants bool) (*routeSeries, error) {
 	return s, errors.Join(errs[:]...)
 }
 
-// each yields all series.
+// each yields all series. Neither changes of routes nor attempts wait for it.
 func (s *routeSeries) each(yield func(routeSeriesKey, *routePoint) bool) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, c := range s.names {
+	all := slices.Collect(maps.Values(s.names))
+	s.mu.RUnlock()
+	for _, c := range all {
 		if !c.each(yield) {
 			return
 		}

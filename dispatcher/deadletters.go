@@ -129,28 +129,20 @@ func (e *Engine) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLet
 	return all, nil
 }
 
-// maxDeadPage is how many dead letters are read at a time.
-const maxDeadPage = 256
-
-// eachDead yields the dead letters of a selection, those of other tenants too, page by page and without its Limit. With
-// one the pages are no larger.
+// eachDead yields the dead letters of a selection, those of other tenants too, and beyond its Limit: in pages of that.
 func (e *Engine) eachDead(ctx context.Context, s deadSelection, yield func(queue.DeadLetter) bool) error {
-	page := s.Selection
-	if page.Limit <= 0 || page.Limit > maxDeadPage {
-		page.Limit = maxDeadPage
-	}
 	for {
-		letters, err := e.queue.DeadLetters(ctx, page)
+		page, err := e.queue.DeadLetters(ctx, s.Selection)
 		if err != nil {
 			return err
 		}
-		for _, l := range letters {
-			page.After = l.Seq
+		for _, l := range page {
+			s.After = l.Seq
 			if !yield(l) {
 				return nil
 			}
 		}
-		if len(letters) < page.Limit {
+		if s.Limit <= 0 || len(page) < s.Limit {
 			return nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/channeltest/internal/cond"
+	"github.com/tocsin-go/tocsin/channel/channeltest/internal/fake"
 	"github.com/tocsin-go/tocsin/channel/channeltest/webhooktest"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/slack"
@@ -27,23 +28,17 @@ const hookPath = hooks + "T024BE7LD/B1H0K5C3RT/H00KS3CRETXXXXXXXXXXXXXX"
 
 // Server is a workspace of Slack's on 127.0.0.1. Make it with Start or New. All methods are safe for concurrent use.
 type Server struct {
-	http *webhooktest.Server
+	http    *webhooktest.Server
+	answers fake.Answers[webhooktest.Request, Response]
 
 	state    cond.Cond // guards the following
-	script   []Response
-	handle   func(webhooktest.Request) Response
 	messages []Message
 }
 
 // Start starts a Server that is closed when the test ends. The test ends at once if that is not possible.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := New()
-	if err != nil {
-		t.Fatalf("slacktest: %v", err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return fake.Start(t, New)
 }
 
 // New starts a Server for a program that is no test. Close it.
@@ -134,39 +129,19 @@ type Response struct {
 	Drop bool
 }
 
-func (r Response) isUsual() bool {
-	return r.Error == "" && r.RetryAfter == 0 && r.Status == 0 && r.Header == nil && r.Body == "" && !r.Hang && !r.Drop
-}
-
 // Script appends responses to those for the next requests. Each request uses up one; without responses left, requests
 // are answered by Handle's function, or as usual, and so they are for the zero Response.
-func (s *Server) Script(responses ...Response) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.script = append(s.script, responses...)
-}
+func (s *Server) Script(responses ...Response) { s.answers.Script(nil, responses...) }
 
 // Handle sets a function that answers every request from now on, but for those that Script answers. It is called by
 // several goroutines at a time if several requests come. nil = as usual.
-func (s *Server) Handle(f func(webhooktest.Request) Response) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.handle = f
-}
+func (s *Server) Handle(f func(webhooktest.Request) Response) { s.answers.Handle(f) }
 
 // respond answers a request.
 func (s *Server) respond(in webhooktest.Request) webhooktest.Response {
-	s.state.Lock()
-	r, handle := Response{}, s.handle
-	if len(s.script) > 0 {
-		r, s.script = s.script[0], s.script[1:]
-	}
-	s.state.Unlock()
-	if r.isUsual() && handle != nil {
-		r = handle(in)
-	}
+	r := s.answers.Take(in)()
 	switch {
-	case r.isUsual():
+	case fake.IsUsual(r):
 		return s.carryOut(in)
 	case r.Drop:
 		s.carryOut(in)

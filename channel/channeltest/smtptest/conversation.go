@@ -126,7 +126,7 @@ func (c *conversation) handshake() bool {
 		return false
 	}
 	encrypted := tls.Server(c.conn, c.server.options.TLS)
-	if encrypted.HandshakeContext(c.server.ctx) != nil {
+	if encrypted.HandshakeContext(c.server.loopback.Context) != nil {
 		return false
 	}
 	c.conn, c.encrypted = encrypted, true

@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/tocsin-go/tocsin/channel/channeltest/internal/cond"
+	"github.com/tocsin-go/tocsin/channel/channeltest/internal/fake"
 	"github.com/tocsin-go/tocsin/channel/email"
-	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 )
 
@@ -40,15 +40,11 @@ type Options struct {
 type Server struct {
 	options   Options
 	authority []byte
-	guard     *netguard.Guard
-	listener  net.Listener
-	ctx       context.Context // done when the Server is closed
-	quit      context.CancelFunc
+	loopback  *fake.Loopback
 	running   sync.WaitGroup
+	answers   fake.Answers[Command, Reply]
 
 	state    cond.Cond // guards the following
-	script   map[Step][]Reply
-	handle   func(Command) Reply
 	counts   map[Step]int
 	commands []string
 	mails    []Mail
@@ -57,28 +53,18 @@ type Server struct {
 // Start starts a Server that is closed when the test ends. The test ends at once if that is not possible.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s, err := New(o)
-	if err != nil {
-		t.Fatalf("smtptest: %v", err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return fake.Start(t, func() (*Server, error) { return New(o) })
 }
 
 // New starts a Server for a program that is no test. Close it.
 func New(o Options) (*Server, error) {
-	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	loopback, err := fake.Listen()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, guard: guard, script: make(map[Step][]Reply), counts: make(map[Step]int)}
+	s := &Server{options: o, loopback: loopback, counts: make(map[Step]int)}
 	if o.Mode != email.TLSNone && o.TLS == nil {
 		s.options.TLS, s.authority = certificate()
-	}
-	s.ctx, s.quit = context.WithCancel(context.Background())
-	if s.listener, err = new(net.ListenConfig).Listen(s.ctx, "tcp", "127.0.0.1:0"); err != nil {
-		s.quit()
-		return nil, err
 	}
 	s.running.Go(s.accept)
 	return s, nil
@@ -94,13 +80,13 @@ func certificate() (*tls.Config, []byte) {
 
 func (s *Server) accept() {
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := s.loopback.Accept()
 		if err != nil {
 			return
 		}
 		s.running.Go(func() {
 			defer func() { _ = conn.Close() }()
-			defer context.AfterFunc(s.ctx, func() { _ = conn.Close() })()
+			defer context.AfterFunc(s.loopback.Context, func() { _ = conn.Close() })()
 			(&conversation{server: s, conn: conn}).run()
 		})
 	}
@@ -108,8 +94,7 @@ func (s *Server) accept() {
 
 // Close ends all conversations and frees the port. What was received can still be read.
 func (s *Server) Close() {
-	s.quit()
-	_ = s.listener.Close()
+	_ = s.loopback.Close()
 	s.running.Wait()
 }
 
@@ -118,7 +103,7 @@ func (s *Server) Host() string { return "127.0.0.1" }
 
 // Port is where the Server listens.
 func (s *Server) Port() int {
-	address, _ := s.listener.Addr().(*net.TCPAddr)
+	address, _ := s.loopback.Addr().(*net.TCPAddr)
 	return address.Port
 }
 
@@ -135,7 +120,7 @@ func (s *Server) Config() email.Config {
 		Relay: email.Relay{Host: s.Host(), Port: s.Port(), Ports: []int{s.Port()}, Mode: o.Mode},
 		From:  "sender@example.com",
 		To:    []string{"recipient@example.com"},
-		Guard: s.guard,
+		Guard: s.loopback.Guard,
 	}
 	c.Relay.TLS.CAPEM = s.Authority()
 	if o.Auth != "" && o.Password != "" {

@@ -45,32 +45,20 @@ type Command struct {
 // Script appends replies to those for the next times a step is reached. Each time uses up one; without replies left,
 // the step is answered by Handle's function, or as usual, and so it is for Usual.
 func (s *Server) Script(step Step, replies ...Reply) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.script[step] = append(s.script[step], replies...)
+	s.answers.Script(func(c Command) bool { return c.Step == step }, replies...)
 }
 
 // Handle sets a function that answers every step from now on, but for those that Script answers. It is called by
 // several goroutines at a time if there are several connections. nil = as usual.
-func (s *Server) Handle(f func(Command) Reply) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.handle = f
-}
+func (s *Server) Handle(f func(Command) Reply) { s.answers.Handle(f) }
 
 // decide returns the reply to a step.
 func (s *Server) decide(c Command) Reply {
 	s.state.Lock()
 	s.counts[c.Step]++
 	c.N = s.counts[c.Step]
-	reply, handle := Usual, s.handle
-	if script := s.script[c.Step]; len(script) > 0 {
-		reply, s.script[c.Step] = script[0], script[1:]
-	}
+	reply := s.answers.Take(c)
 	s.state.Broadcast()
 	s.state.Unlock()
-	if reply == Usual && handle != nil {
-		reply = handle(c)
-	}
-	return reply
+	return reply()
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel/channeltest/internal/cond"
+	"github.com/tocsin-go/tocsin/channel/channeltest/internal/fake"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
 	"github.com/tocsin-go/tocsin/channel/webhook/signature"
@@ -31,43 +31,29 @@ type Server struct {
 	// URL is http://127.0.0.1 and the port; any path may follow.
 	URL string
 
-	options Options
-	guard   *netguard.Guard
-	http    *httptest.Server
-	ctx     context.Context // done when the Server is closed
-	quit    context.CancelFunc
+	options  Options
+	loopback *fake.Loopback
+	http     *httptest.Server
+	answers  fake.Answers[Request, Response]
 
 	state    cond.Cond // guards the following
-	script   []Response
-	handle   func(Request) Response
 	requests []Request
 }
 
 // Start starts a Server that is closed when the test ends. The test ends at once if that is not possible.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s, err := New(o)
-	if err != nil {
-		t.Fatalf("webhooktest: %v", err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return fake.Start(t, func() (*Server, error) { return New(o) })
 }
 
 // New starts a Server for a program that is no test. Close it.
 func New(o Options) (*Server, error) {
-	guard, err := netguard.New(netguard.Profile{Loopback: true}, nil)
+	loopback, err := fake.Listen()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, guard: guard}
-	s.ctx, s.quit = context.WithCancel(context.Background())
-	listener, err := new(net.ListenConfig).Listen(s.ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		s.quit()
-		return nil, err
-	}
-	s.http = &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}}
+	s := &Server{options: o, loopback: loopback}
+	s.http = &httptest.Server{Listener: loopback, Config: &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}}
 	s.http.Start()
 	s.URL = s.http.URL
 	return s, nil
@@ -75,7 +61,7 @@ func New(o Options) (*Server, error) {
 
 // Close ends all requests and frees the port. What was received can still be read.
 func (s *Server) Close() {
-	s.quit()
+	_ = s.loopback.Close()
 	s.http.CloseClientConnections()
 	s.http.Close()
 }
@@ -83,7 +69,7 @@ func (s *Server) Close() {
 // Config is a complete configuration for a channel that sends to this Server, without TLS, with a guard that allows
 // loopback.
 func (s *Server) Config() webhook.Config {
-	return webhook.Config{URL: s.URL, Guard: s.guard, Limits: netguard.Limits{AllowInsecureHTTP: true}}
+	return webhook.Config{URL: s.URL, Guard: s.loopback.Guard, Limits: netguard.Limits{AllowInsecureHTTP: true}}
 }
 
 // Request is a request that came.
@@ -106,26 +92,13 @@ type Response struct {
 	Drop       bool // close the connection without an answer
 }
 
-// isUsual reports whether r is the zero value.
-func (r Response) isUsual() bool {
-	return r.Status == 0 && r.RetryAfter == 0 && r.Header == nil && r.Body == "" && !r.Hang && !r.Drop
-}
-
 // Script appends responses to those for the next requests. Each request uses up one; without responses left, requests
 // are answered by Handle's function, or as usual, and so they are for the zero Response.
-func (s *Server) Script(responses ...Response) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.script = append(s.script, responses...)
-}
+func (s *Server) Script(responses ...Response) { s.answers.Script(nil, responses...) }
 
 // Handle sets a function that answers every request from now on, but for those that Script answers. It is called by
 // several goroutines at a time if several requests come. nil = as usual.
-func (s *Server) Handle(f func(Request) Response) {
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.handle = f
-}
+func (s *Server) Handle(f func(Request) Response) { s.answers.Handle(f) }
 
 // Requests returns what came so far, in the order of its arrival, answered or not.
 func (s *Server) Requests() []Request {
@@ -169,18 +142,12 @@ func (s *Server) decide(r Request) Response {
 	s.state.Lock()
 	s.requests = append(s.requests, r)
 	s.state.Broadcast()
-	response, handle := Response{}, s.handle
-	switch {
-	case r.Untrusted != nil:
-		response, handle = Response{Status: http.StatusUnauthorized}, nil
-	case len(s.script) > 0:
-		response, s.script = s.script[0], s.script[1:]
+	answer := func() Response { return Response{Status: http.StatusUnauthorized} }
+	if r.Untrusted == nil {
+		answer = s.answers.Take(r)
 	}
 	s.state.Unlock()
-	if response.isUsual() && handle != nil {
-		response = handle(r)
-	}
-	return response
+	return answer()
 }
 
 func (s *Server) answer(w http.ResponseWriter, in *http.Request, r Response) {
@@ -188,7 +155,7 @@ func (s *Server) answer(w http.ResponseWriter, in *http.Request, r Response) {
 	case r.Hang:
 		select {
 		case <-in.Context().Done():
-		case <-s.ctx.Done():
+		case <-s.loopback.Context.Done():
 		}
 		r.Drop = true
 	case r.RetryAfter != 0:

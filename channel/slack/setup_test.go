@@ -24,10 +24,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	token   = slacktest.Token
-	hookKey = "T024BE7LD/B1H0K5C3RT/H00KS3CRETXXXXXXXXXXXXXX"
-	room    = slacktest.Channel
+	token = slacktest.Token
+	room  = slacktest.Channel
 )
+
+// hookKey is the credential in the URL of the server's webhook: the ids of the workspace and of the webhook, and a
+// secret, with "/" between them.
+func hookKey(s *slacktest.Server) string {
+	_, key, _ := strings.Cut(s.Hook(), "/services/")
+	return key
+}
 
 // workspace is Slack on loopback. It also refuses what this package does not make.
 type workspace struct {

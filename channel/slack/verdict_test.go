@@ -275,7 +275,7 @@ func TestARotatedWebhookIsNoGoneOne(t *testing.T) {
 			if asked.Add(1) == 1 {
 				return []byte("T0/B0/0LD-S3CRET"), nil
 			}
-			return []byte(hookKey), nil
+			return []byte(hookKey(w.Server)), nil
 		})}
 		hook := w.newWebhook(func(c *slack.WebhookConfig) {
 			c.URL, c.Masks = w.url+"/services/{hook}", []secret.Mask{mask}

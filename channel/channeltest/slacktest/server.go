@@ -23,8 +23,13 @@ const (
 	Channel = "C024BE91L"
 )
 
-// hookPath is the path of the webhook of WebhookConfig.
-const hookPath = hooks + "T024BE7LD/B1H0K5C3RT/H00KS3CRETXXXXXXXXXXXXXX"
+// What the path of a webhook's URL has at Slack as well: the ids of the workspace and of the webhook, and a secret of 24
+// letters and digits.
+const (
+	hookWorkspace = "T0SLACKTEST"
+	hookID        = "B0INCOMINGHOOK"
+	hookSecret    = "S3CRETofTheSlacktestHook"
+)
 
 // Server is a workspace of Slack's on 127.0.0.1. Make it with Start or New. All methods are safe for concurrent use.
 type Server struct {
@@ -59,7 +64,9 @@ func (s *Server) Close() { s.http.Close() }
 func (s *Server) API() string { return s.http.URL + strings.TrimSuffix(methods, "/") }
 
 // Hook is the URL of an incoming webhook. Any other path below /services/ that has three parts will do.
-func (s *Server) Hook() string { return s.http.URL + hookPath }
+func (s *Server) Hook() string {
+	return s.http.URL + hooks + hookWorkspace + "/" + hookID + "/" + hookSecret
+}
 
 // BotConfig is a complete configuration for a bot that posts to Channel of this Server, without a pause between
 // messages, with a guard that allows loopback.

@@ -104,10 +104,12 @@ func (s *Server) Stop() {
 
 // instance is a server that was started here.
 type instance struct {
-	folder string
-	cmd    *exec.Cmd
-	output bytes.Buffer
-	ended  chan struct{} // closed when it has; nil = it was not started
+	account string // that it runs under if this process runs as root
+	folder  string // of its data
+	port    int
+	cmd     *exec.Cmd
+	output  bytes.Buffer
+	ended   chan struct{} // closed when it has; nil = it was not started
 }
 
 const startTime = time.Minute
@@ -144,7 +146,8 @@ func (i *instance) stop() {
 }
 
 // run starts the server in the background.
-func (i *instance) run(cmd *exec.Cmd) error {
+func (i *instance) run(program string, args ...string) error {
+	cmd := i.command(program, args...)
 	cmd.Stdout, cmd.Stderr = &i.output, &i.output
 	if err := cmd.Start(); err != nil {
 		return err
@@ -157,9 +160,13 @@ func (i *instance) run(cmd *exec.Cmd) error {
 	return nil
 }
 
-// makeFolder makes the folder of the data, which belongs to account.
-func (i *instance) makeFolder(account string) error {
+// prepare chooses a port and makes the folder of the data, which belongs to account.
+func (i *instance) prepare(account string) error {
 	var err error
+	i.account = account
+	if i.port, err = freePort(); err != nil {
+		return err
+	}
 	if i.folder, err = os.MkdirTemp("", "testserver"); err != nil || os.Getuid() != 0 {
 		return err
 	}
@@ -174,10 +181,10 @@ func (i *instance) makeFolder(account string) error {
 	return os.Chown(i.folder, uid, -1)
 }
 
-// as makes a command that runs under account if this process runs as root, which the servers refuse to.
-func as(account, program string, args ...string) *exec.Cmd {
+// command makes a command that runs under the account if this process runs as root, which the servers refuse to.
+func (i *instance) command(program string, args ...string) *exec.Cmd {
 	if os.Getuid() == 0 {
-		args = append([]string{"--reuid", account, "--regid", account, "--clear-groups", program}, args...)
+		args = append([]string{"--reuid", i.account, "--regid", i.account, "--clear-groups", program}, args...)
 		program = "setpriv"
 	}
 	return exec.CommandContext(context.Background(), program, args...) // stopped by Stop
@@ -203,29 +210,23 @@ func freePort() (int, error) {
 }
 
 func startPostgreSQL(_ testing.TB, i *instance) (string, error) {
-	const account = "postgres"
 	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 	if err != nil {
 		return "", err
 	}
-	port, err := freePort()
-	if err != nil {
-		return "", err
-	}
-	if err := i.makeFolder(account); err != nil {
+	if err := i.prepare("postgres"); err != nil {
 		return "", err
 	}
 	data := filepath.Join(i.folder, "data")
-	if out, err := as(account, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
+	if out, err := i.command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	err = i.run(as(account, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+i.folder, "-c", "max_connections=200"))
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), err
+	err = i.run(filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", strconv.Itoa(i.port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+i.folder, "-c", "max_connections=200")
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", i.port), err
 }
 
 func startMariaDB(_ testing.TB, i *instance) (string, error) {
-	const account = "mysql"
 	server, err := find("mariadbd", "/usr/sbin", "/usr/libexec")
 	if err != nil {
 		return "", err
@@ -234,21 +235,17 @@ func startMariaDB(_ testing.TB, i *instance) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port, err := freePort()
-	if err != nil {
-		return "", err
-	}
-	if err := i.makeFolder(account); err != nil {
+	if err := i.prepare("mysql"); err != nil {
 		return "", err
 	}
 	data := filepath.Join(i.folder, "data")
-	if out, err := as(account, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal").
+	if out, err := i.command(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal").
 		CombinedOutput(); err != nil {
 		return "", fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
-	err = i.run(as(account, server, "--no-defaults", "--datadir="+data, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port),
-		"--socket="+filepath.Join(i.folder, "socket"), "--pid-file="+filepath.Join(i.folder, "pid")))
-	return fmt.Sprintf("root@tcp(127.0.0.1:%d)/", port), err
+	err = i.run(server, "--no-defaults", "--datadir="+data, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(i.port),
+		"--socket="+filepath.Join(i.folder, "socket"), "--pid-file="+filepath.Join(i.folder, "pid"))
+	return fmt.Sprintf("root@tcp(127.0.0.1:%d)/", i.port), err
 }
 
 // PgBouncer is a pooler in transaction mode in front of the PostgreSQL whose URL upstream returns: TOCSIN_PGBOUNCER is
@@ -261,7 +258,6 @@ func PgBouncer(upstream func(testing.TB) string) *Server {
 }
 
 func startPgBouncer(i *instance, upstream string) (string, error) {
-	const account = "postgres"
 	program, err := find("pgbouncer", "/usr/sbin")
 	if err != nil {
 		return "", err
@@ -270,11 +266,7 @@ func startPgBouncer(i *instance, upstream string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port, err := freePort()
-	if err != nil {
-		return "", err
-	}
-	if err := i.makeFolder(account); err != nil {
+	if err := i.prepare("postgres"); err != nil {
 		return "", err
 	}
 	settings := filepath.Join(i.folder, "pgbouncer.ini")
@@ -288,10 +280,10 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 500
-`, server.Hostname(), cmp.Or(server.Port(), "5432"), server.User.Username(), port), 0o644); err != nil {
+`, server.Hostname(), cmp.Or(server.Port(), "5432"), server.User.Username(), i.port), 0o644); err != nil {
 		return "", err
 	}
 	address := *server
-	address.Host = fmt.Sprintf("127.0.0.1:%d", port)
-	return address.String(), i.run(as(account, program, settings))
+	address.Host = fmt.Sprintf("127.0.0.1:%d", i.port)
+	return address.String(), i.run(program, settings)
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/tocsin-go/tocsin/channel/channeltest/webhooktest"
 )
 
 // total is how many events the product dispatches.
@@ -33,6 +37,7 @@ func main() {
 
 // result is what a run has shown.
 type result struct {
+	requests      int // that the receiver got in all
 	arrived       int // different events
 	twice         int // events that came more than once
 	most          int // how often one came, at most
@@ -44,6 +49,25 @@ type result struct {
 	shutdownClean bool
 }
 
+// count notes what the receiver got.
+func (r *result) count(requests []webhooktest.Request) {
+	events, reminders := map[string]int{}, map[string]int{} // how often each webhook-id came
+	for _, request := range requests {
+		ids := events
+		if bytes.Contains(request.Body, []byte(`"grant.expiring_soon"`)) {
+			ids = reminders
+		}
+		ids[request.Header.Get("webhook-id")]++
+	}
+	r.requests, r.arrived, r.reminders, r.twice = len(requests), len(events), len(reminders), 0
+	for _, n := range events {
+		r.most = max(r.most, n)
+		if n > 1 {
+			r.twice++
+		}
+	}
+}
+
 // run runs the scenario, printing to out.
 func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 	folder, err := os.MkdirTemp("", "durable")
@@ -51,7 +75,10 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 		return r, err
 	}
 	defer os.RemoveAll(folder)
-	rec := newReceiver()
+	rec, err := webhooktest.New(webhooktest.Options{})
+	if err != nil {
+		return r, err
+	}
 	defer rec.Close()
 	p := plan{URL: rec.URL, File: filepath.Join(folder, "queue.db"), Events: events}
 	began := time.Now()
@@ -65,11 +92,11 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 		return r, err
 	}
 	defer first.kill()
-	if err := rec.wait(ctx, events/3, 0, 0); err != nil {
-		return r, errors.Join(err, first.failure())
+	if err := rec.Wait(first.alive, events/3); err != nil {
+		return r, errors.Join(err, first.finish())
 	}
 	first.kill()
-	r.acknowledged, r.beforeKill = first.acknowledged(), rec.requests()
+	r.acknowledged, r.beforeKill = first.acknowledged(), len(rec.Requests())
 	say("kill -9: %d events were acknowledged, %d requests had arrived; the rest is in the file.", r.acknowledged, r.beforeKill)
 
 	// The product's own records say which Dispatch returned; the one under way is simply made again.
@@ -80,20 +107,24 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 		return r, err
 	}
 	defer second.kill()
-	if err := rec.wait(ctx, r.beforeKill+1, 0, 0); err != nil {
-		return r, errors.Join(err, second.failure())
+	if err := rec.Wait(second.alive, r.beforeKill+1); err != nil {
+		return r, errors.Join(err, second.finish())
 	}
 	r.recovery = time.Since(restarted)
 	say("It is started again, and the first request arrives after %d ms, starting the process included.", r.recovery.Milliseconds())
-	if err := rec.wait(ctx, 0, events, 1); err != nil {
-		return r, errors.Join(err, second.failure())
+	for want := events + 1; r.arrived < events || r.reminders == 0; want = r.requests + 1 {
+		if err := rec.Wait(second.alive, want); err != nil {
+			return r, errors.Join(err, second.finish())
+		}
+		r.count(rec.Requests())
 	}
 	say("Everything has arrived. The product is asked to shut down.")
 	if err := second.finish(); err != nil {
 		return r, err
 	}
-	r.cancelled, r.shutdownClean = second.said("cancelled"), second.said("nothing left")
-	r.arrived, r.twice, r.most, r.reminders = rec.count()
+	said := second.said.String()
+	r.cancelled, r.shutdownClean = strings.Contains(said, "cancelled\n"), strings.Contains(said, "nothing left\n")
+	r.count(rec.Requests())
 	say("It has, with nothing left.")
 	fmt.Fprintf(out, `
   events dispatched             %6d

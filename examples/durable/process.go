@@ -1,100 +1,71 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 )
 
-// process is the product in a process of its own.
+// process is the product in a process of its own, which runs this very program.
 type process struct {
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stderr bytes.Buffer
-	ended  chan struct{} // closed when it has
-	err    error         // how
+	cmd   *exec.Cmd
+	stdin io.Closer
+	alive context.Context // done when it has ended
 
-	mu    sync.Mutex
-	lines []string // what it said
+	// To be read once it has ended.
+	err          error
+	said, stderr bytes.Buffer
 }
 
-// start starts this very program as the product.
+// start starts the product. It is killed when ctx is done.
 func start(ctx context.Context, p plan) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	form, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
-	child := &process{cmd: exec.CommandContext(ctx, self), ended: make(chan struct{})}
+	child := &process{cmd: exec.CommandContext(ctx, os.Args[0])}
 	child.cmd.Env = append(os.Environ(), planVariable+"="+string(form))
-	child.cmd.Stderr = &child.stderr
+	child.cmd.Stdout, child.cmd.Stderr = &child.said, &child.stderr
 	if child.stdin, err = child.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	stdout, err := child.cmd.StdoutPipe()
-	if err != nil {
 		return nil, err
 	}
 	if err := child.cmd.Start(); err != nil {
 		return nil, err
 	}
+	alive, ended := context.WithCancel(context.WithoutCancel(ctx))
+	child.alive = alive
 	go func() {
-		defer close(child.ended)
-		for s := bufio.NewScanner(stdout); s.Scan(); {
-			child.mu.Lock()
-			child.lines = append(child.lines, s.Text())
-			child.mu.Unlock()
-		}
 		child.err = child.cmd.Wait()
+		ended()
 	}()
 	return child, nil
 }
 
-// kill ends it with -9, wherever it is.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-}
-
-// finish asks it to stop and waits for its good end.
-func (p *process) finish() error {
-	_ = p.stdin.Close()
-	<-p.ended
-	return p.failure()
-}
-
-// failure ends it and returns why it failed; nil = it did not.
-func (p *process) failure() error {
-	p.kill()
-	if p.err == nil {
-		return nil
-	}
-	return errors.Join(p.err, errors.New(p.stderr.String()))
-}
-
 // acknowledged is how many events it said were.
 func (p *process) acknowledged() (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, line := range p.lines {
+	for line := range strings.Lines(p.said.String()) {
 		_, _ = fmt.Sscanf(line, "acknowledged %d", &n)
 	}
 	return n
 }
 
-func (p *process) said(what string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Contains(strings.Join(p.lines, "\n")+"\n", what+"\n")
+// kill ends it with -9, wherever it is.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.alive.Done()
+}
+
+// finish asks it to stop, waits for that, and returns why it failed, if it did.
+func (p *process) finish() error {
+	_ = p.stdin.Close()
+	<-p.alive.Done()
+	if p.err != nil {
+		return fmt.Errorf("the product: %w\n%s", p.err, &p.stderr)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"log"
 	"testing"
 	"time"
 
@@ -14,9 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if isProduct() {
-		if err := product(context.Background()); err != nil {
-			log.Fatal(err)
-		}
+		main()
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -1,6 +1,7 @@
 // Outbox shows that an event is delivered if and only if the transaction it belongs to commits. A grant service writes
 // each grant and its event in one transaction, rolls some back, and is killed with -9 between commits and their relay;
-// it is started again, and the receiver counts. The program is the receiver and, started by itself, the service.
+// it is started again, and the receiver counts. The program is the receiver and, started by itself, the service that is
+// killed.
 //
 // It needs nothing installed: the database is a SQLite file. With DATABASE_URL it is that PostgreSQL, in a schema of
 // its own that is dropped at the end.
@@ -15,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tocsin-go/tocsin/channel/channeltest/webhooktest"
 )
 
 // total is how many grants the service decides.
@@ -22,7 +25,7 @@ const total = 3000
 
 func main() {
 	if isService() {
-		if err := runService(context.Background()); err != nil {
+		if err := serve(context.Background()); err != nil {
 			log.Fatal(err)
 		}
 		return
@@ -57,7 +60,10 @@ func run(ctx context.Context, out io.Writer, grants int, databaseURL string) (r 
 		return r, err
 	}
 	defer func() { err = errors.Join(err, db.drop()) }()
-	rec := newReceiver()
+	rec, err := webhooktest.New(webhooktest.Options{})
+	if err != nil {
+		return r, err
+	}
 	defer rec.Close()
 	p := plan{Place: db.place, URL: rec.URL, Queue: filepath.Join(folder, "queue.db"), Grants: grants}
 	began := time.Now()
@@ -66,19 +72,19 @@ func run(ctx context.Context, out io.Writer, grants int, databaseURL string) (r 
 	}
 
 	say("The service starts on %s. It decides %d grants; each third is rolled back.", db.place.Dialect, grants)
-	first, err := start(ctx, p)
+	alive, kill, err := start(ctx, p)
 	if err != nil {
 		return r, err
 	}
-	defer first.kill()
-	if err := rec.wait(ctx, grants/5); err != nil {
-		return r, errors.Join(err, first.failure())
+	defer kill()
+	if err := waitForEvents(alive, rec, grants/5); err != nil {
+		return r, errors.Join(err, context.Cause(alive))
 	}
 	// So that it is between a commit and its relay.
-	if err := db.waitForRows(ctx, func(n int) bool { return n > 0 }); err != nil {
-		return r, errors.Join(err, first.failure())
+	if err := db.waitForRows(alive, func(n int) bool { return n > 0 }); err != nil {
+		return r, errors.Join(err, context.Cause(alive))
 	}
-	first.kill()
+	kill()
 	before, err := db.committed(ctx)
 	if err != nil {
 		return r, err
@@ -88,34 +94,34 @@ func run(ctx context.Context, out io.Writer, grants int, databaseURL string) (r 
 	}
 	say("kill -9: %d grants are committed, and %d rows are left in the outbox.", len(before), r.waiting)
 
-	second, err := start(ctx, p)
+	say("It is started again, now in this process, decides the rest, and relays what is left.")
+	second, err := startService(ctx, p)
 	if err != nil {
 		return r, err
 	}
-	defer second.kill()
-	say("It is started again, decides the rest, and relays what is left.")
-	if err := second.wait(ctx, "decided"); err != nil {
-		return r, errors.Join(err, second.failure())
+	if err := second.decide(ctx, grants); err != nil {
+		return r, errors.Join(err, second.shutDown())
 	}
 	committed, err := db.committed(ctx)
-	if err != nil {
-		return r, err
+	if err == nil {
+		err = waitForEvents(ctx, rec, len(committed))
 	}
-	if err := rec.wait(ctx, len(committed)); err != nil {
-		return r, errors.Join(err, second.failure())
+	if err == nil {
+		err = db.waitForRows(ctx, func(n int) bool { return n == 0 })
 	}
-	if err := db.waitForRows(ctx, func(n int) bool { return n == 0 }); err != nil {
-		return r, errors.Join(err, second.failure())
-	}
-	say("The service is asked to shut down.")
-	if err := second.finish(); err != nil {
+	say("The service shuts down.")
+	if err = errors.Join(err, second.shutDown()); err != nil {
 		return r, err
 	}
 	if r.left, err = db.waiting(ctx); err != nil {
 		return r, err
 	}
 	r.committed, r.rolledBack = len(committed), grants-len(committed)
-	r.arrived, r.stray, r.twice = rec.compare(committed)
+	times, err := arrivals(rec)
+	if err != nil {
+		return r, err
+	}
+	r.compare(times, committed)
 	fmt.Fprintf(out, `
   grants committed            %6d
   grants rolled back          %6d

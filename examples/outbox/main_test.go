@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"log"
 	"os"
 	"testing"
 	"time"
@@ -15,9 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if isService() {
-		if err := runService(context.Background()); err != nil {
-			log.Fatal(err)
-		}
+		main()
 		return
 	}
 	goleak.VerifyTestMain(m)

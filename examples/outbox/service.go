@@ -35,9 +35,10 @@ func isService() bool { return os.Getenv(planVariable) != "" }
 
 // service decides grants. It knows the outbox, and nothing of queues and receivers.
 type service struct {
-	db     *sql.DB
-	outbox *outbox.Outbox
-	prefix string // of tables
+	db       *sql.DB
+	outbox   *outbox.Outbox
+	prefix   string // of tables
+	shutDown func() error
 }
 
 var errNotApproved = errors.New("not approved")
@@ -94,50 +95,53 @@ func (s *service) decide(ctx context.Context, grants int) error {
 	return errors.Join(errs...)
 }
 
-// runService decides grants and relays their events to an Engine, until its standard input ends, or somebody kills it.
-func runService(ctx context.Context) error {
+// startService relays committed events to an Engine, which delivers them, until shutDown is called.
+func startService(ctx context.Context, p plan) (*service, error) {
+	queue, err := sqlitequeue.Open(ctx, p.Queue, sqlitequeue.Options{})
+	if err != nil {
+		return nil, err
+	}
+	engine, err := newEngine(queue, p.URL)
+	if err != nil {
+		return nil, err
+	}
+	db, box, err := p.Place.open()
+	if err != nil {
+		return nil, err
+	}
+	relay, err := outbox.NewRelay(db, box, engine, outbox.RelayOptions{Poll: 200 * time.Millisecond, Lease: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	relaying, stop := context.WithCancel(ctx)
+	delivered, relayed := make(chan error, 1), make(chan error, 1)
+	go func() { delivered <- engine.Run(ctx) }()
+	go func() { relayed <- relay.Run(relaying) }()
+	shutDown := func() error {
+		stop()
+		err := <-relayed
+		shutdown := engine.Shutdown(ctx)
+		if left, ok := errors.AsType[*dispatcher.ShutdownError](shutdown); ok && left.Durable {
+			shutdown = nil // a repetition that is not due yet: the queue has it at the next start
+		}
+		return errors.Join(err, shutdown, <-delivered, queue.Close(), db.Close())
+	}
+	return &service{db: db, outbox: box, prefix: p.Place.Prefix, shutDown: shutDown}, nil
+}
+
+// serve is the service in a process of its own: until its standard input ends, or somebody kills it.
+func serve(ctx context.Context) error {
 	var p plan
 	if err := json.Unmarshal([]byte(os.Getenv(planVariable)), &p); err != nil {
 		return err
 	}
-	queue, err := sqlitequeue.Open(ctx, p.Queue, sqlitequeue.Options{})
+	s, err := startService(ctx, p)
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(queue, p.URL)
-	if err != nil {
-		return err
-	}
-	delivered := make(chan error, 1)
-	go func() { delivered <- engine.Run(ctx) }()
-
-	db, box, err := p.Place.open()
-	if err != nil {
-		return err
-	}
-	relay, err := outbox.NewRelay(db, box, engine, outbox.RelayOptions{Poll: 200 * time.Millisecond, Lease: time.Second})
-	if err != nil {
-		return err
-	}
-	relaying, stop := context.WithCancel(ctx)
-	defer stop()
-	relayed := make(chan error, 1)
-	go func() { relayed <- relay.Run(relaying) }()
-
-	s := service{db: db, outbox: box, prefix: p.Place.Prefix}
-	if err := s.decide(ctx, p.Grants); err != nil {
-		return err
-	}
-	fmt.Println("decided")
-	_, _ = io.Copy(io.Discard, os.Stdin) // until it is asked to stop
-
-	stop()
-	err = <-relayed
-	shutdown := engine.Shutdown(ctx)
-	if left, ok := errors.AsType[*dispatcher.ShutdownError](shutdown); ok && left.Durable {
-		shutdown = nil // a repetition that is not due yet: the queue has it at the next start
-	}
-	return errors.Join(err, shutdown, <-delivered, queue.Close(), db.Close())
+	err = s.decide(ctx, p.Grants)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, s.shutDown())
 }
 
 func newEngine(queue *sqlitequeue.Queue, url string) (*dispatcher.Engine, error) {

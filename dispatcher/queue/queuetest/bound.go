@@ -115,6 +115,45 @@ func dropRule(p *probe) {
 	l.expectNone("that was dropped")
 }
 
+// behindRule has more jobs in an open lane than a queue with a store keeps in memory. The latest quarter
+// of them is in the store only.
+func behindRule(p *probe) {
+	bound := queue.Bound{Jobs: p.s.Crowd}
+	p.q.Bound("a", bound)
+	t := newTally()
+	l := p.openWith("a", queue.LaneOptions{}, t.done)
+	jobs := p.crowd("a")
+	over := p.jobs("a", 2)
+	p.refused(p.q.Enqueue(p.ctx, over...), "a")
+
+	var dropped []string // written in Enqueue
+	bound.DropOldest, bound.Dropped = true, func(j queue.Job) { dropped = append(dropped, j.Event.ID()) }
+	p.q.Bound("a", bound)
+	p.enqueue(over[0])
+	behind := jobs[len(jobs)*3/4:]
+	latest := map[string]bool{}
+	for _, id := range append(ids(behind...), ids(over...)...) {
+		latest[id] = true
+	}
+	bound.Keep = func(e event.Event) bool { return !latest[e.ID()] }
+	p.q.Bound("a", bound)
+	p.enqueue(over[1])
+	want := ids(jobs[0], behind[0])
+	if !slices.Equal(dropped, want) {
+		p.fail("of %d jobs, of which then those before %s were kept, dropped were %v, want %v", len(jobs), want[1], dropped, want)
+	}
+
+	l.q.Limit(4)
+	t.await(p, len(jobs))
+	p.must("Drain", l.q.Drain(p.ctx, time.Time{}))
+	t.await(p, len(jobs))
+	for _, id := range t.order {
+		if slices.Contains(want, id) {
+			p.fail("job %s ran, which was dropped", id)
+		}
+	}
+}
+
 func boundReplaceRule(p *probe) {
 	p.q.Bound("a", queue.Bound{Jobs: 2})
 	p.schedule("k", p.delayed("a", p.s.Unit))

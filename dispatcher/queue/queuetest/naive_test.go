@@ -212,11 +212,17 @@ func (n *naive) groupWaiting(l *naiveLane) (waiting []*naiveJob) {
 	return waiting
 }
 
+// window is how many jobs of a lane a defect looks at, as if the others were in a store.
+const window = 100
+
 // room makes room for a job, or names the group without room in full.
 func (n *naive) room(l *naiveLane, drops *[]func(), full *queue.BacklogError) bool {
 	waiting := n.waiting(l.name)
 	if n.is("counts from the restart on") {
 		waiting = slices.DeleteFunc(waiting, func(j *naiveJob) bool { return j.before })
+	}
+	if n.is("counts its window only") {
+		waiting = waiting[:min(window, len(waiting))]
 	}
 	most := l.bound.Jobs
 	if most <= 0 {
@@ -236,6 +242,9 @@ func (n *naive) room(l *naiveLane, drops *[]func(), full *queue.BacklogError) bo
 	if !group && n.is("drops of the whole group") {
 		waiting = n.groupWaiting(l)
 		slices.SortFunc(waiting, func(a, b *naiveJob) int { return int(a.seq - b.seq) })
+	}
+	if n.is("drops from its window only") {
+		waiting = waiting[:min(window, len(waiting))]
 	}
 	if n.is("drops the youngest") {
 		slices.Reverse(waiting)

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
@@ -109,14 +110,19 @@ func deadRestartRule(p *probe) {
 	}
 }
 
+// crowd enqueues Suite.Crowd jobs.
+func (p *probe) crowd(lane string) []queue.Job {
+	p.tb.Helper()
+	jobs := p.jobs(lane, p.s.Crowd)
+	for some := range slices.Chunk(jobs, 100) {
+		p.enqueue(some...)
+	}
+	return jobs
+}
+
 func crowdRule(p *probe) {
 	p.makeRoom("a", p.s.Crowd)
-	jobs := p.jobs("a", p.s.Crowd)
-	for rest := jobs; len(rest) > 0; {
-		n := min(100, len(rest))
-		p.enqueue(rest[:n]...)
-		rest = rest[n:]
-	}
+	jobs := p.crowd("a")
 	began := time.Now()
 	p.reopen()
 	p.makeRoom("a", p.s.Crowd)

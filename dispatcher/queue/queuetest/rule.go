@@ -87,6 +87,8 @@ func rules() []rule {
 		{"Q11/restart", "a scheduled job and its key outlast a restart; what was cancelled or replaced stays so", both(needsScheduling, needsReopen), scheduleRestartRule},
 		{"bound/reject", "lanes without room are named by a *BacklogError, the others got their jobs; again is safe", needsBounds, rejectRule},
 		{"bound/drop", "DropOldest drops the oldest waiting job that Keep does not keep: a dead letter, and Dropped is notified", needsBounds, dropRule},
+		{"bound/behind", "the bound counts jobs of an open lane that are only in its store as well, and DropOldest finds them there",
+			needsBounds, behindRule},
 		{"bound/replace", "replacing a scheduled job needs no room", both(needsBounds, needsScheduling), boundReplaceRule},
 		{"bound/restart", "what waited before a restart, or was to be tried again, counts after it", both(needsBounds, needsReopen), boundRestartRule},
 		{"bound/group", "lanes of a group have room for GroupJobs together, retries included; other groups and lanes have their own",

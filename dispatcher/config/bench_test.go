@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 )
 
 // ofTenant is what a tenant has: three webhooks, each with a mask, a header, a token and a template, and their routes.
@@ -35,15 +35,6 @@ func ofTenant(tenant int) []byte {
 		fmt.Fprintf(&b, "  - {name: hook-%[1]d, channel: hook-%[1]d, events: [request.*, grant.revoked], retry: {count: 3}, dedup: {window: 2h}, alerts: {after: 10m, resend: 1h, to: [hook-%[2]d]}}\n", i, (i+1)%3)
 	}
 	return []byte(b.String())
-}
-
-// heap is how many bytes are in use.
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what pools still had
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // runningEngine starts an Engine. end stops it and closes the Sets that were in force.
@@ -74,16 +65,16 @@ func inForce(tb testing.TB, n int) (all, ofSet float64) {
 	}
 	sets := make([]*config.Set, n)
 	require.NoError(tb, load(0).Close()) // what all share is there from now on
-	empty := heap()
+	empty := heap.Used()
 	for i := range sets {
 		sets[i] = load(i)
 	}
-	loaded := heap()
+	loaded := heap.Used()
 	for _, set := range sets {
 		_, err := config.Apply(context.Background(), engine, nil, nil, set)
 		require.NoError(tb, err)
 	}
-	applied := heap()
+	applied := heap.Used()
 	end(sets)
 	routes := float64(3 * n)
 	return float64(applied-empty) / routes, float64(loaded-empty) / routes

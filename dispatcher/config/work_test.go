@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 )
 
 // hostileDocuments are documents of n parts that could cost more than they are long.
@@ -97,16 +98,16 @@ func TestDocumentsShareTheTablesOfTheirFields(t *testing.T) { //nolint:parallelt
 		"of the host's": config.NewRegistry(map[string]config.Type{"topic": topicType(new([]*topic))}),
 	} {
 		sets := make([]*config.Set, n+1)
-		var before uint64
+		var before int64
 		for i := range sets {
 			set, err := config.Load("a.yaml", withHeader, config.Options{Types: types})
 			require.NoError(t, err)
 			sets[i] = set
 			if i == 0 { // what all share is there from now on
-				before = heap()
+				before = heap.Used()
 			}
 		}
-		each := (heap() - before) / n
+		each := uint64(heap.Used()-before) / n
 		assert.Less(t, each, uint64(8<<10), name)
 		for _, set := range sets {
 			require.NoError(t, set.Close())
@@ -138,9 +139,9 @@ func TestReloadsDoNotAddUp(t *testing.T) { //nolint:paralleltest // counts what 
 		}
 	}
 	reload(10)
-	before := heap()
+	before := heap.Used()
 	reload(100)
-	assert.Less(t, int64(heap())-int64(before), int64(100<<10))
+	assert.Less(t, heap.Used()-before, int64(100<<10))
 	require.NoError(t, set.Close())
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/dispatchertest"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -95,7 +96,7 @@ func TestMonitorForgetsNames(t *testing.T) {
 	monitor := health.New(health.Options{Alert: health.Alert{Resend: -1}})
 	o := monitor.Observer()
 	o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{{Name: "stays"}}})
-	before := heapBytes()
+	before := heap.Used()
 	for i := range names {
 		r := dispatcher.Route{Tenant: fmt.Sprint("tenant-", i), Name: "r"}
 		o.RoutesChanged(dispatcher.RouteChange{Set: []dispatcher.Route{r}})
@@ -106,18 +107,10 @@ func TestMonitorForgetsNames(t *testing.T) {
 		monitor.SetTenant(r.Tenant, nil)
 		o.Attempted(a) // which ended only now
 	}
-	left := heapBytes() - before
+	left := heap.Used() - before
 	t.Logf("%d names leave %d bytes", names, left)
 	require.Less(t, left, int64(64<<10))
 	runtime.KeepAlive(monitor)
-}
-
-func heapBytes() int64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return int64(s.HeapAlloc)
 }
 
 // BenchmarkChange: a tenant changes its three routes, a thousand of other tenants' are failing.

@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/history"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -179,26 +180,18 @@ func TestMemoryForgetsNames(t *testing.T) {
 	ctx := t.Context()
 	m := history.NewMemory(1000)
 	e := event.Must(note{}, event.Meta{})
-	before := heapBytes()
+	before := heap.Used()
 	for i := range tenants {
 		require.NoError(t, m.Append(ctx, history.Entry{Time: time.Unix(int64(i), 0), Route: dispatcher.RouteID{Tenant: fmt.Sprint("tenant-", i), Name: "r"}, Event: e}))
 	}
-	assert.Less(t, heapBytes()-before, int64(2<<20), "of a thousand entries")
+	assert.Less(t, heap.Used()-before, int64(2<<20), "of a thousand entries")
 	n, err := m.Prune(ctx, history.Retention{Before: time.Unix(tenants, 0)})
 	require.NoError(t, err)
 	assert.Equal(t, 1000, n)
-	left := heapBytes() - before
+	left := heap.Used() - before
 	t.Logf("%d names leave %d bytes", tenants, left)
 	assert.Less(t, left, int64(256<<10))
 	runtime.KeepAlive(m)
-}
-
-func heapBytes() int64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return int64(s.HeapAlloc)
 }
 
 func TestSpanErrors(t *testing.T) {

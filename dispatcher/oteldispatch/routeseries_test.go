@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/channeltest"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 	"github.com/tocsin-go/tocsin/dispatcher/oteldispatch"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -105,11 +106,11 @@ func TestNamesThatComeAndGo(t *testing.T) {
 	for n := range 2500 { // which fill up the SDK
 		use(n)
 	}
-	before := heapBytes()
+	before := heap.Used()
 	for n := range names {
 		use(n)
 	}
-	left := heapBytes() - before
+	left := heap.Used() - before
 	var all metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(context.Background(), &all))
 	for _, m := range all.ScopeMetrics[0].Metrics {
@@ -123,12 +124,4 @@ func TestNamesThatComeAndGo(t *testing.T) {
 	}
 	assert.Less(t, left, int64(256<<10))
 	runtime.KeepAlive(telemetry)
-}
-
-func heapBytes() int64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return int64(s.HeapAlloc)
 }

@@ -12,17 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/dispatcher/internal/heap"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
-
-// heap is what is in use once the garbage is gone, that of pools included.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return int64(s.HeapAlloc)
-}
 
 // TestNamesComeAndGo: lanes that were used and are closed and empty leave nothing, however many there were at a time,
 // beside what is known of the latest events.
@@ -69,11 +61,11 @@ func TestNamesComeAndGo(t *testing.T) {
 			some(0, atOnce) // the runtime keeps memory for each timer and goroutine that there was at a time
 			m = New(Options{IDWindow: 1000})
 			some(0, 1000) // the window is full
-			before := heap()
+			before := heap.Used()
 			for first := 1000; first < names; first += atOnce {
 				some(first, min(atOnce, names-first))
 			}
-			assert.Less(t, heap()-before, int64(1<<20))
+			assert.Less(t, heap.Used()-before, int64(1<<20))
 			left, err := m.Lanes(t.Context())
 			require.NoError(t, err)
 			assert.Empty(t, left)

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -33,6 +34,19 @@ func payload(id string) event.Event {
 	return event.Must(event.RequestDenied{Reason: text + text + text + text + text + text + text + text}, event.Meta{ID: id})
 }
 
+// newOutbox makes the tables of an outbox of its own.
+func (p place) newOutbox(b *testing.B) (db *sql.DB, box *outbox.Outbox, table string) {
+	b.Helper()
+	db, table = p.open(b), newName()
+	if p.schema != "" {
+		table = p.schema + "." + table
+	}
+	box, err := outbox.New(p.dialect, outbox.Options{Table: table})
+	require.NoError(b, err)
+	require.NoError(b, box.Migrate(b.Context(), db))
+	return db, box, table
+}
+
 // BenchmarkHostTransaction is what an outbox row costs a transaction of the host, which inserts a row of 1 KiB and
 // updates one, beside the same without. Both alternate in one run: "x-floor" is the time with by the time without.
 func BenchmarkHostTransaction(b *testing.B) {
@@ -44,15 +58,7 @@ func BenchmarkHostTransaction(b *testing.B) {
 }
 
 func benchmarkHost(b *testing.B, p place, connections int) {
-	db := p.open(b)
-	name := newName()
-	table := name
-	if p.schema != "" {
-		table = p.schema + "." + name
-	}
-	box, err := outbox.New(p.dialect, outbox.Options{Table: table})
-	require.NoError(b, err)
-	require.NoError(b, box.Migrate(b.Context(), db))
+	db, box, table := p.newOutbox(b)
 	grants := table + "_grants"
 	blob := map[outbox.Dialect]string{outbox.PostgreSQL: "bytea", outbox.SQLite: "BLOB", outbox.MySQL: "BLOB"}[p.dialect]
 	ids := map[outbox.Dialect]string{
@@ -128,14 +134,7 @@ func benchmarkHost(b *testing.B, p place, connections int) {
 // BenchmarkRelay is how many rows of 1 KiB a second a relay hands to a Dispatcher that does nothing.
 func BenchmarkRelay(b *testing.B) {
 	each(b, func(b *testing.B, p place) {
-		db := p.open(b)
-		name := newName()
-		if p.schema != "" {
-			name = p.schema + "." + name
-		}
-		box, err := outbox.New(p.dialect, outbox.Options{Table: name})
-		require.NoError(b, err)
-		require.NoError(b, box.Migrate(b.Context(), db))
+		db, box, table := p.newOutbox(b)
 		all := make([]event.Event, 500)
 		for n := 0; n < b.N; n += len(all) {
 			for i := range all {
@@ -160,7 +159,7 @@ func BenchmarkRelay(b *testing.B) {
 		cancel()
 		require.NoError(b, <-ended)
 		left := 0
-		require.NoError(b, db.QueryRowContext(b.Context(), "SELECT count(*) FROM "+name).Scan(&left))
+		require.NoError(b, db.QueryRowContext(b.Context(), "SELECT count(*) FROM "+table).Scan(&left))
 		require.Zero(b, left)
 	})
 }
@@ -190,14 +189,7 @@ func BenchmarkLatency(b *testing.B) {
 }
 
 func benchmarkLatency(b *testing.B, p place, writers int) {
-	db := p.open(b)
-	name := newName()
-	if p.schema != "" {
-		name = p.schema + "." + name
-	}
-	box, err := outbox.New(p.dialect, outbox.Options{Table: name})
-	require.NoError(b, err)
-	require.NoError(b, box.Migrate(b.Context(), db))
+	db, box, _ := p.newOutbox(b)
 	arrived := make(chan time.Time, 1)
 	relay, err := outbox.NewRelay(db, box, watcher(arrived), outbox.RelayOptions{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)

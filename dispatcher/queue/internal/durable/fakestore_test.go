@@ -10,6 +10,7 @@ import (
 	"sort"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -61,6 +62,22 @@ func (s *fakeStore) setFault(f func(op string) error) {
 	s.faultMu.Lock()
 	defer s.faultMu.Unlock()
 	s.fault = f
+}
+
+// holdFirst enqueues a job, in wg, whose transaction does not go on before release is called: what is called meanwhile
+// waits.
+func (s *fakeStore) holdFirst(t *testing.T, q *Queue, wg *sync.WaitGroup) (release func()) {
+	t.Helper()
+	held := make(chan struct{})
+	s.setFault(func(op string) error {
+		if op == "begin" {
+			<-held
+		}
+		return nil
+	})
+	wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("first"))) })
+	synctest.Wait()
+	return func() { close(held) }
 }
 
 // failing fails the operations of these names.

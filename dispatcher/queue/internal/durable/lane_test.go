@@ -100,16 +100,8 @@ func (s *fakeStore) number(q *Queue, name string, num int64) { q.lane(name).Num 
 // TestSmallCallsDoNotWaitForLargeOnes, but for one, however many there are.
 func TestSmallCallsDoNotWaitForLargeOnes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
-		release := make(chan struct{})
-		s.setFault(func(op string) error {
-			if op == "begin" {
-				<-release
-			}
-			return nil
-		})
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("first"))) })
-		synctest.Wait()
+		release := s.holdFirst(t, q, &wg)
 		for i := range 20 {
 			wg.Go(func() {
 				all := make([]queue.Job, 100)
@@ -123,7 +115,7 @@ func TestSmallCallsDoNotWaitForLargeOnes(t *testing.T) {
 		synctest.Wait()
 		wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("small"))) })
 		synctest.Wait()
-		close(release)
+		release()
 		wg.Wait()
 		require.Len(t, s.jobs["a"], 2)
 		assert.LessOrEqual(t, s.jobs["a"][1].Ref.Num, int64(1+100+1), "after the first of the large calls")

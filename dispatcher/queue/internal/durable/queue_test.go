@@ -158,16 +158,8 @@ func bubble(t *testing.T, f func(t *testing.T, s *fakeStore, q *Queue)) {
 // TestAFailureIsOnlyTheCallsThatItConcerns: the others of its transaction are stored.
 func TestAFailureIsOnlyTheCallsThatItConcerns(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fakeStore, q *Queue) {
-		release := make(chan struct{})
-		s.setFault(func(op string) error {
-			if op == "begin" {
-				<-release
-			}
-			return nil
-		})
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, q.Enqueue(t.Context(), job("first"))) })
-		synctest.Wait()
+		release := s.holdFirst(t, q, &wg)
 		errs := make([]error, 20)
 		bad := errors.New("bad")
 		for i := range errs {
@@ -181,7 +173,7 @@ func TestAFailureIsOnlyTheCallsThatItConcerns(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Equal(t, len(errs), q.Stats().Waiting)
-		close(release)
+		release()
 		wg.Wait()
 		for i, err := range errs {
 			if i%5 == 3 {

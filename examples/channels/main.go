@@ -111,7 +111,7 @@ func run(ctx context.Context, out io.Writer) (*receivers, error) {
 }
 
 // justification is what the requester typed, in the hope that somebody does not look closely.
-const justification = `INC-48213: orders are charged twice <!channel> "do it now"` + "\nBcc: everybody@example.com"
+const justification = `INC-48213: charged twice <!channel> "now"` + "\nBcc: all@example.com"
 
 // chapter is one thing that happens to the request.
 type chapter struct {

@@ -80,10 +80,10 @@ func TestTheStory(t *testing.T) {
 
 	for _, text := range []string{
 		"── 5. grant.expired: the access is gone ──\n",
-		"    │ INC-48213: orders are charged twice <!channel> \"do it now\"\n    │ Bcc: everybody@example.com\n",
+		"    │ INC-48213: charged twice <!channel> \"now\"\n    │ Bcc: all@example.com\n",
 		"    │ To: <priya.nair@example.com>\n",
-		"    its reason in the HTML form:\n      INC-48213: orders are charged twice &lt;!channel&gt; &quot;do it now&quot;<br>\n      Bcc: everybody@example.com\n",
-		`    │     "justification": "INC-48213: orders are charged twice <!channel> \"do it now\"\nBcc: everybody@example.com",` + "\n",
+		"    its reason in the HTML form:\n      INC-48213: charged twice &lt;!channel&gt; &quot;now&quot;<br>\n      Bcc: all@example.com\n",
+		`    │     "justification": "INC-48213: charged twice <!channel> \"now\"\nBcc: all@example.com",` + "\n",
 		"Slack shows \"🔵 Access of Priya Nair has ended (AR-2047)\" with 4 replies; people called: 0.\n" +
 			"Mails to priya.nair@example.com: 5.\nSNS took 5 messages, each with a good signature.\n",
 	} {

@@ -111,7 +111,7 @@ func run(ctx context.Context, out io.Writer, events int) (r result, err error) {
 		return r, errors.Join(err, second.finish())
 	}
 	r.recovery = time.Since(restarted)
-	say("It is started again, and the first request arrives after %d ms, starting the process included.", r.recovery.Milliseconds())
+	say("It is started again. The first request arrives %d ms later, the start included.", r.recovery.Milliseconds())
 	for want := events + 1; r.arrived < events || r.reminders == 0; want = r.requests + 1 {
 		if err := rec.Wait(second.alive, want); err != nil {
 			return r, errors.Join(err, second.finish())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -27,7 +28,7 @@ type scenario struct {
 func (s *scenario) say(text string) { fmt.Fprintf(s.out, "\n%s\n\n", text) }
 
 func (s *scenario) play(ctx context.Context) error {
-	s.say("The document has a route in the style of each of five systems. A few events, and each takes what it wants.")
+	s.say("The document has a route in the style of each of five systems. Each takes its own of a few events.")
 	if err := errors.Join(
 		dispatch[event.RequestPending](ctx, s, ""),
 		dispatch[event.GrantActive](ctx, s, "acme"),
@@ -110,13 +111,15 @@ func (s *scenario) sumUp(ctx context.Context) error {
 	}
 	slices.Reverse(all) // the newest comes first
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "  TIME\tROUTE\tEVENT\tATTEMPT\tOUTCOME\tSTATUS\tREQUEST\n")
+	fmt.Fprint(w, "  TIME\tROUTE\tEVENT\tTRY\tOUTCOME\tSTATUS\tREQUEST\n")
 	for _, e := range all {
-		request, _, _ := strings.Cut(e.Reason, ": ") // of a dead letter, without the error
+		status, request := "-", "-"
 		if e.Request != nil {
-			request = strings.Replace(e.Request.Start, s.systems.URL, "http://…", 1)
+			status, request = strconv.Itoa(e.Status), strings.Replace(e.Request.Start, s.systems.URL, "…", 1)
+		} else if e.Reason != "" { // of a dead letter
+			request, _, _ = strings.Cut(e.Reason, " after ")
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\n", e.Time.UTC().Format("15:04:05"), e.Route.Name, e.Event.Type(), e.Attempt, e.Outcome, e.Status, request)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.Time.UTC().Format("15:04:05"), e.Route.Name, e.Event.Type(), e.Attempt, e.Outcome, status, request)
 	}
 	return w.Flush()
 }

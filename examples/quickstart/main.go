@@ -105,6 +105,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 		return r, err
 	}
 	<-delivered
+	scenario.say("It dispatches the same event again by mistake, and then that the grant is active.")
 	if err := errors.Join(
 		engine.Dispatch(ctx, again),
 		engine.Dispatch(ctx, active),

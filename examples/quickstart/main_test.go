@@ -88,6 +88,6 @@ func TestWhatArrived(t *testing.T) {
 	assert.Zero(t, refusal.Receipt.Status)
 	require.Len(t, settled, 1)
 	assert.Equal(t, dispatcher.Dead, (<-settled).Outcome)
-	assert.Contains(t, out.String(), "refused:\n             POST http://169.254.169.254: destination 169.254.169.254 is not allowed by the outbound policy")
+	assert.Contains(t, out.String(), "refused:\n      POST http://169.254.169.254: destination 169.254.169.254 is not allowed by the outbound policy")
 	assert.Regexp(t, `metadata +0 +0 +1 +1 +0`, out.String(), "the table at the end")
 }

@@ -39,7 +39,7 @@ func (p *printer) observer() dispatcher.Observer {
 			case a.Err != nil && a.Next > 0:
 				text = fmt.Sprintf("failed, status %d; next attempt in %v", a.Receipt.Status, a.Next)
 			case errors.Is(a.Err, netguard.ErrDestinationBlocked):
-				text = "refused:\n             " + a.Err.Error()
+				text = "refused:\n      " + a.Err.Error()
 			case a.Err != nil:
 				text = fmt.Sprintf("failed, status %d", a.Receipt.Status)
 			}

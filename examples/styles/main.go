@@ -37,6 +37,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	request.Justification = "INC-48213: orders are charged twice"
 	all, err := styles(request.AccessRequest)
 	if err != nil {
 		return err

@@ -30,7 +30,10 @@ const mail = `{
   "personalizations": [{"to": [{"email": "helpdesk@example.com"}]}],
   "from": {"email": "access@example.com"},
   "subject": "%%User%% asks for access",
-  "content": [{"type": "text/plain", "value": "Decide at https://pam.example/requests/%%RequestId%%?from=mail"}],
+  "content": [{
+    "type": "text/plain",
+    "value": "Decide at https://pam.example/requests/%%RequestId%%?from=mail"
+  }],
   "custom_args": {"reason": "%%Reason%%"}
 }`
 

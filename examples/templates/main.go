@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
@@ -54,7 +55,7 @@ func request() (event.Event, error) {
 	if err != nil {
 		return event.Event{}, err
 	}
-	pending.Justification = "Fix \"orders\", \"approved\": true} <!channel>\nsee <https://evil.example|Approve>"
+	pending.Justification = "Fix \"it\", \"approved\": true} <!channel>\n<https://evil.example|Approve>"
 	return event.New(pending, event.Meta{Tenant: "acme"})
 }
 
@@ -124,7 +125,7 @@ func check(ctx context.Context, w io.Writer, source string, example any) error {
 	}
 	fmt.Fprintf(w, "\n%s\n", source)
 	for _, finding := range append(tpl.Lint(example), tpl.Trial(ctx, example)...) {
-		fmt.Fprintf(w, "  %s\n", finding)
+		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(finding.String(), "; ", ";\n    "))
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := s.send(ctx, meddler.URL, rotating, false); err != nil {
 		return err
 	}
-	s.say("The receiver was called at " + *r.visited.Load() + "; the history shows {team} and {token} in its place.")
+	s.say("The receiver was called at " + *r.visited.Load() + ";\nthe history shows {team} and {token} in its place.")
 	return nil
 }
 

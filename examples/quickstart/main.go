@@ -57,11 +57,12 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 	for _, to := range []*receiver{r.chat, r.tickets, r.legacy, r.pager} {
 		defer to.Close()
 	}
+	quiet := slog.New(slog.DiscardHandler) // the printer prints it all
 	var routes []dispatcher.Route
 	for _, to := range []struct{ name, url string }{
 		{"chat", r.chat.URL}, {"tickets", r.tickets.URL}, {"legacy", r.legacy.URL}, {"pager", r.pager.URL}, {"metadata", metadata},
 	} {
-		hook, err := webhook.New(webhook.Config{URL: to.url, Guard: guard, Limits: limits})
+		hook, err := webhook.New(webhook.Config{URL: to.url, Guard: guard, Limits: limits, Logger: quiet})
 		if err != nil {
 			return r, err
 		}
@@ -80,7 +81,7 @@ func run(ctx context.Context, out io.Writer, watching ...dispatcher.Observer) (*
 				close(delivered)
 			}
 		}}),
-		Logger: slog.New(slog.DiscardHandler), // the printer prints it all
+		Logger: quiet,
 	})
 	if err != nil {
 		return r, err

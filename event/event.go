@@ -159,12 +159,12 @@ func Must(p Payload, m Meta) Event {
 // IsZero reports whether e is the zero Event.
 func (e Event) IsZero() bool { return e.p == nil }
 
-// meta returns what is known besides the payload, the zero Meta for the zero Event.
-func (e Event) meta() Meta {
+// meta leads to what is known besides the payload, to a zero Meta for the zero Event. It must not be modified.
+func (e Event) meta() *Meta {
 	if e.p == nil {
-		return Meta{}
+		return &Meta{}
 	}
-	return e.p.meta
+	return &e.p.meta
 }
 
 // ID identifies the event; it is the same in every delivery and redelivery.

@@ -108,8 +108,8 @@ func isArrival(j *queue.Job) bool {
 	return j.OrderKey == "" && !j.Urgent && j.NotBefore.IsZero() && j.Attempt == 0 && j.FirstTried.IsZero()
 }
 
-// newJob is what an arrival was made of.
-func (a *arrival) newJob(lane string) queue.Job {
+// job is what an arrival was made of.
+func (a *arrival) job(lane string) queue.Job {
 	return queue.Job{Event: a.event, Lane: lane, Generation: a.generation, Enqueued: a.enqueued, Headers: a.headers}
 }
 
@@ -154,10 +154,12 @@ func (a *arrivals) push(one arrival) {
 	a.n++
 }
 
-// pop removes and returns the first one, which there must be.
-func (a *arrivals) pop() arrival {
+// front is the first one, which there must be, until it is removed.
+func (a *arrivals) front() *arrival { return &a.first.all[a.first.head] }
+
+// removeFront removes the first one.
+func (a *arrivals) removeFront() {
 	b := a.first
-	one := b.all[b.head]
 	b.all[b.head] = arrival{}
 	b.head++
 	a.n--
@@ -169,7 +171,6 @@ func (a *arrivals) pop() arrival {
 		*b = block{}
 		blocks.Put(b)
 	}
-	return one
 }
 
 // fifo is a list of entries, linked through them.

@@ -264,8 +264,8 @@ func (l *Lane) makeReady(e *Entry) {
 // done to what waits.
 func (l *Lane) moveArrived() {
 	for l.arrived.n > 0 {
-		a := l.arrived.pop()
-		l.ready[others].pushBack(l.s.clock.entry(&a))
+		l.ready[others].pushBack(l.s.clock.entry(l.arrived.front()))
+		l.arrived.removeFront()
 	}
 }
 

@@ -22,13 +22,14 @@ func (l *Lane) work() {
 	var t turn
 	running := false
 	defer func() {
-		if running { // the handler has ended its goroutine (runtime.Goexit), as testing's FailNow does
+		if running { // the handler has panicked, or ended its goroutine (runtime.Goexit), as testing's FailNow does
+			_ = recover()
 			l.abandon(&t)
 		}
 	}()
 	for first := true; l.next(&t, first); first = false {
 		running = true
-		t.out = l.call(&t)
+		l.call(&t)
 		running = false
 		l.store(&t)
 	}
@@ -40,8 +41,7 @@ func (l *Lane) work() {
 // turn is what a worker has in hand.
 type turn struct {
 	busy    bool   // there is a job
-	entry   *Entry // its entry; nil = own
-	own     arrival
+	entry   *Entry // its entry; nil = it arrived and has none
 	job     queue.Job
 	handler queue.Handler
 	ctx     context.Context
@@ -50,22 +50,19 @@ type turn struct {
 	last    bool              // this worker was the last one of a lane that is closed
 }
 
-// call runs the handler; one that panics has failed.
-func (l *Lane) call(t *turn) (out queue.Disposition) {
-	defer func() {
-		if recover() != nil {
-			out = panicDisposition()
-		}
-	}()
+// call runs the handler.
+func (l *Lane) call(t *turn) {
 	start := l.s.hooks.Start
 	if start == nil {
-		return t.handler(t.ctx, t.job)
+		t.out = t.handler(t.ctx, t.job)
+		return
 	}
 	ctx, j := start(t.ctx, l, t.entry, t.job)
 	if ref := t.entry.ref; ref.Unreadable != "" {
-		return queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
+		t.out = queue.Disposition{Action: queue.Dead, Reason: ref.Unreadable}
+		return
 	}
-	return t.handler(ctx, j)
+	t.out = t.handler(ctx, j)
 }
 
 // store makes the outcome durable where there is a store.
@@ -79,11 +76,6 @@ func (l *Lane) store(t *turn) {
 	if settle := l.s.hooks.Settle; settle != nil {
 		t.out, t.leaves = settle(t.ctx, l, t.entry, t.job, t.out)
 	}
-}
-
-// panicDisposition is that of a handler that did not return.
-func panicDisposition() queue.Disposition {
-	return queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 }
 
 // next settles the job in hand and takes another, in one locking. Without one the worker has to leave.
@@ -105,11 +97,6 @@ func (l *Lane) next(t *turn, first bool) bool {
 	}
 	l.startWorker()
 	t.handler, t.ctx = l.handler, l.ctx
-	if t.entry != nil {
-		t.job = l.s.clock.job(t.entry, l.name)
-	} else {
-		t.job = t.own.newJob(l.name)
-	}
 	return true
 }
 
@@ -134,6 +121,7 @@ func (l *Lane) startNext(t *turn) bool {
 		t.entry = l.ready[others].pop()
 	}
 	if e := t.entry; e != nil {
+		t.job = l.s.clock.job(e, l.name)
 		l.removeWaiting(e)
 		if e.ref != nil {
 			e.ref.started = true
@@ -141,7 +129,8 @@ func (l *Lane) startNext(t *turn) bool {
 		}
 		return true
 	}
-	t.own = l.arrived.pop()
+	t.job = l.arrived.front().job(l.name)
+	l.arrived.removeFront()
 	l.countWaiting(-1) // nobody knows it by name or age
 	return true
 }
@@ -157,7 +146,8 @@ func (l *Lane) settle(t *turn) {
 		return
 	}
 	if e == nil {
-		e = l.s.clock.entry(&t.own)
+		e = new(Entry)
+		l.s.clock.fill(e, &t.job)
 	}
 	if t.out.Action == queue.Retry {
 		l.s.clock.count(e, t.out.Began)
@@ -165,9 +155,9 @@ func (l *Lane) settle(t *turn) {
 	l.comeBack(e, t.out)
 }
 
-// abandon settles the job of a worker whose goroutine ends.
+// abandon settles the job of a worker whose handler did not return, and whose goroutine ends.
 func (l *Lane) abandon(t *turn) {
-	t.out = panicDisposition()
+	t.out = queue.Disposition{Action: queue.Retry, Delay: time.Second, Began: time.Now()}
 	l.store(t)
 	l.mu.Lock()
 	l.settle(t)

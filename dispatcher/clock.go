@@ -14,6 +14,7 @@ type clock struct {
 	base    time.Time                  // with its monotonic part
 	wall    int64                      // base in Unix nanoseconds
 	moved   bool                       // the queue's times may have moved with the wall clock; see queue.Properties
+	reading atomic.Pointer[time.Time]  // a recent one, with its monotonic part
 	current atomic.Pointer[clockEpoch] // the latest one
 
 	mu     sync.Mutex
@@ -34,14 +35,24 @@ const (
 func newClock(moved bool) *clock {
 	now := time.Now()
 	c := &clock{base: now, wall: now.UnixNano(), moved: moved, epochs: make([]clockEpoch, 1)}
+	c.reading.Store(&now)
 	c.current.Store(&clockEpoch{})
 	return c
 }
 
+// readAgain is how long after a reading of the wall clock the monotonic clock, which is read in a fraction of the time,
+// says what it shows. So a wall clock that is set is noticed that much later.
+const readAgain = time.Millisecond
+
 // now returns the time, having noted whether the wall clock was set.
 func (c *clock) now() time.Time {
+	reading := c.reading.Load()
+	if since := time.Since(*reading); since < readAgain {
+		return reading.Add(since)
+	}
 	now := time.Now()
 	c.observe(now.Sub(c.base), time.Duration(now.UnixNano()-c.wall))
+	c.reading.Store(&now)
 	return now
 }
 

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -125,4 +126,21 @@ func TestAgeWithAMonotonicPart(t *testing.T) {
 	assert.Equal(t, time.Hour, c.age(now.Add(-time.Hour), now))
 	assert.Equal(t, time.Duration(0), c.age(now.Add(time.Hour), now))
 	assert.Equal(t, time.Hour, c.age(now.Round(0).Add(-time.Hour), now))
+}
+
+// Between two readings of the wall clock the time goes on by the monotonic clock.
+func TestTheWallClockIsReadAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(false)
+		for range 10 {
+			first := *c.reading.Load()
+			<-time.After(readAgain - 1)
+			assert.Equal(t, time.Now(), c.now())
+			assert.Equal(t, first, *c.reading.Load())
+			<-time.After(1)
+			assert.Equal(t, time.Now(), c.now())
+			assert.Equal(t, time.Now(), *c.reading.Load())
+		}
+	})
 }

@@ -47,6 +47,9 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		defer l.reconsider() // the next one may have to wait for longer than the shutdown does
 	}
 	began := l.engine.clock.now()
+	a := Attempt{Context: ctx, Began: began, Delivery: channel.Delivery{
+		Event: j.Event, Route: l.id, Attempt: j.Attempt + 1, Generation: j.Generation,
+	}}
 	r := l.acquire()
 	if r == nil { // removed since the job was taken
 		return queue.Disposition{Action: queue.Postpone}
@@ -56,9 +59,6 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 		l.inconclusive(r, began)
 		return queue.Disposition{Action: queue.Postpone}
 	}
-	var a Attempt
-	a.Context, a.Began = ctx, began
-	a.Delivery = channel.Delivery{Event: j.Event, Route: l.id, Attempt: j.Attempt + 1, Generation: j.Generation}
 	if d := l.takeAwaiting(r, &j); d != nil {
 		l.inconclusive(r, began)
 		return l.markDead(r, d)
@@ -96,6 +96,7 @@ func (l *lane) delivered(r *activeRoute, a *Attempt) {
 	if a.Receipt.Skipped {
 		a.Outcome = Skipped
 	}
+	settled := Settlement{Delivery: a.Delivery, Outcome: a.Outcome}
 	r.destination.record.succeeded(a)
 	if a.Outcome == Skipped {
 		l.inconclusive(r, a.Began)
@@ -106,7 +107,7 @@ func (l *lane) delivered(r *activeRoute, a *Attempt) {
 		l.reconsider()
 	}
 	l.engine.observers.notifyAttempted(a)
-	l.engine.observers.notifySettled(&Settlement{Delivery: a.Delivery, Outcome: a.Outcome})
+	l.engine.observers.notifySettled(&settled)
 }
 
 // failed decides what becomes of a delivery whose attempt failed.

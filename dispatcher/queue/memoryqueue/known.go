@@ -16,12 +16,13 @@ import (
 // their digests tell the difference, and the later one is refused as a conflict: once in 2^48 events if the window has
 // 65,536.
 type knownEvents struct {
-	mu    sync.Mutex
-	seed  maphash.Seed
-	limit int
-	index map[uint64]int // by knownEvent.key
-	ring  []knownEvent   // the oldest at next once it is full
-	next  int
+	mu         sync.Mutex
+	keySeed    maphash.Seed
+	digestSeed maphash.Seed // another one: ids with one key have two digests
+	limit      int
+	index      map[uint64]int // by knownEvent.key
+	ring       []knownEvent   // the oldest at next once it is full
+	next       int
 
 	latest  []uint64 // the lanes of the latest event, each once
 	scratch []uint64 // for those of another one
@@ -52,21 +53,22 @@ const (
 )
 
 func (k *knownEvents) init(limit int) {
-	k.seed, k.limit, k.index = maphash.MakeSeed(), limit, map[uint64]int{}
+	k.keySeed, k.digestSeed = maphash.MakeSeed(), maphash.MakeSeed()
+	k.limit, k.index = limit, map[uint64]int{}
 }
 
 // oddFactor spreads small differences over all bits (2^64 divided by the golden ratio).
 const oddFactor = 0x9e3779b97f4a7c15
 
 func (k *knownEvents) key(j *queue.Job) uint64 {
-	return maphash.String(k.seed, j.Event.ID()) + uint64(j.Generation)*oddFactor
+	return maphash.String(k.keySeed, j.Event.ID()) + uint64(j.Generation)*oddFactor
 }
 
 // digest hashes all that makes an event what it is, besides its time.
 func (k *knownEvents) digestOf(j *queue.Job) uint64 {
-	h := maphash.Bytes(k.seed, j.Event.Data())
+	h := maphash.Bytes(k.digestSeed, j.Event.Data())
 	for _, s := range [...]string{string(j.Event.Type()), j.Event.Tenant(), j.Event.Subject(), j.Event.ID()} {
-		h = bits.RotateLeft64(h, 23)*oddFactor + maphash.String(k.seed, s)
+		h = bits.RotateLeft64(h, 23)*oddFactor + maphash.String(k.digestSeed, s)
 	}
 	return h
 }
@@ -87,10 +89,7 @@ func (k *knownEvents) group(to []eventJobs, jobs []queue.Job) []eventJobs {
 // conflict looks for an id with two kinds of data, among what is known and among the events of the call. It is called,
 // as what follows, with the lock.
 func (k *knownEvents) conflict(events []eventJobs) error {
-	var met map[uint64]uint64
-	if len(events) > 1 {
-		met = make(map[uint64]uint64, len(events))
-	}
+	met := make(map[uint64]uint64, len(events))
 	for i := range events {
 		e := &events[i]
 		digest, again := met[e.key]
@@ -100,23 +99,24 @@ func (k *knownEvents) conflict(events []eventJobs) error {
 		if again && digest != e.digest {
 			return &queue.ConflictError{EventID: e.jobs[0].Event.ID()}
 		}
-		if met != nil {
-			met[e.key] = e.digest
-		}
+		met[e.key] = e.digest
 	}
 	return nil
 }
 
 // open finds out who has the event, and remembers it. Got and add follow, then close.
-func (k *knownEvents) open(e *eventJobs) {
+func (k *knownEvents) open(e *eventJobs) error {
 	at, known := k.index[e.key]
 	if !known {
-		at = k.remember(e.knownEvent)
+		e.at = k.remember(e.knownEvent)
+		return nil
+	}
+	if k.ring[at].digest != e.digest {
+		return &queue.ConflictError{EventID: e.jobs[0].Event.ID()}
 	}
 	e.at = at
-	if known {
-		k.list(e, k.ring[at].lanes)
-	}
+	k.list(e, k.ring[at].lanes)
+	return nil
 }
 
 // list has the event list its lanes, which are these.

@@ -89,12 +89,16 @@ func (q *Queue) enqueue(jobs []queue.Job, full *queue.BacklogError, dropped *[]l
 	events := q.known.group(few[:0], jobs)
 	q.known.mu.Lock()
 	defer q.known.mu.Unlock()
-	if err := q.known.conflict(events); err != nil {
-		return err
+	if len(events) > 1 { // of one alone, open finds a conflict before anything is stored
+		if err := q.known.conflict(events); err != nil {
+			return err
+		}
 	}
 	for i := range events {
 		e := &events[i]
-		q.known.open(e)
+		if err := q.known.open(e); err != nil {
+			return err
+		}
 		for i := range e.jobs {
 			j := &e.jobs[i]
 			lane, hash := q.lane(i, j.Lane)

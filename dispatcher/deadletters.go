@@ -26,8 +26,8 @@ type DeadLetter struct {
 
 // DeadLetterFilter selects dead letters. They are of the Tenants or the Routes, and all that the other fields say. The
 // zero value selects all, whichever tenant's. Those of scheduled events are under no tenant: ScheduleLane as a route
-// without a tenant names them, whichever tenant's. Apart from that, what a lane holds of another tenant than its route's
-// is selected by the zero value only.
+// without a tenant names them, whichever tenant's. Apart from that, what a lane holds of another tenant than its
+// route's is selected by the zero value only.
 type DeadLetterFilter struct {
 	Tenants []string  // of all their routes, removed ones too; "" = those without a tenant, AnyTenant = the platform's
 	Routes  []RouteID // of these, which may be removed ones; one without a name is none

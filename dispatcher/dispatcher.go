@@ -40,7 +40,8 @@ type Dispatcher interface {
 }
 
 // ValidateEvents returns the *EventError of the first event that no Dispatcher takes, or nil. It is for implementations
-// of Dispatcher and Scheduler other than the Engine, such as a host's own outbox: all refuse the same with equal errors.
+// of Dispatcher and Scheduler other than the Engine, such as a host's own outbox: all refuse the same, with equal
+// errors.
 func ValidateEvents(events ...event.Event) error {
 	for i, ev := range events {
 		if ev.IsZero() {

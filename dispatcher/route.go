@@ -198,7 +198,7 @@ func (r *Route) equal(o Route) bool {
 }
 
 // sameContent reports whether two values are equal, also where == cannot tell: in slices, whose elements are compared.
-// What pointers and maps lead to is not looked at, because a policy at work may be changing it. reflect.DeepEqual would.
+// Unlike reflect.DeepEqual it does not look at what pointers and maps lead to: a policy at work may be changing it.
 func sameContent(a, b reflect.Value) bool {
 	switch {
 	case !a.IsValid() || !b.IsValid():

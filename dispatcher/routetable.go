@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// routeTable is the routes in use, by tenant. It is immutable but for what it learns about types: a call sees one set of
-// routes, whatever changes meanwhile. A change of one tenant's copies a part of the map.
+// routeTable is the routes in use, by tenant. It is immutable but for what it learns about types: a call sees one set
+// of routes, whatever changes meanwhile. A change of one tenant's copies a part of the map.
 type routeTable struct {
 	seed     maphash.Seed
 	platform *tenantRoutes // AnyTenant's

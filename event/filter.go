@@ -109,8 +109,8 @@ func combine(op operator, parts []Filter) Filter {
 	return Filter{n}
 }
 
-// WithDescription returns a filter that wants what f wants and whose String is text: the words of whoever configured it,
-// for people who know those. "" = how it is built.
+// WithDescription returns a filter that wants what f wants and whose String is text: the words of whoever configured
+// it, for people who know those. "" = how it is built.
 func (f Filter) WithDescription(text string) Filter {
 	n := filterNode{op: opAll} // without parts it wants what the zero Filter does
 	if f.n != nil {

@@ -92,8 +92,8 @@ func (f filters) rule(s Settings) (event.Filter, error) {
 	return event.All(all...), errors.Join(errs...)
 }
 
-// wantedInWords is what a route takes, in the document's own words: those of its rules or, without any, its own, and the
-// alerts about the routes failing, RouteIDs as text.
+// wantedInWords is what a route takes, in the document's own words: those of its rules or, without any, its own, and
+// the alerts about the routes failing, RouteIDs as text.
 func wantedInWords(route Settings, failing []string) string {
 	rules := route.Objects("rules")
 	if len(rules) == 0 {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,8 +30,8 @@ func start(ctx context.Context, p plan) (alive context.Context, kill func(), err
 	}
 	alive, ended := context.WithCancelCause(context.WithoutCancel(ctx))
 	go func() {
-		err := service.Wait()
-		ended(fmt.Errorf("the service has ended: %v\n%s", err, &stderr))
+		err := cmp.Or(service.Wait(), errors.New("exit status 0"))
+		ended(fmt.Errorf("the service has ended: %w\n%s", err, &stderr))
 	}()
 	return alive, func() { _ = service.Process.Kill(); <-alive.Done() }, nil
 }

@@ -23,8 +23,8 @@ const (
 	Channel = "C024BE91L"
 )
 
-// What the path of a webhook's URL has at Slack as well: the ids of the workspace and of the webhook, and a secret of 24
-// letters and digits.
+// What the path of a webhook's URL has at Slack as well: the ids of the workspace and of the webhook, and a secret of
+// 24 letters and digits.
 const (
 	hookWorkspace = "T0SLACKTEST"
 	hookID        = "B0INCOMINGHOOK"

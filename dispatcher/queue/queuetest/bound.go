@@ -115,8 +115,8 @@ func dropRule(p *probe) {
 	l.expectNone("that was dropped")
 }
 
-// behindRule has more jobs in an open lane than a queue with a store keeps in memory. The latest quarter
-// of them is in the store only.
+// behindRule has more jobs in an open lane than a queue with a store keeps in memory. The latest quarter of them is in
+// the store only.
 func behindRule(p *probe) {
 	bound := queue.Bound{Jobs: p.s.Crowd}
 	p.q.Bound("a", bound)

@@ -36,8 +36,8 @@ type Suite struct {
 	// Lease is after how long without a sign of life the queue takes a job from a process. The suite stalls a handler
 	// for twice as long. 0 = no lease runs out while the process lives.
 	Lease time.Duration
-	// Crowd is the number of jobs of a dead lane beside live ones, of those pending at a restart, and of a full lane. It
-	// should be more than a queue with a store keeps of a lane in memory. 0 = DefaultCrowd.
+	// Crowd is the number of jobs of a dead lane beside live ones, of those pending at a restart, and of a full lane.
+	// It should be more than a queue with a store keeps of a lane in memory. 0 = DefaultCrowd.
 	Crowd int
 	// Parallel runs the sub-tests side by side. It is for queues that spend their time waiting for a server; what they
 	// wait is then long besides: allow for it in Slack.

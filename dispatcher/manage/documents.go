@@ -1,0 +1,47 @@
+package manage
+
+import "context"
+
+// Revision counts the changes of one tenant's document. It grows with each, also over Delete and a later Put. 0 is that
+// of a tenant that never had a document.
+type Revision uint64
+
+// Record is what is stored for a tenant: bytes that the store does not look into.
+type Record struct {
+	Revision Revision // ignored by Put
+	Content  []byte
+}
+
+// Head tells which revision of a tenant's document is stored.
+type Head struct {
+	Tenant   string
+	Revision Revision
+}
+
+// Change tells that a tenant's document has that revision, or a later one, and may be deleted by then. With Resync set
+// it tells that changes may have been missed: whoever follows compares List with what it has.
+type Change struct {
+	Head
+	Resync bool
+}
+
+// Documents stores one document for each tenant. All methods are safe for concurrent use, and by several processes
+// where the store says so. With ctx done they return its error. A tenant is any text of 1 to 255 bytes; other texts are
+// refused with an error. Errors contain no content and no credentials. Package managetest checks an implementation.
+type Documents interface {
+	// Get returns a tenant's document as the last Put that returned wrote it, or ErrNotFound.
+	Get(ctx context.Context, tenant string) (Record, error)
+	// List returns who has a document, in the order of the tenants' bytes, beginning behind after, at most limit of them.
+	// limit is at least 1. Who has one throughout is in one page of a complete walk, once.
+	List(ctx context.Context, after string, limit int) ([]Head, error)
+	// Put stores a document in the place of the revision expected, which is 0 where there is none. If another one is
+	// stored, it is a *ConflictError and nothing changes. Larger content than the store takes is a *SizeError. After any
+	// other error it is unknown which of both is stored, unless the error is ErrUnchanged.
+	Put(ctx context.Context, tenant string, r Record, expect Revision) (Revision, error)
+	// Delete removes a document of the revision expected; errors are those of Put. It returns the revision of the removal.
+	Delete(ctx context.Context, tenant string, expect Revision) (Revision, error)
+	// Watch tells of changes from now on, by any process: of each tenant's latest at least once, never an older one
+	// after a newer one, deletions too. The channel is closed when ctx is done, or the store closed. Who is slow gets
+	// fewer changes, and delays nobody.
+	Watch(ctx context.Context) (<-chan Change, error)
+}

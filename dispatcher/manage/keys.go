@@ -134,7 +134,9 @@ func (k *Keys) Stale(sealed []byte) bool {
 }
 
 // String names the current key, and shows none.
-func (k *Keys) String() string { return fmt.Sprintf("manage.Keys(current %q of %d)", k.current, len(k.byID)) }
+func (k *Keys) String() string {
+	return fmt.Sprintf("manage.Keys(current %q of %d)", k.current, len(k.byID))
+}
 
 // Format implements fmt.Formatter: no verb shows a key.
 func (k *Keys) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }

@@ -18,15 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
@@ -74,7 +70,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	if err := c.validate(); err != nil {
+	if err := jsapi.ValidateBucket("natsdedup", "keys", c.Bucket, c.Replicas); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -83,13 +79,9 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: %w", err)
 	}
-	_, err = jsapi.EnsureStream(ctx, js, bucket(c), func(have, want jetstream.StreamConfig) bool { return have.Replicas == want.Replicas })
+	err = jsapi.EnsureBucket(ctx, js, bucket(c))
 	if version, ok := errors.AsType[*jsapi.VersionError](err); ok {
 		return nil, &BucketError{Bucket: c.Bucket, Found: version.Found}
-	}
-	if jsapi.IsNoJetStream(err) {
-		return nil, fmt.Errorf("natsdedup: bucket %q: the NATS servers serve no JetStream to this account: add a jetstream block to "+
-			"their configuration and enable it for the account: %w", c.Bucket, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
@@ -97,36 +89,13 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
 }
 
-func (c Config) validate() error {
-	var errs []error
-	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
-		errs = append(errs, &channel.ConfigError{Package: "natsdedup", Path: path, Code: code, Problem: problem, Remedy: remedy})
-	}
-	if !bucketName.MatchString(c.Bucket) {
-		bad("Bucket", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
-	}
-	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
-		code := channel.CodeInvalid
-		if c.Replicas == 0 {
-			code = channel.CodeMissing
-		}
-		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers keys are stored")
-	}
-	return errors.Join(errs...)
-}
-
-var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
-
-// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to
-// live, the client also asks for a marker in place of each that has ended. The server writes it a moment later, and
-// when a new claim came in between, the marker stands behind the claim, which is lost by that.
+// bucket is the stream of keys that have times to live. The client would also ask for a marker in place of each that has
+// ended. The server writes it a moment later, and when a new claim came in between, the marker stands behind the claim,
+// which is lost by that.
 func bucket(c Config) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
-		Storage: jetstream.FileStorage, Replicas: c.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
-		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
-		Metadata: map[string]string{jsapi.VersionKey: strconv.Itoa(bucketVersion)},
-	}
+	stream := jsapi.Bucket(c.Bucket, "Tocsin: what was delivered", c.Replicas, bucketVersion)
+	stream.AllowMsgTTL = true
+	return stream
 }
 
 // bucketVersion is the version of buckets this package makes.
@@ -249,7 +218,7 @@ func rounded(d time.Duration) time.Duration {
 // number 0.
 func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
 	m, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return jsapi.Message(ctx, s.js.Conn(), "KV_"+s.bucket, jsapi.Query{LastOf: subject})
+		return jsapi.Message(ctx, s.js.Conn(), jsapi.BucketStream(s.bucket), jsapi.Query{LastOf: subject})
 	})
 	if jsapi.IsNotFound(err) {
 		return entry{}, 0, nil

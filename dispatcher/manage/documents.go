@@ -2,8 +2,9 @@ package manage
 
 import "context"
 
-// Revision counts the changes of one tenant's document. It grows with each, also over Delete and a later Put. 0 is that
-// of a tenant that never had a document.
+// Revision orders the versions of one tenant's document: it grows with each change, also over Delete and a later Put.
+// By how much is the store's business, and those of two tenants do not compare. 0 is that of a tenant that never had a
+// document.
 type Revision uint64
 
 // Record is what is stored for a tenant: bytes that the store does not look into.
@@ -25,20 +26,30 @@ type Change struct {
 	Resync bool
 }
 
+// Limits of stores.
+const (
+	MaxTenant  = 255      // bytes of a tenant
+	MaxContent = 16 << 20 // bytes of a document, unless the store says that it takes less
+)
+
 // Documents stores one document for each tenant. All methods are safe for concurrent use, and by several processes
-// where the store says so. With ctx done they return its error. A tenant is any text of 1 to 255 bytes; other texts are
-// refused with an error. Errors contain no content and no credentials. Package managetest checks an implementation.
+// where the store says so. With ctx done they return its error. A tenant is any text of 1 to MaxTenant bytes; others are
+// refused with a *TenantError. Errors contain no content and no credentials. After the store is closed they are
+// ErrClosed. Package managetest checks an implementation.
 type Documents interface {
-	// Get returns a tenant's document as the last Put that returned wrote it, or ErrNotFound.
+	// Get returns a tenant's document as the last Put that returned wrote it, or ErrNotFound. The content is the
+	// caller's to keep and to change.
 	Get(ctx context.Context, tenant string) (Record, error)
-	// List returns who has a document, in the order of the tenants' bytes, beginning behind after, at most limit of them.
-	// limit is at least 1. Who has one throughout is in one page of a complete walk, once.
+	// List returns who has a document, in the order of the tenants' bytes, beginning behind after, at most limit of them;
+	// fewer are the last ones. limit is at least 1. Who has one throughout is in one page of a complete walk, once.
 	List(ctx context.Context, after string, limit int) ([]Head, error)
-	// Put stores a document in the place of the revision expected, which is 0 where there is none. If another one is
-	// stored, it is a *ConflictError and nothing changes. Larger content than the store takes is a *SizeError. After any
-	// other error it is unknown which of both is stored, unless the error is ErrUnchanged.
+	// Put stores a document in the place of the revision expected, which is 0 where there is none, and returns its
+	// revision. It keeps nothing of r. If another one is stored, it is a *ConflictError. Larger content than the store
+	// takes is a *SizeError. After an error that is not ErrUnchanged, it is unknown which of both is stored, or will be:
+	// Get tells, once the call cannot be under way any more.
 	Put(ctx context.Context, tenant string, r Record, expect Revision) (Revision, error)
-	// Delete removes a document of the revision expected; errors are those of Put. It returns the revision of the removal.
+	// Delete removes a document of the revision expected, and returns the revision of the removal. Errors are those of
+	// Put: where there is no document, it is a *ConflictError whose Current is 0.
 	Delete(ctx context.Context, tenant string, expect Revision) (Revision, error)
 	// Watch tells of changes from now on, by any process: of each tenant's latest at least once, never an older one
 	// after a newer one, deletions too. The channel is closed when ctx is done, or the store closed. Who is slow gets

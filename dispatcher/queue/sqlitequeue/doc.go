@@ -27,6 +27,11 @@
 // they are removed within seconds of their time, whether or not anything is stored. Lanes that are closed and hold
 // nothing leave neither rows nor memory. A lane's work waits for one transaction of others, of a thousand rows at most.
 //
+// # What else is in the file
+//
+// What was delivered ([Queue.Dedup]), what was tried ([Queue.History]), references to messages, and tenants' documents
+// ([Queue.Documents]).
+//
 // # One process owns the file
 //
 // The leases of running jobs are in memory, which is what makes this queue fast, so a file belongs to one Queue at a

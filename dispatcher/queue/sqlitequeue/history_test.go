@@ -86,7 +86,7 @@ func TestHistoryInAFileOfTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), job("e-1", "r")))
-	script(t, q, `DROP TABLE history; DROP TABLE history_tenant; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
+	script(t, q, `DROP TABLE document; DROP TABLE history; DROP TABLE history_tenant; DROP TABLE told; DROP INDEX job_urgent; ALTER TABLE job DROP COLUMN urgent;
 		ALTER TABLE job DROP COLUMN pause; ALTER TABLE dead DROP COLUMN urgent;
 		DROP INDEX dead_ends; ALTER TABLE dead DROP COLUMN ends; DROP INDEX job_later; DELETE FROM known; PRAGMA user_version = 1`)
 	q = reopen(t, q)

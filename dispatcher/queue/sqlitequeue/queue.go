@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-go/tocsin/dispatcher/internal/watch"
+	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
@@ -50,6 +52,7 @@ type Queue struct {
 	closing sync.Once
 	closed  error
 	leases  leases
+	watches watch.Hub[manage.Change] // of documents
 }
 
 // jobQueue keeps the embedded field out of reach.
@@ -174,6 +177,7 @@ func (q *Queue) Close() error {
 }
 
 func (q *Queue) close() error {
+	q.watches.Close()
 	err := errors.Join(q.durable.Close(), q.store.readers.close())
 	moved := q.store.moved
 	if moved == nil {

@@ -123,7 +123,17 @@ CREATE INDEX job_urgent ON job (lane, due) WHERE urgent = 1;
 ALTER TABLE dead ADD COLUMN ends INTEGER;
 CREATE INDEX dead_ends ON dead (ends) WHERE ends IS NOT NULL;
 CREATE INDEX job_later ON job (lane, seq) WHERE due > 0 AND due < 9223372036854775807;
-`, then: nameLanesByIdentity}, {script: historyByTenant}}
+`, then: nameLanesByIdentity}, {script: historyByTenant}, {script: `
+-- Tenants' documents of manage.Documents. A deleted one stays as a row, so that its revisions go on.
+CREATE TABLE document (
+	num      INTEGER PRIMARY KEY,
+	tenant   BLOB NOT NULL UNIQUE,
+	revision INTEGER NOT NULL,
+	deleted  INTEGER NOT NULL,
+	content  BLOB NOT NULL
+) STRICT;
+CREATE INDEX document_list ON document (tenant, revision) WHERE deleted = 0;
+`}}
 }
 
 // historyByTenant limits each tenant's history, and keeps pages of it away from the rows of other tenants and from

@@ -18,9 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -102,7 +100,7 @@ func (c Config) validate() error {
 	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
 		errs = append(errs, &channel.ConfigError{Package: "natsdedup", Path: path, Code: code, Problem: problem, Remedy: remedy})
 	}
-	if !bucketName.MatchString(c.Bucket) {
+	if !jsapi.IsBucketName(c.Bucket) {
 		bad("Bucket", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
@@ -115,18 +113,13 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
-
-// bucket is the stream of a key-value bucket, as the client makes it, but for one thing: where keys have times to
-// live, the client also asks for a marker in place of each that has ended. The server writes it a moment later, and
-// when a new claim came in between, the marker stands behind the claim, which is lost by that.
+// bucket is the stream of keys that have times to live. The client would also ask for a marker in place of each that has
+// ended. The server writes it a moment later, and when a new claim came in between, the marker stands behind the claim,
+// which is lost by that.
 func bucket(c Config) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: "KV_" + c.Bucket, Subjects: []string{"$KV." + c.Bucket + ".>"}, Description: "Tocsin: what was delivered",
-		Storage: jetstream.FileStorage, Replicas: c.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
-		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
-		Metadata: map[string]string{jsapi.VersionKey: strconv.Itoa(bucketVersion)},
-	}
+	stream := jsapi.Bucket(c.Bucket, "Tocsin: what was delivered", c.Replicas, bucketVersion)
+	stream.AllowMsgTTL = true
+	return stream
 }
 
 // bucketVersion is the version of buckets this package makes.
@@ -249,7 +242,7 @@ func rounded(d time.Duration) time.Duration {
 // number 0.
 func (s *Store) last(ctx context.Context, subject string) (entry, uint64, error) {
 	m, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return jsapi.Message(ctx, s.js.Conn(), "KV_"+s.bucket, jsapi.Query{LastOf: subject})
+		return jsapi.Message(ctx, s.js.Conn(), jsapi.BucketStream(s.bucket), jsapi.Query{LastOf: subject})
 	})
 	if jsapi.IsNotFound(err) {
 		return entry{}, 0, nil

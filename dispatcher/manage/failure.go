@@ -16,17 +16,17 @@ type Code string
 
 // The codes.
 const (
-	CodeNotFound    Code = "not_found"    // the tenant has no channel, entry or dead letter of that name
-	CodeExists      Code = "exists"       // a channel or route of that name is there, with other content
-	CodeState       Code = "state"        // not in the state that it is in
-	CodeStale       Code = "stale"        // the channel was changed since it was read
-	CodeFields      Code = "fields"       // Fields say what is wrong
-	CodeTooLarge    Code = "too_large"    // more than the limit
-	CodeRate        Code = "rate"         // too often, or too many at once
-	CodeUnavailable Code = "unavailable"  // the store or the queue does not answer
-	CodeUnreadable  Code = "unreadable"   // the stored configuration cannot be read: it is not changed
-	CodeUnsupported Code = "cannot_tell"  // the channel, or the queue, cannot do that
-	CodeShutDown    Code = "shut_down"    // the service is shut down
+	CodeNotFound    Code = "not_found"   // the tenant has no channel, entry or dead letter of that name
+	CodeExists      Code = "exists"      // a channel or route of that name is there, with other content
+	CodeState       Code = "state"       // not in the state that it is in
+	CodeStale       Code = "stale"       // the channel was changed since it was read
+	CodeFields      Code = "fields"      // Fields say what is wrong
+	CodeTooLarge    Code = "too_large"   // more than the limit
+	CodeRate        Code = "rate"        // too often, or too many at once
+	CodeUnavailable Code = "unavailable" // the store or the queue does not answer
+	CodeUnreadable  Code = "unreadable"  // the stored configuration cannot be read: it is not changed
+	CodeUnsupported Code = "cannot_tell" // the channel, or the queue, cannot do that
+	CodeShutDown    Code = "shut_down"   // the service is shut down
 )
 
 // Error is the failure of a call of a Service. It holds no secret and nothing of another tenant.

@@ -38,7 +38,6 @@ type TestResult struct {
 	OutcomeUnknown bool
 	Request        *channel.Message // redacted; from StageGuard on it is there, and at StageRender as far as it was made
 	Response       *channel.Message // redacted; nil = there was none, or it is not shown
-	EventID        string
 }
 
 // Stage is where a test ended.
@@ -93,7 +92,7 @@ func (s *Service) Test(ctx context.Context, by By, name string, in TestInput) (T
 	ctx, cancel := context.WithTimeout(ctx, s.options.Limits.Test)
 	defer cancel()
 	receipt, err := s.engine.Test(ctx, r, e)
-	result := resultOf(receipt, err, e)
+	result := resultOf(receipt, err)
 	if network := textOf(d.Channel(name), "network"); network != "" && network != "public" && !s.options.ShowResponses && result.Response != nil {
 		result.Response = &channel.Message{Start: result.Response.Start}
 	}
@@ -202,10 +201,10 @@ func (s *Service) givenEvent(tenant string, form []byte, now time.Time) (event.E
 	return e.ForTest(), nil
 }
 
-func resultOf(receipt channel.Receipt, err error, e event.Event) TestResult {
+func resultOf(receipt channel.Receipt, err error) TestResult {
 	r := TestResult{
 		OK: err == nil, Stage: stageOf(receipt, err), Verdict: retry.Classify(context.Background(), err).Verdict.String(), Status: receipt.Status, Duration: receipt.Duration,
-		OutcomeUnknown: receipt.OutcomeUnknown, Request: receipt.Request, Response: receipt.Response, EventID: e.ID(),
+		OutcomeUnknown: receipt.OutcomeUnknown, Request: receipt.Request, Response: receipt.Response,
 	}
 	if err != nil {
 		r.Error = err.Error()

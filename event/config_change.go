@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // ConfigChange is what the library's own events say about a change of a tenant's configuration, or about what somebody
 // did with its channels. A filter passes these events only when it names them (see [Filter]).
@@ -21,8 +24,8 @@ type FieldChange struct {
 	After  string `json:"after,omitempty" doc:"Its value since, as text or JSON; absent if it has none."`
 }
 
-// EventSubject is the channel's name.
-func (c ConfigChange) EventSubject() string { return c.Channel }
+// EventSubject is the channel's name, or "configuration" without one.
+func (c ConfigChange) EventSubject() string { return cmp.Or(c.Channel, "configuration") }
 
 // ChannelCreated says: a channel was created.
 type ChannelCreated struct{ ConfigChange }

@@ -38,6 +38,8 @@ type Error struct {
 	// RetryAfter is when it may work, of CodeRate and CodeUnavailable; 0 = unknown.
 	RetryAfter time.Duration
 	Err        error // that led to it, for the log; nil = none
+
+	parameter string // that Fields are about, in place of a body; "" = none
 }
 
 // FieldError is one mistake in what was given.

@@ -64,13 +64,7 @@ func (s *Service) List(ctx context.Context, tenant string, q ListQuery, pick fun
 		}
 		rows = slices.DeleteFunc(rows, func(r Row) bool { return q.Health != "" && q.Health != r.Health })
 	}
-	slices.SortStableFunc(rows, func(a, b Row) int {
-		order := 0
-		if q.Sort == "health" {
-			order = cmp.Compare(rank(a), rank(b))
-		}
-		return cmp.Or(order, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(rows, func(a, b Row) int { return q.compare(a, rank(a), b, rank(b)) })
 	if pick != nil {
 		rows = pick(rows)
 	}
@@ -80,6 +74,15 @@ func (s *Service) List(ctx context.Context, tenant string, q ListQuery, pick fun
 		}
 	}
 	return rows, nil
+}
+
+// compare orders rows of these ranks.
+func (q ListQuery) compare(a Row, rankA int, b Row, rankB int) int {
+	order := 0
+	if q.Sort == "health" {
+		order = cmp.Compare(rankA, rankB)
+	}
+	return cmp.Or(order, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
 }
 
 // rank orders rows by how much they want somebody's attention.

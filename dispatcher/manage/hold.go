@@ -46,16 +46,24 @@ func (r *redispatch) Send(ctx context.Context, d channel.Delivery) (channel.Rece
 }
 
 // inForce puts a Set in force in the place of the one of v, beside the route for held events if there is one: that
-// takes no more of them, and gives away what it has.
+// takes no more of them, and gives away what it has, once the others are there to get it.
 func (s *Service) inForce(ctx context.Context, r *room, v *view, next *config.Set) (*config.Set, error) {
-	e := config.Engine(s.engine)
-	if v.held && next != nil {
-		e = beside{s.engine, dispatcher.Route{
-			Name: heldRoute, Tenant: r.tenant, MaxAge: -1, Channel: &redispatch{s.engine},
-			Events: event.Where(func(event.Event) bool { return false }),
-		}}
+	if !v.held || next == nil {
+		return s.apply(ctx, s.engine, v, next)
 	}
-	return s.apply(ctx, e, v, next)
+	e := beside{s.engine, dispatcher.Route{
+		Name: heldRoute, Tenant: r.tenant, MaxAge: -1, Channel: &redispatch{s.engine}, State: dispatcher.Paused,
+		Events: event.Where(func(event.Event) bool { return false }),
+	}}
+	set, err := s.apply(ctx, e, v, next)
+	if err != nil {
+		return set, err
+	}
+	e.route.State = dispatcher.Enabled
+	if err := e.SetTenant(context.WithoutCancel(ctx), r.tenant, next.Routes); err != nil {
+		s.options.Logger.Error("tocsin: held events are not given away", "tenant", r.tenant, "error", err)
+	}
+	return set, nil
 }
 
 // beside is an Engine that has one route of a tenant more.

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -97,7 +99,31 @@ func (a *api) send(t testing.TB, method, path, body string, pairs ...string) ans
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
+	recordExchange(t, req, path, body, resp, string(text))
 	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+var recording sync.Mutex //nolint:gochecknoglobals // of the one file that all tests write to
+
+// recordExchange writes what was exchanged to the file that is named by TOCSIN_RECORD_EXCHANGES, if one is: the module
+// apitest compares it with the description.
+func recordExchange(t testing.TB, req *http.Request, path, body string, resp *http.Response, text string) {
+	t.Helper()
+	name := os.Getenv("TOCSIN_RECORD_EXCHANGES")
+	if name == "" {
+		return
+	}
+	line, err := json.Marshal(map[string]any{
+		"Method": req.Method, "Path": path, "RequestHeader": req.Header, "RequestBody": body, "Status": resp.StatusCode, "Header": resp.Header, "Body": text,
+	})
+	require.NoError(t, err)
+	recording.Lock()
+	defer recording.Unlock()
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = f.Write(append(line, '\n'))
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
 }
 
 // want makes a request that has to be answered with that status, and decodes the answer.
@@ -249,6 +275,10 @@ func TestChannelEndpoints(t *testing.T) {
 	p = a.want(t, http.StatusUnprocessableEntity, http.MethodPut, path, `{"channel": {"type": "webhook", "url": "https://x.example", "verify_tlss": true}, "routes": [{"name": "one", "timeout": 3}]}`, "If-Match", "*")
 	assert.Equal(t, []string{"#/channel/verify_tlss", "#/routes/0/timeout"}, pointers(p))
 	a.want(t, http.StatusConflict, http.MethodPost, path+"/rename", `{"name": "c"}`)
+	create(t, a.bundle, priya, webhook("before", r.url, "*"))
+	a.want(t, http.StatusOK, http.MethodPost, "/notification-channels/before/disable", "")
+	renamed := a.want(t, http.StatusOK, http.MethodPost, "/notification-channels/before/rename", `{"name": "after"}`)
+	assert.Equal(t, "after", renamed["name"])
 	a.want(t, http.StatusNoContent, http.MethodDelete, path, "")
 	a.want(t, http.StatusNotFound, http.MethodGet, path, "")
 	a.want(t, http.StatusNotFound, http.MethodPut, path, string(put), "If-Match", "*")
@@ -275,6 +305,10 @@ func TestTestEndpoints(t *testing.T) {
 	assert.Equal(t, []string{"#/event_type"}, pointers(p))
 	a.want(t, http.StatusNotFound, http.MethodPost, "/notification-channels/nobody/test", `{"event_type": "grant.revoked"}`)
 	a.want(t, http.StatusConflict, http.MethodPost, "/notification-channels/a/check", "")
+	create(t, a.bundle, priya, manage.ChannelInput{Channel: json.RawMessage(`{"type": "email", "name": "mail", "smtp_host": "127.0.0.1", "smtp_port": 587, "from_address": "a@example.com", "to_addresses": ["b@example.com"]}`)})
+	check := a.want(t, http.StatusOK, http.MethodPost, "/notification-channels/mail/check", "")
+	assert.Equal(t, false, check["ok"])
+	assert.NotEmpty(t, check["message"])
 	for range 10 {
 		got := a.send(t, http.MethodPost, "/notification-channels/a/test", `{"event_type": "grant.revoked"}`)
 		if got.status == http.StatusTooManyRequests {
@@ -366,7 +400,9 @@ func TestDeadLetterEndpoints(t *testing.T) {
 	assert.NotContains(t, rest, "next_cursor")
 
 	upTo := fmt.Sprint(int64(page["up_to"].(float64)))
-	count := func(path, body string) any { return a.want(t, http.StatusAccepted, http.MethodPost, path, body)["count"] }
+	count := func(path, body string) any {
+		return a.want(t, http.StatusAccepted, http.MethodPost, path, body)["count"]
+	}
 	assert.Equal(t, 2.0, count("/dead-letters/redeliver", `{"channel": "a", "up_to": `+upTo+`, "dry_run": true}`))
 	assert.Equal(t, 1.0, count("/dead-letters/redeliver", `{"ids": ["`+first["id"].(string)+`"]}`))
 	r.next(t)

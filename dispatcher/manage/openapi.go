@@ -159,7 +159,9 @@ func (d *describer) ref(body any) map[string]any {
 
 func refTo(name string) map[string]any { return map[string]any{"$ref": "#/components/schemas/" + name} }
 
-func listOf(items map[string]any) map[string]any { return map[string]any{"type": "array", "items": items} }
+func listOf(items map[string]any) map[string]any {
+	return map[string]any{"type": "array", "items": items}
+}
 
 // refType refers to the schema of a struct.
 func (d *describer) refType(t reflect.Type) map[string]any {

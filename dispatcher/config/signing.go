@@ -109,7 +109,7 @@ func (d *Document) RevokePrevious(name string) (*Document, error) {
 	if !sign.has("previous") {
 		return d, nil
 	}
-	sign.data = object(slices.DeleteFunc(sign.fields(), func(f *value) bool { return strings.HasPrefix(f.name(), "previous") }))
+	sign.data = slices.DeleteFunc(sign.fields(), func(f *value) bool { return strings.HasPrefix(f.name(), "previous") })
 	return d.withList(c.field, d.list("channels").with(d.list("channels").named(name), c)), nil
 }
 

@@ -19,10 +19,7 @@ const (
 
 // Has reports whether r has one of the roles.
 func (r Role) Has(one Role) bool {
-	if r&(Editor|Operator|Platform) != 0 {
-		r |= Viewer
-	}
-	return r&one != 0
+	return r&one != 0 || one&Viewer != 0 && r&(Editor|Operator|Platform) != 0
 }
 
 // String lists the roles.

@@ -103,14 +103,12 @@ func (s *Service) known() []string {
 func (s *Service) finish(ctx context.Context, tenant string, starting bool) {
 	r := s.room(tenant)
 	v := r.view.Load()
-	if !(v.told || v.held || starting && v.isUnfinished() || v.isAbandoned(time.Now())) {
-		return
-	}
-	if r.acquire(ctx) != nil {
+	unfinished := starting && v.isUnfinished() || v.isAbandoned(time.Now())
+	if !v.told && !v.held && !unfinished || r.acquire(ctx) != nil {
 		return
 	}
 	defer r.release()
-	if starting || v.isAbandoned(time.Now()) {
+	if unfinished {
 		s.announce(ctx, r)
 	}
 	s.forget(ctx, r)

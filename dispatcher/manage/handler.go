@@ -103,7 +103,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint,err113 // the sentinel itself
-				panic(p)
+				panic(p) //nolint:forbidigo // how a handler ends a connection
 			}
 			h.writeProblem(w, r, fmt.Errorf("panic: %T", p)) // its text may be anything
 		}

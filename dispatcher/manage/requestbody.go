@@ -73,9 +73,9 @@ func membersOf(text []byte) ([]member, error) {
 func parseObject(text []byte) ([]member, error) {
 	if !json.Valid(text) {
 		e := newError(codeNotJSON, "the body is not JSON", "check commas, quotes and brackets")
-		var any any
+		var ignored any
 		var syntax *json.SyntaxError
-		if errors.As(json.Unmarshal(text, &any), &syntax) {
+		if errors.As(json.Unmarshal(text, &ignored), &syntax) {
 			line := 1 + bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
 			e.Detail = fmt.Sprintf("the body is not JSON: in line %d, %s", line, syntax.Error())
 		}

@@ -26,7 +26,7 @@ import (
 
 const patience = 10 * time.Second
 
-var priya = manage.By{Tenant: "acme", Actor: "priya@acme.example"} //nolint:gochecknoglobals // read-only
+var priya = manage.By{Tenant: "acme", Actor: "priya@acme.example"} // read-only
 
 // receiver is an HTTP server that passes on requests.
 type receiver struct {

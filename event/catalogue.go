@@ -43,6 +43,19 @@ const (
 	TypeChannelRecovered Type = "tocsin.channel_recovered"
 	TypeChannelDisabled  Type = "tocsin.channel_disabled"
 	TypeDeliveryDead     Type = "tocsin.delivery_dead"
+
+	TypeChannelCreated     Type = "tocsin.channel_created"
+	TypeChannelUpdated     Type = "tocsin.channel_updated"
+	TypeChannelDeleted     Type = "tocsin.channel_deleted"
+	TypeChannelEnabled     Type = "tocsin.channel_enabled"
+	TypeChannelSwitchedOff Type = "tocsin.channel_switched_off"
+	TypeChannelPaused      Type = "tocsin.channel_paused"
+	TypeChannelTested      Type = "tocsin.channel_tested"
+	TypeSecretRotated      Type = "tocsin.secret_rotated"
+	TypeConfigImported     Type = "tocsin.config_imported"
+	TypeConfigBroken       Type = "tocsin.config_broken"
+	TypeDeadRedelivered    Type = "tocsin.dead_redelivered"
+	TypeDeadDiscarded      Type = "tocsin.dead_discarded"
 )
 
 const (
@@ -125,6 +138,19 @@ func catalogue() []catalogueEntry {
 		{TypeChannelRecovered, "A route that was reported as failing delivers again.", sampleChannelRecovered, 3 * time.Hour},
 		{TypeChannelDisabled, "A route is not used any more.", sampleChannelDisabled, 2 * time.Hour},
 		{TypeDeliveryDead, "A delivery failed for good.", sampleDeliveryDead, 26 * time.Hour},
+
+		{TypeChannelCreated, "A channel was created.", sampleChannelCreated, 3 * time.Hour},
+		{TypeChannelUpdated, "A channel, or how it is used, was changed.", sampleChannelUpdated, 3 * time.Hour},
+		{TypeChannelDeleted, "A channel was deleted, with what waited for it.", sampleChannelDeleted, 3 * time.Hour},
+		{TypeChannelEnabled, "Somebody switched a channel on.", sampleChannelEnabled, 3 * time.Hour},
+		{TypeChannelSwitchedOff, "Somebody switched a channel off.", sampleChannelSwitchedOff, 3 * time.Hour},
+		{TypeChannelPaused, "Somebody paused a channel: its events wait.", sampleChannelPaused, 3 * time.Hour},
+		{TypeChannelTested, "Somebody sent a test through a channel.", sampleChannelTested, 3 * time.Hour},
+		{TypeSecretRotated, "The secret by which a channel signs was changed, or the previous one revoked.", sampleSecretRotated, 3 * time.Hour},
+		{TypeConfigImported, "A tenant's whole configuration was replaced.", sampleConfigImported, 3 * time.Hour},
+		{TypeConfigBroken, "A stored configuration cannot be put in force as a whole.", sampleConfigBroken, 3 * time.Hour},
+		{TypeDeadRedelivered, "Somebody had dead deliveries queued again.", sampleDeadRedelivered, 3 * time.Hour},
+		{TypeDeadDiscarded, "Somebody removed dead deliveries for good.", sampleDeadDiscarded, 3 * time.Hour},
 	}
 }
 

@@ -44,6 +44,18 @@ var payloads = []struct {
 	{"tocsin.channel_recovered", event.ChannelRecovered{}},
 	{"tocsin.channel_disabled", event.ChannelDisabled{}},
 	{"tocsin.delivery_dead", event.DeliveryDead{}},
+	{"tocsin.channel_created", event.ChannelCreated{}},
+	{"tocsin.channel_updated", event.ChannelUpdated{}},
+	{"tocsin.channel_deleted", event.ChannelDeleted{}},
+	{"tocsin.channel_enabled", event.ChannelEnabled{}},
+	{"tocsin.channel_switched_off", event.ChannelSwitchedOff{}},
+	{"tocsin.channel_paused", event.ChannelPaused{}},
+	{"tocsin.channel_tested", event.ChannelTested{}},
+	{"tocsin.secret_rotated", event.SecretRotated{}},
+	{"tocsin.config_imported", event.ConfigImported{}},
+	{"tocsin.config_broken", event.ConfigBroken{}},
+	{"tocsin.dead_redelivered", event.DeadRedelivered{}},
+	{"tocsin.dead_discarded", event.DeadDiscarded{}},
 }
 
 func TestCatalogue(t *testing.T) {

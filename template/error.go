@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -60,7 +61,16 @@ type JSONError struct {
 	// Output is the place in the text made when Kind is KindOutput from Render; zero otherwise. Its Offset, Line and
 	// Column are those of the first character that cannot be part of a JSON document.
 	Output Position
+
+	made string // the text that is not JSON
 }
+
+// Text is the text made when Kind is KindOutput from Render, and "" otherwise. It holds the data's values: show it to
+// who may see those, and log it nowhere.
+func (e *JSONError) Text() string { return e.made }
+
+// Format prints what Error returns, whatever the verb: package fmt would print the text made.
+func (e *JSONError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.Error()) }
 
 // Error implements error.
 func (e *JSONError) Error() string {

@@ -322,7 +322,7 @@ func (t *Template) invalidJSON(out string, trace []traceEntry) error {
 	if errors.As(json.Unmarshal([]byte(out), &ignored), &syntax) {
 		state = syntax.Error()
 	}
-	e := &JSONError{Kind: KindOutput}
+	e := &JSONError{Kind: KindOutput, made: out}
 	if syntax == nil || strings.HasPrefix(state, "unexpected end") {
 		e.Position = t.lines.at(len(t.lines.text))
 	} else {

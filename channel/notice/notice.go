@@ -84,7 +84,10 @@ func catalogueNotice(e event.Event) (Notice, bool) {
 	case "alert":
 		return alertNotice(e)
 	case "tocsin":
-		return routeNotice(e)
+		if n, ok := routeNotice(e); ok {
+			return n, true
+		}
+		return changeNotice(e)
 	}
 	return Notice{}, false
 }

@@ -108,6 +108,19 @@ func TestSeverityAndPhaseOfEveryType(t *testing.T) {
 		event.TypeChannelRecovered: {Info, Closes},
 		event.TypeChannelDisabled:  {Error, Opens},
 		event.TypeDeliveryDead:     {Error, Standalone},
+
+		event.TypeChannelCreated:     {Info, Standalone},
+		event.TypeChannelUpdated:     {Info, Standalone},
+		event.TypeChannelDeleted:     {Info, Standalone},
+		event.TypeChannelEnabled:     {Info, Standalone},
+		event.TypeChannelSwitchedOff: {Info, Standalone},
+		event.TypeChannelPaused:      {Info, Standalone},
+		event.TypeChannelTested:      {Info, Standalone},
+		event.TypeSecretRotated:      {Info, Standalone},
+		event.TypeConfigImported:     {Info, Standalone},
+		event.TypeConfigBroken:       {Error, Standalone},
+		event.TypeDeadRedelivered:    {Info, Standalone},
+		event.TypeDeadDiscarded:      {Info, Standalone},
 	}
 	for _, typ := range event.Catalogue() {
 		e, _ := event.Sample(typ)
@@ -286,7 +299,7 @@ func TestHostsOwnEvent(t *testing.T) {
 func TestDataThatDoesNotFitItsTypeIsStillTold(t *testing.T) {
 	t.Parallel()
 	for _, typ := range event.Catalogue() {
-		n := Of(made(t, typ, `{"requester":7,"lsid":7,"user":7,"alert_title":7,"route":7,"note":"kept"}`, event.Meta{Subject: "s-1"}))
+		n := Of(made(t, typ, `{"requester":7,"lsid":7,"user":7,"alert_title":7,"route":7,"channel":7,"note":"kept"}`, event.Meta{Subject: "s-1"}))
 		checkPromises(t, n)
 		assert.Equal(t, Standalone, n.Phase, typ)
 		assert.Equal(t, "kept", facts(t, n)["Note"], typ)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"net"
 	"net/http"
 	"net/url"
 	"testing"
@@ -108,4 +109,39 @@ func TestS22_LocationIsShownWithoutPath(t *testing.T) {
 	}
 	assert.Empty(t, webhook.LocationOrigin(nil, "https://a/"))
 	assert.Empty(t, netguard.Origin(nil))
+}
+
+// Whoever tests a template sees what it made, also when that is no JSON; the error and what is printed of it hold none
+// of the event's data.
+func TestTextThatIsNoJSONIsInTheReceipt(t *testing.T) {
+	t.Parallel()
+	const key = "not-a-real-key-0123456789"
+	hook := newChannel(t, webhook.Config{
+		URL: "http://127.0.0.1:1/hook", Body: webhook.TemplateBody(compile(t, template.JSON, `{"why": "{{data.justification}}"{{#if event_type}},{{/if}} }`)),
+		Headers: []webhook.Header{{Name: "X-Key", Secret: secret.Literal(key)}},
+	})
+	receipt, err := hook.Send(t.Context(), justified(t, "Priya says "+key))
+	require.Equal(t, webhook.KindRender, failure(t, err).Kind)
+	require.NotNil(t, receipt.Request)
+	assert.Contains(t, string(receipt.Request.Body), `{"why": "Priya says [redacted]",`)
+	invalid, ok := errors.AsType[*template.JSONError](err)
+	require.True(t, ok)
+	assert.Contains(t, invalid.Text(), "Priya")
+	for _, printed := range []string{err.Error(), fmt.Sprintf("%+v %#v", invalid, invalid), fmt.Sprintf("%+v", err)} {
+		assert.NotContains(t, printed, "Priya")
+	}
+}
+
+// The request is shown although nobody could be connected to.
+func TestRequestIsInTheReceiptWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	hook := newChannel(t, webhook.Config{URL: "http://" + l.Addr().String() + "/hook"})
+	receipt, err := hook.Send(t.Context(), sample())
+	require.Equal(t, netguard.KindConnect, failure(t, err).Kind)
+	require.NotNil(t, receipt.Request)
+	assert.JSONEq(t, string(sample().Event.JSON()), string(receipt.Request.Body))
+	assert.Nil(t, receipt.Response)
 }

@@ -46,6 +46,9 @@ func (c *core) render(ctx context.Context, a *attempt) error {
 	if err := a.source.render(ctx, in, &a.rendered); errors.Is(err, errTooLong) {
 		return retry.Permanent(c.newError(KindTooLarge))
 	} else if err != nil {
+		if invalid, ok := errors.AsType[*template.JSONError](err); ok {
+			a.body = []byte(invalid.Text()) // for the receipt
+		}
 		return c.bodyError(ctx, a.template, err)
 	}
 	if t := c.config.Path; t != nil {

@@ -12,10 +12,19 @@ func (l *loader) channels(set *Set) map[string]channel.Channel {
 	made := map[string]channel.Channel{}
 	for i, v := range l.channelParts.list {
 		name := v.text("name")
+		l.part = indexed("channels", i)
+		if b, ok := v.data.(*brokenPart); ok {
+			if c := l.brokenChannel(v, b); c != nil {
+				set.channels = append(set.channels, c)
+				if l.channelParts.find(name) == v {
+					made[name] = c.Channel
+				}
+			}
+			continue
+		}
 		if l.channelParts.find(name) != v {
 			continue // a name is missing or used twice, which is reported already
 		}
-		l.part = indexed("channels", i)
 		if c := l.channel(v, l.stored.find(name), previous[name]); c != nil {
 			made[name] = c.Channel
 			set.channels = append(set.channels, c) // even if something else is wrong, so that it is closed

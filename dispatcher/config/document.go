@@ -123,6 +123,11 @@ func (w writer) value(v *value, masked bool) any {
 		return items
 	case object:
 		return w.object(v)
+	case *brokenPart:
+		if w.reveal != nil {
+			return data.node.written()
+		}
+		return w.object(v)
 	case credential:
 		return w.credential(data)
 	case time.Duration:

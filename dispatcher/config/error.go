@@ -75,6 +75,7 @@ type problems struct {
 	placeless bool   // values were read from other texts than the document is now
 	all       []*Error
 	more      int // that were left out
+	unlimited bool
 }
 
 // pathOf is the path to v in what was given.
@@ -91,7 +92,7 @@ func (p *problems) report(v *value, code channel.ConfigCode, problem, remedy str
 }
 
 func (p *problems) addError(e *Error) {
-	if len(p.all) == maxProblems {
+	if len(p.all) == maxProblems && !p.unlimited {
 		p.more++
 		return
 	}

@@ -19,21 +19,32 @@ func Load(file string, src []byte, o Options) (*Set, error) {
 	if o.Stored == nil && o.Previous != nil {
 		o.Stored = o.Previous.Document
 	}
+	if o.Lenient {
+		return loadLenient(file, src, o)
+	}
 	l := newLoader(file, o)
 	n := l.parse(src)
 	if n == nil {
 		return nil, l.err()
 	}
-	root := l.reader().readObject(n, nil, l.types.document, "")
+	return l.loadNode(n, nil)
+}
+
+// loadNode makes what n describes. aside are the parts that are known to be broken, by the list that they are in and
+// their index.
+func (l *loader) loadNode(n *node, aside brokenParts) (*Set, error) {
+	root := l.reader().readObject(aside.without(n), nil, l.types.document, "")
 	if root == nil {
 		return nil, l.err()
 	}
-	d := &Document{root: root, file: file}
+	d := &Document{root: root, file: l.file}
+	aside.insert(root)
 	for _, name := range []string{"channels", "routes"} {
 		for _, part := range d.list(name) {
 			part.parent = nil
 		}
 	}
+	o := l.options
 	if o.Stored != nil {
 		l.stored = newParts(o.Stored, "channels", nil)
 	}
@@ -102,6 +113,7 @@ func (l *loader) load(d *Document) (*Set, error) {
 	l.channelParts, l.routeParts = newParts(d, "channels", l.problems), newParts(d, "routes", l.problems)
 	set := &Set{Document: d, tenant: l.options.Tenant, env: l.env, samples: l.options.Samples, types: l.options.EventTypes, vocabularies: l.options.Vocabularies}
 	l.routes(l.channels(set), set)
+	set.Broken = d.broken()
 	if len(l.all) > 0 {
 		_ = set.Close() // what was made never sent anything
 		return nil, l.err()

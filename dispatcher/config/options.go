@@ -60,6 +60,10 @@ type Options struct {
 	SlackReferences slack.References
 	MailProgress    email.Progress
 
+	// Lenient makes what can be made of a document that was stored, although some of its channels or routes cannot be
+	// made any more. See Set.Broken.
+	Lenient bool
+
 	MaxSize int          // of the document with its aliases written out, in bytes; 0 = 1 MiB
 	Caps    Caps         // the largest numbers that the document may ask for
 	Logger  *slog.Logger // of the channels; nil = slog.Default

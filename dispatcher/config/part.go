@@ -26,7 +26,7 @@ func newParts(d *Document, name string, p *problems) parts {
 		first := all.byName[part.text("name")]
 		if first == nil {
 			all.byName[part.text("name")] = part
-		} else if p != nil {
+		} else if _, broken := part.data.(*brokenPart); p != nil && !broken {
 			field := part.name()
 			p.part = indexed(field, i)
 			p.report(name, channel.CodeDuplicate, "is also the name of "+indexed(field, slices.Index(all.list, first)), "give every one its own name")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -36,6 +37,41 @@ func (r *Registry) orBuiltIn() *Registry {
 		return builtInTypes()
 	}
 	return r
+}
+
+// Types lists the types by name, each with all its fields: also those that all channels have. nil = the built-in ones.
+// Bounds are those of c. What is returned is the caller's, but must not be modified below its first level.
+func (r *Registry) Types(c Caps) []Variant {
+	channels := r.orBuiltIn().document.named("channels")
+	all := make([]Variant, len(channels.Variants))
+	for i, v := range channels.Variants {
+		all[i] = Variant{v.Name, v.Doc, bounded(slices.Concat(channels.common, v.Fields), c.withDefaults())}
+	}
+	return all
+}
+
+// RouteFields lists the fields of routes, as Registry.Types does those of channels.
+func RouteFields(c Caps) []Field { return bounded(routeFields(), c.withDefaults()) }
+
+// bounded returns fields with the bounds that c sets.
+func bounded(fields []Field, c Caps) []Field {
+	all := slices.Clone(fields)
+	for i := range all {
+		f := &all[i]
+		f.Max, f.Longest, f.MaxItems = f.maxNumber(c), f.maxTime(c), f.maxItems(c)
+		if f.Kind == Headers {
+			f.Fields = headerFields
+		}
+		if f.Kind == Masks {
+			f.Fields = maskFields
+		}
+		f.Fields = bounded(f.Fields, c)
+		f.Variants = slices.Clone(f.Variants)
+		for j := range f.Variants {
+			f.Variants[j].Fields = bounded(f.Variants[j].Fields, c)
+		}
+	}
+	return all
 }
 
 // Type is a type of channel.

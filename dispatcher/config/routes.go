@@ -32,6 +32,9 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 	collected := alerts{l, map[dispatcher.RouteID]health.Alert{}, map[string][]string{}}
 	channelsNamed, routesNamed := l.channelParts.areNamed(), l.routeParts.areNamed()
 	for i, v := range all {
+		if _, ok := v.data.(*brokenPart); ok {
+			continue
+		}
 		l.part = indexed("routes", i)
 		l.validateTenant(v)
 		if channelsNamed {
@@ -46,6 +49,10 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 	set.Routes, set.made = make([]dispatcher.Route, 0, len(all)), make([]madeRoute, 0, len(all))
 	for i, v := range all {
 		l.part = indexed("routes", i)
+		if b, ok := v.data.(*brokenPart); ok {
+			l.brokenRoute(v, b, i, set)
+			continue
+		}
 		name := v.text("name")
 		m := madeRoute{source: v, index: i, failing: slices.Sorted(slices.Values(collected.failing[name]))}
 		r, err := routeOf(Settings{v: v}, made[v.text("channel")])
@@ -62,6 +69,9 @@ func (l *loader) routes(made map[string]channel.Channel, set *Set) {
 			continue
 		}
 		r.Tenant, r.Events, r.Retry = l.tenantOf(v), m.events, m.retry
+		if isBroken(r.Channel) && r.State == dispatcher.Enabled {
+			r.State = dispatcher.Paused
+		}
 		set.Routes, set.made = append(set.Routes, r), append(set.made, m)
 	}
 	l.part = ""

@@ -24,6 +24,8 @@ type Set struct {
 	Routes   []dispatcher.Route
 	Alerts   map[dispatcher.RouteID]health.Alert // for the health.Monitor
 	Document *Document
+	// Broken are the channels and routes that cannot be made; nil without Options.Lenient.
+	Broken []Broken
 
 	channels []*sharedChannel  // of the document, in its order
 	made     []madeRoute       // Routes as they were made

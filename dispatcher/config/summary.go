@@ -40,6 +40,17 @@ func (d *Document) Channels() []ChannelSummary {
 	return all
 }
 
+// RoutesOf lists the names of the routes that use a channel, in the order of the document.
+func (d *Document) RoutesOf(channel string) []string {
+	var names []string
+	for _, r := range d.list("routes") {
+		if r.text("channel") == channel {
+			names = append(names, r.text("name"))
+		}
+	}
+	return names
+}
+
 // Channel writes a channel as [Document.JSON] does; nil = there is none of that name.
 func (d *Document) Channel(name string) []byte { return d.part("channels", name) }
 

@@ -32,7 +32,14 @@ type credential struct {
 }
 
 // fields lists the fields of an object; nil = v is none.
-func (v *value) fields() object { return dataOf[object](v) }
+func (v *value) fields() object {
+	if v != nil {
+		if b, ok := v.data.(*brokenPart); ok {
+			return b.fields
+		}
+	}
+	return dataOf[object](v)
+}
 
 // items lists the items of a list; nil = v is none.
 func (v *value) items() list { return dataOf[list](v) }

@@ -6,12 +6,10 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/webhook"
-	"github.com/tocsin-go/tocsin/channel/webhook/signature"
 	"github.com/tocsin-go/tocsin/retry"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -33,11 +31,7 @@ func webhookType() Type {
 			{Name: "max_body", Kind: Number, Min: 1, numberCap: func(c Caps) int { return c.MaxBody }, Doc: "The largest body in bytes. Texts of the event are cut shorter for it; what is still larger is not sent. Default: the preset's, or 1 MiB."},
 			{Name: "success", Kind: Number, List: true, MaxItems: 100, Min: 200, Max: 599, Doc: "Statuses that mean success. Default: any 2xx."},
 			{Name: "retry_statuses", List: true, MaxItems: 100, Pattern: `[2-5][0-9][0-9]|[2-5]xx|all`, Form: "a status such as 429, a class such as 5xx, or all", Doc: "Statuses that are worth another attempt: numbers such as 429, classes such as 5xx, or all. Default: all that is no success, but what says that the request itself is wrong (400, 405, 406, 411, 413, 414, 415, 417, 422, 426, 431, 501, 505) and 410."},
-			{Name: "sign", Kind: Object, guards: true, Doc: "Signs requests.", Fields: []Field{
-				{Name: "scheme", Required: true, Values: signatureNames(), Doc: "How requests are signed."},
-				{Name: "secret", Kind: Secret, Required: true, Doc: "The secret that receivers know."},
-				{Name: "previous", Kind: Secret, Doc: "The secret before that one, while receivers change over."},
-			}},
+			signField(),
 			limitsField(),
 			proxyField(),
 			timeoutsField(),
@@ -79,7 +73,9 @@ func makeWebhook(s Settings, e Environment) (channel.Channel, error) {
 		c.Verdicts = verdicts(s.Texts("retry_statuses"))
 	}
 	if s.Has("sign") {
-		c.Sign = signingOf(s.Object("sign"))
+		var err error
+		c.Sign, err = signingOf(s.Object("sign"))
+		errs = append(errs, err)
 	}
 	if s.Has("vocabulary") {
 		c.Words = e.Words
@@ -181,25 +177,6 @@ func authOf(s Settings) webhook.Auth {
 	default:
 		return webhook.Auth{}
 	}
-}
-
-// signatureNames are the schemes of package signature as documents write them, such as standard_webhooks, in their
-// order.
-func signatureNames() []string {
-	var names []string
-	for s := signature.Standard; s.IsValid(); s++ {
-		names = append(names, strings.ReplaceAll(strings.ToLower(s.String()), " ", "_"))
-	}
-	return names
-}
-
-func signingOf(s Settings) webhook.Signing {
-	keys := []webhook.SigningKey{{Secret: s.Secret("secret")}}
-	if s.Has("previous") {
-		keys = append(keys, webhook.SigningKey{Secret: s.Secret("previous")})
-	}
-	scheme := signature.Standard + signature.Scheme(max(slices.Index(signatureNames(), s.Text("scheme")), 0))
-	return webhook.Sign(scheme, keys...)
 }
 
 func bodyField() Field {

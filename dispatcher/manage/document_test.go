@@ -1,0 +1,76 @@
+package manage_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/manage"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+func TestExportAndImport(t *testing.T) {
+	t.Parallel()
+	s, r := start(t, options(t, manage.NewMemory())), newReceiver(t)
+	create(t, s, priya, manage.ChannelInput{Channel: []byte(`{"type": "webhook", "name": "a", "url": "` + r.url + `/x", "auth": {"kind": "bearer", "token": "not-a-real-token"}}`)})
+	exported, err := s.Export(t.Context(), "acme")
+	require.NoError(t, err)
+	text := string(exported.JSON())
+	assert.NotContains(t, text, "not-a-real-token")
+	text = strings.Replace(text, `"routes": [`, `"routes": [{"name": "second", "channel": "a", "events": ["grant.*"]},`, 1)
+
+	dry, found, err := s.Import(t.Context(), priya, "a.json", []byte(text), exported.ETag, true)
+	require.NoError(t, err)
+	assert.NotEmpty(t, found)
+	assert.Equal(t, exported.Revision, dry.Revision)
+	assert.Equal(t, []string{"a"}, dry.RoutesOf("a"))
+
+	done, again, err := s.Import(t.Context(), priya, "a.json", []byte(text), "", false)
+	require.NoError(t, err)
+	assert.Equal(t, found, again)
+	assert.Greater(t, done.Revision, exported.Revision)
+	assert.Equal(t, []string{"second", "a"}, done.RoutesOf("a"))
+	_, _, err = s.Import(t.Context(), priya, "a.json", []byte(text), exported.ETag, false)
+	failure(t, err, manage.CodeStale)
+	events := s.audit.of(event.TypeConfigImported)
+	require.Len(t, events, 1)
+	dispatch(t, s, "acme")
+	assert.Equal(t, "Bearer not-a-real-token", r.next(t).header.Get("Authorization"))
+
+	_, _, err = s.Import(t.Context(), priya, "a.json", []byte(`{"channels": [{"name": 1}], "colours": 1}`), "", false)
+	e := failure(t, err, manage.CodeFields)
+	assert.Equal(t, "/channels/0/type", e.Fields[0].Pointer)
+	assert.Equal(t, 1, e.Fields[0].Line)
+	_, _, err = s.Import(t.Context(), manage.By{Tenant: "globex"}, "a.json", []byte(text), "", false)
+	failure(t, err, manage.CodeFields)
+}
+
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	s := start(t, options(t, manage.NewMemory()))
+	p, err := s.Preview(t.Context(), "acme", manage.PreviewInput{Template: `{"id": "{{data.frendly_id}}"}`, EventType: event.TypeRequestPending})
+	require.NoError(t, err)
+	assert.Equal(t, `{"id": ""}`, p.Output)
+	require.NotEmpty(t, p.Findings)
+	assert.Equal(t, "data.frendly_id", p.Findings[0].Path)
+	assert.Equal(t, []int{1, 11}, []int{p.Findings[0].Line, p.Findings[0].Column})
+	assert.Contains(t, p.Findings[0].Hint, "friendly_id")
+
+	p, err = s.Preview(t.Context(), "acme", manage.PreviewInput{Template: `{{#if`, EventType: event.TypeRequestPending})
+	require.NoError(t, err)
+	assert.Equal(t, "error", p.Findings[0].Severity)
+	p, err = s.Preview(t.Context(), "acme", manage.PreviewInput{Template: `[1{{#if a}},{{/if}}]`, Sample: []byte(`{"a": true}`)})
+	require.NoError(t, err)
+	assert.Equal(t, "[1,]", p.Output)
+	p, err = s.Preview(t.Context(), "acme", manage.PreviewInput{Template: `Hello %%who%%`, Syntax: "macros", Mode: "text", Sample: []byte(`{"who": "<b>"}`)})
+	require.NoError(t, err)
+	assert.Equal(t, "Hello <b>", p.Output)
+	for field, in := range map[string]manage.PreviewInput{
+		"/mode": {Mode: "pdf", EventType: event.TypeGrantActive}, "/syntax": {Syntax: "jinja", EventType: event.TypeGrantActive}, "/event_type": {EventType: "no.such"},
+	} {
+		_, err = s.Preview(t.Context(), "acme", in)
+		assert.Equal(t, field, failure(t, err, manage.CodeFields).Fields[0].Pointer)
+	}
+}

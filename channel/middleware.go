@@ -66,7 +66,12 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return "channel panicked: " + e.Kind + " at " + e.Where }
 
-// Recover is a Middleware that turns a panic in next into a *PanicError. A dispatcher applies it to every route.
+// NewPanicError describes a panic whose value is v, for the function that recovers it, which is the one that calls this.
+func NewPanicError(v any) *PanicError {
+	return &PanicError{Kind: panicKind(v), Where: panicSite()}
+}
+
+// Recover is a Middleware that turns a panic in next into a *PanicError, as a dispatcher does for every route.
 func Recover(next Channel) Channel { return &recovering{next} }
 
 type recovering struct{ next Channel }
@@ -74,7 +79,7 @@ type recovering struct{ next Channel }
 func (r *recovering) Send(ctx context.Context, d Delivery) (receipt Receipt, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Kind: panicKind(v), Where: panicSite()}
+			err = NewPanicError(v)
 		}
 	}()
 	return r.next.Send(ctx, d)

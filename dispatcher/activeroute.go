@@ -63,7 +63,6 @@ func (c *routeErrors) activate(e *Engine) *activeRoute {
 		}
 		r.sender = channel.WithDedup(e.dedup, o)(r.sender)
 	}
-	r.sender = channel.Recover(r.sender)
 	return r
 }
 

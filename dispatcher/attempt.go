@@ -79,9 +79,14 @@ func (l *lane) handle(ctx context.Context, j queue.Job) queue.Disposition {
 // send makes the attempt and notes what came of it in a.
 func (r *activeRoute) send(a *Attempt) {
 	ctx, cancel := r.withTimeout(a.Context)
-	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			a.Receipt, a.Err = channel.Receipt{}, channel.NewPanicError(v)
+		}
+		a.Duration = time.Since(a.Began)
+		cancel()
+	}()
 	a.Receipt, a.Err = r.sender.Send(ctx, a.Delivery)
-	a.Duration = time.Since(a.Began)
 }
 
 // inconclusive tells the breaker that the attempt which began then says nothing about the destination.

@@ -210,11 +210,11 @@ func (e *Engine) Test(ctx context.Context, r Route, ev event.Event) (channel.Rec
 	if err != nil {
 		return channel.Receipt{}, err
 	}
-	ctx, cancel := routes[0].withTimeout(ctx)
-	defer cancel()
-	return routes[0].sender.Send(ctx, channel.Delivery{
+	a := Attempt{Context: ctx, Began: time.Now(), Delivery: channel.Delivery{
 		Event: ev.ForTest().WithSource(e.source), Route: r.ID(), Attempt: 1, Generation: e.nextGeneration(),
-	})
+	}}
+	routes[0].send(&a)
+	return a.Receipt, a.Err
 }
 
 // Check asks the channel of a route whether its relay or endpoint would accept a delivery now (channel.Checker), within

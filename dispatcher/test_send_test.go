@@ -1,6 +1,8 @@
 package dispatcher_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/channel/secret"
 	"github.com/tocsin-go/tocsin/channel/webhook"
@@ -96,4 +99,17 @@ func TestATestIsSentAsADeliveryIs(t *testing.T) {
 		}
 		require.NoError(t, hook.Close())
 	}
+}
+
+// A channel that panics in a test fails it, as it would fail a delivery.
+func TestATestOfAPanickingChannelFails(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, dispatcher.Config{})
+	route := dispatcher.Route{Name: "r", Channel: channel.Func(func(context.Context, channel.Delivery) (channel.Receipt, error) {
+		panic("broken")
+	})}
+	_, err := b.Test(t.Context(), route, newNote(1, event.Meta{}))
+	problem, ok := errors.AsType[*channel.PanicError](err)
+	require.True(t, ok, "%v", err)
+	assert.Contains(t, problem.Where, "TestATestOfAPanickingChannelFails")
 }

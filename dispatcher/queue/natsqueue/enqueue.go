@@ -305,7 +305,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 			break
 		}
 		if noStream {
-			q.recreateMarks(ctx)
+			q.recreate(ctx)
 		}
 		pause = min(2*pause, jsapi.MaxPause)
 	}

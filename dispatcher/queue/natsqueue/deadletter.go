@@ -39,8 +39,8 @@ func (q *Queue) corruptMessage(l *lane, d *delivery) *nats.Msg {
 	}
 }
 
-// storeDead stores a dead letter of the lane, after the oldest ones that the lane's bound leaves no room for are gone. The
-// owner of a lane is the only one who adds to them; so it need not count while there cannot be too many.
+// storeDead stores a dead letter of the lane, after the oldest ones that the lane's bound leaves no room for are gone.
+// The owner of a lane is the only one who adds to them; so it need not count while there cannot be too many.
 func (l *lane) storeDead(ctx context.Context, m *nats.Msg) error {
 	select {
 	case l.deadLock <- struct{}{}:
@@ -192,7 +192,7 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	latest, err := q.latestDeadLetter(ctx)
+	last, err := q.lastNumber(ctx, q.dead)
 	if err != nil {
 		return 0, err
 	}
@@ -203,7 +203,7 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 			one.Limit = min(page, s.Limit-removed)
 		}
 		letters, err := q.DeadLetters(ctx, one)
-		letters = slices.DeleteFunc(letters, func(l queue.DeadLetter) bool { return l.Seq > latest })
+		letters = slices.DeleteFunc(letters, func(l queue.DeadLetter) bool { return uint64(l.Seq) > last })
 		if err != nil || len(letters) == 0 {
 			return removed, err
 		}
@@ -220,17 +220,6 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 			return removed, nil
 		}
 	}
-}
-
-// latestDeadLetter is the number of the dead letter that was stored last.
-func (q *Queue) latestDeadLetter(ctx context.Context) (int64, error) {
-	ctx, cancel := q.bounded(ctx)
-	defer cancel()
-	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
-	if err != nil {
-		return 0, err
-	}
-	return int64(info.State.LastSeq), nil
 }
 
 func (q *Queue) removeDeadLetter(ctx context.Context, seq uint64) error {

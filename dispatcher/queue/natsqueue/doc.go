@@ -16,26 +16,27 @@
 //
 // # Several workers
 //
-// Each lane is owned by one worker at a time, which reads its messages itself and runs its jobs; there are no consumers,
-// so any number of lanes is served. Workers share the lanes, dead letters and schedules, and with natsdedup the window
-// of a route's dedup. The limit of a lane, and the order of a strict one, hold across them: they are its owner's. A
-// worker with more lanes to do than another that wants one of them yields it after 50 ms, if what runs of it ends within
-// as much; so a single lane goes back and forth. One that pauses a lane, or whose Admit says to wait for more than a
-// second, leaves the lane to the others once its running jobs have ended. A lane without jobs is left after a lease.
+// Each lane is owned by one worker at a time, which reads its messages itself and runs its jobs; there are no
+// consumers, so any number of lanes is served. Workers share the lanes, dead letters and schedules, and with natsdedup
+// the window of a route's dedup. The limit of a lane, and the order of a strict one, hold across them: they are its
+// owner's. A worker with more lanes to do than another that wants one of them yields it after 50 ms, if what runs of it
+// ends within as much; so a single lane goes back and forth. One that pauses a lane, or whose Admit says to wait for
+// more than a second, leaves the lane to the others once its running jobs have ended. A lane without jobs is left after
+// a lease.
 //
 // A worker tells the others every third of Config.Lease that it lives. One that cannot for a whole lease starts nothing
 // more, and the others take its lanes: also those that had nothing running wait for that when a process is killed. Stop
 // the lanes and Close the queue, and there is no wait.
 //
-// What a worker remembers is its own: a route's Rate, circuit breaker, and the time a receiver asked for with Retry-After
-// begin anew when a lane changes its owner. What a channel remembers from one attempt to the next is each worker's own,
-// too: which recipients of a mail have been served, unless email.Config.Progress is a store that all workers share, so a
-// mail of which some recipients were refused for now may go to the others again when another worker retries it; a Slack
-// bot's references, unless slack.BotConfig.References is such a store; and its pace. Without such a store have one
-// recipient per route, or let one worker serve the route and pause it in the others.
+// What a worker remembers is its own: a route's Rate, circuit breaker, and the time a receiver asked for with
+// Retry-After begin anew when a lane changes its owner. What a channel remembers from one attempt to the next is each
+// worker's own, too: which recipients of a mail have been served, unless email.Config.Progress is a store that all
+// workers share, so a mail of which some recipients were refused for now may go to the others again when another worker
+// retries it; a Slack bot's references, unless slack.BotConfig.References is such a store; and its pace. Without such a
+// store have one recipient per route, or let one worker serve the route and pause it in the others.
 //
-// Every worker is sent a copy of each job that becomes ready, so that its owner need not read it: at ten thousand jobs of
-// 1 KiB a second that is 10 MB/s for each.
+// Every worker is sent a copy of each job that becomes ready, so that its owner need not read it: at ten thousand jobs
+// of 1 KiB a second that is 10 MB/s for each.
 //
 // The clocks of the processes need not agree: delays are counted by the servers' clock, and a NotBefore is a time
 // of it.
@@ -44,8 +45,9 @@
 //
 // Enqueue returns nil once the leader and a majority of the replicas have the job. When a process or a server is
 // killed, a server restarted, or the network cut, nothing acknowledged is lost; what a worker that is gone was
-// running comes back after Config.Lease and a few seconds. What was acknowledged to a server that is gone may come once
-// more, and so may a job that was done when its lane changed its owner, if a replica was five seconds behind.
+// running comes back after Config.Lease and a few seconds. Two workers that live run a job once each only if one of
+// them could not tell the servers for a whole lease that it lives, or if servers are cut off from each other: for up to
+// ten seconds, one that is no leader any more may say that a job is there which another has removed.
 // When power is lost it depends on the servers: by default they call fsync every two minutes, so a single server
 // can lose what it confirmed, and so can three that lose power at the same moment. Run three replicas on separate
 // power, or set sync_interval: always in the servers' jetstream block; that is the operator's to set, no client
@@ -64,8 +66,7 @@
 //
 // A lane serves again by itself after whatever the servers did: a leader changed, they were away, they forgot who owns
 // it. What keeps it from being served is logged once a minute. A running process does not make the stream of
-// jobs again if somebody deleted it, so that a backup can be restored; New does. A consumer that is deleted while
-// jobs run may have them run twice.
+// jobs again if somebody deleted it, so that a backup can be restored; New does.
 //
 // Properties.Urgency is false: a lane is read in the order stored.
 //
@@ -85,12 +86,12 @@
 // # What is at the servers
 //
 // Streams <name>-jobs, <name>-dead, <name>-marks and <name>-workers, which this package makes, versions and keeps to
-// Config. The last two are in the servers' memory: a message for each worker and for each lane that one owns, and one
-// for each scheduled job that was started or cancelled lately. A lane that is closed leaves nothing but what waits in
-// it. Workers ask each other below the subjects <name>.ask and <name>.stored, which are in no stream: whoever restricts
-// the account's subjects allows <name>.>. Do not give the stream of jobs limits: what JetStream drops to keep them would
-// be acknowledged jobs.
+// Config. The last two are in the servers' memory: a message for each worker, for each lane that one owns or, with
+// several replicas, has owned in the last ten minutes, and one for each scheduled job that was started or cancelled
+// lately. A lane that is closed leaves nothing but what waits in it. Workers ask each other below the subjects
+// <name>.ask and <name>.stored, which are in no stream: whoever restricts the account's subjects allows <name>.>. Do
+// not give the stream of jobs limits: what JetStream drops to keep them would be acknowledged jobs.
 //
-// Version 1 of the streams had a consumer for each lane. New deletes those and keeps the jobs; stop all processes of the
-// former version first, or they make consumers again and run the jobs, too.
+// Version 1 of the streams had a consumer for each lane. New deletes those and keeps the jobs; stop all processes of
+// the former version first, or they make consumers again and run the jobs, too.
 package natsqueue

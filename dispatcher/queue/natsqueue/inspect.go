@@ -2,7 +2,6 @@ package natsqueue
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -158,13 +157,13 @@ func (q *Queue) countRunning(ctx context.Context, lane string) (running, purged 
 	if running > 0 {
 		return running, purged, nil
 	}
-	owner, alive, err := q.ownerOf(ctx, lane)
-	if err != nil || !alive || owner == q.current() {
+	by, alive, err := q.ownerOf(ctx, lane)
+	if err != nil || !alive || by.owner == q.current() {
 		return 0, 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	r, _ := q.request(ctx, owner, ask{Op: opCount, Lane: lane}) // one that does not answer is gone, or soon known to be
+	r, _ := q.request(ctx, by.owner, ask{Op: opCount, Lane: lane}) // one that does not answer is gone, or soon known to be
 	return r.Running, r.Purged, nil
 }
 
@@ -184,147 +183,3 @@ func (q *Queue) countHere(lane string) (running, purged int) {
 	}
 	return running, min(purged, running)
 }
-
-// purged is what became of a purge.
-type purged struct {
-	n     int
-	owner string // another, and nothing was purged; "" = it was
-	err   error
-}
-
-// Purge implements queue.Queue. The messages of running jobs go too: they finish, and come back if they are to be
-// retried, but one whose process ends meanwhile does not run again. The process that owns the lane does it; if it does
-// not answer, Purge waits until its lease has ended, or ctx.
-func (q *Queue) Purge(ctx context.Context, lane string) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	ctx, cancel := q.bounded(ctx)
-	defer cancel()
-	t := token(lane)
-	n, err := q.purge(ctx, q.names.jobs(), q.names.schedules(t, wildcard), 0)
-	for pause := jsapi.MinPause; err == nil; pause = min(2*pause, jsapi.MaxPause) {
-		ready, owner, err := q.purgeHere(ctx, t)
-		if err != nil || owner == "" {
-			return n + ready, err
-		}
-		if r, err := q.request(ctx, owner, ask{Op: opPurge, Lane: t}); err == nil {
-			return n + r.Purged, nil
-		} else if !jsapi.Sleep(ctx, pause) {
-			return n, err
-		}
-	}
-	return n, err
-}
-
-// purgeHere purges what is ready in a lane, or returns its owner if that is another process.
-func (q *Queue) purgeHere(ctx context.Context, token string) (n int, owner string, err error) {
-	name, err := untoken(token)
-	if err != nil {
-		return 0, "", err
-	}
-	q.register()
-	q.mu.Lock()
-	l := q.latestLocked(name)
-	if l == nil { // one that is closed already, so that it is given up again
-		l = newLane(q, name, queue.LaneOptions{}, nil)
-		l.stopped = true
-		q.stopped[name] = l
-	}
-	q.mu.Unlock()
-	answer := make(chan purged, 1)
-	l.mu.Lock()
-	l.owner = ""
-	l.asks = append(l.asks, answer)
-	l.step()
-	l.mu.Unlock()
-	select {
-	case p := <-answer:
-		return p.n, p.owner, p.err
-	case <-ctx.Done():
-	}
-	l.mu.Lock()
-	l.asks = slices.DeleteFunc(l.asks, func(a chan<- purged) bool { return a == answer })
-	l.step()
-	l.mu.Unlock()
-	return 0, "", ctx.Err()
-}
-
-// sweep purges what is ready in the lane, for those who ask.
-func (l *lane) sweep() {
-	l.mu.Lock()
-	asks := l.asks
-	l.asks = nil
-	p := purged{owner: l.owner}
-	if l.owned {
-		l.holds++
-		l.mu.Unlock()
-		ctx, cancel := l.q.bounded(l.q.ctx)
-		p.n, p.err = l.q.purge(ctx, l.q.names.jobs(), l.q.names.subject(kindReady, l.token, wildcard), 0)
-		cancel()
-		l.mu.Lock()
-		l.holds--
-		if p.err == nil {
-			p = purged{n: max(p.n-l.markPurged(), 0)}
-		}
-		l.startRemoving()
-	}
-	l.mu.Unlock()
-	for _, a := range asks {
-		a <- p
-		p.n = 0
-	}
-}
-
-// markPurged drops what is here and does not run, as its messages are gone, and reports how many run whose message is
-// gone, too. What runs comes back although it was purged. Called with the lane locked.
-func (l *lane) markPurged() (running int) {
-	var back []*delivery
-	for _, d := range l.held {
-		if d.purged.Load() {
-			back = append(back, d)
-			continue
-		}
-		l.forget(d)
-	}
-	l.held = back
-	for _, d := range l.out {
-		if !d.purged.Swap(true) {
-			running++
-		}
-	}
-	if l.before != nil {
-		l.before.mu.Lock()
-		defer l.before.mu.Unlock()
-		running += l.before.markPurged()
-	}
-	return running
-}
-
-// purge removes the messages of some subjects of a stream, those before a number only if it is not 0, and says how many
-// there were. Stream.Purge of the client does not say.
-func (q *Queue) purge(ctx context.Context, stream, filter string, before uint64) (int, error) {
-	return jsapi.Once(ctx, func(ctx context.Context) (int, error) {
-		var answer struct {
-			Error   *jetstream.APIError `json:"error"`
-			Success bool                `json:"success"`
-			Purged  int                 `json:"purged"`
-		}
-		request := map[string]any{"filter": filter}
-		if before > 0 {
-			request["seq"] = before
-		}
-		err := jsapi.Call(ctx, q.nc, "STREAM.PURGE."+stream, request, &answer)
-		switch {
-		case err != nil:
-			return 0, err
-		case answer.Error != nil:
-			return 0, answer.Error
-		case !answer.Success:
-			return 0, errPurge
-		}
-		return answer.Purged, nil
-	})
-}
-
-var errPurge = errors.New("natsqueue: the server did not say what it purged")

@@ -23,8 +23,8 @@ type lane struct {
 	ctx     context.Context // of the handlers
 	abort   context.CancelFunc
 	running atomic.Int32 // handlers
-	// deadLock is held while a dead letter is stored; it has room for one. mostDead is how many there are at most; -1 = not
-	// known.
+	// deadLock is held while a dead letter is stored; it has room for one. mostDead is how many there are at most; -1 =
+	// not known.
 	deadLock chan struct{}
 	mostDead atomic.Int64
 	before   *lane // opened before under this name, if its handlers ran on when it was stopped
@@ -39,6 +39,7 @@ type lane struct {
 	waiting    bool      // Admit said not before the timer
 	resting    bool      // and that is so far off that the lane is left to other workers meanwhile
 	holds      int       // calls of Purge, during which nothing starts and no message is removed
+	orphans    orphans   // jobs that are discarded when they come
 	idleSince  time.Time // when the last one was settled
 
 	ownership
@@ -60,8 +61,8 @@ func newLane(q *Queue, name string, o queue.LaneOptions, h queue.Handler) *lane 
 	return l
 }
 
-// settling bounds what is done about the outcome of a handler. What is under way when the lane is stopped and its time is
-// up may still succeed, but not make Stop wait for more than its grace.
+// settling bounds what is done about the outcome of a handler. What is under way when the lane is stopped and its time
+// is up may still succeed, but not make Stop wait for more than its grace.
 func (l *lane) settling() (context.Context, context.CancelFunc) {
 	ctx, cancel := l.q.bounded(context.Background())
 	stop := context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })
@@ -71,7 +72,6 @@ func (l *lane) settling() (context.Context, context.CancelFunc) {
 // delivery is a message of a lane that this process owns, from when it is read until it is settled.
 type delivery struct {
 	*jetstream.RawStreamMsg
-	unsure   bool      // it may have been removed before it was read: the leader has to be asked
 	state    *head     // of a strict lane's first job
 	at       time.Time // not before, by this process's clock; zero = at once
 	removing bool      // settled, but for the removal of its message
@@ -231,7 +231,7 @@ func (l *lane) worked() {
 
 // gone reports whether the lane is closed and nothing of it is left. Called with the lane locked.
 func (l *lane) gone() bool {
-	return l.stopped && l.working == 0 && l.deleting+l.retrying == 0 && !l.owned && !l.serving
+	return l.stopped && l.working == 0 && l.deleting+l.retrying == 0 && !l.owned && !l.leaving && !l.serving
 }
 
 // forget drops a message that is settled, or left to whoever owns the lane next. Called with the lane locked.
@@ -239,6 +239,9 @@ func (l *lane) forget(d *delivery) {
 	if l.out[d.Sequence] == d {
 		delete(l.out, d.Sequence)
 		l.q.worker.jobs.Add(-1)
+		if l.forgotten != nil {
+			l.forgotten[d.Sequence] = true
+		}
 	}
 }
 

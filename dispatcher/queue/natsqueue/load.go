@@ -8,21 +8,26 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
 // window is how many messages are to be here. Called with the lane locked.
 func (l *lane) window() int { return min(2*l.limit+readAhead, max(mostRead, l.limit)) }
 
-// reread has all messages read anew that are not here. What is removed meanwhile may be read before. Called with the
-// lane locked.
+// reread has all messages read anew that are not here. Called with the lane locked.
 func (l *lane) reread() {
-	l.cursor, l.keyedOn, l.notes, l.unread, l.keyed, l.unsure = 0, 0, nil, true, true, max(l.unsure, l.seen)
+	l.cursor, l.keyedOn, l.notes, l.unread, l.keyed, l.unsure = 0, 0, nil, true, true, l.touched
+	l.reads++
 }
 
 // load reads messages.
 func (l *lane) load(ctx context.Context) error {
 	l.mu.Lock()
 	plain, keyed := l.unread, l.keyed
+	l.forgotten = map[uint64]bool{}
+	for b := l.before; b != nil; b = l.addHere(b) {
+	}
 	l.mu.Unlock()
 	var err error
 	if plain {
@@ -31,39 +36,66 @@ func (l *lane) load(ctx context.Context) error {
 	if keyed && err == nil {
 		err = l.loadKeyed(ctx)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgotten = nil
 	if err == nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.recovered()
 	}
 	return err
 }
 
+// addHere adds what is here of a lane opened before to forgotten, and returns the one before that. Called with the lane
+// locked.
+func (l *lane) addHere(b *lane) *lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for seq := range b.out {
+		l.forgotten[seq] = true
+	}
+	return b.before
+}
+
 // loadPlain reads plain jobs. Those of one subject the servers find at once.
 func (l *lane) loadPlain(ctx context.Context) error {
 	l.mu.Lock()
-	from, n, since := l.cursor, l.window()-l.inOrder(), l.since
+	from, n, reads, unsure, latest := l.cursor, l.window()-l.inOrder(), l.reads, l.unsure, l.latest
+	complete := l.complete && (latest < from || latest == l.absent)
 	l.unread, l.loading = false, true
 	l.mu.Unlock()
-	msgs, more, err := l.q.reader.Next(ctx, l.q.names.subject(kindReady, l.token, plainJob), from, n)
+	subject := l.q.names.subject(kindReady, l.token, plainJob)
+	msgs, more, err := l.q.reader.Next(ctx, subject, from, n)
+	end := from
+	if len(msgs) > 0 {
+		end = msgs[len(msgs)-1].Sequence + 1
+		complete = complete || l.complete && latest < end
+	}
+	absent := uint64(0)
+	if err == nil {
+		msgs, err = l.q.stored(ctx, msgs, unsure)
+	}
+	if err == nil && more == 0 && !complete && l.q.config.Replicas > 1 {
+		var next *jetstream.RawStreamMsg
+		switch next, err = l.q.get(ctx, l.q.names.jobs(), jsapi.Query{Seq: max(end, 1), NextOf: subject}); {
+		case err == nil: // the replica that was asked is behind
+			msgs, end, more = append(msgs, next), next.Sequence+1, 1
+		case jsapi.IsNotFound(err):
+			absent, err = latest, nil
+		}
+	}
 	var h *head
-	if err == nil && len(msgs) > 0 && !l.headRead && msgs[0].Header.Get(headerOrderKey) != "" {
+	if err == nil && from == 0 && len(msgs) > 0 && msgs[0].Header.Get(headerOrderKey) != "" {
 		h, err = l.q.headOf(ctx, l.token)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loading = false
-	if err != nil {
+	if err != nil || !l.owned || l.reads != reads { // lost, or to be read anew
 		l.unread = true
 		return err
 	}
-	if !l.owned || !l.since.Equal(since) || l.cursor != from { // lost, or to be read anew
-		l.unread = true
-		return nil
-	}
-	l.headRead = true
 	for _, m := range msgs {
-		d := l.take(m)
+		d := l.hold(m)
 		if d != nil && h != nil && h.seq == m.Sequence {
 			d.state = h
 			if l.q.isLater(h.notBefore) {
@@ -73,27 +105,40 @@ func (l *lane) loadPlain(ctx context.Context) error {
 			}
 		}
 	}
+	l.cursor = max(l.cursor, end)
+	l.absent = max(l.absent, absent)
+	l.complete = l.complete || more == 0
 	l.unread = l.handNotes(more > 0)
 	if l.backlog = 0; l.unread {
 		l.backlog = more
 	}
-	switch {
-	case l.unread || l.latest < l.cursor || l.latest == l.absent || l.q.config.Replicas == 1:
-		l.behind = 0
-	case l.behind < mostBehind:
-		l.behind++
-		l.unread = true
-		l.wait(behindPause)
-	default:
-		l.absent = l.latest
-	}
 	return nil
+}
+
+// stored drops those messages before a number that the leader of the stream does not have any more: a replica may show
+// for a while what was removed.
+func (q *Queue) stored(
+	ctx context.Context, msgs []*jetstream.RawStreamMsg, before uint64,
+) ([]*jetstream.RawStreamMsg, error) {
+	if q.config.Replicas == 1 {
+		return msgs, nil
+	}
+	var unsure []uint64
+	for _, m := range msgs {
+		if m.Sequence < before {
+			unsure = append(unsure, m.Sequence)
+		}
+	}
+	there, err := q.reader.Exist(ctx, unsure)
+	return slices.DeleteFunc(msgs, func(m *jetstream.RawStreamMsg) bool {
+		return m.Sequence < before && !there[m.Sequence]
+	}), err
 }
 
 // loadKeyed reads scheduled jobs whose time has come. Each has a subject of its own, and that there are many is rare.
 func (l *lane) loadKeyed(ctx context.Context) error {
 	l.mu.Lock()
-	from, n, since := l.keyedOn, l.window(), l.since
+	from, n, reads, touched, unheld := l.keyedOn, l.window(), l.reads, l.touched, l.unheld
 	l.keyed = false
 	l.mu.Unlock()
 	filter, more := l.q.names.subject(kindReady, l.token, wildcard), 0
@@ -101,20 +146,33 @@ func (l *lane) loadKeyed(ctx context.Context) error {
 	if err == nil && !few {
 		msgs, more, err = l.q.reader.Next(ctx, filter, from, n)
 	}
+	end, last := from, uint64(0)
+	if len(msgs) > 0 {
+		last = msgs[len(msgs)-1].Sequence
+	}
+	if more > 0 {
+		end = last + 1
+	}
+	behind := false
+	if err == nil && more == 0 && last < unheld && l.q.config.Replicas > 1 {
+		behind, err = l.q.exists(ctx, unheld)
+	}
+	msgs = slices.DeleteFunc(msgs, func(m *jetstream.RawStreamMsg) bool { return isPlain(m.Subject) })
+	if err == nil {
+		msgs, err = l.q.stored(ctx, msgs, touched)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil || !l.owned || !l.since.Equal(since) || l.keyedOn != from {
+	if err != nil || !l.owned || l.reads != reads {
 		l.keyed = true
 		return err
 	}
-	l.keyed = more > 0
+	l.keyed, l.keyedOn = l.keyed || more > 0 || behind, end
 	for _, m := range msgs {
-		if !isPlain(m.Subject) {
-			l.hold(m)
-		}
-		if more > 0 {
-			l.keyedOn = m.Sequence + 1
-		}
+		l.hold(m)
+	}
+	if behind {
+		l.wait(jsapi.MinPause)
 	}
 	return nil
 }
@@ -122,22 +180,20 @@ func (l *lane) loadKeyed(ctx context.Context) error {
 // isPlain reports whether the subject is that of a lane's plain jobs.
 func isPlain(subject string) bool { return strings.HasSuffix(subject, "."+plainJob) }
 
-// take holds a plain job that was read, unless it is here already. Called with the lane locked.
-func (l *lane) take(m *jetstream.RawStreamMsg) *delivery {
-	l.cursor = m.Sequence + 1
-	return l.hold(m)
-}
-
-// hold holds a job that was read, unless it is here already. Called with the lane locked.
+// hold holds a job that was read, unless it is or was here already. Called with the lane locked.
 func (l *lane) hold(m *jetstream.RawStreamMsg) *delivery {
-	l.seen = max(l.seen, m.Sequence+1)
-	if l.has(m.Sequence) {
+	l.touched = max(l.touched, m.Sequence+1)
+	if l.forgotten[m.Sequence] || l.has(m.Sequence) {
 		return nil
 	}
-	d := &delivery{RawStreamMsg: m, unsure: m.Sequence < l.unsure}
+	d := &delivery{RawStreamMsg: m}
 	l.out[m.Sequence] = d
-	l.insert(d)
 	l.q.worker.jobs.Add(1)
+	if l.isOrphan(m) {
+		l.discard(d)
+		return nil
+	}
+	l.insert(d)
 	return d
 }
 
@@ -177,21 +233,22 @@ func (l *lane) stored(n note) {
 	l.step()
 }
 
-// hand takes a message as if it had been read, if there is room and all plain jobs before it have been, and reports whether
-// it did. Called with the lane locked.
+// hand takes a message as if it had been read, if there is room and all plain jobs before it have been, and reports
+// whether it did. Called with the lane locked.
 func (l *lane) hand(n note) bool {
 	m := &jetstream.RawStreamMsg{Subject: n.Header.Get(jetstream.SubjectHeader), Sequence: n.seq, Header: n.Header, Data: n.Data}
 	room := l.inOrder() < l.window() || len(l.held) < mostHeld && l.q.worker.jobs.Load() < mostJobs
 	switch {
-	case !isPlain(m.Subject) && room:
+	case !isPlain(m.Subject) && room && n.seq >= max(l.fresh, l.touched):
 		l.hold(m)
 	case !isPlain(m.Subject):
-		l.keyed = true
+		l.keyed, l.unheld = true, max(l.unheld, n.seq)
 	case n.seq < l.cursor: // it was read
-	case !room || n.before >= max(l.cursor, 1):
+	case !room || n.seq < max(l.fresh, l.touched) || n.before >= max(l.cursor, 1):
 		return false
 	default:
-		l.take(m)
+		l.hold(m)
+		l.cursor = n.seq + 1
 	}
 	return true
 }
@@ -217,7 +274,7 @@ func (l *lane) anew() {
 	for _, d := range l.out {
 		l.forget(d)
 	}
-	l.held, l.seen, l.unsure, l.latest = nil, 0, 0, 0
+	l.held, l.fresh, l.touched, l.latest, l.absent = nil, 0, 0, 0, 0
 	l.reread()
 	l.step()
 }

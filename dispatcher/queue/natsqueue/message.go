@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// naming makes the names of streams, consumers and subjects from Config.Name. It belongs to the stored form: another
+// naming makes the names of streams and subjects from Config.Name. It belongs to the stored form: another
 // naming needs another version.
 //
 //	<name>.ready.<lane>.job     jobs whose time has come, in the order stored
@@ -28,7 +28,7 @@ import (
 //	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
 //	<name>.worker.<worker>      a process that serves lanes, in a stream of their own
 //	<name>.owner.<worker>.<lane>  that it owns the lane, in the same stream
-//	<name>.left.<lane>          how far a worker had read a lane that it left just now, in the same stream
+//	<name>.left.<lane>          what a worker that left the lane may have removed, in the same stream
 //
 // Two more are in no stream:
 //

@@ -13,16 +13,22 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
-// claim makes this worker the owner of a lane, unless it has one. It returns who is.
-func (q *Queue) claim(ctx context.Context, lane string, mine bool) (owner string, err error) {
+// claimed is who owns a lane, and the number of the message that says so.
+type claimed struct {
+	owner string
+	seq   uint64
+}
+
+// claim makes this worker the owner of a lane, unless it has one.
+func (q *Queue) claim(ctx context.Context, lane string, mine bool) (claimed, error) {
 	q.worker.mu.Lock()
 	id, seq, early := q.worker.id, q.worker.seq, time.Now().Before(q.worker.strangers)
 	q.worker.mu.Unlock()
 	switch {
 	case q.current() != id || id == "":
-		return "", errUnregistered
+		return claimed{}, errUnregistered
 	case early && !mine:
-		return "", errStranger
+		return claimed{}, errStranger
 	}
 	m := &nats.Msg{Subject: q.names.subject(kindOwner, id, lane), Header: nats.Header{
 		jetstream.ExpectedLastSubjSeqHeader:           {"0"},
@@ -32,79 +38,112 @@ func (q *Queue) claim(ctx context.Context, lane string, mine bool) (owner string
 		c, err := q.storeOne(ctx, m)
 		if err == nil {
 			if c.seq < seq { // another stream than the one it is registered in
-				_ = q.giveUp(ctx, lane, 0)
-				return "", errStranger
+				_ = q.giveUp(ctx, lane, c.seq, 0)
+				return claimed{}, errStranger
 			}
-			return id, nil
+			return claimed{id, c.seq}, nil
 		}
 		if !jsapi.IsConflict(err) {
-			return "", err
+			return claimed{}, err
 		}
-		owner, alive, err := q.ownerOf(ctx, lane)
-		if err != nil || owner == id || alive {
-			return owner, err
+		by, alive, err := q.ownerOf(ctx, lane)
+		if err != nil || by.owner == id || alive {
+			return by, err
 		}
-		if owner != "" {
-			if err := q.evict(ctx, owner); err != nil {
-				return "", err
+		if by.owner != "" {
+			if err := q.takeFrom(ctx, lane, by); err != nil {
+				return claimed{}, err
 			}
 		}
 		if !jsapi.Sleep(ctx, pause) { // another's is on its way through the replicas, or has just gone
-			return "", ctx.Err()
+			return claimed{}, ctx.Err()
 		}
 	}
 }
 
-// ownerOf says who owns a lane, "" = nobody, and whether its registration stands.
-func (q *Queue) ownerOf(ctx context.Context, lane string) (owner string, alive bool, err error) {
+// ownerOf says who owns a lane, if anybody does, and whether its registration stands.
+func (q *Queue) ownerOf(ctx context.Context, lane string) (by claimed, alive bool, err error) {
 	m, err := q.get(ctx, q.names.workers(), jsapi.Query{LastOf: q.names.subject(kindOwner, wildcard, lane)})
 	if jsapi.IsNotFound(err) {
-		return "", false, nil
+		return by, false, nil
 	}
 	if err != nil {
-		return "", false, err
+		return by, false, err
 	}
-	owner = strings.Split(m.Subject, ".")[2]
-	alive, err = found(q.get(ctx, q.names.workers(), jsapi.Query{LastOf: q.names.subject(kindWorker, owner)}))
-	return owner, alive, err
+	by = claimed{strings.Split(m.Subject, ".")[2], m.Sequence}
+	alive, err = found(q.get(ctx, q.names.workers(), jsapi.Query{LastOf: q.names.subject(kindWorker, by.owner)}))
+	return by, alive, err
 }
 
-// evict takes all lanes from a worker, and its name.
-func (q *Queue) evict(ctx context.Context, worker string) error {
-	if worker == "" {
-		return nil
-	}
-	_, err := q.purge(ctx, q.names.workers(), q.names.subject(kindOwner, worker, wildcard), 0)
+// takeFrom takes a lane from a worker whose registration has ended, after making sure that it cannot renew it.
+func (q *Queue) takeFrom(ctx context.Context, lane string, by claimed) error {
+	err := q.unregister(ctx, by.owner)
 	if err == nil {
-		_, err = q.purge(ctx, q.names.workers(), q.names.subject(kindWorker, worker), 0)
+		err = q.leaveWord(ctx, lane, math.MaxUint64)
+	}
+	lanes, before := lane, by.seq+1
+	if q.config.Replicas == 1 { // nobody needs to know later who owned them
+		lanes, before = wildcard, 0
+	}
+	if err == nil {
+		_, err = q.purge(ctx, q.names.workers(), q.names.subject(kindOwner, by.owner, lanes), before)
 	}
 	return err
+}
+
+// headerTouched has the number before which a former owner of the lane may have removed messages.
+const headerTouched = "Tocsin-Touched"
+
+// replicaDelay is how long a replica may be behind that still answers. Until then a lane's former owner has left word
+// of what it removed, or what it has written as the owner is still there.
+const replicaDelay = 10 * time.Minute
+
+// leaveWord lets the next owner of a lane know before which number messages may have been removed.
+func (q *Queue) leaveWord(ctx context.Context, lane string, touched uint64) error {
+	if q.config.Replicas == 1 {
+		return nil
+	}
+	return q.store(ctx, &nats.Msg{Subject: q.names.subject(kindLeft, lane), Header: nats.Header{
+		headerTouched: {strconv.FormatUint(touched, 10)}, jetstream.MsgTTLHeader: {replicaDelay.String()},
+	}})
+}
+
+// touched is the number before which a former owner of the lane may have removed messages that a replica still shows.
+// created is when the stream of jobs was.
+func (q *Queue) touched(ctx context.Context, lane string, created time.Time) (uint64, error) {
+	if q.config.Replicas == 1 {
+		return 0, nil
+	}
+	m, err := q.get(ctx, q.names.workers(), jsapi.Query{LastOf: q.names.subject(kindLeft, lane)})
+	if err == nil {
+		return strconv.ParseUint(m.Header.Get(headerTouched), 10, 64)
+	}
+	if !jsapi.IsNotFound(err) {
+		return 0, err
+	}
+	info, err := q.info(ctx, q.workers)
+	if err != nil {
+		return 0, err
+	}
+	if info.Created.After(created) && info.TimeStamp.Sub(info.Created) < replicaDelay {
+		return math.MaxUint64, nil // what a former stream of workers said is lost
+	}
+	return 0, nil
 }
 
 // headerFree says which worker has left the lane, in a message that no job is the reason for.
 const headerFree = "Tocsin-Free"
 
-// headerSeen has the number before which the worker that left a lane may have removed messages, as long as a replica may
-// not know that.
-const headerSeen = "Tocsin-Seen"
-
-// replicaDelay is how long a replica may be behind, and still be taken for current.
-const replicaDelay = 5 * time.Second
-
-// giveUp makes a lane nobody's that this worker owns and has read up to a number, and lets the others know.
-func (q *Queue) giveUp(ctx context.Context, lane string, seen uint64) error {
+// giveUp makes a lane nobody's that this worker owns, and lets the others know. claim is the number of the message that
+// says so: a request that comes late does not take the lane from this worker when it has claimed it again.
+func (q *Queue) giveUp(ctx context.Context, lane string, claim, touched uint64) error {
 	q.worker.mu.Lock()
 	id := q.worker.id
 	q.worker.mu.Unlock()
-	if q.config.Replicas > 1 {
-		m := &nats.Msg{Subject: q.names.subject(kindLeft, lane), Header: nats.Header{
-			headerSeen: {strconv.FormatUint(seen, 10)}, jetstream.MsgTTLHeader: {replicaDelay.String()},
-		}}
-		if err := q.store(ctx, m); err != nil {
-			return err
-		}
+	if err := q.leaveWord(ctx, lane, touched); err != nil {
+		return err
 	}
-	if _, err := q.purge(ctx, q.names.workers(), q.names.subject(kindOwner, id, lane), 0); err != nil {
+	if _, err := q.purge(ctx, q.names.workers(), q.names.subject(kindOwner, id, lane), claim+1); err != nil {
 		return err
 	}
 	m := &nats.Msg{Subject: q.names.subject(kindStored, lane), Header: nats.Header{headerFree: {q.worker.process}}}
@@ -112,37 +151,11 @@ func (q *Queue) giveUp(ctx context.Context, lane string, seen uint64) error {
 	return err
 }
 
-// handedOver is the number before which messages of a lane that are read may have been removed by its former owner.
-func (q *Queue) handedOver(ctx context.Context, lane string) (uint64, error) {
-	if q.config.Replicas == 1 {
-		return 0, nil
-	}
-	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.jobs.Info(ctx) })
-	if err != nil {
-		return 0, err
-	}
-	if info.Cluster != nil {
-		for _, r := range info.Cluster.Replicas {
-			if !r.Current {
-				return info.State.LastSeq + 1, nil
-			}
-		}
-	}
-	m, err := q.get(ctx, q.names.workers(), jsapi.Query{LastOf: q.names.subject(kindLeft, lane)})
-	if jsapi.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(m.Header.Get(headerSeen), 10, 64)
-}
-
 // giveUpLater has a lane given up as soon as a server answers.
-func (q *Queue) giveUpLater(lane string) {
+func (q *Queue) giveUpLater(lane string, claim uint64) {
 	q.worker.mu.Lock()
 	defer q.worker.mu.Unlock()
-	q.worker.closed = append(q.worker.closed, lane)
+	q.worker.closed[lane] = claim
 }
 
 // giveUpClosed gives up what giveUpLater was given, unless it has been opened again.
@@ -150,50 +163,61 @@ func (q *Queue) giveUpClosed() {
 	w := &q.worker
 	w.mu.Lock()
 	all := w.closed
-	w.closed = nil
+	w.closed = map[string]uint64{}
 	w.mu.Unlock()
-	for _, lane := range all {
+	for lane, claim := range all {
 		if q.byToken(lane) != nil {
 			continue
 		}
 		ctx, cancel := q.bounded(q.ctx)
-		if q.giveUp(ctx, lane, math.MaxUint64) != nil {
-			q.giveUpLater(lane)
+		if q.giveUp(ctx, lane, claim, math.MaxUint64) != nil {
+			q.giveUpLater(lane, claim)
 		}
 		cancel()
 	}
 }
 
+// claim makes the lane owned here, or says who owns it.
 func (l *lane) claim(ctx context.Context) error {
 	l.mu.Lock()
 	mine := l.mine || len(l.asks) > 0
 	l.mu.Unlock()
-	owner, err := l.q.claim(ctx, l.token, mine)
+	by, err := l.q.claim(ctx, l.token, mine)
 	if err != nil {
 		return err
 	}
-	own, unsure := owner == l.q.current(), uint64(0)
-	if own {
-		if unsure, err = l.q.handedOver(ctx, l.token); err != nil {
-			return err // it is found to be owned the next time
+	own := by.owner == l.q.current()
+	var fresh, touched uint64
+	if own { // after an error it is found to be owned the next time
+		info, err := l.q.info(ctx, l.q.jobs)
+		if err != nil {
+			return err
 		}
+		if touched, err = l.q.touched(ctx, l.token, info.Created); err != nil {
+			return err
+		}
+		fresh = info.State.LastSeq + 1
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.mine = own; !own {
-		l.owner = owner
+		l.owner = by.owner
 		return nil
 	}
-	l.own(unsure)
+	l.own(by.seq, fresh, min(touched, fresh))
 	return nil
 }
 
-// own is called with the lane locked when the lane is owned.
-func (l *lane) own(unsure uint64) {
+// own is called with the lane locked when the lane is owned. What was stored before fresh may be settled, and replicas
+// may still show what was before touched.
+func (l *lane) own(claim, fresh, touched uint64) {
 	l.owned, l.owner, l.mine, l.since, l.idleSince = true, "", true, time.Now(), time.Now()
-	l.unsure, l.headRead, l.ran = max(l.unsure, unsure), false, 0
+	l.claimed, l.fresh, l.touched, l.complete, l.ran = claim, fresh, max(l.touched, touched), false, 0
 	l.mostDead.Store(-1)
 	l.reread()
+	if l.wanted != "" {
+		time.AfterFunc(slice, l.yield)
+	}
 }
 
 // adoptable reports whether the lane opened before owns it. Called with the lane locked.
@@ -214,30 +238,41 @@ func (l *lane) adopt() {
 	defer l.before.mu.Unlock()
 	if l.before.owned && !l.before.serving {
 		l.before.owned = false
-		l.own(max(l.before.unsure, l.before.seen))
+		l.own(l.before.claimed, max(l.before.fresh, l.before.touched), l.before.touched)
 	}
 }
 
-// leave lets others own the lane.
+// leave lets others own the lane. Whether or not the servers answer, this worker does not own it any more until it has
+// claimed it again.
 func (l *lane) leave() error {
 	l.mu.Lock()
 	l.dropHeld()
-	seen := max(l.seen, l.unsure)
-	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
-	err := l.q.giveUp(ctx, l.token, seen)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	l.owned, l.mine = false, false
-	if l.yielding {
-		l.yielding = false
-		l.wait(slice) // the other one claims it first
+	l.owned, l.leaving = false, true
+	claim, touched, timeout := l.claimed, l.touched, l.q.config.Timeout
+	if l.stopped {
+		timeout = leaveTime
 	}
 	l.setBusy(false)
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(l.q.ctx, timeout)
+	defer cancel()
+	err := l.q.giveUp(ctx, l.token, claim, touched)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil:
+		l.leaving, l.mine = false, false
+		l.recovered()
+	case l.stopped:
+		l.leaving = false
+		l.q.giveUpLater(l.token, claim)
+	default:
+		return err
+	}
+	if l.yielding {
+		l.yielding = false
+		l.wait(wantedTime) // the other one claims it first
+	}
 	return nil
 }
 
@@ -245,10 +280,11 @@ func (l *lane) leave() error {
 func (l *lane) lose() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.leaving = false
 	if l.owned {
 		l.lost()
-		l.step()
 	}
+	l.step()
 }
 
 // lost is called with the lane locked.
@@ -275,74 +311,4 @@ func (l *lane) setBusy(busy bool) {
 	} else {
 		l.q.worker.busy.Add(-1)
 	}
-}
-
-// request asks the owner of the lane to yield it.
-func (l *lane) request() {
-	l.mu.Lock()
-	l.asked = time.Now()
-	owner := l.owner
-	l.mu.Unlock()
-	l.q.ask(owner, ask{Op: opYield, Lane: l.token, Worker: l.q.worker.process, Busy: l.q.worker.busy.Load()})
-}
-
-// want is called when another worker, with so many lanes to do, would own the lane.
-func (l *lane) want(worker string, busy int64) {
-	l.q.worker.observe(worker, busy)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.owned && l.wanted == "" {
-		l.wanted, l.wantedAt = worker, time.Now()
-		time.AfterFunc(max(slice-time.Since(l.since), 0), l.yield)
-	}
-}
-
-// yield lets the other worker have the lane if it has less to do, unless the lane has little to do itself, or its jobs
-// take too long to be waited for.
-func (l *lane) yield() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	worker := l.wanted
-	if len(l.held) == 0 && l.ran < fewJobs && time.Since(l.wantedAt) < wantedTime {
-		return // startNext asks again
-	}
-	l.wanted = ""
-	little := len(l.held) == 0 && l.ran < fewJobs
-	if worker == "" || !l.owned || !l.wants() || little || time.Now().Before(l.unwanted) || !l.q.worker.yields(worker, l.busy) {
-		return
-	}
-	l.yielding = true
-	since := l.since
-	time.AfterFunc(slice, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.yielding && l.since.Equal(since) && l.working > 0 {
-			l.yielding, l.unwanted = false, time.Now().Add(unwantedPause)
-		}
-		l.step()
-	})
-	l.step()
-}
-
-// observe takes what another worker says it has to do.
-func (w *worker) observe(worker string, busy int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.loads[worker] = busy
-}
-
-// yields reports whether another worker has less to do, and counts that it has one lane more then. counted says that the
-// lane is one of those with jobs at the moment.
-func (w *worker) yields(worker string, counted bool) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	lanes := w.busy.Load()
-	if !counted {
-		lanes++
-	}
-	if lanes <= w.loads[worker] {
-		return false
-	}
-	w.loads[worker]++
-	return true
 }

@@ -39,8 +39,8 @@ type Config struct {
 	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
 	// election of a leader or a short cut is no error.
 	Timeout time.Duration
-	// KeepDead is how long dead letters are kept at most, whatever a lane's bound says; 0 = 30 days, negative = until they
-	// are discarded.
+	// KeepDead is how long dead letters are kept at most, whatever a lane's bound says; 0 = 30 days, negative = until
+	// they are discarded.
 	KeepDead time.Duration
 	// Logger gets what delays jobs and has no caller: servers that do not answer or refuse, overdue jobs, messages
 	// that cannot be read. nil = slog.Default.
@@ -127,10 +127,11 @@ type Queue struct {
 	worker     worker
 	reader     *jsapi.Reader
 	deleter    *jsapi.Deleter
-	created    time.Time       // when the stream of jobs was; of scan
-	steps      chan struct{}   // has room for as many lanes as ask the servers at a time
-	requests   chan struct{}   // has room for as many removals as are asked for at a time
-	ctx        context.Context // of what the Queue itself runs
+	created    time.Time            // when the stream of jobs was; of scan
+	gone       map[string]time.Time // workers that are, which wrote that they own lanes, and since when; of scan
+	steps      chan struct{}        // has room for as many lanes as ask the servers at a time
+	requests   chan struct{}        // has room for as many removals as are asked for at a time
+	ctx        context.Context      // of what the Queue itself runs
 	end        context.CancelFunc
 	ended      sync.WaitGroup
 }
@@ -163,9 +164,12 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, tokens: map[string]*lane{}, stopped: map[string]*lane{}, bounds: map[string]queue.Bound{}, known: newKnown(), removals: map[uint64]bool{},
-		worker: worker{process: rand.Text(), rescan: make(chan struct{}, 1), loads: map[string]int64{}},
-		steps:  make(chan struct{}, maxSteps), requests: make(chan struct{}, maxSteps),
+		lanes: map[string]*lane{}, tokens: map[string]*lane{}, stopped: map[string]*lane{},
+		bounds: map[string]queue.Bound{}, known: newKnown(), removals: map[uint64]bool{},
+		worker: worker{
+			process: rand.Text(), rescan: make(chan struct{}, 1), loads: map[string]int64{}, closed: map[string]uint64{},
+		},
+		steps: make(chan struct{}, maxSteps), requests: make(chan struct{}, maxSteps),
 	}
 	if q.deleter, err = jsapi.NewDeleter(nc, q.names.jobs()); err != nil {
 		return nil, fmt.Errorf("natsqueue: %w", err)
@@ -232,8 +236,8 @@ func (q *Queue) bound(lane string) queue.Bound {
 	return b
 }
 
-// Open implements queue.Queue. The limit that counts is that of the process that owns the lane. Open succeeds also while
-// no server answers; serving begins when one does.
+// Open implements queue.Queue. The limit that counts is that of the process that owns the lane. Open succeeds also
+// while no server answers; serving begins when one does.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
 	q.register()
 	q.follow()

@@ -129,8 +129,8 @@ func (l *lane) afterRemoving() {
 // them, of about 8 MiB each.
 const mostPurged = 8 << 10
 
-// firstUnsettled is the number before which all plain jobs that were ever stored in the lane are settled. Called with the
-// lane locked.
+// firstUnsettled is the number before which all plain jobs that were ever stored in the lane are settled. Called with
+// the lane locked.
 func (l *lane) firstUnsettled() uint64 {
 	if !l.owned || l.stopped || l.before != nil || l.backlog > mostPurged {
 		return 0 // others may have read what this lane has not, or the request would have the servers load all that waits

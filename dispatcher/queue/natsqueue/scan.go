@@ -148,7 +148,8 @@ func (q *Queue) scan(all bool) error {
 	} else {
 		for _, l := range lanes {
 			var some bool
-			if some, err = found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: 1, NextOf: q.names.subject(kindReady, l.token, wildcard)})); some {
+			ready := jsapi.Query{Seq: 1, NextOf: q.names.subject(kindReady, l.token, wildcard)}
+			if some, err = found(q.get(ctx, q.names.jobs(), ready)); some {
 				waiting[l.token] = 1
 			}
 		}
@@ -201,10 +202,29 @@ func (q *Queue) listLanes(ctx context.Context) (waiting map[string]int, owners m
 	}
 	// Who was registered when its claim was read, and is not any more, is gone.
 	workers, err := countBySubject(ctx, q.workers, q.names.subject(kindWorker, wildcard))
+	if err != nil {
+		return nil, nil, err
+	}
+	gone := map[string]time.Time{}
 	for lane, owner := range owners {
-		if workers[q.names.subject(kindWorker, owner)] == 0 {
-			delete(owners, lane)
+		if workers[q.names.subject(kindWorker, owner)] > 0 {
+			continue
+		}
+		delete(owners, lane)
+		if gone[owner] = q.gone[owner]; gone[owner].IsZero() {
+			gone[owner] = time.Now()
 		}
 	}
-	return waiting, owners, err
+	q.gone = gone
+	q.forgetGone(ctx)
+	return waiting, owners, nil
+}
+
+// forgetGone removes what workers that are gone had written about lanes that nobody has claimed since.
+func (q *Queue) forgetGone(ctx context.Context) {
+	for worker, since := range q.gone {
+		if time.Since(since) >= replicaDelay {
+			_, _ = q.purge(ctx, q.names.workers(), q.names.subject(kindOwner, worker, wildcard), 0)
+		}
+	}
 }

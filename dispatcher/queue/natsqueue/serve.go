@@ -11,24 +11,29 @@ type ownership struct {
 	after   time.Time // next says nothing before it, because the servers did not answer
 	asks    []chan<- purged
 
-	owned    bool
-	mine     bool      // it was owned here last
-	owner    string    // another worker that owns it; "" = perhaps nobody
-	since    time.Time // when it became owned
-	unread   bool      // there may be plain jobs from cursor on
-	loading  bool      // they are being read
-	notes    []note    // what was stored meanwhile, the latest of it
-	cursor   uint64    // the plain jobs before it have been read since the lane is owned
-	backlog  int       // about so many have not been read
-	keyed    bool      // there may be scheduled jobs from keyedOn on
-	keyedOn  uint64
-	seen     uint64 // the greatest cursor there was
-	latest   uint64 // the number this process was notified of last
-	behind   int    // reads in a row that did not find it
-	absent   uint64 // it is not there any more
-	unsure   uint64 // messages before it may be gone although they are read
-	headRead bool
-	busy     bool
+	owned     bool
+	mine      bool      // it was owned here last
+	owner     string    // another worker that owns it; "" = perhaps nobody
+	since     time.Time // when it became owned
+	unread    bool      // there may be plain jobs from cursor on
+	loading   bool      // they are being read
+	notes     []note    // what was stored meanwhile, the latest of it
+	cursor    uint64    // the plain jobs before it have been read since the lane is owned
+	backlog   int       // about so many have not been read
+	keyed     bool      // there may be scheduled jobs from keyedOn on
+	keyedOn   uint64
+	unheld    uint64          // the latest scheduled job this process was notified of and did not take
+	fresh     uint64          // what is before it was stored before the lane became owned
+	touched   uint64          // the least number that is greater than those of all that was here, or at a former owner
+	unsure    uint64          // what is read before it may be removed already: only the leader of the stream knows
+	latest    uint64          // the number this process was notified of last
+	absent    uint64          // it is not there any more
+	reads     int             // changes when all is to be read anew
+	complete  bool            // all that was stored when the lane became owned has been read
+	forgotten map[uint64]bool // what cannot be taken for new although it is read: it was here when reading began, or since
+	leaving   bool            // the servers do not know yet that it is not owned any more
+	claimed   uint64          // the number of the message that says who owns it
+	busy      bool
 
 	yielding bool   // to another worker, so nothing starts
 	wanted   string // by that worker
@@ -66,18 +71,17 @@ const (
 	mostRead = 512
 	// mostNotes bounds the messages kept while a lane is read.
 	mostNotes = 256
-	// behindPause is how long a replica that is behind is given to catch up; it is asked mostBehind times.
-	behindPause = 10 * time.Millisecond
-	mostBehind  = 100
-	// slice is how long a worker owns a lane before it yields to another, and how long it waits then for what runs.
+	// slice is how long a worker owns a lane before it yields to another.
 	slice = 50 * time.Millisecond
+	// yieldTime is how long what runs may take before the lane is kept after all.
+	yieldTime = 2 * slice
 	// fewJobs is how many have to have run before a lane is yielded in which none waits.
 	fewJobs = 16
-	// wantedTime is for how long a lane is wanted.
+	// wantedTime is for how long a lane is wanted, and how long it is left to the one it was yielded to.
 	wantedTime = 2 * askPause
 	// askPause is how often the owner is asked.
 	askPause = 500 * time.Millisecond
-	// unwantedPause is how long a lane is kept whose jobs take longer than slice.
+	// unwantedPause is how long a lane is kept whose jobs take longer than yieldTime.
 	unwantedPause = 2 * time.Second
 )
 
@@ -92,6 +96,8 @@ func (l *lane) next() step {
 		return sweep
 	case now.Before(l.after) || len(l.asks) > 0 && l.owned || !l.owned && l.q.current() == "":
 		return rest
+	case l.leaving:
+		return leave
 	case len(l.asks) > 0:
 		return claim
 	case l.owned && !l.wants() && l.working == 0:
@@ -138,16 +144,12 @@ func (l *lane) serve() {
 			l.warn(toDo, err)
 		}
 		l.mu.Lock()
-		switch {
-		case err == nil:
-			l.startNext()
-			l.signal()
-		case l.stopped && l.owned && l.working == 0:
-			l.owned = false
-			l.q.giveUpLater(l.token)
-		default:
+		if err != nil {
 			l.wait(retryPause)
+			continue
 		}
+		l.startNext()
+		l.signal()
 	}
 	l.serving = false
 	l.signal()

@@ -130,9 +130,9 @@ func (l *lane) setAside(d *delivery, problem error) {
 	}
 }
 
-// A job of a strict lane that is to be retried stays the message it is until its time has come: nothing overtakes it. Its
-// attempts cannot be counted in the message, which does not change, so they are kept beside it, for whichever worker
-// owns the lane next.
+// A job of a strict lane that is to be retried stays the message it is until its time has come: nothing overtakes it.
+// Its attempts cannot be counted in the message, which does not change, so they are kept beside it, for whichever
+// worker owns the lane next.
 
 // headerHead has the number of the message that waits.
 const headerHead = "Tocsin-Head"
@@ -186,24 +186,15 @@ func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
 // prepare does what has to be done before a message may start, and reports whether it may.
 func (l *lane) prepare(d *delivery) bool {
 	number, notBefore := d.Header.Get(headerNumber), l.notBefore(d)
-	if !d.unsure && number == "" && !l.q.isLater(notBefore) {
+	if number == "" && !l.q.isLater(notBefore) {
 		return true
 	}
 	ctx, cancel := l.q.bounded(l.ctx)
 	defer cancel()
 	start, err := true, error(nil)
-	if d.unsure {
-		if start, err = l.q.exists(ctx, d.Sequence); err == nil && !start {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.forget(d)
-			return false
-		}
-		d.unsure = err != nil
-	}
-	if err == nil && number != "" {
-		_, what, markErr := l.q.mark(ctx, number, started)
-		if err = markErr; err == nil && what != started { // it was cancelled
+	if number != "" {
+		var what string
+		if _, what, err = l.q.mark(ctx, number, started); err == nil && what != started { // it was cancelled
 			start, err = false, l.remove(ctx, d)
 		}
 	}

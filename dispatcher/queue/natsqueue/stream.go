@@ -53,7 +53,13 @@ func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, erro
 	for _, one := range []struct {
 		stream *jetstream.Stream
 		config jetstream.StreamConfig
-	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.marks, marksConfig(c)}, {&s.workers, workersConfig(c)}} {
+	}{
+		// Who owned which lane is then known for as long as there are jobs, unless the servers lost it.
+		{&s.workers, workersConfig(c)},
+		{&s.jobs, jobsConfig(c)},
+		{&s.dead, deadConfig(c)},
+		{&s.marks, marksConfig(c)},
+	} {
 		stream, err := ensure(ctx, js, one.config)
 		if err != nil {
 			return s, err
@@ -100,7 +106,8 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Name:        n.jobs(),
 		Description: "Tocsin: deliveries that wait",
 		Subjects: []string{
-			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard), n.subject(kindHead, wildcard),
+			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard),
+			n.subject(kindHead, wildcard),
 		},
 		Retention:         jetstream.WorkQueuePolicy,
 		Storage:           jetstream.FileStorage,
@@ -159,9 +166,11 @@ func marksConfig(c Config) jetstream.StreamConfig {
 func workersConfig(c Config) jetstream.StreamConfig {
 	n := naming(c.Name)
 	return jetstream.StreamConfig{
-		Name:              n.workers(),
-		Description:       "Tocsin: workers and the lanes they own",
-		Subjects:          []string{n.subject(kindWorker, wildcard), n.subject(kindOwner, wildcard, wildcard), n.subject(kindLeft, wildcard)},
+		Name:        n.workers(),
+		Description: "Tocsin: workers and the lanes they own",
+		Subjects: []string{
+			n.subject(kindWorker, wildcard), n.subject(kindOwner, wildcard, wildcard), n.subject(kindLeft, wildcard),
+		},
 		Storage:           jetstream.MemoryStorage,
 		Replicas:          c.Replicas,
 		MaxMsgsPerSubject: 1,

@@ -26,6 +26,7 @@ type worker struct {
 	jobs    atomic.Int64 // jobs that are here
 	begin   sync.Once
 	feed    sync.Once
+	lives   int           // how many registrations there were; of beat
 	rescan  chan struct{} // makes scan look at once; has room for one
 
 	notified atomic.Uint64 // the number of the message this process was notified of last
@@ -35,10 +36,9 @@ type worker struct {
 	id        string    // that of the registration; another one when it was lost
 	since     time.Time // when its last heartbeat was sent
 	seq       uint64    // of that heartbeat
-	lives     int       // how many registrations there were
 	strangers time.Time // before it, only lanes that were this worker's are claimed
 	loads     map[string]int64
-	closed    []string // tokens of lanes that are to be given up when a server answers
+	closed    map[string]uint64 // claims of lanes, by token, that are to be given up when a server answers
 }
 
 // registrationSlack is how much longer the servers keep a worker than it believes them to: they count whole seconds.
@@ -79,7 +79,7 @@ func (q *Queue) keepRegistered() {
 		select {
 		case <-timer.C:
 		case <-q.ctx.Done():
-			q.unregister()
+			q.leaveAll()
 			return
 		}
 		pause := q.config.Lease / 3
@@ -96,63 +96,108 @@ func (q *Queue) keepRegistered() {
 	}
 }
 
-// beat stores a heartbeat. When the last one is too old, or the stream is another than it was, all lanes are lost: it
-// registers anew, and claims them again.
+// beat stores a heartbeat. When the registration is gone, so are all lanes: it registers anew, and claims them again.
 func (q *Queue) beat() error {
 	w := &q.worker
 	ctx, cancel := context.WithTimeout(q.ctx, q.config.Lease)
 	defer cancel()
-	id := q.current()
-	anew := id == ""
-	if anew {
-		q.loseLanes()
-		w.mu.Lock()
-		w.lives++
-		former := w.id
-		id = w.process + "_" + strconv.Itoa(w.lives)
-		w.mu.Unlock()
-		if err := q.evict(ctx, former); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+	w.mu.Lock()
+	id, seq := w.id, w.seq
+	w.mu.Unlock()
+	if id != "" {
+		if renewed, err := q.renew(ctx, id, seq); renewed || err != nil {
 			return err
 		}
+		w.mu.Lock()
+		w.since = time.Time{}
+		w.mu.Unlock()
+		q.loseLanes()
 	}
+	w.lives++
+	id = w.process + "_" + strconv.Itoa(w.lives)
 	sent := time.Now()
-	ttl := max(q.config.Lease.Truncate(time.Second), time.Second) + registrationSlack
-	c, err := q.storeOne(ctx, &nats.Msg{Subject: q.names.subject(kindWorker, id), Header: nats.Header{jetstream.MsgTTLHeader: {ttl.String()}}})
+	c, err := q.storeOne(ctx, q.heartbeat(id))
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
-	lost := !anew && c.seq < w.seq
-	if lost {
-		w.since, w.strangers = time.Time{}, sent.Add(q.config.Lease)
-	} else {
-		w.id, w.since, w.seq = id, sent, c.seq
+	if c.seq < seq { // another stream, which does not know yet what others own
+		w.strangers = sent.Add(q.config.Lease)
 	}
+	w.id, w.since, w.seq = id, sent, c.seq
 	w.mu.Unlock()
-	if lost {
-		return q.beat()
-	}
-	if anew {
-		for _, l := range q.allLanes() {
-			l.wake()
-		}
-	}
+	q.wakeLanes()
 	return nil
+}
+
+func (q *Queue) heartbeat(id string) *nats.Msg {
+	ttl := max(q.config.Lease.Truncate(time.Second), time.Second) + registrationSlack
+	return &nats.Msg{
+		Subject: q.names.subject(kindWorker, id), Header: nats.Header{jetstream.MsgTTLHeader: {ttl.String()}},
+	}
+}
+
+// renew replaces the registration, whose number is seq, and reports false if it is gone. While it stands nobody else
+// takes this worker's lanes: so a heartbeat that comes late renews, and one that comes too late does not.
+func (q *Queue) renew(ctx context.Context, id string, seq uint64) (bool, error) {
+	sent, m := time.Now(), q.heartbeat(id)
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(seq, 10)}
+	for {
+		c, err := q.storeOne(ctx, m)
+		if jsapi.IsConflict(err) { // or an earlier try was stored, and its confirmation lost
+			var last *jetstream.RawStreamMsg
+			last, err = q.get(ctx, q.names.workers(), jsapi.Query{LastOf: m.Subject})
+			switch {
+			case jsapi.IsNotFound(err) || errors.Is(err, jetstream.ErrStreamNotFound):
+				return false, nil
+			case err == nil && last.Sequence == seq: // that try is on its way through the replicas
+				if !jsapi.Sleep(ctx, jsapi.MinPause) {
+					return false, ctx.Err()
+				}
+				continue
+			case err == nil:
+				c.seq = last.Sequence
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		lapsed := q.current() == ""
+		q.worker.mu.Lock()
+		q.worker.since, q.worker.seq = sent, c.seq
+		q.worker.mu.Unlock()
+		if lapsed {
+			q.wakeLanes()
+		}
+		return true, nil
+	}
 }
 
 // loseLanes makes all lanes known to be nobody's.
 func (q *Queue) loseLanes() {
-	for _, l := range q.openLanes() {
+	for _, l := range q.allLanes() {
 		l.lose()
 	}
 }
 
-// unregister gives up everything at once.
-func (q *Queue) unregister() {
+func (q *Queue) wakeLanes() {
+	for _, l := range q.allLanes() {
+		l.wake()
+	}
+}
+
+// unregister ends the registration of a worker. Its lanes are then nobody's.
+func (q *Queue) unregister(ctx context.Context, worker string) error {
+	_, err := q.purge(ctx, q.names.workers(), q.names.subject(kindWorker, worker), 0)
+	return err
+}
+
+// leaveAll gives up everything at once.
+func (q *Queue) leaveAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
 	if id := q.current(); id != "" {
-		_ = q.evict(ctx, id)
+		_ = q.unregister(ctx, id)
 	}
 }
 

@@ -52,8 +52,8 @@ func NewDeleter(nc *nats.Conn, stream string) (*Deleter, error) {
 // Close ends the subscription. Requests whose answers have not come stay without.
 func (d *Deleter) Close() { _ = d.answers.Unsubscribe() }
 
-// Delete deletes the message with that number and calls done once, from another goroutine or at once. nil = it was there
-// and is not any more. After an error it may be there or not.
+// Delete deletes the message with that number and calls done once, from another goroutine or at once. nil = it was
+// there and is not any more. After an error it may be there or not.
 func (d *Deleter) Delete(seq uint64, done func(error)) {
 	d.mu.Lock()
 	if len(d.waiting) >= mostDeletions {

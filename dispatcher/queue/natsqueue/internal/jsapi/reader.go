@@ -64,9 +64,9 @@ func (r *Reader) giveBack(in *inbox) {
 // errTooMany says that more than a thousand subjects match.
 var errTooMany = errors.New("too many subjects")
 
-// Next reads up to n messages of a filter, from number from on and in their order, and says how many more there are. The
-// time of each is in its header. Any replica may answer: one that is behind has not the latest yet, and has still what
-// was removed a moment ago. With wildcards in the filter the server may have to look at all that is stored.
+// Next reads up to n messages of a filter, from number from on and in their order, and says how many more there are.
+// The time of each is in its header. Any replica may answer: one that is behind has not the latest yet, and has still
+// what was removed a moment ago. With wildcards in the filter the server may have to look at all that is stored.
 func (r *Reader) Next(ctx context.Context, filter string, from uint64, n int) (msgs []*jetstream.RawStreamMsg, more int, err error) {
 	return r.read(ctx, map[string]any{"seq": max(from, 1), "next_by_subj": filter, "batch": n})
 }
@@ -130,6 +130,59 @@ func (r *Reader) read(ctx context.Context, request map[string]any) (msgs []*jets
 		if last, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
 			return msgs, 1, fmt.Errorf("stream %s: a message without its number", r.stream)
 		}
-		msgs = append(msgs, &jetstream.RawStreamMsg{Subject: m.Header.Get(jetstream.SubjectHeader), Sequence: last, Header: m.Header, Data: m.Data})
+		subject := m.Header.Get(jetstream.SubjectHeader)
+		msgs = append(msgs, &jetstream.RawStreamMsg{Subject: subject, Sequence: last, Header: m.Header, Data: m.Data})
 	}
+}
+
+// Exist asks the leader of the stream which of some messages are there, all at once.
+func (r *Reader) Exist(ctx context.Context, seqs []uint64) (map[uint64]bool, error) {
+	there := make(map[uint64]bool, len(seqs))
+	if len(seqs) == 0 {
+		return there, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	in, err := r.take()
+	if err != nil {
+		return nil, err
+	}
+	defer r.giveBack(in)
+	asked := make(map[string]uint64, len(seqs))
+	for _, seq := range seqs {
+		in.requests++
+		to := in.prefix + strconv.Itoa(in.requests)
+		asked[to] = seq
+		body := append(strconv.AppendUint([]byte(`{"no_hdr":true,"seq":`), seq, 10), '}')
+		if err := r.nc.PublishRequest(jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+r.stream, to, body); err != nil {
+			return nil, err
+		}
+	}
+	for len(asked) > 0 {
+		m, err := in.answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		seq, ok := asked[m.Subject]
+		if !ok {
+			continue
+		}
+		delete(asked, m.Subject)
+		if m.Header.Get("Status") == strconv.Itoa(Unavailable) {
+			return nil, nats.ErrNoResponders
+		}
+		var answer struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		if err := json.Unmarshal(m.Data, &answer); err != nil {
+			return nil, err
+		}
+		switch e := answer.Error; {
+		case e == nil:
+			there[seq] = true
+		case e.ErrorCode != jetstream.JSErrCodeMessageNotFound:
+			return nil, e
+		}
+	}
+	return there, nil
 }

@@ -20,7 +20,7 @@
 // consumers, so any number of lanes is served. Workers share the lanes, dead letters and schedules, and with natsdedup
 // the window of a route's dedup. The limit of a lane, and the order of a strict one, hold across them: they are its
 // owner's. A worker with more lanes to do than another that wants one of them yields it after 50 ms, if what runs of it
-// ends within as much; so a single lane goes back and forth. One that pauses a lane, or whose Admit says to wait for
+// ends within 100 ms; so a single lane goes back and forth. One that pauses a lane, or whose Admit says to wait for
 // more than a second, leaves the lane to the others once its running jobs have ended. A lane without jobs is left after
 // a lease.
 //
@@ -38,6 +38,10 @@
 // Every worker is sent a copy of each job that becomes ready, so that its owner need not read it: at ten thousand jobs
 // of 1 KiB a second that is 10 MB/s for each.
 //
+// A job that is done keeps its place among those that run until its message is removed, by a majority of the replicas.
+// So a lane runs no more than its limit between two answers of the servers, and what runs again after a kill is no more
+// than that.
+//
 // The clocks of the processes need not agree: delays are counted by the servers' clock, and a NotBefore is a time
 // of it.
 //
@@ -45,9 +49,10 @@
 //
 // Enqueue returns nil once the leader and a majority of the replicas have the job. When a process or a server is
 // killed, a server restarted, or the network cut, nothing acknowledged is lost; what a worker that is gone was
-// running comes back after Config.Lease and a few seconds. Two workers that live run a job once each only if one of
-// them could not tell the servers for a whole lease that it lives, or if servers are cut off from each other: for up to
-// ten seconds, one that is no leader any more may say that a job is there which another has removed.
+// running comes back after Config.Lease and a few seconds. While two workers live, both run a job only if one of them
+// could not tell the servers for a whole lease that it lives, or if servers are cut off from each other: one that leads
+// no longer may say for ten seconds or so that a job is there which has been removed.
+//
 // When power is lost it depends on the servers: by default they call fsync every two minutes, so a single server
 // can lose what it confirmed, and so can three that lose power at the same moment. Run three replicas on separate
 // power, or set sync_interval: always in the servers' jetstream block; that is the operator's to set, no client

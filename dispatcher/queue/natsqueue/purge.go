@@ -286,7 +286,11 @@ func (l *lane) removeOrphans(ctx context.Context, last uint64) error {
 	}
 	last = min(last, latest.Sequence)
 	for after := all.after; after < last; {
-		msgs, more, err := q.reader.Next(ctx, ready, after+1, mostRead)
+		more := 0
+		msgs, err := jsapi.Retry(ctx, func(ctx context.Context) (msgs []*jetstream.RawStreamMsg, err error) {
+			msgs, more, err = q.reader.Next(ctx, ready, after+1, mostRead)
+			return msgs, err
+		})
 		if err != nil {
 			return err
 		}

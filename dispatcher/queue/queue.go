@@ -40,8 +40,7 @@ type Queue interface {
 	Lanes(ctx context.Context) ([]string, error)
 	// Count counts the jobs of a lane.
 	Count(ctx context.Context, lane string) (Counts, error)
-	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish. One that becomes
-	// due meanwhile, to Properties.Precision, may count twice, or start.
+	// Purge removes the waiting jobs of a lane and reports how many there were. Running ones finish.
 	Purge(ctx context.Context, lane string) (int, error)
 	// DeadLetters lists the selected dead letters, the earliest first.
 	DeadLetters(ctx context.Context, s Selection) ([]DeadLetter, error)

@@ -107,7 +107,6 @@ func benchQueue(b *testing.B, nodes, lanes, fanOut int) {
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = lane.Stop(context.Background()) })
 	}
-	awaitConsumers(b, nc, "tocsin-jobs", lanes)
 	produce(b, lanes, fanOut, &done, func(e event.Event, to []int) {
 		jobs := make([]queue.Job, len(to))
 		for i, lane := range to {
@@ -182,17 +181,6 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// awaitConsumers waits until every lane has its consumer: the queue makes them behind Open's back.
-func awaitConsumers(b *testing.B, nc *nats.Conn, stream string, n int) {
-	b.Helper()
-	js, err := jetstream.New(nc)
-	require.NoError(b, err)
-	require.Eventually(b, func() bool {
-		s, err := js.Stream(b.Context(), stream)
-		return err == nil && s.CachedInfo().State.Consumers == n
-	}, time.Minute, 10*time.Millisecond)
-}
-
 // BenchmarkIdleLanes opens lanes and looks at what they cost while nothing happens: at the client and the servers
 // together, which share this process.
 func BenchmarkIdleLanes(b *testing.B) {
@@ -213,7 +201,6 @@ func BenchmarkIdleLanes(b *testing.B) {
 					require.NoError(b, err)
 					b.Cleanup(func() { _ = lane.Stop(context.Background()) })
 				}
-				awaitConsumers(b, nc, "tocsin-jobs", lanes)
 				b.ReportMetric(time.Since(began).Seconds(), "s-to-open")
 				b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(lanes), "goroutines/lane")
 				const watched = 3 * time.Second
@@ -260,5 +247,40 @@ func BenchmarkRestart(b *testing.B) {
 				b.StartTimer()
 			}
 		})
+	}
+}
+
+// BenchmarkBacklog works off a lane's backlog of 1 KiB events. An operation is one delivery.
+func BenchmarkBacklog(b *testing.B) {
+	for _, nodes := range []int{1, 3} {
+		for _, limit := range []int{1, 4, benchLimit} {
+			b.Run(fmt.Sprintf("nodes=%d/limit=%d", nodes, limit), func(b *testing.B) {
+				c := natstest.New(b, nodes)
+				q := openFor(b, store(strconv.Itoa(nodes), "jobs", c.URL()))
+				for n := 0; n < b.N; n += 500 {
+					jobs := make([]queue.Job, min(500, b.N-n))
+					for i := range jobs {
+						jobs[i] = queue.Job{Event: kibibyte(n + i), Lane: "lane", Enqueued: time.Now()}
+					}
+					require.NoError(b, q.Enqueue(b.Context(), jobs...))
+				}
+				var done atomic.Int64
+				all := make(chan struct{})
+				b.ResetTimer()
+				began := cpu(b)
+				lane, err := q.Open("lane", queue.LaneOptions{Limit: limit}, func(context.Context, queue.Job) queue.Disposition {
+					if done.Add(1) == int64(b.N) {
+						close(all)
+					}
+					return queue.Disposition{}
+				})
+				require.NoError(b, err)
+				<-all
+				b.StopTimer()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+				b.ReportMetric(float64(cpu(b)-began)/float64(b.N)/1000, "cpu-µs/delivery")
+				require.NoError(b, lane.Stop(context.Background()))
+			})
+		}
 	}
 }

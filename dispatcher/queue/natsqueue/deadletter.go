@@ -30,13 +30,52 @@ func (q *Queue) deadMessage(j *queue.Job, seq uint64, at time.Time, reason strin
 const longestReason = 2 << 10
 
 // corruptMessage keeps a message that is no job, as it is. DeadLetters does not list it, Count counts it.
-func (q *Queue) corruptMessage(l *lane, seq uint64, msg jetstream.Msg) *nats.Msg {
-	id := "corrupt@" + strconv.FormatUint(seq, 10)
+func (q *Queue) corruptMessage(l *lane, d *delivery) *nats.Msg {
+	id := "corrupt@" + strconv.FormatUint(d.Sequence, 10)
 	return &nats.Msg{
 		Subject: q.names.subject(kindDead, l.token, digest(id)),
 		Header:  nats.Header{jetstream.MsgIDHeader: {id}, headerDeadAt: {formatTime(time.Now())}},
-		Data:    msg.Data(),
+		Data:    d.Data,
 	}
+}
+
+// storeDead stores a dead letter of the lane, after the oldest ones that the lane's bound leaves no room for are gone.
+// The owner of a lane is the only one who adds to them; so it need not count while there cannot be too many.
+func (l *lane) storeDead(ctx context.Context, m *nats.Msg) error {
+	select {
+	case l.deadLock <- struct{}{}:
+		defer func() { <-l.deadLock }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	q, b, subjects := l.q, l.q.bound(l.name), l.q.names.subject(kindDead, l.token, wildcard)
+	if most := l.mostDead.Load(); most < 0 || int(most) >= b.DeadLetters {
+		n, err := jsapi.Count(ctx, q.nc, q.names.dead(), subjects)
+		if err != nil {
+			return err
+		}
+		for ; n >= b.DeadLetters; n-- {
+			oldest, err := q.get(ctx, q.names.dead(), jsapi.Query{Seq: 1, NextOf: subjects})
+			if jsapi.IsNotFound(err) {
+				n = 0
+				break
+			}
+			if err == nil {
+				_, err = q.remove(ctx, q.dead, q.names.dead(), oldest.Sequence)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		l.mostDead.Store(int64(n))
+	}
+	if b.DeadLetterAge > 0 {
+		age := max((b.DeadLetterAge + time.Second - 1).Truncate(time.Second), time.Second)
+		m.Header[jetstream.MsgTTLHeader] = []string{age.String()}
+	}
+	err := q.store(ctx, m)
+	l.mostDead.Add(1)
+	return err
 }
 
 // readDeadLetter is the inverse of deadMessage.
@@ -153,7 +192,7 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	latest, err := q.latestDeadLetter(ctx)
+	last, err := q.lastNumber(ctx, q.dead)
 	if err != nil {
 		return 0, err
 	}
@@ -164,7 +203,7 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 			one.Limit = min(page, s.Limit-removed)
 		}
 		letters, err := q.DeadLetters(ctx, one)
-		letters = slices.DeleteFunc(letters, func(l queue.DeadLetter) bool { return l.Seq > latest })
+		letters = slices.DeleteFunc(letters, func(l queue.DeadLetter) bool { return uint64(l.Seq) > last })
 		if err != nil || len(letters) == 0 {
 			return removed, err
 		}
@@ -181,17 +220,6 @@ func (q *Queue) removeEach(ctx context.Context, s queue.Selection, f func(contex
 			return removed, nil
 		}
 	}
-}
-
-// latestDeadLetter is the number of the dead letter that was stored last.
-func (q *Queue) latestDeadLetter(ctx context.Context) (int64, error) {
-	ctx, cancel := q.bounded(ctx)
-	defer cancel()
-	info, err := jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return q.dead.Info(ctx) })
-	if err != nil {
-		return 0, err
-	}
-	return int64(info.State.LastSeq), nil
 }
 
 func (q *Queue) removeDeadLetter(ctx context.Context, seq uint64) error {

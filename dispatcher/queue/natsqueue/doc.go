@@ -16,18 +16,31 @@
 //
 // # Several workers
 //
-// All workers of a lane share its limit: the number is kept at the servers and the one set last, by whichever
-// process, counts; a worker starts no more than its own number either way. They share the order of a strict lane,
-// the counts, dead letters and schedules, and with natsdedup the window of a route's dedup.
+// Each lane is owned by one worker at a time, which reads its messages itself and runs its jobs; there are no
+// consumers, so any number of lanes is served. Workers share the lanes, dead letters and schedules, and with natsdedup
+// the window of a route's dedup. The limit of a lane, and the order of a strict one, hold across them: they are its
+// owner's. A worker with more lanes to do than another that wants one of them yields it after 50 ms, if what runs of it
+// ends within 100 ms; so a single lane goes back and forth. One that pauses a lane, or whose Admit says to wait for
+// more than a second, leaves the lane to the others once its running jobs have ended. A lane without jobs is left after
+// a lease.
 //
-// Each worker has its own pause, and what Admit says: a route's Rate and circuit breaker, and the time a receiver
-// asked for with Retry-After. One that may start nothing for more than a second leaves the jobs to the others. So
-// with n workers a receiver gets up to n times the Rate, and n probes while it is down. What a channel remembers
-// from one attempt to the next is each worker's own, too: which recipients of a mail have been served, unless
-// email.Config.Progress is a store that all workers share, so a mail of which some recipients were refused for now may
-// go to the others again when another worker retries it; a Slack bot's references, unless slack.BotConfig.References
-// is such a store; and its pace. Without such a store have one recipient per route, or let one worker serve the route
-// and pause it in the others.
+// A worker tells the others every third of Config.Lease that it lives. One that cannot for a whole lease starts nothing
+// more, and the others take its lanes: also those that had nothing running wait for that when a process is killed. Stop
+// the lanes and Close the queue, and there is no wait.
+//
+// What a worker remembers is its own: a route's Rate, circuit breaker, and the time a receiver asked for with
+// Retry-After begin anew when a lane changes its owner. What a channel remembers from one attempt to the next is each
+// worker's own, too: which recipients of a mail have been served, unless email.Config.Progress is a store that all
+// workers share, so a mail of which some recipients were refused for now may go to the others again when another worker
+// retries it; a Slack bot's references, unless slack.BotConfig.References is such a store; and its pace. Without such a
+// store have one recipient per route, or let one worker serve the route and pause it in the others.
+//
+// Every worker is sent a copy of each job that becomes ready, so that its owner need not read it: at ten thousand jobs
+// of 1 KiB a second that is 10 MB/s for each.
+//
+// A job that is done keeps its place among those that run until its message is removed, by a majority of the replicas.
+// So a lane runs no more than its limit between two answers of the servers, and what runs again after a kill is no more
+// than that.
 //
 // The clocks of the processes need not agree: delays are counted by the servers' clock, and a NotBefore is a time
 // of it.
@@ -36,7 +49,10 @@
 //
 // Enqueue returns nil once the leader and a majority of the replicas have the job. When a process or a server is
 // killed, a server restarted, or the network cut, nothing acknowledged is lost; what a worker that is gone was
-// running comes back after Config.Lease, and what was acknowledged to a server that is gone may come once more.
+// running comes back after Config.Lease and a few seconds. While two workers live, both run a job only if one of them
+// could not tell the servers for a whole lease that it lives, or if servers are cut off from each other: one that leads
+// no longer may say for ten seconds or so that a job is there which has been removed.
+//
 // When power is lost it depends on the servers: by default they call fsync every two minutes, so a single server
 // can lose what it confirmed, and so can three that lose power at the same moment. Run three replicas on separate
 // power, or set sync_interval: always in the servers' jetstream block; that is the operator's to set, no client
@@ -53,13 +69,11 @@
 // the job is released after Config.Timeout and delivered again half a minute later, as often tried as before, and
 // each time a line is logged. Done needs no room.
 //
-// A lane serves again by itself after whatever the servers did: its consumer was deleted, a leader changed, they
-// were away. What keeps it from being served is logged once a minute. A running process does not make the stream of
-// jobs again if somebody deleted it, so that a backup can be restored; New does. A consumer that is deleted while
-// jobs run may have them run twice.
+// A lane serves again by itself after whatever the servers did: a leader changed, they were away, they forgot who owns
+// it. What keeps it from being served is logged once a minute. A running process does not make the stream of
+// jobs again if somebody deleted it, so that a backup can be restored; New does.
 //
-// Properties.Urgency is false: the servers deliver a lane in the order stored. A second consumer for urgent jobs
-// would have a limit of its own, and the lane's would bound neither.
+// Properties.Urgency is false: a lane is read in the order stored.
 //
 // Properties.KeyedOrder is false: JetStream has no order by key. Jobs that have an OrderKey in a lane with limit 1,
 // which is what the dispatcher makes of a Strict route, run strictly in order across retries, workers and restarts.
@@ -67,15 +81,22 @@
 // behind the others: enqueue them one by one where that matters. A lane with limit 1 whose jobs have no key starts
 // them in the order stored, and retries come behind those that wait.
 //
+// Properties.DeadBounded is true: a lane keeps 1,000 dead letters unless its bound says otherwise, and none for longer
+// than Config.KeepDead.
+//
 // Properties.Bounded is false: the disk of the servers is the bound, and a Backlog that is set on a route is refused.
 // While it is full Enqueue returns a *StoreError. An event that with 8 KiB for what a retry adds is larger than the
-// servers' max_payload is a *TooLargeError, and nothing of its call is stored: raise max_payload, or send less
-// data.
+// servers' max_payload is a *TooLargeError, and nothing of its call is stored: raise max_payload, or send less data.
 //
 // # What is at the servers
 //
-// Streams <name>-jobs (a work queue), <name>-dead and <name>-marks, which this package makes, versions and keeps to
-// Config; and in the first a durable consumer per lane, which goes after a week without a worker. With three replicas
-// each consumer is a Raft group of its own: hundreds of lanes are fine, thousands are a load; see BenchmarkLanes. Do
+// Streams <name>-jobs, <name>-dead, <name>-marks and <name>-workers, which this package makes, versions and keeps to
+// Config. The last two are in the servers' memory: a message for each worker, for each lane that one owns or, with
+// several replicas, has owned in the last ten minutes, and one for each scheduled job that was started or cancelled
+// lately. A lane that is closed leaves nothing but what waits in it. Workers ask each other below the subjects
+// <name>.ask and <name>.stored, which are in no stream: whoever restricts the account's subjects allows <name>.>. Do
 // not give the stream of jobs limits: what JetStream drops to keep them would be acknowledged jobs.
+//
+// Version 1 of the streams had a consumer for each lane. New deletes those and keeps the jobs; stop all processes of
+// the former version first, or they make consumers again and run the jobs, too.
 package natsqueue

@@ -146,6 +146,22 @@ func (q *Queue) get(ctx context.Context, stream string, query jsapi.Query) (*jet
 	})
 }
 
+// info is what the leader of a stream knows of it.
+func (q *Queue) info(ctx context.Context, s jetstream.Stream) (*jetstream.StreamInfo, error) {
+	ctx, cancel := q.bounded(ctx)
+	defer cancel()
+	return jsapi.Retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return s.Info(ctx) })
+}
+
+// lastNumber is that of the message that was stored last in a stream.
+func (q *Queue) lastNumber(ctx context.Context, s jetstream.Stream) (uint64, error) {
+	info, err := q.info(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}
+
 // exists reports whether a message is still in the stream of jobs.
 func (q *Queue) exists(ctx context.Context, seq uint64) (bool, error) {
 	return found(q.get(ctx, q.names.jobs(), jsapi.Query{Seq: seq}))
@@ -305,7 +321,7 @@ func (q *Queue) storeEach(ctx context.Context, msgs []*nats.Msg) []confirmation 
 			break
 		}
 		if noStream {
-			q.recreateMarks(ctx)
+			q.recreate(ctx)
 		}
 		pause = min(2*pause, jsapi.MaxPause)
 	}

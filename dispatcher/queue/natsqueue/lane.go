@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,116 +12,163 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 )
 
-// lane is an open lane: this process's share of it. The server delivers as many messages as the lane's limit lets
-// all workers have at a time, so a message that arrives can start, unless the limit was lowered or Admit says to
-// wait; then it is held.
+// lane is an open lane. As long as this process owns it, it has the first of its messages here, in their order, and
+// starts them. What is about the servers is done by serve, one step at a time.
 type lane struct {
-	q        *Queue
-	name     string
-	token    string // of subjects
-	consumer string
-	handler  queue.Handler
-	admit    func() time.Duration
-	ctx      context.Context // of the handlers
-	abort    context.CancelFunc
-	running  atomic.Int32  // handlers
-	wake     chan struct{} // makes serve look again; has room for one
-	ended    chan struct{} // closed when serve has returned
+	q       *Queue
+	name    string
+	token   string // of subjects
+	handler queue.Handler
+	admit   func() time.Duration
+	ctx     context.Context // of the handlers
+	abort   context.CancelFunc
+	running atomic.Int32 // handlers
+	// deadLock is held while a dead letter is stored; it has room for one. mostDead is how many there are at most; -1 =
+	// not known.
+	deadLock chan struct{}
+	mostDead atomic.Int64
+	before   *lane // opened before under this name, if its handlers ran on when it was stopped
 
 	mu         sync.Mutex
 	limit      int
 	stopped    bool
-	leaving    bool        // what arrives is given back: the lane is paused or stopped
-	held       []*delivery // not started
-	working    int         // goroutines with a message: preparing it, running it, settling it
+	out        map[uint64]*delivery // all that is here and not settled, by number
+	held       []*delivery          // of these, not started, by number
+	working    int                  // of these, with a goroutine: preparing, running, settling
 	admitTimer *time.Timer
-	holds      int  // calls of Purge, during which nothing starts
-	waiting    bool // Admit said not before the timer
-	resting    bool // and that is so far off that the lane is left to other workers meanwhile
-	warned     time.Time
-	changed    chan struct{}
+	waiting    bool      // Admit said not before the timer
+	resting    bool      // and that is so far off that the lane is left to other workers meanwhile
+	holds      int       // calls of Purge, during which nothing starts and no message is removed
+	orphans    orphans   // jobs that are discarded when they come
+	idleSince  time.Time // when the last one was settled
+
+	ownership
+	removals []*removal // what is to be removed at the servers
+	removing bool       // a goroutine asks for that
+	deleting int        // requests on their way; what is settled meanwhile waits for them
+	retrying int        // and those that are made again
+	changed  chan struct{}
 }
 
 var _ queue.Lane = (*lane)(nil)
 
 func newLane(q *Queue, name string, o queue.LaneOptions, h queue.Handler) *lane {
 	l := &lane{
-		q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		q: q, name: name, token: token(name), handler: h, admit: o.Admit, limit: o.Limit, out: map[uint64]*delivery{},
+		deadLock: make(chan struct{}, 1),
 	}
-	l.consumer = consumerName(l.token)
 	l.ctx, l.abort = context.WithCancel(context.Background())
 	return l
 }
 
-// receive takes a message the server delivered.
-func (l *lane) receive(msg jetstream.Msg) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return // no message of a consumer
-	}
-	d := l.q.inFlight.add(l, msg, meta.Sequence.Stream)
-	if d == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stopped || l.leaving {
-		l.q.release(d, 0)
-		return
-	}
-	if ready := l.preparation(msg, meta); ready != nil {
-		l.working++
-		go l.prepare(d, ready)
-		return
-	}
-	l.offer(d)
+// settling bounds what is done about the outcome of a handler. What is under way when the lane is stopped and its time
+// is up may still succeed, but not make Stop wait for more than its grace.
+func (l *lane) settling() (context.Context, context.CancelFunc) {
+	ctx, cancel := l.q.bounded(context.Background())
+	stop := context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })
+	return ctx, func() { stop(); cancel() }
 }
 
-// restFrom is from which wait on a lane is left to other workers: what it holds counts against the limit of them
-// all, and their Admit may say otherwise. Shorter ones, such as those of a rate, are not worth it.
+// delivery is a message of a lane that this process owns, from when it is read until it is settled.
+type delivery struct {
+	*jetstream.RawStreamMsg
+	state    *head     // of a strict lane's first job
+	at       time.Time // not before, by this process's clock; zero = at once
+	removing bool      // settled, but for the removal of its message
+	purged   atomic.Bool
+}
+
+// keyed reports whether the job has an order key.
+func (d *delivery) keyed() bool { return d.Header.Get(headerOrderKey) != "" }
+
+// scheduled reports whether Cancel finds the job by a key.
+func (d *delivery) scheduled() bool { return d.Header.Get(headerNumber) != "" }
+
+// restFrom is from which wait on a lane is left to other workers: their Admit may say otherwise. Shorter ones, such as
+// those of a rate, are not worth it.
 const restFrom = time.Second
-
-// offer lets a message start, or holds it. Called with the lane locked.
-func (l *lane) offer(d *delivery) {
-	if l.stopped || l.leaving {
-		l.q.release(d, 0)
-		return
-	}
-	l.held = append(l.held, d)
-	l.startNext()
-}
 
 // startNext starts what may start. Called with the lane locked.
 func (l *lane) startNext() {
-	for len(l.held) > 0 && l.working < l.limit && !l.waiting && !l.stopped && l.holds == 0 {
+	for l.owned && !l.stopped && !l.waiting && !l.yielding && l.holds == 0 && l.working+l.leftRunning() < l.limit {
+		i := l.first()
+		if i < 0 || l.q.current() == "" {
+			break
+		}
 		if l.admit != nil {
 			if wait := l.admit(); wait > 0 {
 				l.waiting, l.resting = true, wait > restFrom
 				l.admitTimer = time.AfterFunc(wait, l.admitAgain)
-				if l.resting {
-					l.wakeUp()
-				}
-				return
+				break
 			}
 		}
-		d := l.held[0]
-		l.held[0] = nil
-		l.held = l.held[1:]
+		d := l.held[i]
+		if i == 0 {
+			l.held[0] = nil
+			l.held = l.held[1:]
+		} else {
+			l.held = slices.Delete(l.held, i, i+1)
+		}
 		l.working++
+		if l.ran++; l.ran == fewJobs && l.wanted != "" {
+			time.AfterFunc(max(slice-time.Since(l.since), 0), l.yield)
+		}
 		go l.work(d)
 	}
+	l.setBusy(l.owned && len(l.held)+l.working > 0)
+}
+
+// inOrder is how many of those held come before all that has not been read. Called with the lane locked.
+func (l *lane) inOrder() int {
+	n := len(l.held)
+	for (l.unread || l.loading) && n > 0 && l.held[n-1].Sequence >= l.cursor {
+		n--
+	}
+	return n
+}
+
+// first finds the first job that may start now; -1 = none. Called with the lane locked.
+func (l *lane) first() int {
+	for i, d := range l.held[:l.inOrder()] {
+		switch {
+		case d.at.IsZero() || !time.Now().Before(d.at):
+			return i
+		case l.limit <= 1 && d.keyed():
+			return -1 // it holds the others up
+		}
+	}
+	return -1
+}
+
+// leftRunning is how many jobs run that were started before the lane was opened. Called with the lane locked.
+func (l *lane) leftRunning() int {
+	if l.before == nil {
+		return 0
+	}
+	l.before.mu.Lock()
+	defer l.before.mu.Unlock()
+	return l.before.working + l.before.leftRunning()
+}
+
+// has reports whether a message is here. Called with the lane locked.
+func (l *lane) has(seq uint64) bool {
+	if l.out[seq] != nil {
+		return true
+	}
+	if l.before == nil {
+		return false
+	}
+	l.before.mu.Lock()
+	defer l.before.mu.Unlock()
+	return l.before.has(seq)
 }
 
 // admitAgain is called when Admit is to be asked again.
 func (l *lane) admitAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.resting {
-		l.wakeUp()
-	}
 	l.waiting, l.resting = false, false
-	l.startNext()
+	l.step()
 }
 
 // clearWait forgets what Admit said. Called with the lane locked.
@@ -132,51 +180,16 @@ func (l *lane) clearWait() {
 	}
 }
 
-// warnPause is the least time between two warnings about a lane that say why its jobs wait.
-const warnPause = time.Minute
-
-// warn logs what could not be done so that the lane's jobs wait: at once, and then once in a while for as long
-// as it lasts.
-func (l *lane) warn(toDo string, err error) {
-	if l.ctx.Err() != nil {
+// work runs one job, unless it may not start now.
+func (l *lane) work(d *delivery) {
+	if !l.prepare(d) {
+		l.worked()
 		return
 	}
-	l.mu.Lock()
-	recent := !l.warned.IsZero() && time.Since(l.warned) < warnPause
-	if !recent {
-		l.warned = time.Now()
-	}
-	l.mu.Unlock()
-	if !recent {
-		l.q.config.Logger.Warn("tocsin: the lane is not served until the NATS servers answer", "route", l.name, "to_do", toDo, "error", err)
-	}
-}
-
-// recovered logs the end of what was warned about.
-func (l *lane) recovered() {
-	l.mu.Lock()
-	warned := !l.warned.IsZero()
-	l.warned = time.Time{}
-	l.mu.Unlock()
-	if warned {
-		l.q.config.Logger.Info("tocsin: the lane is served again", "route", l.name)
-	}
-}
-
-// prepare does what has to be done before a message may start, which takes a call of the server.
-func (l *lane) prepare(d *delivery, ready func(*delivery) bool) {
-	if !ready(d) {
-		d = nil
-	}
-	l.worked(d)
-}
-
-// work runs one job.
-func (l *lane) work(d *delivery) {
-	defer l.worked(nil)
 	job, err := l.read(d)
 	if err != nil {
-		l.q.setAside(d, err)
+		l.setAside(d, err)
+		l.worked()
 		return
 	}
 	// A handler that panics, or ends its goroutine as testing's FailNow does, leaves this outcome standing.
@@ -185,30 +198,97 @@ func (l *lane) work(d *delivery) {
 	defer func() {
 		_ = recover()
 		l.running.Add(-1)
+		if out.Action == queue.Done {
+			l.removeLater(d)
+			return
+		}
 		l.settle(d, job, out)
+		l.worked()
 	}()
 	out = l.handler(l.ctx, job)
 }
 
 func (l *lane) read(d *delivery) (queue.Job, error) {
-	msg := d.latest()
-	job, err := readJob(l.name, msg.Headers(), msg.Data())
+	job, err := readJob(l.name, d.Header, d.Data)
 	if err == nil && d.state != nil {
 		d.state.apply(&job)
 	}
 	return job, err
 }
 
-// worked is called at the end of a goroutine with a message, which may start if it is given.
-func (l *lane) worked(prepared *delivery) {
+// worked is called when nothing is done about a job any more.
+func (l *lane) worked() {
+	l.mu.Lock()
+	l.working--
+	l.idleSince = time.Now()
+	l.step()
+	gone := l.gone()
+	l.mu.Unlock()
+	if gone {
+		l.q.left(l)
+	}
+}
+
+// gone reports whether the lane is closed and nothing of it is left. Called with the lane locked.
+func (l *lane) gone() bool {
+	return l.stopped && l.working == 0 && l.deleting+l.retrying == 0 && !l.owned && !l.leaving && !l.serving
+}
+
+// forget drops a message that is settled, or left to whoever owns the lane next. Called with the lane locked.
+func (l *lane) forget(d *delivery) {
+	if l.out[d.Sequence] == d {
+		delete(l.out, d.Sequence)
+		l.q.worker.jobs.Add(-1)
+		if l.forgotten != nil {
+			l.forgotten[d.Sequence] = true
+		}
+	}
+}
+
+// putBack has a message that was not run, or whose outcome cannot be stored, start again after a delay.
+func (l *lane) putBack(d *delivery, delay time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.working--
-	if prepared != nil {
-		l.offer(prepared)
+	if l.out[d.Sequence] != d { // the lane was lost
+		return
 	}
-	l.startNext()
-	l.signal()
+	if l.stopped || !l.owned {
+		l.forget(d)
+		l.reread()
+		return
+	}
+	d.at = time.Time{}
+	if delay > 0 {
+		d.at = time.Now().Add(delay)
+		time.AfterFunc(delay, l.wake)
+	}
+	l.insert(d)
+}
+
+// dropHeld leaves what has not started to whoever owns the lane next. Called with the lane locked.
+func (l *lane) dropHeld() {
+	for _, d := range l.held {
+		l.forget(d)
+	}
+	if len(l.held) > 0 {
+		l.held = nil
+		l.reread()
+	}
+}
+
+// abandon leaves a job whose outcome is not applied to whoever reads its message next.
+func (l *lane) abandon(d *delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(d)
+	l.reread()
+}
+
+// wake has the lane look at what it can do.
+func (l *lane) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.step()
 }
 
 // Limit implements queue.Lane.
@@ -217,17 +297,7 @@ func (l *lane) Limit(n int) {
 	defer l.mu.Unlock()
 	l.limit = n
 	l.clearWait()
-	l.startNext()
-	l.signal()
-	l.wakeUp()
-}
-
-// wakeUp makes serve look again.
-func (l *lane) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.step()
 }
 
 // drainPause and mostDrainPause are how often Drain asks the servers what is due.
@@ -249,7 +319,7 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 			return err
 		}
 		l.mu.Lock()
-		idle, held, paused := l.working == 0, len(l.held) > 0, l.limit <= 0 || l.stopped
+		idle, held, paused := l.working == 0, l.first() >= 0, l.limit <= 0 || l.stopped
 		changed := l.change()
 		l.mu.Unlock()
 		if idle && paused {
@@ -271,43 +341,40 @@ func (l *lane) Drain(ctx context.Context, until time.Time) error {
 	}
 }
 
-// Stop implements queue.Lane. It also waits until the server has what was settled, as long as ctx lasts.
+// Stop implements queue.Lane. It also waits until the servers know that the lane has no owner, as long as ctx lasts and
+// a second at most.
 func (l *lane) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	l.stopped = true
 	l.clearWait()
-	held := l.held
-	l.held = nil
-	l.signal()
+	l.dropHeld()
+	l.step()
 	l.mu.Unlock()
-	for _, d := range held {
-		l.q.release(d, 0)
-	}
-	l.wakeUp()
 	defer l.q.removeLane(l)
-	defer func() { <-l.ended }()
 	defer l.abort()
-	if l.awaitIdle(ctx) {
-		l.q.flush(ctx)
-		return nil
+	idle := func() bool { return l.working == 0 }
+	stopped := l.await(ctx, idle)
+	if !stopped {
+		l.abort()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), queue.StopGrace)
+		defer cancel()
+		if stopped = l.await(grace, idle); !stopped {
+			return &queue.StillRunningError{Lane: l.name, Handlers: int(l.running.Load())}
+		}
 	}
-	l.abort()
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), queue.StopGrace)
+	leave, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	if l.awaitIdle(grace) {
-		l.q.flush(grace)
-		return nil
-	}
-	return &queue.StillRunningError{Lane: l.name, Handlers: int(l.running.Load())}
+	l.await(leave, l.gone)
+	return nil
 }
 
-// awaitIdle waits until nothing works, and reports whether that came before ctx was done.
-func (l *lane) awaitIdle(ctx context.Context) bool {
+// await waits until something is so, and reports whether that came before ctx was done.
+func (l *lane) await(ctx context.Context, so func() bool) bool {
 	for {
 		l.mu.Lock()
-		idle, changed := l.working == 0, l.change()
+		ok, changed := so(), l.change()
 		l.mu.Unlock()
-		if idle {
+		if ok {
 			return true
 		}
 		select {

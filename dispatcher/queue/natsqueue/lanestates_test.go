@@ -58,24 +58,20 @@ func (s *servers) queue(nc *nats.Conn) *natsqueue.Queue {
 	return q
 }
 
-// consumers lists the consumers of the stream of jobs.
-func (s *servers) consumers() (names []string) {
+// forgetOwners removes what is written about workers and the lanes they own.
+func (s *servers) forgetOwners() {
 	s.t.Helper()
-	stream, err := s.js.Stream(s.t.Context(), "q-jobs")
+	stream, err := s.js.Stream(s.t.Context(), "q-workers")
 	require.NoError(s.t, err)
-	list := stream.ConsumerNames(s.t.Context())
-	for name := range list.Name() {
-		names = append(names, name)
-	}
-	require.NoError(s.t, list.Err())
-	return names
+	require.NoError(s.t, stream.Purge(s.t.Context()))
 }
 
-// deleteConsumers deletes them all, as their inactivity does.
-func (s *servers) deleteConsumers() {
+// deleteWorkers deletes the stream of that, as the restart of a single server does.
+func (s *servers) deleteWorkers() {
 	s.t.Helper()
-	for _, name := range s.consumers() {
-		require.NoError(s.t, s.js.DeleteConsumer(s.t.Context(), "q-jobs", name))
+	err := s.js.DeleteStream(s.t.Context(), "q-workers")
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		require.NoError(s.t, err)
 	}
 }
 
@@ -94,9 +90,11 @@ var serverEvents = []struct {
 	act   func(*servers)
 }{
 	{"nothing", 1, func(*servers) {}},
-	{"consumer deleted", 1, (*servers).deleteConsumers},
-	{"consumer deleted while the worker is cut off", 1, func(s *servers) { s.cutFor(s.deleteConsumers) }},
-	{"consumer deleted twice", 1, func(s *servers) { s.deleteConsumers(); s.deleteConsumers() }},
+	{"owners forgotten", 1, (*servers).forgetOwners},
+	{"owners forgotten while the worker is cut off", 1, func(s *servers) { s.cutFor(s.forgetOwners) }},
+	{"workers deleted", 1, (*servers).deleteWorkers},
+	{"workers deleted while the worker is cut off", 1, func(s *servers) { s.cutFor(s.deleteWorkers) }},
+	{"workers deleted twice", 1, func(s *servers) { s.deleteWorkers(); s.deleteWorkers() }},
 	{"connection lost and back", 1, func(s *servers) { s.cutFor(func() {}) }},
 	{"answers lost", 1, func(s *servers) {
 		s.proxy.CutAnswers()
@@ -120,10 +118,8 @@ var serverEvents = []struct {
 		room()
 	}},
 	{"leader changed", 3, func(s *servers) {
-		_, err := s.direct.RequestWithContext(s.t.Context(), "$JS.API.STREAM.LEADER.STEPDOWN.q-jobs", nil)
-		require.NoError(s.t, err)
-		for _, name := range s.consumers() {
-			_, err := s.direct.RequestWithContext(s.t.Context(), "$JS.API.CONSUMER.LEADER.STEPDOWN.q-jobs."+name, nil)
+		for _, name := range []string{"q-jobs", "q-workers"} {
+			_, err := s.direct.RequestWithContext(s.t.Context(), "$JS.API.STREAM.LEADER.STEPDOWN."+name, nil)
 			require.NoError(s.t, err)
 		}
 	}},
@@ -155,7 +151,7 @@ var laneStates = []struct {
 		l.enqueue("head")
 		<-l.blocked
 	}, func(*stateLane) {}},
-	{"lingering", func(l *stateLane) { l.open(2); l.serves(); l.lane.Limit(0) }, func(l *stateLane) { l.lane.Limit(2) }},
+	{"just paused", func(l *stateLane) { l.open(2); l.serves(); l.lane.Limit(0) }, func(l *stateLane) { l.lane.Limit(2) }},
 	{"away, paused", func(l *stateLane) { l.open(2); l.serves(); l.lane.Limit(0); l.leaves() }, func(l *stateLane) { l.lane.Limit(2) }},
 	{"away, opened paused", func(l *stateLane) { l.open(0) }, func(l *stateLane) { l.lane.Limit(2) }},
 	{"away, resting by Admit", func(l *stateLane) {
@@ -230,13 +226,20 @@ func (l *stateLane) serves() {
 	l.ran.await(l.t, 1)
 }
 
-// leaves waits until the worker asks for no more messages.
+// leaves waits until nobody owns the lane.
 func (l *stateLane) leaves() {
 	l.t.Helper()
-	require.Eventually(l.t, func() bool {
-		c, err := l.js.Consumer(l.t.Context(), "q-jobs", l.name)
-		return err == nil && c.CachedInfo().NumWaiting == 0
-	}, patience, 10*time.Millisecond)
+	require.Eventually(l.t, func() bool { return owners(l.t, l.js, "q", l.name) == 0 }, patience, 10*time.Millisecond)
+}
+
+// owners counts the owners of a lane.
+func owners(t *testing.T, js jetstream.JetStream, name, lane string) int {
+	t.Helper()
+	s, err := js.Stream(t.Context(), name+"-workers")
+	require.NoError(t, err)
+	info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(name+".owner.*."+lane))
+	require.NoError(t, err)
+	return len(info.State.Subjects)
 }
 
 // Whatever the servers do while a lane is in whatever state, a lane that is to be served is served again by itself,

@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// naming makes the names of streams, consumers and subjects from Config.Name. It belongs to the stored form: another
+// naming makes the names of streams and subjects from Config.Name. It belongs to the stored form: another
 // naming needs another version.
 //
 //	<name>.ready.<lane>.job     jobs whose time has come, in the order stored
@@ -26,14 +26,23 @@ import (
 //	<name>.head.<lane>          attempts of the job that holds up a strict lane
 //	<name>.dead.<lane>.<job>    dead letters, in a stream of their own
 //	<name>.mark.<number>        scheduled jobs that were started or cancelled, in a stream of their own
+//	<name>.worker.<worker>      a process that serves lanes, in a stream of their own
+//	<name>.owner.<worker>.<lane>  that it owns the lane, in the same stream
+//	<name>.left.<lane>          what a worker that left the lane may have removed, in the same stream
+//
+// Two more are in no stream:
+//
+//	<name>.stored.<lane>        a job is ready in the lane, or its owner has left it
+//	<name>.ask.<process>        requests of one process to another
 //
 // Only the subjects of message schedules have six tokens, and the last of them is the slot of their time: so those
 // of a time are found without reading the others.
 type naming string
 
-func (n naming) jobs() string  { return string(n) + "-jobs" }
-func (n naming) dead() string  { return string(n) + "-dead" }
-func (n naming) marks() string { return string(n) + "-marks" }
+func (n naming) jobs() string    { return string(n) + "-jobs" }
+func (n naming) dead() string    { return string(n) + "-dead" }
+func (n naming) marks() string   { return string(n) + "-marks" }
+func (n naming) workers() string { return string(n) + "-workers" }
 
 func (n naming) subject(kind string, tokens ...string) string {
 	return string(n) + "." + kind + "." + strings.Join(tokens, ".")
@@ -46,12 +55,17 @@ func (n naming) timedOf(ready string) string {
 
 // The kinds of subjects.
 const (
-	kindReady = "ready"
-	kindLater = "later"
-	kindTimed = "timed"
-	kindHead  = "head"
-	kindDead  = "dead"
-	kindMark  = "mark"
+	kindReady  = "ready"
+	kindLater  = "later"
+	kindTimed  = "timed"
+	kindHead   = "head"
+	kindDead   = "dead"
+	kindMark   = "mark"
+	kindWorker = "worker"
+	kindOwner  = "owner"
+	kindLeft   = "left"
+	kindStored = "stored"
+	kindAsk    = "ask"
 )
 
 const (
@@ -79,17 +93,6 @@ func (n naming) schedules(lane, slot string) string {
 	return string(n) + "." + wildcard + "." + lane + "." + wildcard + "." + wildcard + "." + slot
 }
 
-// longestConsumer keeps the names of consumers, which are files at the server, well below its limit of 255.
-const longestConsumer = 120
-
-// consumerName names the consumer of a lane.
-func consumerName(token string) string {
-	if len(token) <= longestConsumer {
-		return token
-	}
-	return "=h" + digest(token)
-}
-
 // token writes a name as one token of a subject: letters, digits, "-" and "_" as they are, every other byte as "="
 // and two hexadecimal digits, the empty name as "=".
 func token(name string) string {
@@ -99,7 +102,7 @@ func token(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
 		c := name[i]
-		if isPlain(c) {
+		if isWord(c) {
 			b.WriteByte(c)
 			continue
 		}
@@ -108,7 +111,7 @@ func token(name string) string {
 	return b.String()
 }
 
-func isPlain(c byte) bool {
+func isWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
@@ -242,6 +245,13 @@ func (n numbers) String() string {
 		b = append(append(b, ' '), urgent...)
 	}
 	return string(b)
+}
+
+// hasNoTime reports whether numbers have no notBefore, without reading them.
+func hasNoTime(numbers string) bool {
+	_, rest, _ := strings.Cut(numbers, " ")
+	_, rest, _ = strings.Cut(rest, " ")
+	return strings.HasPrefix(rest, "- ")
 }
 
 // readNumbers is the inverse of numbers.String. What a later version appends within the same format is ignored.

@@ -2,9 +2,11 @@ package natsqueue
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -31,13 +33,14 @@ type Config struct {
 	// IDWindow is how long the ids of jobs are known; 0 = 5 min, at least 1 s. The servers keep them in memory,
 	// about 0.2 KiB each.
 	IDWindow time.Duration
-	// Lease is after how long without a heartbeat a worker's jobs are given to others; 0 = 30 s, at least 1 s.
-	// Workers send one every third of it, and expect one of the server every sixth.
+	// Lease is after how long without a heartbeat a worker's lanes are given to others; 0 = 30 s, at least 1 s, and the
+	// same in every process. Workers send a heartbeat every third of it, and look that often for what they missed.
 	Lease time.Duration
 	// Timeout bounds a call whose ctx has no earlier deadline; 0 = 10 s. Meanwhile it is tried again, so an
 	// election of a leader or a short cut is no error.
 	Timeout time.Duration
-	// KeepDead is how long dead letters are kept; 0 = 30 days, negative = until they are discarded.
+	// KeepDead is how long dead letters are kept at most, whatever a lane's bound says; 0 = 30 days, negative = until
+	// they are discarded.
 	KeepDead time.Duration
 	// Logger gets what delays jobs and has no caller: servers that do not answer or refuse, overdue jobs, messages
 	// that cannot be read. nil = slog.Default.
@@ -69,7 +72,7 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Name) > longestName {
 		bad("Name", channel.CodeRange, "is too long", "use at most 32 characters")
 	}
-	if strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 || !isPlain(byte(r)) }) {
+	if strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 || !isWord(byte(r)) }) {
 		bad("Name", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
@@ -107,8 +110,12 @@ type Queue struct {
 	js     jetstream.JetStream
 	streams
 
-	mu    sync.Mutex
-	lanes map[string]*lane // open ones
+	mu      sync.Mutex
+	lanes   map[string]*lane // open ones
+	tokens  map[string]*lane // the same by their tokens
+	stopped map[string]*lane // stopped ones of which something is left
+	opened  []*lane          // that are to be scanned
+	bounds  map[string]queue.Bound
 	// removals are the messages of cancelled jobs that could not be removed, by number.
 	removals map[uint64]bool
 
@@ -117,10 +124,14 @@ type Queue struct {
 	maxPayload atomic.Int64
 	watch      watch
 	known      known
-	inFlight   inFlight
-	acks       *acks
-	settingUp  chan struct{}   // has room for as many consumers as are set up at a time
-	ctx        context.Context // of what the Queue itself runs
+	worker     worker
+	reader     *jsapi.Reader
+	deleter    *jsapi.Deleter
+	created    time.Time            // when the stream of jobs was; of scan
+	gone       map[string]time.Time // workers that are, which wrote that they own lanes, and since when; of scan
+	steps      chan struct{}        // has room for as many lanes as ask the servers at a time
+	requests   chan struct{}        // has room for as many removals as are asked for at a time
+	ctx        context.Context      // of what the Queue itself runs
 	end        context.CancelFunc
 	ended      sync.WaitGroup
 }
@@ -153,28 +164,35 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Queue, error) {
 	}
 	q := &Queue{
 		config: c, names: naming(c.Name), nc: nc, js: js, streams: s, clock: newClock(time.Now()),
-		lanes: map[string]*lane{}, known: newKnown(), inFlight: inFlight{all: map[uint64]*delivery{}},
-		removals: map[uint64]bool{}, acks: newAcks(), settingUp: make(chan struct{}, maxSetUps),
+		lanes: map[string]*lane{}, tokens: map[string]*lane{}, stopped: map[string]*lane{},
+		bounds: map[string]queue.Bound{}, known: newKnown(), removals: map[uint64]bool{},
+		worker: worker{
+			process: rand.Text(), rescan: make(chan struct{}, 1), loads: map[string]int64{}, closed: map[string]uint64{},
+		},
+		steps: make(chan struct{}, maxSteps), requests: make(chan struct{}, maxSteps),
 	}
+	if q.deleter, err = jsapi.NewDeleter(nc, q.names.jobs()); err != nil {
+		return nil, fmt.Errorf("natsqueue: %w", err)
+	}
+	q.reader, q.created = jsapi.NewReader(nc, q.names.jobs()), s.jobs.CachedInfo().Created
 	q.maxPayload.Store(nc.MaxPayload())
 	if err := q.readClock(ctx); err != nil {
 		return nil, setUpError(q.names.jobs(), err)
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
-	q.ended.Go(q.keepLeases)
-	q.ended.Go(q.sendAcks)
 	q.ended.Go(q.watchSchedules)
 	return q, nil
 }
 
-// maxSetUps is how many lanes ask for their consumers at a time: the servers make one after another, and a thousand
-// requests at once would time out and come again.
-const maxSetUps = 16
+// maxSteps is how many requests about lanes are made at a time: more would only wait at the servers, and come again.
+const maxSteps = 64
 
 // Close ends what the Queue itself runs. Stop the lanes first, and close the connection after.
 func (q *Queue) Close() {
 	q.end()
 	q.ended.Wait()
+	q.reader.Close()
+	q.deleter.Close()
 	q.js.CleanupPublisher()
 }
 
@@ -185,39 +203,93 @@ const precision = time.Second
 // Properties implements queue.Queue.
 func (q *Queue) Properties() queue.Properties {
 	return queue.Properties{
-		Durable:    true,
-		Precision:  precision,
-		Scheduling: true,
-		Inspection: true,
+		Durable:     true,
+		Precision:   precision,
+		DeadBounded: true,
+		Scheduling:  true,
+		Inspection:  true,
 		IDWindow: fmt.Sprintf("%v after it was stored; those of finished jobs are forgotten when all servers restart at a time",
 			q.config.IDWindow),
 	}
 }
 
-// Bound implements queue.Queue and changes nothing: the servers' disk is the bound.
-func (*Queue) Bound(string, queue.Bound) {}
+// Bound implements queue.Queue. Of b only DeadLetters and DeadLetterAge have an effect: what waits is bounded by the
+// servers' disk. It is forgotten when the lane is closed.
+func (q *Queue) Bound(lane string, b queue.Bound) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b.DeadLetters == 0 && b.DeadLetterAge == 0 {
+		delete(q.bounds, lane)
+		return
+	}
+	q.bounds[lane] = queue.Bound{DeadLetters: b.DeadLetters, DeadLetterAge: b.DeadLetterAge}
+}
 
-// Open implements queue.Queue. The limit holds for all workers of the lane together: the one set last, by whichever
-// process, counts. A pause (0) is the process's own. It succeeds also while no server answers; serving begins when
-// one does.
+// bound returns the bound of a lane's dead letters.
+func (q *Queue) bound(lane string) queue.Bound {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.bounds[lane]
+	if b.DeadLetters <= 0 {
+		b.DeadLetters = queue.DefaultDeadLetters
+	}
+	return b
+}
+
+// Open implements queue.Queue. The limit that counts is that of the process that owns the lane. Open succeeds also
+// while no server answers; serving begins when one does.
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
+	q.register()
+	q.follow()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lanes[name] != nil {
 		return nil, queue.ErrLaneOpen
 	}
 	l := newLane(q, name, o, h)
-	q.lanes[name] = l
-	go l.serve()
+	l.before = q.stopped[name]
+	delete(q.stopped, name)
+	q.lanes[name], q.tokens[l.token] = l, l
+	q.lookAfter(l)
 	return l, nil
 }
 
-// removeLane makes room for the lane to be opened again.
+// removeLane makes room for a lane that was stopped to be opened again.
 func (q *Queue) removeLane(l *lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lanes[l.name] == l {
-		delete(q.lanes, l.name)
+	if q.lanes[l.name] != l {
+		return
+	}
+	delete(q.lanes, l.name)
+	delete(q.tokens, l.token)
+	delete(q.bounds, l.name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone() || l.before != nil {
+		q.stopped[l.name] = l
+	}
+}
+
+// left is called when nothing is left of a lane that was stopped.
+func (q *Queue) left(gone *lane) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.latestLocked(gone.name)
+	if l == gone && q.stopped[gone.name] == gone {
+		if q.stopped[gone.name] = gone.before; gone.before == nil {
+			delete(q.stopped, gone.name)
+		}
+		return
+	}
+	for ; l != nil; l = l.before {
+		if l.before == gone {
+			l.mu.Lock()
+			l.before = gone.before
+			l.step()
+			l.mu.Unlock()
+			return
+		}
 	}
 }
 
@@ -226,6 +298,57 @@ func (q *Queue) lane(name string) *lane {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[name]
+}
+
+// byToken returns the open lane of that token, or nil.
+func (q *Queue) byToken(token string) *lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tokens[token]
+}
+
+// latest returns the lane of that token that was opened last and is open, or of which something is left; or nil.
+func (q *Queue) latest(token string) *lane {
+	name, err := untoken(token)
+	if err != nil {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.latestLocked(name)
+}
+
+// latestLocked is latest with q locked.
+func (q *Queue) latestLocked(name string) *lane {
+	if l := q.lanes[name]; l != nil {
+		return l
+	}
+	return q.stopped[name]
+}
+
+// openLanes lists the lanes that are open.
+func (q *Queue) openLanes() []*lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Values(q.lanes))
+}
+
+// allLanes lists the lanes that are open, and those of which something is left.
+func (q *Queue) allLanes() []*lane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := slices.Collect(maps.Values(q.lanes))
+	for _, l := range q.lanes {
+		for l = l.before; l != nil; l = l.before {
+			all = append(all, l)
+		}
+	}
+	for _, l := range q.stopped {
+		for ; l != nil; l = l.before {
+			all = append(all, l)
+		}
+	}
+	return all
 }
 
 // bounded gives a call the queue's timeout.

@@ -162,17 +162,6 @@ func (q *Queue) removeCancelled(ctx context.Context) {
 	}
 }
 
-// claimStart says whether a worker may start the scheduled job with this number. One that was started before may: its
-// worker did not settle it.
-func (q *Queue) claimStart(ctx context.Context, d *delivery, number string) (bool, error) {
-	_, what, err := q.mark(ctx, number, started)
-	if err != nil || what == started {
-		return err == nil, err
-	}
-	q.acknowledge(d)
-	return false, nil
-}
-
 // mark writes what is to become of a scheduled job, unless that has been decided. It returns what it is, and
 // whether that is this call's own doing.
 func (q *Queue) mark(ctx context.Context, number, what string) (own bool, is string, err error) {

@@ -23,10 +23,6 @@ const releasePause = 30 * time.Second
 // and no handler's place is taken by what cannot end. When the lane is stopped and its time is up the job runs
 // again, too.
 func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
-	if out.Action == queue.Done {
-		l.q.acknowledge(d)
-		return
-	}
 	if out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero() {
 		j.Attempt++
 		if j.FirstTried.IsZero() {
@@ -42,11 +38,11 @@ func (l *lane) settle(d *delivery, j queue.Job, out queue.Disposition) {
 			return
 		case l.ctx.Err() != nil:
 			log.Warn("tocsin: an outcome could not be stored; the job runs again", "error", err)
-			l.q.inFlight.remove(d)
+			l.abandon(d)
 			return
 		case isFinal(err) && time.Since(began) >= l.q.config.Timeout:
 			log.Error("tocsin: the NATS servers refuse to store an outcome; the job is released and runs again", "error", err)
-			l.q.release(d, releasePause)
+			l.putBack(d, releasePause)
 			return
 		case pause == jsapi.MinPause:
 			log.Warn("tocsin: an outcome is not stored yet", "error", err)
@@ -62,46 +58,41 @@ func isFinal(err error) bool {
 }
 
 func (l *lane) apply(d *delivery, j queue.Job, out queue.Disposition) error {
-	// What is under way when the lane is stopped and its time is up may still succeed, but not make Stop wait for
-	// more than its grace.
-	ctx, cancel := l.q.bounded(context.Background())
+	ctx, cancel := l.settling()
 	defer cancel()
-	defer context.AfterFunc(l.ctx, func() { time.AfterFunc(queue.StopGrace/2, cancel) })()
 	if out.Action != queue.Dead {
 		return l.runAgain(ctx, d, j, max(out.Delay, 0), out.Action == queue.Postpone)
 	}
-	err := l.q.store(ctx, l.q.deadMessage(&j, d.seq, time.Now(), out.Reason))
-	if err == nil {
-		l.q.acknowledge(d)
+	if err := l.storeDead(ctx, l.q.deadMessage(&j, d.Sequence, time.Now(), out.Reason)); err != nil {
+		return err
 	}
-	return err
+	return l.remove(ctx, d)
 }
 
 // runAgain makes a job run again after a delay. A job of a strict lane holds up the lane: its message stays the first.
-// Any other is stored again, behind those that wait, and its old message acknowledged after that: a crash in
-// between repeats the job, and loses nothing.
+// Any other is stored again, behind those that wait, and its old message removed after that: a crash in between repeats
+// the job, and loses nothing.
 func (l *lane) runAgain(ctx context.Context, d *delivery, j queue.Job, delay time.Duration, postponed bool) error {
 	j.NotBefore = time.Time{}
 	if delay > 0 {
 		j.NotBefore = l.q.after(delay)
 	}
 	if l.isStrict(j.OrderKey) {
-		stayed, err := l.q.keepAtHead(ctx, l, d, &j)
+		stayed, err := l.keepAtHead(ctx, d, &j)
 		if stayed || err != nil {
 			return err
 		}
 	}
-	id := followID(&j, d.seq)
+	id := followID(&j, d.Sequence)
 	m := l.q.message(&j, id)
-	if msg := d.latest(); postponed && msg.Headers().Get(headerNumber) != "" {
+	if postponed && d.Header.Get(headerNumber) != "" {
 		// It has not started, so Cancel still has to find it. The number is the same if this has to be done again.
-		m = l.q.keyedMessage(&j, l.q.names.timedOf(msg.Subject()), msg.Subject(), digest(id))
+		m = l.q.keyedMessage(&j, l.q.names.timedOf(d.Subject), d.Subject, digest(id))
 	}
 	if err := l.q.store(ctx, m); err != nil {
 		return err
 	}
-	l.q.acknowledge(d)
-	return nil
+	return l.remove(ctx, d)
 }
 
 // isStrict reports whether a job with this key holds up its lane: one that is ordered, in a lane that runs one at a
@@ -120,27 +111,28 @@ func (q *Queue) after(d time.Duration) time.Time {
 
 const unreadablePause = 30 * time.Second
 
-// setAside deals with a message that is no job this version can read. One of a newer version is left to newer workers;
+// setAside deals with a message that is no job this version can read. One of a newer version is left for newer workers;
 // any other is kept among the dead letters as it is.
-func (q *Queue) setAside(d *delivery, problem error) {
-	l, msg := d.lane, d.latest()
-	q.config.Logger.Error("tocsin: a message of the queue cannot be read", "route", l.name, "seq", d.seq, "error", problem)
+func (l *lane) setAside(d *delivery, problem error) {
+	l.q.config.Logger.Error("tocsin: a message of the queue cannot be read", "route", l.name, "seq", d.Sequence, "error", problem)
 	if errors.Is(problem, errNewer) {
-		q.release(d, unreadablePause)
+		l.putBack(d, unreadablePause)
 		return
 	}
-	ctx, cancel := q.bounded(l.ctx)
+	ctx, cancel := l.q.bounded(l.ctx)
 	defer cancel()
-	if err := q.store(ctx, q.corruptMessage(l, d.seq, msg)); err != nil {
-		q.release(d, unreadablePause)
-		return
+	err := l.storeDead(ctx, l.q.corruptMessage(l, d))
+	if err == nil {
+		err = l.remove(ctx, d)
 	}
-	q.acknowledge(d)
+	if err != nil {
+		l.putBack(d, unreadablePause)
+	}
 }
 
-// A strict lane has at most one message out, and the job that is to be retried stays that message until its time
-// has come: nothing overtakes it. Its attempts cannot be counted in the message, which does not change, so they are
-// kept beside it, for whichever worker gets it next.
+// A job of a strict lane that is to be retried stays the message it is until its time has come: nothing overtakes it.
+// Its attempts cannot be counted in the message, which does not change, so they are kept beside it, for whichever
+// worker owns the lane next.
 
 // headerHead has the number of the message that waits.
 const headerHead = "Tocsin-Head"
@@ -152,23 +144,25 @@ type head struct {
 }
 
 // keepAtHead keeps a job at the head of its lane until its NotBefore. false = its message was purged meanwhile.
-func (q *Queue) keepAtHead(ctx context.Context, l *lane, d *delivery, j *queue.Job) (bool, error) {
+func (l *lane) keepAtHead(ctx context.Context, d *delivery, j *queue.Job) (bool, error) {
+	q := l.q
 	m := &nats.Msg{Subject: q.names.subject(kindHead, l.token), Header: nats.Header{
 		jetstream.MsgRollup: {jetstream.MsgRollupSubject},
 		headerJob:           {numbersOf(j).String()},
-		headerHead:          {strconv.FormatUint(d.seq, 10)},
+		headerHead:          {strconv.FormatUint(d.Sequence, 10)},
 	}}
 	if err := q.store(ctx, m); err != nil {
 		return false, err
 	}
-	if stays, err := q.exists(ctx, d.seq); !stays || err != nil {
+	if stays, err := q.exists(ctx, d.Sequence); !stays || err != nil {
 		return false, err
 	}
 	wait := time.Duration(0)
 	if !j.NotBefore.IsZero() {
 		wait = max(q.clock.until(j.NotBefore), 0)
 	}
-	q.release(d, wait)
+	d.state = &head{seq: d.Sequence, numbers: numbersOf(j)}
+	l.putBack(d, wait)
 	return true, nil
 }
 
@@ -189,40 +183,43 @@ func (q *Queue) headOf(ctx context.Context, lane string) (*head, error) {
 	return &head{seq: seq, numbers: n}, err
 }
 
-// preparation says what has to be done before a message may start; nil = nothing. Called with the lane locked.
-func (l *lane) preparation(msg jetstream.Msg, meta *jetstream.MsgMetadata) func(*delivery) bool {
-	headers := msg.Headers()
-	// The first message of a consumer may have been delivered before, by the lane's previous consumer.
-	again := meta.NumDelivered > 1 || meta.Sequence.Consumer == 1
-	number, ordered := headers.Get(headerNumber), again && l.limit <= 1 && headers.Get(headerOrderKey) != ""
-	n, _ := readNumbers(headers.Get(headerJob)) // work finds what is wrong with it
-	notBefore := n.notBefore
-	if !notBefore.After(meta.Timestamp) {
-		notBefore = time.Time{} // by the servers' clock its time had come when it was written
+// prepare does what has to be done before a message may start, and reports whether it may.
+func (l *lane) prepare(d *delivery) bool {
+	number, notBefore := d.Header.Get(headerNumber), l.notBefore(d)
+	if number == "" && !l.q.isLater(notBefore) {
+		return true
 	}
-	if number == "" && !ordered && !l.q.isLater(notBefore) {
-		return nil
+	ctx, cancel := l.q.bounded(l.ctx)
+	defer cancel()
+	start, err := true, error(nil)
+	if number != "" {
+		var what string
+		if _, what, err = l.q.mark(ctx, number, started); err == nil && what != started { // it was cancelled
+			start, err = false, l.remove(ctx, d)
+		}
 	}
-	return func(d *delivery) bool {
-		ctx, cancel := l.q.bounded(l.ctx)
-		defer cancel()
-		start, err := true, error(nil)
-		if number != "" {
-			start, err = l.q.claimStart(ctx, d, number)
-		}
-		if err == nil && start && ordered {
-			var s *head
-			if s, err = l.q.headOf(ctx, l.token); err == nil && s != nil && s.seq == d.seq {
-				d.state, notBefore = s, s.notBefore
-			}
-		}
-		if err != nil {
-			l.warn("prepare a job", err)
-			l.q.release(d, preparePause)
-			return false
-		}
-		return start && l.awaitTime(ctx, d, notBefore)
+	if err != nil {
+		l.warn("prepare a job", err)
+		l.putBack(d, preparePause)
+		return false
 	}
+	return start && l.awaitTime(ctx, d, notBefore)
+}
+
+// notBefore is the time of a job. When it had come by the servers' clock when the message was written, there is none.
+func (l *lane) notBefore(d *delivery) time.Time {
+	if d.state != nil {
+		return d.state.notBefore
+	}
+	if hasNoTime(d.Header.Get(headerJob)) {
+		return time.Time{}
+	}
+	n, err := readNumbers(d.Header.Get(headerJob))
+	written, err2 := time.Parse(time.RFC3339Nano, d.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil || err2 == nil && !n.notBefore.After(written) { // read finds what is wrong with it
+		return time.Time{}
+	}
+	return n.notBefore
 }
 
 // preparePause is how long a message waits that could not be prepared.
@@ -246,13 +243,15 @@ func (l *lane) awaitTime(ctx context.Context, d *delivery, notBefore time.Time) 
 		return true // work finds the same
 	}
 	if d.state != nil {
-		l.q.release(d, wait)
+		l.putBack(d, wait)
 		return false
 	}
-	if l.q.store(ctx, l.q.message(&job, followID(&job, d.seq))) != nil {
-		l.q.release(d, preparePause)
-		return false
+	err = l.q.store(ctx, l.q.message(&job, followID(&job, d.Sequence)))
+	if err == nil {
+		err = l.remove(ctx, d)
 	}
-	l.q.acknowledge(d)
+	if err != nil {
+		l.putBack(d, preparePause)
+	}
 	return false
 }

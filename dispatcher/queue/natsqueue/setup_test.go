@@ -57,7 +57,7 @@ func TestSetUpIsVersioned(t *testing.T) {
 	nc := natstest.Connect(t, natstest.New(t, 1).URL())
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	for _, c := range []struct{ name, version, found string }{{"newer", "2", "2"}, {"foreign", "", ""}} {
+	for _, c := range []struct{ name, version, found string }{{"newer", "3", "3"}, {"foreign", "", ""}} {
 		config := jetstream.StreamConfig{Name: c.name + "-jobs", Subjects: []string{c.name + ".ready.>"}}
 		if c.version != "" {
 			config.Metadata = map[string]string{"tocsin.version": c.version}

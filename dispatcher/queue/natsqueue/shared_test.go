@@ -59,7 +59,8 @@ func TestPausedWorkerLeavesJobsToOthers(t *testing.T) {
 	assert.Empty(t, started)
 }
 
-// Q10: what a worker has been given counts as running, and what it gave back, by pausing or stopping the lane, as due.
+// Q10: every process counts the same: what its owner holds and has not started is due, also when it gives the lane up by
+// pausing or stopping it.
 func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(queue.Lane){
@@ -82,7 +83,7 @@ func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
 					return assert.NoError(t, err) && c == want
 				}, patience, 20*time.Millisecond, "%v", want)
 			}
-			counts(other, queue.Counts{Running: 3})
+			counts(other, queue.Counts{Due: 3})
 			counts(worker, queue.Counts{Due: 3})
 			end(lane)
 			counts(other, queue.Counts{Due: 3})

@@ -14,15 +14,15 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
 
-// setupVersion is the version of streams, subjects and consumers. A program meets an older one by bringing it up to
-// its own, and refuses a newer one.
-const setupVersion = 1
+// setupVersion is the version of streams and subjects. A program meets an older one by bringing it up to its own, and
+// refuses a newer one. Version 1 had a consumer for each lane and no stream of workers.
+const setupVersion = 2
 
 // leastServer is the first version with message schedules.
 const leastServer = "2.12"
 
 // streams are the queue's streams at the servers.
-type streams struct{ jobs, dead, marks jetstream.Stream }
+type streams struct{ jobs, dead, marks, workers jetstream.Stream }
 
 // haveJetStream asks the servers whether they serve JetStream to this account. No is an answer when it does not
 // change in a moment. When nobody answers and the server that is connected says that it has JetStream, it may be
@@ -53,7 +53,13 @@ func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, erro
 	for _, one := range []struct {
 		stream *jetstream.Stream
 		config jetstream.StreamConfig
-	}{{&s.jobs, jobsConfig(c)}, {&s.dead, deadConfig(c)}, {&s.marks, marksConfig(c)}} {
+	}{
+		// Who owned which lane is then known for as long as there are jobs, unless the servers lost it.
+		{&s.workers, workersConfig(c)},
+		{&s.jobs, jobsConfig(c)},
+		{&s.dead, deadConfig(c)},
+		{&s.marks, marksConfig(c)},
+	} {
 		stream, err := ensure(ctx, js, one.config)
 		if err != nil {
 			return s, err
@@ -63,7 +69,31 @@ func setUp(ctx context.Context, js jetstream.JetStream, c Config) (streams, erro
 		}
 		*one.stream = stream
 	}
-	return s, nil
+	return s, deleteConsumers(ctx, s.jobs)
+}
+
+// deleteConsumers deletes the consumers that a program of version 1 made. While there are any the server has to keep
+// them up to date with each job.
+func deleteConsumers(ctx context.Context, jobs jetstream.Stream) error {
+	if jobs.CachedInfo().State.Consumers == 0 {
+		return nil
+	}
+	names, err := jsapi.Retry(ctx, func(ctx context.Context) (names []string, err error) {
+		list := jobs.ConsumerNames(ctx)
+		for name := range list.Name() {
+			names = append(names, name)
+		}
+		return names, list.Err()
+	})
+	for _, name := range names {
+		if err == nil {
+			_, err = jsapi.Retry(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, jobs.DeleteConsumer(ctx, name) })
+		}
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			err = nil
+		}
+	}
+	return setUpError(jobs.CachedInfo().Config.Name, err)
 }
 
 func metadata() map[string]string {
@@ -76,7 +106,8 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Name:        n.jobs(),
 		Description: "Tocsin: deliveries that wait",
 		Subjects: []string{
-			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard), n.subject(kindHead, wildcard),
+			n.subject(kindReady, fullWildcard), n.subject(kindLater, fullWildcard), n.subject(kindTimed, fullWildcard),
+			n.subject(kindHead, wildcard),
 		},
 		Retention:         jetstream.WorkQueuePolicy,
 		Storage:           jetstream.FileStorage,
@@ -85,8 +116,11 @@ func jobsConfig(c Config) jetstream.StreamConfig {
 		Duplicates:        c.IDWindow,
 		AllowRollup:       true,
 		AllowMsgSchedules: true,
-		AllowDirect:       true, // to count
-		Metadata:          metadata(),
+		AllowDirect:       true, // to read and to count
+		RePublish: &jetstream.RePublish{
+			Source: n.subject(kindReady, wildcard, wildcard), Destination: n.subject(kindStored, "{{wildcard(1)}}"),
+		},
+		Metadata: metadata(),
 	}
 }
 
@@ -104,6 +138,7 @@ func deadConfig(c Config) jetstream.StreamConfig {
 		PersistMode: jetstream.DefaultPersistMode,
 		Replicas:    c.Replicas,
 		AllowDirect: true, // to count
+		AllowMsgTTL: true, // of lanes whose bound has an age
 		MaxAge:      max(c.KeepDead, 0),
 		Duplicates:  window,
 		Metadata:    metadata(),
@@ -126,9 +161,30 @@ func marksConfig(c Config) jetstream.StreamConfig {
 	}
 }
 
-// recreateMarks makes the stream of marks again: a single server that restarts does not even know its name any more.
-func (q *Queue) recreateMarks(ctx context.Context) {
-	_, _ = jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, marksConfig(q.config)) })
+// workersConfig is in memory, so that lanes can be owned while the servers' disk is full. When it is lost, the workers
+// write it again.
+func workersConfig(c Config) jetstream.StreamConfig {
+	n := naming(c.Name)
+	return jetstream.StreamConfig{
+		Name:        n.workers(),
+		Description: "Tocsin: workers and the lanes they own",
+		Subjects: []string{
+			n.subject(kindWorker, wildcard), n.subject(kindOwner, wildcard, wildcard), n.subject(kindLeft, wildcard),
+		},
+		Storage:           jetstream.MemoryStorage,
+		Replicas:          c.Replicas,
+		MaxMsgsPerSubject: 1,
+		AllowMsgTTL:       true,
+		Duplicates:        time.Second, // unused
+		Metadata:          metadata(),
+	}
+}
+
+// recreate makes the streams in memory again: a single server that restarts does not even know their names any more.
+func (q *Queue) recreate(ctx context.Context) {
+	for _, c := range []jetstream.StreamConfig{marksConfig(q.config), workersConfig(q.config)} {
+		_, _ = jsapi.Retry(ctx, func(ctx context.Context) (jetstream.Stream, error) { return ensure(ctx, q.js, c) })
+	}
 }
 
 // ensure makes one stream, or updates it if it is not as wanted.
@@ -143,7 +199,8 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 // same compares what Config decides; the rest goes with the version.
 func same(have, want jetstream.StreamConfig) bool {
 	return have.Metadata[jsapi.VersionKey] == want.Metadata[jsapi.VersionKey] && have.Replicas == want.Replicas &&
-		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect
+		have.Duplicates == want.Duplicates && have.MaxAge == want.MaxAge && have.AllowDirect == want.AllowDirect &&
+		(have.AllowMsgTTL || !want.AllowMsgTTL)
 }
 
 func setUpError(stream string, err error) error {
@@ -155,27 +212,6 @@ func setUpError(stream string, err error) error {
 	}
 	return fmt.Errorf("natsqueue: set up stream %q: %w", stream, err)
 }
-
-// consumerConfig is the consumer that all workers of a lane share. Its limit of unacknowledged messages is what
-// bounds the lane across them.
-func (q *Queue) consumerConfig(l *lane, limit int) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Durable:           l.consumer,
-		Description:       "Tocsin: a lane",
-		FilterSubject:     q.names.subject(kindReady, l.token, wildcard),
-		DeliverPolicy:     jetstream.DeliverAllPolicy,
-		AckPolicy:         jetstream.AckExplicitPolicy,
-		AckWait:           q.config.Lease,
-		MaxDeliver:        -1, // attempts are counted in the job
-		MaxAckPending:     limit,
-		InactiveThreshold: idleConsumer,
-		Metadata:          metadata(),
-	}
-}
-
-// idleConsumer is after how long without a worker the consumer of a lane goes; its jobs stay, and it comes back
-// with the lane.
-const idleConsumer = 7 * 24 * time.Hour
 
 // tooOld reports whether a server of this version lacks message schedules. A version it cannot read is left to the
 // stream's configuration to tell.

@@ -105,14 +105,10 @@ func purgeRule(p *probe) {
 func backlogRule(p *probe) {
 	const jobs, each = 400, 20
 	all := p.jobs("a", jobs)
-	later := p.s.Unit / 10
-	if p.q.Properties().Precision > p.s.Unit { // what becomes due during Purge is told apart no better than that
-		later = time.Hour
-	}
 	for n := range all {
 		switch n % 10 {
 		case 3:
-			all[n].NotBefore = time.Now().Add(later)
+			all[n].NotBefore = time.Now().Add(p.s.Unit / 10)
 		case 7:
 			all[n].Urgent = true
 		}

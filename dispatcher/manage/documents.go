@@ -36,6 +36,10 @@ const (
 // where the store says so. With ctx done they return its error. A tenant is any text of 1 to MaxTenant bytes; others are
 // refused with a *TenantError. Errors contain no content and no credentials. After the store is closed they are
 // ErrClosed. Package managetest checks an implementation.
+//
+// Stores for one process are Memory, and Documents of the queue in package sqlitequeue; for several there are packages
+// folderdocs, natsdocs and postgresdocs. In each of them a deleted document leaves a few bytes, so that its revisions go
+// on. Sealed encrypts what any of them keeps; without it, content is stored as it is.
 type Documents interface {
 	// Get returns a tenant's document as the last Put that returned wrote it, or ErrNotFound. The content is the
 	// caller's to keep and to change.

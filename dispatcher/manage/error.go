@@ -29,7 +29,7 @@ type unchangedError struct{ error }
 
 func (e unchangedError) Unwrap() error { return e.error }
 
-func (unchangedError) Is(target error) bool { return target == ErrUnchanged } //nolint:errorlint // the sentinel itself
+func (unchangedError) Is(target error) bool { return target == ErrUnchanged }
 
 // ConflictError says that another revision is stored than the one expected: read the document again and repeat the
 // edit.
@@ -48,7 +48,7 @@ func (e *ConflictError) Error() string {
 }
 
 // Is reports whether target is ErrUnchanged.
-func (*ConflictError) Is(target error) bool { return target == ErrUnchanged } //nolint:errorlint // the sentinel itself
+func (*ConflictError) Is(target error) bool { return target == ErrUnchanged }
 
 // SizeError says that a document is larger than the store takes.
 type SizeError struct {
@@ -61,7 +61,7 @@ func (e *SizeError) Error() string {
 }
 
 // Is reports whether target is ErrUnchanged.
-func (*SizeError) Is(target error) bool { return target == ErrUnchanged } //nolint:errorlint // the sentinel itself
+func (*SizeError) Is(target error) bool { return target == ErrUnchanged }
 
 // TenantError says that a tenant is empty or longer than MaxTenant.
 type TenantError struct{ Size int } // bytes
@@ -71,7 +71,7 @@ func (e *TenantError) Error() string {
 }
 
 // Is reports whether target is ErrUnchanged.
-func (*TenantError) Is(target error) bool { return target == ErrUnchanged } //nolint:errorlint // the sentinel itself
+func (*TenantError) Is(target error) bool { return target == ErrUnchanged }
 
 // StoreError says that a store could not be read or written. Its text has neither content nor credentials.
 type StoreError struct {

@@ -122,7 +122,7 @@ func (k *Keys) Open(_ context.Context, tenant string, sealed []byte) ([]byte, er
 	}
 	content, err := aead.Open([]byte{}, nil, text, append(sealHead(id), tenant...))
 	if err != nil {
-		return nil, ErrAltered //nolint:nilerr // the cipher's error says no more
+		return nil, ErrAltered
 	}
 	return content, nil
 }

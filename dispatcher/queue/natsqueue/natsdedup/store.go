@@ -18,13 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dedup"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
 )
@@ -72,7 +70,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	if err := c.validate(); err != nil {
+	if err := jsapi.ValidateBucket("natsdedup", "keys", c.Bucket, c.Replicas); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -81,36 +79,14 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: %w", err)
 	}
-	_, err = jsapi.EnsureStream(ctx, js, bucket(c), func(have, want jetstream.StreamConfig) bool { return have.Replicas == want.Replicas })
+	err = jsapi.EnsureBucket(ctx, js, bucket(c))
 	if version, ok := errors.AsType[*jsapi.VersionError](err); ok {
 		return nil, &BucketError{Bucket: c.Bucket, Found: version.Found}
-	}
-	if jsapi.IsNoJetStream(err) {
-		return nil, fmt.Errorf("natsdedup: bucket %q: the NATS servers serve no JetStream to this account: add a jetstream block to "+
-			"their configuration and enable it for the account: %w", c.Bucket, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("natsdedup: bucket %q: %w", c.Bucket, err)
 	}
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
-}
-
-func (c Config) validate() error {
-	var errs []error
-	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
-		errs = append(errs, &channel.ConfigError{Package: "natsdedup", Path: path, Code: code, Problem: problem, Remedy: remedy})
-	}
-	if !jsapi.IsBucketName(c.Bucket) {
-		bad("Bucket", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
-	}
-	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
-		code := channel.CodeInvalid
-		if c.Replicas == 0 {
-			code = channel.CodeMissing
-		}
-		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers keys are stored")
-	}
-	return errors.Join(errs...)
 }
 
 // bucket is the stream of keys that have times to live. The client would also ask for a marker in place of each that has

@@ -16,6 +16,7 @@ type follower struct {
 	store   *Store
 	created time.Time // of the stream; zero = it was not asked for yet
 	through uint64    // the number of the last message that was read
+	whole   bool      // everything up to there was read, and not only what is there by now
 	heads   map[string]manage.Revision
 }
 
@@ -36,6 +37,7 @@ func (f *follower) state(ctx context.Context) (created time.Time, last uint64, e
 // start begins behind the last change.
 func (f *follower) start(ctx context.Context) (err error) {
 	f.created, f.through, err = f.state(ctx)
+	f.whole = true
 	return err
 }
 
@@ -47,15 +49,18 @@ func (f *follower) catchUp(ctx context.Context) (changes []manage.Change, err er
 		return nil, err
 	}
 	if !f.created.IsZero() && (!created.Equal(f.created) || last < f.through) {
-		f.through = 0
+		f.through, f.whole = 0, false
 		clear(f.heads)
 		changes = append(changes, manage.Change{Resync: true})
 	}
 	f.created = created
-	for f.through < last {
+	// The first time it reads until nothing follows. A document that is replaced meanwhile moves behind what was the last
+	// message, and would be missing until the next time.
+	for f.through < last || !f.whole {
 		key, m, err := f.next(ctx)
 		if jsapi.IsNotFound(err) {
-			break // the last ones were removed by hand
+			f.whole = true
+			break
 		}
 		if err != nil {
 			return changes, err

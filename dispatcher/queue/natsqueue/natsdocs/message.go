@@ -105,7 +105,7 @@ func (s *Store) replace(ctx context.Context, c change) (manage.Revision, error) 
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	own := rand.Text()
-	sent, pause, after := false, jsapi.MinPause, time.Duration(0)
+	sent, pause := false, jsapi.MinPause
 	failed := func(err error) (manage.Revision, error) {
 		err = storeError(ctx, c.op, c.tenant, err)
 		if !sent {
@@ -137,12 +137,12 @@ func (s *Store) replace(ctx context.Context, c change) (manage.Revision, error) 
 			return s.js.PublishMsg(one, s.message(c, own), jetstream.WithExpectLastSequencePerSubject(uint64(found.revision)),
 				jetstream.WithRetryAttempts(0))
 		})
+		after := readPause
 		switch {
 		case err == nil:
 			return manage.Revision(ack.Sequence), nil
 		case jsapi.IsConflict(err):
 			// Whose message it was is read next; it may still be on its way through the replicas.
-			after = readPause
 		case jsapi.IsUnanswered(err):
 			sent, after, pause = true, pause, min(2*pause, jsapi.MaxPause)
 		default:

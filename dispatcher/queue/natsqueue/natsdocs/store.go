@@ -21,7 +21,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/internal/watch"
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/jsapi"
@@ -81,7 +80,7 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if c.Poll <= 0 {
 		c.Poll = defaultPoll
 	}
-	if err := c.validate(); err != nil {
+	if err := jsapi.ValidateBucket("natsdocs", "documents", c.Bucket, c.Replicas); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -90,14 +89,9 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, &manage.StoreError{Op: "open", Err: err}
 	}
-	want := jsapi.Bucket(c.Bucket, "Tocsin: documents of tenants", c.Replicas, bucketVersion)
-	_, err = jsapi.EnsureStream(ctx, js, want, func(have, want jetstream.StreamConfig) bool { return have.Replicas == want.Replicas })
+	err = jsapi.EnsureBucket(ctx, js, jsapi.Bucket(c.Bucket, "Tocsin: documents of tenants", c.Replicas, bucketVersion))
 	if version, ok := errors.AsType[*jsapi.VersionError](err); ok {
 		return nil, &BucketError{Bucket: c.Bucket, Found: version.Found}
-	}
-	if jsapi.IsNoJetStream(err) {
-		err = fmt.Errorf("the NATS servers serve no JetStream to this account: add a jetstream block to their configuration and enable it "+
-			"for the account: %w", err)
 	}
 	if err != nil {
 		return nil, &manage.StoreError{Op: "open", Err: err}
@@ -105,24 +99,6 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	s := &Store{js: js, bucket: c.Bucket, timeout: c.Timeout, poll: c.Poll, listing: make(chan struct{}, 1)}
 	s.index = follower{store: s, heads: map[string]manage.Revision{}}
 	return s, nil
-}
-
-func (c Config) validate() error {
-	var errs []error
-	bad := func(path string, code channel.ConfigCode, problem, remedy string) {
-		errs = append(errs, &channel.ConfigError{Package: "natsdocs", Path: path, Code: code, Problem: problem, Remedy: remedy})
-	}
-	if !jsapi.IsBucketName(c.Bucket) {
-		bad("Bucket", channel.CodeInvalid, "has a character that is not allowed", `use letters, digits, "-" and "_"`)
-	}
-	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
-		code := channel.CodeInvalid
-		if c.Replicas == 0 {
-			code = channel.CodeMissing
-		}
-		bad("Replicas", code, "is not 1, 3 or 5", "say on how many servers documents are stored")
-	}
-	return errors.Join(errs...)
 }
 
 // Close closes the channels of Watch and waits for their goroutines. Calls after it are manage.ErrClosed. The connection

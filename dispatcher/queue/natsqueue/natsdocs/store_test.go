@@ -56,7 +56,7 @@ func openChild(store string) (manage.Documents, func() error, error) {
 func open(t *testing.T, url, bucket string, replicas int) *Store {
 	t.Helper()
 	nc := natstest.Connect(t, url, nats.UserInfo("products", password))
-	s, err := New(t.Context(), nc, Config{Bucket: bucket, Replicas: replicas, Timeout: 20 * time.Second, Poll: quick})
+	s, err := New(t.Context(), nc, Config{Bucket: bucket, Replicas: replicas, Timeout: time.Minute, Poll: quick})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s
@@ -79,7 +79,7 @@ func TestConforms(t *testing.T) {
 				},
 				MaxSize: 1<<20 - headroom,
 				Secrets: []string{password},
-				Timeout: time.Minute,
+				Timeout: 2 * time.Minute,
 			}
 			if nodes == 1 {
 				suite.Process = &managetest.Process{

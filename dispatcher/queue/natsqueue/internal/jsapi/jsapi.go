@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -183,24 +182,6 @@ func EnsureStream(
 	}
 	return Retry(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.UpdateStream(ctx, want) })
 }
-
-// Bucket is the stream of a key-value bucket, as the client makes it, with one value for each key.
-func Bucket(name, description string, replicas, version int) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: BucketStream(name), Subjects: []string{"$KV." + name + ".>"}, Description: description,
-		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
-		AllowRollup: true, DenyDelete: true, AllowDirect: true,
-		Metadata: map[string]string{VersionKey: strconv.Itoa(version)},
-	}
-}
-
-// BucketStream is the name of a bucket's stream.
-func BucketStream(bucket string) string { return "KV_" + bucket }
-
-// IsBucketName reports whether a bucket may have that name.
-func IsBucketName(name string) bool { return bucketName.MatchString(name) }
-
-var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
 // Query names one message of a stream: that with number Seq, the first of a subject from Seq on, or the last of a
 // subject. Subjects may have wildcards.

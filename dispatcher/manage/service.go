@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"sync"
 	"time"
 
@@ -128,10 +129,17 @@ func closeAll(all ...any) error {
 	var errs []error
 	seen := map[any]bool{}
 	for _, one := range all {
-		if c, ok := one.(io.Closer); ok && !seen[one] {
-			seen[one] = true
-			errs = append(errs, c.Close())
+		c, ok := one.(io.Closer)
+		if !ok {
+			continue
 		}
+		if reflect.TypeOf(one).Comparable() {
+			if seen[one] {
+				continue
+			}
+			seen[one] = true
+		}
+		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
 }

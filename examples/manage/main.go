@@ -120,7 +120,7 @@ func run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	err = d.play()
-	http.DefaultClient.CloseIdleConnections()
+	d.client.CloseIdleConnections()
 	stop()
 	hosts.Wait()
 	if err == nil {

@@ -82,7 +82,9 @@ func topics() config.Type {
 type topic struct{}
 
 // Send takes everything.
-func (*topic) Send(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }
+func (*topic) Send(context.Context, channel.Delivery) (channel.Receipt, error) {
+	return channel.Receipt{}, nil
+}
 
 // shared is a store that both replicas use: the last one to end closes it, which is this program.
 type shared struct{ manage.Documents }

@@ -160,7 +160,7 @@ func (s *Service) call(ctx context.Context) (context.Context, context.CancelFunc
 
 // applyWait is how long a change waits for sends through channels that it replaces, before it leaves their closing to
 // the next change, or to Shutdown.
-const applyWait = 200 * time.Millisecond
+const applyWait = time.Second
 
 // apply puts a set in force in the place of the one of v. It returns what is in force, and why next is not.
 func (s *Service) apply(ctx context.Context, e config.Engine, v *view, next *config.Set) (*config.Set, error) {

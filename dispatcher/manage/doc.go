@@ -8,8 +8,8 @@
 //	err = service.Dispatch(ctx, event)
 //	err = service.Shutdown(ctx)
 //
-// A [Service] owns Engine, queue, history and health monitor, and their order of start and shutdown. Its methods are for
-// Go; [Service.Handler] offers the same as a JSON API, which openapi.json describes.
+// A [Service] owns Engine, queue, history and health monitor, and their order of start and shutdown. Its methods are
+// for Go; [Service.Handler] offers the same as a JSON API, which openapi.json describes.
 //
 // # The way of a change
 //
@@ -26,7 +26,8 @@
 //
 // No tenant stops the start, or another tenant. A channel that cannot be made any more has its routes paused, so that
 // its events wait; the tenant's other channels run. Of a document that cannot be read, the last one that could stays in
-// force; without one, the tenant's events are held and dispatched again once it can. Neither is overwritten by a change.
+// force; without one, the tenant's events are held and dispatched again once it can. Neither is overwritten by a
+// change.
 //
 // # Secrets
 //
@@ -35,7 +36,7 @@
 //
 // # Stores
 //
-// [Documents] is the contract of a store, and package managetest checks one. [Memory] is in this package, folderdocs and
-// postgresdocs are below it, and those of SQLite and NATS stand beside their queues. [Sealed] encrypts what a store
+// [Documents] is the contract of a store, and package managetest checks one. [Memory] is in this package, folderdocs
+// and postgresdocs are below it, and those of SQLite and NATS stand beside their queues. [Sealed] encrypts what a store
 // keeps, which a Service does by itself.
 package manage

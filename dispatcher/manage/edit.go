@@ -40,7 +40,7 @@ func (s *Service) edit(ctx context.Context, e edit) (v *view, changed bool, err 
 	}
 	defer r.release()
 	for range 1 + maxTries {
-		if s.running.Err() != nil {
+		if s.ending.Load() {
 			return nil, false, newError(CodeShutDown, "the service is shut down", "")
 		}
 		if v, err = s.refresh(ctx, r); err != nil {

@@ -42,7 +42,7 @@ func FuzzRequests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, "http://localhost/v1"+path, strings.NewReader(body))
 		if err != nil || strings.Contains(path, "/test") { // which would send something
-			t.Skip()
+			return
 		}
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("If-Match", "*")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -32,6 +33,7 @@ type Service struct {
 	running context.Context // until Shutdown
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
+	ending  atomic.Bool // Shutdown was called: nothing is changed any more
 	closing sync.Once
 	closed  error
 }
@@ -102,6 +104,7 @@ func (s *Service) endTasks() {
 // Shutdown stops accepting events and changes, delivers what is due (see dispatcher.Engine.Shutdown, whose error it
 // returns), stores the history, and closes channels, queue and stores.
 func (s *Service) Shutdown(ctx context.Context) error {
+	s.ending.Store(true)
 	s.closing.Do(func() {
 		left := s.engine.Shutdown(ctx)
 		s.endTasks()

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +59,33 @@ func BenchmarkEditBesideTenants(b *testing.B) {
 				require.NoError(b, err)
 			}
 			<-stopped
+		})
+	}
+}
+
+// BenchmarkFirstPage lists the first page of a tenant's channels, by how many there are.
+func BenchmarkFirstPage(b *testing.B) {
+	for _, channels := range []int{100, 1000} {
+		b.Run(fmt.Sprint(channels), func(b *testing.B) {
+			var all, routes []string
+			for i := range channels {
+				all = append(all, fmt.Sprintf(`{"type": "webhook", "name": "c%04d", "url": "https://hooks.example/%d"}`, i, i))
+				routes = append(routes, fmt.Sprintf(`{"name": "c%04d", "channel": "c%04d"}`, i, i))
+			}
+			store := manage.NewMemory()
+			content := fmt.Sprintf(`{"version": 1, "document": {"channels": [%s], "routes": [%s]}}`, strings.Join(all, ","), strings.Join(routes, ","))
+			_, err := store.Put(b.Context(), "acme", manage.Record{Content: []byte(content)}, 0)
+			require.NoError(b, err)
+			a := serve(b, options(b, store))
+			h, err := a.Handler(manage.HandlerOptions{Access: func(*http.Request) (manage.Access, error) {
+				return manage.Access{Tenant: "acme", Role: manage.Viewer}, nil
+			}})
+			require.NoError(b, err)
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/notification-channels", nil))
+				require.Equal(b, http.StatusOK, w.Code)
+			}
 		})
 	}
 }

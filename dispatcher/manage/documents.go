@@ -33,24 +33,25 @@ const (
 )
 
 // Documents stores one document for each tenant. All methods are safe for concurrent use, and by several processes
-// where the store says so. With ctx done they return its error. A tenant is any text of 1 to MaxTenant bytes; others are
-// refused with a *TenantError. Errors contain no content and no credentials. After the store is closed they are
+// where the store says so. With ctx done they return its error. A tenant is any text of 1 to MaxTenant bytes; others
+// are refused with a *TenantError. Errors contain no content and no credentials. After the store is closed they are
 // ErrClosed. Package managetest checks an implementation.
 //
 // Stores for one process are Memory, and Documents of the queue in package sqlitequeue; for several there are packages
-// folderdocs, natsdocs and postgresdocs. In each of them a deleted document leaves a few bytes, so that its revisions go
-// on. Sealed encrypts what any of them keeps; without it, content is stored as it is.
+// folderdocs, natsdocs and postgresdocs. In each of them a deleted document leaves a few bytes, so that its revisions
+// go on. Sealed encrypts what any of them keeps; without it, content is stored as it is.
 type Documents interface {
 	// Get returns a tenant's document as the last Put that returned wrote it, or ErrNotFound. The content is the
 	// caller's to keep and to change.
 	Get(ctx context.Context, tenant string) (Record, error)
-	// List returns who has a document, in the order of the tenants' bytes, beginning behind after, at most limit of them;
-	// fewer are the last ones. limit is at least 1. Who has one throughout is in one page of a complete walk, once.
+	// List returns who has a document, in the order of the tenants' bytes, beginning behind after, at most limit of
+	// them; fewer are the last ones. limit is at least 1. Who has one throughout is in one page of a complete walk,
+	// once.
 	List(ctx context.Context, after string, limit int) ([]Head, error)
 	// Put stores a document in the place of the revision expected, which is 0 where there is none, and returns its
 	// revision. It keeps nothing of r. If another one is stored, it is a *ConflictError. Larger content than the store
-	// takes is a *SizeError. After an error that is not ErrUnchanged, it is unknown which of both is stored, or will be:
-	// Get tells, once the call cannot be under way any more.
+	// takes is a *SizeError. After an error that is not ErrUnchanged, it is unknown which of both is stored, or will
+	// be: Get tells, once the call cannot be under way any more.
 	Put(ctx context.Context, tenant string, r Record, expect Revision) (Revision, error)
 	// Delete removes a document of the revision expected, and returns the revision of the removal. Errors are those of
 	// Put: where there is no document, it is a *ConflictError whose Current is 0.

@@ -45,8 +45,8 @@ func (e *KeyError) Error() string {
 }
 
 // NewKeys returns a Sealer that seals with the key of id current. A key has KeySize bytes from a random source, and is
-// copied. An id has 1 to 64 letters, digits, "-", "_" and ".", and is stored in front of each document. Errors are joined
-// *KeyErrors.
+// copied. An id has 1 to 64 letters, digits, "-", "_" and ".", and is stored in front of each document. Errors are
+// joined *KeyErrors.
 func NewKeys(current string, keys map[string][]byte) (*Keys, error) {
 	k := &Keys{current: current, byID: map[string]cipher.AEAD{}}
 	var errs []error
@@ -82,8 +82,8 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// sealMark is the first bytes of what Keys has sealed. Behind it are the length of the key's id in one byte, the id, and
-// nonce, text and tag. Mark, id and tenant are authenticated as well.
+// sealMark is the first bytes of what Keys has sealed. Behind it are the length of the key's id in one byte, the id,
+// and nonce, text and tag. Mark, id and tenant are authenticated as well.
 const sealMark = "tocsin:sealed:1:"
 
 func sealHead(id string) []byte {

@@ -43,7 +43,8 @@ type sealedDocuments struct {
 
 // Sealed returns a store that keeps its documents in another one, sealed. List, Delete and Watch do not open anything,
 // so one document that does not open disturbs nobody else's. Get of it is a *SealError; Put can replace it. Tenants and
-// revisions are not sealed, and a document can be replaced by an older one of the same tenant by whoever may write to d.
+// revisions are not sealed, and a document can be replaced by an older one of the same tenant by whoever may write to
+// d.
 func Sealed(d Documents, s Sealer) Documents { return sealedDocuments{d, s} }
 
 // Get implements Documents.

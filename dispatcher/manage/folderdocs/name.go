@@ -28,8 +28,8 @@ func nameOf(tenant string) string {
 	return hashPrefix + base32Small.EncodeToString(digest[:]) + suffix
 }
 
-// tenantOf is the tenant that a file is named by. whole is false for a long one, which is in the file only. ok is false for
-// a file that is no document by its name.
+// tenantOf is the tenant that a file is named by. whole is false for a long one, which is in the file only. ok is false
+// for a file that is no document by its name.
 func tenantOf(name string) (tenant string, whole, ok bool) {
 	base, ok := strings.CutSuffix(name, suffix)
 	if !ok {

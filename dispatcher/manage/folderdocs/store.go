@@ -1,10 +1,11 @@
 // Package folderdocs stores documents as files in a folder, one for each tenant.
 //
-// Several processes may use a folder: a file in it, "lock", is locked during each change (flock; LockFileEx on Windows),
-// and the system ends the lock of a process that was killed. The folder has to be on a local disk. A change is on the
-// disk when its call returns; after a crash at any moment a document is the old one or the new one. A deleted document
-// leaves a file of one line, so that its revisions go on. A first line of JSON in each file says whose it is; the content
-// follows as it is. Whoever edits the folder by hand removes files, or puts them back from a copy, and leaves "lock".
+// Several processes may use a folder: a file in it, "lock", is locked during each change (flock; LockFileEx on
+// Windows), and the system ends the lock of a process that was killed. The folder has to be on a local disk. A change
+// is on the disk when its call returns; after a crash at any moment a document is the old one or the new one. A deleted
+// document leaves a file of one line, so that its revisions go on. A first line of JSON in each file says whose it is;
+// the content follows as it is. Whoever edits the folder by hand removes files, or puts them back from a copy, and
+// leaves "lock".
 package folderdocs
 
 import (

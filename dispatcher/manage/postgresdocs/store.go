@@ -3,10 +3,10 @@
 //	err := postgresdocs.Migrate(ctx, pool, "")
 //	docs, err := postgresdocs.New(ctx, pool, postgresdocs.Config{})
 //
-// A pooler in transaction mode, as pgbouncer, may be between: no prepared statement, no LISTEN and no session setting is
-// used, whatever the pool's own mode is. Each Watch asks for changes by a counter, which numbers them in the order in
-// which they are committed; so writers wait for each other from the last statement to the commit. A writer that loses
-// its connection lets the others go on after ten seconds.
+// A pooler in transaction mode, as pgbouncer, may be between: no prepared statement, no LISTEN and no session setting
+// is used, whatever the pool's own mode is. Each Watch asks for changes by a counter, which numbers them in the order
+// in which they are committed; so writers wait for each other from the last statement to the commit. A writer that
+// loses its connection lets the others go on after ten seconds.
 package postgresdocs
 
 import (

@@ -64,8 +64,8 @@ func (s *Store) replace(ctx context.Context, c change) (manage.Revision, error) 
 	return 0, storeError(ctx, c.op, c.tenant, err)
 }
 
-// beginQuery begins a transaction that the server ends when nothing more comes: others wait for it. The level is that of
-// PostgreSQL's default, at which a statement sees what was committed while it waited.
+// beginQuery begins a transaction that the server ends when nothing more comes: others wait for it. The level is that
+// of PostgreSQL's default, at which a statement sees what was committed while it waited.
 const beginQuery = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'"
 
 // rollTime bounds a rollback, which is not worth waiting for: the server does it when the connection ends.
@@ -77,8 +77,8 @@ func rollBack(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(ctx)
 }
 
-// write changes the document's row, and then the counter: every transaction takes the two locks in this order, and keeps
-// that of the counter, for which all writers wait, until the commit only.
+// write changes the document's row, and then the counter: every transaction takes the two locks in this order, and
+// keeps that of the counter, for which all writers wait, until the commit only.
 func (s *Store) write(ctx context.Context, tx pgx.Tx, c change) (revision manage.Revision, err error) {
 	content := c.content
 	if content == nil {

@@ -14,8 +14,9 @@ var _ manage.Documents = documents{}
 
 // Documents returns the store of tenants' documents in the queue's file, of up to manage.MaxContent each. The file
 // belongs to one process, so Watch tells what this one has changed, at once. A change is on the disk when its call
-// returns, and is refused, as events are, when it would take the room that outcomes need. A change whose ctx ends during
-// the call may be stored all the same, and is told then. After Close of the queue its calls are manage.ErrClosed.
+// returns, and is refused, as events are, when it would take the room that outcomes need. A change whose ctx ends
+// during the call may be stored all the same, and is told then. After Close of the queue its calls are
+// manage.ErrClosed.
 func (q *Queue) Documents() manage.Documents { return documents{q} }
 
 // Get implements manage.Documents.

@@ -89,9 +89,9 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	return &Store{js: js, bucket: c.Bucket, timeout: c.Timeout}, nil
 }
 
-// bucket is the stream of keys that have times to live. The client would also ask for a marker in place of each that has
-// ended. The server writes it a moment later, and when a new claim came in between, the marker stands behind the claim,
-// which is lost by that.
+// bucket is the stream of keys that have times to live. The client would also ask for a marker in place of each that
+// has ended. The server writes it a moment later, and when a new claim came in between, the marker stands behind the
+// claim, which is lost by that.
 func bucket(c Config) jetstream.StreamConfig {
 	stream := jsapi.Bucket(c.Bucket, "Tocsin: what was delivered", c.Replicas, bucketVersion)
 	stream.AllowMsgTTL = true

@@ -41,8 +41,8 @@ func (f *follower) start(ctx context.Context) (err error) {
 	return err
 }
 
-// catchUp reads what has changed since it last did, keeps it in heads if there are any, and returns it. After an error it
-// returns what was read before that, and the next call goes on from there.
+// catchUp reads what has changed since it last did, keeps it in heads if there are any, and returns it. After an error
+// it returns what was read before that, and the next call goes on from there.
 func (f *follower) catchUp(ctx context.Context) (changes []manage.Change, err error) {
 	created, last, err := f.state(ctx)
 	if err != nil {
@@ -54,8 +54,8 @@ func (f *follower) catchUp(ctx context.Context) (changes []manage.Change, err er
 		changes = append(changes, manage.Change{Resync: true})
 	}
 	f.created = created
-	// The first time it reads until nothing follows. A document that is replaced meanwhile moves behind what was the last
-	// message, and would be missing until the next time.
+	// The first time it reads until nothing follows. A document that is replaced meanwhile moves behind what was the
+	// last message, and would be missing until the next time.
 	for f.through < last || !f.whole {
 		key, m, err := f.next(ctx)
 		if jsapi.IsNotFound(err) {

@@ -1,9 +1,9 @@
 // Package natsdocs stores tenants' documents in a JetStream key-value bucket, for any number of processes.
 //
 // A document's revision is the number of its message in the bucket's stream. Each change is one confirmed write that
-// succeeds only if the document is as it was last read. Reads are answered by the leader of the stream, so they see what
-// was written. A deleted document leaves an empty message. A key is the tenant in base64 (URL alphabet, without padding).
-// A bucket that somebody else made is refused and left as it is.
+// succeeds only if the document is as it was last read. Reads are answered by the leader of the stream, so they see
+// what was written. A deleted document leaves an empty message. A key is the tenant in base64 (URL alphabet, without
+// padding). A bucket that somebody else made is refused and left as it is.
 //
 // With Replicas 3 the documents survive the loss of a server; they are kept in files, with the same limits as package
 // natsqueue describes. A document is one message: the servers' max_payload, 1 MiB unless configured, bounds it; see
@@ -101,8 +101,8 @@ func New(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the channels of Watch and waits for their goroutines. Calls after it are manage.ErrClosed. The connection
-// stays open.
+// Close closes the channels of Watch and waits for their goroutines. Calls after it are manage.ErrClosed. The
+// connection stays open.
 func (s *Store) Close() { s.scope.Close() }
 
 // headroom is what a message has besides the document, at most: headers, in bytes.
@@ -150,8 +150,8 @@ func (s *Store) Get(ctx context.Context, tenant string) (manage.Record, error) {
 	return manage.Record{Revision: m.revision, Content: append([]byte{}, m.content...)}, nil
 }
 
-// List implements manage.Documents. The first call reads every document, one after the other; later ones read those that
-// have changed since.
+// List implements manage.Documents. The first call reads every document, one after the other; later ones read those
+// that have changed since.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]manage.Head, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

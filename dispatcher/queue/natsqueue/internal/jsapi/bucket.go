@@ -38,8 +38,8 @@ func EnsureBucket(ctx context.Context, js jetstream.JetStream, want jetstream.St
 
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
-// ValidateBucket checks a configuration's Bucket and Replicas. It returns joined *channel.ConfigErrors of a package that
-// stores so-called things.
+// ValidateBucket checks a configuration's Bucket and Replicas. It returns joined *channel.ConfigErrors of a package
+// that stores so-called things.
 func ValidateBucket(pkg, things, bucket string, replicas int) error {
 	var errs []error
 	bad := func(path string, code channel.ConfigCode, problem, remedy string) {

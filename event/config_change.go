@@ -8,7 +8,7 @@ import (
 // ConfigChange is what the library's own events say about a change of a tenant's configuration, or about what somebody
 // did with its channels. A filter passes these events only when it names them (see [Filter]).
 type ConfigChange struct {
-	Channel  string `json:"channel,omitempty" doc:"Name of the channel; absent if it is about no single one."`
+	Channel  string `json:"channel" doc:"Name of the channel; empty if it is about no single one."`
 	Actor    string `json:"actor,omitempty" doc:"Who did it, as the host names people and programs."`
 	Revision int64  `json:"revision,omitempty" doc:"Revision of the tenant's configuration since the change; absent if it changed nothing of that."`
 	// Changes have no secrets in them: those are shown as [redacted], and as changed.

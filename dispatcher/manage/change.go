@@ -109,7 +109,7 @@ func (s *Service) announce(ctx context.Context, r *room) {
 	}
 	told := *v
 	told.told = v.isUnfinished()
-	r.view.Store(&told)
+	r.show(&told)
 }
 
 // isUnfinished reports whether stored changes have something left to do, or to be taken out of the store.
@@ -131,7 +131,7 @@ func (s *Service) forget(ctx context.Context, r *room) {
 	}
 	next := *v
 	next.revision, next.applied, next.content, next.told = revision, revision, &c, false
-	r.view.Store(&next)
+	r.show(&next)
 }
 
 // forgetAll is forget for all tenants, so that the next process tells nothing again.

@@ -236,3 +236,22 @@ func TestDeleteOfWhatIsInUse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, status)
 }
+
+// Once it is shut down, nothing is changed.
+func TestNothingIsChangedAfterShutdown(t *testing.T) {
+	t.Parallel()
+	store := manage.NewMemory()
+	s := start(t, options(t, store))
+	create(t, s, priya, webhook("a", "https://hooks.example", ""))
+	s.shutdown(t)
+	before, err := store.Get(t.Context(), "acme")
+	require.NoError(t, err)
+	_, _, err = s.Create(t.Context(), priya, webhook("b", "https://hooks.example", ""))
+	failure(t, err, manage.CodeShutDown)
+	_, err = s.Test(t.Context(), priya, "a", test(event.TypeGrantActive, nil))
+	failure(t, err, manage.CodeShutDown)
+	after, err := store.Get(t.Context(), "acme")
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	assert.NotContains(t, string(after.Content), `"changes"`, "what was told is not told again")
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -199,13 +200,7 @@ func listChannels(c *call) (*reply, error) {
 		out.Total = len(all)
 		first := 0
 		if from.Name != "" {
-			first = len(all)
-			for i, r := range all {
-				if q.behind(r, from) {
-					first = i
-					break
-				}
-			}
+			first = sort.Search(len(all), func(i int) bool { return q.behind(all[i], from) })
 		}
 		page := all[first:min(len(all), first+limit)]
 		if first+limit < len(all) {
@@ -226,5 +221,5 @@ func listChannels(c *call) (*reply, error) {
 
 // behind reports whether a row comes after a cursor.
 func (q ListQuery) behind(r Row, from cursor) bool {
-	return q.compare(r, rank(r), Row{Name: from.Name}, from.Rank) > 0
+	return q.compare(r, rank(r), Row{Name: from.Name, folded: strings.ToLower(from.Name)}, from.Rank) > 0
 }

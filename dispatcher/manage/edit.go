@@ -40,7 +40,7 @@ func (s *Service) edit(ctx context.Context, e edit) (v *view, changed bool, err 
 	}
 	defer r.release()
 	for range 1 + maxTries {
-		if s.running.Err() != nil {
+		if s.ending.Load() {
 			return nil, false, newError(CodeShutDown, "the service is shut down", "")
 		}
 		if v, err = s.refresh(ctx, r); err != nil {
@@ -100,10 +100,10 @@ func (s *Service) try(ctx context.Context, r *room, v *view, e *edit) (_ *view, 
 	if err != nil {
 		s.options.Logger.Error("tocsin: a stored configuration is not in force", "tenant", e.tenant, "error", err)
 		after.applied, after.content, after.problem = v.applied, v.content, "it is stored, but not in force"
-		r.view.Store(after)
+		r.show(after)
 		return after, true, false, nil
 	}
-	r.view.Store(after)
+	r.show(after)
 	s.announce(ctx, r)
 	return r.view.Load(), true, false, nil
 }

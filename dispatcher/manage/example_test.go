@@ -2,79 +2,38 @@ package manage_test
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
-	"log"
-	"net"
-	"net/http"
-	"os"
-	"os/signal"
-	"strings"
-	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 )
 
-// A host's whole wiring: a store, its keys, who may do what, and an orderly end. Everything that the host dispatches
-// goes to the channels that its tenants have made through the API.
-func Example_host() {
-	key := make([]byte, manage.KeySize) // from the host's own vault
-	_, _ = rand.Read(key)
+// Documents are sealed before they are stored, and replaced only if nobody else has changed them since they were read.
+func ExampleSealed() {
+	ctx := context.Background()
+	store := manage.NewMemory() // or a folder, a file of SQLite, PostgreSQL, NATS
+	defer store.Close()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	sealer, err := manage.NewKeys("2026", map[string][]byte{"2026": key})
+	secret := []byte("32 bytes from a random source...") // from a key service or a secret file
+	keys, err := manage.NewKeys("2026-11", map[string][]byte{"2026-11": secret})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	service, err := manage.New(ctx, manage.Options{Documents: manage.NewMemory(), Sealer: sealer})
-	if err != nil {
-		log.Fatal(err)
-	}
-	api, err := service.Handler(manage.HandlerOptions{Access: func(r *http.Request) (manage.Access, error) {
-		tenant, actor, ok := session(r)
-		if !ok {
-			return manage.Access{}, manage.ErrUnauthenticated
-		}
-		return manage.Access{Tenant: tenant, Actor: actor, Role: manage.Editor | manage.Operator}, nil
-	}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	server := &http.Server{Handler: http.StripPrefix("/api", api), ReadHeaderTimeout: 10 * time.Second}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	go func() { _ = server.Serve(listener) }()
-	go func() { _ = service.Run(ctx) }()
+	docs := manage.Sealed(store, keys)
 
-	req, _ := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+"/api/v1/notification-channels/slack-webhook",
-		strings.NewReader(`{"name": "security", "webhook_url": "https://hooks.slack.com/services/T0/B0/x", "event_filters": ["request.break_glass"]}`))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Cookie", "session=priya@acme")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		log.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	fmt.Println(resp.Status)
+	revision, err := docs.Put(ctx, "acme", manage.Record{Content: []byte("channels: {}")}, 0)
+	fmt.Println(revision, err)
 
-	stop() // <-ctx.Done() in a program
-	end, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	_ = server.Shutdown(end)
-	if err := service.Shutdown(end); err != nil {
-		log.Println(err)
-	}
-	// Output: 201 Created
-}
+	stored, err := docs.Get(ctx, "acme")
+	fmt.Printf("%s %v\n", stored.Content, err)
 
-// session stands for the host's own.
-func session(r *http.Request) (tenant, actor string, ok bool) {
-	c, err := r.Cookie("session")
-	if err != nil {
-		return "", "", false
+	_, err = docs.Put(ctx, "acme", manage.Record{Content: []byte("channels: {mail: {}}")}, 0)
+	if conflict, ok := errors.AsType[*manage.ConflictError](err); ok {
+		fmt.Println("somebody else was faster, with revision", conflict.Current)
 	}
-	actor, tenant, ok = strings.Cut(c.Value, "@")
-	return tenant, actor, ok
+	// Output:
+	// 1 <nil>
+	// channels: {} <nil>
+	// somebody else was faster, with revision 1
 }

@@ -155,7 +155,7 @@ func (s *Service) refresh(ctx context.Context, r *room) (*view, error) {
 	next := &view{revision: stored.Revision, applied: stored.Revision, content: c, held: v.held || v.set == nil && s.isHeld(ctx, r.tenant)}
 	if v.content != nil && v.set != nil && bytes.Equal(c.Document, v.content.Document) {
 		next.set, next.problem = v.set, problemOf(v.set)
-		r.view.Store(next)
+		r.show(next)
 		return next, nil
 	}
 	o := s.configOf(r.tenant)
@@ -171,10 +171,10 @@ func (s *Service) refresh(ctx context.Context, r *room) (*view, error) {
 		failed := *v
 		failed.revision, failed.problem = stored.Revision, "it is stored, but not in force"
 		failed.set = next.set
-		r.view.Store(&failed)
+		r.show(&failed)
 		return nil, &Error{Code: CodeUnavailable, Detail: "the configuration is not in force", Err: err}
 	}
-	r.view.Store(next)
+	r.show(next)
 	if next.problem != "" && next.problem != v.problem {
 		s.tell(ctx, r.tenant, event.TypeConfigBroken, event.ConfigChange{Revision: int64(next.revision), Outcome: next.problem})
 	}
@@ -189,7 +189,7 @@ func (s *Service) remove(ctx context.Context, r *room, v *view) (*view, error) {
 		return nil, &Error{Code: CodeUnavailable, Detail: "the configuration is still in force", Err: err}
 	}
 	next.set = set
-	r.view.Store(next)
+	r.show(next)
 	return next, nil
 }
 
@@ -204,7 +204,7 @@ func (s *Service) unreadable(ctx context.Context, r *room, v *view, revision Rev
 			next.held = true
 		}
 	}
-	r.view.Store(&next)
+	r.show(&next)
 	if next.problem != v.problem {
 		s.tell(ctx, r.tenant, event.TypeConfigBroken, event.ConfigChange{Revision: int64(revision), Outcome: next.problem})
 	}

@@ -92,6 +92,6 @@ func (s *Service) endHold(ctx context.Context, r *room) {
 	if s.engine.SetTenant(ctx, r.tenant, v.set.Routes) == nil {
 		next := *v
 		next.held = false
-		r.view.Store(&next)
+		r.show(&next)
 	}
 }

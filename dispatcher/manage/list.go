@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -36,6 +37,7 @@ type Row struct {
 	Broken       string // why it cannot be used; "" = it can
 
 	routes []string
+	folded string // Name in lower case
 }
 
 // The healths of a Row.
@@ -50,25 +52,32 @@ const (
 func (s *Service) List(ctx context.Context, tenant string, q ListQuery, pick func(all []Row) []Row) ([]Row, error) {
 	ctx, cancel := s.call(ctx)
 	defer cancel()
-	v := s.viewOf(tenant)
-	var rows []Row
-	for _, c := range v.document().Channels() {
-		if r := v.row(c); q.matches(r) {
-			rows = append(rows, r)
-		}
+	rows := s.viewOf(tenant).allRows()
+	if q.Text != "" || q.Type != "" || q.State != "" {
+		rows = slices.Collect(func(yield func(Row) bool) {
+			for i := range rows {
+				if q.matches(&rows[i]) && !yield(rows[i]) {
+					return
+				}
+			}
+		})
 	}
 	byHealth := q.Health != "" || q.Sort == "health"
 	if byHealth {
+		rows = slices.Clone(rows)
 		if err := s.fill(ctx, tenant, rows); err != nil {
 			return nil, err
 		}
 		rows = slices.DeleteFunc(rows, func(r Row) bool { return q.Health != "" && q.Health != r.Health })
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return q.compare(a, rank(a), b, rank(b)) })
+	if q.Sort == "health" { // they are in the order of their names
+		slices.SortFunc(rows, func(a, b Row) int { return q.compare(a, rank(a), b, rank(b)) })
+	}
 	if pick != nil {
 		rows = pick(rows)
 	}
 	if !byHealth {
+		rows = slices.Clone(rows) // those of the page
 		if err := s.fill(ctx, tenant, rows); err != nil {
 			return nil, err
 		}
@@ -82,7 +91,7 @@ func (q ListQuery) compare(a Row, rankA int, b Row, rankB int) int {
 	if q.Sort == "health" {
 		order = cmp.Compare(rankA, rankB)
 	}
-	return cmp.Or(order, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
+	return cmp.Or(order, strings.Compare(a.folded, b.folded), strings.Compare(a.Name, b.Name))
 }
 
 // rank orders rows by how much they want somebody's attention.
@@ -96,10 +105,33 @@ func rank(r Row) int {
 	return 2
 }
 
-func (q ListQuery) matches(r Row) bool {
+func (q ListQuery) matches(r *Row) bool {
 	text := strings.ToLower(q.Text)
-	return (text == "" || strings.Contains(strings.ToLower(r.Name), text) || strings.Contains(strings.ToLower(r.Destination), text)) &&
+	return (text == "" || strings.Contains(r.folded, text) || strings.Contains(strings.ToLower(r.Destination), text)) &&
 		(q.Type == "" || q.Type == r.Type) && (q.State == "" || q.State == r.State)
+}
+
+// rows are those of a Set, made when they are first listed, and sorted by name.
+type rows struct {
+	set  *config.Set
+	once sync.Once
+	all  []Row
+}
+
+// allRows lists the tenant's channels by name. Nobody modifies them.
+func (v *view) allRows() []Row {
+	if v.rows == nil {
+		return nil
+	}
+	v.rows.once.Do(func() {
+		for _, c := range v.document().Channels() {
+			r := v.row(c)
+			r.folded = strings.ToLower(r.Name)
+			v.rows.all = append(v.rows.all, r)
+		}
+		slices.SortFunc(v.rows.all, func(a, b Row) int { return ListQuery{}.compare(a, 0, b, 0) })
+	})
+	return v.rows.all
 }
 
 // unused is the state of a channel without a route.

@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 )
 
-// OpenAPI describes the API in OpenAPI 3.1, with channels of the given types; nil = the built-in ones. It is made of the
-// same tables as the API itself.
+// OpenAPI describes the API in OpenAPI 3.1, with channels of the given types; nil = the built-in ones. It is made of
+// the same tables as the API itself.
 func OpenAPI(types *config.Registry) []byte {
 	d := describer{schemas: map[string]any{}, types: types}
 	d.channels()

@@ -3,6 +3,8 @@ package manage_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
@@ -181,4 +183,33 @@ func TestLastGoodDocumentStays(t *testing.T) {
 	status, err := s.Engine().Status(t.Context(), dispatcher.StatusFilter{Tenants: []string{"acme"}})
 	require.NoError(t, err)
 	assert.Len(t, status, 1)
+}
+
+// A receiver that hangs delays neither the edit of its own channel for long, nor anybody else's deliveries.
+func TestHangingReceiverDelaysNobody(t *testing.T) {
+	t.Parallel()
+	s, r := start(t, options(t, manage.NewMemory())), newReceiver(t)
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer hanging.Close()
+	defer close(release)
+	create(t, s, priya, webhook("slow", hanging.URL, ""))
+	create(t, s, priya, webhook("fast", r.url+"/fast", ""))
+	create(t, s, manage.By{Tenant: "globex"}, webhook("other", r.url+"/other", ""))
+	dispatch(t, s, "acme")
+	<-arrived
+	assert.Equal(t, "/fast", r.next(t).path)
+	edited := make(chan error, 1)
+	go func() {
+		_, err := s.Replace(t.Context(), priya, "slow", "", webhook("slow", r.url+"/moved", ""))
+		edited <- err
+	}()
+	dispatch(t, s, "globex")
+	assert.Equal(t, "/other", r.next(t).path)
+	require.NoError(t, <-edited)
+	dispatch(t, s, "acme")
+	assert.ElementsMatch(t, []string{"/fast", "/moved"}, []string{r.next(t).path, r.next(t).path})
 }

@@ -32,6 +32,15 @@ type view struct {
 	problem  string // why the stored revision is not in force, or not as a whole; "" = it is
 	held     bool   // the lane for events of an unreadable document is there
 	told     bool   // the events of content.Changes were dispatched
+	rows     *rows  // of set
+}
+
+// show makes v what is known of the tenant.
+func (r *room) show(v *view) {
+	if v.rows == nil || v.rows.set != v.set {
+		v.rows = &rows{set: v.set}
+	}
+	r.view.Store(v)
 }
 
 // document is the configuration that is in force, or an empty one.

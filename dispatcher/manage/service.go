@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-go/tocsin/channel"
@@ -31,6 +33,7 @@ type Service struct {
 	running context.Context // until Shutdown
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
+	ending  atomic.Bool // Shutdown was called: nothing is changed any more
 	closing sync.Once
 	closed  error
 }
@@ -101,6 +104,7 @@ func (s *Service) endTasks() {
 // Shutdown stops accepting events and changes, delivers what is due (see dispatcher.Engine.Shutdown, whose error it
 // returns), stores the history, and closes channels, queue and stores.
 func (s *Service) Shutdown(ctx context.Context) error {
+	s.ending.Store(true)
 	s.closing.Do(func() {
 		left := s.engine.Shutdown(ctx)
 		s.endTasks()
@@ -128,10 +132,17 @@ func closeAll(all ...any) error {
 	var errs []error
 	seen := map[any]bool{}
 	for _, one := range all {
-		if c, ok := one.(io.Closer); ok && !seen[one] {
-			seen[one] = true
-			errs = append(errs, c.Close())
+		c, ok := one.(io.Closer)
+		if !ok {
+			continue
 		}
+		if reflect.TypeOf(one).Comparable() {
+			if seen[one] {
+				continue
+			}
+			seen[one] = true
+		}
+		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -152,7 +163,7 @@ func (s *Service) call(ctx context.Context) (context.Context, context.CancelFunc
 
 // applyWait is how long a change waits for sends through channels that it replaces, before it leaves their closing to
 // the next change, or to Shutdown.
-const applyWait = 200 * time.Millisecond
+const applyWait = time.Second
 
 // apply puts a set in force in the place of the one of v. It returns what is in force, and why next is not.
 func (s *Service) apply(ctx context.Context, e config.Engine, v *view, next *config.Set) (*config.Set, error) {

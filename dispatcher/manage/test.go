@@ -57,7 +57,7 @@ const (
 // state, with the tenant's guard, and without a retry. The error is nil also when the receiver could not be reached:
 // the result says so. Stored secrets are used for the destination that they are stored for only.
 func (s *Service) Test(ctx context.Context, by By, name string, in TestInput) (TestResult, error) {
-	if s.running.Err() != nil {
+	if s.ending.Load() {
 		return TestResult{}, newError(CodeShutDown, "the service is shut down", "")
 	}
 	v, o := s.viewOf(by.Tenant), s.configOf(by.Tenant)

@@ -30,6 +30,7 @@ type day struct {
 	ctx      context.Context //nolint:containedctx // of the program
 	out      io.Writer
 	replicas []replica
+	client   http.Client
 	events   int
 }
 
@@ -64,7 +65,7 @@ func (d *day) call(r replica, who string, want int, method, path, body string, p
 	for i := 0; i < len(pairs); i += 2 {
 		req.Header.Set(pairs[i], pairs[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return answer{}, err
 	}

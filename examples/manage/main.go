@@ -1,8 +1,9 @@
-// Manage is a small host whose two tenants manage their channels by HTTP, with API keys, while events go out. It runs in
-// two processes' worth of services on one store, and plays an administrator's day against them with real requests: the
-// four creates, a test against a receiver that refuses the connection, an edit that somebody else was faster with,
-// another tenant's name tried, a dead letter redelivered, a secret rotated without a lost delivery, and the second
-// replica that follows. Receivers are real servers on this machine. Nothing to install, nothing leaves the machine.
+// Manage is a small host whose two tenants manage their channels by HTTP, with API keys, while events go out. It runs
+// in two processes' worth of services on one store, and plays an administrator's day against them with real requests:
+// the four creates, a test against a receiver that refuses the connection, an edit that somebody else was faster
+// with, another tenant's name tried, a dead letter redelivered, a secret rotated without a lost delivery, and the
+// second replica that follows. Receivers are real servers on this machine. Nothing to install, nothing leaves the
+// machine.
 package main
 
 import (
@@ -82,7 +83,9 @@ func topics() config.Type {
 type topic struct{}
 
 // Send takes everything.
-func (*topic) Send(context.Context, channel.Delivery) (channel.Receipt, error) { return channel.Receipt{}, nil }
+func (*topic) Send(context.Context, channel.Delivery) (channel.Receipt, error) {
+	return channel.Receipt{}, nil
+}
 
 // shared is a store that both replicas use: the last one to end closes it, which is this program.
 type shared struct{ manage.Documents }
@@ -120,7 +123,7 @@ func run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	err = d.play()
-	http.DefaultClient.CloseIdleConnections()
+	d.client.CloseIdleConnections()
 	stop()
 	hosts.Wait()
 	if err == nil {

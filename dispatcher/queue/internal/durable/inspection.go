@@ -38,14 +38,17 @@ func (q *Queue) Count(ctx context.Context, name string) (queue.Counts, error) {
 
 // Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
 func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
-	if q.find(name) == nil {
+	if q.shared == nil && q.find(name) == nil {
 		return 0, q.writer.over(ctx)
 	}
 	for last := int64(0); ; {
 		purged, upTo := 0, last
 		err := q.write(ctx, "purge a lane", 1, func(t *transaction) error {
 			if upTo == 0 {
-				upTo = q.writer.lastNum
+				var err error
+				if upTo, err = q.lastNum(); err != nil {
+					return err
+				}
 			}
 			l := q.lane(name)
 			refs, err := t.Waiting(l, upTo, q.Chunk, func(num int64) bool { return !t.take(l, num, true) })

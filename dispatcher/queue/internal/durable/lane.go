@@ -32,6 +32,7 @@ type Lane struct {
 	serving    bool  // held is complete up to cursor: the lane was loaded since it was closed
 	cursor     int64 // jobs up to this number that may start at once are in held
 	unreadable bool  // the last load failed
+	owned      bool  // of a shared store: it belongs to this process
 	idle       bool  // it is among those to be forgotten
 }
 

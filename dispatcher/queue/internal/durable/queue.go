@@ -45,10 +45,12 @@ const (
 // Queue is a durable queue. All methods are safe for concurrent use.
 type Queue struct {
 	Config
+	shared    Shared // the store if it is one; nil = it belongs to this process
 	scheduler *lanes.Scheduler
 	writer    *writer
 
 	groups lanes.Groups
+	peers  peers
 
 	most  atomic.Int64 // MostWindow, or what a test wants
 	steps atomic.Int64 // of the wall clock that the store knows of
@@ -60,10 +62,11 @@ var _ queue.Queue = (*Queue)(nil)
 func New(c Config) *Queue {
 	q := &Queue{Config: c}
 	q.most.Store(MostWindow)
-	q.writer = &writer{queue: q, lastNum: c.LastNum, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	q.shared, _ = c.Store.(Shared)
+	q.writer = &writer{queue: q, lastNum: c.LastNum, wake: make(chan struct{}, 1), ended: make(chan struct{}), leaving: map[*Lane]time.Time{}}
 	q.scheduler = lanes.New(c.Clock, lanes.Hooks{
-		New: func(l *lanes.Lane) any { return newLane(l) }, Closed: q.writer.askUnload,
-		Bound:  func(l *lanes.Lane, b queue.Bound) { laneOf(l).setBound(&q.groups, b) },
+		New: q.newLane, Closed: q.writer.askUnload,
+		Bound:  func(l *lanes.Lane, b queue.Bound) { q.setBound(laneOf(l), b) },
 		Settle: q.settle, Start: q.start, Refill: q.writer.askLoad, Stepped: q.writer.signal, Window: q.Window,
 	})
 	for _, stored := range c.Lanes {
@@ -137,6 +140,9 @@ func (q *Queue) lane(name string) *Lane { return laneOf(q.scheduler.Lane(name)) 
 func (q *Queue) Open(name string, o queue.LaneOptions, h queue.Handler) (queue.Lane, error) {
 	if err := q.writer.over(context.Background()); err != nil {
 		return nil, err
+	}
+	if q.shared != nil {
+		return q.openShared(name, o, h)
 	}
 	return q.scheduler.Open(name, o, h)
 }
@@ -256,6 +262,9 @@ func (q *Queue) settle(ctx context.Context, inner *lanes.Lane, e *lanes.Entry, j
 			return queue.Disposition{Action: queue.Postpone}, false
 		}
 	}
+	if s.Lost {
+		return out, true
+	}
 	out.Began = moved(out.Began, -q.stepSince(ref)) // as the entry's other times
 	return out, s.RunsAgain() && s.Due != Now
 }
@@ -309,11 +318,19 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 		return false, q.writer.over(ctx)
 	}
 	var found bool
-	err := q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) (err error) {
-		found, err = t.cancel(q.lane(lane), key, 0)
+	err := q.CancelWithin(ctx, lane, key, HeldBack, func(_ Tx, cancel func() (bool, error)) (err error) {
+		found, err = cancel()
 		return err
 	})
 	return err == nil && found, err // after an error found may still be written to
+}
+
+// CancelWithin has f cancel the jobs of a key with numbers below that, and do in the same transaction what else it does.
+// It calls f again after a failure.
+func (q *Queue) CancelWithin(ctx context.Context, lane, key string, below int64, f func(t Tx, cancel func() (bool, error)) error) error {
+	return q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) error {
+		return f(t.Tx, func() (bool, error) { return t.cancel(q.lane(lane), key, below) })
+	})
 }
 
 // write returns once f's change is durable, or when ctx is done: then it may still get there, and f may still run. A

@@ -123,6 +123,7 @@ type Settlement struct {
 	ID          string        // of a dead job; "" if its event is unreadable
 	Age         time.Duration // for which a dead job is kept; 0 = forever
 	Due         int64         // set by Settle for a job that is to run again: Now or a time
+	Lost        bool          // set by a Shared store: the job's lane is another's, and nothing was changed
 }
 
 // RunsAgain reports whether the job is to run again.
@@ -144,6 +145,7 @@ type LoadQuery struct {
 	Room   int                  // how many; urgent ones come whatever the room
 	Urgent int                  // at most so many of those
 	Held   func(num int64) bool // jobs that are in memory, which are skipped
+	Nums   func() []int64       // all of those
 }
 
 // Loaded is what was read. Jobs that may start at once and jobs whose time has come share the room.

@@ -39,6 +39,9 @@ func (t *transaction) count(l *Lane, d counts) {
 		l.touched = true
 		t.touched = append(t.touched, l)
 	}
+	if t.queue.shared != nil && !l.isLimited() { // others change them, and nobody asks for them
+		d.total, d.dead = 0, 0
+	}
 	l.pending.add(d)
 }
 
@@ -138,6 +141,11 @@ func (t *transaction) limitDead(l *Lane) error {
 	if most <= 0 {
 		most = queue.DefaultDeadLetters
 	}
+	if shared, ok := t.Tx.(SharedTx); ok {
+		if err := shared.Recount([]*Lane{l}); err != nil {
+			return err
+		}
+	}
 	n := min(l.count().dead+l.pending.dead-most, t.queue.Chunk)
 	if n <= 0 {
 		return nil
@@ -155,7 +163,10 @@ func (t *transaction) store(calls ...*Append) error {
 	for _, a := range calls {
 		a.full, a.dropped = queue.BacklogError{}, nil
 	}
-	err := t.Append(calls, t.lane, t.room)
+	err := t.recount(calls)
+	if err == nil {
+		err = t.Append(calls, t.lane, t.room)
+	}
 	for _, a := range calls {
 		t.fresh = append(t.fresh, a.Stored...)
 	}
@@ -206,6 +217,9 @@ func (t *transaction) drop(a *Append, l *Lane) (bool, error) {
 	if !b.DropOldest {
 		return false, nil
 	}
+	if elsewhere, err := t.elsewhere(l); err != nil || elsewhere {
+		return elsewhere, err // its owner drops it
+	}
 	allKept := true // so far
 	for n := 1; ; n = lookedAt {
 		oldest, err := t.Oldest(l, after, n)
@@ -249,6 +263,9 @@ func (t *transaction) markDead(l *Lane, j *Job, reason string) error {
 // scheduled finds the jobs of a schedule key that have not started. There is more than one only when the previous one
 // ran as the key was used again.
 func (t *transaction) scheduled(l *Lane, key string) ([]*lanes.Ref, error) {
+	if elsewhere, err := t.elsewhere(l); err != nil || elsewhere {
+		return nil, err
+	}
 	all, err := t.Scheduled(l, key)
 	return slices.DeleteFunc(all, func(ref *lanes.Ref) bool {
 		e := l.held.Get(ref.Num)
@@ -256,13 +273,13 @@ func (t *transaction) scheduled(l *Lane, key string) ([]*lanes.Ref, error) {
 	}), err
 }
 
-// cancel removes the jobs of a schedule key that have not started, but for one.
-func (t *transaction) cancel(l *Lane, key string, but int64) (found bool, err error) {
+// cancel removes the jobs of a schedule key that have not started and have numbers below that.
+func (t *transaction) cancel(l *Lane, key string, below int64) (found bool, err error) {
 	all, err := t.Scheduled(l, key)
 	if err != nil {
 		return false, err
 	}
-	refs := slices.DeleteFunc(all, func(ref *lanes.Ref) bool { return ref.Num == but || !t.take(l, ref.Num, false) })
+	refs := slices.DeleteFunc(all, func(ref *lanes.Ref) bool { return ref.Num >= below || !t.take(l, ref.Num, false) })
 	return len(refs) > 0, t.remove(l, refs)
 }
 
@@ -294,6 +311,18 @@ func (t *transaction) remove(l *Lane, refs []*lanes.Ref) error {
 	return err
 }
 
+// notSettled undoes the counting of an outcome that was not stored.
+func (t *transaction) notSettled(s *Settlement) {
+	var d counts
+	if !s.RunsAgain() {
+		d.total = 1
+	}
+	if s.Disposition.Action == queue.Dead {
+		d.dead = -1
+	}
+	t.count(s.Lane, d)
+}
+
 func (t *transaction) noteRemoved(l *Lane, ref *lanes.Ref) {
 	if t.removed == nil {
 		t.removed = map[jobNum]bool{}
@@ -323,6 +352,13 @@ func (t *transaction) end(l *Lane) {
 func (t *transaction) finish() {
 	for _, s := range t.settled {
 		l := s.Lane
+		if s.Lost {
+			if e := l.held.Get(s.Job.Num); e != nil && e.Ref() == s.Job {
+				l.held.Remove(s.Job.Num)
+			}
+			t.notSettled(s)
+			continue
+		}
 		if !s.RunsAgain() {
 			l.held.Remove(s.Job.Num)
 			continue
@@ -356,6 +392,8 @@ func (t *transaction) finish() {
 func (t *transaction) handOver(j *Job, isNew bool) {
 	l, num := t.queue.lane(j.Lane), j.Ref.Num
 	switch {
+	case t.queue.shared != nil && !t.queue.handsOver(l, j, isNew):
+		return
 	case !l.serving || j.Ref.Due == HeldBack || t.removed[jobNum{l, num}] || l.held.Get(num) != nil:
 		return
 	case j.Ref.Due != Now:

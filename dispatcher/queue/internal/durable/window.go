@@ -39,6 +39,10 @@ func (q *Queue) entry(j *Job) *lanes.Entry {
 
 // load brings the next jobs of a lane into its window, unless err says that the store cannot be used.
 func (w *writer) load(l *Lane, err error) {
+	if w.queue.shared != nil && !l.owned {
+		l.inner.NotLoaded()
+		return
+	}
 	room, urgent, ok := l.inner.BeginLoad()
 	if !ok {
 		return
@@ -49,6 +53,7 @@ func (w *writer) load(l *Lane, err error) {
 		loaded, err = w.queue.Store.Load(l, LoadQuery{
 			Now: w.queue.Now(), After: l.cursor, Room: room, Urgent: urgent,
 			Held: func(num int64) bool { return l.held.Get(num) != nil },
+			Nums: l.held.Keys,
 		})
 	}
 	was := l.unreadable
@@ -80,6 +85,7 @@ func (w *writer) load(l *Lane, err error) {
 func (w *writer) unload(l *Lane) {
 	if l.inner.Unload() {
 		l.held, l.serving, l.cursor, l.unreadable = lanes.Map[int64, *lanes.Entry]{}, false, 0, false
+		w.unwant(l)
 		w.checkIdle(l)
 	}
 }

@@ -34,6 +34,9 @@ type writer struct {
 	ended    chan struct{}
 	commits  atomic.Int64
 
+	nextPoll *time.Timer         // the goroutine's own, as leaving; nil = it was not needed
+	leaving  map[*Lane]time.Time // lanes that are to be handed over, and how long they wait for their handlers
+
 	mu      sync.Mutex
 	small   []*change // that wait
 	large   []*change // as well
@@ -41,6 +44,9 @@ type writer struct {
 	unloads []*Lane   // and those that were closed
 	begun   []*largeCall
 	closed  bool
+
+	pollAsked bool
+	polled    []chan struct{} // to be closed then
 }
 
 // change is what a call wants: one of append, settle and apply.
@@ -237,6 +243,9 @@ func (w *writer) run() {
 			for _, l := range r.unloads {
 				w.unload(l)
 			}
+			if w.queue.shared != nil {
+				w.poll()
+			}
 			w.loadAll(r.loads, followErr)
 			w.forget()
 			if len(r.batch) == 0 && len(r.loads) == 0 && len(r.unloads) == 0 {
@@ -257,7 +266,7 @@ func (w *writer) close() {
 	w.mu.Unlock()
 	w.signal()
 	<-w.ended
-	for _, timer := range [...]*time.Timer{w.again, w.aged} {
+	for _, timer := range [...]*time.Timer{w.again, w.aged, w.nextPoll} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -310,7 +319,7 @@ func (w *writer) housekeep() {
 
 // checkIdle notes a lane that may hold nothing: a lane that is served is open or will be unloaded.
 func (w *writer) checkIdle(l *Lane) {
-	if l.serving || !l.isEmpty() {
+	if l.serving || !w.isEmpty(l) {
 		return
 	}
 	l.inner.ForgetBound()
@@ -327,7 +336,7 @@ func (w *writer) forget() {
 	}
 	var stored []*Lane
 	idle := slices.DeleteFunc(w.idle, func(l *Lane) bool {
-		l.idle = !l.serving && l.isEmpty()
+		l.idle = !l.serving && w.isEmpty(l)
 		if l.idle && l.Num != 0 {
 			stored = append(stored, l)
 		}

@@ -32,6 +32,7 @@ type Lane struct {
 	// handlers.
 	workers, running int
 	starting         bool
+	suspended        bool
 	heldUntil        int64         // Admit said not before; unset = free
 	changed          chan struct{} // closed at the next change; nil = none waits for one
 
@@ -113,7 +114,7 @@ func (l *Lane) Drain(ctx context.Context, until time.Time) error {
 		if l.workers > 0 {
 			return false
 		}
-		if l.limit <= 0 || l.handler == nil {
+		if l.limit <= 0 || l.handler == nil || l.suspended {
 			return true
 		}
 		end := l.s.clock.now()

@@ -1,5 +1,10 @@
 package lanes
 
+import (
+	"maps"
+	"slices"
+)
+
 // Map is a map that gives its memory back: what a lane holds comes and goes, and so do lanes, but a Go map never
 // shrinks. The zero value is empty.
 type Map[K comparable, V any] struct {
@@ -21,6 +26,9 @@ func (m *Map[K, V]) Set(key K, v V) {
 	m.all[key] = v
 	m.most = max(m.most, len(m.all))
 }
+
+// Keys lists the keys, in no order.
+func (m *Map[K, V]) Keys() []K { return slices.Collect(maps.Keys(m.all)) }
 
 // Remove removes a key, if it is there.
 func (m *Map[K, V]) Remove(key K) {

@@ -9,7 +9,7 @@ import (
 
 // startWorker starts a worker if one is needed.
 func (l *Lane) startWorker() {
-	if l.starting || l.readyNow() == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
+	if l.starting || l.suspended || l.readyNow() == 0 || l.handler == nil || l.workers >= l.limit || l.heldUntil != unset {
 		return
 	}
 	l.starting = true
@@ -105,7 +105,7 @@ func (l *Lane) startNext(t *turn) bool {
 	if l.readyNow() == 0 && len(l.later) > 0 {
 		l.promote()
 	}
-	if l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
+	if l.suspended || l.readyNow() == 0 || l.handler == nil || l.workers > l.limit || l.heldUntil != unset {
 		return false
 	}
 	if l.admit != nil {

@@ -108,8 +108,26 @@ type instance struct {
 	folder  string // of its data
 	port    int
 	cmd     *exec.Cmd
-	output  bytes.Buffer
+	output  output
 	ended   chan struct{} // closed when it has; nil = it was not started
+}
+
+// output is what a server prints. Safe for concurrent use.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 const startTime = time.Minute
@@ -125,7 +143,7 @@ func (i *instance) wait(ready func() error) error {
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-i.ended:
-			return fmt.Errorf("it ended: %s", i.output.Bytes())
+			return fmt.Errorf("it ended: %s", i.output.String())
 		case <-deadline:
 			return fmt.Errorf("it does not answer: %w", err)
 		}
@@ -210,21 +228,97 @@ func freePort() (int, error) {
 }
 
 func startPostgreSQL(_ testing.TB, i *instance) (string, error) {
-	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-	if err != nil {
+	p := &OwnPostgreSQL{instance: i}
+	if err := p.init(nil); err != nil {
 		return "", err
 	}
+	return p.Address(), p.start()
+}
+
+// OwnPostgreSQL is a PostgreSQL server that belongs to one test.
+type OwnPostgreSQL struct {
+	ping     func(address string) error
+	instance *instance
+	program  string
+	args     []string
+}
+
+// StartPostgreSQL starts a server with settings of its own, "name=value" each, which runs until the test has ended. The
+// test is skipped if none is installed. ping is as for Server.Address.
+func StartPostgreSQL(tb testing.TB, ping func(address string) error, settings ...string) *OwnPostgreSQL {
+	tb.Helper()
+	p := &OwnPostgreSQL{ping: ping, instance: &instance{}}
+	tb.Cleanup(func() { p.instance.stop() })
+	err := p.init(settings)
+	if errors.Is(err, exec.ErrNotFound) {
+		tb.Skip("needs PostgreSQL: install the package postgresql")
+	}
+	if err != nil {
+		tb.Fatalf("start PostgreSQL: %v", err)
+	}
+	p.Start(tb)
+	return p
+}
+
+// Address is that of a database in which the test may do anything. It stays the same.
+func (p *OwnPostgreSQL) Address() string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", p.instance.port)
+}
+
+// Log is what the server has printed.
+func (p *OwnPostgreSQL) Log() string { return p.instance.output.String() }
+
+// Kill ends the server as kill -9 does.
+func (p *OwnPostgreSQL) Kill() {
+	_ = p.instance.cmd.Process.Kill()
+	<-p.instance.ended
+}
+
+// Start starts the server again after Kill, and waits until it answers. It refuses to start while others of its
+// processes have not noticed yet that the first is gone.
+func (p *OwnPostgreSQL) Start(tb testing.TB) {
+	tb.Helper()
+	deadline := time.Now().Add(startTime)
+	for {
+		err := p.start()
+		if err == nil {
+			err = p.instance.wait(func() error { return p.ping(p.Address()) })
+		}
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("start PostgreSQL: %v", err)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// init makes the data of a server.
+func (p *OwnPostgreSQL) init(settings []string) error {
+	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+	if err != nil {
+		return err
+	}
+	i := p.instance
 	if err := i.prepare("postgres"); err != nil {
-		return "", err
+		return err
 	}
 	data := filepath.Join(i.folder, "data")
 	if out, err := i.command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w: %s", err, out)
+		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	err = i.run(filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", strconv.Itoa(i.port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+i.folder, "-c", "max_connections=200")
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", i.port), err
+	p.program = filepath.Join(filepath.Dir(initdb), "postgres")
+	p.args = []string{"-D", data, "-p", strconv.Itoa(i.port)}
+	for _, setting := range append([]string{
+		"listen_addresses=127.0.0.1", "unix_socket_directories=" + i.folder, "max_connections=200",
+	}, settings...) {
+		p.args = append(p.args, "-c", setting)
+	}
+	return nil
 }
+
+func (p *OwnPostgreSQL) start() error { return p.instance.run(p.program, p.args...) }
 
 func startMariaDB(_ testing.TB, i *instance) (string, error) {
 	server, err := find("mariadbd", "/usr/sbin", "/usr/libexec")

@@ -31,6 +31,8 @@ type Process struct {
 	Open func(t *testing.T, store string) queue.Queue
 	// Shared says that several processes may have a store open at a time.
 	Shared bool
+	// Owned says that of processes that share a store one at a time has a lane, until it closes the lane or ends.
+	Owned bool
 	// Kills is how many times the suite kills a child under load, each time on a new store. 0 = 3.
 	Kills int
 	// InFlight is how many jobs, besides those with a handler, may run again after a kill because their outcomes were
@@ -379,21 +381,37 @@ func sharedRule(p *probe) {
 		p.fail("the child process ended by itself")
 	}
 	t, theirs := newTally(), map[string]int{}
+	all := p.jobs(childLane, jobs)
+	rest := all
+	if p.s.Process.Owned { // the lane is the child's, which leaves in the middle
+		p.enqueue(all[0])
+		rest = all[1:]
+		if !p.read(c, func(_, id string) bool { theirs[id]++; return true }) {
+			p.fail("the child process ended by itself")
+		}
+	}
 	l := p.openWith(childLane, queue.LaneOptions{Limit: 2}, func(ctx context.Context, j queue.Job) queue.Disposition {
 		<-time.After(time.Millisecond)
 		return t.done(ctx, j)
 	})
-	all := p.jobs(childLane, jobs)
-	for _, j := range all {
+	for _, j := range rest {
 		p.enqueue(j)
 	}
+	if p.s.Process.Owned {
+		_ = c.stdin.Close()
+	}
+	lines := c.lines
 	timer := time.NewTimer(p.s.Timeout)
 	defer timer.Stop()
 	for len(theirs)+t.distinct() < jobs {
 		select {
-		case line, ok := <-c.lines:
-			if !ok || strings.HasPrefix(line, "failed: ") {
+		case line, ok := <-lines:
+			if strings.HasPrefix(line, "failed: ") || !ok && !p.s.Process.Owned {
 				p.fail("the child process ended or failed: %s", line)
+			}
+			if !ok {
+				lines = nil
+				continue
 			}
 			theirs[strings.TrimPrefix(line, "ran ")]++
 		case <-t.changed:

@@ -1,0 +1,264 @@
+package postgresqueue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/event"
+)
+
+// kilobyte is an event of about 1 KiB.
+func kilobyte(id string) event.Event {
+	return event.Must(event.GrantRevoked{Reason: strings.Repeat("because ", 80)}, event.Meta{ID: id, Tenant: "tenant", Subject: "subject"})
+}
+
+const (
+	benchProducers = 64
+	benchHandlers  = 160
+)
+
+// BenchmarkMixed enqueues, runs and settles at once: 64 producers, each event for 1 or for 10 lanes, 160 handlers. The
+// floor is a plain table with the event's bytes in each row: one goroutine inserts what waits and deletes what is done in
+// one transaction, and hands the rows over in memory. b.N counts jobs.
+func BenchmarkMixed(b *testing.B) {
+	for _, lanes := range []int{1, 10} {
+		b.Run(fmt.Sprintf("%d-lanes/floor", lanes), func(b *testing.B) { mixed(b, lanes, newPlain(b, lanes)) })
+		b.Run(fmt.Sprintf("%d-lanes/queue", lanes), func(b *testing.B) { mixed(b, lanes, newBenched(b, lanes)) })
+	}
+}
+
+// benched is what BenchmarkMixed measures.
+type benched interface {
+	// enqueue stores an event for all lanes. done is called once for each job.
+	enqueue(e event.Event, lanes int) error
+	serve(lanes int, done func())
+}
+
+func mixed(b *testing.B, lanes int, q benched) {
+	var done atomic.Int64
+	all := make(chan struct{})
+	events := (b.N + lanes - 1) / lanes
+	q.serve(lanes, func() {
+		if done.Add(1) == int64(events*lanes) {
+			close(all)
+		}
+	})
+	before := walPosition(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := cpuTime()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range benchProducers {
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(events); n = next.Add(1) {
+				if err := q.enqueue(kilobyte(fmt.Sprintf("e%d", n)), lanes); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	<-all
+	b.StopTimer()
+	jobs := float64(events * lanes)
+	b.ReportMetric(jobs/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/jobs, "client-µs/job")
+	b.ReportMetric(float64(walPosition(b)-before)/jobs, "WAL-B/job")
+}
+
+// walPosition is how many bytes the server has logged.
+func walPosition(b *testing.B) (n int64) {
+	b.Helper()
+	conn, err := pgx.Connect(b.Context(), serverURL(b))
+	require.NoError(b, err)
+	defer func() { _ = conn.Close(b.Context()) }()
+	require.NoError(b, conn.QueryRow(b.Context(), "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").Scan(&n))
+	return n
+}
+
+// benchedQueue is the queue.
+type benchedQueue struct{ *Queue }
+
+func newBenched(b *testing.B, _ int) benched {
+	b.Helper()
+	url := serverURL(b)
+	return benchedQueue{openWith(b, url, Options{Schema: newSchema(b, url), Lease: DefaultLease})}
+}
+
+func benchLane(n int) string { return fmt.Sprintf("lane%d", n) }
+
+func (q benchedQueue) enqueue(e event.Event, lanes int) error {
+	jobs := make([]queue.Job, lanes)
+	now := time.Now()
+	for i := range jobs {
+		jobs[i] = queue.Job{Event: e, Lane: benchLane(i), Enqueued: now}
+	}
+	return q.Enqueue(context.Background(), jobs...)
+}
+
+func (q benchedQueue) serve(lanes int, done func()) {
+	for i := range lanes {
+		_, err := q.Open(benchLane(i), queue.LaneOptions{Limit: benchHandlers / lanes}, func(context.Context, queue.Job) queue.Disposition {
+			done()
+			return queue.Disposition{Action: queue.Done}
+		})
+		if err != nil {
+			panic(err)
+		}
+		for !q.store.isMine(benchLane(i)) {
+			<-time.After(time.Millisecond)
+		}
+	}
+}
+
+// plain is the floor.
+type plain struct {
+	pool   *pgxpool.Pool
+	table  string
+	jobs   chan plainRow
+	mu     sync.Mutex
+	insert []plainRow
+	stored []chan struct{}
+	remove []int64
+	gone   []chan struct{}
+	wake   chan struct{}
+	seq    int64
+}
+
+type plainRow struct {
+	seq  int64
+	lane int32
+	body []byte
+}
+
+func newPlain(b *testing.B, _ int) benched {
+	b.Helper()
+	url := serverURL(b)
+	schema := newSchema(b, url)
+	pool, err := pgxpool.NewWithConfig(b.Context(), poolConfig(b, url))
+	require.NoError(b, err)
+	p := &plain{pool: pool, table: schema + ".plain", jobs: make(chan plainRow, 1<<20), wake: make(chan struct{}, 1)}
+	require.NoError(b, execute(b.Context(), url, "CREATE SCHEMA "+schema+"; CREATE TABLE "+p.table+" (seq bigint PRIMARY KEY, lane int NOT NULL, body bytea NOT NULL)"))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.write(b)
+	}()
+	b.Cleanup(func() {
+		close(p.wake)
+		<-ended
+		close(p.jobs)
+		pool.Close()
+	})
+	return p
+}
+
+func (p *plain) enqueue(e event.Event, lanes int) error {
+	done := make(chan struct{})
+	p.mu.Lock()
+	for i := range lanes {
+		p.seq++
+		p.insert = append(p.insert, plainRow{p.seq, int32(i), e.JSON()})
+	}
+	p.stored = append(p.stored, done)
+	p.mu.Unlock()
+	p.signal()
+	<-done
+	return nil
+}
+
+func (p *plain) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *plain) serve(_ int, done func()) {
+	for range benchHandlers {
+		go func() {
+			for row := range p.jobs {
+				done()
+				gone := make(chan struct{})
+				p.mu.Lock()
+				p.remove, p.gone = append(p.remove, row.seq), append(p.gone, gone)
+				p.mu.Unlock()
+				p.signal()
+				<-gone
+			}
+		}()
+	}
+}
+
+// write commits what waits.
+func (p *plain) write(b *testing.B) {
+	for range p.wake {
+		p.mu.Lock()
+		insert, stored, remove, gone := p.insert, p.stored, p.remove, p.gone
+		p.insert, p.stored, p.remove, p.gone = nil, nil, nil, nil
+		p.mu.Unlock()
+		var batch pgx.Batch
+		batch.Queue("BEGIN")
+		batch.Queue("SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
+		if len(insert) > 0 {
+			seqs, lanes, bodies := make([]int64, len(insert)), make([]int32, len(insert)), make([][]byte, len(insert))
+			for i, row := range insert {
+				seqs[i], lanes[i], bodies[i] = row.seq, row.lane, row.body
+			}
+			batch.Queue("INSERT INTO "+p.table+" SELECT * FROM unnest($1::bigint[], $2::int[], $3::bytea[])", seqs, lanes, bodies)
+		}
+		if len(remove) > 0 {
+			batch.Queue("DELETE FROM "+p.table+" WHERE seq = ANY($1::bigint[])", remove)
+		}
+		batch.Queue("COMMIT")
+		if err := p.pool.SendBatch(context.Background(), &batch).Close(); err != nil {
+			b.Error(err)
+		}
+		for _, c := range append(stored, gone...) {
+			close(c)
+		}
+		for _, row := range insert {
+			p.jobs <- row
+		}
+	}
+}
+
+// BenchmarkIdle is what three processes with 1,000 lanes ask of the server while nothing happens.
+func BenchmarkIdle(b *testing.B) {
+	url := serverURL(b)
+	schema := newSchema(b, url)
+	for p := range 3 {
+		q := openWith(b, url, Options{Schema: schema, Lease: DefaultLease})
+		for i := p; i < 1000; i++ {
+			_, err := q.Open(benchLane(i), queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+			require.NoError(b, err)
+		}
+	}
+	<-time.After(2 * time.Second)
+	commits := func() (n int64) {
+		conn, err := pgx.Connect(b.Context(), url)
+		require.NoError(b, err)
+		defer func() { _ = conn.Close(b.Context()) }()
+		require.NoError(b, conn.QueryRow(b.Context(), "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(&n))
+		return n
+	}
+	before := commits()
+	cpu := cpuTime()
+	b.ResetTimer()
+	<-time.After(10 * time.Second)
+	b.StopTimer()
+	seconds := b.Elapsed().Seconds()
+	b.ReportMetric(float64(commits()-before)/seconds, "transactions/s")
+	b.ReportMetric((cpuTime()-cpu).Seconds()/seconds*100, "client-%-of-a-core")
+}

@@ -1,0 +1,444 @@
+package postgresqueue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+)
+
+// tx is a transaction under way: the durable.Tx of the database. Statements are queued, and sent when a result is
+// needed, so that a group commit takes two or three round trips.
+type tx struct {
+	store *store
+	conn  *pgxpool.Conn
+	now   int64
+	next  *batch   // what is to be sent
+	then  []func() // once it is committed
+
+	rows      newRows           // that are to be inserted
+	held      map[int32]*int64  // lanes that are this process's or nobody's until the end, and their owners
+	scheduled map[laneKey]int64 // numbers of the jobs that were stored under schedule keys
+}
+
+var _ durable.SharedTx = (*tx)(nil)
+
+func (s *store) begin(now int64) (*tx, error) {
+	conn, err := s.db.acquire(context.Background())
+	if err != nil {
+		return nil, &beginError{err}
+	}
+	t := &tx{store: s, conn: conn, now: now, next: &batch{db: s.db}}
+	t.next.add("BEGIN")
+	t.next.add(abandoned, s.db.abandoned)
+	t.next.add(settings)
+	return t, nil
+}
+
+// beginError is the error of a transaction that did not even begin.
+type beginError struct{ error }
+
+func (e *beginError) Unwrap() error { return e.error }
+
+// flush sends what is queued, and reads the results.
+func (t *tx) flush() error {
+	b := t.next
+	t.next = &batch{db: t.store.db}
+	return t.store.db.send(context.Background(), t.conn, b)
+}
+
+// Commit implements durable.Tx.
+func (t *tx) Commit() error {
+	if swept := t.store.sweep; len(swept) > 0 {
+		t.store.sweep = nil
+		t.next.add(sweepEvents, swept)
+	}
+	t.next.add("COMMIT")
+	if err := t.flush(); err != nil {
+		return err
+	}
+	t.conn.Release()
+	for _, f := range t.then {
+		f()
+	}
+	t.store.report(nil)
+	return nil
+}
+
+// Rollback implements durable.Tx.
+func (t *tx) Rollback() {
+	b := &batch{db: t.store.db}
+	b.add("ROLLBACK")
+	_ = t.store.db.send(context.Background(), t.conn, b) // a broken connection is thrown away
+	t.conn.Release()
+}
+
+// sweepEvents deletes events to which no job and no dead letter refers any more. It is sent one transaction later than
+// their jobs were removed: of two processes that remove the last two jobs of an event at the same time, neither sees
+// what the other does.
+const sweepEvents = `DELETE FROM tocsin.event WHERE seq IN (SELECT e.seq FROM tocsin.event e WHERE e.seq = ANY($1::bigint[])
+	AND NOT EXISTS (SELECT FROM tocsin.job j WHERE j.seq = e.seq) AND NOT EXISTS (SELECT FROM tocsin.dead d WHERE d.seq = e.seq)
+	FOR UPDATE SKIP LOCKED)`
+
+// drop says that a job or dead letter less refers to an event.
+func (t *tx) drop(seqs ...int64) {
+	t.then = append(t.then, func() { t.store.sweep = append(t.store.sweep, seqs...) })
+}
+
+// fence names the lanes that are this process's, and keeps them so until the end of the transaction: who takes a lane
+// over removes its owner first, and waits for the lock. It comes before everything that an owner writes.
+const fence = `SELECT l.num FROM tocsin.worker w JOIN tocsin.lane l ON l.owner = w.id WHERE w.id = $1::bigint AND l.num = ANY($2::int[])
+	FOR KEY SHARE OF w`
+
+// ours restricts a statement to jobs of this process's lanes; $1 is the worker, or NULL for a lane that is nobody's and
+// held; the jobs' table is j.
+const ours = ` AND EXISTS (SELECT FROM tocsin.lane l WHERE l.num = j.lane AND l.owner IS NOT DISTINCT FROM $1::bigint) `
+
+// removeDone removes jobs of this process's lanes, each with its event if it was stored with no other job. It returns the
+// other events, and the lanes that are this process's: it has the fence in it.
+const removeDone = `WITH w AS MATERIALIZED (SELECT id FROM tocsin.worker WHERE id = $1::bigint FOR KEY SHARE),
+	own AS MATERIALIZED (SELECT l.num FROM w JOIN tocsin.lane l ON l.owner = w.id WHERE l.num = ANY($4::int[])),
+	gone AS (DELETE FROM tocsin.job j USING unnest($2::bigint[], $3::int[]) d(seq, lane)
+		WHERE j.seq = d.seq AND j.lane = d.lane AND d.lane IN (SELECT num FROM own) RETURNING j.seq),
+	sole AS (DELETE FROM tocsin.event e USING gone WHERE e.seq = gone.seq AND e.jobs = 1 RETURNING e.seq)
+	SELECT seq, NULL::int FROM gone WHERE seq NOT IN (SELECT seq FROM sole) UNION ALL SELECT NULL, num FROM own`
+
+// Settle implements durable.Tx.
+func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job, err error) {
+	owned := map[int32]bool{}
+	nums := make([]int32, 0, len(settlements))
+	for _, s := range settlements {
+		if num := t.store.lane(s.Lane.Name); !slices.Contains(nums, num) {
+			nums = append(nums, num)
+		}
+	}
+	worker := &t.store.worker
+	if owner, ok := t.held[nums[0]]; ok && len(nums) == 1 && owner == nil { // a job of a lane that is nobody's is dropped
+		worker, owned[nums[0]] = nil, true
+	}
+	var done, again, dead settled
+	for _, s := range settlements {
+		switch {
+		case s.RunsAgain():
+			s.Due = durable.Now
+			if s.Disposition.Delay > 0 {
+				s.Due = later(t.now, s.Disposition.Delay)
+			}
+			again.add(t, s)
+		case s.Disposition.Action == queue.Dead:
+			dead.add(t, s)
+		default:
+			done.add(t, s)
+		}
+	}
+	if len(done.seqs) < len(settlements) {
+		t.next.rows(func(row pgx.Rows) error {
+			var num int32
+			err := row.Scan(&num)
+			owned[num] = true
+			return err
+		}, fence, worker, nums)
+	}
+	if len(again.seqs) > 0 {
+		t.next.add(postpone, worker, again.seqs, again.lanes, again.dues, again.counts, again.began)
+	}
+	if len(dead.seqs) > 0 {
+		t.next.add(addDead, worker, dead.seqs, dead.lanes, dead.ends, dead.counts, dead.began, t.now, dead.ids, dead.reasons)
+		t.next.add(`DELETE FROM tocsin.job j USING unnest($2::bigint[], $3::int[]) d(seq, lane)
+			WHERE j.seq = d.seq AND j.lane = d.lane`+ours, worker, dead.seqs, dead.lanes)
+	}
+	if len(done.seqs) > 0 {
+		var rest []int64
+		t.next.rows(func(row pgx.Rows) error {
+			var seq *int64
+			var num *int32
+			err := row.Scan(&seq, &num)
+			if seq != nil {
+				rest = append(rest, *seq)
+			}
+			if num != nil {
+				owned[*num] = true
+			}
+			return err
+		}, removeDone, worker, done.seqs, done.lanes, nums)
+		t.then = append(t.then, func() { t.store.sweep = append(t.store.sweep, rest...) })
+	}
+	mark := func() {
+		for _, s := range settlements {
+			s.Lost = !owned[t.store.lane(s.Lane.Name)]
+		}
+	}
+	keys := append(done.keys, dead.keys...)
+	if len(keys) == 0 {
+		t.then = append([]func(){mark}, t.then...)
+		return nil, nil
+	}
+	released, err = t.release(worker, keys)
+	mark()
+	return released, err
+}
+
+const (
+	// postpone has jobs of this process's lanes run again.
+	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0), attempt = j.attempt + d.counts,
+		first_tried = CASE d.counts WHEN 1 THEN coalesce(j.first_tried, d.began) ELSE j.first_tried END,
+		name = CASE d.counts WHEN 1 THEN NULL ELSE j.name END
+		FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[]) d(seq, lane, due, counts, began)
+		WHERE j.seq = d.seq AND j.lane = d.lane` + ours
+	// addDead makes dead letters of jobs of this process's lanes.
+	addDead = `INSERT INTO tocsin.dead (lane, job, seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers,
+		urgent, died, ends, reason) SELECT j.lane, d.id, j.seq, j.generation, j.enqueued, j.not_before,
+		CASE d.counts WHEN 1 THEN coalesce(j.first_tried, d.began) ELSE j.first_tried END, j.attempt + d.counts, j.order_key, j.headers,
+		j.urgent, $7, d.ends, d.reason
+		FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $8::text[], $9::text[])
+			WITH ORDINALITY d(seq, lane, ends, counts, began, id, reason, n)
+		JOIN tocsin.job j ON j.seq = d.seq AND j.lane = d.lane WHERE true` + ours + `ORDER BY d.n`
+)
+
+// settled is settlements as arrays.
+type settled struct {
+	seqs, dues   []int64
+	lanes        []int32
+	counts       []int32
+	began, ends  []*int64
+	ids, reasons []string
+	keys         []laneKey
+}
+
+// laneKey is an order key of a lane.
+type laneKey struct {
+	lane int32
+	key  string
+}
+
+func (a *settled) add(t *tx, s *durable.Settlement) {
+	out, lane := s.Disposition, t.store.lane(s.Lane.Name)
+	a.seqs, a.lanes = append(a.seqs, s.Job.Num), append(a.lanes, lane)
+	if s.Job.OrderKey != "" {
+		a.keys = append(a.keys, laneKey{lane, s.Job.OrderKey})
+	}
+	if out.Action == queue.Done {
+		return
+	}
+	counts := int32(0)
+	if out.Action == queue.Retry || out.Action == queue.Dead && !out.Began.IsZero() {
+		counts = 1
+	}
+	a.counts, a.began = append(a.counts, counts), append(a.began, stamp(out.Began))
+	if out.Action == queue.Dead {
+		ends := (*int64)(nil)
+		if s.Age > 0 {
+			at := later(t.now, s.Age)
+			ends = &at
+			t.then = append(t.then, func() { t.store.noteEnd(at) })
+		}
+		a.ends = append(a.ends, ends)
+		a.ids, a.reasons = append(a.ids, s.ID), append(a.reasons, clean(out.Reason))
+		return
+	}
+	a.dues = append(a.dues, s.Due)
+}
+
+// releaseKeys lets the first job of each order key go, unless another one of the key is on its way.
+const releaseKeys = `UPDATE tocsin.job j SET due = CASE WHEN f.not_before > $4 THEN f.not_before ELSE 0 END
+	FROM (SELECT n.* FROM unnest($2::int[], $3::bytea[]) k(lane, order_key)
+		CROSS JOIN LATERAL (SELECT i.seq, i.lane, i.due, i.not_before, i.order_key FROM tocsin.job i
+			WHERE i.lane = k.lane AND i.order_key = k.order_key ORDER BY i.seq LIMIT 1) n) f
+	JOIN tocsin.event e ON e.seq = f.seq
+	WHERE j.seq = f.seq AND j.lane = f.lane AND j.due = 9223372036854775807` + ours + `
+		AND NOT EXISTS (SELECT FROM tocsin.job a WHERE a.lane = f.lane AND a.order_key = f.order_key AND a.due < 9223372036854775807)
+	RETURNING ` + jobColumns
+
+// release lets the next jobs of order keys go, whose previous ones are gone. It returns them in the order enqueued.
+func (t *tx) release(worker *int64, keys []laneKey) (released []*durable.Job, err error) {
+	slices.SortFunc(keys, func(a, b laneKey) int {
+		if a.lane != b.lane {
+			return int(a.lane) - int(b.lane)
+		}
+		return cmp.Compare(a.key, b.key)
+	})
+	keys = slices.Compact(keys)
+	nums, texts := make([]int32, len(keys)), make([][]byte, len(keys))
+	for i, k := range keys {
+		nums[i], texts[i] = k.lane, []byte(k.key)
+	}
+	t.next.rows(func(row pgx.Rows) error {
+		j, err := t.store.readJob(row)
+		released = append(released, j)
+		return err
+	}, releaseKeys, worker, nums, texts, t.now)
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(released, func(a, b *durable.Job) int { return cmp.Compare(a.Ref.Num, b.Ref.Num) })
+	return released, nil
+}
+
+// Remove implements durable.Tx.
+func (t *tx) Remove(lane *durable.Lane, jobs []*lanes.Ref) (released []*durable.Job, err error) {
+	num := t.store.lane(lane.Name)
+	seqs := make([]int64, len(jobs))
+	var keys []laneKey
+	for i, ref := range jobs {
+		seqs[i] = ref.Num
+		if ref.OrderKey != "" {
+			keys = append(keys, laneKey{num, ref.OrderKey})
+		}
+	}
+	t.next.add("DELETE FROM tocsin.job WHERE lane = $1 AND seq = ANY($2::bigint[])", num, seqs)
+	t.drop(seqs...)
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	worker := &t.store.worker
+	if owner, ok := t.held[num]; ok {
+		worker = owner
+	}
+	return t.release(worker, keys)
+}
+
+// hold makes sure that a lane is this process's until the end of the transaction, or nobody's. It reports false if it
+// is another's.
+func (t *tx) hold(lane int32) (ok bool, err error) {
+	if _, ok := t.held[lane]; ok {
+		return true, nil
+	}
+	var owner *int64
+	t.next.add("SELECT owner FROM tocsin.lane WHERE num = $1 FOR UPDATE", lane).QueryRow(func(row pgx.Row) error { return row.Scan(&owner) })
+	if err := t.flush(); err != nil {
+		return false, err
+	}
+	if owner != nil && *owner != t.store.worker {
+		return false, nil
+	}
+	if t.held == nil {
+		t.held = map[int32]*int64{}
+	}
+	t.held[lane] = owner
+	return true, nil
+}
+
+// errElsewhere refuses what only the owner of a lane can do.
+var errElsewhere = errors.New("postgresqueue: the lane belongs to another process")
+
+// Scheduled implements durable.Tx. When the lane is another's and a job was stored under the key, the owner is asked to
+// cancel those before: the caller need not wait for it.
+func (t *tx) Scheduled(lane *durable.Lane, key string) (all []*lanes.Ref, err error) {
+	num := t.store.lane(lane.Name)
+	instead := t.scheduled[laneKey{num, key}]
+	switch ok, err := t.hold(num); {
+	case err != nil:
+		return nil, err
+	case !ok && instead == 0:
+		return nil, durable.Refuse(errElsewhere)
+	case !ok:
+		t.next.add(`INSERT INTO tocsin.request (lane, key, below) SELECT $1, $2, $3
+			WHERE EXISTS (SELECT FROM tocsin.job WHERE lane = $1 AND name = $2 AND seq < $3)`, num, []byte(key), instead)
+		return nil, nil
+	}
+	return t.refs(`SELECT seq, due, order_key FROM tocsin.job WHERE lane = $1 AND name = $2`, num, []byte(key))
+}
+
+// Waiting implements durable.Tx. The youngest come first.
+func (t *tx) Waiting(lane *durable.Lane, last int64, n int, skip func(num int64) bool) (all []*lanes.Ref, err error) {
+	num := t.store.lane(lane.Name)
+	switch ok, err := t.hold(num); {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, durable.Refuse(errElsewhere)
+	}
+	// Those to skip run; there are few.
+	for limit := n; ; limit *= 2 {
+		found, err := t.refs(`SELECT seq, due, order_key FROM tocsin.job WHERE lane = $1 AND seq <= $2 ORDER BY due DESC, seq DESC LIMIT $3`,
+			num, last, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(slices.Clone(found), func(ref *lanes.Ref) bool { return skip(ref.Num) })
+		if len(all) > 0 || len(found) < limit {
+			return all[:min(n, len(all))], nil
+		}
+	}
+}
+
+func (t *tx) refs(text string, args ...any) (all []*lanes.Ref, err error) {
+	t.next.rows(func(row pgx.Rows) error {
+		ref := new(lanes.Ref)
+		var key []byte
+		err := row.Scan(&ref.Num, &ref.Due, &key)
+		ref.OrderKey = string(key)
+		all = append(all, ref)
+		return err
+	}, text, args...)
+	return all, t.flush()
+}
+
+// ClearScheduleKey implements durable.Tx.
+func (t *tx) ClearScheduleKey(lane *durable.Lane, job *lanes.Ref) error {
+	t.next.add(`UPDATE tocsin.job j SET name = NULL WHERE j.lane = $2 AND j.seq = $3`+ours, t.store.worker, t.store.lane(lane.Name), job.Num)
+	return nil
+}
+
+// Follow implements durable.Tx and changes nothing: times are the server's.
+func (*tx) Follow(int64, int64, int64, func(string, int64) bool) error { return nil }
+
+// Recount implements durable.SharedTx.
+func (t *tx) Recount(all []*durable.Lane) error {
+	byNum, nums := map[int32]*durable.Lane{}, make([]int32, 0, len(all))
+	names := make([]string, len(all))
+	for i, l := range all {
+		names[i] = l.Name
+	}
+	if err := t.store.number(context.Background(), names, false); err != nil {
+		return err
+	}
+	for _, l := range all {
+		if num := t.store.lane(l.Name); num != 0 {
+			byNum[num], nums = l, append(nums, num)
+		}
+	}
+	t.next.rows(func(row pgx.Rows) error {
+		var num int32
+		var jobs, dead int
+		err := row.Scan(&num, &jobs, &dead)
+		if l := byNum[num]; err == nil {
+			l.Recount(jobs, dead)
+		}
+		return err
+	}, `SELECT n, coalesce(sum(jobs), 0)::bigint, coalesce(sum(dead), 0)::bigint FROM unnest($1::int[]) n LEFT JOIN tocsin.tally ON lane = n
+		GROUP BY n`, nums)
+	return t.flush()
+}
+
+// Elsewhere implements durable.SharedTx.
+func (t *tx) Elsewhere(lane *durable.Lane) (bool, error) {
+	num := t.store.lane(lane.Name)
+	if num == 0 {
+		return false, nil
+	}
+	ok, err := t.hold(num)
+	return !ok, err
+}
+
+// Oldest implements durable.Tx.
+func (t *tx) Oldest(lane *durable.Lane, after int64, n int) (all []*durable.Job, err error) {
+	t.insert()
+	t.next.rows(func(row pgx.Rows) error {
+		j, err := t.store.readJob(row)
+		all = append(all, j)
+		return err
+	}, `SELECT `+jobColumns+` FROM tocsin.job j JOIN tocsin.event e ON e.seq = j.seq WHERE j.lane = $1 AND j.seq > $2 ORDER BY j.seq LIMIT $3`,
+		t.store.lane(lane.Name), after, n)
+	return all, t.flush()
+}
+
+// Forget implements durable.Tx and changes nothing: other processes may store jobs in the lane at any time.
+func (*tx) Forget([]*durable.Lane) error { return nil }

@@ -72,9 +72,18 @@ const settings = `SELECT set_config('jit', 'off', true), set_config('enable_seqs
 // abandoned ends a transaction whose process is gone or cut off, and with it its locks, before its lease ends.
 const abandoned = `SELECT set_config('idle_in_transaction_session_timeout', $1, true)`
 
+// batch is a transaction of one round trip, and opening begins one of several.
 func (d *database) batch() *batch {
 	b := &batch{db: d}
 	b.add(settings)
+	return b
+}
+
+func (d *database) opening() *batch {
+	b := &batch{db: d}
+	b.add("BEGIN")
+	b.add(settings)
+	b.add(abandoned, d.abandoned)
 	return b
 }
 
@@ -93,6 +102,12 @@ func (b *batch) rows(f func(pgx.Rows) error, text string, args ...any) {
 		}
 		return rows.Err()
 	})
+}
+
+// append adds what another batch has.
+func (b *batch) append(other *batch) *batch {
+	b.QueuedQueries = append(b.QueuedQueries, other.QueuedQueries...)
+	return b
 }
 
 // send sends a batch on a connection and reads the results.
@@ -141,11 +156,7 @@ func (d *database) within(ctx context.Context, f func(send func(*batch) error) e
 		return err
 	}
 	defer conn.Release()
-	first := &batch{db: d}
-	first.add("BEGIN")
-	first.add(abandoned, d.abandoned)
-	first.add(settings)
-	if err = d.send(ctx, conn, first); err == nil {
+	if err = d.send(ctx, conn, d.opening()); err == nil {
 		err = f(func(b *batch) error { return d.send(ctx, conn, b) })
 	}
 	last := &batch{db: d}

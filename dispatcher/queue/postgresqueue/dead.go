@@ -107,16 +107,16 @@ func (t *tx) TakeDead(sel queue.Selection, last int64, n int, generation *int64)
 	}
 	var all []deadLetter
 	t.store.selected(t.next, sel, last, n, " FOR UPDATE OF j", &all)
-	var numbers *[]int64
-	if generation != nil {
-		numbers = t.numbers(n)
-	}
 	if err := t.flush(); err != nil || len(all) == 0 {
 		return taken, err
 	}
-	var nums, events, copies []int64
+	if t.block != nil && int(t.block.taken)+len(all) > blockSize {
+		t.block = nil // the copies are to be in one
+	}
+	var nums, events []int64
+	var copies []int32
 	var keyed []bool
-	for i, d := range all {
+	for _, d := range all {
 		nums, events = append(nums, d.Seq), append(events, d.job.Ref.Num)
 		taken.Lanes, taken.Seq = append(taken.Lanes, d.Lane), d.Seq
 		if generation == nil {
@@ -125,13 +125,15 @@ func (t *tx) TakeDead(sel queue.Selection, last int64, n int, generation *int64)
 		j := d.job
 		j.Generation, j.Attempt, j.Enqueued = *generation, 0, time.Unix(0, t.now)
 		j.NotBefore, j.FirstTried = time.Time{}, time.Time{}
-		copies, keyed = append(copies, (*numbers)[i]), append(keyed, j.OrderKey != "")
-		t.rows.addJob(t, j, (*numbers)[i])
+		at := t.takeNumber([]*durable.Job{j})
+		copies, keyed = append(copies, at), append(keyed, j.OrderKey != "")
+		t.rows.addJob(t, j, at)
 		taken.Requeued = append(taken.Requeued, j)
 	}
 	if len(copies) > 0 {
-		t.next.add(`INSERT INTO tocsin.event (seq, worker, keyed, jobs, format, body) SELECT c.new, $1, c.keyed, 1, e.format, e.body
-			FROM unnest($2::bigint[], $3::bigint[], $4::bool[]) c(old, new, keyed) JOIN tocsin.event e ON e.seq = c.old`, t.store.worker, events, copies, keyed)
+		t.next.add(`INSERT INTO tocsin.event (seq, worker, keyed, jobs, format, body) SELECT `+base+` + c.at, $1, c.keyed, 1, e.format, e.body
+			FROM unnest($2::bigint[], $3::int[], $4::bool[]) c(old, at, keyed) JOIN tocsin.event e ON e.seq = c.old`,
+			t.store.worker, events, copies, keyed)
 		t.insert()
 	}
 	t.next.add("DELETE FROM tocsin.dead WHERE num = ANY($1::bigint[])", nums)

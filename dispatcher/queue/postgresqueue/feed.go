@@ -82,10 +82,7 @@ func (s *store) followFeed(news *durable.News, _ []string) error {
 	var moved *int64
 	var asked, isNew bool
 	b.add(lookFeed, s.worker, xmax, xip).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot, &moved, &asked, &isNew) })
-	if len(s.sweep) > 0 { // no transaction came after the last one
-		b.add(sweepEvents, s.sweep)
-		s.sweep = nil
-	}
+	s.addSweep(b)
 	err := s.db.run(context.Background(), b)
 	if err == nil && moved == nil {
 		err = pgx.ErrNoRows

@@ -393,6 +393,11 @@ func isGone(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 // closeOwnership gives everything up.
 func (s *store) closeOwnership() error {
 	s.resign()
+	if len(s.sweep) > 0 { // else the janitor of another process finds them
+		b := s.db.batch()
+		s.addSweep(b)
+		_ = s.db.run(context.Background(), b)
+	}
 	if s.worker == 0 {
 		return nil
 	}

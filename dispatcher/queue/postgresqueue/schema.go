@@ -49,7 +49,8 @@ CREATE TABLE tocsin.request (
 	answer bigint           -- how many jobs were removed
 );
 
-CREATE SEQUENCE tocsin.event_seq; -- CACHE 1: the order of keys depends on it
+-- Each value is the first of a thousand numbers of events. CACHE 1: the order of keys depends on it.
+CREATE SEQUENCE tocsin.event_seq INCREMENT BY 1000;
 
 -- An event, once per Dispatch, for as long as a job or a dead letter refers to it: body is its JSON form, byte for byte.
 CREATE TABLE tocsin.event (

@@ -30,6 +30,7 @@ type store struct {
 	ownership
 	feed     feed
 	sweep    []int64   // events whose jobs the last transaction removed
+	careful  int       // transactions that are to look ids up before they insert them
 	failing  bool      // the last transaction failed
 	cleaned  time.Time // when housekeeping was last done
 	leftOver bool      // it did not get to the end
@@ -130,6 +131,7 @@ func (s *store) readClock(ctx context.Context) error {
 // Failed implements durable.Store.
 func (s *store) Failed(err error) (again, all bool) {
 	if isConflict(err) {
+		s.careful = carefulFor
 		return true, false
 	}
 	s.report(err)
@@ -276,7 +278,7 @@ func (s *store) Due(ctx context.Context, lane string, until int64) (due bool, er
 // LastNum implements durable.Shared.
 func (s *store) LastNum() (num int64, err error) {
 	b := s.db.batch()
-	b.add("SELECT last_value FROM tocsin.event_seq").QueryRow(func(row pgx.Row) error { return row.Scan(&num) })
+	b.add("SELECT last_value + $1 FROM tocsin.event_seq", int64(blockSize-1)).QueryRow(func(row pgx.Row) error { return row.Scan(&num) })
 	return num, s.db.run(context.Background(), b)
 }
 

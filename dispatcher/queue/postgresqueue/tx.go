@@ -15,17 +15,19 @@ import (
 )
 
 // tx is a transaction under way: the durable.Tx of the database. Statements are queued, and sent when a result is
-// needed, so that a group commit takes two or three round trips.
+// needed or the transaction ends, so that most group commits take one round trip.
 type tx struct {
 	store *store
 	conn  *pgxpool.Conn
 	now   int64
+	begun bool     // something was sent
 	next  *batch   // what is to be sent
 	then  []func() // once it is committed
 
-	rows      newRows           // that are to be inserted
-	held      map[int32]*int64  // lanes that are this process's or nobody's until the end, and their owners
-	scheduled map[laneKey]int64 // numbers of the jobs that were stored under schedule keys
+	block     *block                   // numbers of new events; nil = none was taken
+	rows      newRows                  // that are to be inserted
+	held      map[int32]*int64         // lanes that are this process's or nobody's until the end, and their owners
+	scheduled map[laneKey]*durable.Job // jobs that were stored under schedule keys
 }
 
 var _ durable.SharedTx = (*tx)(nil)
@@ -33,59 +35,76 @@ var _ durable.SharedTx = (*tx)(nil)
 func (s *store) begin(now int64) (*tx, error) {
 	conn, err := s.db.acquire(context.Background())
 	if err != nil {
-		return nil, &beginError{err}
+		return nil, err
 	}
-	t := &tx{store: s, conn: conn, now: now, next: &batch{db: s.db}}
-	t.next.add("BEGIN")
-	t.next.add(abandoned, s.db.abandoned)
-	t.next.add(settings)
-	return t, nil
+	return &tx{store: s, conn: conn, now: now, next: &batch{db: s.db}}, nil
 }
-
-// beginError is the error of a transaction that did not even begin.
-type beginError struct{ error }
-
-func (e *beginError) Unwrap() error { return e.error }
 
 // flush sends what is queued, and reads the results.
 func (t *tx) flush() error {
 	b := t.next
 	t.next = &batch{db: t.store.db}
+	if !t.begun {
+		t.begun = true
+		b = t.store.db.opening().append(b)
+	}
 	return t.store.db.send(context.Background(), t.conn, b)
 }
 
+// mostSwept is how many events may wait for the feed to sweep them.
+const mostSwept = 512
+
 // Commit implements durable.Tx.
 func (t *tx) Commit() error {
-	if swept := t.store.sweep; len(swept) > 0 {
-		t.store.sweep = nil
-		t.next.add(sweepEvents, swept)
+	if len(t.store.sweep) > mostSwept || t.store.worker == 0 {
+		t.store.addSweep(t.next)
 	}
-	t.next.add("COMMIT")
-	if err := t.flush(); err != nil {
+	var err error
+	switch {
+	case t.begun:
+		t.next.add("COMMIT")
+		err = t.flush()
+	case t.next.Len() > 0: // statements that are sent together are a transaction
+		err = t.store.db.send(context.Background(), t.conn, t.store.db.batch().append(t.next))
+	}
+	if err != nil {
 		return err
 	}
 	t.conn.Release()
 	for _, f := range t.then {
 		f()
 	}
+	t.store.careful = max(t.store.careful-1, 0)
 	t.store.report(nil)
 	return nil
 }
 
 // Rollback implements durable.Tx.
 func (t *tx) Rollback() {
-	b := &batch{db: t.store.db}
-	b.add("ROLLBACK")
-	_ = t.store.db.send(context.Background(), t.conn, b) // a broken connection is thrown away
+	if t.begun {
+		b := &batch{db: t.store.db}
+		b.add("ROLLBACK")
+		_ = t.store.db.send(context.Background(), t.conn, b) // a broken connection is thrown away
+	}
 	t.conn.Release()
 }
 
-// sweepEvents deletes events to which no job and no dead letter refers any more. It is sent one transaction later than
+// sweepEvents deletes events to which no job and no dead letter refers any more. It is sent after the transaction in which
 // their jobs were removed: of two processes that remove the last two jobs of an event at the same time, neither sees
 // what the other does.
 const sweepEvents = `DELETE FROM tocsin.event WHERE seq IN (SELECT e.seq FROM tocsin.event e WHERE e.seq = ANY($1::bigint[])
 	AND NOT EXISTS (SELECT FROM tocsin.job j WHERE j.seq = e.seq) AND NOT EXISTS (SELECT FROM tocsin.dead d WHERE d.seq = e.seq)
 	FOR UPDATE SKIP LOCKED)`
+
+// addSweep adds the sweep of the events that wait for it, if there are any.
+func (s *store) addSweep(b *batch) {
+	if len(s.sweep) == 0 {
+		return
+	}
+	slices.Sort(s.sweep)
+	b.add(sweepEvents, slices.Compact(s.sweep))
+	s.sweep = nil
+}
 
 // drop says that a job or dead letter less refers to an event.
 func (t *tx) drop(seqs ...int64) {
@@ -336,11 +355,11 @@ func (t *tx) Scheduled(lane *durable.Lane, key string) (all []*lanes.Ref, err er
 	switch ok, err := t.hold(num); {
 	case err != nil:
 		return nil, err
-	case !ok && instead == 0:
+	case !ok && instead == nil:
 		return nil, durable.Refuse(errElsewhere)
 	case !ok:
 		t.next.add(`INSERT INTO tocsin.request (lane, key, below) SELECT $1, $2, $3
-			WHERE EXISTS (SELECT FROM tocsin.job WHERE lane = $1 AND name = $2 AND seq < $3)`, num, []byte(key), instead)
+			WHERE EXISTS (SELECT FROM tocsin.job WHERE lane = $1 AND name = $2 AND seq < $3)`, num, []byte(key), instead.Ref.Num)
 		return nil, nil
 	}
 	return t.refs(`SELECT seq, due, order_key FROM tocsin.job WHERE lane = $1 AND name = $2`, num, []byte(key))

@@ -238,27 +238,53 @@ func (p *plain) write(b *testing.B) {
 func BenchmarkIdle(b *testing.B) {
 	url := serverURL(b)
 	schema := newSchema(b, url)
-	for p := range 3 {
-		q := openWith(b, url, Options{Schema: schema, Lease: DefaultLease})
-		for i := p; i < 1000; i++ {
+	var asked tripCounter
+	for range 3 {
+		config := poolConfig(b, url)
+		config.ConnConfig.Tracer = &asked
+		q, err := Open(b.Context(), config, Options{Schema: schema, Lease: longTestLease})
+		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, q.Close()) })
+		for i := range 1000 {
 			_, err := q.Open(benchLane(i), queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 			require.NoError(b, err)
 		}
 	}
-	<-time.After(2 * time.Second)
-	commits := func() (n int64) {
-		conn, err := pgx.Connect(b.Context(), url)
-		require.NoError(b, err)
-		defer func() { _ = conn.Close(b.Context()) }()
-		require.NoError(b, conn.QueryRow(b.Context(), "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(&n))
-		return n
-	}
-	before := commits()
-	cpu := cpuTime()
+	awaitEvenShares(b, url, schema, 3, 1000)
+	before, cpu := asked.Load(), cpuTime()
 	b.ResetTimer()
 	<-time.After(10 * time.Second)
 	b.StopTimer()
 	seconds := b.Elapsed().Seconds()
-	b.ReportMetric(float64(commits()-before)/seconds, "transactions/s")
+	b.ReportMetric(float64(asked.Load()-before)/seconds, "transactions/s")
 	b.ReportMetric((cpuTime()-cpu).Seconds()/seconds*100, "client-%-of-a-core")
+}
+
+// tripCounter counts round trips.
+type tripCounter struct{ atomic.Int64 }
+
+func (c *tripCounter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	c.Add(1)
+	return ctx
+}
+func (*tripCounter) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (*tripCounter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+func (*tripCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+
+func (*tripCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// awaitEvenShares waits until each worker has its share of the lanes.
+func awaitEvenShares(tb testing.TB, url, schema string, workers, lanes int) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
+	require.NoError(tb, err)
+	defer func() { _ = conn.Close(tb.Context()) }()
+	require.Eventually(tb, func() bool {
+		var n, least, most int
+		err := conn.QueryRow(tb.Context(), "SELECT count(*), coalesce(min(n), 0), coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM "+schema+
+			".lane WHERE owner IS NOT NULL GROUP BY owner) s").Scan(&n, &least, &most)
+		return err == nil && n == workers && least >= lanes/workers && most <= (lanes+workers-1)/workers
+	}, 5*time.Minute, 50*time.Millisecond)
 }

@@ -19,6 +19,7 @@ import (
 type feed struct {
 	snapshot  string
 	moved     int64     // worker.moved
+	dead      bool      // a worker's lease has ended
 	answering answering // those that are being done
 }
 
@@ -34,8 +35,10 @@ func cutSnapshot(snapshot string) (xmax string, xip []string) {
 	return parts[1], strings.Split(parts[2], ",")
 }
 
-// lookFeed reads the present snapshot, and whether anything is new in it that this worker has not handed over itself.
+// lookFeed reads the present snapshot, and whether anything is new in it that this worker has not handed over itself. It
+// is all that an idle process asks for, but for its beats.
 const lookFeed = `SELECT pg_current_snapshot()::text, (SELECT moved FROM tocsin.worker WHERE id = $1),
+	EXISTS (SELECT FROM tocsin.worker WHERE ends < clock_timestamp()),
 	EXISTS (SELECT FROM tocsin.request WHERE answer IS NULL), EXISTS (SELECT FROM (` + newEvents + `) e)`
 
 const newEvents = `SELECT seq, worker FROM tocsin.event WHERE xid >= $2::xid8 AND (worker <> $1 OR keyed)
@@ -81,7 +84,7 @@ func (s *store) followFeed(news *durable.News, _ []string) error {
 	var snapshot string
 	var moved *int64
 	var asked, isNew bool
-	b.add(lookFeed, s.worker, xmax, xip).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot, &moved, &asked, &isNew) })
+	b.add(lookFeed, s.worker, xmax, xip).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot, &moved, &s.feed.dead, &asked, &isNew) })
 	s.addSweep(b)
 	err := s.db.run(context.Background(), b)
 	if err == nil && moved == nil {

@@ -26,7 +26,7 @@ type ownership struct {
 	moved    int64            // worker.moved when owned was read
 	leaving  map[string]bool  // lanes that are to be handed over
 	resync   bool             // the connection was lost: owned is to be read again, and so are the lanes
-	reaped   time.Time        // when dead workers were last looked for
+	reaped   time.Time        // when dead workers were last removed
 	balanced time.Time        // when it was last looked at whether the lanes are shared evenly
 }
 
@@ -42,7 +42,7 @@ func (s *store) isMine(lane string) bool {
 	return s.owned[num] != ""
 }
 
-// reapEvery is how often dead workers are looked for.
+// reapEvery is how often a process tries to remove dead workers at most.
 const reapEvery = time.Second
 
 // Want implements durable.Shared. Any goroutine may call it.
@@ -329,7 +329,7 @@ func (s *store) gain(news *durable.News, nums []int32) error {
 
 // reap removes workers whose lease has ended, and gives their lanes away.
 func (s *store) reap(*durable.News, []string) error {
-	if time.Since(s.reaped) < min(reapEvery, s.options.beat()) {
+	if !s.feed.dead || time.Since(s.reaped) < min(reapEvery, s.options.beat()) {
 		return nil
 	}
 	s.reaped = time.Now()

@@ -171,6 +171,7 @@ func (r *newRows) addEvent(at int32, body string, jobs []*durable.Job) {
 
 func (r *newRows) addJob(t *tx, j *durable.Job, at int32) {
 	lane := t.store.lane(j.Lane)
+	delete(t.store.empty, j.Lane)
 	notBefore := stamp(j.NotBefore)
 	j.Ref.Due = durable.Now
 	if notBefore != nil && *notBefore > t.now {

@@ -141,6 +141,7 @@ func (s *store) readNew(news *durable.News, xmax string, xip []string) (snapshot
 	}
 	for lane, n := range jobs {
 		n.Lane = s.name(lane)
+		delete(s.empty, n.Lane)
 		news.Jobs = append(news.Jobs, n)
 	}
 	return snapshot, nil

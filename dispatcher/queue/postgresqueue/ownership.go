@@ -2,7 +2,6 @@ package postgresqueue
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -25,13 +24,14 @@ type ownership struct {
 	owned    map[int32]string // lanes that are this process's; changed with wanting
 	moved    int64            // worker.moved when owned was read
 	leaving  map[string]bool  // lanes that are to be handed over
+	empty    map[string]bool  // lanes that had no jobs when they became this process's: there is nothing to load yet
 	resync   bool             // the connection was lost: owned is to be read again, and so are the lanes
 	reaped   time.Time        // when dead workers were last removed
 	balanced time.Time        // when it was last looked at whether the lanes are shared evenly
 }
 
 func newOwnership() ownership {
-	return ownership{open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{}, leaving: map[string]bool{}}
+	return ownership{open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{}, leaving: map[string]bool{}, empty: map[string]bool{}}
 }
 
 // isMine reports whether a lane is this process's. Any goroutine may call it.
@@ -41,9 +41,6 @@ func (s *store) isMine(lane string) bool {
 	defer s.wanting.Unlock()
 	return s.owned[num] != ""
 }
-
-// reapEvery is how often a process tries to remove dead workers at most.
-const reapEvery = time.Second
 
 // Want implements durable.Shared. Any goroutine may call it.
 func (s *store) Want(lane string, open bool) {
@@ -99,6 +96,7 @@ func (s *store) lose(news *durable.News, nums ...int32) {
 		delete(s.owned, num)
 		s.wanting.Unlock()
 		delete(s.leaving, name)
+		delete(s.empty, name)
 		news.Lost = append(news.Lost, name)
 	}
 }
@@ -321,89 +319,28 @@ func (s *store) gain(news *durable.News, nums []int32) error {
 		s.resync = true // they are tried again
 		return err
 	}
+	if err := s.findEmpty(nums); err != nil {
+		s.resync = true
+		return err
+	}
 	for _, num := range nums {
 		news.Gained = append(news.Gained, s.name(num))
 	}
 	return nil
 }
 
-// reap removes workers whose lease has ended, and gives their lanes away.
-func (s *store) reap(*durable.News, []string) error {
-	if !s.feed.dead || time.Since(s.reaped) < min(reapEvery, s.options.beat()) {
+// findEmpty finds out which of lanes that are this process's have no jobs. What others store from now on is in the feed.
+// Most of very many lanes are empty, and reading each would keep those that are not waiting.
+func (s *store) findEmpty(nums []int32) error {
+	if len(nums) == 0 {
 		return nil
 	}
-	s.reaped = time.Now()
-	var dead []int64
 	b := s.db.batch()
 	b.rows(func(row pgx.Rows) error {
-		var id int64
-		err := row.Scan(&id)
-		dead = append(dead, id)
+		var num int32
+		err := row.Scan(&num)
+		s.empty[s.name(num)] = true
 		return err
-	}, "SELECT id FROM tocsin.worker WHERE ends < clock_timestamp()")
-	if err := s.db.run(context.Background(), b); err != nil || len(dead) == 0 {
-		return err
-	}
-	return s.removeWorkers(removeDead, dead...)
-}
-
-// Workers whose lease has ended, as far as they do not use it at this moment, and one that leaves.
-const (
-	removeDead = `DELETE FROM tocsin.worker WHERE id IN (SELECT id FROM tocsin.worker WHERE id = ANY($1::bigint[])
-		AND ends < clock_timestamp() FOR UPDATE SKIP LOCKED) RETURNING id`
-	removeSelf = `DELETE FROM tocsin.worker WHERE id = ANY($1::bigint[]) RETURNING id`
-)
-
-// removeWorkers removes workers by one of these statements, and gives their lanes away.
-func (s *store) removeWorkers(text string, workers ...int64) error {
-	return s.db.within(context.Background(), func(send func(*batch) error) error {
-		if err := s.lockOwners(send); err != nil {
-			return err
-		}
-		var dead []int64
-		b := &batch{db: s.db}
-		b.rows(func(row pgx.Rows) error {
-			var id int64
-			err := row.Scan(&id)
-			dead = append(dead, id)
-			return err
-		}, text, workers)
-		if err := send(b); err != nil || len(dead) == 0 {
-			return err
-		}
-		var lanes []int32
-		b = &batch{db: s.db}
-		b.add("DELETE FROM tocsin.want WHERE worker = ANY($1::bigint[])", dead)
-		b.rows(func(row pgx.Rows) error {
-			var num int32
-			err := row.Scan(&num)
-			lanes = append(lanes, num)
-			return err
-		}, "SELECT num FROM tocsin.lane WHERE owner = ANY($1::bigint[]) ORDER BY num FOR UPDATE", dead)
-		if err := send(b); err != nil {
-			return err
-		}
-		return s.assign(send, lanes, dead)
-	})
-}
-
-// isGone reports whether a worker is not there any more.
-func isGone(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
-
-// closeOwnership gives everything up.
-func (s *store) closeOwnership() error {
-	s.resign()
-	if len(s.sweep) > 0 { // else the janitor of another process finds them
-		b := s.db.batch()
-		s.addSweep(b)
-		_ = s.db.run(context.Background(), b)
-	}
-	if s.worker == 0 {
-		return nil
-	}
-	err := s.removeWorkers(removeSelf, s.worker)
-	if isConflict(err) { // with a transaction of another process, which goes on now
-		err = s.removeWorkers(removeSelf, s.worker)
-	}
-	return err
+	}, "SELECT n FROM unnest($1::int[]) n WHERE (SELECT lane FROM tocsin.job WHERE lane = n LIMIT 1) IS NULL", nums)
+	return s.db.run(context.Background(), b)
 }

@@ -211,6 +211,10 @@ const (
 
 // Load implements durable.Store.
 func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
+	if s.empty[lane.Name] {
+		delete(s.empty, lane.Name)
+		return durable.Loaded{}, nil
+	}
 	num, held := s.lane(lane.Name), append([]int64{}, q.Nums()...) // not nil, which is NULL
 	b := s.db.batch()
 	query := func(text string, limit int, bound int64) *[]*durable.Job {

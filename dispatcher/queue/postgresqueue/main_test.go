@@ -32,8 +32,10 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(max(runtime.GOMAXPROCS(0), atATime))); err != nil {
-		panic(err)
+	if os.Getenv(roundsVariable) == "" {
+		if err := flag.Set("test.parallel", strconv.Itoa(max(runtime.GOMAXPROCS(0), atATime))); err != nil {
+			panic(err)
+		}
 	}
 	goleak.VerifyTestMain(ended{m})
 }
@@ -75,9 +77,12 @@ func openChild(store string) (queue.Queue, func() error, error) {
 	return q, q.Close, nil
 }
 
-// runs is how often a test of failures is repeated: POSTGRESQUEUE_TEST_ROUNDS=100 for a long look.
+// roundsVariable says how often tests of failures repeat theirs, 100 for a long look. That loads a machine: run one such
+// test at a time.
+const roundsVariable = "POSTGRESQUEUE_TEST_ROUNDS"
+
 func runs(few int) int {
-	if n, err := strconv.Atoi(os.Getenv("POSTGRESQUEUE_TEST_ROUNDS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv(roundsVariable)); err == nil {
 		return n
 	}
 	return few

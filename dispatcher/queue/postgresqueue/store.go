@@ -29,6 +29,7 @@ type store struct {
 	lease // what makes lanes this process's
 	ownership
 	feed     feed
+	recent   recentEvents
 	sweep    []int64   // events whose jobs the last transaction removed
 	careful  int       // transactions that are to look ids up before they insert them
 	failing  bool      // the last transaction failed
@@ -180,6 +181,10 @@ func (s *store) readJob(row pgx.Rows, more ...any) (*durable.Job, error) {
 	if j.Headers, err = decodeHeaders(headers); err != nil {
 		return nil, err
 	}
+	if body == nil { // asked for without
+		j.Event = s.recent.events[j.Ref.Num]
+		return j, nil
+	}
 	if j.Event, err = readEvent(format, body); err != nil {
 		j.Ref.Unreadable = "the stored event cannot be read: " + err.Error()
 	}
@@ -190,11 +195,12 @@ func (s *store) readJob(row pgx.Rows, more ...any) (*durable.Job, error) {
 const loadBytes = 4 << 20
 
 // loadJobs reads jobs of a lane that may start, in the order of their index, up to a number and about loadBytes. Jobs
-// with an order key that the feed has not seen are left to it: another one of their key may have to go first.
+// with an order key that the feed has not seen are left to it: another one of their key may have to go first. $7 are
+// events that are not to be sent.
 const (
 	loadJobs = `SELECT j.lane, j.seq, j.due, j.generation, j.enqueued, j.not_before, j.first_tried, j.attempt, j.order_key, j.name,
 		j.headers, j.urgent, j.format, j.body FROM (
-		SELECT i.*, e.format, e.body,
+		SELECT i.*, e.format, CASE WHEN i.seq = ANY($7::bigint[]) THEN NULL ELSE e.body END AS body,
 			sum(octet_length(e.body)) OVER (ORDER BY i.due, i.seq ROWS UNBOUNDED PRECEDING) - octet_length(e.body) AS before
 		FROM tocsin.job i JOIN tocsin.event e ON e.seq = i.seq WHERE i.lane = $1 AND i.seq <> ALL($2::bigint[])
 			AND (i.order_key IS NULL OR pg_visible_in_snapshot(e.xid, $3::pg_snapshot)) AND `
@@ -216,6 +222,7 @@ func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Lo
 		return durable.Loaded{}, nil
 	}
 	num, held := s.lane(lane.Name), append([]int64{}, q.Nums()...) // not nil, which is NULL
+	recent := s.recent.after(q.After, q.Room+1)
 	b := s.db.batch()
 	query := func(text string, limit int, bound int64) *[]*durable.Job {
 		jobs := make([]*durable.Job, 0, limit)
@@ -223,7 +230,7 @@ func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Lo
 			j, err := s.readJob(row)
 			jobs = append(jobs, j)
 			return err
-		}, text, num, held, s.feed.snapshot, limit+1, int64(loadBytes), bound)
+		}, text, num, held, s.feed.snapshot, limit+1, int64(loadBytes), bound, recent)
 		return &jobs
 	}
 	// One more than there is room for says whether there are more. One that has reached loadBytes may say no by mistake:
@@ -242,6 +249,7 @@ func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Lo
 		}
 		loaded.Jobs, loaded.Urgent = cut(*urgent, q.Urgent)
 		loaded.More = true
+		s.recent.add(loaded.Jobs)
 		return loaded, nil
 	}
 	late := query(loadLate, q.Room, q.Now)
@@ -258,6 +266,7 @@ func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Lo
 	}
 	loaded.Jobs = append(append(loaded.Jobs, first...), rest...)
 	loaded.More = moreLate || moreNow
+	s.recent.add(loaded.Jobs)
 	return loaded, nil
 }
 

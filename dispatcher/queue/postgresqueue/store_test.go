@@ -172,6 +172,82 @@ func TestKeysOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// A transaction that stays open holds nobody up, and what it stores is found however many others commit before it does.
+func TestLateCommitsAreFound(t *testing.T) {
+	t.Parallel()
+	owner := newQueue(t)
+	other := openAt(t, serverURL(t), owner.store.db.schema)
+	ran := make(chan string, 1000)
+	_, err := owner.Open("a", queue.LaneOptions{Limit: 4}, func(_ context.Context, j queue.Job) queue.Disposition {
+		ran <- j.Event.ID()
+		return queue.Disposition{}
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return owner.store.isMine("a") }, patience, time.Millisecond)
+	late, err := pgx.Connect(t.Context(), serverURL(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = late.Close(context.Background()) })
+	do := func(text string, args ...any) {
+		t.Helper()
+		_, err := late.Exec(t.Context(), owner.store.db.text(text), args...)
+		require.NoError(t, err)
+	}
+	do("BEGIN")
+	do("INSERT INTO tocsin.event (seq, worker, keyed, jobs, format, body) VALUES (nextval('tocsin.event_seq'), 0, false, 1, 1, $1)", kilobyte("late").JSON())
+	do(`INSERT INTO tocsin.job (seq, lane, due, generation, attempt, urgent)
+		SELECT currval('tocsin.event_seq'), num, 0, 0, 0, false FROM tocsin.lane WHERE name = 'a'`)
+	for n := range 200 {
+		require.NoError(t, other.Enqueue(t.Context(), job(fmt.Sprint("e", n), "a")))
+	}
+	for range 200 {
+		assert.NotEqual(t, "late", <-ran)
+	}
+	do("COMMIT")
+	assert.Equal(t, "late", <-ran)
+}
+
+// A process that only dispatches asks the server for nothing while it is idle.
+func TestDispatchingAlone(t *testing.T) {
+	t.Parallel()
+	url := serverURL(t)
+	config := poolConfig(t, url)
+	var asked tripCounter
+	config.ConnConfig.Tracer = &asked
+	q, err := Open(t.Context(), config, Options{Schema: newSchema(t, url), Lease: testLease})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, q.Close()) })
+	for _, id := range []string{"e1", "e2"} { // what was done after the first call is over with the second
+		require.NoError(t, q.Enqueue(t.Context(), job(id, "a")))
+	}
+	before := asked.Load()
+	<-time.After(2 * testLease)
+	assert.Equal(t, before, asked.Load())
+	assert.Zero(t, rowsOf(t, q, "worker"), "no lease")
+}
+
+// Lanes are shared evenly among those that have them open, whoever comes and goes.
+func TestSharesLanes(t *testing.T) {
+	t.Parallel()
+	url := serverURL(t)
+	o := Options{Schema: newSchema(t, url), Lease: testLease}
+	serve := func() *Queue {
+		q := openWith(t, url, o)
+		for n := range 30 {
+			_, err := q.Open(fmt.Sprint("lane", n), queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+			require.NoError(t, err)
+		}
+		return q
+	}
+	first := serve()
+	awaitEvenShares(t, url, o.Schema, 1, 30)
+	serve()
+	awaitEvenShares(t, url, o.Schema, 2, 30)
+	serve()
+	awaitEvenShares(t, url, o.Schema, 3, 30)
+	require.NoError(t, first.Close())
+	awaitEvenShares(t, url, o.Schema, 2, 30)
+}
+
 // A process whose database is gone for longer than its lease starts no jobs, cancels its handlers, and goes on later.
 func TestInterruptsBeforeTheLeaseEnds(t *testing.T) {
 	t.Parallel()

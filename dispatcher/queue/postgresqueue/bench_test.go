@@ -248,8 +248,9 @@ func (p *plain) write(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle is what three processes with 1,000 lanes ask of the server while nothing happens.
+// BenchmarkIdle is what three processes with 300 lanes ask of the server while nothing happens.
 func BenchmarkIdle(b *testing.B) {
+	const idleLanes = 300
 	url := serverURL(b)
 	schema := newSchema(b, url)
 	var asked tripCounter
@@ -259,12 +260,12 @@ func BenchmarkIdle(b *testing.B) {
 		q, err := Open(b.Context(), config, Options{Schema: schema, Lease: longTestLease})
 		require.NoError(b, err)
 		b.Cleanup(func() { require.NoError(b, q.Close()) })
-		for i := range 1000 {
+		for i := range idleLanes {
 			_, err := q.Open(benchLane(i), queue.LaneOptions{Limit: 1}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
 			require.NoError(b, err)
 		}
 	}
-	awaitEvenShares(b, url, schema, 3, 1000)
+	awaitEvenShares(b, url, schema, 3, idleLanes)
 	before, cpu := asked.Load(), cpuTime()
 	b.ResetTimer()
 	<-time.After(10 * time.Second)

@@ -71,12 +71,15 @@
 //
 // Events are stored once per Dispatch, and deleted with the last of their jobs. The tables of jobs are vacuumed often, by
 // settings of their own. While any transaction of the database is open for long, dead rows cannot be removed and the
-// tables grow; throughput stays, because nothing reads the rows that are behind, and room is used again afterwards.
+// tables grow; new jobs are read as fast as before, because nothing looks at the rows that are behind, and room is used
+// again afterwards. Alarm on transactions that stay open.
 //
 // # Memory and connections
 //
 // Of the jobs that wait, a window of at most 512 per lane is in memory, of the lanes of this process; less when there are
-// very many lanes. The queue has a pool of connections of its own, of four at least: one for the goroutine that writes,
-// one for the lease, and the others for those who ask. An idle process with open lanes asks the server about twenty
-// times a second, however many lanes there are.
+// very many lanes. Events that several lanes have are kept for them, 4 MiB at most.
+//
+// The queue has a pool of connections of its own, of four at least: one for the goroutine that writes, one for the lease,
+// and the others for those who ask. An idle process with open lanes asks the server about twenty times a second, however
+// many lanes there are.
 package postgresqueue

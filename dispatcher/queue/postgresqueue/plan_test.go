@@ -20,7 +20,7 @@ import (
 func explaining() []string {
 	return []string{
 		"session_preload_libraries=auto_explain", "auto_explain.log_min_duration=0", "auto_explain.log_analyze=on",
-		"auto_explain.log_timing=off", "auto_explain.log_format=json", "log_line_prefix=", "log_checkpoints=off",
+		"auto_explain.log_timing=off", "auto_explain.log_nested_statements=on", "auto_explain.log_format=json", "log_line_prefix=", "log_checkpoints=off",
 	}
 }
 

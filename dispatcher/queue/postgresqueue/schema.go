@@ -129,6 +129,22 @@ CREATE TRIGGER job_removed AFTER DELETE ON tocsin.job REFERENCING OLD TABLE AS c
 CREATE TRIGGER dead_added AFTER INSERT ON tocsin.dead REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tocsin.count_changed();
 CREATE TRIGGER dead_removed AFTER DELETE ON tocsin.dead REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tocsin.count_changed();
 
+-- Removes jobs of a worker's lanes, each with its event if that was stored with no other job. It returns the other events,
+-- and those of the lanes nums that are the worker's, which they stay until the end of the transaction: who takes a lane
+-- over removes its owner first, and waits for the lock. As a function it is planned once per connection, not each time.
+CREATE FUNCTION tocsin.remove_done(worker bigint, seqs bigint[], lanes int[], nums int[]) RETURNS TABLE (seq bigint, num int)
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH w AS MATERIALIZED (SELECT id FROM tocsin.worker WHERE id = remove_done.worker FOR KEY SHARE),
+		own AS MATERIALIZED (SELECT l.num FROM w JOIN tocsin.lane l ON l.owner = w.id WHERE l.num = ANY(nums)),
+		gone AS (DELETE FROM tocsin.job j USING unnest(seqs, lanes) d(seq, lane)
+			WHERE j.seq = d.seq AND j.lane = d.lane AND d.lane IN (SELECT o.num FROM own o) RETURNING j.seq),
+		sole AS (DELETE FROM tocsin.event e USING gone g WHERE e.seq = g.seq AND e.jobs = 1 RETURNING e.seq)
+	SELECT g.seq, NULL::int FROM gone g WHERE g.seq NOT IN (SELECT s.seq FROM sole s) UNION ALL SELECT NULL, o.num FROM own o;
+END $$;
+
 -- Ids that are known: key is a digest of event id and generation, lanes the numbers of those that got it, four bytes each.
 CREATE TABLE tocsin.known (
 	key    uuid PRIMARY KEY,

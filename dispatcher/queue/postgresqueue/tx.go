@@ -120,14 +120,8 @@ const fence = `SELECT l.num FROM tocsin.worker w JOIN tocsin.lane l ON l.owner =
 // held; the jobs' table is j.
 const ours = ` AND EXISTS (SELECT FROM tocsin.lane l WHERE l.num = j.lane AND l.owner IS NOT DISTINCT FROM $1::bigint) `
 
-// removeDone removes jobs of this process's lanes, each with its event if it was stored with no other job. It returns the
-// other events, and the lanes that are this process's: it has the fence in it.
-const removeDone = `WITH w AS MATERIALIZED (SELECT id FROM tocsin.worker WHERE id = $1::bigint FOR KEY SHARE),
-	own AS MATERIALIZED (SELECT l.num FROM w JOIN tocsin.lane l ON l.owner = w.id WHERE l.num = ANY($4::int[])),
-	gone AS (DELETE FROM tocsin.job j USING unnest($2::bigint[], $3::int[]) d(seq, lane)
-		WHERE j.seq = d.seq AND j.lane = d.lane AND d.lane IN (SELECT num FROM own) RETURNING j.seq),
-	sole AS (DELETE FROM tocsin.event e USING gone WHERE e.seq = gone.seq AND e.jobs = 1 RETURNING e.seq)
-	SELECT seq, NULL::int FROM gone WHERE seq NOT IN (SELECT seq FROM sole) UNION ALL SELECT NULL, num FROM own`
+// removeDone removes jobs of this process's lanes; the schema has it as a function.
+const removeDone = `SELECT seq, num FROM tocsin.remove_done($1::bigint, $2::bigint[], $3::int[], $4::int[])`
 
 // Settle implements durable.Tx.
 func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job, err error) {

@@ -1,7 +1,7 @@
-// Replicas shows one program that runs as three processes on one PostgreSQL, which all deliver: each route belongs to one
-// of them at a time. One is killed with -9, one leaves politely, and the receiver counts: every event arrived, how many
-// twice, how long a route paused, and who delivered it. The program is the receiver and dispatches; started by itself,
-// it is a replica.
+// Replicas shows one program that runs as three processes on one PostgreSQL, which all deliver: each route belongs to
+// one of them at a time. One is killed with -9, one leaves politely, and the receiver counts: every event arrived, how
+// many twice, how long a route paused, and who delivered it. The program is the receiver and dispatches; started by
+// itself, it is a replica.
 //
 // DATABASE_URL names the database; without it, it is that of user postgres on this machine. The tables are in a schema
 // of their own that is dropped at the end.

@@ -88,8 +88,8 @@ func (t *tx) appendEvent(
 	return nil
 }
 
-// block is numbers for new events, blockSize from base on. The database takes them within the transaction, and adds base
-// to the places that rows have, so that nobody waits for it. base is known once it was sent.
+// block is numbers for new events, blockSize from base on. The database takes them within the transaction, and adds
+// base to the places that rows have, so that nobody waits for it. base is known once it was sent.
 type block struct {
 	base  int64 // 0 = it was not sent
 	taken int32
@@ -193,8 +193,8 @@ func (r *newRows) addJob(t *tx, j *durable.Job, at int32) {
 	r.headers, r.urgent = append(r.headers, encodeHeaders(j.Headers)), append(r.urgent, j.Urgent)
 }
 
-// insert queues the new rows. A job is held back if another one of its order key is there; of one that somebody stores at
-// the same moment the owner of the lane learns from its feed.
+// insert queues the new rows. A job is held back if another one of its order key is there; of one that somebody stores
+// at the same moment the owner of the lane learns from its feed.
 func (t *tx) insert() {
 	r := t.rows
 	t.rows = newRows{}

@@ -64,7 +64,8 @@ type batch struct {
 }
 
 // settings decide which plans are made. The tables change faster than their statistics, and every statement here is
-// meant to use an index: what the planner takes for cheap in a table that it believes empty takes seconds in a full one.
+// meant to use an index: what the planner takes for cheap in a table that it believes empty takes seconds in a full
+// one.
 const settings = `SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
 	set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
 	set_config('enable_material', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`

@@ -14,9 +14,9 @@ import (
 // dedupStore keeps in the queue's database what was delivered, and what is being. A row with a token is a claim.
 type dedupStore struct{ queue *Queue }
 
-// Dedup returns the dedup store in the queue's database: all processes share it, and what it knows outlasts them. A claim
-// and its end cost a transaction each. Rows are removed a minute or more after they have ended. After Close its calls
-// return ErrClosed.
+// Dedup returns the dedup store in the queue's database: all processes share it, and what it knows outlasts them. A
+// claim and its end cost a transaction each. Rows are removed a minute or more after they have ended. After Close its
+// calls return ErrClosed.
 func (q *Queue) Dedup() dedup.Store { return dedupStore{q} }
 
 // Claim implements dedup.Store.

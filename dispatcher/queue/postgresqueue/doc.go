@@ -13,18 +13,18 @@
 //
 // # Lanes have an owner
 //
-// A lane belongs to one process at a time, of those that have it open. So the order of keys, Limit, Admit, and with it a
-// route's Rate, breaker and Retry-After, hold across processes. Nothing is written to start a job: that its owner has it
-// in memory is its claim.
+// A lane belongs to one process at a time, of those that have it open. So the order of keys, Limit, Admit, and with it
+// a route's Rate, breaker and Retry-After, hold across processes. Nothing is written to start a job: that its owner has
+// it in memory is its claim.
 //
 // A process that has lanes open has a lease, Options.Lease long, by the server's clock. It renews the lease three times
-// as often. When processes come and go, lanes move, a few at a time, until each has its share: a lane moves once none of
-// its handlers runs. Stop and Close hand lanes over at once. When a process dies, another has its lanes at most two
+// as often. When processes come and go, lanes move, a few at a time, until each has its share: a lane moves once none
+// of its handlers runs. Stop and Close hand lanes over at once. When a process dies, another has its lanes at most two
 // seconds after the lease has ended, and the jobs that ran run again.
 //
 // A process that cannot renew its lease stops starting jobs and cancels its handlers before the lease ends, by its own
-// clock, counted from when it last asked. If it was stopped meanwhile (SIGSTOP, a machine that sleeps), what its handlers
-// were doing may overlap with what the new owner does; their outcomes are refused.
+// clock, counted from when it last asked. If it was stopped meanwhile (SIGSTOP, a machine that sleeps), what its
+// handlers were doing may overlap with what the new owner does; their outcomes are refused.
 //
 // # Roles
 //
@@ -34,20 +34,21 @@
 //
 // # What is promised
 //
-// A call returns once its change is committed, one commit for all the calls that wait at the moment (group commit), and is
-// as durable as synchronous_commit of the role or database says; leave it on. A handler's place in its lane stays taken
-// until the outcome is committed, too. So nothing acknowledged is lost, and at most the jobs that ran run again. When
-// the connection is lost during a commit, nobody knows whether it was made: the call fails, and it is safe to repeat it.
+// A call returns once its change is committed, one commit for all the calls that wait at the moment (group commit), and
+// is as durable as synchronous_commit of the role or database says; leave it on. A handler's place in its lane stays
+// taken until the outcome is committed, too. So nothing acknowledged is lost, and at most the jobs that ran run again.
+// When the connection is lost during a commit, nobody knows whether it was made: the call fails, and it is safe to
+// repeat it.
 //
 // Ids are known for Options.IDWindow, 24 hours, in all processes. A job with a time starts at most 100 ms late on a
-// machine that has the time. Jobs that another process enqueued are found within 50 ms. Jobs with equal OrderKey run one
-// at a time, and those that one process enqueued, or one after the other had returned, in that order.
+// machine that has the time. Jobs that another process enqueued are found within 50 ms. Jobs with equal OrderKey run
+// one at a time, and those that one process enqueued, or one after the other had returned, in that order.
 //
 // Times are the server's, so the clocks of the processes need not agree. A NotBefore is a time of the server's clock.
 //
-// A lane's bound and that of its group count what all processes have stored; of jobs that run in another process they do
-// not know, and of what others of the group have done they learn within a second. A lane that drops its oldest drops,
-// where another process owns it, soon after the new job was accepted.
+// A lane's bound and that of its group count what all processes have stored; of jobs that run in another process they
+// do not know, and of what others of the group have done they learn within a second. A lane that drops its oldest
+// drops, where another process owns it, soon after the new job was accepted.
 //
 // # When the database cannot be used
 //
@@ -61,25 +62,25 @@
 // # Schema
 //
 // Tables are in a schema of their own, Options.Schema. Open makes it and brings it to this version; any number of
-// processes may do so at once. A newer schema is a [*SchemaError], and left alone. A version only adds to the schema, so
-// processes of the version before go on meanwhile. With Options.NoMigration another role calls [Migrate] before, and the
-// queue's role needs no more than this:
+// processes may do so at once. A newer schema is a [*SchemaError], and left alone. A version only adds to the schema,
+// so processes of the version before go on meanwhile. With Options.NoMigration another role calls [Migrate] before, and
+// the queue's role needs no more than this:
 //
 //	GRANT USAGE ON SCHEMA tocsin TO product;
 //	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tocsin TO product;
 //	GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA tocsin TO product;
 //
-// Events are stored once per Dispatch, and deleted with the last of their jobs. The tables of jobs are vacuumed often, by
-// settings of their own. While any transaction of the database is open for long, dead rows cannot be removed and the
+// Events are stored once per Dispatch, and deleted with the last of their jobs. The tables of jobs are vacuumed often,
+// by settings of their own. While any transaction of the database is open for long, dead rows cannot be removed and the
 // tables grow; new jobs are read as fast as before, because nothing looks at the rows that are behind, and room is used
 // again afterwards. Alarm on transactions that stay open.
 //
 // # Memory and connections
 //
-// Of the jobs that wait, a window of at most 512 per lane is in memory, of the lanes of this process; less when there are
-// very many lanes. Events that several lanes have are kept for them, 4 MiB at most.
+// Of the jobs that wait, a window of at most 512 per lane is in memory, of the lanes of this process; less when there
+// are very many lanes. Events that several lanes have are kept for them, 4 MiB at most.
 //
-// The queue has a pool of connections of its own, of four at least: one for the goroutine that writes, one for the lease,
-// and the others for those who ask. An idle process with open lanes asks the server about twenty times a second, however
-// many lanes there are.
+// The queue has a pool of connections of its own, of four at least: one for the goroutine that writes, one for the
+// lease, and the others for those who ask. An idle process with open lanes asks the server about twenty times a second,
+// however many lanes there are.
 package postgresqueue

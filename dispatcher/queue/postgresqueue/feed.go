@@ -14,8 +14,8 @@ import (
 // what was not visible in the last snapshot and is now is new. So a transaction that commits late is found without
 // reading anything twice, and an idle queue costs a look at the end of an index, however many lanes it has.
 //
-// Jobs with an order key, also those that this process stored, start only after the feed has seen them: then it has seen
-// the earlier ones of their key too.
+// Jobs with an order key, also those that this process stored, start only after the feed has seen them: then it has
+// seen the earlier ones of their key too.
 type feed struct {
 	snapshot  string
 	moved     int64     // worker.moved
@@ -35,8 +35,8 @@ func cutSnapshot(snapshot string) (xmax string, xip []string) {
 	return parts[1], strings.Split(parts[2], ",")
 }
 
-// lookFeed reads the present snapshot, and whether anything is new in it that this worker has not handed over itself. It
-// is all that an idle process asks for, but for its beats.
+// lookFeed reads the present snapshot, and whether anything is new in it that this worker has not handed over itself.
+// It is all that an idle process asks for, but for its beats.
 const lookFeed = `SELECT pg_current_snapshot()::text, (SELECT moved FROM tocsin.worker WHERE id = $1),
 	EXISTS (SELECT FROM tocsin.worker WHERE ends < clock_timestamp()),
 	EXISTS (SELECT FROM tocsin.request WHERE answer IS NULL), EXISTS (SELECT FROM (` + newEvents + `) e)`
@@ -44,9 +44,9 @@ const lookFeed = `SELECT pg_current_snapshot()::text, (SELECT moved FROM tocsin.
 const newEvents = `SELECT seq, worker FROM tocsin.event WHERE xid >= $2::xid8 AND (worker <> $1 OR keyed)
 	UNION ALL SELECT seq, worker FROM tocsin.event WHERE xid = ANY($3::xid8[]) AND (worker <> $1 OR keyed)`
 
-// readFeed reads what is new in the lanes of this worker: by lane and order key, the least number of a job that may start
-// at once, when the first of the others is due, and how many of the key are on their way. OFFSET 0 has it read in this
-// order: new events, their jobs, their lanes.
+// readFeed reads what is new in the lanes of this worker: by lane and order key, the least number of a job that may
+// start at once, when the first of the others is due, and how many of the key are on their way. OFFSET 0 has it read in
+// this order: new events, their jobs, their lanes.
 const readFeed = `SELECT s.snapshot, f.lane, f.order_key, coalesce(f.num, 0), coalesce(f.next, 0), f.seqs,
 		(SELECT count(*) FROM tocsin.job a WHERE a.lane = f.lane AND a.order_key = f.order_key AND a.due < 9223372036854775807)
 	FROM (SELECT pg_current_snapshot()::text AS snapshot) s

@@ -18,10 +18,10 @@ import (
 // historyStore keeps in the queue's database what was tried.
 type historyStore struct{ queue *Queue }
 
-// History returns the history store in the queue's database, which all processes share. An event is stored once, however
-// many entries are about it, beside the copy that the queue itself has while the event is under way. Retention is the
-// history.Recorder's. When ctx ends during a call that changes something, that may be done all the same. After Close its
-// calls return ErrClosed.
+// History returns the history store in the queue's database, which all processes share. An event is stored once,
+// however many entries are about it, beside the copy that the queue itself has while the event is under way. Retention
+// is the history.Recorder's. When ctx ends during a call that changes something, that may be done all the same. After
+// Close its calls return ErrClosed.
 func (q *Queue) History() history.Store { return historyStore{q} }
 
 var errNoEvent = errors.New("postgresqueue: an entry of the history has no event")

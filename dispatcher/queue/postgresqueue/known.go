@@ -186,7 +186,8 @@ func (k *knownIDs) add(e *durable.Event, lane int32) {
 	id.lanes = addLane(slices.Clip(id.lanes), lane)
 }
 
-// correct makes what was inserted what became known: some calls may have been refused, and known ids have got new lanes.
+// correct makes what was inserted what became known: some calls may have been refused, and known ids have got new
+// lanes.
 func (k *knownIDs) correct() {
 	var unknown, changed [][16]byte
 	var digests []int64

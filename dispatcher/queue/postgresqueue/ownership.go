@@ -175,8 +175,8 @@ func (s *store) lockOwners(send func(*batch) error) error {
 	return send(b)
 }
 
-// assign gives lanes of workers that give them up, or are dead, each to the one of those that have it open which has the
-// fewest lanes. A lane that nobody else has open is nobody's then.
+// assign gives lanes of workers that give them up, or are dead, each to the one of those that have it open which has
+// the fewest lanes. A lane that nobody else has open is nobody's then.
 func (s *store) assign(send func(*batch) error, lanes []int32, from []int64) error {
 	if len(lanes) == 0 {
 		return nil
@@ -208,7 +208,8 @@ func (s *store) assign(send func(*batch) error, lanes []int32, from []int64) err
 		}
 	}
 	b = &batch{db: s.db}
-	// One that has died meanwhile is not among those that the UPDATE returns, and cannot die until the transaction ends.
+	// One that has died meanwhile is not among those that the UPDATE returns, and cannot die until the transaction
+	// ends.
 	b.add(`WITH k AS (UPDATE tocsin.worker SET moved = moved + 1 WHERE id = ANY($1::bigint[]) RETURNING id)
 		UPDATE tocsin.lane l SET owner = (SELECT k.id FROM k WHERE k.id = a.owner)
 		FROM unnest($2::int[], $3::bigint[]) a(num, owner) WHERE l.num = a.num AND l.owner = ANY($4::bigint[])`,
@@ -279,7 +280,8 @@ func (s *store) acquire(news *durable.News, _ []string) error {
 		nums[i] = s.lane(name)
 	}
 	slices.Sort(nums)
-	// First the wish is there to be seen, and then a lane is taken: so one that its owner gives up meanwhile is not left.
+	// First the wish is there to be seen, and then a lane is taken: so one that its owner gives up meanwhile is not
+	// left.
 	b := s.db.batch()
 	b.add("INSERT INTO tocsin.want (lane, worker) SELECT num, $1 FROM unnest($2::int[]) num ON CONFLICT DO NOTHING", s.worker, nums)
 	if err := s.db.run(context.Background(), b); err != nil {
@@ -329,8 +331,8 @@ func (s *store) gain(news *durable.News, nums []int32) error {
 	return nil
 }
 
-// findEmpty finds out which of lanes that are this process's have no jobs. What others store from now on is in the feed.
-// Most of very many lanes are empty, and reading each would keep those that are not waiting.
+// findEmpty finds out which of lanes that are this process's have no jobs. What others store from now on is in the
+// feed. Most of very many lanes are empty, and reading each would keep those that are not waiting.
 func (s *store) findEmpty(nums []int32) error {
 	if len(nums) == 0 {
 		return nil

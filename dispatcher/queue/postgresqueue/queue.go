@@ -33,8 +33,8 @@ type Options struct {
 	Schema string
 	// NoMigration leaves the schema as it is: a role with more rights calls Migrate.
 	NoMigration bool
-	// Lease is how long lanes stay with a process that does not answer; 0 = DefaultLease, 15 s; at least MinLease. It is
-	// renewed three times as often. All processes should have the same.
+	// Lease is how long lanes stay with a process that does not answer; 0 = DefaultLease, 15 s; at least MinLease. It
+	// is renewed three times as often. All processes should have the same.
 	Lease time.Duration
 	// Timeout is how long an answer of the server is waited for; 0 = DefaultTimeout, 10 s.
 	Timeout time.Duration
@@ -88,10 +88,10 @@ func (o Options) withDefaults() (Options, error) {
 
 // Queue keeps jobs in a PostgreSQL database; its methods are as queue.Queue says. All are safe for concurrent use.
 //
-// When the database cannot be used the error is a *StoreError, and it is safe to repeat the call. A call of Enqueue of up
-// to a thousand jobs and about 4 MiB is one transaction. More is stored in several, so that other calls are not held
-// up: an error, or a crash, may then leave its first events stored, each with all its jobs. When an event is in conflict,
-// nothing at all is stored. When ctx ends during a call, its jobs may be stored all the same.
+// When the database cannot be used the error is a *StoreError, and it is safe to repeat the call. A call of Enqueue of
+// up to a thousand jobs and about 4 MiB is one transaction. More is stored in several, so that other calls are not held
+// up: an error, or a crash, may then leave its first events stored, each with all its jobs. When an event is in
+// conflict, nothing at all is stored. When ctx ends during a call, its jobs may be stored all the same.
 //
 // What the handler of a scheduled job enqueues with its ctx makes that job one that has started, in the same
 // transaction: even if the process ends then, Cancel does not claim to have stopped it.
@@ -114,8 +114,8 @@ const (
 	work  = 4000
 )
 
-// Open opens the queue in a database. Any number of processes may have it open. config is copied; the queue has a pool of
-// its own, of four connections at least. ctx is for opening only.
+// Open opens the queue in a database. Any number of processes may have it open. config is copied; the queue has a pool
+// of its own, of four connections at least. ctx is for opening only.
 //
 // Errors: *channel.ConfigError for Options, *SchemaError when a newer version made the schema, *StoreError.
 func Open(ctx context.Context, config *pgxpool.Config, o Options) (*Queue, error) {

@@ -61,8 +61,8 @@ const progressTTL = 30 * 24 * time.Hour
 // mailProgress keeps in the queue's database who has got a mail.
 type mailProgress struct{ queue *Queue }
 
-// MailProgress returns a store for mail channels in the queue's database, so that recipients who have got a mail do not get
-// it again, also after a restart. What is known of a mail is kept for 30 days. Any number of channels may share it.
+// MailProgress returns a store for mail channels in the queue's database, so that recipients who have got a mail do not
+// get it again, also after a restart. What is known of a mail is kept for 30 days. Any number of channels may share it.
 // After Close its calls return ErrClosed.
 func (q *Queue) MailProgress() email.Progress { return mailProgress{q} }
 

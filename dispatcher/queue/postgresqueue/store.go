@@ -233,8 +233,8 @@ func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Lo
 		}, text, num, held, s.feed.snapshot, limit+1, int64(loadBytes), bound, recent)
 		return &jobs
 	}
-	// One more than there is room for says whether there are more. One that has reached loadBytes may say no by mistake:
-	// the last load finds none at all.
+	// One more than there is room for says whether there are more. One that has reached loadBytes may say no by
+	// mistake: the last load finds none at all.
 	next := func(text string) {
 		b.rows(func(row pgx.Rows) error { return row.Scan(&loaded.Next) }, text, num, q.Now)
 	}

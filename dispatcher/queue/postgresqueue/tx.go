@@ -89,9 +89,9 @@ func (t *tx) Rollback() {
 	t.conn.Release()
 }
 
-// sweepEvents deletes events to which no job and no dead letter refers any more. It is sent after the transaction in which
-// their jobs were removed: of two processes that remove the last two jobs of an event at the same time, neither sees
-// what the other does.
+// sweepEvents deletes events to which no job and no dead letter refers any more. It is sent after the transaction in
+// which their jobs were removed: of two processes that remove the last two jobs of an event at the same time, neither
+// sees what the other does.
 const sweepEvents = `DELETE FROM tocsin.event WHERE seq IN (SELECT e.seq FROM tocsin.event e WHERE e.seq = ANY($1::bigint[])
 	AND NOT EXISTS (SELECT FROM tocsin.job j WHERE j.seq = e.seq) AND NOT EXISTS (SELECT FROM tocsin.dead d WHERE d.seq = e.seq)
 	FOR UPDATE SKIP LOCKED)`

@@ -325,8 +325,8 @@ func (q *Queue) Cancel(ctx context.Context, lane, key string) (bool, error) {
 	return err == nil && found, err // after an error found may still be written to
 }
 
-// CancelWithin has f cancel the jobs of a key with numbers below that, and do in the same transaction what else it does.
-// It calls f again after a failure.
+// CancelWithin has f cancel the jobs of a key with numbers below that, and do in the same transaction what else it
+// does. It calls f again after a failure.
 func (q *Queue) CancelWithin(ctx context.Context, lane, key string, below int64, f func(t Tx, cancel func() (bool, error)) error) error {
 	return q.write(ctx, "cancel a scheduled event", 1, func(t *transaction) error {
 		return f(t.Tx, func() (bool, error) { return t.cancel(q.lane(lane), key, below) })

@@ -15,8 +15,8 @@ import (
 // has jobs of it in memory.
 type Shared interface {
 	Store
-	// Want says that a lane was opened here, or closed: an open one is to belong to one of those that opened it. It must
-	// not wait; the next Poll sees to it.
+	// Want says that a lane was opened here, or closed: an open one is to belong to one of those that opened it. It
+	// must not wait; the next Poll sees to it.
 	Want(lane string, open bool)
 	// Poll says what has changed: which lanes belong to this process, and what others have stored in them. The writer
 	// calls it between transactions. left are lanes of an earlier News.Leave of which nothing runs any more.
@@ -413,6 +413,6 @@ func (q *Queue) setBound(l *Lane, b queue.Bound) {
 	l.setBound(&q.groups, b)
 }
 
-// isEmpty reports whether the store has nothing of a lane, as far as that matters: a shared store keeps what it has of a
-// lane that nobody here remembers.
+// isEmpty reports whether the store has nothing of a lane, as far as that matters: a shared store keeps what it has of
+// a lane that nobody here remembers.
 func (w *writer) isEmpty(l *Lane) bool { return w.queue.shared != nil && !l.isLimited() || l.isEmpty() }

@@ -299,7 +299,7 @@ func awaitEvenShares(tb testing.TB, url, schema string, workers, lanes int) {
 	require.Eventually(tb, func() bool {
 		var n, least, most int
 		err := conn.QueryRow(tb.Context(), "SELECT count(*), coalesce(min(n), 0), coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM "+schema+
-			".lane WHERE owner IS NOT NULL GROUP BY owner) s").Scan(&n, &least, &most)
+			".lane WHERE owner IS NOT NULL GROUP BY owner) s", pgx.QueryExecModeExec).Scan(&n, &least, &most)
 		return err == nil && n == workers && least >= lanes/workers && most <= (lanes+workers-1)/workers
 	}, 5*time.Minute, 50*time.Millisecond)
 }

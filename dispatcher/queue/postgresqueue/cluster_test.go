@@ -227,7 +227,8 @@ func (c *cluster) row(text string, into ...any) error {
 		return err
 	}
 	defer func() { _ = conn.Close(c.t.Context()) }()
-	return conn.QueryRow(c.t.Context(), strings.ReplaceAll(text, "tocsin.", c.config.Schema+".")).Scan(into...)
+	// Without prepared statements, which a pooler does not keep.
+	return conn.QueryRow(c.t.Context(), strings.ReplaceAll(text, "tocsin.", c.config.Schema+"."), pgx.QueryExecModeExec).Scan(into...)
 }
 
 // pauses are how long after a moment each lane that ran in a member before ran elsewhere.

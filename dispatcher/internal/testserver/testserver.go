@@ -300,17 +300,18 @@ func (p *OwnPostgreSQL) init(settings []string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.instance.prepare("postgres"); err != nil {
+	i := p.instance
+	if err := i.prepare("postgres"); err != nil {
 		return err
 	}
-	data := filepath.Join(p.instance.folder, "data")
-	if out, err := p.instance.command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
+	data := filepath.Join(i.folder, "data")
+	if out, err := i.command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	p.program = filepath.Join(filepath.Dir(initdb), "postgres")
-	p.args = []string{"-D", data, "-p", strconv.Itoa(p.instance.port)}
+	p.args = []string{"-D", data, "-p", strconv.Itoa(i.port)}
 	for _, setting := range append([]string{
-		"listen_addresses=127.0.0.1", "unix_socket_directories=" + p.instance.folder, "max_connections=200",
+		"listen_addresses=127.0.0.1", "unix_socket_directories=" + i.folder, "max_connections=200",
 	}, settings...) {
 		p.args = append(p.args, "-c", setting)
 	}

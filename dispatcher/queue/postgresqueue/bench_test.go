@@ -33,10 +33,10 @@ const (
 func BenchmarkMixed(b *testing.B) {
 	for _, lanes := range []int{1, 10} {
 		b.Run(fmt.Sprintf("%d-lanes", lanes), func(b *testing.B) {
-			floor := measure(b, lanes, newPlain(b))
+			floor := measure(b, "e", lanes, newPlain(b))
 			b.ReportAllocs()
 			b.ResetTimer()
-			own := measure(b, lanes, newBenched(b))
+			own := measure(b, "e", lanes, newBenched(b))
 			b.StopTimer()
 			b.ReportMetric(float64(own.elapsed)/float64(floor.elapsed), "x-floor")
 			b.ReportMetric(float64(own.log)/float64(floor.log), "x-WAL")
@@ -62,7 +62,8 @@ type measurement struct {
 	log             int64
 }
 
-func measure(b *testing.B, lanes int, q benched) measurement {
+// measure has b.N jobs of events whose ids begin so enqueued, run and settled.
+func measure(b *testing.B, name string, lanes int, q benched) measurement {
 	b.Helper()
 	var done atomic.Int64
 	all := make(chan struct{})
@@ -78,7 +79,7 @@ func measure(b *testing.B, lanes int, q benched) measurement {
 	for range benchProducers {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(events); n = next.Add(1) {
-				if err := q.enqueue(kilobyte(fmt.Sprintf("e%d", n)), lanes); err != nil {
+				if err := q.enqueue(kilobyte(fmt.Sprint(name, n)), lanes); err != nil {
 					b.Error(err)
 				}
 			}
@@ -89,6 +90,34 @@ func measure(b *testing.B, lanes int, q benched) measurement {
 	m := measurement{jobs: float64(events * lanes), elapsed: time.Since(began), client: cpuTime() - cpu}
 	m.log = walPosition(b) - before
 	return m
+}
+
+// BenchmarkOpenTransaction is BenchmarkMixed with one lane while a transaction of somebody else stays open, which keeps
+// dead rows from being removed: x-without compares the last of three times as many jobs with as many before.
+func BenchmarkOpenTransaction(b *testing.B) {
+	url := serverURL(b)
+	schema := newSchema(b, url)
+	var rounds []measurement
+	round := func() {
+		q := openWith(b, url, Options{Schema: schema, Lease: DefaultLease})
+		rounds = append(rounds, measure(b, fmt.Sprintf("round%d-", len(rounds)), 1, benchedQueue{q}))
+		require.NoError(b, q.Close())
+	}
+	round()
+	round()
+	conn, err := pgx.Connect(b.Context(), url)
+	require.NoError(b, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	tx, err := conn.BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	require.NoError(b, err)
+	_, err = tx.Exec(b.Context(), "SELECT pg_current_xact_id()")
+	require.NoError(b, err)
+	for range 3 {
+		round()
+	}
+	require.NoError(b, tx.Rollback(b.Context()))
+	b.ReportMetric(float64(rounds[len(rounds)-1].elapsed)/float64(rounds[1].elapsed), "x-without")
+	b.ReportMetric(rounds[1].jobs/rounds[1].elapsed.Seconds(), "without-jobs/s")
 }
 
 // walPosition is how many bytes the server has logged.

@@ -74,7 +74,7 @@ func TestTally(t *testing.T) {
 		c, err := q.Count(t.Context(), "a")
 		require.NoError(t, err)
 		assert.Equal(t, queue.Counts{Due: 2}, c)
-		script(t, q, "UPDATE tocsin.tally SET slot = -slot") // of connections that are gone
+		script(t, q, "UPDATE tocsin.tally SET slot = -slot") // of long ago
 		cleanNow(t, q)
 	}
 }

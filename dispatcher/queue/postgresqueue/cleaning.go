@@ -20,9 +20,9 @@ const (
 	removeRequests = `DELETE FROM tocsin.request WHERE answer IS NOT NULL AND made < now() - interval '10 minutes'`
 	removeEnded    = `DELETE FROM tocsin.dead WHERE num IN (SELECT num FROM tocsin.dead WHERE ends < $1 ORDER BY ends LIMIT $2
 		FOR UPDATE SKIP LOCKED) RETURNING seq`
-	// Rows of connections that are gone.
+	// Rows of more than a minute ago, which nobody changes any more.
 	mergeTally = `WITH gone AS (DELETE FROM tocsin.tally WHERE (lane, slot) IN (SELECT lane, slot FROM tocsin.tally
-			WHERE slot <> 0 AND slot <> ALL(ARRAY(SELECT pid FROM pg_stat_activity)) ORDER BY lane, slot LIMIT $1 FOR UPDATE SKIP LOCKED)
+			WHERE slot <> 0 AND slot < (extract(epoch FROM now())::bigint / 5 - 12 << 32) ORDER BY lane, slot LIMIT $1 FOR UPDATE SKIP LOCKED)
 			RETURNING lane, jobs, dead)
 		INSERT INTO tocsin.tally AS t (lane, slot, jobs, dead) SELECT lane, 0, sum(jobs), sum(dead) FROM gone GROUP BY lane ORDER BY lane
 		ON CONFLICT (lane, slot) DO UPDATE SET jobs = t.jobs + EXCLUDED.jobs, dead = t.dead + EXCLUDED.dead`

@@ -8,9 +8,9 @@ import (
 )
 
 // clock shows the server's time: what has passed here since it was last asked for, after that. So processes whose own
-// clocks differ agree on when a job is due. It shows no time before the server does, and lags by the way of an answer at
-// most. Small differences are followed step by step, as by a clock that runs a little faster or slower; it is set when
-// the server's was.
+// clocks differ agree on when a job is due. It shows no time before the server does, and lags by the way of an answer
+// at most. Small differences are followed step by step, as by a clock that runs a little faster or slower; it is set
+// when the server's was.
 type clock struct {
 	elapsed func() int64 // nanoseconds since some moment
 	offset  atomic.Int64 // of the server's time
@@ -32,8 +32,8 @@ func (c *clock) Reading() lanes.Reading {
 
 func (c *clock) now() int64 { return c.Reading().Wall }
 
-// follow takes in that the server showed a time between two moments of this process: it shows as much when the answer is
-// received, at least, and as little when the question is sent, at most.
+// follow takes in that the server showed a time between two moments of this process: it shows as much when the answer
+// is received, at least, and as little when the question is sent, at most.
 func (c *clock) follow(server time.Time, sent, received int64) {
 	ahead := c.slewed.Load() + c.offset.Load()
 	least, most := server.UnixNano()-received-ahead, server.UnixNano()-sent-ahead

@@ -107,11 +107,12 @@ CREATE INDEX dead_job ON tocsin.dead (job);
 CREATE INDEX dead_seq ON tocsin.dead (seq);
 CREATE INDEX dead_ends ON tocsin.dead (ends) WHERE ends IS NOT NULL;
 
--- How many jobs and dead letters a lane has: the sum of its rows, of which each connection changes one, so that nobody
--- waits for another's. Triggers keep it, whoever changes the tables.
+-- How many jobs and dead letters a lane has: the sum of its rows. Each connection changes one of its own, so that nobody
+-- waits for another's, and another one every five seconds: a row has no more versions then, which a long transaction
+-- keeps from being removed, than an update can pass by. Triggers keep it, whoever changes the tables.
 CREATE TABLE tocsin.tally (
 	lane int NOT NULL,
-	slot int NOT NULL, -- of a connection; 0 = of those that are gone
+	slot bigint NOT NULL, -- of time (the upper half) and connection; 0 = of those before
 	jobs bigint NOT NULL,
 	dead bigint NOT NULL,
 	PRIMARY KEY (lane, slot)
@@ -119,7 +120,7 @@ CREATE TABLE tocsin.tally (
 CREATE FUNCTION tocsin.count_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO tocsin.tally AS t (lane, slot, jobs, dead)
-		SELECT c.lane, pg_backend_pid(), CASE TG_TABLE_NAME WHEN 'job' THEN c.n ELSE 0 END, CASE TG_TABLE_NAME WHEN 'dead' THEN c.n ELSE 0 END
+		SELECT c.lane, (extract(epoch FROM clock_timestamp())::bigint / 5 << 32) + pg_backend_pid(), CASE TG_TABLE_NAME WHEN 'job' THEN c.n ELSE 0 END, CASE TG_TABLE_NAME WHEN 'dead' THEN c.n ELSE 0 END
 		FROM (SELECT lane, CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END AS n FROM changed GROUP BY lane ORDER BY lane) c
 		ON CONFLICT (lane, slot) DO UPDATE SET jobs = t.jobs + EXCLUDED.jobs, dead = t.dead + EXCLUDED.dead;
 	RETURN NULL;

@@ -125,6 +125,7 @@ func (s *Service) forget(ctx context.Context, r *room) {
 	}
 	c := *v.content
 	c.Changes, c.Removed = nil, nil
+	_, c.Revision = v.revisions()
 	revision, err := s.put(ctx, r.tenant, c.encode(), v.revision)
 	if err != nil {
 		return // somebody else has changed the document, or a later comparison does it

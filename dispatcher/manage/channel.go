@@ -62,9 +62,10 @@ func (v *view) channel(name string) (Channel, bool) {
 	if p.channel == nil {
 		return Channel{}, false
 	}
+	stored, _ := v.revisions()
 	return Channel{
 		Name: name, ETag: v.etag(name), Channel: p.channel, Routes: p.routes, Broken: v.broken(name, p.names),
-		Applied: v.applied == v.revision, Revision: v.revision,
+		Applied: v.applied == v.revision, Revision: stored,
 	}, true
 }
 

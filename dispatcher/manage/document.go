@@ -11,7 +11,7 @@ import (
 type Document struct {
 	*config.Document // never nil; shows no secrets
 
-	ETag     string // changes with the revision
+	ETag     string // changes with what is shown, and with every change of a secret
 	Revision Revision
 	Applied  Revision // that is in force
 	Problem  string   // why the stored revision is not in force, or not as a whole; "" = it is
@@ -26,7 +26,8 @@ func (s *Service) Export(ctx context.Context, tenant string) (Document, error) {
 }
 
 func (v *view) whole() Document {
-	return Document{Document: v.document(), ETag: v.documentETag(), Revision: v.revision, Applied: v.applied, Problem: v.problem}
+	stored, applied := v.revisions()
+	return Document{Document: v.document(), ETag: v.documentETag(), Revision: stored, Applied: applied, Problem: v.problem}
 }
 
 // Import puts a document, in JSON or YAML by the ending of file's name, in the place of the tenant's configuration.

@@ -74,3 +74,32 @@ func TestPreview(t *testing.T) {
 		assert.Equal(t, field, failure(t, err, manage.CodeFields).Fields[0].Pointer)
 	}
 }
+
+// What a service stores for itself, after it has told of a change, changes neither ETags nor the revision that is shown.
+func TestRevisionsAreThoseOfChanges(t *testing.T) {
+	t.Parallel()
+	store := manage.NewMemory()
+	first := start(t, options(t, store))
+	c := create(t, first, priya, webhook("a", "https://hooks.example", ""))
+	before, err := first.Export(t.Context(), "acme")
+	require.NoError(t, err)
+	first.shutdown(t)
+	stored, err := store.Get(t.Context(), "acme")
+	require.NoError(t, err)
+	require.Greater(t, stored.Revision, c.Revision, "it was stored once more")
+
+	second := start(t, options(t, store))
+	after, err := second.Export(t.Context(), "acme")
+	require.NoError(t, err)
+	assert.Equal(t, before.ETag, after.ETag)
+	assert.Equal(t, c.Revision, after.Revision)
+	got, err := second.Get(t.Context(), "acme", "a")
+	require.NoError(t, err)
+	assert.Equal(t, c, got)
+	status, err := second.Status(t.Context(), "acme")
+	require.NoError(t, err)
+	assert.Equal(t, c.Revision, status.Revision)
+	changed, err := second.Pause(t.Context(), priya, "a", "")
+	require.NoError(t, err)
+	assert.Greater(t, changed.Revision, stored.Revision)
+}

@@ -228,7 +228,8 @@ func (s *Service) Status(ctx context.Context, tenant string) (Status, error) {
 		return Status{}, err
 	}
 	v := s.viewOf(tenant)
-	out := Status{Replica: s.options.Replica, Revision: v.revision, Applied: v.applied, Problem: v.problem, Channels: len(rows),
+	stored, applied := v.revisions()
+	out := Status{Replica: s.options.Replica, Revision: stored, Applied: applied, Problem: v.problem, Channels: len(rows),
 		Failing: []Row{}, LostHistory: s.recorder.Lost()}
 	for _, r := range rows {
 		if r.Health == HealthFailing {
@@ -266,7 +267,8 @@ func (s *Service) Tenants(ctx context.Context, after string, limit int) ([]Tenan
 	var all []TenantStatus
 	for _, tenant := range s.known() {
 		if v := s.viewOf(tenant); tenant > after && (v.revision != 0 || v.problem != "") {
-			all = append(all, TenantStatus{tenant, v.revision, v.applied, v.problem})
+			stored, applied := v.revisions()
+			all = append(all, TenantStatus{tenant, stored, applied, v.problem})
 		}
 	}
 	slices.SortFunc(all, func(a, b TenantStatus) int { return strings.Compare(a.Tenant, b.Tenant) })

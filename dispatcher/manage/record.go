@@ -17,6 +17,8 @@ type content struct {
 	Version int `json:"version"`
 	// Document is the configuration with its secrets.
 	Document json.RawMessage `json:"document"`
+	// Revision is that of the latest change, if the record was stored once more since, without one; 0 = it is its own.
+	Revision Revision `json:"revision,omitempty"`
 	// Channels is what is known of each besides that.
 	Channels map[string]mark `json:"channels,omitempty"`
 	// Changes are those whose events may not have been dispatched yet.

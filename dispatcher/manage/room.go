@@ -125,8 +125,29 @@ func (v *view) etag(name string) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
-// documentETag changes with the document's revision.
-func (v *view) documentETag() string { return "r" + strconv.FormatUint(uint64(v.revision), 10) }
+// revisions are those of the latest change that is stored, and that is in force.
+func (v *view) revisions() (stored, applied Revision) {
+	applied = v.applied
+	if v.content != nil && v.content.Revision != 0 {
+		applied = v.content.Revision
+	}
+	if v.revision == v.applied {
+		return applied, applied
+	}
+	return v.revision, applied
+}
+
+// documentETag changes with what is shown of the document, and with every change of its secrets.
+func (v *view) documentETag() string {
+	h := sha256.New()
+	h.Write(v.document().JSON())
+	if v.content != nil {
+		for _, name := range sortedKeys(v.content.Channels) {
+			h.Write(strconv.AppendUint([]byte{' '}, uint64(v.content.Channels[name].Changed), 10))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
 
 // tests bounds how often a tenant tests.
 type tests struct {

@@ -25,10 +25,6 @@ func TestTestStages(t *testing.T) {
 	o := options(t, manage.NewMemory())
 	o.Limits.Tests = 100
 	s, r := start(t, o), newReceiver(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := "http://" + l.Addr().String() + "/x"
-	require.NoError(t, l.Close())
 	hang, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hang.Close()) })
@@ -46,7 +42,7 @@ func TestTestStages(t *testing.T) {
 		stage        manage.Stage
 	}{
 		"answer":  {`"url": "` + r.url + `"`, `"event_type":"request.pending"`, manage.StageAnswer},
-		"connect": {`"url": "` + closed + `"`, `"event_type":"request.pending"`, manage.StageConnect},
+		"connect": {`"url": "http://127.0.0.1:1/x"`, `"event_type":"request.pending"`, manage.StageConnect},
 		"guard":   {`"url": "http://10.0.0.1/x"`, `"event_type":"request.pending"`, manage.StageGuard},
 		"tls":     {`"url": "` + strings.Replace(r.url, "http:", "https:", 1) + `"`, `"event_type":"request.pending"`, manage.StageTLS},
 		"send":    {`"url": "http://` + hang.Addr().String() + `"`, `"event_type":"request.pending"`, manage.StageSend},

@@ -9,6 +9,7 @@ require (
 	github.com/tocsin-go/tocsin/channel/sns v0.0.0-00010101000000-000000000000
 	github.com/tocsin-go/tocsin/dispatcher/config/snsconfig v0.0.0-00010101000000-000000000000
 	github.com/tocsin-go/tocsin/dispatcher/queue/sqlitequeue v0.0.0-00010101000000-000000000000
+	go.uber.org/goleak v1.3.0
 )
 
 require (

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/tocsin-go/tocsin/channel/netguard"
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -38,14 +39,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(fileVariable) != "" {
-		if err := work(os.Getenv(fileVariable), os.Getenv(receiverVariable), os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	if file := os.Getenv(fileVariable); file != "" {
+		panic(work(file, os.Getenv(receiverVariable), os.Stdout)) // it works until it is killed
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // open makes a service whose documents and queue are in a file.
@@ -95,13 +92,15 @@ func work(file, receiver string, out io.Writer) error {
 		defer mu.Unlock()
 		fmt.Fprintln(out, what, about)
 	}
+	pace := time.NewTicker(2 * time.Millisecond)
+	defer pace.Stop()
 	go func() {
-		for i := 0; ; i++ {
+		for {
 			e, err := event.SampleForTest(event.TypeRequestPending, event.Meta{Tenant: "acme"})
 			if err == nil && s.Dispatch(ctx, e) == nil {
 				say("event", e.ID())
 			}
-			time.Sleep(2 * time.Millisecond) // a load, not a wait
+			<-pace.C
 		}
 	}()
 	for i := rand.IntN(4); ; i = rand.IntN(4) {
@@ -151,7 +150,7 @@ func TestKilledWhileItEdits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "queue.db")
 	changes, events := map[string]bool{}, map[string]bool{}
 	for range kills {
-		child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+		child := exec.CommandContext(t.Context(), os.Args[0])
 		child.Env = append(os.Environ(), fileVariable+"="+file, receiverVariable+"="+receiver.URL)
 		child.Stderr = os.Stderr
 		out, err := child.StdoutPipe()

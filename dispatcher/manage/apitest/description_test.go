@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden file") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "rewrite the golden file")
 
 // The description is checked in for those who make clients: with all types of channels that there are. It is generated
 // from the tables that the API goes by; run the tests with -update after a change of those.

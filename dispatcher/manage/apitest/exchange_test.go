@@ -34,7 +34,6 @@ type exchange struct {
 func record(t *testing.T) []exchange {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "exchanges")
-	//nolint:gosec // arguments of our own
 	tests := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "Endpoint|Creates|Create|Tenants|Roles|Inactive|Headers|CrossOrigin|Internal|DoesNotAnswer", "github.com/tocsin-go/tocsin/dispatcher/manage")
 	tests.Env = append(os.Environ(), "TOCSIN_RECORD_EXCHANGES="+file)
 	out, err := tests.CombinedOutput()

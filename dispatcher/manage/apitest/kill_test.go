@@ -40,12 +40,11 @@ const (
 func TestMain(m *testing.M) {
 	if os.Getenv(fileVariable) != "" {
 		if err := work(os.Getenv(fileVariable), os.Getenv(receiverVariable), os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			fmt.Fprintln(os.Stderr, err) // and the test finds nothing done
 		}
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // open makes a service whose documents and queue are in a file.
@@ -96,12 +95,11 @@ func work(file, receiver string, out io.Writer) error {
 		fmt.Fprintln(out, what, about)
 	}
 	go func() {
-		for i := 0; ; i++ {
+		for range time.Tick(2 * time.Millisecond) {
 			e, err := event.SampleForTest(event.TypeRequestPending, event.Meta{Tenant: "acme"})
 			if err == nil && s.Dispatch(ctx, e) == nil {
 				say("event", e.ID())
 			}
-			time.Sleep(2 * time.Millisecond) // a load, not a wait
 		}
 	}()
 	for i := rand.IntN(4); ; i = rand.IntN(4) {
@@ -151,7 +149,7 @@ func TestKilledWhileItEdits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "queue.db")
 	changes, events := map[string]bool{}, map[string]bool{}
 	for range kills {
-		child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+		child := exec.CommandContext(t.Context(), os.Args[0])
 		child.Env = append(os.Environ(), fileVariable+"="+file, receiverVariable+"="+receiver.URL)
 		child.Stderr = os.Stderr
 		out, err := child.StdoutPipe()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // Append implements durable.Tx.
@@ -190,7 +191,7 @@ func (r *newRows) addJob(t *tx, j *durable.Job, at int32) {
 	r.gens, r.attempts = append(r.gens, j.Generation), append(r.attempts, int32(min(j.Attempt, 1<<31-1)))
 	r.enqueued, r.notBefore, r.tried = append(r.enqueued, stamp(j.Enqueued)), append(r.notBefore, notBefore), append(r.tried, stamp(j.FirstTried))
 	r.keys, r.names = append(r.keys, orNull(j.OrderKey)), append(r.names, orNull(j.Ref.ScheduleKey))
-	r.headers, r.urgent = append(r.headers, encodeHeaders(j.Headers)), append(r.urgent, j.Urgent)
+	r.headers, r.urgent = append(r.headers, stored.EncodeHeaders(j.Headers)), append(r.urgent, j.Urgent)
 }
 
 // insert queues the new rows. A job is held back if another one of its order key is there; of one that somebody stores

@@ -1,9 +1,10 @@
 package postgresqueue
 
 import (
-	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
 	"testing"
 	"time"
+
+	"github.com/tocsin-go/tocsin/dispatcher/queue/queuetest"
 )
 
 func TestConformsThroughAPooler(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tocsin-go/tocsin/channel/email"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // Kinds of records: keys with a value and an end.
@@ -36,14 +37,6 @@ func (q *Queue) send(ctx context.Context, op string, fill func(b *batch)) error 
 	return storeError(op, q.store.db.read(ctx, b))
 }
 
-// recordKey keeps the parts apart, whatever is in them.
-func recordKey(parts ...string) (b []byte) {
-	for _, part := range parts {
-		b = appendString(b, part)
-	}
-	return b
-}
-
 // record returns a value; found is false when there is none, or it has ended.
 func (q *Queue) record(ctx context.Context, op string, kind int16, key []byte) (value []byte, found bool, err error) {
 	err = q.send(ctx, op, func(b *batch) {
@@ -68,11 +61,11 @@ func (q *Queue) MailProgress() email.Progress { return mailProgress{q} }
 
 // Get implements email.Progress.
 func (p mailProgress) Get(ctx context.Context, k email.Key) ([]byte, bool, error) {
-	value, found, err := p.queue.record(ctx, "look for a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery))
+	value, found, err := p.queue.record(ctx, "look for a mail", kindMail, stored.Key(k.Tenant, k.Route, k.Delivery))
 	return value, found, err
 }
 
 // Put implements email.Progress.
 func (p mailProgress) Put(ctx context.Context, k email.Key, state []byte) error {
-	return p.queue.putRecord(ctx, "remember a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery), state, progressTTL)
+	return p.queue.putRecord(ctx, "remember a mail", kindMail, stored.Key(k.Tenant, k.Route, k.Delivery), state, progressTTL)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // store is the durable.Shared in a database. The writer's goroutine uses it, but for what says otherwise.
@@ -178,7 +179,7 @@ func (s *store) readJob(row pgx.Rows, more ...any) (*durable.Job, error) {
 	j.Lane, j.Attempt, j.OrderKey = s.name(lane), int(attempt), string(key)
 	j.Enqueued, j.NotBefore, j.FirstTried = moment(enqueued), moment(notBefore), moment(tried)
 	j.Ref.OrderKey, j.Ref.ScheduleKey = string(key), string(name)
-	if j.Headers, err = decodeHeaders(headers); err != nil {
+	if j.Headers, err = stored.DecodeHeaders(headers); err != nil {
 		return nil, err
 	}
 	if body == nil { // asked for without

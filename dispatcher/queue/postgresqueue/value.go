@@ -1,12 +1,8 @@
 package postgresqueue
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
@@ -69,74 +65,4 @@ func orNull(s string) []byte {
 		return nil
 	}
 	return []byte(s)
-}
-
-// headersFormat begins the stored form of headers: 1 is the number of pairs, then each name and value with its length
-// in front, sorted by name. JSON would not bring every byte back.
-const headersFormat = 1
-
-var errHeaders = errors.New("stored headers are damaged")
-
-// encodeHeaders returns nil for nil, which the database keeps as NULL.
-func encodeHeaders(headers map[string]string) []byte {
-	if headers == nil {
-		return nil
-	}
-	b := binary.AppendUvarint([]byte{headersFormat}, uint64(len(headers)))
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		b = appendString(appendString(b, name), headers[name])
-	}
-	return b
-}
-
-// appendString appends s with its length in front.
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-func decodeHeaders(b []byte) (map[string]string, error) {
-	if b == nil {
-		return nil, nil //nolint:nilnil // no headers is what is stored
-	}
-	if len(b) == 0 || b[0] != headersFormat {
-		return nil, errHeaders
-	}
-	b = b[1:]
-	pairs, ok := cutNumber(&b)
-	if !ok || pairs > uint64(len(b)) { // a pair has two bytes at least
-		return nil, errHeaders
-	}
-	headers := make(map[string]string, pairs)
-	for range pairs {
-		name, ok1 := cutString(&b)
-		value, ok2 := cutString(&b)
-		if !ok1 || !ok2 {
-			return nil, errHeaders
-		}
-		headers[name] = value
-	}
-	if len(b) > 0 {
-		return nil, errHeaders
-	}
-	return headers, nil
-}
-
-// cutNumber takes a number off the front of b.
-func cutNumber(b *[]byte) (uint64, bool) {
-	n, size := binary.Uvarint(*b)
-	if size <= 0 {
-		return 0, false
-	}
-	*b = (*b)[size:]
-	return n, true
-}
-
-func cutString(b *[]byte) (string, bool) {
-	n, ok := cutNumber(b)
-	if !ok || n > uint64(len(*b)) {
-		return "", false
-	}
-	s := string((*b)[:n])
-	*b = (*b)[n:]
-	return s, true
 }

@@ -10,31 +10,6 @@ import (
 	"github.com/tocsin-go/tocsin/channel/slack"
 )
 
-func TestQ3HeadersComeBack(t *testing.T) {
-	t.Parallel()
-	for _, h := range []map[string]string{nil, {}, {"": ""}, {"a": "\xff\x00", "b": "x", "traceparent": "00-ab"}} {
-		back, err := decodeHeaders(encodeHeaders(h))
-		require.NoError(t, err)
-		assert.Equal(t, h, back)
-	}
-	assert.Equal(t, encodeHeaders(map[string]string{"a": "1", "b": "2"}), []byte("\x01\x02\x01a\x011\x01b\x012"), "the stored form is forever")
-}
-
-func FuzzHeaders(f *testing.F) {
-	f.Add([]byte(nil))
-	f.Add(encodeHeaders(map[string]string{"a": "1", "bc": ""}))
-	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := decodeHeaders(b)
-		if err != nil {
-			return
-		}
-		again, err := decodeHeaders(encodeHeaders(h))
-		require.NoError(t, err)
-		assert.Equal(t, h, again)
-	})
-}
-
 func TestQ2KnownIDsComeBack(t *testing.T) {
 	t.Parallel()
 	key, other := knownKey{1, 2}, knownKey{3}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // known count which lanes got which of the latest events, so that enqueueing again is safe, also after a restart.
@@ -230,7 +231,7 @@ func (k *known) decode(num int64, b []byte) error {
 	var lists laneLists
 	for len(b) > 0 {
 		key, s, ok := cutSeen(&b)
-		at, ok2 := cutNumber(&b)
+		at, ok2 := stored.CutNumber(&b)
 		if !ok || !ok2 || at > uint64(len(lists.all)) {
 			return errKnown
 		}
@@ -253,7 +254,7 @@ func (k *known) decode(num int64, b []byte) error {
 
 // cutLanes takes a list of lanes off the front of b.
 func cutLanes(b *[]byte) ([]uint64, bool) {
-	n, ok := cutNumber(b)
+	n, ok := stored.CutNumber(b)
 	if !ok || n > uint64(len(*b)/8) {
 		return nil, false
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel/email"
 	"github.com/tocsin-go/tocsin/channel/slack"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // Kinds of records: keys with a value and an end.
@@ -36,14 +37,6 @@ func (t *tx) removeEnded(limit int64) (int64, error) {
 // endedPerRecord is how many ended records are removed for each one that is stored: more than one, so that they become
 // fewer however fast new ones come.
 const endedPerRecord = 2
-
-// recordKey keeps the parts apart, whatever is in them.
-func recordKey(parts ...string) (b []byte) {
-	for _, part := range parts {
-		b = appendString(b, part)
-	}
-	return b
-}
 
 // record returns a value and when it ends; found is false when there is none, or it has ended.
 func (q *Queue) record(ctx context.Context, op string, kind int64, key []byte) (value []byte, ends time.Time, found bool, err error) {
@@ -78,7 +71,7 @@ func (q *Queue) SlackReferences(ttl time.Duration) slack.References {
 // Get implements slack.References.
 func (s slackReferences) Get(ctx context.Context, k slack.Key) (slack.Reference, bool, error) {
 	const op = "look for a message"
-	value, _, found, err := s.queue.record(ctx, op, kindReference, recordKey(k.Tenant, k.Route, k.Channel, k.Subject))
+	value, _, found, err := s.queue.record(ctx, op, kindReference, stored.Key(k.Tenant, k.Route, k.Channel, k.Subject))
 	if err != nil || !found {
 		return slack.Reference{}, false, err
 	}
@@ -88,7 +81,7 @@ func (s slackReferences) Get(ctx context.Context, k slack.Key) (slack.Reference,
 
 // Put implements slack.References.
 func (s slackReferences) Put(ctx context.Context, k slack.Key, r slack.Reference) error {
-	return s.queue.putRecord(ctx, "remember a message", kindReference, recordKey(k.Tenant, k.Route, k.Channel, k.Subject), encodeReference(r), s.ttl)
+	return s.queue.putRecord(ctx, "remember a message", kindReference, stored.Key(k.Tenant, k.Route, k.Channel, k.Subject), encodeReference(r), s.ttl)
 }
 
 // referenceFormat begins the stored form of a reference: 1 is whether it has a time, that time in nanoseconds, TS, and
@@ -104,7 +97,7 @@ func encodeReference(r slack.Reference) []byte {
 		b[1], at = 1, stamped
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(at))
-	return appendString(appendString(b, r.TS), r.Delivery)
+	return stored.AppendText(stored.AppendText(b, r.TS), r.Delivery)
 }
 
 func decodeReference(b []byte) (r slack.Reference, err error) {
@@ -116,8 +109,8 @@ func decodeReference(b []byte) (r slack.Reference, err error) {
 	}
 	b = b[10:]
 	var ok1, ok2 bool
-	r.TS, ok1 = cutString(&b)
-	r.Delivery, ok2 = cutString(&b)
+	r.TS, ok1 = stored.CutText(&b)
+	r.Delivery, ok2 = stored.CutText(&b)
 	if !ok1 || !ok2 || len(b) > 0 {
 		return slack.Reference{}, errReference
 	}
@@ -137,11 +130,11 @@ func (q *Queue) MailProgress() email.Progress { return mailProgress{q} }
 
 // Get implements email.Progress.
 func (p mailProgress) Get(ctx context.Context, k email.Key) ([]byte, bool, error) {
-	value, _, found, err := p.queue.record(ctx, "look for a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery))
+	value, _, found, err := p.queue.record(ctx, "look for a mail", kindMail, stored.Key(k.Tenant, k.Route, k.Delivery))
 	return value, found, err
 }
 
 // Put implements email.Progress.
 func (p mailProgress) Put(ctx context.Context, k email.Key, state []byte) error {
-	return p.queue.putRecord(ctx, "remember a mail", kindMail, recordKey(k.Tenant, k.Route, k.Delivery), state, progressTTL)
+	return p.queue.putRecord(ctx, "remember a mail", kindMail, stored.Key(k.Tenant, k.Route, k.Delivery), state, progressTTL)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // store is the durable.Store in a file.
@@ -291,7 +292,7 @@ const (
 
 // readJob reads a job. One whose event cannot be read has none.
 func readJob(v []driverValue, lane string) (*durable.Job, error) {
-	headers, err := decodeHeaders(blob(v[9]))
+	headers, err := stored.DecodeHeaders(blob(v[9]))
 	if err != nil {
 		return nil, err
 	}

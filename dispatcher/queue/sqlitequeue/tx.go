@@ -7,6 +7,7 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // tx is a transaction under way: the durable.Tx of the file.
@@ -202,7 +203,7 @@ func (t *tx) insertJob(j *durable.Job, lane, seq int64) error {
 	j.Ref.Num, j.Ref.Due = seq, due
 	_, err := t.exec(`INSERT INTO job (lane, due, seq, generation, enqueued, not_before, first_tried, attempt, order_key, name, headers,
 		urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, lane, due, seq, j.Generation, stamp(j.Enqueued), notBefore,
-		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.ScheduleKey), blobOrNull(encodeHeaders(j.Headers)), flag(j.Urgent))
+		stamp(j.FirstTried), int64(j.Attempt), orNull(j.OrderKey), orNull(j.Ref.ScheduleKey), blobOrNull(stored.EncodeHeaders(j.Headers)), flag(j.Urgent))
 	return err
 }
 

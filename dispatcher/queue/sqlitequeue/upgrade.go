@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
+	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/stored"
 )
 
 // nameLanesByIdentity makes a file of the third schema one of the fourth. There, a lane was named as its route, and a
@@ -94,12 +95,12 @@ func (k *known) decodeNumbers(num int64, b []byte, names map[int64]string) error
 	batch := knownBatch{num: num}
 	for len(b) > 0 {
 		key, s, ok := cutSeen(&b)
-		n, ok2 := cutNumber(&b)
+		n, ok2 := stored.CutNumber(&b)
 		if !ok || !ok2 || n > uint64(len(b)) { // a lane has a byte at least
 			return errKnown
 		}
 		for range n {
-			lane, ok := cutNumber(&b)
+			lane, ok := stored.CutNumber(&b)
 			if !ok {
 				return errKnown
 			}

@@ -22,24 +22,32 @@ func logPauses(t *testing.T, what string, all []time.Duration, most time.Duratio
 	assert.LessOrEqual(t, all[len(all)-1], most)
 }
 
+// loseOwners starts three processes and has n of them end, one after the other, each while jobs run and until its lanes
+// are owned by others. replace returns what takes its place. It returns how long lanes were without an owner.
+func (c *cluster) loseOwners(n int, end func(*process), replace func(*process) *process) (pauses []time.Duration) {
+	members := []*process{c.start(""), c.start(""), c.start("")}
+	for i := range n {
+		c.runMore(200)
+		victim := members[i%3]
+		at := time.Now()
+		end(victim)
+		c.awaitTakeover(victim.name, at)
+		pauses = append(pauses, c.pauses(victim.name, at)...)
+		members[i%3] = replace(victim)
+	}
+	return pauses
+}
+
+func (c *cluster) startAnother(*process) *process { return c.start("") }
+
 // busy is what a busy machine adds to a promise of time.
 const busy = 5 * time.Second
 
 func TestKilledOwners(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, serverURL(t), memberConfig{})
-	members := []*process{c.start(""), c.start(""), c.start("")}
-	var pauses []time.Duration
 	n := runs(2)
-	for i := range n {
-		c.runMore(200)
-		victim := members[i%3]
-		at := time.Now()
-		c.kill(victim)
-		c.awaitTakeover(victim.name, at)
-		pauses = append(pauses, c.pauses(victim.name, at)...)
-		members[i%3] = c.start("")
-	}
+	pauses := c.loseOwners(n, c.kill, c.startAnother)
 	c.finish(n * c.inFlight())
 	logPauses(t, "kill -9", pauses, testLease+2*time.Second+busy)
 }
@@ -47,17 +55,7 @@ func TestKilledOwners(t *testing.T) {
 func TestLeavingOwners(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, serverURL(t), memberConfig{})
-	members := []*process{c.start(""), c.start(""), c.start("")}
-	var pauses []time.Duration
-	for i := range runs(2) {
-		c.runMore(200)
-		victim := members[i%3]
-		at := time.Now()
-		c.leave(victim)
-		c.awaitTakeover(victim.name, at)
-		pauses = append(pauses, c.pauses(victim.name, at)...)
-		members[i%3] = c.start("")
-	}
+	pauses := c.loseOwners(runs(2), c.leave, c.startAnother)
 	c.finish(0)
 	logPauses(t, "leaving", pauses, busy)
 }

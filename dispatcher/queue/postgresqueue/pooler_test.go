@@ -17,18 +17,8 @@ func TestConformsThroughAPooler(t *testing.T) {
 func TestKilledOwnersThroughAPooler(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, poolerURL(t), memberConfig{})
-	members := []*process{c.start(""), c.start(""), c.start("")}
-	var pauses []time.Duration
 	n := runs(2)
-	for i := range n {
-		c.runMore(200)
-		victim := members[i%3]
-		at := time.Now()
-		c.kill(victim)
-		c.awaitTakeover(victim.name, at)
-		pauses = append(pauses, c.pauses(victim.name, at)...)
-		members[i%3] = c.start("")
-	}
+	pauses := c.loseOwners(n, c.kill, c.startAnother)
 	c.finish(n * c.inFlight())
 	logPauses(t, "kill -9 through pgbouncer", pauses, testLease+2*time.Second+busy)
 }

@@ -13,18 +13,12 @@ import (
 func TestStoppedOwners(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, serverURL(t), memberConfig{})
-	members := []*process{c.start(""), c.start(""), c.start("")}
-	var pauses []time.Duration
+	signal := func(p *process, s syscall.Signal) { require.NoError(t, p.cmd.Process.Signal(s)) }
 	n := runs(2)
-	for i := range n {
-		c.runMore(200)
-		victim := members[i%3]
-		at := time.Now()
-		require.NoError(t, victim.cmd.Process.Signal(syscall.SIGSTOP))
-		c.awaitTakeover(victim.name, at)
-		pauses = append(pauses, c.pauses(victim.name, at)...)
-		require.NoError(t, victim.cmd.Process.Signal(syscall.SIGCONT))
-	}
+	pauses := c.loseOwners(n, func(p *process) { signal(p, syscall.SIGSTOP) }, func(p *process) *process {
+		signal(p, syscall.SIGCONT)
+		return p
+	})
 	c.finish(2 * n * c.inFlight())
 	logPauses(t, "SIGSTOP", pauses, testLease+2*time.Second+busy)
 }

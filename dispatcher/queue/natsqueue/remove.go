@@ -68,16 +68,23 @@ func (l *lane) removeAll() {
 	l.mu.Lock()
 	for l.removes() {
 		first := l.firstUnsettled()
-		var before, others []*removal
+		var gone, before, others []*removal
 		for _, r := range l.removals {
-			if r.d.Sequence < first && !r.d.scheduled() {
+			switch {
+			case l.out[r.d.Sequence] != r.d:
+				gone = append(gone, r)
+			case r.d.Sequence < first && !r.d.scheduled():
 				before = append(before, r)
-			} else {
+			default:
 				others = append(others, r)
 			}
 		}
 		l.removals = nil
-		if len(before) > 1 {
+		if len(gone) > 0 { // with the stream they were in
+			l.removals = append(before, others...)
+			l.mu.Unlock()
+			l.removed(nil, gone...)
+		} else if len(before) > 1 {
 			l.removals = others
 			l.mu.Unlock()
 			l.removed(l.removeBefore(first), before...)

@@ -59,11 +59,23 @@ func (q *Queue) follow() {
 			return // the connection is closed
 		}
 		_ = stored.SetPendingLimits(-1, -1) // each is looked at in no time
+		deleted, _ := q.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED."+q.names.jobs(), func(*nats.Msg) { q.doubt() })
 		q.ended.Go(func() {
 			q.scanLanes()
 			_ = stored.Unsubscribe()
+			_ = deleted.Unsubscribe()
 		})
 	})
+}
+
+// doubt keeps messages from being removed by their number until it is known which stream of jobs there is: what has
+// that number in another one is another job's.
+func (q *Queue) doubt() {
+	q.worker.suspect.Store(true)
+	select {
+	case q.worker.rescan <- struct{}{}:
+	default:
+	}
 }
 
 func (q *Queue) notified(m *nats.Msg) {
@@ -83,11 +95,7 @@ func (q *Queue) notified(m *nats.Msg) {
 		return
 	}
 	if q.worker.notified.Swap(seq) >= seq {
-		q.worker.suspect.Store(true)
-		select {
-		case q.worker.rescan <- struct{}{}:
-		default:
-		}
+		q.doubt()
 	}
 	l.stored(note{m, seq, before})
 }

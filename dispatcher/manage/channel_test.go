@@ -255,3 +255,25 @@ func TestNothingIsChangedAfterShutdown(t *testing.T) {
 	assert.Equal(t, before, after)
 	assert.NotContains(t, string(after.Content), `"changes"`, "what was told is not told again")
 }
+
+// A change of one channel gives no route to another one, whose ETag and record of changes would not show it.
+func TestRoutesOfAChannelAreItsOwn(t *testing.T) {
+	t.Parallel()
+	s, r := start(t, options(t, manage.NewMemory())), newReceiver(t)
+	create(t, s, priya, webhook("pager", r.url, ""))
+	before := create(t, s, priya, webhook("tickets", r.url, ""))
+	for _, routes := range []string{`{"name": "more", "channel": "pager"}`, `{"name": "tickets", "channel": "pager"}`} {
+		in := manage.ChannelInput{Channel: webhook("tickets", r.url, "").Channel, Routes: []json.RawMessage{[]byte(routes)}}
+		_, err := s.Replace(t.Context(), priya, "tickets", before.ETag, in)
+		e := failure(t, err, manage.CodeFields)
+		assert.Equal(t, "/routes/0/channel", e.Fields[0].Pointer)
+		in.Channel = webhook("new", r.url, "").Channel
+		_, _, err = s.Create(t.Context(), priya, in)
+		require.Error(t, err)
+		_, err = s.Test(t.Context(), priya, "", manage.TestInput{EventType: event.TypeRequestPending, Channel: &in})
+		failure(t, err, manage.CodeFields)
+	}
+	after, err := s.Get(t.Context(), "acme", "tickets")
+	require.NoError(t, err)
+	assert.Equal(t, before.ETag, after.ETag)
+}

@@ -160,11 +160,15 @@ func (v *view) isAbandoned(now time.Time) bool {
 // maxDifferences is how many fields a change lists.
 const maxDifferences = 100
 
-// differences lists what an edit changed, without secrets.
-func differences(before, after *config.Document, e *edit) []event.FieldChange {
-	d := differ{}
+// differences lists what an edit changed, without secrets. revealed is after with them.
+func differences(v *view, after *config.Document, revealed []byte, e *edit) []event.FieldChange {
+	d, before := differ{}, v.document()
 	if e.channel == "" {
-		d.compare("", tree(before.JSON()), tree(after.JSON()), e.posted)
+		var stored []byte
+		if v.content != nil {
+			stored = v.content.Document
+		}
+		d.compare("", tree(before.JSON()), tree(after.JSON()), newIn(tree(revealed), tree(stored)))
 	} else {
 		name := e.channel
 		if e.renamed != "" {
@@ -200,6 +204,27 @@ func tree(text []byte) any {
 	var v any
 	_ = d.Decode(&v) // it is what we wrote, or was read before
 	return v
+}
+
+// newIn leaves of after what before has not in the same place.
+func newIn(after, before any) any {
+	switch a := after.(type) {
+	case map[string]any:
+		b, _ := before.(map[string]any)
+		for name := range a {
+			a[name] = newIn(a[name], b[name])
+		}
+	case []any:
+		b, _ := before.([]any)
+		for i := range a {
+			a[i] = newIn(a[i], at(b, i))
+		}
+	default:
+		if after == before {
+			return nil
+		}
+	}
+	return after
 }
 
 type differ struct{ all []event.FieldChange }

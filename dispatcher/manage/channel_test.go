@@ -1,14 +1,17 @@
 package manage_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/event"
@@ -276,4 +279,30 @@ func TestRoutesOfAChannelAreItsOwn(t *testing.T) {
 	after, err := s.Get(t.Context(), "acme", "tickets")
 	require.NoError(t, err)
 	assert.Equal(t, before.ETag, after.ETag)
+}
+
+// Who may name any tenant cannot replace the routes that the host has for all of them.
+func TestRoutesOfTheWholePlatformAreTheHosts(t *testing.T) {
+	t.Parallel()
+	o := options(t, manage.NewMemory())
+	got := make(chan string, 1)
+	o.Engine.Routes = []dispatcher.Route{{Name: "siem", Tenant: dispatcher.AnyTenant, Channel: channel.Func(func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
+		got <- d.Event.ID()
+		return channel.Receipt{}, nil
+	})}}
+	a := serve(t, o).as("acme editor,platform")
+	a.want(t, http.StatusConflict, "POST", "/notification-channels?tenant=*", `{"channel": {"type": "webhook", "name": "a", "url": "https://example.com"}}`)
+	e := dispatch(t, a.bundle, "acme")
+	assert.Equal(t, e.ID(), <-got)
+}
+
+// A change that is stored and cannot be put in force is answered as it is stored.
+func TestStoredAndNotInForce(t *testing.T) {
+	t.Parallel()
+	a := serve(t, options(t, manage.NewMemory()))
+	require.NoError(t, a.Engine().Shutdown(t.Context()))
+	got := a.want(t, http.StatusCreated, "POST", "/notification-channels", `{"channel": {"type": "webhook", "name": "a", "url": "https://example.com"}}`)
+	assert.Equal(t, "a", got["name"])
+	assert.Equal(t, false, got["applied"])
+	assert.NotNil(t, got["channel"])
 }

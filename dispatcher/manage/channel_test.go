@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -306,3 +308,26 @@ func TestStoredAndNotInForce(t *testing.T) {
 	assert.Equal(t, false, got["applied"])
 	assert.NotNil(t, got["channel"])
 }
+
+// A channel that does not close properly is replaced all the same.
+func TestReplacedChannelThatDoesNotClose(t *testing.T) {
+	t.Parallel()
+	o := options(t, manage.NewMemory())
+	types := config.NewRegistry(map[string]config.Type{"stubborn": {
+		Fields: []config.Field{{Name: "colour"}},
+		Make:   func(config.Settings, config.Environment) (channel.Channel, error) { return stubborn{}, nil },
+	}})
+	o.Config = func(string) config.Options { return config.Options{Types: types} }
+	s := start(t, o)
+	create(t, s, priya, manage.ChannelInput{Channel: []byte(`{"type": "stubborn", "name": "a"}`)})
+	c, err := s.Replace(t.Context(), priya, "a", "", manage.ChannelInput{Channel: []byte(`{"type": "stubborn", "name": "a", "colour": "blue"}`)})
+	require.NoError(t, err)
+	assert.True(t, c.Applied)
+	assert.Len(t, s.audit.of(event.TypeChannelUpdated), 1)
+	require.NoError(t, s.Delete(t.Context(), priya, "a", ""))
+}
+
+// stubborn is a channel that does not close.
+type stubborn struct{ channel.Func }
+
+func (stubborn) Close() error { return errors.New("connection reset") }

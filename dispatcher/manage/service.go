@@ -170,7 +170,11 @@ func (s *Service) apply(ctx context.Context, e config.Engine, v *view, next *con
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyWait)
 	defer cancel()
 	set, err := config.Apply(ctx, e, s.monitor, v.set, next)
-	if _, inUse := errors.AsType[*dispatcher.InUseError](err); inUse {
+	_, inUse := errors.AsType[*dispatcher.InUseError](err)
+	if err != nil && set == next && !inUse {
+		s.options.Logger.Warn("tocsin: replaced channels could not be closed", "error", err)
+	}
+	if inUse || set == next {
 		err = nil
 	}
 	return set, err

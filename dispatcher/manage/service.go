@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.documents = Sealed(o.Documents, o.Sealer)
 	}
 	s.running, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	o.Engine.Observers = append([]dispatcher.Observer{s.recorder.Observer(), s.monitor.Observer()}, o.Engine.Observers...)
+	o.Engine.Observers = append([]dispatcher.Observer{s.recorded(), s.monitor.Observer()}, o.Engine.Observers...)
 	if s.engine, err = dispatcher.New(o.Engine); err != nil {
 		return nil, errors.Join(channel.ConfigErrorsAt(err, "manage", "Engine"), s.recorder.Close(ctx))
 	}

@@ -93,8 +93,8 @@ func (s *Service) Test(ctx context.Context, by By, name string, in TestInput) (T
 	defer cancel()
 	receipt, err := s.engine.Test(ctx, r, e)
 	result := resultOf(receipt, err)
-	if network := textOf(d.Channel(name), "network"); network != "" && network != "public" && !s.options.ShowResponses && result.Response != nil {
-		result.Response = &channel.Message{Start: result.Response.Start}
+	if s.hidesAnswers(d, name) {
+		result.Response = withoutAnswer(result.Response)
 	}
 	c := event.ConfigChange{Channel: name, Actor: by.Actor, Outcome: string(result.Stage) + ": success"}
 	if err != nil {

@@ -157,8 +157,11 @@ func (v *view) isAbandoned(now time.Time) bool {
 	return v.content != nil && !v.told && slices.ContainsFunc(v.content.Changes, func(c change) bool { return now.Sub(c.At) > abandoned })
 }
 
-// maxDifferences is how many fields a change lists.
-const maxDifferences = 100
+// Limits of what a change lists, which is stored beside the document and is an event.
+const (
+	maxDifferences = 100  // fields
+	maxDifference  = 1000 // characters of a field, before and after
+)
 
 // differences lists what an edit changed, without secrets. revealed is after with them.
 func differences(v *view, after *config.Document, revealed []byte, e *edit) []event.FieldChange {
@@ -271,9 +274,9 @@ func (d *differ) compare(path string, before, after, posted any) {
 	given, isText := posted.(string)
 	switch {
 	case was != is:
-		d.all = append(d.all, event.FieldChange{Path: path, Before: was, After: is})
+		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: clipped(is, maxDifference)})
 	case isText && strings.Contains(is, secret.Redacted) && given != is:
-		d.all = append(d.all, event.FieldChange{Path: path, Before: was, After: "changed"})
+		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: "changed"})
 	}
 }
 

@@ -137,10 +137,12 @@ func flatten(err error) []error {
 }
 
 // clip shortens a name for an error.
-func clip(name string) string {
-	const most = 60
-	if runes := []rune(name); len(runes) > most {
+func clip(name string) string { return clipped(name, 60) }
+
+// clipped shortens a text to so many characters.
+func clipped(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
-	return name
+	return text
 }

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,11 +112,8 @@ func (s *Service) testDocument(v *view, name string, o config.Options, in TestIn
 		if err := s.limit(*in.Channel); err != nil {
 			return nil, "", err
 		}
-		if given := textOf(in.Channel.Channel, "name"); given != "" {
-			name = given
-		}
 		if name == "" {
-			name = "test"
+			name = cmp.Or(textOf(in.Channel.Channel, "name"), "test")
 		}
 		routes := in.Channel.Routes
 		if d.Channel(name) == nil && len(routes) > 0 { // their names may be anybody's

@@ -115,9 +115,11 @@ func TestTestKeepsSecretsForTheSameDestinationOnly(t *testing.T) {
 	assert.True(t, result.OK)
 	assert.Equal(t, "Bearer not-a-real-token", r.next(t).header.Get("Authorization"))
 	for _, in := range []manage.TestInput{unsaved(r.url+"/theirs", "a"), unsaved(newReceiver(t).url, "a"), unsaved(r.url+"/mine", "copy")} {
-		_, err = s.Test(t.Context(), priya, "a", in)
+		_, err = s.Test(t.Context(), priya, "", in)
 		assert.Equal(t, "/channel/auth/token", failure(t, err, manage.CodeFields).Fields[0].Pointer)
 	}
+	_, err = s.Test(t.Context(), priya, "a", unsaved(r.url+"/mine", "copy"))
+	assert.Equal(t, "/channel/name", failure(t, err, manage.CodeFields).Fields[0].Pointer, "it is another channel than the one that is named")
 	assert.Empty(t, r.got)
 }
 

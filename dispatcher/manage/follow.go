@@ -112,7 +112,7 @@ func (s *Service) finish(ctx context.Context, tenant string, starting bool) {
 	if unfinished {
 		s.announce(ctx, r)
 	}
-	s.forget(ctx, r)
+	s.forgetSettled(ctx, r)
 	s.endHold(ctx, r)
 }
 

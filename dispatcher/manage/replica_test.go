@@ -273,3 +273,30 @@ func TestDocumentThatIsNotGivenAndThenGone(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, status.Problem)
 }
+
+// What a process that has not followed yet still queues for a removed channel is not inherited by the next one of that
+// name.
+func TestRemovedLaneIsEmptiedAgain(t *testing.T) {
+	t.Parallel()
+	store, r := manage.NewMemory(), newReceiver(t)
+	o := options(t, store)
+	o.Engine.Queue = memoryqueue.New(memoryqueue.Options{})
+	s := start(t, o)
+	create(t, s, priya, webhook("a", r.url+"/first", "request.pending"))
+	other := o
+	other.Documents, other.Engine.Queue = keepOpen{o.Documents}, keepOpenQueue{o.Engine.Queue}
+	late, err := manage.New(t.Context(), other)
+	require.NoError(t, err)
+	require.NoError(t, s.Delete(t.Context(), priya, "a", ""))
+	require.NoError(t, late.Dispatch(t.Context(), pending(t, "acme"))) // it does not run, so it follows nothing
+	s.shutdown(t)
+	_ = late.Shutdown(t.Context())
+
+	next := start(t, o)
+	create(t, next, priya, webhook("a", r.url+"/second", "request.pending"))
+	e := dispatch(t, next, "acme")
+	got := r.next(t)
+	assert.Equal(t, "/second", got.path)
+	assert.Contains(t, got.body, e.ID())
+	assert.Empty(t, r.got)
+}

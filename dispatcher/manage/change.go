@@ -181,15 +181,12 @@ const (
 	maxDifference  = 1000 // characters of a field, before and after
 )
 
-// differences lists what an edit changed, without secrets. revealed is after with them.
-func differences(v *view, after *config.Document, revealed []byte, e *edit) []event.FieldChange {
-	d, before := differ{}, v.document()
+// differences lists what an edit changed, without secrets.
+func differences(before, after *config.Document, e *edit) []event.FieldChange {
+	d := differ{}
 	if e.channel == "" {
-		var stored []byte
-		if v.content != nil {
-			stored = v.content.Document
-		}
-		d.compare("", tree(before.JSON()), tree(after.JSON()), newIn(tree(revealed), tree(stored)))
+		d.renewed = after.Changed(before)
+		d.compare("", tree(before.JSON()), tree(after.JSON()), nil)
 	} else {
 		name := e.channel
 		if e.renamed != "" {
@@ -227,28 +224,10 @@ func tree(text []byte) any {
 	return v
 }
 
-// newIn leaves of after what before has not in the same place.
-func newIn(after, before any) any {
-	switch a := after.(type) {
-	case map[string]any:
-		b, _ := before.(map[string]any)
-		for name := range a {
-			a[name] = newIn(a[name], b[name])
-		}
-	case []any:
-		b, _ := before.([]any)
-		for i := range a {
-			a[i] = newIn(a[i], at(b, i))
-		}
-	default:
-		if after == before {
-			return nil
-		}
-	}
-	return after
+type differ struct {
+	all     []event.FieldChange
+	renewed []string // paths whose values changed, also if they are shown as before
 }
-
-type differ struct{ all []event.FieldChange }
 
 // compare lists where before and after differ, and where they are the same but posted gave a secret.
 func (d *differ) compare(path string, before, after, posted any) {
@@ -293,7 +272,7 @@ func (d *differ) compare(path string, before, after, posted any) {
 	switch {
 	case was != is:
 		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: clipped(is, maxDifference)})
-	case isText && strings.Contains(is, secret.Redacted) && given != is:
+	case strings.Contains(is, secret.Redacted) && (isText && given != is || slices.Contains(d.renewed, path)):
 		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: "changed"})
 	}
 }

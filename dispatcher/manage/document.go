@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
@@ -49,11 +48,7 @@ func (s *Service) Import(ctx context.Context, by By, file string, text []byte, e
 		if err != nil {
 			return nil, fieldsError(err, "")
 		}
-		revealed, err := set.Document.Reveal(ctx)
-		if err != nil {
-			return nil, errors.Join(revealError(err), set.Close())
-		}
-		found = differences(v, set.Document, revealed, &edit{})
+		found = differences(v.document(), set.Document, &edit{})
 		return set.Document, set.Close()
 	}
 	if dryRun {

@@ -140,7 +140,7 @@ func (s *Service) loadEdited(next *config.Document, v *view, o config.Options) (
 func (s *Service) contentOf(ctx context.Context, v *view, next *config.Document, e *edit) (*content, error) {
 	text, err := next.Reveal(ctx)
 	if err != nil {
-		return nil, revealError(err)
+		return nil, &Error{Code: CodeUnavailable, Detail: "a secret cannot be read", Err: err}
 	}
 	c := &content{Document: bytes.TrimSpace(text), Channels: map[string]mark{}}
 	if v.content != nil {
@@ -173,13 +173,9 @@ func (s *Service) contentOf(ctx context.Context, v *view, next *config.Document,
 		}
 	}
 	c.Changes = append(c.Changes, change{Type: e.typ, At: time.Now().UTC(), ConfigChange: event.ConfigChange{
-		Channel: e.channel, Actor: e.actor, Changes: differences(v, next, text, e),
+		Channel: e.channel, Actor: e.actor, Changes: differences(v.document(), next, e),
 	}})
 	return c, nil
-}
-
-func revealError(err error) *Error {
-	return &Error{Code: CodeUnavailable, Detail: "a secret cannot be read", Err: err}
 }
 
 // put stores content. Where the store does not say what became of it, it asks.

@@ -331,3 +331,19 @@ func TestReplacedChannelThatDoesNotClose(t *testing.T) {
 type stubborn struct{ channel.Func }
 
 func (stubborn) Close() error { return errors.New("connection reset") }
+
+// A route with the name of the one that holds events would keep the configuration from being in force beside that.
+func TestNameOfTheRouteThatHoldsEvents(t *testing.T) {
+	t.Parallel()
+	s := start(t, options(t, manage.NewMemory()))
+	const name = "events of an unreadable configuration"
+	_, _, err := s.Create(t.Context(), priya, webhook(name, "https://example.com", ""))
+	failure(t, err, manage.CodeExists)
+	create(t, s, priya, webhook("a", "https://example.com", ""))
+	_, err = s.Disable(t.Context(), priya, "a", "")
+	require.NoError(t, err)
+	_, err = s.Rename(t.Context(), priya, "a", "", name)
+	failure(t, err, manage.CodeExists)
+	_, _, err = s.Import(t.Context(), priya, "a.json", []byte(`{"channels": [{"type": "webhook", "name": "a", "url": "https://example.com"}], "routes": [{"name": "`+name+`", "channel": "a"}]}`), "", false)
+	failure(t, err, manage.CodeExists)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
@@ -120,6 +121,10 @@ func (s *Service) loadEdited(next *config.Document, v *view, o config.Options) (
 	set, err := next.Load(o)
 	if err != nil {
 		return nil, fieldsError(err, "")
+	}
+	if slices.Contains(routeNames(set), heldRoute) {
+		_ = set.Close()
+		return nil, newError(CodeExists, fmt.Sprintf("there is a route %q already, of the service's own", heldRoute), "choose another name")
 	}
 	before := map[string]bool{}
 	if v.set != nil {

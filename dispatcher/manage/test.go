@@ -270,7 +270,7 @@ func (t *tests) begin(now time.Time, most int) (end func(), wrong *Error) {
 // CheckResult is whether a relay or an endpoint would take a delivery now.
 type CheckResult struct {
 	OK      bool
-	Message string // the relay's words; "" = OK
+	Message string // why not, which may name the relay's reply code; "" = OK
 }
 
 // Check asks the relay or endpoint of a channel whether it would take a delivery now. A channel that cannot tell

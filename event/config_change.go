@@ -17,7 +17,7 @@ type ConfigChange struct {
 	Outcome string        `json:"outcome,omitempty" doc:"What came of a test, or what is wrong with the configuration."`
 }
 
-// FieldChange is one field that was changed.
+// FieldChange is one field that was changed. Values of more than 1,000 characters are cut.
 type FieldChange struct {
 	Path   string `json:"path" doc:"Path of the field, such as headers[0].name."`
 	Before string `json:"before,omitempty" doc:"Its value before, as text or JSON; absent if it had none."`

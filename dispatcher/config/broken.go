@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 	"github.com/tocsin-go/tocsin/retry"
 )
 
@@ -193,7 +194,7 @@ func (l *loader) brokenRoute(v *value, b *brokenPart, index int, set *Set) {
 
 // reportBroken reports again what is wrong with v.
 func (l *loader) reportBroken(v *value, b *brokenPart) {
-	for _, err := range flatten(b.err) {
+	for _, err := range joined.Errors(b.err) {
 		if e, ok := errors.AsType[*Error](err); ok {
 			_, path, _ := strings.Cut(e.Path, "]")
 			l.add(v.at, join(l.part, strings.TrimPrefix(path, ".")), e.Code, e.Problem, e.Remedy)

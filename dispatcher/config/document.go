@@ -71,6 +71,39 @@ func (d *Document) YAML() []byte {
 // MarshalJSON is JSON.
 func (d *Document) MarshalJSON() ([]byte, error) { return d.JSON(), nil }
 
+// Changed lists the fields of d whose values are not those of before in the same places, such as
+// channels[0].auth.token. A secret that was given again counts as another one even if it is equal, or whoever may write
+// documents could try out what it is.
+func (d *Document) Changed(before *Document) []string {
+	var all []string
+	var add func(path string, v, was *value)
+	add = func(path string, v, was *value) {
+		switch data := v.data.(type) {
+		case object:
+			for _, f := range data {
+				add(join(path, f.name()), f, was.get(f.name()))
+			}
+		case list:
+			earlier := was.items()
+			for i, item := range data {
+				var there *value
+				if i < len(earlier) {
+					there = earlier[i]
+				}
+				add(indexed(path, i), item, there)
+			}
+		default:
+			if !sameValue(v, was, identical) {
+				all = append(all, path)
+			}
+		}
+	}
+	if d.root != nil {
+		add("", d.root, before.root)
+	}
+	return all
+}
+
 // Reveal writes the document as JSON with all its secrets but those behind references. It is for the host's own store,
 // which encrypts it; Load reads it without Options.Stored. Never show it.
 func (d *Document) Reveal(ctx context.Context) ([]byte, error) {

@@ -124,3 +124,21 @@ func TestTheDocumentOfTheDocumentationLoads(t *testing.T) {
 	assert.Len(t, set.Routes, 2)
 	assert.Len(t, set.Alerts, 1)
 }
+
+func TestChangedFields(t *testing.T) {
+	t.Parallel()
+	load := func(token, name string, stored *config.Document) *config.Document {
+		set, err := config.Load("a.json", []byte(`{"channels": [{"type": "webhook", "name": "a", "url": "https://example.com",
+			"auth": {"kind": "bearer", "token": "`+token+`"}}], "routes": [{"name": "`+name+`", "channel": "a"}]}`), config.Options{Stored: stored})
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, set.Close()) })
+		return set.Document
+	}
+	before := load("not-a-real-token", "r", nil)
+	assert.Empty(t, before.Changed(before))
+	assert.Empty(t, load("[redacted]", "r", before).Changed(before))
+	assert.Equal(t, []string{"channels[0].auth.token"}, load("not-a-real-token", "r", before).Changed(before))
+	assert.Equal(t, []string{"routes[0].name"}, load("[redacted]", "s", before).Changed(before))
+	assert.Contains(t, before.Changed(new(config.Document)), "channels[0].name")
+	assert.Empty(t, new(config.Document).Changed(before))
+}

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/tocsin-go/tocsin/channel"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 )
 
 // Error is one mistake in a document: a channel.ConfigError with its position. Its Path leads through the document,
@@ -108,7 +109,7 @@ func (p *problems) addError(e *Error) {
 // say. Neither is reported about a field that is known to be wrong already, because that was left out of what was made.
 func (p *problems) addAll(v *value, err error, paths map[string]string) {
 	var own, others []*Error
-	for _, each := range flatten(err) {
+	for _, each := range joined.Errors(err) {
 		if e, ok := errors.AsType[*Error](each); ok {
 			own = append(own, newError(placeAt(e.Line, e.Column), join(p.part, e.Path), e.Code, e.Problem, e.Remedy))
 		} else if e, ok := errors.AsType[*channel.ConfigError](each); ok {
@@ -151,22 +152,6 @@ func (p *problems) err() error {
 		errs = append(errs, e)
 	}
 	return errors.Join(errs...)
-}
-
-// flatten lists the errors that are joined in err.
-func flatten(err error) []error {
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, flatten(e)...)
-	}
-	return all
 }
 
 // join extends a path by a field, or by a path from there.

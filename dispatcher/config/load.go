@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/channel/netguard"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 	"github.com/tocsin-go/tocsin/event"
 )
 
@@ -125,7 +126,7 @@ func (l *loader) load(d *Document) (*Set, error) {
 // meant.
 func (l *loader) validateVocabularies() {
 	for _, name := range names(l.options.Vocabularies) {
-		for _, err := range flatten(l.options.Vocabularies[name].Validate()) {
+		for _, err := range joined.Errors(l.options.Vocabularies[name].Validate()) {
 			l.add(position{}, "", channel.CodeInvalid, "cannot be read: of the host's vocabulary "+quoted(name)+", "+err.Error(), "have the host correct it")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/health"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/retry"
 )
@@ -169,7 +170,7 @@ func (l *loader) validate(routes []dispatcher.Route) [][]error {
 	}
 	_, err := dispatcher.New(dispatcher.Config{Routes: routes, EventTypes: l.options.EventTypes, Logger: slog.New(slog.DiscardHandler)})
 	found := make([][]error, len(routes))
-	for _, each := range flatten(err) {
+	for _, each := range joined.Errors(err) {
 		if e, ok := errors.AsType[*channel.ConfigError](each); ok {
 			index, field, _ := strings.Cut(strings.TrimPrefix(e.Path, "Routes["), "].")
 			if i, ok := atoi(index); ok && field != "Channel" {

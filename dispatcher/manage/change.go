@@ -81,7 +81,7 @@ func (v *view) untold() []change {
 
 // removed lists the routes whose lanes may not be empty.
 func (v *view) removed() []string {
-	if v.content == nil || v.told {
+	if v.content == nil {
 		return nil
 	}
 	return v.content.Removed
@@ -117,14 +117,32 @@ func (v *view) isUnfinished() bool {
 	return v.content != nil && len(v.content.Changes)+len(v.content.Removed) > 0
 }
 
-// forget removes the changes that were told from the store. Called with the room's lock held.
-func (s *Service) forget(ctx context.Context, r *room) {
+// isSettled reports whether the changes were told, and so long ago that all processes have them in force.
+func (v *view) isSettled(now time.Time) bool {
+	return v.told && !slices.ContainsFunc(v.content.Changes, func(c change) bool { return now.Sub(c.At) < compareEvery })
+}
+
+// forgetSettled empties the lanes of removed routes again, in which a process that followed late may have queued
+// something, and removes settled changes from the store. Called with the room's lock held.
+func (s *Service) forgetSettled(ctx context.Context, r *room) {
+	v := r.view.Load()
+	if !v.isSettled(time.Now()) {
+		return
+	}
+	if err := s.emptyLanes(ctx, r.tenant, v.removed()); err == nil {
+		s.forget(ctx, r, nil)
+	}
+}
+
+// forget removes the changes that were told from the store, and leaves these removed routes in it. Called with the
+// room's lock held.
+func (s *Service) forget(ctx context.Context, r *room, removed []string) {
 	v := r.view.Load()
 	if !v.told || v.revision != v.applied {
 		return
 	}
 	c := *v.content
-	c.Changes, c.Removed = nil, nil
+	c.Changes, c.Removed = nil, removed
 	_, c.Revision = v.revisions()
 	revision, err := s.put(ctx, r.tenant, c.encode(), v.revision)
 	if err != nil {
@@ -135,7 +153,7 @@ func (s *Service) forget(ctx context.Context, r *room) {
 	r.show(&next)
 }
 
-// forgetAll is forget for all tenants, so that the next process tells nothing again.
+// forgetAll is forget for all tenants, so that the next process tells nothing again. That empties lanes once more.
 func (s *Service) forgetAll(ctx context.Context) {
 	ctx, cancel := s.call(ctx)
 	defer cancel()
@@ -144,7 +162,7 @@ func (s *Service) forgetAll(ctx context.Context) {
 		if !r.view.Load().told || r.acquire(ctx) != nil {
 			continue
 		}
-		s.forget(ctx, r)
+		s.forget(ctx, r, r.view.Load().removed())
 		r.release()
 	}
 }
@@ -157,14 +175,18 @@ func (v *view) isAbandoned(now time.Time) bool {
 	return v.content != nil && !v.told && slices.ContainsFunc(v.content.Changes, func(c change) bool { return now.Sub(c.At) > abandoned })
 }
 
-// maxDifferences is how many fields a change lists.
-const maxDifferences = 100
+// Limits of what a change lists, which is stored beside the document and is an event.
+const (
+	maxDifferences = 100  // fields
+	maxDifference  = 1000 // characters of a field, before and after
+)
 
 // differences lists what an edit changed, without secrets.
 func differences(before, after *config.Document, e *edit) []event.FieldChange {
 	d := differ{}
 	if e.channel == "" {
-		d.compare("", tree(before.JSON()), tree(after.JSON()), e.posted)
+		d.renewed = after.Changed(before)
+		d.compare("", tree(before.JSON()), tree(after.JSON()), nil)
 	} else {
 		name := e.channel
 		if e.renamed != "" {
@@ -202,7 +224,10 @@ func tree(text []byte) any {
 	return v
 }
 
-type differ struct{ all []event.FieldChange }
+type differ struct {
+	all     []event.FieldChange
+	renewed []string // paths whose values changed, also if they are shown as before
+}
 
 // compare lists where before and after differ, and where they are the same but posted gave a secret.
 func (d *differ) compare(path string, before, after, posted any) {
@@ -246,9 +271,9 @@ func (d *differ) compare(path string, before, after, posted any) {
 	given, isText := posted.(string)
 	switch {
 	case was != is:
-		d.all = append(d.all, event.FieldChange{Path: path, Before: was, After: is})
-	case isText && strings.Contains(is, secret.Redacted) && given != is:
-		d.all = append(d.all, event.FieldChange{Path: path, Before: was, After: "changed"})
+		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: clipped(is, maxDifference)})
+	case strings.Contains(is, secret.Redacted) && (isText && given != is || slices.Contains(d.renewed, path)):
+		d.all = append(d.all, event.FieldChange{Path: path, Before: clipped(was, maxDifference), After: "changed"})
 	}
 }
 

@@ -192,3 +192,26 @@ func TestEventOfAChangeHasTheSameIDEachTime(t *testing.T) {
 	}
 	assert.Len(t, ids, 1, "what is stored is the same as long as it is not told")
 }
+
+// A change of long fields is recorded in short, so that it neither fills the store nor makes an event too large.
+func TestLongDifferencesAreShortened(t *testing.T) {
+	t.Parallel()
+	store, r := manage.NewMemory(), newReceiver(t)
+	s := start(t, options(t, store))
+	in := func(c string) manage.ChannelInput {
+		text, err := json.Marshal(map[string]any{"type": "webhook", "name": "a", "url": r.url, "body": map[string]any{
+			"kind": "template", "template": `{"text": "` + strings.Repeat(c, 100_000) + `"}`}})
+		require.NoError(t, err)
+		return manage.ChannelInput{Channel: text}
+	}
+	create(t, s, priya, in("a"))
+	_, err := s.Replace(t.Context(), priya, "a", "", in("b"))
+	require.NoError(t, err)
+	stored, err := store.Get(t.Context(), "acme")
+	require.NoError(t, err)
+	assert.Less(t, len(stored.Content), 110_000)
+	events := s.audit.of(event.TypeChannelUpdated)
+	require.Len(t, events, 1)
+	assert.Less(t, len(events[0].JSON()), 5000)
+	assert.Contains(t, string(events[0].JSON()), "bbb…")
+}

@@ -301,6 +301,9 @@ func (in ChannelInput) put(d *config.Document, name string, o config.Options) (*
 			case wrong != nil:
 				all = append(all, FieldError{below, channel.CodeInvalid, wrong.Error(), "write it as an object", 0, 0})
 				continue
+			case textOf(r, "channel") != name && textOf(r, "channel") != "":
+				all = append(all, FieldError{below + "/channel", channel.CodeConflict, "is another channel than the one that is changed", "leave it out, or change that one", 0, 0})
+				continue
 			case slices.Contains(names, route):
 				all = append(all, FieldError{below + "/name", channel.CodeDuplicate, "is there already", "give every route its own name", 0, 0})
 				continue

@@ -1,15 +1,20 @@
 package manage_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher"
+	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -254,4 +259,91 @@ func TestNothingIsChangedAfterShutdown(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 	assert.NotContains(t, string(after.Content), `"changes"`, "what was told is not told again")
+}
+
+// A change of one channel gives no route to another one, whose ETag and record of changes would not show it.
+func TestRoutesOfAChannelAreItsOwn(t *testing.T) {
+	t.Parallel()
+	s, r := start(t, options(t, manage.NewMemory())), newReceiver(t)
+	create(t, s, priya, webhook("pager", r.url, ""))
+	before := create(t, s, priya, webhook("tickets", r.url, ""))
+	for _, routes := range []string{`{"name": "more", "channel": "pager"}`, `{"name": "tickets", "channel": "pager"}`} {
+		in := manage.ChannelInput{Channel: webhook("tickets", r.url, "").Channel, Routes: []json.RawMessage{[]byte(routes)}}
+		_, err := s.Replace(t.Context(), priya, "tickets", before.ETag, in)
+		e := failure(t, err, manage.CodeFields)
+		assert.Equal(t, "/routes/0/channel", e.Fields[0].Pointer)
+		in.Channel = webhook("new", r.url, "").Channel
+		_, _, err = s.Create(t.Context(), priya, in)
+		require.Error(t, err)
+		_, err = s.Test(t.Context(), priya, "", manage.TestInput{EventType: event.TypeRequestPending, Channel: &in})
+		failure(t, err, manage.CodeFields)
+	}
+	after, err := s.Get(t.Context(), "acme", "tickets")
+	require.NoError(t, err)
+	assert.Equal(t, before.ETag, after.ETag)
+}
+
+// Who may name any tenant cannot replace the routes that the host has for all of them.
+func TestRoutesOfTheWholePlatformAreTheHosts(t *testing.T) {
+	t.Parallel()
+	o := options(t, manage.NewMemory())
+	got := make(chan string, 1)
+	o.Engine.Routes = []dispatcher.Route{{Name: "siem", Tenant: dispatcher.AnyTenant, Channel: channel.Func(func(_ context.Context, d channel.Delivery) (channel.Receipt, error) {
+		got <- d.Event.ID()
+		return channel.Receipt{}, nil
+	})}}
+	a := serve(t, o).as("acme editor,platform")
+	a.want(t, http.StatusConflict, "POST", "/notification-channels?tenant=*", `{"channel": {"type": "webhook", "name": "a", "url": "https://example.com"}}`)
+	e := dispatch(t, a.bundle, "acme")
+	assert.Equal(t, e.ID(), <-got)
+}
+
+// A change that is stored and cannot be put in force is answered as it is stored.
+func TestStoredAndNotInForce(t *testing.T) {
+	t.Parallel()
+	a := serve(t, options(t, manage.NewMemory()))
+	require.NoError(t, a.Engine().Shutdown(t.Context()))
+	got := a.want(t, http.StatusCreated, "POST", "/notification-channels", `{"channel": {"type": "webhook", "name": "a", "url": "https://example.com"}}`)
+	assert.Equal(t, "a", got["name"])
+	assert.Equal(t, false, got["applied"])
+	assert.NotNil(t, got["channel"])
+}
+
+// A channel that does not close properly is replaced all the same.
+func TestReplacedChannelThatDoesNotClose(t *testing.T) {
+	t.Parallel()
+	o := options(t, manage.NewMemory())
+	types := config.NewRegistry(map[string]config.Type{"stubborn": {
+		Fields: []config.Field{{Name: "colour"}},
+		Make:   func(config.Settings, config.Environment) (channel.Channel, error) { return stubborn{}, nil },
+	}})
+	o.Config = func(string) config.Options { return config.Options{Types: types} }
+	s := start(t, o)
+	create(t, s, priya, manage.ChannelInput{Channel: []byte(`{"type": "stubborn", "name": "a"}`)})
+	c, err := s.Replace(t.Context(), priya, "a", "", manage.ChannelInput{Channel: []byte(`{"type": "stubborn", "name": "a", "colour": "blue"}`)})
+	require.NoError(t, err)
+	assert.True(t, c.Applied)
+	assert.Len(t, s.audit.of(event.TypeChannelUpdated), 1)
+	require.NoError(t, s.Delete(t.Context(), priya, "a", ""))
+}
+
+// stubborn is a channel that does not close.
+type stubborn struct{ channel.Func }
+
+func (stubborn) Close() error { return errors.New("connection reset") }
+
+// A route with the name of the one that holds events would keep the configuration from being in force beside that.
+func TestNameOfTheRouteThatHoldsEvents(t *testing.T) {
+	t.Parallel()
+	s := start(t, options(t, manage.NewMemory()))
+	const name = "events of an unreadable configuration"
+	_, _, err := s.Create(t.Context(), priya, webhook(name, "https://example.com", ""))
+	failure(t, err, manage.CodeExists)
+	create(t, s, priya, webhook("a", "https://example.com", ""))
+	_, err = s.Disable(t.Context(), priya, "a", "")
+	require.NoError(t, err)
+	_, err = s.Rename(t.Context(), priya, "a", "", name)
+	failure(t, err, manage.CodeExists)
+	_, _, err = s.Import(t.Context(), priya, "a.json", []byte(`{"channels": [{"type": "webhook", "name": "a", "url": "https://example.com"}], "routes": [{"name": "`+name+`", "channel": "a"}]}`), "", false)
+	failure(t, err, manage.CodeExists)
 }

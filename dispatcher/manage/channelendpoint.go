@@ -181,11 +181,7 @@ func (c *call) create(in ChannelInput, below string) (*reply, error) {
 }
 
 func listChannels(c *call) (*reply, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return nil, err
-	}
-	from, err := c.cursor()
+	from, limit, err := c.page()
 	if err != nil {
 		return nil, err
 	}
@@ -202,11 +198,8 @@ func listChannels(c *call) (*reply, error) {
 		if from.Name != "" {
 			first = sort.Search(len(all), func(i int) bool { return q.behind(all[i], from) })
 		}
-		page := all[first:min(len(all), first+limit)]
-		if first+limit < len(all) {
-			last := page[len(page)-1]
-			out.NextCursor = c.encodeCursor(cursor{Name: last.Name, Rank: rank(last)})
-		}
+		var page []Row
+		page, out.NextCursor = cutPage(c, all[first:], limit, func(r Row) cursor { return cursor{Name: r.Name, Rank: rank(r)} })
 		return page
 	})
 	if err != nil {

@@ -48,3 +48,21 @@ func (c *call) cursor() (cursor, error) {
 	}
 	return at, nil
 }
+
+// page is where the page begins that is asked for, and the most that it has.
+func (c *call) page() (from cursor, limit int, err error) {
+	if limit, err = c.limit(); err != nil {
+		return cursor{}, 0, err
+	}
+	from, err = c.cursor()
+	return from, limit, err
+}
+
+// cutPage returns the first limit of found, and the cursor of the page behind them; "" = there is none. at is the place
+// of an entry.
+func cutPage[T any](c *call, found []T, limit int, at func(T) cursor) (page []T, next string) {
+	if len(found) <= limit {
+		return found, ""
+	}
+	return found[:limit], c.encodeCursor(at(found[limit-1]))
+}

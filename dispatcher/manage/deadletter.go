@@ -105,7 +105,7 @@ func (s *Service) forDead(ctx context.Context, by By, sel DeadLetterSelection, t
 	}
 	ctx, cancel := s.call(ctx)
 	defer cancel()
-	f.IDs, f.Since, f.Limit = sel.IDs, sel.Since, deadPage
+	f.IDs, f.Since, f.Limit = sel.IDs, sel.Since, max(deadPage, len(sel.IDs))
 	n := 0
 	for more := true; more; {
 		page, failed := s.engine.DeadLetters(ctx, f)

@@ -186,3 +186,34 @@ func TestListFiltersAndSorts(t *testing.T) {
 	assert.Equal(t, "one", status.Replica)
 	assert.Equal(t, status.Revision, status.Applied)
 }
+
+// All ids that the host's limit lets through are selected.
+func TestMoreIDsThanAPage(t *testing.T) {
+	t.Parallel()
+	o := options(t, manage.NewMemory())
+	o.Limits.IDs = 1001
+	s, r := start(t, o), newReceiver(t)
+	letters := dead(t, s, r, priya, "a", 1)
+	_, err := s.Disable(t.Context(), priya, "a", "")
+	require.NoError(t, err)
+	create(t, s, priya, once("b", r)) // a lane keeps 1,000
+	r.status.Store(http.StatusBadGateway)
+	for range 1000 {
+		dispatch(t, s, "acme")
+	}
+	eventually(t, func() bool {
+		more, _, err := s.DeadLetters(t.Context(), "acme", manage.DeadLetterQuery{After: letters[0].Seq, Limit: 1000})
+		require.NoError(t, err)
+		if len(more) == 1000 {
+			letters = append(letters, more...)
+		}
+		return len(letters) == 1001
+	}, "they are dead")
+	ids := []string{}
+	for _, l := range letters {
+		ids = append(ids, l.ID)
+	}
+	n, err := s.DiscardDead(t.Context(), priya, manage.DeadLetterSelection{IDs: ids, DryRun: true})
+	require.NoError(t, err)
+	assert.Equal(t, len(ids), n)
+}

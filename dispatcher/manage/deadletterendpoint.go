@@ -68,11 +68,7 @@ func deadLetterEndpoints() []endpoint {
 }
 
 func listDeadLetters(c *call) (*reply, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return nil, err
-	}
-	from, err := c.cursor()
+	from, limit, err := c.page()
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +81,8 @@ func listDeadLetters(c *call) (*reply, error) {
 		return nil, err
 	}
 	out := deadLetterPage{DeadLetters: []deadLetterForm{}, Total: counted(total)}
-	for i, l := range letters {
-		if i == limit {
-			out.NextCursor = c.encodeCursor(cursor{Seq: out.UpTo})
-			break
-		}
+	letters, out.NextCursor = cutPage(c, letters, limit, func(l dispatcher.DeadLetter) cursor { return cursor{Seq: l.Seq} })
+	for _, l := range letters {
 		out.DeadLetters, out.UpTo = append(out.DeadLetters, deadLetterOf(l, c.access.Payloads)), l.Seq
 	}
 	return &reply{status: http.StatusOK, body: out}, nil

@@ -103,3 +103,29 @@ func TestRevisionsAreThoseOfChanges(t *testing.T) {
 	require.NoError(t, err)
 	assert.Greater(t, changed.Revision, stored.Revision)
 }
+
+// The record of an import says which secrets are new, in JSON and in YAML, and shows none.
+func TestImportTellsOfNewSecrets(t *testing.T) {
+	t.Parallel()
+	s := start(t, options(t, manage.NewMemory()))
+	text := func(first, second string) []byte {
+		return []byte(`{"channels": [{"type": "webhook", "name": "a", "url": "https://example.com", "headers": [` +
+			`{"name": "X-One", "secret": "` + first + `"}, {"name": "X-Two", "secret": "` + second + `"}]}], "routes": []}`)
+	}
+	_, _, err := s.Import(t.Context(), priya, "a.json", text("not-a-real-one", "not-a-real-two"), "", false)
+	require.NoError(t, err)
+	want := []event.FieldChange{{Path: "channels[0].headers[1].secret", Before: "[redacted]", After: "changed"}}
+	_, dry, err := s.Import(t.Context(), priya, "a.yaml", text("[redacted]", "not-a-real-three"), "", true)
+	require.NoError(t, err)
+	assert.Equal(t, want, dry)
+	_, found, err := s.Import(t.Context(), priya, "a.yaml", text("[redacted]", "not-a-real-three"), "", false)
+	require.NoError(t, err)
+	assert.Equal(t, want, found)
+	_, again, err := s.Import(t.Context(), priya, "a.yaml", text("[redacted]", "not-a-real-three"), "", true)
+	require.NoError(t, err)
+	assert.Equal(t, want, again, "a value that is given again counts as changed, or it could be tried out")
+	events := s.audit.of(event.TypeConfigImported)
+	require.Len(t, events, 2)
+	assert.Contains(t, string(events[1].JSON()), `"after":"changed"`)
+	assert.NotContains(t, string(events[1].JSON()), "not-a-real")
+}

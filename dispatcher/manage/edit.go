@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
+	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -30,8 +32,12 @@ type edit struct {
 // maxTries is how often an edit is tried again, because somebody else has changed the document.
 const maxTries = 5
 
-// edit has a change stored and in force. changed says that there was something to do.
+// edit has a change stored and in force. changed says that there was something to do. v is what is stored, also if it is
+// not in force.
 func (s *Service) edit(ctx context.Context, e edit) (v *view, changed bool, err error) {
+	if e.tenant == dispatcher.AnyTenant { // whose routes are those of Options.Engine
+		return nil, false, newError(CodeState, "the routes of the whole platform are the host's own", "name one tenant")
+	}
 	ctx, cancel := s.call(ctx)
 	defer cancel()
 	r := s.room(e.tenant)
@@ -101,7 +107,8 @@ func (s *Service) try(ctx context.Context, r *room, v *view, e *edit) (_ *view, 
 		s.options.Logger.Error("tocsin: a stored configuration is not in force", "tenant", e.tenant, "error", err)
 		after.applied, after.content, after.problem = v.applied, v.content, "it is stored, but not in force"
 		r.show(after)
-		return after, true, false, nil
+		stored := &view{revision: revision, applied: v.applied, content: c, set: &config.Set{Document: next}, problem: after.problem}
+		return stored, true, false, nil
 	}
 	r.show(after)
 	s.announce(ctx, r)
@@ -114,6 +121,10 @@ func (s *Service) loadEdited(next *config.Document, v *view, o config.Options) (
 	set, err := next.Load(o)
 	if err != nil {
 		return nil, fieldsError(err, "")
+	}
+	if slices.Contains(routeNames(set), heldRoute) {
+		_ = set.Close()
+		return nil, newError(CodeExists, fmt.Sprintf("there is a route %q already, of the service's own", heldRoute), "choose another name")
 	}
 	before := map[string]bool{}
 	if v.set != nil {

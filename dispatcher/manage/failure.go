@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 )
 
 // Code is a kind of failure of a Service, for programs. Codes are stable.
@@ -96,7 +97,7 @@ func fieldsError(err error, below string) *Error {
 
 func fields(err error, below string) []FieldError {
 	var all []FieldError
-	for _, each := range flatten(err) {
+	for _, each := range joined.Errors(err) {
 		if e, ok := errors.AsType[*config.Error](each); ok {
 			all = append(all, FieldError{below + pointer(e.Path), e.Code, e.Problem, e.Remedy, e.Line, e.Column})
 		} else if e, ok := errors.AsType[*channel.ConfigError](each); ok {
@@ -120,27 +121,13 @@ func escapePointer(part string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
 }
 
-// flatten lists the errors that are joined in err.
-func flatten(err error) []error {
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, each := range joined.Unwrap() {
-		all = append(all, flatten(each)...)
-	}
-	return all
-}
-
 // clip shortens a name for an error.
-func clip(name string) string {
-	const most = 60
-	if runes := []rune(name); len(runes) > most {
+func clip(name string) string { return clipped(name, 60) }
+
+// clipped shortens a text to so many characters.
+func clipped(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
-	return name
+	return text
 }

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -111,11 +112,12 @@ func (s *Service) finish(ctx context.Context, tenant string, starting bool) {
 	if unfinished {
 		s.announce(ctx, r)
 	}
-	s.forget(ctx, r)
+	s.forgetSettled(ctx, r)
 	s.endHold(ctx, r)
 }
 
-// catchUp reads a tenant's document and puts it in force. What fails is logged, and done again by a later comparison.
+// catchUp reads a tenant's document and puts it in force. What fails is logged, and done again by a later comparison;
+// until then, the events of a tenant that has nothing in force are held.
 func (s *Service) catchUp(ctx context.Context, tenant string) {
 	ctx, cancel := s.call(ctx)
 	defer cancel()
@@ -126,6 +128,11 @@ func (s *Service) catchUp(ctx context.Context, tenant string) {
 	defer r.release()
 	if _, err := s.refresh(ctx, r); err != nil && s.running.Err() == nil {
 		s.options.Logger.Warn("tocsin: a configuration is not in force", "tenant", tenant, "error", err)
+		next := *r.view.Load()
+		if next.held = s.keepEvents(ctx, tenant, &next); next.held {
+			next.problem = cmp.Or(next.problem, "it could not be read")
+		}
+		r.show(&next)
 	}
 }
 
@@ -137,7 +144,7 @@ func (s *Service) refresh(ctx context.Context, r *room) (*view, error) {
 	_, sealed := errors.AsType[*SealError](err)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		if v.revision == 0 {
+		if v.revision == 0 && !v.held {
 			return v, nil
 		}
 		return s.remove(ctx, r, v)
@@ -185,6 +192,9 @@ func (s *Service) refresh(ctx context.Context, r *room) (*view, error) {
 func (s *Service) remove(ctx context.Context, r *room, v *view) (*view, error) {
 	next := new(view)
 	set, err := s.inForce(ctx, r, v, nil)
+	if err == nil && set == nil && v.held {
+		err = s.engine.SetTenant(ctx, r.tenant, nil)
+	}
 	if err != nil {
 		return nil, &Error{Code: CodeUnavailable, Detail: "the configuration is still in force", Err: err}
 	}
@@ -196,14 +206,7 @@ func (s *Service) remove(ctx context.Context, r *room, v *view) (*view, error) {
 // unreadable notes that what is stored cannot be read: what was in force stays, and without that, events are held.
 func (s *Service) unreadable(ctx context.Context, r *room, v *view, revision Revision, err error) (*view, error) {
 	next := *v
-	next.revision, next.problem = revision, err.Error()
-	if v.set == nil && !v.held {
-		if failed := s.hold(ctx, r.tenant); failed != nil {
-			s.options.Logger.Error("tocsin: events of an unreadable configuration cannot be held", "tenant", r.tenant, "error", failed)
-		} else {
-			next.held = true
-		}
-	}
+	next.revision, next.problem, next.held = revision, err.Error(), s.keepEvents(ctx, r.tenant, v)
 	r.show(&next)
 	if next.problem != v.problem {
 		s.tell(ctx, r.tenant, event.TypeConfigBroken, event.ConfigChange{Revision: int64(revision), Outcome: next.problem})

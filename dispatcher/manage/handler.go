@@ -141,7 +141,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (*reply, error) 
 	if err := c.validateQuery(); err != nil {
 		return nil, err
 	}
-	if tenant := r.URL.Query().Get("tenant"); tenant != "" {
+	if tenant := r.URL.Query().Get("tenant"); len(tenant) > MaxTenant {
+		return nil, parameterError("tenant", "is too long", fmt.Sprintf("use at most %d bytes", MaxTenant))
+	} else if tenant != "" {
 		c.by.Tenant = tenant
 	}
 	if c.by.Tenant == "" && c.endpoint.role != Platform {

@@ -483,6 +483,8 @@ func TestStatusAndTenants(t *testing.T) {
 	platform.want(t, http.StatusOK, http.MethodGet, "/notification-channels/theirs?tenant=globex", "")
 	platform.want(t, http.StatusForbidden, http.MethodDelete, "/notification-channels/theirs?tenant=globex", "")
 	a.want(t, http.StatusUnprocessableEntity, http.MethodGet, "/notification-channels/theirs?tenant=globex", "")
+	long := a.as("acme platform").want(t, http.StatusUnprocessableEntity, "GET", "/status?tenant="+strings.Repeat("t", manage.MaxTenant+1), "")
+	assert.Equal(t, "tenant", long["errors"].([]any)[0].(map[string]any)["parameter"])
 }
 
 func TestListEndpoint(t *testing.T) {

@@ -97,11 +97,7 @@ func (c *call) seq() int64 {
 }
 
 func listHistory(c *call) (*reply, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return nil, err
-	}
-	from, err := c.cursor()
+	from, limit, err := c.page()
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +126,8 @@ func listHistory(c *call) (*reply, error) {
 		return nil, err
 	}
 	out := attemptPage{Entries: []attemptForm{}}
-	for i, e := range found {
-		if i == limit {
-			out.NextCursor = c.encodeCursor(cursor{Seq: found[i-1].Seq})
-			break
-		}
+	found, out.NextCursor = cutPage(c, found, limit, func(e history.Entry) cursor { return cursor{Seq: e.Seq} })
+	for _, e := range found {
 		out.Entries = append(out.Entries, attemptOf(e))
 	}
 	return &reply{status: http.StatusOK, body: out}, nil

@@ -15,6 +15,18 @@ import (
 // is in force. Once one is, the events are dispatched again, to its routes.
 const heldRoute = "events of an unreadable configuration"
 
+// keepEvents holds a tenant's events if nothing is in force for them. It reports whether they are held.
+func (s *Service) keepEvents(ctx context.Context, tenant string, v *view) bool {
+	if v.set != nil || v.held {
+		return v.held
+	}
+	err := s.hold(context.WithoutCancel(ctx), tenant) // also after a call that took too long
+	if err != nil {
+		s.options.Logger.Error("tocsin: events of an unreadable configuration cannot be held", "tenant", tenant, "error", err)
+	}
+	return err == nil
+}
+
 // hold makes that route the tenant's only one.
 func (s *Service) hold(ctx context.Context, tenant string) error {
 	return s.engine.SetTenant(ctx, tenant, []dispatcher.Route{{

@@ -36,8 +36,8 @@ type Options struct {
 	// Replica names this process among those with the same Documents; "" = host name and process id.
 	Replica string
 	Limits  Limits
-	// ShowResponses lets Test and the history of tests show what a receiver on a network other than public answered.
-	// Whoever may edit channels can then read what is reachable there.
+	// ShowResponses lets Test and the history show what a receiver on a network other than public answered. Whoever may
+	// edit channels can then read what is reachable there.
 	ShowResponses bool
 	Logger        *slog.Logger // nil = slog.Default
 }

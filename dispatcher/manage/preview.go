@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-go/tocsin/channel"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
+	"github.com/tocsin-go/tocsin/dispatcher/internal/joined"
 	"github.com/tocsin-go/tocsin/event"
 	"github.com/tocsin-go/tocsin/template"
 )
@@ -163,7 +164,7 @@ func findingOf(severity string, f template.Finding) Finding {
 
 func errorFindings(err error) []Finding {
 	var all []Finding
-	for _, each := range flatten(err) {
+	for _, each := range joined.Errors(err) {
 		if e, ok := errors.AsType[*template.SyntaxError](each); ok {
 			all = append(all, Finding{"error", e.Kind, "", e.Line, e.Column, e.Message, e.Hint})
 		} else if e, ok := errors.AsType[*template.JSONError](each); ok {

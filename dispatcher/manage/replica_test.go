@@ -2,10 +2,12 @@ package manage_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -212,4 +214,89 @@ func TestHangingReceiverDelaysNobody(t *testing.T) {
 	require.NoError(t, <-edited)
 	dispatch(t, s, "acme")
 	assert.ElementsMatch(t, []string{"/fast", "/moved"}, []string{r.next(t).path, r.next(t).path})
+}
+
+// silentGet is a store that lists documents and does not give them, for as long as it is silent.
+type silentGet struct {
+	manage.Documents
+
+	silent atomic.Bool
+}
+
+func (d *silentGet) Get(ctx context.Context, tenant string) (manage.Record, error) {
+	if d.silent.Load() {
+		return manage.Record{}, errors.New("i/o timeout")
+	}
+	return d.Documents.Get(ctx, tenant)
+}
+
+// A process that starts while the store does not give a document keeps the tenant's events until it does.
+func TestEventsWaitForADocumentThatIsNotGiven(t *testing.T) {
+	r, store := newReceiver(t), &silentGet{Documents: manage.NewMemory()}
+	first := start(t, options(t, store))
+	create(t, first, priya, webhook("tickets", r.url, "request.pending"))
+	first.shutdown(t)
+
+	store.silent.Store(true)
+	s := start(t, options(t, store))
+	e := dispatch(t, s, "acme")
+	tenants, err := s.Tenants(t.Context(), "", 0)
+	require.NoError(t, err)
+	require.Len(t, tenants, 1)
+	assert.Equal(t, "it could not be read", tenants[0].Problem)
+
+	store.silent.Store(false)
+	_, err = s.Disable(t.Context(), manage.By{Tenant: "acme"}, "unknown", "") // which reads the document
+	failure(t, err, manage.CodeNotFound)
+	assert.Contains(t, r.next(t).body, e.ID())
+	tenants, err = s.Tenants(t.Context(), "", 0)
+	require.NoError(t, err)
+	assert.Empty(t, tenants[0].Problem)
+}
+
+// What was held is not in the way of a tenant whose document is gone by then.
+func TestDocumentThatIsNotGivenAndThenGone(t *testing.T) {
+	store := &silentGet{Documents: manage.NewMemory()}
+	revision, err := store.Put(t.Context(), "acme", manage.Record{Content: []byte("no document")}, 0)
+	require.NoError(t, err)
+	store.silent.Store(true)
+	s := start(t, options(t, store))
+
+	_, err = store.Delete(t.Context(), "acme", revision)
+	require.NoError(t, err)
+	store.silent.Store(false)
+	r := newReceiver(t)
+	create(t, s, priya, webhook("tickets", r.url, "request.pending"))
+	e := dispatch(t, s, "acme")
+	assert.Contains(t, r.next(t).body, e.ID())
+	status, err := s.Status(t.Context(), "acme")
+	require.NoError(t, err)
+	assert.Empty(t, status.Problem)
+}
+
+// What a process that has not followed yet still queues for a removed channel is not inherited by the next one of that
+// name.
+func TestRemovedLaneIsEmptiedAgain(t *testing.T) {
+	t.Parallel()
+	store, r := manage.NewMemory(), newReceiver(t)
+	o := options(t, store)
+	o.Engine.Queue = memoryqueue.New(memoryqueue.Options{})
+	s := start(t, o)
+	create(t, s, priya, webhook("a", r.url+"/first", "request.pending"))
+	other := o
+	other.Documents, other.Engine.Queue = keepOpen{o.Documents}, keepOpenQueue{o.Engine.Queue}
+	late, err := manage.New(t.Context(), other)
+	require.NoError(t, err)
+	require.NoError(t, s.Delete(t.Context(), priya, "a", ""))
+	require.NoError(t, late.Dispatch(t.Context(), pending(t, "acme"))) // it does not run, so it follows nothing
+	s.shutdown(t)
+	_ = late.Shutdown(t.Context())
+
+	next := start(t, o)
+	create(t, next, priya, webhook("a", r.url+"/second", "request.pending"))
+	e := dispatch(t, next, "acme")
+	got := r.next(t)
+	assert.Equal(t, "/second", got.path)
+	assert.Contains(t, got.body, e.ID())
+	assert.Empty(t, r.got)
 }

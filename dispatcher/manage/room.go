@@ -33,12 +33,13 @@ type view struct {
 	held     bool   // the lane for events of an unreadable document is there
 	told     bool   // the events of content.Changes were dispatched
 	rows     *rows  // of set
+	answers  *answers
 }
 
 // show makes v what is known of the tenant.
 func (r *room) show(v *view) {
 	if v.rows == nil || v.rows.set != v.set {
-		v.rows = &rows{set: v.set}
+		v.rows, v.answers = &rows{set: v.set}, &answers{document: v.document()}
 	}
 	r.view.Store(v)
 }

@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.documents = Sealed(o.Documents, o.Sealer)
 	}
 	s.running, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	o.Engine.Observers = append([]dispatcher.Observer{s.recorder.Observer(), s.monitor.Observer()}, o.Engine.Observers...)
+	o.Engine.Observers = append([]dispatcher.Observer{s.recorded(), s.monitor.Observer()}, o.Engine.Observers...)
 	if s.engine, err = dispatcher.New(o.Engine); err != nil {
 		return nil, errors.Join(channel.ConfigErrorsAt(err, "manage", "Engine"), s.recorder.Close(ctx))
 	}
@@ -170,7 +170,11 @@ func (s *Service) apply(ctx context.Context, e config.Engine, v *view, next *con
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyWait)
 	defer cancel()
 	set, err := config.Apply(ctx, e, s.monitor, v.set, next)
-	if _, inUse := errors.AsType[*dispatcher.InUseError](err); inUse {
+	_, inUse := errors.AsType[*dispatcher.InUseError](err)
+	if err != nil && set == next && !inUse {
+		s.options.Logger.Warn("tocsin: replaced channels could not be closed", "error", err)
+	}
+	if inUse || set == next {
 		err = nil
 	}
 	return set, err

@@ -2,8 +2,6 @@ package manage
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/tocsin-go/tocsin/dispatcher"
 	"github.com/tocsin-go/tocsin/dispatcher/config"
@@ -28,43 +26,20 @@ func (s *Service) Pause(ctx context.Context, by By, name, etag string) (Channel,
 
 func (s *Service) setState(ctx context.Context, by By, name, etag string, to dispatcher.State, t event.Type) (Channel, error) {
 	return s.changeChannel(ctx, by, edit{typ: t, channel: name, etag: etag,
-		change: func(v *view, o config.Options) (*config.Document, error) {
+		change: func(v *view, _ config.Options) (*config.Document, error) {
 			d := v.document()
 			if d.Channel(name) == nil {
 				return nil, noChannel(name)
 			}
-			routes := d.RoutesOf(name)
-			if len(routes) == 0 {
+			if len(d.RoutesOf(name)) == 0 {
 				return nil, newError(CodeState, "no route uses the channel", "give it one first")
 			}
-			for _, route := range routes {
-				var fields map[string]json.RawMessage
-				if err := json.Unmarshal(d.Route(route), &fields); err != nil {
-					return nil, fmt.Errorf("read route: %w", err)
-				}
-				if stateOf(fields["state"]) == to {
-					continue
-				}
-				fields["state"] = quote(to.String())
-				text, err := json.Marshal(fields)
-				if err != nil {
-					return nil, fmt.Errorf("write route: %w", err)
-				}
-				if d, err = d.SetRoute(route, text, o); err != nil {
-					return nil, fieldsError(err, "")
-				}
+			next, err := d.SetState(name, to)
+			if err != nil {
+				return nil, fieldsError(err, "")
 			}
-			return d, nil
+			return next, nil
 		}})
-}
-
-// stateOf reads the state of a route.
-func stateOf(text json.RawMessage) dispatcher.State {
-	var state dispatcher.State
-	if text != nil {
-		_ = json.Unmarshal(text, &state) // documents have no other states
-	}
-	return state
 }
 
 // validateIdle returns a CodeState unless the routes of a channel are disabled, and have nothing in their lanes.

@@ -45,11 +45,7 @@ func statusEndpoints() []endpoint {
 		{
 			method: http.MethodGet, path: "/tenants", role: Platform, id: "listTenants", summary: "List the tenants that have a configuration.", query: pageParameters(), answers: ok(tenantPage{}, "The tenants."),
 			handle: func(c *call) (*reply, error) {
-				limit, err := c.limit()
-				if err != nil {
-					return nil, err
-				}
-				from, err := c.cursor()
+				from, limit, err := c.page()
 				if err != nil {
 					return nil, err
 				}
@@ -58,11 +54,8 @@ func statusEndpoints() []endpoint {
 					return nil, err
 				}
 				out := tenantPage{Tenants: []tenantForm{}}
-				for i, t := range found {
-					if i == limit {
-						out.NextCursor = c.encodeCursor(cursor{Name: found[i-1].Tenant})
-						break
-					}
+				found, out.NextCursor = cutPage(c, found, limit, func(t TenantStatus) cursor { return cursor{Name: t.Tenant} })
+				for _, t := range found {
 					out.Tenants = append(out.Tenants, tenantForm{t.Tenant, uint64(t.Revision), uint64(t.Applied), t.Problem})
 				}
 				return &reply{status: http.StatusOK, body: out}, nil

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,8 +94,8 @@ func (s *Service) Test(ctx context.Context, by By, name string, in TestInput) (T
 	defer cancel()
 	receipt, err := s.engine.Test(ctx, r, e)
 	result := resultOf(receipt, err)
-	if network := textOf(d.Channel(name), "network"); network != "" && network != "public" && !s.options.ShowResponses && result.Response != nil {
-		result.Response = &channel.Message{Start: result.Response.Start}
+	if s.hidesAnswers(d, name) {
+		result.Response = withoutAnswer(result.Response)
 	}
 	c := event.ConfigChange{Channel: name, Actor: by.Actor, Outcome: string(result.Stage) + ": success"}
 	if err != nil {
@@ -111,11 +112,8 @@ func (s *Service) testDocument(v *view, name string, o config.Options, in TestIn
 		if err := s.limit(*in.Channel); err != nil {
 			return nil, "", err
 		}
-		if given := textOf(in.Channel.Channel, "name"); given != "" {
-			name = given
-		}
 		if name == "" {
-			name = "test"
+			name = cmp.Or(textOf(in.Channel.Channel, "name"), "test")
 		}
 		routes := in.Channel.Routes
 		if d.Channel(name) == nil && len(routes) > 0 { // their names may be anybody's
@@ -272,7 +270,7 @@ func (t *tests) begin(now time.Time, most int) (end func(), wrong *Error) {
 // CheckResult is whether a relay or an endpoint would take a delivery now.
 type CheckResult struct {
 	OK      bool
-	Message string // the relay's words; "" = OK
+	Message string // why not, which may name the relay's reply code; "" = OK
 }
 
 // Check asks the relay or endpoint of a channel whether it would take a delivery now. A channel that cannot tell

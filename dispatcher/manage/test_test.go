@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-go/tocsin/dispatcher/history"
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
 	"github.com/tocsin-go/tocsin/event"
 )
@@ -114,9 +115,11 @@ func TestTestKeepsSecretsForTheSameDestinationOnly(t *testing.T) {
 	assert.True(t, result.OK)
 	assert.Equal(t, "Bearer not-a-real-token", r.next(t).header.Get("Authorization"))
 	for _, in := range []manage.TestInput{unsaved(r.url+"/theirs", "a"), unsaved(newReceiver(t).url, "a"), unsaved(r.url+"/mine", "copy")} {
-		_, err = s.Test(t.Context(), priya, "a", in)
+		_, err = s.Test(t.Context(), priya, "", in)
 		assert.Equal(t, "/channel/auth/token", failure(t, err, manage.CodeFields).Fields[0].Pointer)
 	}
+	_, err = s.Test(t.Context(), priya, "a", unsaved(r.url+"/mine", "copy"))
+	assert.Equal(t, "/channel/name", failure(t, err, manage.CodeFields).Fields[0].Pointer, "it is another channel than the one that is named")
 	assert.Empty(t, r.got)
 }
 
@@ -128,10 +131,26 @@ func TestResponsesOfOtherNetworksAreNotShown(t *testing.T) {
 	for _, show := range []bool{false, true} {
 		o := options(t, manage.NewMemory())
 		o.ShowResponses = show
-		result, err := start(t, o).Test(t.Context(), priya, "", in)
+		s := start(t, o)
+		result, err := s.Test(t.Context(), priya, "", in)
 		require.NoError(t, err)
 		assert.Equal(t, 200, result.Status)
 		assert.Equal(t, show, len(result.Response.Body) > 0)
+
+		create(t, s, priya, manage.ChannelInput{Channel: json.RawMessage(`{"type": "webhook", "name": "inside", "network": "lab", "url": "` + r.url + `"}`)})
+		create(t, s, priya, webhook("outside", r.url, ""))
+		dispatch(t, s, "acme")
+		var found []history.Entry
+		eventually(t, func() bool {
+			found, err = s.History(t.Context(), "acme", manage.HistoryQuery{})
+			return err != nil || len(found) == 2
+		}, "two entries")
+		require.NoError(t, err)
+		for _, e := range found {
+			assert.Equal(t, 200, e.Status)
+			assert.NotEmpty(t, e.Response.Start)
+			assert.Equal(t, show || e.Route.Name == "outside", len(e.Response.Body) > 0, e.Route.Name)
+		}
 	}
 }
 

@@ -280,7 +280,7 @@ func (l *lane) leave() error {
 func (l *lane) lose() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.leaving = false
+	l.leaving, l.yielding = false, false
 	if l.owned {
 		l.lost()
 	}
@@ -290,7 +290,7 @@ func (l *lane) lose() {
 // lost is called with the lane locked.
 func (l *lane) lost() {
 	l.dropHeld()
-	l.owned, l.owner, l.unread = false, "", true
+	l.owned, l.yielding, l.owner, l.unread = false, false, "", true
 }
 
 // freed is called when another worker has left the lane.

@@ -352,7 +352,7 @@ func (t *tx) Scheduled(lane *durable.Lane, key string) (all []*lanes.Ref, err er
 	case !ok && instead == nil:
 		return nil, durable.Refuse(errElsewhere)
 	case !ok:
-		t.next.add(`INSERT INTO tocsin.request (lane, key, below) SELECT $1, $2, $3
+		t.next.add(`INSERT INTO tocsin.request (lane, key, below, waits) SELECT $1, $2, $3, false
 			WHERE EXISTS (SELECT FROM tocsin.job WHERE lane = $1 AND name = $2 AND seq < $3)`, num, []byte(key), instead.Ref.Num)
 		return nil, nil
 	}

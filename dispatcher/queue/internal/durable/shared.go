@@ -56,8 +56,8 @@ type NewJobs struct {
 const (
 	// pollEvery is how often changes of others are looked for.
 	pollEvery = 50 * time.Millisecond
-	// mostLeaving is how long a lane waits to be handed over before it goes on here.
-	mostLeaving = 5 * time.Second
+	// MostLeaving is how long a lane waits to be handed over before it goes on here.
+	MostLeaving = 5 * time.Second
 )
 
 // newLane is the scheduler's hook. A lane of a shared store runs nothing until it belongs to this process.
@@ -248,7 +248,7 @@ func (w *writer) apply(news News) {
 	for _, name := range news.Leave {
 		l := w.queue.lane(name)
 		l.inner.Suspend(false)
-		w.leaving[l] = time.Now().Add(mostLeaving)
+		w.leaving[l] = time.Now().Add(MostLeaving)
 	}
 	for _, n := range news.Jobs {
 		l := w.queue.find(n.Lane)

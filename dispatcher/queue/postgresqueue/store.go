@@ -137,11 +137,16 @@ func (s *store) Failed(err error) (again, all bool) {
 		return true, false
 	}
 	s.report(err)
-	problem := problemOf(err)
-	if errors.Is(problem, ErrConnection) {
-		s.resync = true
+	s.noteLost(err)
+	return false, !errors.Is(problemOf(err), ErrOther)
+}
+
+// noteLost has lanes read anew if err is that the connection was lost: another server may answer now, and what was read
+// before may never have been there.
+func (s *store) noteLost(err error) {
+	if errors.Is(problemOf(err), ErrConnection) {
+		s.resync, s.recent = true, recentEvents{}
 	}
-	return false, !errors.Is(problem, ErrOther)
 }
 
 // Error implements durable.Store.
@@ -217,7 +222,15 @@ const (
 )
 
 // Load implements durable.Store.
-func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
+func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (durable.Loaded, error) {
+	loaded, err := s.load(lane, q)
+	if err != nil {
+		s.noteLost(err)
+	}
+	return loaded, err
+}
+
+func (s *store) load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
 	if s.empty[lane.Name] {
 		delete(s.empty, lane.Name)
 		return durable.Loaded{}, nil
@@ -355,6 +368,7 @@ func (s *store) Housekeep(int64) (removed []string, again time.Duration) {
 	}
 	s.cleaned = time.Now()
 	if err := s.clean(); err != nil {
+		s.noteLost(err)
 		s.report(err)
 	}
 	return nil, 0

@@ -50,3 +50,19 @@ func TestLostReadsHaveLanesReadAnew(t *testing.T) {
 		return nil
 	})
 }
+
+// A process whose lease is gone when the server answers again knows at once.
+func TestLeaseThatIsGoneAfterTheConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	_, err := q.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return q.store.isMine("a") }, patience, time.Millisecond)
+	require.NoError(t, q.durable.Change(t.Context(), "lose the lease", 1, 0, func(durable.Tx) error {
+		script(t, q, "DELETE FROM tocsin.worker")
+		q.store.noteLost(context.DeadlineExceeded)
+		assert.Error(t, q.store.followFeed(&durable.News{}, nil))
+		assert.True(t, q.store.over.Load())
+		return nil
+	}))
+}

@@ -272,7 +272,7 @@ func (s *store) acquire(news *durable.News, _ []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if err := s.number(context.Background(), slices.Clone(names), true); err != nil {
+	if err := s.number(slices.Clone(names), true); err != nil {
 		return err
 	}
 	nums := make([]int32, len(names))

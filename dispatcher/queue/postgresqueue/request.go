@@ -124,7 +124,7 @@ const askEvery = 20 * time.Millisecond
 
 // byOwner does something with a lane here, or has its owner do it if that is another process.
 func (q *Queue) byOwner(ctx context.Context, op, lane string, key []byte, here func() (int, error)) (n int, err error) {
-	if err := q.store.number(ctx, []string{lane}, false); err != nil {
+	if err := q.store.lookUp(ctx, lane); err != nil {
 		return 0, storeError(op, err)
 	}
 	if q.store.lane(lane) == 0 {

@@ -410,7 +410,7 @@ func (t *tx) Recount(all []*durable.Lane) error {
 	for i, l := range all {
 		names[i] = l.Name
 	}
-	if err := t.store.number(context.Background(), names, false); err != nil {
+	if err := t.store.number(names, false); err != nil {
 		return err
 	}
 	for _, l := range all {

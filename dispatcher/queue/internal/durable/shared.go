@@ -268,6 +268,7 @@ func (w *writer) apply(news News) {
 
 // unloadShared takes out of memory what waits. What runs stays, until it is settled.
 func (w *writer) unloadShared(l *Lane) {
+	l.unloads.Add(1)
 	l.inner.Suspend(false)
 	delete(w.leaving, l)
 	for _, num := range l.held.Keys() {

@@ -104,6 +104,7 @@ func (s *store) lose(news *durable.News, nums ...int32) {
 // leave gives a lease up that has ended, and with it all lanes: another process may have taken them already.
 func (s *store) leave(news *durable.News) {
 	s.resign()
+	s.interrupt() // also what was gained, and started jobs, since endLease did
 	s.log.Warn("tocsin: the lease of the queue's lanes ended before it was renewed; they are taken again once the database answers",
 		"lanes", len(s.owned))
 	s.lose(news, slices.Collect(maps.Keys(s.owned))...)

@@ -236,7 +236,8 @@ func (l *lane) stepAndUnlock() {
 
 // gone reports whether the lane is closed and nothing of it is left. Called with the lane locked.
 func (l *lane) gone() bool {
-	return l.stopped && l.working == 0 && len(l.asks) == 0 && l.deleting+l.retrying == 0 && !l.owned && !l.leaving && !l.serving
+	busy := l.working > 0 || len(l.asks) > 0 || l.deleting+l.retrying > 0
+	return l.stopped && !busy && !l.owned && !l.leaving && !l.serving
 }
 
 // forget drops a message that is settled, or left to whoever owns the lane next. Called with the lane locked.

@@ -246,7 +246,7 @@ func (q *Queue) settle(ctx context.Context, inner *lanes.Lane, e *lanes.Entry, j
 		l.add(counts{running: -1}, 0)
 		return out, false
 	}
-	s := &Settlement{Lane: l, Job: ref, Disposition: out}
+	s := &Settlement{Lane: l, Job: ref, Disposition: out, Attempt: j.Attempt}
 	if s.RunsAgain() && out.Delay <= 0 && (unsure || inner.State().More) {
 		// It leaves the window, or jobs that fail at once would keep it from those in the store; and it is read again, if
 		// it is still there.

@@ -12,12 +12,15 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/durable"
 )
 
+// handleNothing is a handler that has done everything.
+func handleNothing(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} }
+
 // A lane whose handlers took too long to be handed over keeps no others from it.
 func TestLanesAreSharedAfterOneTookTooLong(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	for _, name := range []string{"a", "b"} {
-		_, err := q.Open(name, queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+		_, err := q.Open(name, queue.LaneOptions{}, handleNothing)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return q.store.isMine(name) }, patience, time.Millisecond)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -177,7 +178,7 @@ func causeOf(err error) error {
 // hasNames reports whether the server's text for an SQLSTATE names the role, the database or an address, as when it
 // refuses a connection, or a value.
 func hasNames(code string) bool {
-	return strings.HasPrefix(code, "28") || strings.HasPrefix(code, "3D") || strings.HasPrefix(code, "22") || code == "53300"
+	return slices.Contains([]string{"22", "28", "3D"}, code[:min(2, len(code))]) || code == "53300"
 }
 
 var errNoAnswer = errors.New("no answer in time")

@@ -17,7 +17,7 @@ func TestEventsOfALostServerAreForgotten(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	require.NoError(t, q.Enqueue(t.Context(), job("e1", "a"), job("e1", "b")))
-	_, err := q.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+	_, err := q.Open("a", queue.LaneOptions{}, handleNothing)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return q.durable.InMemory("a").Waiting == 1 }, patience, time.Millisecond)
 	require.NoError(t, q.durable.Change(t.Context(), "lose the connection", 1, 0, func(durable.Tx) error {
@@ -42,8 +42,8 @@ func TestLostReadsHaveLanesReadAnew(t *testing.T) {
 	q := openWith(t, url+"&application_name="+name, Options{Schema: name})
 	require.NoError(t, q.Enqueue(t.Context(), job("e1", "a")))
 	_ = q.durable.Change(t.Context(), "read", 1, 0, func(durable.Tx) error {
-		terminated := "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = '" + name + "'"
-		assert.NoError(t, execute(t.Context(), url, terminated))
+		assert.NoError(t, execute(t.Context(), url,
+			"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
 		_, err := q.store.Load(&durable.Lane{Name: "a"}, durable.LoadQuery{Nums: func() []int64 { return nil }})
 		assert.ErrorIs(t, storeError("read", err), ErrConnection)
 		assert.True(t, q.store.resync)
@@ -55,7 +55,7 @@ func TestLostReadsHaveLanesReadAnew(t *testing.T) {
 func TestLeaseThatIsGoneAfterTheConnectionWasLost(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	_, err := q.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+	_, err := q.Open("a", queue.LaneOptions{}, handleNothing)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return q.store.isMine("a") }, patience, time.Millisecond)
 	require.NoError(t, q.durable.Change(t.Context(), "lose the lease", 1, 0, func(durable.Tx) error {

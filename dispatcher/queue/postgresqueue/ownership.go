@@ -24,14 +24,17 @@ type ownership struct {
 	owned    map[int32]string     // lanes that are this process's; changed with wanting
 	moved    int64                // worker.moved when owned was read
 	leaving  map[string]time.Time // lanes that are to be handed over, and since when
-	empty    map[string]bool      // lanes that had no jobs when they became this process's: there is nothing to load yet
+	empty    map[string]bool      // lanes that had no jobs when they became this process's: nothing to load yet
 	resync   bool                 // the connection was lost: owned is to be read again, and so are the lanes
 	reaped   time.Time            // when dead workers were last removed
 	balanced time.Time            // when it was last looked at whether the lanes are shared evenly
 }
 
 func newOwnership() ownership {
-	return ownership{open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{}, leaving: map[string]time.Time{}, empty: map[string]bool{}}
+	return ownership{
+		open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{},
+		leaving: map[string]time.Time{}, empty: map[string]bool{},
+	}
 }
 
 // isMine reports whether a lane is this process's. Any goroutine may call it.

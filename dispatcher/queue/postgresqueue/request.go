@@ -147,7 +147,8 @@ func (q *Queue) ask(ctx context.Context, lane string, key []byte) (n int, done b
 	d := q.store.db
 	var id int64
 	b := d.batch()
-	b.add(`INSERT INTO tocsin.request (lane, key, below, waits) SELECT $1, $2, last_value + $3, true FROM tocsin.event_seq RETURNING id`,
+	b.add(`INSERT INTO tocsin.request (lane, key, below, waits) SELECT $1, $2, last_value + $3, true
+		FROM tocsin.event_seq RETURNING id`,
 		q.store.lane(lane), key, int64(blockSize)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
 	if err := d.read(ctx, b); err != nil {

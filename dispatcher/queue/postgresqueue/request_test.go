@@ -24,7 +24,8 @@ func TestLateRequestsRemoveNothingNewer(t *testing.T) {
 	require.NoError(t, q.Schedule(t.Context(), "key", later("e1")))
 	require.NoError(t, q.Enqueue(t.Context(), job("e2", "a")))
 	// The owner is one that does not answer.
-	script(t, q, `INSERT INTO tocsin.worker (ends) VALUES (now() + interval '1 hour'); UPDATE tocsin.lane SET owner = (SELECT id FROM tocsin.worker)`)
+	script(t, q, `INSERT INTO tocsin.worker (ends) VALUES (now() + interval '1 hour');
+		UPDATE tocsin.lane SET owner = (SELECT id FROM tocsin.worker)`)
 	asked := make(chan error, 2)
 	go func() {
 		_, err := gone.Cancel(context.Background(), "a", "key")
@@ -43,8 +44,9 @@ func TestLateRequestsRemoveNothingNewer(t *testing.T) {
 	require.NoError(t, q.Enqueue(t.Context(), later("e3")))
 	require.NoError(t, q.Schedule(t.Context(), "key", later("e4")))
 	script(t, q, `UPDATE tocsin.worker SET ends = now() - interval '1 second'`)
-	_, err := q.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+	_, err := q.Open("a", queue.LaneOptions{}, handleNothing)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return rowsOf(t, q, "request WHERE answer IS NULL") == 0 }, patience, time.Millisecond)
+	done := func() bool { return rowsOf(t, q, "request WHERE answer IS NULL") == 0 }
+	require.Eventually(t, done, patience, time.Millisecond)
 	assert.Equal(t, 2, rowsOf(t, q, "job"), "e3 and e4")
 }

@@ -199,9 +199,10 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 const (
-	// postpone has jobs of this process's lanes run again. Made again, as after a commit whose answer was lost, it counts no
-	// attempt twice.
-	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0), attempt = greatest(j.attempt, d.attempt),
+	// postpone has jobs of this process's lanes run again. Made again, as after a commit whose answer was lost, it counts
+	// no attempt twice.
+	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0),
+		attempt = greatest(j.attempt, d.attempt),
 		first_tried = CASE d.counts WHEN 1 THEN coalesce(j.first_tried, d.began) ELSE j.first_tried END,
 		name = CASE d.counts WHEN 1 THEN NULL ELSE j.name END
 		FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $7::int[])

@@ -1,7 +1,6 @@
 package postgresqueue
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 func TestAnOutcomeStoredAgainCountsOnce(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	_, err := q.Open("a", queue.LaneOptions{}, func(context.Context, queue.Job) queue.Disposition { return queue.Disposition{} })
+	_, err := q.Open("a", queue.LaneOptions{}, handleNothing)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return q.store.isMine("a") }, patience, time.Millisecond)
 	require.NoError(t, q.Enqueue(t.Context(), job("e1", "a")))

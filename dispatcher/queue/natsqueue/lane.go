@@ -221,6 +221,11 @@ func (l *lane) worked() {
 	l.mu.Lock()
 	l.working--
 	l.idleSince = time.Now()
+	l.stepAndUnlock()
+}
+
+// stepAndUnlock is step, after which the lane may be gone. Called with the lane locked.
+func (l *lane) stepAndUnlock() {
 	l.step()
 	gone := l.gone()
 	l.mu.Unlock()
@@ -231,7 +236,8 @@ func (l *lane) worked() {
 
 // gone reports whether the lane is closed and nothing of it is left. Called with the lane locked.
 func (l *lane) gone() bool {
-	return l.stopped && l.working == 0 && l.deleting+l.retrying == 0 && !l.owned && !l.leaving && !l.serving
+	busy := l.working > 0 || len(l.asks) > 0 || l.deleting+l.retrying > 0
+	return l.stopped && !busy && !l.owned && !l.leaving && !l.serving
 }
 
 // forget drops a message that is settled, or left to whoever owns the lane next. Called with the lane locked.

@@ -78,11 +78,15 @@ func (q *Queue) purgeHere(ctx context.Context, token string) (n int, owner strin
 		return p.n, p.owner, p.err
 	case <-ctx.Done():
 	}
+	l.withdraw(answer)
+	return 0, "", ctx.Err()
+}
+
+// withdraw is for one of asks who waits no more.
+func (l *lane) withdraw(answer chan<- purged) {
 	l.mu.Lock()
 	l.asks = slices.DeleteFunc(l.asks, func(a chan<- purged) bool { return a == answer })
-	l.step()
-	l.mu.Unlock()
-	return 0, "", ctx.Err()
+	l.stepAndUnlock()
 }
 
 // sweep purges the lane for those who ask, or tells them who owns it.

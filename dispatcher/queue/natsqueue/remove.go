@@ -99,7 +99,7 @@ func (l *lane) removeAll() {
 		l.mu.Lock()
 	}
 	l.removing = false
-	l.afterRemoving()
+	l.stepAndUnlock()
 }
 
 // deleted is called when one request has been answered, or not in time.
@@ -115,21 +115,11 @@ func (l *lane) deleted(err error, r *removal) {
 			l.removed(l.removeOne(r.d), r)
 			l.mu.Lock()
 			l.retrying--
-			l.afterRemoving()
+			l.stepAndUnlock()
 		}()
 	}
 	l.startRemoving()
-	l.afterRemoving()
-}
-
-// afterRemoving is called with the lane locked, and unlocks it.
-func (l *lane) afterRemoving() {
-	l.step()
-	gone := l.gone()
-	l.mu.Unlock()
-	if gone {
-		l.q.left(l)
-	}
+	l.stepAndUnlock()
 }
 
 // mostPurged is with how many jobs that wait many are removed with one request: the server loads the files that hold

@@ -98,6 +98,8 @@ func (l *lane) next() step {
 		return rest
 	case l.leaving:
 		return leave
+	case len(l.asks) > 0 && l.before != nil && l.adoptable():
+		return adopt
 	case len(l.asks) > 0:
 		return claim
 	case l.owned && !l.wants() && l.working == 0:

@@ -2,6 +2,7 @@ package postgresqueue
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,7 @@ func (s *store) balance(news *durable.News, _ []string) error {
 	}
 	// A share is in proportion to the lanes that a worker has open, which are the same in most of them.
 	share := func(worker int64) int { return (all*wanted[worker] + wishes - 1) / wishes }
+	maps.DeleteFunc(s.leaving, func(_ string, since time.Time) bool { return time.Since(since) >= durable.MostLeaving })
 	over := counts[s.worker] - len(s.leaving) - share(s.worker)
 	var poor []int64
 	for worker := range wanted {
@@ -69,19 +71,22 @@ func (s *store) balance(news *durable.News, _ []string) error {
 // mostMoves is how many lanes a process hands over at a time.
 const mostMoves = 32
 
-// choose has lanes handed over that others want.
+// choose has lanes handed over that others want, whichever: one whose handlers take long may have been tried before.
 func (s *store) choose(news *durable.News, poor []int64, n int) error {
-	clear(s.leaving) // one that was chosen before and is still here took too long
+	var already []int32
+	for name := range s.leaving {
+		already = append(already, s.lane(name))
+	}
 	b := s.db.batch()
 	b.rows(func(row pgx.Rows) error {
 		var num int32
 		err := row.Scan(&num)
 		if name := s.owned[num]; name != "" {
-			s.leaving[name] = true
+			s.leaving[name] = time.Now()
 			news.Leave = append(news.Leave, name)
 		}
 		return err
 	}, `SELECT l.num FROM tocsin.lane l WHERE l.owner = $1 AND EXISTS (SELECT FROM tocsin.want w WHERE w.lane = l.num AND w.worker = ANY($2::bigint[]))
-		LIMIT $3`, s.worker, poor, n)
+		AND l.num <> ALL(coalesce($3::int[], '{}')) ORDER BY random() LIMIT $4`, s.worker, poor, already, n)
 	return s.db.run(context.Background(), b)
 }

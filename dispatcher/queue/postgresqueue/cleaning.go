@@ -17,7 +17,7 @@ const (
 		WHERE at < now() - $1 * interval '1 microsecond' ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`
 	removeRecords = `DELETE FROM tocsin.record WHERE (kind, key) IN (SELECT kind, key FROM tocsin.record
 		WHERE ends < now() ORDER BY ends LIMIT $1 FOR UPDATE SKIP LOCKED)`
-	removeRequests = `DELETE FROM tocsin.request WHERE answer IS NOT NULL AND made < now() - interval '10 minutes'`
+	removeRequests = `DELETE FROM tocsin.request WHERE waits AND made < now() - interval '10 minutes'`
 	removeEnded    = `DELETE FROM tocsin.dead WHERE num IN (SELECT num FROM tocsin.dead WHERE ends < $1 ORDER BY ends LIMIT $2
 		FOR UPDATE SKIP LOCKED) RETURNING seq`
 	// Rows of more than a minute ago, which nobody changes any more.

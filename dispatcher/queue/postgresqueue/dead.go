@@ -71,7 +71,7 @@ func prefixEnd(prefix string) string { return prefix + strings.Repeat(string(utf
 
 // DeadLetters implements durable.Store.
 func (s *store) DeadLetters(ctx context.Context, sel queue.Selection) (found []queue.DeadLetter, err error) {
-	if err := s.number(ctx, laneOf(sel), false); err != nil {
+	if err := s.lookUp(ctx, laneOf(sel)...); err != nil {
 		return nil, err
 	}
 	var all []deadLetter
@@ -102,7 +102,7 @@ func (t *tx) LastDead() (num int64, err error) {
 
 // TakeDead implements durable.Tx. Of two calls at the same time each dead letter is taken by one.
 func (t *tx) TakeDead(sel queue.Selection, last int64, n int, generation *int64) (taken durable.TakenDead, err error) {
-	if err := t.store.number(context.Background(), laneOf(sel), false); err != nil {
+	if err := t.store.number(laneOf(sel), false); err != nil {
 		return taken, err
 	}
 	var all []deadLetter

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -152,6 +153,9 @@ func isConnection(err error) bool {
 // causeOf is what may be shown of an error: the driver's texts have addresses, user names and values in them.
 func causeOf(err error) error {
 	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if hasNames(p.Code) {
+			return nil
+		}
 		return &serverError{p.Message, p}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -169,6 +173,12 @@ func causeOf(err error) error {
 		return fmt.Errorf("name resolution failed (no such host: %t)", dns.IsNotFound)
 	}
 	return nil
+}
+
+// hasNames reports whether the server's text for an SQLSTATE names the role, the database or an address, as when it
+// refuses a connection, or a value.
+func hasNames(code string) bool {
+	return slices.Contains([]string{"22", "28", "3D"}, code[:min(2, len(code))]) || code == "53300"
 }
 
 var errNoAnswer = errors.New("no answer in time")

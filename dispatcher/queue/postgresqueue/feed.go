@@ -61,7 +61,7 @@ const readFeed = `SELECT s.snapshot, f.lane, f.order_key, coalesce(f.num, 0), co
 // resetFeed begins the feed anew: lanes are to be read from the start after it.
 func (s *store) resetFeed() error {
 	b := s.db.batch()
-	b.add("SELECT pg_current_snapshot()::text, (SELECT moved FROM tocsin.worker WHERE id = $1)", s.worker).
+	b.add("SELECT pg_current_snapshot()::text, moved FROM tocsin.worker WHERE id = $1", s.worker).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.feed.snapshot, &s.feed.moved) })
 	return s.db.run(context.Background(), b)
 }

@@ -19,19 +19,22 @@ type ownership struct {
 	wanting sync.Mutex
 	changed map[string]bool // lanes that were opened or closed since the last poll
 
-	open     map[string]bool  // lanes that are open here
-	told     map[string]bool  // those of them that table want has
-	owned    map[int32]string // lanes that are this process's; changed with wanting
-	moved    int64            // worker.moved when owned was read
-	leaving  map[string]bool  // lanes that are to be handed over
-	empty    map[string]bool  // lanes that had no jobs when they became this process's: there is nothing to load yet
-	resync   bool             // the connection was lost: owned is to be read again, and so are the lanes
-	reaped   time.Time        // when dead workers were last removed
-	balanced time.Time        // when it was last looked at whether the lanes are shared evenly
+	open     map[string]bool      // lanes that are open here
+	told     map[string]bool      // those of them that table want has
+	owned    map[int32]string     // lanes that are this process's; changed with wanting
+	moved    int64                // worker.moved when owned was read
+	leaving  map[string]time.Time // lanes that are to be handed over, and since when
+	empty    map[string]bool      // lanes that had no jobs when they became this process's: nothing to load yet
+	resync   bool                 // the connection was lost: owned is to be read again, and so are the lanes
+	reaped   time.Time            // when dead workers were last removed
+	balanced time.Time            // when it was last looked at whether the lanes are shared evenly
 }
 
 func newOwnership() ownership {
-	return ownership{open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{}, leaving: map[string]bool{}, empty: map[string]bool{}}
+	return ownership{
+		open: map[string]bool{}, told: map[string]bool{}, owned: map[int32]string{},
+		leaving: map[string]time.Time{}, empty: map[string]bool{},
+	}
 }
 
 // isMine reports whether a lane is this process's. Any goroutine may call it.
@@ -104,6 +107,7 @@ func (s *store) lose(news *durable.News, nums ...int32) {
 // leave gives a lease up that has ended, and with it all lanes: another process may have taken them already.
 func (s *store) leave(news *durable.News) {
 	s.resign()
+	s.interrupt() // also what was gained, and started jobs, since endLease did
 	s.log.Warn("tocsin: the lease of the queue's lanes ended before it was renewed; they are taken again once the database answers",
 		"lanes", len(s.owned))
 	s.lose(news, slices.Collect(maps.Keys(s.owned))...)
@@ -272,7 +276,7 @@ func (s *store) acquire(news *durable.News, _ []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if err := s.number(context.Background(), slices.Clone(names), true); err != nil {
+	if err := s.number(slices.Clone(names), true); err != nil {
 		return err
 	}
 	nums := make([]int32, len(names))

@@ -3,7 +3,6 @@ package postgresqueue
 import (
 	"context"
 	"errors"
-	"math"
 	"sync"
 	"time"
 
@@ -18,7 +17,8 @@ type request struct {
 	id    int64
 	lane  string
 	key   []byte // nil = purge
-	below int64
+	below int64  // whoever does it later than asked for removes nothing newer
+	waits bool   // somebody waits for the answer; else it is of Schedule
 }
 
 // answering is the requests that are being done.
@@ -54,11 +54,11 @@ func (s *store) readRequests() error {
 	b.rows(func(row pgx.Rows) error {
 		var r request
 		var lane int32
-		err := row.Scan(&r.id, &lane, &r.key, &r.below)
+		err := row.Scan(&r.id, &lane, &r.key, &r.below, &r.waits)
 		r.lane = s.name(lane)
 		found = append(found, r)
 		return err
-	}, `SELECT r.id, r.lane, r.key, r.below FROM tocsin.request r JOIN tocsin.lane l ON l.num = r.lane
+	}, `SELECT r.id, r.lane, r.key, r.below, r.waits FROM tocsin.request r JOIN tocsin.lane l ON l.num = r.lane
 		WHERE l.owner = $1 AND r.answer IS NULL ORDER BY r.id LIMIT 100`, s.worker)
 	if err := s.db.run(context.Background(), b); err != nil {
 		return err
@@ -95,19 +95,19 @@ func (q *Queue) answer(r request) {
 				return durable.Refuse(errWithdrawn)
 			}
 			found, err := cancel()
-			if r.below == math.MaxInt64 {
+			if r.waits {
 				own.next.add(setAnswer, r.id, number(found))
-			} else { // of Schedule, which does not wait
+			} else {
 				own.next.add("DELETE FROM tocsin.request WHERE id = $1", r.id)
 			}
 			return err
 		})
 		return
 	}
-	if n, err := q.durable.Purge(ctx, r.lane); err == nil {
+	if n, err := q.durable.PurgeBelow(ctx, r.lane, r.below); err == nil {
 		b := q.store.db.batch()
 		b.add(setAnswer, r.id, n)
-		_ = q.store.db.run(ctx, b)
+		_ = q.store.db.read(ctx, b)
 	}
 }
 
@@ -124,7 +124,7 @@ const askEvery = 20 * time.Millisecond
 
 // byOwner does something with a lane here, or has its owner do it if that is another process.
 func (q *Queue) byOwner(ctx context.Context, op, lane string, key []byte, here func() (int, error)) (n int, err error) {
-	if err := q.store.number(ctx, []string{lane}, false); err != nil {
+	if err := q.store.lookUp(ctx, lane); err != nil {
 		return 0, storeError(op, err)
 	}
 	if q.store.lane(lane) == 0 {
@@ -147,7 +147,9 @@ func (q *Queue) ask(ctx context.Context, lane string, key []byte) (n int, done b
 	d := q.store.db
 	var id int64
 	b := d.batch()
-	b.add("INSERT INTO tocsin.request (lane, key, below) VALUES ($1, $2, $3) RETURNING id", q.store.lane(lane), key, int64(math.MaxInt64)).
+	b.add(`INSERT INTO tocsin.request (lane, key, below, waits) SELECT $1, $2, last_value + $3, true
+		FROM tocsin.event_seq RETURNING id`,
+		q.store.lane(lane), key, int64(blockSize)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
 	if err := d.read(ctx, b); err != nil {
 		return 0, false, err
@@ -174,8 +176,9 @@ func (q *Queue) ask(ctx context.Context, lane string, key []byte) (n int, done b
 		}
 		var answered, owned bool
 		b := d.batch()
-		b.add(`SELECT answer IS NOT NULL, EXISTS (SELECT FROM tocsin.lane l WHERE l.num = r.lane AND l.owner IS NOT NULL)
-			FROM tocsin.request r WHERE id = $1`, id).QueryRow(func(row pgx.Row) error { return row.Scan(&answered, &owned) })
+		b.rows(func(row pgx.Rows) error { return row.Scan(&answered, &owned) },
+			`SELECT answer IS NOT NULL, EXISTS (SELECT FROM tocsin.lane l WHERE l.num = r.lane AND l.owner IS NOT NULL)
+			FROM tocsin.request r WHERE id = $1`, id)
 		if err := d.read(ctx, b); err != nil {
 			return 0, false, err
 		}

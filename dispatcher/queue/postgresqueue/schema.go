@@ -45,6 +45,7 @@ CREATE TABLE tocsin.request (
 	lane   int NOT NULL,
 	key    bytea,           -- the schedule key to cancel; NULL = purge the lane
 	below  bigint NOT NULL, -- only jobs with numbers below this
+	waits  bool NOT NULL,   -- somebody waits for the answer
 	made   timestamptz NOT NULL DEFAULT clock_timestamp(),
 	answer bigint           -- how many jobs were removed
 );

@@ -75,25 +75,43 @@ func (s *store) addLanes(calls []*durable.Append) error {
 			}
 		}
 	}
-	return s.number(context.Background(), names, true)
+	return s.number(names, true)
 }
 
 // number learns the numbers of lanes, and gives those that have none one. That is a transaction of its own: others may
 // store jobs in the lane at once.
-func (s *store) number(ctx context.Context, names []string, add bool) error {
-	names = slices.DeleteFunc(names, func(name string) bool { return s.lane(name) != 0 })
+func (s *store) number(names []string, add bool) error {
+	names = s.unknown(names)
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
 	b := s.db.batch()
 	if add {
 		b.add(`INSERT INTO tocsin.lane (name) SELECT n FROM unnest($1::text[]) n WHERE NOT EXISTS (SELECT FROM tocsin.lane l WHERE l.name = n)
 			ON CONFLICT (name) DO NOTHING`, names)
 	}
-	s.readLanes(b, "SELECT num, name FROM tocsin.lane WHERE name = ANY($1::text[])", names)
+	s.readLanes(b, lanesByName, names)
+	return s.db.run(context.Background(), b)
+}
+
+// lookUp learns the numbers of lanes for a caller who waits.
+func (s *store) lookUp(ctx context.Context, names ...string) error {
+	names = s.unknown(names)
+	if len(names) == 0 {
+		return nil
+	}
+	b := s.db.batch()
+	s.readLanes(b, lanesByName, names)
 	return s.db.read(ctx, b)
+}
+
+const lanesByName = "SELECT num, name FROM tocsin.lane WHERE name = ANY($1::text[])"
+
+// unknown are those of names, each once, whose numbers are not known here.
+func (s *store) unknown(names []string) []string {
+	names = slices.DeleteFunc(names, func(name string) bool { return s.lane(name) != 0 })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (s *store) readLanes(b *batch, text string, args ...any) {
@@ -137,11 +155,16 @@ func (s *store) Failed(err error) (again, all bool) {
 		return true, false
 	}
 	s.report(err)
-	problem := problemOf(err)
-	if errors.Is(problem, ErrConnection) {
-		s.resync = true
+	s.noteLost(err)
+	return false, !errors.Is(problemOf(err), ErrOther)
+}
+
+// noteLost has lanes read anew if err is that the connection was lost: another server may answer now, and what was read
+// before may never have been there.
+func (s *store) noteLost(err error) {
+	if errors.Is(problemOf(err), ErrConnection) {
+		s.resync, s.recent = true, recentEvents{}
 	}
-	return false, !errors.Is(problem, ErrOther)
 }
 
 // Error implements durable.Store.
@@ -217,7 +240,15 @@ const (
 )
 
 // Load implements durable.Store.
-func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
+func (s *store) Load(lane *durable.Lane, q durable.LoadQuery) (durable.Loaded, error) {
+	loaded, err := s.load(lane, q)
+	if err != nil {
+		s.noteLost(err)
+	}
+	return loaded, err
+}
+
+func (s *store) load(lane *durable.Lane, q durable.LoadQuery) (loaded durable.Loaded, err error) {
 	if s.empty[lane.Name] {
 		delete(s.empty, lane.Name)
 		return durable.Loaded{}, nil
@@ -280,7 +311,7 @@ func sizeOf(jobs []*durable.Job) (n int) {
 
 // Due implements durable.Shared.
 func (s *store) Due(ctx context.Context, lane string, until int64) (due bool, err error) {
-	if err := s.number(ctx, []string{lane}, false); err != nil {
+	if err := s.lookUp(ctx, lane); err != nil {
 		return false, err
 	}
 	b := s.db.batch()
@@ -306,7 +337,7 @@ const (
 )
 
 func (s *store) count(ctx context.Context, lane string) (c counts, err error) {
-	if err := s.number(ctx, []string{lane}, false); err != nil {
+	if err := s.lookUp(ctx, lane); err != nil {
 		return c, err
 	}
 	b := s.db.batch()
@@ -355,6 +386,7 @@ func (s *store) Housekeep(int64) (removed []string, again time.Duration) {
 	}
 	s.cleaned = time.Now()
 	if err := s.clean(); err != nil {
+		s.noteLost(err)
 		s.report(err)
 	}
 	return nil, 0

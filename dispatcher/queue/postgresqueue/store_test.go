@@ -68,7 +68,8 @@ func TestCleans(t *testing.T) {
 		INSERT INTO tocsin.known (key, digest, lanes, at) SELECT gen_random_uuid(), 0, '', now() - interval '25 hours' FROM generate_series(1, 2500);
 		INSERT INTO tocsin.known (key, digest, lanes, at) SELECT gen_random_uuid(), 0, '', now() - interval '23 hours' FROM generate_series(1, 10);
 		INSERT INTO tocsin.record (kind, key, ends) SELECT 2, convert_to(n::text, 'UTF8'), now() - interval '1 second' FROM generate_series(1, 10) n;
-		INSERT INTO tocsin.request (lane, below, made, answer) VALUES (1, 0, now() - interval '1 hour', 1);
+		INSERT INTO tocsin.request (lane, below, waits, made, answer) VALUES (1, 0, true, now() - interval '1 hour', 1),
+			(1, 0, true, now() - interval '1 hour', NULL);
 		INSERT INTO tocsin.lane (name) VALUES ('a');
 		INSERT INTO tocsin.dead (lane, job, seq, generation, attempt, urgent, died, ends, reason) VALUES (1, 'j', 1, 0, 0, false, 1, 2, 'because')`)
 	for range 4 {

@@ -160,7 +160,7 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 		}, fence, worker, nums)
 	}
 	if len(again.seqs) > 0 {
-		t.next.add(postpone, worker, again.seqs, again.lanes, again.dues, again.counts, again.began)
+		t.next.add(postpone, worker, again.seqs, again.lanes, again.dues, again.counts, again.began, again.attempts)
 	}
 	if len(dead.seqs) > 0 {
 		t.next.add(addDead, worker, dead.seqs, dead.lanes, dead.ends, dead.counts, dead.began, t.now, dead.ids, dead.reasons)
@@ -199,11 +199,14 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 const (
-	// postpone has jobs of this process's lanes run again.
-	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0), attempt = j.attempt + d.counts,
+	// postpone has jobs of this process's lanes run again. Made again, as after a commit whose answer was lost, it counts
+	// no attempt twice.
+	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0),
+		attempt = greatest(j.attempt, d.attempt),
 		first_tried = CASE d.counts WHEN 1 THEN coalesce(j.first_tried, d.began) ELSE j.first_tried END,
 		name = CASE d.counts WHEN 1 THEN NULL ELSE j.name END
-		FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[]) d(seq, lane, due, counts, began)
+		FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $7::int[])
+			d(seq, lane, due, counts, began, attempt)
 		WHERE j.seq = d.seq AND j.lane = d.lane` + ours
 	// addDead makes dead letters of jobs of this process's lanes.
 	addDead = `INSERT INTO tocsin.dead (lane, job, seq, generation, enqueued, not_before, first_tried, attempt, order_key, headers,
@@ -220,6 +223,7 @@ type settled struct {
 	seqs, dues   []int64
 	lanes        []int32
 	counts       []int32
+	attempts     []int32
 	began, ends  []*int64
 	ids, reasons []string
 	keys         []laneKey
@@ -256,7 +260,7 @@ func (a *settled) add(t *tx, s *durable.Settlement) {
 		a.ids, a.reasons = append(a.ids, s.ID), append(a.reasons, clean(out.Reason))
 		return
 	}
-	a.dues = append(a.dues, s.Due)
+	a.dues, a.attempts = append(a.dues, s.Due), append(a.attempts, int32(min(s.Attempt, 1<<31-2))+counts)
 }
 
 // releaseKeys lets the first job of each order key go, unless another one of the key is on its way.
@@ -352,7 +356,7 @@ func (t *tx) Scheduled(lane *durable.Lane, key string) (all []*lanes.Ref, err er
 	case !ok && instead == nil:
 		return nil, durable.Refuse(errElsewhere)
 	case !ok:
-		t.next.add(`INSERT INTO tocsin.request (lane, key, below) SELECT $1, $2, $3
+		t.next.add(`INSERT INTO tocsin.request (lane, key, below, waits) SELECT $1, $2, $3, false
 			WHERE EXISTS (SELECT FROM tocsin.job WHERE lane = $1 AND name = $2 AND seq < $3)`, num, []byte(key), instead.Ref.Num)
 		return nil, nil
 	}
@@ -410,7 +414,7 @@ func (t *tx) Recount(all []*durable.Lane) error {
 	for i, l := range all {
 		names[i] = l.Name
 	}
-	if err := t.store.number(context.Background(), names, false); err != nil {
+	if err := t.store.number(names, false); err != nil {
 		return err
 	}
 	for _, l := range all {

@@ -37,11 +37,21 @@ func (q *Queue) Count(ctx context.Context, name string) (queue.Counts, error) {
 }
 
 // Purge implements queue.Queue. Many jobs are removed a chunk at a time; what is enqueued meanwhile stays.
-func (q *Queue) Purge(ctx context.Context, name string) (n int, err error) {
+func (q *Queue) Purge(ctx context.Context, name string) (int, error) {
 	if q.shared == nil && q.find(name) == nil {
 		return 0, q.writer.over(ctx)
 	}
-	for last := int64(0); ; {
+	return q.purge(ctx, name, 0)
+}
+
+// PurgeBelow is Purge of the jobs with numbers below that.
+func (q *Queue) PurgeBelow(ctx context.Context, name string, below int64) (int, error) {
+	return q.purge(ctx, name, below-1)
+}
+
+// purge removes jobs with numbers up to last; 0 = that of the latest one when it begins.
+func (q *Queue) purge(ctx context.Context, name string, last int64) (n int, err error) {
+	for {
 		purged, upTo := 0, last
 		err := q.write(ctx, "purge a lane", 1, func(t *transaction) error {
 			if upTo == 0 {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/dispatcher/queue"
 	"github.com/tocsin-go/tocsin/dispatcher/queue/internal/lanes"
@@ -15,7 +16,8 @@ type Lane struct {
 	Key  uint64 // of the name, the same in every process
 	Num  int64  // the store's own, which only its transactions and loads use; 0 = it has given none
 
-	inner *lanes.Lane
+	inner   *lanes.Lane
+	unloads atomic.Int64 // of a shared store: how often what waits was taken out of memory
 
 	mu     sync.Mutex
 	bound  queue.Bound

@@ -240,14 +240,17 @@ const (
 // closed; an outcome that was not applied does not count.
 func (q *Queue) settle(ctx context.Context, inner *lanes.Lane, e *lanes.Entry, j queue.Job, out queue.Disposition) (queue.Disposition, bool) {
 	ref, l := e.Ref(), laneOf(inner)
-	if out.Action == queue.Postpone && out.Delay <= 0 { // changes nothing
+	unsure := ref.Unloads != l.unloads.Load()                      // another process may have settled the job
+	if out.Action == queue.Postpone && out.Delay <= 0 && !unsure { // changes nothing
 		ref.NotTried()
 		l.add(counts{running: -1}, 0)
 		return out, false
 	}
-	s := &Settlement{Lane: l, Job: ref, Disposition: out}
-	if out.Action == queue.Retry && out.Delay <= 0 && inner.State().More {
-		s.Disposition.Delay = 1 // it leaves the window, or jobs that fail at once would keep it from those in the store
+	s := &Settlement{Lane: l, Job: ref, Disposition: out, Attempt: j.Attempt}
+	if s.RunsAgain() && out.Delay <= 0 && (unsure || inner.State().More) {
+		// It leaves the window, or jobs that fail at once would keep it from those in the store; and it is read again, if
+		// it is still there.
+		s.Disposition.Delay = 1
 	}
 	if out.Action == queue.Dead && !j.Event.IsZero() {
 		s.ID = j.ID()

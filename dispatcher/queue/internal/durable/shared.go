@@ -19,7 +19,8 @@ type Shared interface {
 	// must not wait; the next Poll sees to it.
 	Want(lane string, open bool)
 	// Poll says what has changed: which lanes belong to this process, and what others have stored in them. The writer
-	// calls it between transactions. left are lanes of an earlier News.Leave of which nothing runs any more.
+	// calls it between transactions. left are lanes of an earlier News.Leave of which nothing runs any more, again until
+	// News.Lost has them.
 	Poll(now int64, left []string) (News, error)
 	// Due reports whether a lane has a job that is due before a time, or runs somewhere.
 	Due(ctx context.Context, lane string, until int64) (bool, error)
@@ -55,8 +56,8 @@ type NewJobs struct {
 const (
 	// pollEvery is how often changes of others are looked for.
 	pollEvery = 50 * time.Millisecond
-	// mostLeaving is how long a lane that is to be handed over waits for its handlers before it goes on here.
-	mostLeaving = 5 * time.Second
+	// MostLeaving is how long a lane waits to be handed over before it goes on here.
+	MostLeaving = 5 * time.Second
 )
 
 // newLane is the scheduler's hook. A lane of a shared store runs nothing until it belongs to this process.
@@ -213,16 +214,16 @@ func (w *writer) poll() {
 	}
 }
 
-// left lists the lanes that are to be handed over and of which nothing runs any more. One that takes too long goes on.
+// left lists the lanes that are to be handed over and of which nothing runs any more, until they are lost. One that takes
+// too long goes on, also because the store fails.
 func (w *writer) left() (names []string) {
 	for l, until := range w.leaving {
 		switch {
-		case l.inner.Idle():
-			names = append(names, l.Name)
-			delete(w.leaving, l)
 		case time.Now().After(until):
 			l.inner.Resume()
 			delete(w.leaving, l)
+		case l.inner.Idle():
+			names = append(names, l.Name)
 		}
 	}
 	return names
@@ -247,7 +248,7 @@ func (w *writer) apply(news News) {
 	for _, name := range news.Leave {
 		l := w.queue.lane(name)
 		l.inner.Suspend(false)
-		w.leaving[l] = time.Now().Add(mostLeaving)
+		w.leaving[l] = time.Now().Add(MostLeaving)
 	}
 	for _, n := range news.Jobs {
 		l := w.queue.find(n.Lane)
@@ -267,6 +268,7 @@ func (w *writer) apply(news News) {
 
 // unloadShared takes out of memory what waits. What runs stays, until it is settled.
 func (w *writer) unloadShared(l *Lane) {
+	l.unloads.Add(1)
 	l.inner.Suspend(false)
 	delete(w.leaving, l)
 	for _, num := range l.held.Keys() {

@@ -120,6 +120,7 @@ type Settlement struct {
 	Lane        *Lane
 	Job         *lanes.Ref
 	Disposition queue.Disposition
+	Attempt     int           // Job.Attempt when it ran
 	ID          string        // of a dead job; "" if its event is unreadable
 	Age         time.Duration // for which a dead job is kept; 0 = forever
 	Due         int64         // set by Settle for a job that is to run again: Now or a time

@@ -400,7 +400,7 @@ func (t *transaction) handOver(j *Job, isNew bool) {
 		l.inner.StoredUntil(j.Ref.Due)
 		return
 	}
-	e := t.queue.entry(j)
+	e := t.queue.entry(l, j)
 	switch {
 	case !isNew:
 		l.inner.Put(e)

@@ -31,8 +31,8 @@ func (w *writer) putOff(all []*Lane) bool {
 }
 
 // entry makes the entry of a job that comes into memory.
-func (q *Queue) entry(j *Job) *lanes.Entry {
-	j.Ref.Steps = q.steps.Load()
+func (q *Queue) entry(l *Lane, j *Job) *lanes.Entry {
+	j.Ref.Steps, j.Ref.Unloads = q.steps.Load(), l.unloads.Load()
 	j.Enqueued, j.FirstTried = j.Enqueued.Round(0), j.FirstTried.Round(0) // as the store keeps them
 	return q.scheduler.NewEntry(&j.Job, j.Ref)
 }
@@ -72,7 +72,7 @@ func (w *writer) load(l *Lane, err error) {
 	}
 	for _, j := range loaded.Jobs {
 		if l.held.Get(j.Ref.Num) == nil { // an urgent one may come twice
-			e := w.queue.entry(j)
+			e := w.queue.entry(l, j)
 			l.held.Set(j.Ref.Num, e)
 			l.inner.Put(e)
 		}

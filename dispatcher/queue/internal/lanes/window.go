@@ -44,6 +44,7 @@ type Ref struct {
 	OrderKey    string
 	Unreadable  string // why the store's bytes are no event; the job is dead then
 	Steps       int64  // of the wall clock when the job was read
+	Unloads     int64  // of the lane until then
 
 	key     string // the schedule key, by which the lane itself finds the job when there is no store
 	started bool   // since it came into the lane; guarded by the lane

@@ -95,8 +95,9 @@
 // several replicas, has owned in the last ten minutes, and one for each scheduled job that was started or cancelled
 // lately. A lane that is closed leaves nothing but what waits in it. Workers ask each other below the subjects
 // <name>.ask and <name>.stored, which are in no stream, and listen for the servers' word that the stream of jobs was
-// deleted: whoever restricts the account's subjects allows <name>.> and $JS.EVENT.ADVISORY.STREAM.DELETED.<name>-jobs. Do
-// not give the stream of jobs limits: what JetStream drops to keep them would be acknowledged jobs.
+// deleted: whoever restricts the account's subjects allows <name>.> and
+// $JS.EVENT.ADVISORY.STREAM.DELETED.<name>-jobs. Do not give the stream of jobs limits: what JetStream drops to keep
+// them would be acknowledged jobs.
 //
 // Version 1 of the streams had a consumer for each lane. New deletes those and keeps the jobs; stop all processes of
 // the former version first, or they make consumers again and run the jobs, too.

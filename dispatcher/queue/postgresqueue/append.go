@@ -71,13 +71,13 @@ func (t *tx) appendEvent(
 		}
 		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}, In: in})
 	}
-	stored := a.Stored[first:]
-	if len(stored) == 0 {
+	added := a.Stored[first:]
+	if len(added) == 0 {
 		return nil
 	}
-	at := t.takeNumber(stored)
-	t.rows.addEvent(at, e.Body, stored)
-	for _, j := range stored {
+	at := t.takeNumber(added)
+	t.rows.addEvent(at, e.Body, added)
+	for _, j := range added {
 		t.rows.addJob(t, j, at)
 		if a.ScheduleKey != "" {
 			if t.scheduled == nil {

@@ -199,8 +199,8 @@ func (t *tx) Settle(settlements []*durable.Settlement) (released []*durable.Job,
 }
 
 const (
-	// postpone has jobs of this process's lanes run again. Made again, as after a commit whose answer was lost, it counts
-	// no attempt twice.
+	// postpone has jobs of this process's lanes run again. Made again, as after a commit whose answer was lost, it
+	// counts no attempt twice.
 	postpone = `UPDATE tocsin.job j SET due = d.due, not_before = nullif(d.due, 0),
 		attempt = greatest(j.attempt, d.attempt),
 		first_tried = CASE d.counts WHEN 1 THEN coalesce(j.first_tried, d.began) ELSE j.first_tried END,

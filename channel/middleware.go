@@ -66,7 +66,7 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return "channel panicked: " + e.Kind + " at " + e.Where }
 
-// NewPanicError describes a panic whose value is v, for the function that recovers it, which is the one that calls this.
+// NewPanicError describes a panic whose value is v. The deferred function that recovers it calls this.
 func NewPanicError(v any) *PanicError {
 	return &PanicError{Kind: panicKind(v), Where: panicSite()}
 }

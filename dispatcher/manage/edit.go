@@ -32,8 +32,8 @@ type edit struct {
 // maxTries is how often an edit is tried again, because somebody else has changed the document.
 const maxTries = 5
 
-// edit has a change stored and in force. changed says that there was something to do. v is what is stored, also if it is
-// not in force.
+// edit has a change stored and in force. changed says that there was something to do. v is what is stored, also if it
+// is not in force.
 func (s *Service) edit(ctx context.Context, e edit) (v *view, changed bool, err error) {
 	if e.tenant == dispatcher.AnyTenant { // whose routes are those of Options.Engine
 		return nil, false, newError(CodeState, "the routes of the whole platform are the host's own", "name one tenant")

@@ -63,7 +63,7 @@ func Child(open func(store string) (manage.Documents, func() error, error)) bool
 	if role == roleShare {
 		say("ready")
 		for n := 0; n < sharedEdits && err == nil; n++ {
-			err = countUp(context.Background(), d, shared)
+			err = countUp(context.Background(), d, shared, func() {})
 		}
 	} else {
 		err = load(d, say)
@@ -276,7 +276,7 @@ func processesRule(p *probe) {
 	ctx, cancel := p.bounded()
 	defer cancel()
 	for range sharedEdits {
-		p.must("an edit beside another process", countUp(ctx, p.made, shared))
+		p.must("an edit beside another process", countUp(ctx, p.made, shared, func() {}))
 	}
 	if !p.read(c, func(line string) bool { return line == "over" }) {
 		p.fail("the child process ended by itself")

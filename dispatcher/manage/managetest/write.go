@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tocsin-go/tocsin/dispatcher/manage"
@@ -304,9 +305,15 @@ func raceRule(p *probe) {
 		}
 	}()
 	var made atomic.Int64
+	var read sync.WaitGroup // the first time, by all editors
+	read.Add(editors)
 	p.together(editors, func(i int) error {
 		for n := range edits {
-			if err := countUp(ctx, d, fmt.Sprint("t", (i+n)%tenants)); err != nil {
+			haveRead := func() {}
+			if n == 0 { // so that some write what another one replaces
+				haveRead = func() { read.Done(); read.Wait() }
+			}
+			if err := countUp(ctx, d, fmt.Sprint("t", (i+n)%tenants), haveRead); err != nil {
 				return err
 			}
 			made.Add(1)
@@ -329,10 +336,12 @@ func raceRule(p *probe) {
 	}
 }
 
-// countUp adds one to the number in a document, as often as it takes.
-func countUp(ctx context.Context, d manage.Documents, tenant string) error {
+// countUp adds one to the number in a document, trying as often as it takes. It calls haveRead once, before it writes.
+func countUp(ctx context.Context, d manage.Documents, tenant string, haveRead func()) error {
 	for {
 		r, err := d.Get(ctx, tenant)
+		haveRead()
+		haveRead = func() {}
 		if err != nil {
 			return err
 		}

@@ -148,19 +148,19 @@ func (t *tx) appendEvent(a *durable.Append, e *durable.Event, lane func(string) 
 		got.add(l.Key)
 		a.Stored = append(a.Stored, &durable.Job{Job: *j, Ref: &lanes.Ref{ScheduleKey: a.ScheduleKey, OrderKey: j.OrderKey}, In: l})
 	}
-	stored := a.Stored[first:]
-	if len(stored) == 0 {
+	added := a.Stored[first:]
+	if len(added) == 0 {
 		return nil
 	}
 	if a.ScheduleKey == "" {
 		t.store.known.set(t, e, got.list)
 	}
 	t.store.seq++
-	_, err := t.exec("INSERT INTO event (seq, refs, format, body) VALUES (?, ?, ?, ?)", t.store.seq, int64(len(stored)), int64(bodyFormat), e.Body)
+	_, err := t.exec("INSERT INTO event (seq, refs, format, body) VALUES (?, ?, ?, ?)", t.store.seq, int64(len(added)), int64(bodyFormat), e.Body)
 	if err != nil {
 		return err
 	}
-	for _, j := range stored {
+	for _, j := range added {
 		if err := t.insertJob(j, j.In.Num, t.store.seq); err != nil {
 			return err
 		}

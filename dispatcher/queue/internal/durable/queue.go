@@ -248,8 +248,8 @@ func (q *Queue) settle(ctx context.Context, inner *lanes.Lane, e *lanes.Entry, j
 	}
 	s := &Settlement{Lane: l, Job: ref, Disposition: out, Attempt: j.Attempt}
 	if s.RunsAgain() && out.Delay <= 0 && (unsure || inner.State().More) {
-		// It leaves the window, or jobs that fail at once would keep it from those in the store; and it is read again, if
-		// it is still there.
+		// It leaves the window, or jobs that fail at once would keep it from those in the store; and it is read again,
+		// if it is still there.
 		s.Disposition.Delay = 1
 	}
 	if out.Action == queue.Dead && !j.Event.IsZero() {

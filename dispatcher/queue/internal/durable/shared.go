@@ -19,8 +19,8 @@ type Shared interface {
 	// must not wait; the next Poll sees to it.
 	Want(lane string, open bool)
 	// Poll says what has changed: which lanes belong to this process, and what others have stored in them. The writer
-	// calls it between transactions. left are lanes of an earlier News.Leave of which nothing runs any more, again until
-	// News.Lost has them.
+	// calls it between transactions. left are lanes of an earlier News.Leave of which nothing runs any more, again
+	// until News.Lost has them.
 	Poll(now int64, left []string) (News, error)
 	// Due reports whether a lane has a job that is due before a time, or runs somewhere.
 	Due(ctx context.Context, lane string, until int64) (bool, error)
@@ -214,8 +214,8 @@ func (w *writer) poll() {
 	}
 }
 
-// left lists the lanes that are to be handed over and of which nothing runs any more, until they are lost. One that takes
-// too long goes on, also because the store fails.
+// left lists the lanes that are to be handed over and of which nothing runs any more, until they are lost. One that
+// takes too long goes on, also because the store fails.
 func (w *writer) left() (names []string) {
 	for l, until := range w.leaving {
 		switch {

@@ -107,13 +107,12 @@ func (f *file) change(tenant string, next stored, expect manage.Revision) (manag
 		}
 		defer func() { _ = out.Close() }()
 		half := len(b) / 2
-		for _, part := range [][]byte{b[:half], b[half:]} {
-			if _, err := out.Write(part); err != nil {
-				return 0, err
-			}
-			<-time.After(5 * time.Millisecond) // most of the time it is half written
+		_, err = out.Write(b[:half])
+		<-time.After(10 * time.Millisecond) // nearly always it is half written
+		if err == nil {
+			_, err = out.Write(b[half:])
 		}
-		return next.Revision, nil
+		return next.Revision, err
 	}
 	if err := os.WriteFile(temporary, b, 0o600); err != nil {
 		return 0, err

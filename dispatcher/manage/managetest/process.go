@@ -217,6 +217,7 @@ func (p *probe) killOnce(after int) {
 	if !p.read(c, listen) {
 		p.fail("the child process ended by itself")
 	}
+	<-time.After(time.Duration(1+after%7) * time.Millisecond) // a moment of an edit, not always that of its end
 	_ = c.cmd.Process.Kill()
 	p.read(c, func(line string) bool { listen(line); return false }) // what it had said by then
 	c.kill()

@@ -82,7 +82,7 @@ func TestALaneThatIsNotHandedOverGoesOn(t *testing.T) {
 		})
 		var r ran
 		serve(t, q, 1, r.handler(done))
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		synctest.Wait()
 		require.Greater(t, tried, 1)
 		require.NoError(t, q.Enqueue(t.Context(), job("e1")))
@@ -110,7 +110,7 @@ func TestAJobOfALostLaneDoesNotComeBack(t *testing.T) {
 				})
 				tell := func(n News) {
 					news <- n
-					time.Sleep(time.Second)
+					<-time.After(time.Second)
 					synctest.Wait()
 				}
 				var r ran
@@ -131,7 +131,7 @@ func TestAJobOfALostLaneDoesNotComeBack(t *testing.T) {
 				s.mu.Unlock()
 				tell(News{Gained: []string{"a"}})
 				close(release)
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				synctest.Wait()
 				assert.Equal(t, []string{"e1"}, r.order)
 			})

@@ -77,7 +77,8 @@ func (s *store) readRequests() error {
 // errWithdrawn is that of a request that was answered before, or is not there any more.
 var errWithdrawn = errors.New("postgresqueue: the request was withdrawn")
 
-const setAnswer = "UPDATE tocsin.request SET answer = $2 WHERE id = $1"
+// setAnswer keeps the first answer: a request can be read again just before it is answered, and is done twice then.
+const setAnswer = "UPDATE tocsin.request SET answer = $2 WHERE id = $1 AND answer IS NULL"
 
 // answer does what a request asks for. When that fails it is done again. Whether a job was cancelled is stored together
 // with that, so that neither a crash in between nor who withdraws the request turns the answer into its opposite.

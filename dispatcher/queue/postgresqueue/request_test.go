@@ -50,3 +50,19 @@ func TestLateRequestsRemoveNothingNewer(t *testing.T) {
 	require.Eventually(t, done, patience, time.Millisecond)
 	assert.Equal(t, 2, rowsOf(t, q, "job"), "e3 and e4")
 }
+
+// A request that is read again just before it is answered is done twice. Its answer stays the first one.
+func TestARequestDoneTwiceKeepsItsAnswer(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	_, err := q.Open("a", queue.LaneOptions{}, handleNothing)
+	require.NoError(t, err)
+	require.NoError(t, q.Enqueue(t.Context(), job("e1", "a"), job("e2", "a")))
+	require.Eventually(t, func() bool { return q.store.isMine("a") }, patience, time.Millisecond)
+	// Of a lane that nobody has, so that only this test does it.
+	script(t, q, `INSERT INTO tocsin.request (id, lane, below, waits) OVERRIDING SYSTEM VALUE VALUES (1000000, -1, 1000000, true)`)
+	for range 2 {
+		q.answer(request{id: 1000000, lane: "a", below: 1000000, waits: true})
+		assert.Equal(t, 1, rowsOf(t, q, "request WHERE id = 1000000 AND answer = 2"))
+	}
+}

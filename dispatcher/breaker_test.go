@@ -52,8 +52,8 @@ func TestBreakerPausesTheLane(t *testing.T) {
 		advance(time.Hour)
 		const m = time.Minute
 		times := b.times("r")
-		// Three failures open it; then a probe each after 1, 2, 4 and twice 5 minutes, and the success of the sixth lets all
-		// go.
+		// Three failures open it; then a probe each after 1, 2, 4 and twice 5 minutes, and the success of the sixth
+		// lets all go.
 		assert.Equal(t, []time.Duration{0, 0, 0, m, 3 * m, 7 * m, 12 * m, 17 * m, 22 * m}, times[:9])
 		for _, at := range times[9:] {
 			assert.Equal(t, 22*m, at)

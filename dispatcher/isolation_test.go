@@ -74,8 +74,8 @@ func TestOddNamesAreNotTakenForOneAnother(t *testing.T) {
 	})
 }
 
-// Scheduled events of all tenants are in one lane, which has no tenant. Whoever asks for the routes without a tenant does
-// not get them.
+// Scheduled events of all tenants are in one lane, which has no tenant. Whoever asks for the routes without a tenant
+// does not get them.
 func TestScheduledDeadLettersAreOfNoTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := start(t, dispatcher.Route{Name: "r", Tenant: "a", Channel: refusing()}, dispatcher.Route{Name: "r", Channel: refusing()})

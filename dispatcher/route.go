@@ -227,7 +227,7 @@ func sameContent(a, b reflect.Value) bool {
 		return true
 	case reflect.Slice:
 		for i := range min(a.Len(), b.Len()) {
-			if x, y := a.Index(i), b.Index(i); !x.Comparable() || !y.Comparable() || !x.Equal(y) { // it may be in itself
+			if x, y := a.Index(i), b.Index(i); !x.Comparable() || !y.Comparable() || !x.Equal(y) { // or it is in itself
 				return false
 			}
 		}

@@ -43,7 +43,7 @@ func TestRemovedRoutesLeaveNothing(t *testing.T) {
 			require.NoError(t, e.Dispatch(ctx, event.Must(event.GrantActive{}, event.Meta{Tenant: tenant})))
 			synctest.Wait()
 			require.NoError(t, e.SetTenant(ctx, tenant, []Route{route("shared", at)}))
-			synctest.Wait() // until nobody else holds the right to change, for which a context that is done does not wait
+			synctest.Wait() // until nobody else changes them, for which a context that is done does not wait
 			var expired context.CancelFunc
 			short := ctx
 			if i%2 == 0 {

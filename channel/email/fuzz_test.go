@@ -42,8 +42,8 @@ func FuzzParseAddress(f *testing.F) {
 		if again, problem := email.ParseAddress(address); again != address {
 			t.Fatalf("%q became %q and then %q (%s)", raw, address, again, problem)
 		}
-		// Hyphens in third and fourth place are no mistake of a name: registries do not allow them, private networks have
-		// them.
+		// Hyphens in third and fourth place are no mistake of a name: registries do not allow them, private networks
+		// have them.
 		lookup := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckHyphens(false))
 		if _, err := lookup.ToASCII(address[strings.IndexByte(address, '@')+1:]); err != nil {
 			t.Fatalf("%q: %v", raw, err)

@@ -60,7 +60,8 @@ func compare(tb testing.TB, p pair, a netip.Addr) {
 	}
 	address := netip.AddrPortFrom(a, 443).String()
 	got := p.guard.Control(tb.Context(), network, address, nil) == nil
-	// On purpose: an IPv4-mapped address is judged as the IPv4 address that would be connected to; the oracle refuses all.
+	// On purpose: an IPv4-mapped address is judged as the IPv4 address that would be connected to; the oracle
+	// refuses all.
 	if a.Is4In6() {
 		network, address = "tcp4", netip.AddrPortFrom(a.Unmap(), 443).String()
 		if a.Zone() != "" {

@@ -401,7 +401,8 @@ func TestS50_WhatReceiversMakeOfAValue(t *testing.T) {
 // A receiver that quotes what it was sent in JSON and sends that back in a form, for example.
 func TestAValueIsFoundInAnyMixtureOfTwoEncodings(t *testing.T) {
 	t.Parallel()
-	// Values of the characters that mean something in one of the encodings, so that most of them hold escapes themselves.
+	// Values of the characters that mean something in one of the encodings, so that most of them hold escapes
+	// themselves.
 	pieces := []string{" ", "+", "%", "%2", "%41", "%25", `\`, `\n`, `\u0041`, `"`, "'", "&", "&amp;", "&#65;", ";", "<", "/", "=", "é", "\U0001F511", "a", "Z", "0", "7f", "-", "_", "word"}
 	names := slices.Sorted(maps.Keys(encodings))
 	random := rand.New(rand.NewPCG(1, 2))

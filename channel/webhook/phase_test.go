@@ -157,7 +157,8 @@ func resolver(t *testing.T, answer func(query []byte) []byte) *net.Resolver {
 			}
 		}
 	}()
-	// Package net goes on waiting for a response, for seconds, when a lookup is over: the test's end has to end that too.
+	// Package net goes on waiting for a response, for seconds, when a lookup is over: the test's end has to end that
+	// too.
 	over, end := context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		end()

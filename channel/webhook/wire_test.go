@@ -273,7 +273,8 @@ func TestConnectionsAreReused(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			// On a processor that is overloaded net/http gives up a connection now and then; the benchmark counts exactly.
+			// On a processor that is overloaded net/http gives up a connection now and then; the benchmark counts
+			// exactly.
 			assert.LessOrEqual(t, accepted()-senders, int64(deliveries/50), "new connections")
 		})
 	}

@@ -75,7 +75,8 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-// What a service stores for itself, after it has told of a change, changes neither ETags nor the revision that is shown.
+// What a service stores for itself, after it has told of a change, changes neither ETags nor the revision that is
+// shown.
 func TestRevisionsAreThoseOfChanges(t *testing.T) {
 	t.Parallel()
 	store := manage.NewMemory()

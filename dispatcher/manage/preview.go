@@ -33,7 +33,7 @@ type Preview struct {
 
 // Finding is something about a template.
 type Finding struct {
-	Severity string // error: it cannot be used; failing: it fails with some events; warning: probably not what was meant
+	Severity string // error: it cannot be used; failing: it fails with some events; warning: perhaps not what was meant
 	Kind     template.Kind
 	Path     string // in the event; "" = it is not about one
 	Line     int    // in the template, from 1

@@ -37,7 +37,7 @@ type TestResult struct {
 	Status         int    // HTTP status or SMTP reply code; 0 = there was no answer
 	Duration       time.Duration
 	OutcomeUnknown bool
-	Request        *channel.Message // redacted; from StageGuard on it is there, and at StageRender as far as it was made
+	Request        *channel.Message // redacted; from StageGuard on it is there, at StageRender as far as it was made
 	Response       *channel.Message // redacted; nil = there was none, or it is not shown
 }
 
@@ -215,7 +215,7 @@ func stageOf(receipt channel.Receipt, err error) Stage {
 	if err == nil || receipt.Status != 0 || receipt.Response != nil {
 		return StageAnswer
 	}
-	kind := netguard.Kind("") // not errors.Is: a name that leads to a refused address must look like one that is unknown
+	kind := netguard.Kind("") // not errors.Is: a name of a refused address must look like an unknown one
 	if e, ok := errors.AsType[*webhook.Error](err); ok {
 		kind = e.Kind
 	}

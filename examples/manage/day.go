@@ -324,7 +324,7 @@ func (d *day) rotate(one, two replica, receiver *webhooktest.Server) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(deliver(), follows(rotated.etag), deliver()); err != nil { // the receiver has the old one still
+	if err := errors.Join(deliver(), follows(rotated.etag), deliver()); err != nil { // the receiver has the old one
 		return err
 	}
 	secret = rotated.get("secret")

@@ -40,8 +40,8 @@ func TestConforms(t *testing.T) {
 					Shared: true,
 					Kills:  2,
 				},
-				// Message schedules fire in rounds and within a round in the order stored: times that are to be told apart, which
-				// the suite puts two units apart, are further apart than the precision.
+				// Message schedules fire in rounds and within a round in the order stored: times that are to be told
+				// apart, which the suite puts two units apart, are further apart than the precision.
 				Unit:     500 * time.Millisecond,
 				Slack:    10 * time.Second,
 				Timeout:  patience,

@@ -100,5 +100,5 @@
 // them would be acknowledged jobs.
 //
 // Version 1 of the streams had a consumer for each lane. New deletes those and keeps the jobs; stop all processes of
-// the former version first, or they make consumers again and run the jobs, too.
+// that version first, or they make consumers again and run the jobs, too.
 package natsqueue

@@ -163,7 +163,7 @@ func (q *Queue) countRunning(ctx context.Context, lane string) (running, purged 
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	r, _ := q.request(ctx, by.owner, ask{Op: opCount, Lane: lane}) // one that does not answer is gone, or soon known to be
+	r, _ := q.request(ctx, by.owner, ask{Op: opCount, Lane: lane}) // one that does not answer is gone, or will be
 	return r.Running, r.Purged, nil
 }
 

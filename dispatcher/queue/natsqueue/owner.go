@@ -91,10 +91,10 @@ func (q *Queue) takeFrom(ctx context.Context, lane string, by claimed) error {
 	return err
 }
 
-// headerTouched has the number before which a former owner of the lane may have removed messages.
+// headerTouched has the number before which a previous owner of the lane may have removed messages.
 const headerTouched = "Tocsin-Touched"
 
-// replicaDelay is how long a replica may be behind that still answers. Until then a lane's former owner has left word
+// replicaDelay is how long a replica may be behind that still answers. Until then a lane's previous owner has left word
 // of what it removed, or what it has written as the owner is still there.
 const replicaDelay = 10 * time.Minute
 
@@ -108,7 +108,7 @@ func (q *Queue) leaveWord(ctx context.Context, lane string, touched uint64) erro
 	}})
 }
 
-// touched is the number before which a former owner of the lane may have removed messages that a replica still shows.
+// touched is the number before which a previous owner of the lane may have removed messages that a replica still shows.
 // created is when the stream of jobs was.
 func (q *Queue) touched(ctx context.Context, lane string, created time.Time) (uint64, error) {
 	if q.config.Replicas == 1 {
@@ -126,7 +126,7 @@ func (q *Queue) touched(ctx context.Context, lane string, created time.Time) (ui
 		return 0, err
 	}
 	if info.Created.After(created) && info.TimeStamp.Sub(info.Created) < replicaDelay {
-		return math.MaxUint64, nil // what a former stream of workers said is lost
+		return math.MaxUint64, nil // what a previous stream of workers said is lost
 	}
 	return 0, nil
 }

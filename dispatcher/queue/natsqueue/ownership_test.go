@@ -18,16 +18,16 @@ import (
 	"github.com/tocsin-go/tocsin/dispatcher/queue/natsqueue/internal/natstest"
 )
 
-// Q12: the notification of a job can arrive after another worker has run it, left the lane, and this one has claimed and
-// read it.
+// Q12: the notification of a job can arrive after another worker has run it, left the lane, and this one has claimed
+// and read it.
 func TestQ12LateNotificationIsNoNewJob(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, 1)
-	former, next, l := s.queue(s.direct), s.worker(), newLedger()
+	previous, next, l := s.queue(s.direct), s.worker(), newLedger()
 	notes, err := s.direct.SubscribeSync("q.stored.lane")
 	require.NoError(t, err)
-	lane := openLane(t, former, "lane", 1, l.handler(0))
-	require.NoError(t, former.Enqueue(t.Context(), jobFor("lane", "a")))
+	lane := openLane(t, previous, "lane", 1, l.handler(0))
+	require.NoError(t, previous.Enqueue(t.Context(), jobFor("lane", "a")))
 	l.await(t, 1)
 	l.settled(t, 0)
 	stopLane(t, lane)
@@ -36,7 +36,7 @@ func TestQ12LateNotificationIsNoNewJob(t *testing.T) {
 
 	openLane(t, next, "lane", 1, l.handler(0))
 	require.Eventually(t, func() bool {
-		free := &nats.Msg{Subject: note.Subject, Header: nats.Header{"Tocsin-Free": {"former"}}}
+		free := &nats.Msg{Subject: note.Subject, Header: nats.Header{"Tocsin-Free": {"previous"}}}
 		return s.direct.PublishMsg(free) == nil && owners(t, s.js, "q", "lane") == 1
 	}, patience, 10*time.Millisecond, "the next worker claims the lane")
 	require.NoError(t, s.direct.PublishMsg(&nats.Msg{Subject: note.Subject, Header: note.Header, Data: note.Data}))
@@ -80,22 +80,22 @@ func registration(t *testing.T, js jetstream.JetStream) string {
 	return ""
 }
 
-// Q12: a replica of the stream that is behind still shows what the former owner of a lane has removed, whether that left
-// the lane or was killed. The replica is played by a client.
+// Q12: a replica of the stream that is behind still shows what the previous owner of a lane has removed, whether that
+// left the lane or was killed. The replica is played by a client.
 func TestQ12ReplicaThatIsBehindShowsNoNewJob(t *testing.T) {
 	t.Parallel()
 	const lanes = 20
 	s := newServers(t, 3)
-	former, next, l := s.queue(s.direct), s.worker(), newLedger()
+	previous, next, l := s.queue(s.direct), s.worker(), newLedger()
 	notes, err := s.direct.SubscribeSync("q.stored.*")
 	require.NoError(t, err)
 	opened := make([]queue.Lane, lanes)
 	removed := map[string]*nats.Msg{} // by the subject of the job
 	for n := range lanes {
 		lane := fmt.Sprint("lane-", n)
-		opened[n], err = former.Open(lane, queue.LaneOptions{Limit: 1}, l.handler(0))
+		opened[n], err = previous.Open(lane, queue.LaneOptions{Limit: 1}, l.handler(0))
 		require.NoError(t, err)
-		require.NoError(t, former.Enqueue(t.Context(), jobFor(lane, lane)))
+		require.NoError(t, previous.Enqueue(t.Context(), jobFor(lane, lane)))
 		note, err := notes.NextMsgWithContext(t.Context())
 		require.NoError(t, err)
 		removed[note.Header.Get(jetstream.SubjectHeader)] = note
@@ -107,7 +107,7 @@ func TestQ12ReplicaThatIsBehindShowsNoNewJob(t *testing.T) {
 	for _, lane := range opened[:lanes/2] {
 		stopLane(t, lane)
 	}
-	former.Close() // the other half keep what is written about them, as when a process is killed
+	previous.Close() // the other half keep what is written about them, as when a process is killed
 	for _, lane := range opened[lanes/2:] {
 		stopLane(t, lane)
 	}

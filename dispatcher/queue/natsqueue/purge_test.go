@@ -28,8 +28,8 @@ func TestPurgedLaneStaysKnownUntilItIsPurged(t *testing.T) {
 	assert.Empty(t, q.stopped)
 }
 
-// A lane that is opened again is owned in the place of the one before, also when it is to be purged: else the one before
-// would leave it once its handlers have ended, and another worker run what this one runs.
+// A lane that is opened again is owned in the place of the one before, also when it is to be purged: else the one
+// before would leave it once its handlers have ended, and another worker run what this one runs.
 func TestPurgeOfALaneOpenedAgain(t *testing.T) {
 	t.Parallel()
 	q := &Queue{}

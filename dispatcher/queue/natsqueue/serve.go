@@ -24,13 +24,13 @@ type ownership struct {
 	keyedOn   uint64
 	unheld    uint64          // the latest scheduled job this process was notified of and did not take
 	fresh     uint64          // what is before it was stored before the lane became owned
-	touched   uint64          // the least number that is greater than those of all that was here, or at a former owner
+	touched   uint64          // greater than the numbers of all that was here, or at a previous owner
 	unsure    uint64          // what is read before it may be removed already: only the leader of the stream knows
 	latest    uint64          // the number this process was notified of last
 	absent    uint64          // it is not there any more
 	reads     int             // changes when all is to be read anew
 	complete  bool            // all that was stored when the lane became owned has been read
-	forgotten map[uint64]bool // what cannot be taken for new although it is read: it was here when reading began, or since
+	forgotten map[uint64]bool // what is read and is not new: it was here when reading began, or since
 	leaving   bool            // the servers do not know yet that it is not owned any more
 	claimed   uint64          // the number of the message that says who owns it
 	busy      bool

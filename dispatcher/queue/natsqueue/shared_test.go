@@ -59,8 +59,8 @@ func TestPausedWorkerLeavesJobsToOthers(t *testing.T) {
 	assert.Empty(t, started)
 }
 
-// Q10: every process counts the same: what its owner holds and has not started is due, also when it gives the lane up by
-// pausing or stopping it.
+// Q10: every process counts the same: what its owner holds and has not started is due, also when it gives the lane
+// up by pausing or stopping it.
 func TestQ10CountsWhatWorkersGaveBack(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(queue.Lane){

@@ -28,8 +28,9 @@ const (
 )
 
 // BenchmarkMixed enqueues, runs and settles at once: 64 producers, each event for 1 or for 10 lanes, 160 handlers. The
-// floor is a plain table with the event's bytes in each row: one goroutine inserts what waits and deletes what is done in
-// one transaction, and hands the rows over in memory. b.N counts jobs. x-floor compares times, x-WAL bytes of the log.
+// floor is a plain table with the event's bytes in each row: one goroutine inserts what waits and deletes what is
+// done in one transaction, and hands the rows over in memory. b.N counts jobs. x-floor compares times, x-WAL bytes of
+// the log.
 func BenchmarkMixed(b *testing.B) {
 	for _, lanes := range []int{1, 10} {
 		b.Run(fmt.Sprintf("%d-lanes", lanes), func(b *testing.B) {

@@ -20,7 +20,7 @@ type database struct {
 	timeout time.Duration // of a round trip
 	// abandoned is after how many milliseconds the server ends a transaction that does not go on.
 	abandoned string
-	readers   chan struct{} // has room for those who may read at a time: the writer and the heartbeat keep a connection each
+	readers   chan struct{} // has for those who read: the writer and the heartbeat keep a connection each
 	texts     sync.Map      // statements by their constants
 }
 

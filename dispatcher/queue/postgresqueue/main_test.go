@@ -77,8 +77,8 @@ func openChild(store string) (queue.Queue, func() error, error) {
 	return q, q.Close, nil
 }
 
-// roundsVariable says how often tests of failures repeat theirs, 100 for a long look. That loads a machine: run one such
-// test at a time.
+// roundsVariable says how often tests of failures repeat theirs, 100 for a long look. That loads a machine: run one
+// such test at a time.
 const roundsVariable = "POSTGRESQUEUE_TEST_ROUNDS"
 
 func runs(few int) int {

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-go/tocsin/event"
 )
 
-// memberVariable makes the test binary a member of a cluster: a process that dispatches and delivers until it is told to
-// end, or killed. It says on standard output what it does.
+// memberVariable makes the test binary a member of a cluster: a process that dispatches and delivers until it is told
+// to end, or killed. It says on standard output what it does.
 const memberVariable = "POSTGRESQUEUE_MEMBER"
 
 // memberConfig is the variable's value.

@@ -24,9 +24,9 @@ func explaining() []string {
 	}
 }
 
-// TestPlansDoNotReadADeadLane: beside a closed lane with 200,000 waiting jobs, of which half have an order key, the same
-// number of known ids, and dead letters, no statement of the ones that run all the time reads more than a few rows, with
-// or without statistics.
+// TestPlansDoNotReadADeadLane: beside a closed lane with 200,000 waiting jobs, of which half have an order key, the
+// same number of known ids, and dead letters, no statement of the ones that run all the time reads more than a few
+// rows, with or without statistics.
 func TestPlansDoNotReadADeadLane(t *testing.T) {
 	t.Parallel()
 	s := testserver.StartPostgreSQL(t, ping, explaining()...)

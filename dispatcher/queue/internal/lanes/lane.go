@@ -42,7 +42,7 @@ type Lane struct {
 	later               heap                   // those whose time has not come, as far as promote has seen
 	orderKeys           Map[string, *orderKey] // busy order keys
 	scheduled           Map[string, *Entry]    // scheduled jobs that have not started
-	ages                *list.List             // what waits and may be dropped, the oldest first; nil unless the lane drops
+	ages                *list.List             // what may be dropped, the oldest first; nil unless the lane drops
 	firstTurn, lastTurn int64                  // Entry.turn
 
 	stored stored

@@ -37,7 +37,7 @@ func keyOf(tenant string) string { return base64.RawURLEncoding.EncodeToString([
 // tenantOf is the tenant of a key; ok is false for a key that somebody else has put there.
 func tenantOf(key string) (tenant string, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(key)
-	if err != nil || len(b) == 0 || len(b) > manage.MaxTenant || keyOf(string(b)) != key { // the decoder passes over line ends
+	if err != nil || len(b) == 0 || len(b) > manage.MaxTenant || keyOf(string(b)) != key { // it passes over line ends
 		return "", false
 	}
 	return string(b), true
